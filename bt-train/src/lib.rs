@@ -1,1 +1,11 @@
-//! bt-train
+//! Train, evaluate and quantize block-term LSTMs on the host.
+//!
+//! Data flow one way: data set (`data`) → float model ([`float`]) fitted by
+//! `training` → integers for the device. [`command`] is the command line on
+//! top of it.
+
+pub mod command;
+pub mod error;
+pub mod float;
+
+pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,338 @@
+//! What a model is made of: the `bt` metadata of a `.safetensors` file.
+
+use crate::error::{Error, ErrorKind, Result};
+use serde::{Deserialize, Serialize};
+
+/// Shapes and kinds of every part of a model.
+///
+/// Its JSON form is the `bt` metadata of a checkpoint. `input.map`,
+/// `input.modes`, `hidden.modes` and `head.classes` are required, everything
+/// else has a default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelConfig {
+    /// The map from a frame to the pre-activations of the gates.
+    pub input: InputConfig,
+    /// The hidden state.
+    pub hidden: HiddenConfig,
+    /// The map from the hidden state to the pre-activations of the gates.
+    #[serde(default)]
+    pub recurrent: RecurrentConfig,
+    /// The logistic function of the gates i, f and o.
+    #[serde(default)]
+    pub gate: Gate,
+    /// What turns hidden states into scores.
+    pub head: HeadConfig,
+    /// What turns raw samples into frames, where the model has such a part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub front_end: Option<FrontEndConfig>,
+}
+
+/// The input map: I = I_1·…·I_d inputs to 4·J pre-activations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputConfig {
+    /// Its form.
+    #[serde(flatten)]
+    pub map: MapKind,
+    /// I_1, …, I_d, slowest first.
+    pub modes: Vec<usize>,
+    /// Values that the data have a step where that is less than I: so many
+    /// zeros follow them. Absent: none do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<usize>,
+}
+
+/// The hidden state of J = J_1·…·J_d units.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HiddenConfig {
+    /// J_1, …, J_d, slowest first; the gate index is slower still.
+    pub modes: Vec<usize>,
+}
+
+/// The recurrent map: J inputs to 4·J pre-activations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RecurrentConfig {
+    /// Its form; a tensor form takes its modes from the hidden state.
+    #[serde(flatten)]
+    pub map: MapKind,
+}
+
+/// Form of a linear map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(tag = "map", rename_all = "kebab-case")]
+pub enum MapKind {
+    /// Σ over blocks of Tucker products.
+    BlockTerm {
+        /// N, the number of blocks.
+        #[serde(default = "default_blocks")]
+        blocks: usize,
+        /// R, the Tucker rank.
+        #[serde(default = "default_rank")]
+        rank: usize,
+    },
+    /// A tensor train.
+    TensorTrain {
+        /// Every inner rank.
+        #[serde(default = "default_rank")]
+        rank: usize,
+    },
+    /// A full matrix.
+    #[default]
+    Dense,
+}
+
+fn default_blocks() -> usize {
+    2
+}
+
+fn default_rank() -> usize {
+    4
+}
+
+/// The logistic function of the gates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gate {
+    /// 1 / (1 + e^−z).
+    #[default]
+    Sigmoid,
+    /// clip(0.2·z + 0.5, 0, 1), Keras' approximation.
+    HardSigmoid,
+}
+
+/// The linear layer behind the recurrence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeadConfig {
+    /// Number of classes.
+    pub classes: usize,
+    /// Which hidden state it reads.
+    #[serde(default)]
+    pub pool: Pool,
+    /// Names of the classes; empty when the data set had none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+}
+
+/// The hidden state that the head reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pool {
+    /// The one after the last valid step.
+    #[default]
+    Last,
+    /// The mean over all valid steps.
+    Mean,
+}
+
+/// The audio front end: samples to log mel energies, then several of those to a frame.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FrontEndConfig {
+    /// Samples a second.
+    pub sample_rate: u32,
+    /// Samples under one window.
+    pub window: usize,
+    /// Samples between the starts of two windows.
+    pub hop: usize,
+    /// Mel bands of one vector.
+    pub bands: usize,
+    /// Lowest frequency of the lowest band, Hz.
+    pub low_hz: f32,
+    /// Highest frequency of the highest band, Hz.
+    pub high_hz: f32,
+    /// Vectors that make up the frame of one LSTM step.
+    pub vectors_per_step: usize,
+}
+
+impl ModelConfig {
+    /// I, the width of a frame (zeros added by padding included).
+    pub fn inputs(&self) -> usize {
+        self.input.modes.iter().product()
+    }
+
+    /// J, the width of the hidden state.
+    pub fn units(&self) -> usize {
+        self.hidden.modes.iter().product()
+    }
+
+    /// Values a step that the data hold: I less the padding.
+    pub fn data_width(&self) -> usize {
+        self.input.width.unwrap_or_else(|| self.inputs())
+    }
+
+    /// Checks that such a model can be.
+    ///
+    /// # Errors
+    /// Names the field that is out of range and what it may be.
+    pub fn validate(&self) -> Result<()> {
+        let inputs = product("input.modes", &self.input.modes)?;
+        let units = product("hidden.modes", &self.hidden.modes)?;
+        if units.checked_mul(4).is_none() {
+            return Err(Error::setting("is too large").field("hidden.modes"));
+        }
+        self.input.map.validate("input")?;
+        self.recurrent.map.validate("recurrent")?;
+        let (input_order, hidden_order) = (self.input.modes.len(), self.hidden.modes.len());
+        if self.input.map != MapKind::Dense && input_order != hidden_order {
+            return Err(Error::setting(format!(
+                "{input_order} input modes but {hidden_order} hidden modes"
+            ))
+            .field("modes")
+            .remedy("give as many of the one as of the other (1 is a mode too)"));
+        }
+        for (name, map, order) in [
+            ("input.modes", self.input.map, input_order),
+            ("hidden.modes", self.recurrent.map, hidden_order),
+        ] {
+            if map != MapKind::Dense && !(2..=6).contains(&order) {
+                return Err(Error::setting(format!("{order} modes"))
+                    .field(name)
+                    .remedy("a tensor map takes 2 to 6"));
+            }
+        }
+        if let Some(width) = self.input.width
+            && !(1..=inputs).contains(&width)
+        {
+            return Err(Error::new(ErrorKind::Modes {
+                modes: self.input.modes.clone(),
+                product: inputs,
+                width,
+            })
+            .field("input.width"));
+        }
+        if self.head.classes < 2 {
+            return Err(Error::setting(format!("{} classes", self.head.classes))
+                .field("head.classes")
+                .remedy("classification needs at least 2"));
+        }
+        if !self.head.labels.is_empty() && self.head.labels.len() != self.head.classes {
+            return Err(Error::setting(format!(
+                "{} labels for {} classes",
+                self.head.labels.len(),
+                self.head.classes
+            ))
+            .field("head.labels"));
+        }
+        Ok(())
+    }
+}
+
+impl MapKind {
+    /// The name used in files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            MapKind::BlockTerm { .. } => "block-term",
+            MapKind::TensorTrain { .. } => "tensor-train",
+            MapKind::Dense => "dense",
+        }
+    }
+
+    /// Number of weights of a map of this form.
+    pub fn parameters(self, input_modes: &[usize], hidden_modes: &[usize]) -> usize {
+        let inputs: usize = input_modes.iter().product();
+        let units: usize = hidden_modes.iter().product();
+        let outputs = |k: usize| hidden_modes[k] * if k == 0 { 4 } else { 1 };
+        let order = hidden_modes.len();
+        match self {
+            MapKind::Dense => 4 * units * inputs,
+            MapKind::BlockTerm { blocks, rank } => {
+                let factors: usize = (0..order).map(|k| input_modes[k] * outputs(k) * rank).sum();
+                blocks * (factors + rank.pow(order as u32))
+            }
+            MapKind::TensorTrain { rank } => (0..order)
+                .map(|k| {
+                    let left = if k == 0 { 1 } else { rank };
+                    let right = if k + 1 == order { 1 } else { rank };
+                    left * input_modes[k] * outputs(k) * right
+                })
+                .sum(),
+        }
+    }
+
+    fn validate(self, part: &str) -> Result<()> {
+        let sizes = match self {
+            MapKind::BlockTerm { blocks, rank } => vec![("blocks", blocks), ("rank", rank)],
+            MapKind::TensorTrain { rank } => vec![("rank", rank)],
+            MapKind::Dense => vec![],
+        };
+        for (name, size) in sizes {
+            if !(1..=SIZE_MAX).contains(&size) {
+                return Err(Error::setting(format!("is {size}"))
+                    .field(format!("{part}.{name}"))
+                    .remedy(format!("1 to {SIZE_MAX} are possible")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Largest number of blocks and largest rank.
+const SIZE_MAX: usize = 64;
+
+fn product(field: &str, modes: &[usize]) -> Result<usize> {
+    let product = modes
+        .iter()
+        .try_fold(1usize, |product, &mode| product.checked_mul(mode))
+        .filter(|&product| !modes.is_empty() && (1..=u32::MAX as usize).contains(&product));
+    product.ok_or_else(|| {
+        Error::setting(format!("{modes:?} is not a list of positive sizes"))
+            .field(field)
+            .remedy("give sizes such as 8x20x20x18")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FOREIGN: &str = r#"{"input": {"map": "block-term", "modes": [8,20,20,18], "blocks": 2, "rank": 4}, "hidden": {"modes": [4,4,4,4]}, "recurrent": {"map": "dense"}, "gate": "sigmoid", "head": {"classes": 11, "pool": "last"}}"#;
+
+    #[test]
+    fn reads_what_the_contract_calls_enough() {
+        let config: ModelConfig = serde_json::from_str(FOREIGN).unwrap();
+        config.validate().unwrap();
+        assert_eq!(config.inputs(), 57_600);
+        assert_eq!(config.units(), 256);
+        // The paper's table: 3,392 weights where a dense map has 58,982,400.
+        let (input, hidden) = (&config.input.modes, &config.hidden.modes);
+        assert_eq!(config.input.map.parameters(input, hidden), 3_392);
+        assert_eq!(MapKind::Dense.parameters(input, hidden), 58_982_400);
+        let again: ModelConfig =
+            serde_json::from_str(&serde_json::to_string(&config).unwrap()).unwrap();
+        assert_eq!(again, config);
+    }
+
+    #[test]
+    fn fills_in_defaults() {
+        let config: ModelConfig = serde_json::from_str(
+            r#"{"input": {"map": "block-term", "modes": [4,8]}, "hidden": {"modes": [2,2]}, "head": {"classes": 2}}"#,
+        )
+        .unwrap();
+        assert_eq!(config.input.map, MapKind::BlockTerm { blocks: 2, rank: 4 });
+        assert_eq!(config.recurrent.map, MapKind::Dense);
+        assert_eq!(config.head.pool, Pool::Last);
+        assert_eq!(config.gate, Gate::Sigmoid);
+    }
+
+    #[test]
+    fn refuses_impossible_shapes() {
+        let good: ModelConfig = serde_json::from_str(FOREIGN).unwrap();
+        let mut uneven = good.clone();
+        uneven.hidden.modes = vec![16, 16];
+        assert!(
+            uneven
+                .validate()
+                .unwrap_err()
+                .to_string()
+                .contains("4 input modes")
+        );
+        let mut zero = good.clone();
+        zero.input.modes[1] = 0;
+        assert!(zero.validate().is_err());
+        let mut huge = good.clone();
+        huge.input.modes = vec![usize::MAX, 2, 2, 2];
+        assert!(huge.validate().is_err());
+        let mut rankless = good;
+        rankless.input.map = MapKind::BlockTerm { blocks: 2, rank: 0 };
+        let line = rankless.validate().unwrap_err().to_string();
+        assert!(line.starts_with("input.rank"), "{line}");
+    }
+}

@@ -1,0 +1,3 @@
+//! The float model.
+
+pub mod config;
