@@ -5,4 +5,6 @@
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+pub mod cell;
+pub mod nonlinearity;
 pub mod q;

@@ -77,6 +77,23 @@ pub const fn round_shift_saturate(value: i32, bits: u32) -> i16 {
     saturate(round_shift(value, bits))
 }
 
+/// (a·b) >> 16, rounded down, without the 64-bit product: SMULWB.
+///
+/// Armv7E-M has that instruction and LLVM finds it in the 64-bit form. Cores
+/// without it (M0 has no long multiplication at all) take two short products;
+/// the value is the same.
+#[inline(always)]
+#[must_use]
+pub const fn multiply_shift_16(a: i32, b: i16) -> i32 {
+    if cfg!(bt_kernel = "armv7em") {
+        ((a as i64 * b as i64) >> 16) as i32
+    } else {
+        // a = high·2^16 + low, 0 ≤ low < 2^16: both products fit an i32.
+        let (high, low) = (a >> 16, a & 0xffff);
+        high * b as i32 + ((low * b as i32) >> 16)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,6 +143,28 @@ mod tests {
             (i32::MAX, i16::MAX),
         ] {
             assert_eq!(saturate(value), expected);
+        }
+    }
+
+    #[test]
+    fn short_products_give_the_long_one() {
+        let ends = [
+            i32::MIN,
+            -65_537,
+            -65_536,
+            -1,
+            0,
+            1,
+            65_535,
+            65_536,
+            i32::MAX,
+        ];
+        let many = (0..40_000u32).map(|k| k.wrapping_mul(2_654_435_761) as i32);
+        for a in ends.into_iter().chain(many) {
+            for b in [i16::MIN, -32_767, -1, 0, 1, 12_345, i16::MAX] {
+                let long = (i64::from(a) * i64::from(b)) >> 16;
+                assert_eq!(i64::from(multiply_shift_16(a, b)), long);
+            }
         }
     }
 }

@@ -1,0 +1,142 @@
+//! Chooses the kernels by target and computes the nonlinearities' tables.
+//!
+//! The tables come from `+ − × ÷` on f64 alone, which IEEE 754 rounds alike
+//! everywhere: every host that builds this crate gets the same bits, whatever
+//! its C library thinks of `exp`.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::{env, fs, io};
+
+fn main() -> io::Result<()> {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rustc-check-cfg=cfg(bt_kernel, values(\"portable\", \"armv7em\"))");
+    let target = env::var("TARGET").unwrap_or_default();
+    let kernel = if target.starts_with("thumbv7em") {
+        "armv7em"
+    } else {
+        "portable"
+    };
+    println!("cargo::rustc-cfg=bt_kernel=\"{kernel}\"");
+
+    let directory = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
+    let mut tables = String::new();
+    table(&mut tables, "SIGMOID", 7, sigmoid);
+    table(&mut tables, "TANH", 6, tanh);
+    fs::write(directory.join("nonlinearity_tables.rs"), tables)
+}
+
+/// One table of lines for the whole i16 range of Q4.11, a line every
+/// 2^`segment_bits` inputs, indexed by the input's top bits *as an unsigned
+/// number*: entry 0 holds the line from 0 up, the last one the line below 0.
+fn table(source: &mut String, name: &str, segment_bits: u32, f: impl Fn(f64) -> f64) {
+    let segments = 65_536i32 >> segment_bits;
+    let _ = writeln!(source, "static {name}: [i32; {segments}] = [");
+    for segment in 0..segments {
+        let first = (segment << segment_bits) as u16 as i16;
+        let line = fit(i32::from(first), 1 << segment_bits, &f);
+        let _ = writeln!(source, "    {line},");
+    }
+    let _ = writeln!(source, "];");
+}
+
+/// The best line over inputs `first .. first + count`.
+///
+/// An entry is `base·2^16 + slope`, slope in the low half, and is used as
+/// `(entry + slope·d) >> 16` with d = (input · 32) mod 2^16 as an i16: the
+/// addend's low half is the slope itself, a known fraction that the search
+/// below accounts for. So one load and one SMLABB give the value, in the top
+/// half of a register.
+///
+/// d may also stand between two inputs (the cell's tanh does that), so the
+/// search looks at five places an input: the least error over all of them
+/// wins, as long as the inputs themselves stay within [`ERROR_AT_INPUTS`].
+fn fit(first: i32, count: i32, f: &impl Fn(f64) -> f64) -> i32 {
+    let places: Vec<(i32, f64, bool)> = (first..first + count)
+        .flat_map(|z| [0, 8, 16, 24, 31].map(|between| (z, between)))
+        .map(|(z, between)| {
+            let d = i32::from((z << 5) as i16) + between;
+            let x = (f64::from(z) + f64::from(between) / 32.0) / 2048.0;
+            (d, 32_768.0 * f(x), between == 0)
+        })
+        .collect();
+    let (d_first, start, _) = places[0];
+    let (d_last, end, _) = places[places.len() - 1];
+    let chord = ((end - start) / f64::from(d_last - d_first) * 65_536.0) as i32;
+
+    let mut best = (f64::INFINITY, 0);
+    for slope in (chord - 40).max(0)..=(chord + 40).min(32_767) {
+        let (mut at_inputs, mut anywhere) = (Errors::default(), Errors::default());
+        for &(d, ideal, is_input) in &places {
+            let error = f64::from((slope + slope * d) >> 16) - ideal;
+            anywhere.add(error);
+            if is_input {
+                at_inputs.add(error);
+            }
+        }
+        let middle = -((anywhere.low + anywhere.high) / 2.0).round() as i32;
+        for base in middle - 1..=middle + 1 {
+            let least = ((slope + slope * d_first) >> 16) + base;
+            let most = ((slope + slope * d_last) >> 16) + base;
+            if least < -32_768 || most > 32_767 {
+                continue;
+            }
+            let excess = (at_inputs.largest(base) - ERROR_AT_INPUTS).max(0.0);
+            let cost = anywhere.largest(base) + 100.0 * excess;
+            if cost < best.0 {
+                best = (cost, base.wrapping_shl(16) + slope);
+            }
+        }
+    }
+    best.1
+}
+
+/// LSB of Q0.15; the tests assert it for each function.
+const ERROR_AT_INPUTS: f64 = 1.99;
+
+struct Errors {
+    low: f64,
+    high: f64,
+}
+
+impl Default for Errors {
+    fn default() -> Errors {
+        Errors {
+            low: f64::INFINITY,
+            high: f64::NEG_INFINITY,
+        }
+    }
+}
+
+impl Errors {
+    fn add(&mut self, error: f64) {
+        self.low = self.low.min(error);
+        self.high = self.high.max(error);
+    }
+
+    fn largest(&self, base: i32) -> f64 {
+        (self.high + f64::from(base)).max(-(self.low + f64::from(base)))
+    }
+}
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + exp(-x))
+}
+
+fn tanh(x: f64) -> f64 {
+    1.0 - 2.0 / (exp(2.0 * x) + 1.0)
+}
+
+/// e^x for |x| ≤ 32, relative error < 10⁻¹²: Taylor's series of x/1024,
+/// squared ten times.
+fn exp(x: f64) -> f64 {
+    let x = x / 1024.0;
+    let mut sum = 1.0;
+    for k in (1..=10).rev() {
+        sum = 1.0 + sum * x / f64::from(k);
+    }
+    for _ in 0..10 {
+        sum *= sum;
+    }
+    sum
+}

@@ -1,0 +1,243 @@
+//! The LSTM cell: pre-activations z in, cell state c and hidden state h
+//! updated in place.
+//!
+//! ```text
+//! c' = σ(z_f)·c + σ(z_i)·tanh(z_g)        h' = σ(z_o)·tanh(c')
+//! ```
+//!
+//! Gate order in z is i, f, g, o, the gate slowest (Keras calls the candidate
+//! g «c»). In integers, a unit at a time:
+//!
+//! | step | format | rounding |
+//! |---|---|---|
+//! | i, f, g, o = σ or tanh of z | Q4.11 → Q0.15 | [`nonlinearity`](crate::nonlinearity) |
+//! | p = (i·g + 64) >> 7 | Q0.30 → Q8.23 | nearest |
+//! | s = p + ((c·f) >> 16) | Q8.23 | down, as SMULWB does |
+//! | c' = 2·s, saturated | Q7.24 | exact below ±128 |
+//! | h' = (o·tanh(c') + 2^14) >> 15 | Q0.15 | nearest |
+//!
+//! Unbounded streams do not stall: with f at its largest, 1−2⁻¹⁵, c forgets
+//! at least one step of 2⁻²³ a time while |c| > 2⁻⁸ (a positive c down to 0),
+//! and an input as small as i·g = 2⁻²³ still counts. Rounding down shifts c by
+//! at most 2⁻²⁴/(1−f), which the error of f itself (1.43 LSB of Q0.15) hides.
+//! From c = 0 and g = 0, c and h stay 0.
+//!
+//! The running time does not depend on the values: no branch, no early end.
+
+use crate::nonlinearity;
+use crate::q::multiply_shift_16;
+
+/// The function of the gates i, f and o.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// 1/(1 + e^−z).
+    Sigmoid,
+    /// clip(0.2·z + 0.5, 0, 1).
+    HardSigmoid,
+}
+
+/// One step of J units: `z` \[4·J\] Q4.11, gate slowest in the order i, f, g,
+/// o; `c` \[J\] Q7.24; `h` \[J\] Q0.15.
+///
+/// J is the length of `c`. If `h` or a quarter of `z` is shorter, nothing is
+/// done: the session's arena gives all three their right lengths.
+///
+/// ```
+/// use bt_core::cell::{self, Gate};
+/// let z = [16_384; 4]; // 8.0: all gates open, candidate at 1
+/// let (mut c, mut h) = ([0], [0]);
+/// for _ in 0..10 {
+///     cell::update(Gate::Sigmoid, &z, &mut c, &mut h);
+/// }
+/// assert!((c[0] >> 24) == 9); // just below 10
+/// assert!(h[0] > 32_700); // σ(8)·tanh(9.98)
+/// ```
+pub fn update(gate: Gate, z: &[i16], c: &mut [i32], h: &mut [i16]) {
+    match gate {
+        Gate::Sigmoid => update_with(nonlinearity::sigmoid_high, z, c, h),
+        Gate::HardSigmoid => update_with(nonlinearity::hard_sigmoid_high, z, c, h),
+    }
+}
+
+/// [`update`] for one gate function, which gives Q0.15 in the top half.
+#[inline(always)]
+fn update_with(gate: impl Fn(i16) -> i32, z: &[i16], c: &mut [i32], h: &mut [i16]) {
+    let units = c.len();
+    let Some((z_i, rest)) = z.split_at_checked(units) else {
+        return;
+    };
+    let Some((z_f, rest)) = rest.split_at_checked(units) else {
+        return;
+    };
+    let Some((z_g, rest)) = rest.split_at_checked(units) else {
+        return;
+    };
+    let (Some(z_o), Some(h)) = (rest.get(..units), h.get_mut(..units)) else {
+        return;
+    };
+    let gates = z_i.iter().zip(z_f).zip(z_g).zip(z_o);
+    for ((((&z_i, &z_f), &z_g), &z_o), (c, h)) in gates.zip(c.iter_mut().zip(h)) {
+        let input = gate(z_i) >> 16;
+        let forget = (gate(z_f) >> 16) as i16;
+        let candidate = nonlinearity::tanh_high(z_g) >> 16;
+        let output = gate(z_o) >> 16;
+
+        let added = (input * candidate + 64) >> 7;
+        let kept = multiply_shift_16(*c, forget);
+        let state = added + kept;
+        *c = state.saturating_add(state);
+
+        let squashed = nonlinearity::tanh_of_cell_high(*c) >> 16;
+        *h = ((output * squashed + (1 << 14)) >> 15) as i16;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LSB: f64 = 1.0 / 32_768.0;
+    const GATE_ERROR: f64 = 1.43 * LSB;
+    const TANH_ERROR: f64 = 1.99 * LSB;
+    const CELL_TANH_ERROR: f64 = 2.22 * LSB;
+    const C_LIMIT: f64 = 128.0;
+
+    fn gate_exact(gate: Gate, x: f64) -> f64 {
+        match gate {
+            Gate::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+            Gate::HardSigmoid => (0.2 * x + 0.5).clamp(0.0, 1.0),
+        }
+    }
+
+    /// A unit in f64, with a bound on how far the integers may be from it.
+    #[derive(Clone, Copy, Default)]
+    struct Exact {
+        c: f64,
+        c_error: f64,
+        h: f64,
+        h_error: f64,
+    }
+
+    impl Exact {
+        fn step(&mut self, gate: Gate, z: [i16; 4]) {
+            let [i, f, g, o] = z.map(|z| f64::from(z) / 2048.0);
+            let [i, f, o] = [i, f, o].map(|x| gate_exact(gate, x));
+            let g = g.tanh();
+            // d(f·c) ≤ f·dc + (|c| + dc)·df; d(i·g) ≤ |g|·di + (i + di)·dg;
+            // then half a step of 2⁻²³ for p and one for s.
+            self.c_error = f * self.c_error
+                + (self.c.abs() + self.c_error) * GATE_ERROR
+                + g.abs() * GATE_ERROR
+                + (i + GATE_ERROR) * TANH_ERROR
+                + 1.5 / f64::from(1 << 23);
+            self.c = (f * self.c + i * g).clamp(-C_LIMIT, C_LIMIT);
+            // |tanh'| ≤ 1, and between two bounded values at most 2 apart.
+            let t = self.c.tanh();
+            let t_error = self.c_error.min(2.0) + CELL_TANH_ERROR;
+            self.h = o * t;
+            self.h_error = o * t_error + (t.abs() + t_error) * GATE_ERROR + 0.5 * LSB;
+        }
+    }
+
+    struct Noise(u32);
+
+    impl Noise {
+        fn next(&mut self) -> u32 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 17;
+            self.0 ^= self.0 << 5;
+            self.0
+        }
+    }
+
+    /// 31 units over 500 steps; the spread of z goes from tiny to the whole
+    /// range of i16, the forget gate leaning open as trained ones do.
+    #[test]
+    fn follows_the_equations() {
+        const J: usize = 31;
+        let mut noise = Noise(0x1234_5678);
+        for gate in [Gate::Sigmoid, Gate::HardSigmoid] {
+            for spread_bits in [8, 11, 13, 15, 16] {
+                let (mut c, mut h) = ([0; J], [0; J]);
+                let mut exact = [Exact::default(); J];
+                for _ in 0..500 {
+                    let mut z = [0i16; 4 * J];
+                    for (k, z) in z.iter_mut().enumerate() {
+                        let wide = noise.next() as i32 >> (32 - spread_bits);
+                        let open = if k / J == 1 { 2048 } else { 0 };
+                        *z = crate::q::saturate(wide + open);
+                    }
+                    update(gate, &z, &mut c, &mut h);
+                    for (j, exact) in exact.iter_mut().enumerate() {
+                        exact.step(gate, [z[j], z[J + j], z[2 * J + j], z[3 * J + j]]);
+                        let c = f64::from(c[j]) / f64::from(1 << 24);
+                        let h = f64::from(h[j]) * LSB;
+                        assert!((c - exact.c).abs() <= exact.c_error, "{c} {}", exact.c);
+                        assert!((h - exact.h).abs() <= exact.h_error, "{h} {}", exact.h);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn silence_stays_silent() {
+        let (mut c, mut h) = ([0; 8], [0; 8]);
+        for gate in [Gate::Sigmoid, Gate::HardSigmoid] {
+            for open in [-20_000, 0, 20_000] {
+                let mut z = [open; 32];
+                z[16..24].fill(0);
+                for _ in 0..10 {
+                    update(gate, &z, &mut c, &mut h);
+                }
+                assert_eq!((c, h), ([0; 8], [0; 8]));
+            }
+        }
+    }
+
+    /// f = 1 − 2⁻¹⁵ for a million steps, from both ends of the range, with
+    /// and without input.
+    #[test]
+    fn long_streams_do_not_stall() {
+        for start in [i32::MIN, i32::MAX] {
+            let (mut c, mut h) = ([start], [0]);
+            for _ in 0..1_000_000 {
+                // Input gate shut, forget gate open, candidate 0.
+                update(Gate::HardSigmoid, &[-32_768, 32_767, 0, 0], &mut c, &mut h);
+            }
+            assert!((-(1 << 16)..=0).contains(&c[0]), "{start} → {}", c[0]);
+        }
+        // i·g is one LSB of Q0.15 times one: c must climb past 1/2, on its
+        // way to (i·g)/(1−f) = 1.
+        let (mut c, mut h) = ([0], [0]);
+        let one_lsb = (i16::MIN..=i16::MAX)
+            .find(|&z| nonlinearity::sigmoid(z) == 1)
+            .expect("sigmoid takes the value 1");
+        for _ in 0..32_768 {
+            update(Gate::Sigmoid, &[one_lsb, 32_767, 32_767, 0], &mut c, &mut h);
+        }
+        assert!(c[0] > 1 << 23, "{}", c[0]);
+    }
+
+    #[test]
+    fn saturates_at_the_ends() {
+        let (mut c, mut h) = ([i32::MAX, i32::MIN], [0, 0]);
+        let z = [
+            32_767, 32_767, 32_767, 32_767, 32_767, -32_768, 32_767, 32_767,
+        ];
+        for _ in 0..1_000 {
+            update(Gate::Sigmoid, &z, &mut c, &mut h);
+        }
+        assert!(c[0] > 127 << 24 && c[1] < -(124 << 24));
+        assert!(h[0] > 32_760 && h[1] < -32_760);
+    }
+
+    #[test]
+    fn wrong_lengths_change_nothing() {
+        let (mut c, mut h) = ([1 << 20; 2], [5; 2]);
+        update(Gate::Sigmoid, &[100; 7], &mut c, &mut h);
+        update(Gate::Sigmoid, &[100; 8], &mut c, &mut h[..1]);
+        update(Gate::Sigmoid, &[], &mut [], &mut []);
+        assert_eq!((c, h), ([1 << 20; 2], [5; 2]));
+    }
+}
