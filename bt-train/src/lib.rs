@@ -5,7 +5,9 @@
 //! top of it.
 
 pub mod command;
+pub mod data;
 pub mod error;
+pub mod file;
 pub mod float;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,416 @@
+//! Sequences in memory, in the type their file had, and batches of them as floats.
+
+use crate::error::{Error, ErrorKind, Result};
+use ndarray::Array3;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The parts of a data set that were asked for.
+#[derive(Debug, Clone, Default)]
+pub struct DataSet {
+    /// Sequences to learn from.
+    pub train: Option<Part>,
+    /// Sequences to choose the best epoch by, where the data set sets some apart.
+    pub validation: Option<Part>,
+    /// Sequences for the final figure only.
+    pub test: Option<Part>,
+    /// Names of the classes; empty when the data set has none.
+    pub labels: Vec<String>,
+    /// Samples a second, when the values are sound.
+    pub sample_rate: Option<u32>,
+}
+
+/// One part of a data set by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartName {
+    /// `x_train`.
+    Train,
+    /// `x_val`.
+    Validation,
+    /// `x_test`.
+    Test,
+}
+
+impl PartName {
+    /// The ending of its arrays' names.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            PartName::Train => "train",
+            PartName::Validation => "val",
+            PartName::Test => "test",
+        }
+    }
+}
+
+impl DataSet {
+    /// A part that must be there.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn part(&self, name: PartName) -> Result<&Part> {
+        let part = match name {
+            PartName::Train => &self.train,
+            PartName::Validation => &self.validation,
+            PartName::Test => &self.test,
+        };
+        part.as_ref()
+            .ok_or_else(|| Error::new(ErrorKind::Missing).field(format!("x_{}", name.suffix())))
+    }
+
+    /// Number of classes: that of the labels, or else the largest label used for training plus one.
+    pub fn classes(&self) -> usize {
+        let used = [&self.train, &self.validation]
+            .into_iter()
+            .flatten()
+            .filter_map(|part| part.labels.as_ref())
+            .flat_map(|labels| labels.iter().map(|&label| label + 1))
+            .max()
+            .unwrap_or(0);
+        self.labels.len().max(used)
+    }
+}
+
+/// Values as their file stores them, one after the other.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Values {
+    /// Unsigned bytes.
+    U8(Vec<u8>),
+    /// Signed bytes.
+    I8(Vec<i8>),
+    /// 16-bit integers.
+    I16(Vec<i16>),
+    /// Single precision.
+    F32(Vec<f32>),
+}
+
+/// Type of a data set's values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ElementType {
+    /// `uint8`.
+    U8,
+    /// `int8`.
+    I8,
+    /// `int16`.
+    I16,
+    /// `float32`.
+    F32,
+}
+
+impl fmt::Display for ElementType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ElementType::U8 => "u8",
+            ElementType::I8 => "i8",
+            ElementType::I16 => "i16",
+            ElementType::F32 => "f32",
+        })
+    }
+}
+
+impl Values {
+    /// Their type.
+    pub fn element_type(&self) -> ElementType {
+        match self {
+            Values::U8(_) => ElementType::U8,
+            Values::I8(_) => ElementType::I8,
+            Values::I16(_) => ElementType::I16,
+            Values::F32(_) => ElementType::F32,
+        }
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        match self {
+            Values::U8(values) => values.len(),
+            Values::I8(values) => values.len(),
+            Values::I16(values) => values.len(),
+            Values::F32(values) => values.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Calls `f` with the place and the value of each in `range`, in order.
+    pub fn for_each(&self, range: Range<usize>, mut f: impl FnMut(usize, f32)) {
+        match self {
+            Values::U8(values) => visit(&values[range], |i, v| f(i, f32::from(v))),
+            Values::I8(values) => visit(&values[range], |i, v| f(i, f32::from(v))),
+            Values::I16(values) => visit(&values[range], |i, v| f(i, f32::from(v))),
+            Values::F32(values) => visit(&values[range], f),
+        }
+    }
+}
+
+fn visit<T: Copy>(values: &[T], mut f: impl FnMut(usize, T)) {
+    for (i, &value) in values.iter().enumerate() {
+        f(i, value);
+    }
+}
+
+/// Sequences with their labels. Several parts may share the values.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// All values; sequence s has `lengths[s] * width` of them from `starts[s]` on.
+    pub values: Arc<Values>,
+    /// Values of one step.
+    pub width: usize,
+    /// Index of each sequence's first value.
+    pub starts: Vec<usize>,
+    /// Valid steps of each sequence, at least 1.
+    pub lengths: Vec<usize>,
+    /// Class of each sequence, where known.
+    pub labels: Option<Vec<usize>>,
+    /// What validation must not tear apart: a user, a recording.
+    pub groups: Option<Vec<i64>>,
+}
+
+impl Part {
+    /// Number of sequences.
+    pub fn sequences(&self) -> usize {
+        self.lengths.len()
+    }
+
+    /// Where the valid values of a sequence lie.
+    pub fn range(&self, sequence: usize) -> Range<usize> {
+        let start = self.starts[sequence];
+        start..start + self.lengths[sequence] * self.width
+    }
+
+    /// The classes, which must be known.
+    ///
+    /// # Errors
+    /// When the part has none.
+    pub fn known_labels(&self, name: PartName) -> Result<&[usize]> {
+        self.labels
+            .as_deref()
+            .ok_or_else(|| Error::new(ErrorKind::Missing).field(format!("y_{}", name.suffix())))
+    }
+
+    /// The sequences of these indices, sharing the values.
+    pub fn subset(&self, sequences: &[usize]) -> Part {
+        let pick = |all: &[usize]| sequences.iter().map(|&s| all[s]).collect::<Vec<_>>();
+        Part {
+            values: Arc::clone(&self.values),
+            width: self.width,
+            starts: pick(&self.starts),
+            lengths: pick(&self.lengths),
+            labels: self.labels.as_deref().map(pick),
+            groups: self
+                .groups
+                .as_ref()
+                .map(|groups| sequences.iter().map(|&s| groups[s]).collect()),
+        }
+    }
+
+    /// Sequences as normalized floats, padded with zeros to the longest of
+    /// them and to the width of the model.
+    pub fn batch(&self, sequences: &[usize], normalization: &Normalization) -> Batch {
+        let lengths: Vec<usize> = sequences.iter().map(|&s| self.lengths[s]).collect();
+        let steps = lengths.iter().copied().max().unwrap_or(0);
+        let width = normalization.width;
+        let mut x = Array3::zeros((sequences.len(), steps, width));
+        for (mut rows, &sequence) in x.outer_iter_mut().zip(sequences) {
+            let range = self.range(sequence);
+            for (step, mut row) in rows
+                .outer_iter_mut()
+                .take(self.lengths[sequence])
+                .enumerate()
+            {
+                let first = range.start + step * self.width;
+                self.values
+                    .for_each(first..first + self.width, |i, value| row[i] = value);
+                for (i, value) in row.iter_mut().enumerate() {
+                    *value = normalization.apply(i, *value);
+                }
+            }
+        }
+        let labels = match &self.labels {
+            Some(labels) => sequences.iter().map(|&s| labels[s]).collect(),
+            None => Vec::new(),
+        };
+        Batch { x, lengths, labels }
+    }
+}
+
+/// Sequences as a model takes them.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// [sequences, steps, width], normalized; zeros behind a sequence's end.
+    pub x: Array3<f32>,
+    /// Valid steps of each sequence.
+    pub lengths: Vec<usize>,
+    /// Class of each sequence; empty where not known.
+    pub labels: Vec<usize>,
+}
+
+/// x̂ = (x − offset)·scale, for frames of `width` values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Normalization {
+    /// Values of a frame of the model. Data that have fewer a step are followed
+    /// by raw zeros.
+    pub width: usize,
+    /// One for all features or one each.
+    pub offset: Vec<f32>,
+    /// One for all features or one each.
+    pub scale: Vec<f32>,
+}
+
+/// What the offset and scale are taken over.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
+    clap::ValueEnum,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum NormalizeOver {
+    /// One offset and one scale for all features.
+    #[default]
+    Set,
+    /// An offset for each feature, one scale for all: costs the device nothing.
+    Offset,
+    /// An offset and a scale for each feature: a multiplication a value on the device.
+    Feature,
+    /// None: the data are taken as they are.
+    None,
+}
+
+impl Normalization {
+    /// Offset 0 and scale 1.
+    pub fn identity(width: usize) -> Normalization {
+        Normalization {
+            width,
+            offset: vec![0.0],
+            scale: vec![1.0],
+        }
+    }
+
+    /// The mean and the inverse standard deviation of the valid values of a
+    /// part. A constant feature keeps scale 1.
+    pub fn fit(part: &Part, width: usize, over: NormalizeOver) -> Normalization {
+        if over == NormalizeOver::None {
+            return Normalization::identity(width);
+        }
+        let mut sum = vec![0f64; part.width];
+        let mut square = vec![0f64; part.width];
+        let mut steps = 0;
+        for sequence in 0..part.sequences() {
+            steps += part.lengths[sequence];
+            part.values.for_each(part.range(sequence), |i, value| {
+                let value = f64::from(value);
+                sum[i % part.width] += value;
+                square[i % part.width] += value * value;
+            });
+        }
+        let count = steps as f64;
+        let mean: Vec<f64> = sum.iter().map(|sum| sum / count).collect();
+        let variance: Vec<f64> = square
+            .iter()
+            .zip(&mean)
+            .map(|(square, mean)| (square / count - mean * mean).max(0.0))
+            .collect();
+        let average = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+        let inverse = |variance: f64| {
+            if variance > 1e-12 {
+                variance.sqrt().recip() as f32
+            } else {
+                1.0
+            }
+        };
+        let total_mean = average(&mean);
+        let total_variance = average(&variance)
+            + average(
+                &mean
+                    .iter()
+                    .map(|m| (m - total_mean).powi(2))
+                    .collect::<Vec<_>>(),
+            );
+        let per_feature = |values: Vec<f32>, fill: f32| {
+            let mut values = values;
+            values.resize(width, fill);
+            values
+        };
+        let offsets = || per_feature(mean.iter().map(|&mean| mean as f32).collect(), 0.0);
+        let (offset, scale) = match over {
+            NormalizeOver::Set => (vec![total_mean as f32], vec![inverse(total_variance)]),
+            NormalizeOver::Offset => (offsets(), vec![inverse(average(&variance))]),
+            NormalizeOver::Feature => (
+                offsets(),
+                per_feature(variance.iter().map(|&v| inverse(v)).collect(), 1.0),
+            ),
+            NormalizeOver::None => unreachable!("returned above"),
+        };
+        Normalization {
+            width,
+            offset,
+            scale,
+        }
+    }
+
+    /// The normalized value of feature `i`.
+    pub fn apply(&self, i: usize, value: f32) -> f32 {
+        let pick = |values: &[f32]| {
+            if values.len() == 1 {
+                values[0]
+            } else {
+                values[i]
+            }
+        };
+        (value - pick(&self.offset)) * pick(&self.scale)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part() -> Part {
+        Part {
+            values: Arc::new(Values::U8(vec![1, 2, 3, 4, 5, 6, 9, 9])),
+            width: 2,
+            starts: vec![0, 4],
+            lengths: vec![2, 1],
+            labels: Some(vec![1, 0]),
+            groups: None,
+        }
+    }
+
+    #[test]
+    fn batches_mask_and_pad() {
+        let batch = part().batch(&[1, 0], &Normalization::identity(3));
+        assert_eq!(batch.lengths, [1, 2]);
+        assert_eq!(batch.labels, [0, 1]);
+        assert_eq!(
+            batch.x,
+            ndarray::array![
+                [[5.0, 6.0, 0.0], [0.0, 0.0, 0.0]],
+                [[1.0, 2.0, 0.0], [3.0, 4.0, 0.0]]
+            ]
+        );
+    }
+
+    #[test]
+    fn normalization_takes_valid_values_only() {
+        // Valid: 1..=6; the trailing nines belong to no sequence.
+        let set = Normalization::fit(&part(), 2, NormalizeOver::Set);
+        assert_eq!(set.offset, [3.5]);
+        assert!((set.scale[0] - (35.0f32 / 12.0).sqrt().recip()).abs() < 1e-6);
+        let feature = Normalization::fit(&part(), 3, NormalizeOver::Feature);
+        assert_eq!(feature.offset, [3.0, 4.0, 0.0]);
+        assert_eq!(feature.scale[2], 1.0);
+        let sub = part().subset(&[1]);
+        assert_eq!(
+            Normalization::fit(&sub, 2, NormalizeOver::Set).offset,
+            [5.5]
+        );
+    }
+}

@@ -1,0 +1,451 @@
+//! Data sets in `.npz` files: the contract, name by name.
+//!
+//! `x_train`, `y_train`, `x_test`, `y_test`, optionally `x_val`, `y_val`,
+//! `lengths_*`, `group_train` and `labels`. x is [sequences, steps, features…]
+//! of u8, i8, i16 or f32, y [sequences] of any integer type. Other arrays are
+//! not looked at, whatever they are.
+
+use crate::data::dataset::{DataSet, Part, PartName, Values};
+use crate::error::{Error, ErrorKind, Result};
+use ndarray::{ArrayD, IxDyn, ShapeBuilder};
+use npyz::{DType, NpyFile, Order, TypeChar};
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+use std::sync::Arc;
+use zip::ZipArchive;
+
+/// Reads the parts asked for; `Validation` may be absent, the others may not.
+///
+/// # Errors
+/// Names the file, the array and the remedy.
+pub fn load(path: &Path, parts: &[PartName]) -> Result<DataSet> {
+    Archive::open(path)
+        .and_then(|mut archive| archive.data_set(parts))
+        .map_err(|error| error.file(path))
+}
+
+struct Archive {
+    zip: ZipArchive<BufReader<File>>,
+}
+
+impl Archive {
+    fn open(path: &Path) -> Result<Archive> {
+        let zip = ZipArchive::new(BufReader::new(File::open(path)?)).map_err(|error| {
+            Error::malformed(error)
+                .remedy("the file is cut short or no .npz; write it again with numpy.savez")
+        })?;
+        Ok(Archive { zip })
+    }
+
+    fn data_set(&mut self, parts: &[PartName]) -> Result<DataSet> {
+        let mut set = DataSet::default();
+        if self.has("labels") {
+            set.labels = self.strings("labels")?;
+        }
+        let classes = Some(set.labels.len()).filter(|&classes| classes > 0);
+        for &name in parts {
+            let part = match name {
+                PartName::Validation if !self.has("x_val") => continue,
+                _ => self.part(name, classes)?,
+            };
+            match name {
+                PartName::Train => set.train = Some(part),
+                PartName::Validation => set.validation = Some(part),
+                PartName::Test => set.test = Some(part),
+            }
+        }
+        let widths: Vec<(PartName, usize)> = parts
+            .iter()
+            .filter_map(|&name| Some((name, set.part(name).ok()?.width)))
+            .collect();
+        for pair in widths.windows(2) {
+            if pair[0].1 != pair[1].1 {
+                return Err(Error::setting(format!(
+                    "has {} features a step, x_{} has {}",
+                    pair[1].1,
+                    pair[0].0.suffix(),
+                    pair[0].1
+                ))
+                .field(format!("x_{}", pair[1].0.suffix()))
+                .remedy("give every part the same features"));
+            }
+        }
+        Ok(set)
+    }
+
+    fn part(&mut self, name: PartName, classes: Option<usize>) -> Result<Part> {
+        let suffix = name.suffix();
+        let field = format!("x_{suffix}");
+        let (values, shape) = self.values(&field)?;
+        if shape.len() < 3 || shape.contains(&0) {
+            return Err(Error::new(ErrorKind::Shape {
+                expected: "[sequences, steps, features…], none of them 0".into(),
+                found: shape,
+            })
+            .field(field)
+            .remedy("reshape it; a single feature a step still needs an axis"));
+        }
+        let (sequences, steps) = (shape[0], shape[1]);
+        let width: usize = shape[2..].iter().product();
+        let field = format!("lengths_{suffix}");
+        let lengths = if self.has(&field) {
+            let lengths = self.integers(&field, sequences)?;
+            check_range(&lengths, 1, steps as i64).map_err(|error| {
+                error.field(&field).remedy(
+                    "every sequence needs at least one step and no more than its x has; drop empty ones",
+                )
+            })?;
+            lengths.into_iter().map(|length| length as usize).collect()
+        } else {
+            vec![steps; sequences]
+        };
+        let field = format!("y_{suffix}");
+        let labels = if self.has(&field) || name != PartName::Test {
+            let labels = self.integers(&field, sequences)?;
+            let most = classes.map_or(LABEL_MAX, |classes| classes as i64 - 1);
+            check_range(&labels, 0, most).map_err(|error| {
+                error
+                    .field(&field)
+                    .remedy("classes count from 0 and `labels`, if there, names each of them")
+            })?;
+            Some(labels.into_iter().map(|label| label as usize).collect())
+        } else {
+            None
+        };
+        let groups = if name == PartName::Train && self.has("group_train") {
+            Some(self.integers("group_train", sequences)?)
+        } else {
+            None
+        };
+        Ok(Part {
+            values: Arc::new(values),
+            width,
+            starts: (0..sequences).map(|s| s * steps * width).collect(),
+            lengths,
+            labels,
+            groups,
+        })
+    }
+
+    fn has(&self, field: &str) -> bool {
+        self.zip.index_for_name(&format!("{field}.npy")).is_some()
+    }
+
+    /// Opens an array up to its header.
+    fn array(&mut self, field: &str) -> Result<NpyFile<impl Read + '_>> {
+        if !self.has(field) {
+            return Err(Error::new(ErrorKind::Missing)
+                .field(field)
+                .remedy("save the array under this name"));
+        }
+        let open = |error: &dyn std::fmt::Display| {
+            Error::malformed(error)
+                .field(field)
+                .remedy("the file is damaged; write it again with numpy.savez")
+        };
+        let entry = self
+            .zip
+            .by_name(&format!("{field}.npy"))
+            .map_err(|error| open(&error))?;
+        let size = entry.size();
+        let npy = NpyFile::new(entry).map_err(|error| open(&error))?;
+        // The header is not to be believed about how much memory to set aside.
+        let bytes = npy
+            .shape()
+            .iter()
+            .chain([&(npy.dtype().num_bytes().unwrap_or(1) as u64)])
+            .try_fold(1u64, |product, &n| product.checked_mul(n));
+        if bytes.is_none_or(|bytes| bytes > size) {
+            return Err(open(&format!(
+                "its header promises shape {:?}, which its {size} bytes cannot hold",
+                npy.shape()
+            )));
+        }
+        Ok(npy)
+    }
+
+    fn values(&mut self, field: &str) -> Result<(Values, Vec<usize>)> {
+        let npy = self.array(field)?;
+        let dtype = npy.dtype();
+        let (kind, size) = plain(&dtype);
+        let read = |error: std::io::Error| Error::malformed(error).field(field);
+        Ok(match (kind, size) {
+            (Some(TypeChar::Uint), 1) => {
+                let (values, shape) = row_major(npy).map_err(read)?;
+                (Values::U8(values), shape)
+            }
+            (Some(TypeChar::Int), 1) => {
+                let (values, shape) = row_major(npy).map_err(read)?;
+                (Values::I8(values), shape)
+            }
+            (Some(TypeChar::Int), 2) => {
+                let (values, shape) = row_major(npy).map_err(read)?;
+                (Values::I16(values), shape)
+            }
+            (Some(TypeChar::Float), 4) => {
+                let (values, shape) = row_major::<f32>(npy).map_err(read)?;
+                if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+                    return Err(Error::new(ErrorKind::NotFinite {
+                        value: values[at],
+                        index: unravel(at, &shape),
+                    })
+                    .field(field)
+                    .remedy("replace such values or drop the sequence"));
+                }
+                (Values::F32(values), shape)
+            }
+            _ => {
+                return Err(wrong_type(&dtype)
+                    .field(field)
+                    .remedy("save it as f32, u8, i8 or i16"));
+            }
+        })
+    }
+
+    /// One integer for each sequence, of any integer type.
+    fn integers(&mut self, field: &str, sequences: usize) -> Result<Vec<i64>> {
+        let npy = self.array(field)?;
+        let shape: Vec<usize> = npy.shape().iter().map(|&n| n as usize).collect();
+        let dtype = npy.dtype();
+        let (kind, size) = plain(&dtype);
+        let read = |error: std::io::Error| Error::malformed(error).field(field);
+        macro_rules! widen {
+            ($type:ty) => {
+                npy.into_vec::<$type>()
+                    .map_err(read)?
+                    .into_iter()
+                    .map(|value| i64::try_from(value).unwrap_or(i64::MAX))
+                    .collect()
+            };
+        }
+        let values: Vec<i64> = match (kind, size) {
+            (Some(TypeChar::Int), 1) => widen!(i8),
+            (Some(TypeChar::Int), 2) => widen!(i16),
+            (Some(TypeChar::Int), 4) => widen!(i32),
+            (Some(TypeChar::Int), 8) => widen!(i64),
+            (Some(TypeChar::Uint), 1) => widen!(u8),
+            (Some(TypeChar::Uint), 2) => widen!(u16),
+            (Some(TypeChar::Uint), 4) => widen!(u32),
+            (Some(TypeChar::Uint), 8) => widen!(u64),
+            _ => {
+                return Err(wrong_type(&dtype)
+                    .field(field)
+                    .remedy("save one integer for each sequence"));
+            }
+        };
+        if shape != [sequences] {
+            return Err(Error::new(ErrorKind::Shape {
+                expected: format!("[{sequences}], one value for each sequence of x"),
+                found: shape,
+            })
+            .field(field)
+            .remedy("x and y need equal counts; labels of single steps are not supported"));
+        }
+        Ok(values)
+    }
+
+    fn strings(&mut self, field: &str) -> Result<Vec<String>> {
+        let npy = self.array(field)?;
+        let dtype = npy.dtype();
+        if npy.shape().len() != 1 {
+            return Err(Error::new(ErrorKind::Shape {
+                expected: "[classes]".into(),
+                found: npy.shape().iter().map(|&n| n as usize).collect(),
+            })
+            .field(field)
+            .remedy("give one name for each class"));
+        }
+        match plain(&dtype) {
+            (Some(TypeChar::UnicodeStr), _) => npy
+                .into_vec::<String>()
+                .map_err(|error| Error::malformed(error).field(field)),
+            _ => Err(wrong_type(&dtype)
+                .field(field)
+                .remedy("save it as an array of str (dtype <U)")),
+        }
+    }
+}
+
+/// No data set has more classes; a larger label is a mistake.
+const LABEL_MAX: i64 = 65_535;
+
+fn check_range(values: &[i64], low: i64, high: i64) -> Result<()> {
+    match values
+        .iter()
+        .position(|value| !(low..=high).contains(value))
+    {
+        Some(index) => Err(Error::new(ErrorKind::Range {
+            found: values[index],
+            index,
+            low,
+            high,
+        })),
+        None => Ok(()),
+    }
+}
+
+/// Kind and bytes of a plain type.
+fn plain(dtype: &DType) -> (Option<TypeChar>, u64) {
+    match dtype {
+        DType::Plain(plain) => (Some(plain.type_char()), plain.size_field()),
+        _ => (None, 0),
+    }
+}
+
+fn wrong_type(dtype: &DType) -> Error {
+    let found = match plain(dtype) {
+        (Some(TypeChar::Float), size) => format!("float{}", 8 * size),
+        (Some(TypeChar::Int), size) => format!("int{}", 8 * size),
+        (Some(TypeChar::Uint), size) => format!("uint{}", 8 * size),
+        (Some(TypeChar::Bool), _) => "bool".into(),
+        (Some(TypeChar::Object), _) => "object".into(),
+        _ => dtype.descr(),
+    };
+    Error::new(ErrorKind::ElementType { found })
+}
+
+/// All values, the last axis fastest.
+fn row_major<T: npyz::Deserialize + Clone>(
+    npy: NpyFile<impl Read>,
+) -> std::io::Result<(Vec<T>, Vec<usize>)> {
+    let shape: Vec<usize> = npy.shape().iter().map(|&n| n as usize).collect();
+    let order = npy.order();
+    let values = npy.into_vec::<T>()?;
+    let values = match order {
+        Order::C => values,
+        Order::Fortran => ArrayD::from_shape_vec(IxDyn(&shape).f(), values)
+            .map_err(std::io::Error::other)?
+            .iter()
+            .cloned()
+            .collect(),
+    };
+    Ok((values, shape))
+}
+
+fn unravel(mut at: usize, shape: &[usize]) -> Vec<usize> {
+    let mut index = vec![0; shape.len()];
+    for (digit, &size) in index.iter_mut().zip(shape).rev() {
+        *digit = at % size;
+        at /= size;
+    }
+    index
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::NpzWriter;
+
+    struct Fixture {
+        place: tempfile::TempDir,
+        writer: NpzWriter,
+    }
+
+    impl Fixture {
+        /// Two sequences of three steps of two features, without labels.
+        fn new() -> Fixture {
+            let mut fixture = Fixture {
+                place: tempfile::tempdir().unwrap(),
+                writer: NpzWriter::new(),
+            };
+            let values: Vec<u8> = (0..12).collect();
+            fixture.add("x_train", &[2, 3, 2], &values);
+            fixture
+        }
+
+        fn add<T: npyz::AutoSerialize + Copy>(&mut self, name: &str, shape: &[usize], v: &[T]) {
+            self.writer.array(name, shape, v).unwrap();
+        }
+
+        fn load(&self) -> Result<DataSet> {
+            let path = self.place.path().join("d.npz");
+            self.writer.write(&path).unwrap();
+            load(&path, &[PartName::Train])
+        }
+
+        fn line(&self) -> String {
+            let line = self.load().unwrap_err().to_string();
+            line.split_once("d.npz: ").unwrap().1.to_owned()
+        }
+    }
+
+    #[test]
+    fn reads_any_integer_label_and_ignores_what_it_does_not_know() {
+        let mut fixture = Fixture::new();
+        fixture.add("y_train", &[2], &[1u16, 0]);
+        fixture.add("lengths_train", &[2], &[3i8, 1]);
+        fixture.add("comment", &[1], &[1.5f64]);
+        let set = fixture.load().unwrap();
+        let part = set.train.as_ref().unwrap();
+        assert_eq!(part.labels.as_deref(), Some(&[1, 0][..]));
+        assert_eq!(part.range(1), 6..8);
+        assert_eq!(set.classes(), 2);
+    }
+
+    #[test]
+    fn says_what_is_wrong_and_what_to_do() {
+        let mut fixture = Fixture::new();
+        assert_eq!(
+            fixture.line(),
+            "y_train: is missing; save the array under this name"
+        );
+        fixture.add("y_train", &[3], &[0i64, 1, 0]);
+        assert!(
+            fixture
+                .line()
+                .starts_with("y_train: has shape [3], expected [2]")
+        );
+
+        let mut fixture = Fixture::new();
+        fixture.add("y_train", &[2], &[-1i64, 1]);
+        assert!(
+            fixture
+                .line()
+                .starts_with("y_train: value -1 at 0 is outside 0..=")
+        );
+
+        let mut fixture = Fixture::new();
+        fixture.add("y_train", &[2], &[0i64, 1]);
+        fixture.add("lengths_train", &[2], &[0i64, 3]);
+        assert!(
+            fixture
+                .line()
+                .starts_with("lengths_train: value 0 at 0 is outside 1..=3")
+        );
+    }
+
+    #[test]
+    fn refuses_values_that_cannot_be_used() {
+        let mut fixture = Fixture::new();
+        fixture.writer = NpzWriter::new();
+        fixture.add("x_train", &[1, 1, 2], &[1.0f64, 2.0]);
+        assert_eq!(
+            fixture.line(),
+            "x_train: is float64; save it as f32, u8, i8 or i16"
+        );
+        fixture.writer = NpzWriter::new();
+        fixture.add("x_train", &[1, 1, 2], &[1.0, f32::NAN]);
+        assert!(
+            fixture
+                .line()
+                .starts_with("x_train: holds a value that is not finite (NaN) at [0, 0, 1]")
+        );
+        fixture.writer = NpzWriter::new();
+        fixture.add("x_train", &[1, 2], &[1u8, 2]);
+        assert!(fixture.line().starts_with("x_train: has shape [1, 2]"));
+    }
+
+    #[test]
+    fn a_file_cut_short_is_an_error_at_every_length() {
+        let mut fixture = Fixture::new();
+        fixture.add("y_train", &[2], &[1u16, 0]);
+        let path = fixture.place.path().join("d.npz");
+        fixture.writer.write(&path).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        for length in 0..whole.len() {
+            std::fs::write(&path, &whole[..length]).unwrap();
+            assert!(load(&path, &[PartName::Train]).is_err(), "{length} bytes");
+        }
+    }
+}

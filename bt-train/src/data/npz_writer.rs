@@ -1,0 +1,69 @@
+//! `.npz` files of results, written whole or not at all.
+
+use crate::error::{Error, Result};
+use crate::file::write_atomic;
+use npyz::WriterBuilder;
+use std::io::Write;
+use std::path::Path;
+use zip::write::SimpleFileOptions;
+
+/// Arrays under way to a file.
+#[derive(Default)]
+pub struct NpzWriter {
+    arrays: Vec<(String, Vec<u8>)>,
+}
+
+impl NpzWriter {
+    /// Nothing yet.
+    pub fn new() -> NpzWriter {
+        NpzWriter::default()
+    }
+
+    /// Adds an array, row-major.
+    ///
+    /// # Errors
+    /// When the shape does not match the number of values.
+    pub fn array<T: npyz::AutoSerialize + Copy>(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        values: &[T],
+    ) -> Result<()> {
+        if shape.iter().product::<usize>() != values.len() {
+            return Err(
+                Error::setting(format!("{} values for shape {shape:?}", values.len())).field(name),
+            );
+        }
+        let shape: Vec<u64> = shape.iter().map(|&n| n as u64).collect();
+        let mut bytes = Vec::new();
+        let mut writer = npyz::WriteOptions::new()
+            .default_dtype()
+            .shape(&shape)
+            .writer(&mut bytes)
+            .begin_nd()?;
+        writer.extend(values.iter().copied())?;
+        writer.finish()?;
+        self.arrays.push((name.to_owned(), bytes));
+        Ok(())
+    }
+
+    /// Writes all arrays, stored.
+    ///
+    /// # Errors
+    /// Names the file.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        write_atomic(path, |file| {
+            let mut zip = zip::ZipWriter::new(file);
+            for (name, bytes) in &self.arrays {
+                let options = SimpleFileOptions::default()
+                    .compression_method(zip::CompressionMethod::Stored)
+                    .large_file(bytes.len() > 1 << 30);
+                zip.start_file(format!("{name}.npy"), options)
+                    .map_err(std::io::Error::from)?;
+                zip.write_all(bytes)?;
+            }
+            zip.finish().map_err(std::io::Error::from)?;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,80 @@
+//! Files that appear whole or not at all.
+
+use crate::error::Result;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+/// Writes a file under a temporary name beside its place, then renames it. A
+/// reader sees the old file or the new one; on failure the old one stays and
+/// nothing else is left.
+///
+/// # Errors
+/// Names the file and what the operating system said.
+pub fn write_atomic(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<&mut std::fs::File>) -> Result<()>,
+) -> Result<()> {
+    let place = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let attempt = || -> Result<()> {
+        let mut temporary = tempfile::Builder::new()
+            .prefix(".bt-train-")
+            .permissions_like_any_file()
+            .tempfile_in(place)?;
+        let mut buffer = BufWriter::new(temporary.as_file_mut());
+        write(&mut buffer)?;
+        buffer.flush()?;
+        drop(buffer);
+        temporary.as_file().sync_all()?;
+        temporary.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    };
+    attempt().map_err(|error| error.file(path))
+}
+
+/// Temporary files are private by default; a finished file should not be.
+trait PermissionsLikeAnyFile {
+    fn permissions_like_any_file(&mut self) -> &mut Self;
+}
+
+impl PermissionsLikeAnyFile for tempfile::Builder<'_, '_> {
+    #[cfg(unix)]
+    fn permissions_like_any_file(&mut self) -> &mut Self {
+        use std::os::unix::fs::PermissionsExt;
+        // The process' umask still applies.
+        self.permissions(std::fs::Permissions::from_mode(0o666))
+    }
+
+    #[cfg(not(unix))]
+    fn permissions_like_any_file(&mut self) -> &mut Self {
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("file");
+        write_atomic(&path, |file| Ok(file.write_all(b"old")?)).unwrap();
+        let failed = write_atomic(&path, |file| {
+            file.write_all(b"new")?;
+            Err(Error::setting("stop"))
+        });
+        assert!(failed.unwrap_err().to_string().contains("file: stop"));
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn names_the_file_it_cannot_write() {
+        let error = write_atomic(Path::new("/nowhere/file"), |_| Ok(())).unwrap_err();
+        assert!(error.to_string().starts_with("/nowhere/file: "));
+    }
+}
