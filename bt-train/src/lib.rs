@@ -9,5 +9,6 @@ pub mod data;
 pub mod error;
 pub mod file;
 pub mod float;
+pub mod training;
 
 pub use error::{Error, ErrorKind, Result};

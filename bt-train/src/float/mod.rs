@@ -1,3 +1,4 @@
 //! The float model.
 
+pub mod checkpoint;
 pub mod config;

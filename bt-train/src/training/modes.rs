@@ -1,0 +1,163 @@
+//! Modes that multiply to a width, and suggestions where given ones do not.
+
+use crate::error::{Error, ErrorKind, Result, times};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// Sizes of the axes of a tensor, slowest first: `8x20x20x18`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "Written")]
+pub struct Modes(pub Vec<usize>);
+
+/// Both forms a configuration file may use.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Text(String),
+    List(Vec<usize>),
+}
+
+impl FromStr for Modes {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Modes, String> {
+        let sizes: Option<Vec<usize>> = text
+            .split('x')
+            .map(|size| size.trim().parse().ok().filter(|&size| size > 0))
+            .collect();
+        sizes
+            .map(Modes)
+            .ok_or_else(|| format!("`{text}` is not of the form 8x20x20x18"))
+    }
+}
+
+impl TryFrom<Written> for Modes {
+    type Error = String;
+
+    fn try_from(written: Written) -> std::result::Result<Modes, String> {
+        match written {
+            Written::Text(text) => text.parse(),
+            Written::List(sizes) if sizes.iter().all(|&size| size > 0) => Ok(Modes(sizes)),
+            Written::List(sizes) => Err(format!("{sizes:?} holds a size of 0")),
+        }
+    }
+}
+
+impl From<Modes> for String {
+    fn from(modes: Modes) -> String {
+        modes.to_string()
+    }
+}
+
+impl fmt::Display for Modes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&times(&self.0))
+    }
+}
+
+/// Checks that modes hold frames of `width` values; with `pad` they may hold more.
+///
+/// # Errors
+/// Suggests modes that do.
+pub fn check(modes: &[usize], width: usize, pad: bool) -> Result<()> {
+    let product = modes
+        .iter()
+        .try_fold(1usize, |product, &mode| product.checked_mul(mode))
+        .unwrap_or(usize::MAX);
+    if product == width || (pad && product > width) {
+        return Ok(());
+    }
+    let order = modes.len();
+    let even = factorizations(width, order);
+    let padded = (width..=width + width / 8 + 3)
+        .filter_map(|width| factorizations(width, order).into_iter().next())
+        .min_by_key(|modes| modes.iter().sum::<usize>());
+    let mut remedy = String::new();
+    // A factor of 64 and more says that the width has a large prime in it.
+    let usable: Vec<String> = even
+        .iter()
+        .filter(|modes| modes[0] < 64 || order < 3)
+        .filter(|modes| !modes.contains(&1))
+        .take(3)
+        .map(|modes| times(modes))
+        .collect();
+    if !usable.is_empty() {
+        remedy += &format!("use --input-modes {}", usable.join(" or "));
+    } else if let Some(modes) = padded {
+        remedy += &format!(
+            "{width} does not factor well: use --pad --input-modes {}",
+            times(&modes)
+        );
+    }
+    Err(Error::new(ErrorKind::Modes {
+        modes: modes.to_vec(),
+        product,
+        width,
+    })
+    .field("input-modes")
+    .remedy(remedy))
+}
+
+/// All ways to write `width` as a product of `order` factors, largest first,
+/// the most even ways (smallest sum) first.
+pub fn factorizations(width: usize, order: usize) -> Vec<Vec<usize>> {
+    fn descend(
+        rest: usize,
+        order: usize,
+        most: usize,
+        chosen: &mut Vec<usize>,
+        found: &mut Vec<Vec<usize>>,
+    ) {
+        if order == 0 {
+            if rest == 1 {
+                found.push(chosen.clone());
+            }
+            return;
+        }
+        for factor in (1..=rest.min(most)).filter(|factor| rest.is_multiple_of(*factor)) {
+            chosen.push(factor);
+            descend(rest / factor, order - 1, factor, chosen, found);
+            chosen.pop();
+        }
+    }
+    let mut found = Vec::new();
+    descend(width, order, width, &mut Vec::new(), &mut found);
+    found.sort_by_key(|modes| (modes.iter().sum::<usize>(), modes.clone()));
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_and_writes_modes() {
+        let modes: Modes = "8x20x20x18".parse().unwrap();
+        assert_eq!(modes.0, [8, 20, 20, 18]);
+        assert_eq!(modes.to_string(), "8x20x20x18");
+        for wrong in ["", "8x", "8x0", "8*20", "-1x2"] {
+            assert!(wrong.parse::<Modes>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn suggests_modes_that_multiply_to_the_width() {
+        check(&[4, 8, 8], 256, false).unwrap();
+        let line = check(&[4, 8, 9], 256, false).unwrap_err().to_string();
+        assert_eq!(
+            line,
+            "input-modes: 4x8x9 multiply to 288, but the width is 256; use --input-modes 8x8x4 or 16x4x4 or 16x8x2"
+        );
+    }
+
+    #[test]
+    fn suggests_padding_where_the_width_does_not_factor() {
+        let line = check(&[2, 6], 13, false).unwrap_err().to_string();
+        assert!(line.ends_with("use --pad --input-modes 5x3"), "{line}");
+        let line = check(&[4, 8, 8], 257, false).unwrap_err().to_string();
+        assert!(line.contains("--pad"), "{line}");
+        check(&[4, 8, 9], 257, true).unwrap();
+        assert!(check(&[4, 8, 8], 257, true).is_err());
+    }
+}

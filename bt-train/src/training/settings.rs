@@ -1,0 +1,358 @@
+//! Everything that can be set about a training run, by flag or in a TOML file.
+
+use crate::data::{DataSet, NormalizeOver};
+use crate::error::{Error, ErrorKind, Result};
+use crate::float::config::{
+    Gate, HeadConfig, HiddenConfig, InputConfig, MapKind, ModelConfig, Pool, RecurrentConfig,
+};
+use crate::training::modes::{self, Modes};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Form of a map by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum MapName {
+    /// Σ over blocks of Tucker products.
+    BlockTerm,
+    /// A tensor train.
+    TensorTrain,
+    /// A full matrix.
+    Dense,
+}
+
+impl MapName {
+    /// The map of this form; what it has no use for is ignored.
+    pub fn with(self, blocks: usize, rank: usize) -> MapKind {
+        match self {
+            MapName::BlockTerm => MapKind::BlockTerm { blocks, rank },
+            MapName::TensorTrain => MapKind::TensorTrain { rank },
+            MapName::Dense => MapKind::Dense,
+        }
+    }
+}
+
+/// How much each class counts in the loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClassWeights {
+    /// Every sequence alike.
+    None,
+    /// Every class alike: a sequence counts the less the more its class has.
+    Balanced,
+}
+
+/// One list makes the flags, the keys of the TOML file and the defaults.
+macro_rules! settings {
+    ($($(#[doc = $doc:literal])* $name:ident: $type:ty = $default:expr, [$($arg:tt)*];)*) => {
+        /// The same as flags, each optional.
+        #[derive(Debug, Clone, Default, PartialEq, clap::Args, Serialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub struct Flags {
+            $($(#[doc = $doc])*
+            #[arg(long, help_heading = "Training", $($arg)*)]
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub $name: Option<$type>,)*
+        }
+
+        /// A training run, completely: what `RUN/config.toml` holds.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case", default)]
+        pub struct Settings {
+            $($(#[doc = $doc])*
+            pub $name: $type,)*
+        }
+
+        impl Default for Settings {
+            fn default() -> Settings {
+                Settings { $($name: $default,)* }
+            }
+        }
+
+        fn keys() -> Vec<String> {
+            vec![$(stringify!($name).replace('_', "-"),)*]
+        }
+    };
+}
+
+settings! {
+    /// Modes of a frame, slowest first, such as 8x20x20x18: they multiply to its width
+    input_modes: Modes = Modes::default(), [value_name = "MODES"];
+    /// Modes of the hidden state, as many as of a frame, such as 4x4x4x4
+    hidden_modes: Modes = Modes::default(), [value_name = "MODES"];
+    /// Form of the map from the frame [default: block-term]
+    input_map: MapName = MapName::BlockTerm, [value_name = "MAP"];
+    /// Blocks (N) of a block-term input map [default: 2]
+    blocks: usize = 2, [value_name = "N"];
+    /// Rank (R) of the input map [default: 4]
+    rank: usize = 4, [value_name = "R"];
+    /// Form of the map from the hidden state [default: dense]
+    recurrent_map: MapName = MapName::Dense, [value_name = "MAP"];
+    /// Blocks of a block-term recurrent map [default: 2]
+    recurrent_blocks: usize = 2, [value_name = "N"];
+    /// Rank of the recurrent map [default: 4]
+    recurrent_rank: usize = 4, [value_name = "R"];
+    /// Let the modes hold more than the width: zeros follow each frame
+    pad: bool = false, [num_args = 0..=1, require_equals = true, default_missing_value = "true"];
+    /// Logistic function of the gates [default: sigmoid]
+    gate: Gate = Gate::Sigmoid, [];
+    /// Hidden state that the head reads [default: last]
+    pool: Pool = Pool::Last, [];
+    /// Passes over the training part [default: 60]
+    epochs: usize = 60, [];
+    /// Sequences a step [default: 32]
+    batch: usize = 32, [];
+    /// Highest learning rate [default: 0.004]
+    lr: f32 = 0.004, [];
+    /// Share of all steps in which the learning rate rises [default: 0.1]
+    warm_up: f32 = 0.1, [value_name = "SHARE"];
+    /// Learning rate at the end as a share of the highest; a cosine leads there [default: 0.01]
+    final_lr: f32 = 0.01, [value_name = "SHARE"];
+    /// Decoupled weight decay, on weights only [default: 0]
+    weight_decay: f32 = 0.0, [];
+    /// Gradients longer than this are shortened to it [default: 1]
+    clip: f32 = 1.0, [value_name = "NORM"];
+    /// Share of the target spread over all classes [default: 0]
+    label_smoothing: f32 = 0.0, [value_name = "SHARE"];
+    /// How much each class counts in the loss [default: none]
+    class_weights: ClassWeights = ClassWeights::None, [];
+    /// Variational dropout of the frames: one mask for a sequence [default: 0]
+    input_dropout: f32 = 0.0, [value_name = "SHARE"];
+    /// Variational dropout of the hidden state that the recurrence reads [default: 0]
+    recurrent_dropout: f32 = 0.0, [value_name = "SHARE"];
+    /// What offset and scale of the input are taken over [default: set]
+    normalize: NormalizeOver = NormalizeOver::Set, [];
+    /// Share of the training part kept for validation where the data set has none [default: 0.15]
+    validation: f32 = 0.15, [value_name = "SHARE"];
+    /// Stop after so many epochs without a better validation; 0: never [default: 0]
+    patience: usize = 0, [value_name = "EPOCHS"];
+    /// Seed of the split, the starting weights and the order of the sequences [default: 0]
+    seed: u64 = 0, [];
+}
+
+impl Settings {
+    /// Defaults, overridden by a TOML file, overridden by flags.
+    ///
+    /// # Errors
+    /// Names the file and the key; an unknown key is answered with the nearest known one.
+    pub fn resolve(file: Option<&Path>, flags: &Flags) -> Result<Settings> {
+        let mut table = match file {
+            Some(path) => read_table(path)?,
+            None => toml::Table::new(),
+        };
+        let flags = toml::Table::try_from(flags).map_err(Error::malformed)?;
+        table.extend(flags);
+        let settings: Settings = table.try_into().map_err(|error: toml::de::Error| {
+            let error = Error::setting(error.message());
+            match file {
+                Some(path) => error.file(path),
+                None => error,
+            }
+        })?;
+        settings.validate()?;
+        Ok(settings)
+    }
+
+    /// The settings as the file that [`Settings::resolve`] reads.
+    ///
+    /// # Errors
+    /// Never for settings that came from `resolve`.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(Error::malformed)
+    }
+
+    fn validate(&self) -> Result<()> {
+        for (field, modes) in [
+            ("input-modes", &self.input_modes),
+            ("hidden-modes", &self.hidden_modes),
+        ] {
+            if modes.0.is_empty() {
+                return Err(Error::new(ErrorKind::Usage(format!(
+                    "--{field} is required, such as --{field} 4x8x8"
+                ))));
+            }
+        }
+        let positive = [
+            ("epochs", self.epochs as f32),
+            ("batch", self.batch as f32),
+            ("lr", self.lr),
+            ("clip", self.clip),
+        ];
+        for (field, value) in positive {
+            if value.is_nan() || value <= 0.0 {
+                return Err(Error::setting(format!("is {value}"))
+                    .field(field)
+                    .remedy("give a number above 0"));
+            }
+        }
+        let shares = [
+            ("warm-up", self.warm_up),
+            ("final-lr", self.final_lr),
+            ("weight-decay", self.weight_decay),
+            ("label-smoothing", self.label_smoothing),
+            ("input-dropout", self.input_dropout),
+            ("recurrent-dropout", self.recurrent_dropout),
+            ("validation", self.validation),
+        ];
+        for (field, value) in shares {
+            if !(0.0..1.0).contains(&value) {
+                return Err(Error::setting(format!("is {value}"))
+                    .field(field)
+                    .remedy("give a share from 0 to below 1"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The model for a data set whose frames have `width` values.
+    ///
+    /// # Errors
+    /// When the modes do not hold the width, or no such model can be.
+    pub fn model(&self, width: usize, data: &DataSet) -> Result<ModelConfig> {
+        modes::check(&self.input_modes.0, width, self.pad)?;
+        let config = ModelConfig {
+            input: InputConfig {
+                map: self.input_map.with(self.blocks, self.rank),
+                modes: self.input_modes.0.clone(),
+                width: None,
+            },
+            hidden: HiddenConfig {
+                modes: self.hidden_modes.0.clone(),
+            },
+            recurrent: RecurrentConfig {
+                map: self
+                    .recurrent_map
+                    .with(self.recurrent_blocks, self.recurrent_rank),
+            },
+            gate: self.gate,
+            head: HeadConfig {
+                classes: data.classes(),
+                pool: self.pool,
+                labels: data.labels.clone(),
+            },
+            front_end: None,
+        };
+        let padded = (config.inputs() > width).then_some(width);
+        let config = ModelConfig {
+            input: InputConfig {
+                width: padded,
+                ..config.input
+            },
+            ..config
+        };
+        config.validate()?;
+        Ok(config)
+    }
+}
+
+/// Reads a TOML file whose keys must all be known.
+fn read_table(path: &Path) -> Result<toml::Table> {
+    let text = std::fs::read_to_string(path).map_err(|error| Error::from(error).file(path))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let line = error.span().map_or(0, |span| {
+            text[..span.start.min(text.len())].matches('\n').count() + 1
+        });
+        Error::malformed(format!("line {line}: {}", error.message())).file(path)
+    })?;
+    let known = keys();
+    match table.keys().find(|key| !known.contains(key)) {
+        Some(key) => Err(Error::new(ErrorKind::UnknownKey)
+            .file(path)
+            .field(key)
+            .remedy(format!("did you mean `{}`?", nearest(key, &known)))),
+        None => Ok(table),
+    }
+}
+
+fn nearest<'a>(key: &str, known: &'a [String]) -> &'a str {
+    let key = key.replace('_', "-");
+    let similarity = |candidate: &str| strsim::jaro_winkler(&key, candidate);
+    known
+        .iter()
+        .max_by(|a, b| similarity(a).total_cmp(&similarity(b)))
+        .map_or("", String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags() -> Flags {
+        Flags {
+            input_modes: Some(Modes(vec![4, 8])),
+            hidden_modes: Some(Modes(vec![2, 4])),
+            ..Flags::default()
+        }
+    }
+
+    fn file(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("model.toml");
+        std::fs::write(&path, text).unwrap();
+        (place, path)
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_defaults() {
+        let (_place, path) =
+            file("lr = 0.5\nepochs = 3\nhidden-modes = [9, 9]\ninput-map = \"dense\"\n");
+        let given = Flags {
+            epochs: Some(5),
+            ..flags()
+        };
+        let settings = Settings::resolve(Some(&path), &given).unwrap();
+        assert_eq!((settings.lr, settings.epochs), (0.5, 5));
+        assert_eq!(settings.hidden_modes.0, [2, 4]);
+        assert_eq!(settings.input_map, MapName::Dense);
+        assert_eq!(settings.batch, Settings::default().batch);
+    }
+
+    #[test]
+    fn comes_back_from_its_file() {
+        let settings = Settings::resolve(None, &flags()).unwrap();
+        let (_place, path) = file(&settings.to_toml().unwrap());
+        assert_eq!(
+            Settings::resolve(Some(&path), &Flags::default()).unwrap(),
+            settings
+        );
+    }
+
+    #[test]
+    fn every_key_can_be_written_and_is_a_flag() {
+        let written: toml::Table = Settings::default().to_toml().unwrap().parse().unwrap();
+        assert_eq!(written.len(), keys().len());
+        let command = <Flags as clap::Args>::augment_args(clap::Command::new("flags"));
+        for key in keys() {
+            assert!(written.contains_key(&key), "{key}");
+            assert!(
+                command
+                    .get_arguments()
+                    .any(|arg| arg.get_long() == Some(&key)),
+                "{key}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_answered_with_the_nearest() {
+        let (_place, path) = file("weight_decai = 1\n");
+        let line = Settings::resolve(Some(&path), &flags())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            line.ends_with("weight_decai: unknown key; did you mean `weight-decay`?"),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn missing_modes_are_wrong_usage() {
+        let error = Settings::resolve(None, &Flags::default()).unwrap_err();
+        assert_eq!(error.exit_status(), 2);
+        let wild = Flags {
+            lr: Some(f32::NAN),
+            ..flags()
+        };
+        assert!(Settings::resolve(None, &wild).is_err());
+    }
+}
