@@ -1,4 +1,22 @@
-//! The float model.
+//! The float model: mathematics, and the one file it is kept in.
+//!
+//! [`model`] puts together two [`map`]s (of the frame and of the hidden
+//! state), the LSTM [`cell`] and a linear [`head`]; each computes its own
+//! gradient by hand. Everything is a batch of strided matrix products
+//! ([`product`]), generic over the number type ([`real`]) so that tests can
+//! compare gradients with finite differences in `f64`. [`init`] draws starting
+//! weights, [`config`] says what a model is made of, [`checkpoint`] keeps it.
+//!
+//! Results do not depend on the number of threads: work is cut by shape alone
+//! and partial sums are added in a fixed order.
 
+pub mod cell;
 pub mod checkpoint;
 pub mod config;
+pub mod head;
+pub mod init;
+pub mod map;
+pub mod model;
+pub mod product;
+pub mod real;
+mod recurrence;

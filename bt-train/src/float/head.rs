@@ -1,0 +1,192 @@
+//! The linear layer behind the recurrence and its loss.
+
+use crate::float::real::Real;
+use ndarray::{Array1, Array2, ArrayView2, Axis};
+
+/// `logits = W h + b` with W [classes, J].
+#[derive(Debug, Clone)]
+pub struct Head<T> {
+    /// W [classes, J].
+    pub weight: Array2<T>,
+    /// b [classes].
+    pub bias: Array1<T>,
+}
+
+/// How [`cross_entropy`] weighs targets and examples.
+#[derive(Debug, Clone, Default)]
+pub struct LossWeights {
+    /// ε: the target is 1 − ε on the label and ε/classes everywhere on top.
+    pub label_smoothing: f64,
+    /// Weight of each class' examples; empty when all count the same. The loss
+    /// is the weighted mean over the batch.
+    pub class_weights: Vec<f64>,
+}
+
+/// Loss of a batch.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Loss {
+    /// Weighted mean of the cross entropy.
+    pub loss: f64,
+    /// Examples whose largest logit is the label's.
+    pub correct: usize,
+}
+
+impl<T: Real> Head<T> {
+    /// A head with all weights zero.
+    pub fn zeros(units: usize, classes: usize) -> Head<T> {
+        Head {
+            weight: Array2::zeros((classes, units)),
+            bias: Array1::zeros(classes),
+        }
+    }
+
+    /// Logits [batch, classes] of pooled states [batch, J].
+    pub fn forward(&self, pooled: ArrayView2<'_, T>) -> Array2<T> {
+        pooled.dot(&self.weight.t()) + &self.bias
+    }
+
+    /// Gradients of the pooled states, of W and of b.
+    pub fn backward(
+        &self,
+        pooled: ArrayView2<'_, T>,
+        logits: ArrayView2<'_, T>,
+    ) -> (Array2<T>, Array2<T>, Array1<T>) {
+        let weight = logits.t().dot(&pooled).as_standard_layout().into_owned();
+        (logits.dot(&self.weight), weight, logits.sum_axis(Axis(0)))
+    }
+}
+
+/// Index of the largest value, the first of equals.
+pub fn argmax<T: PartialOrd>(values: impl IntoIterator<Item = T>) -> usize {
+    let mut values = values.into_iter().enumerate();
+    let Some((mut best, mut largest)) = values.next() else {
+        return 0;
+    };
+    for (at, value) in values {
+        if value > largest {
+            (best, largest) = (at, value);
+        }
+    }
+    best
+}
+
+/// Cross entropy of softmax(logits) and its gradient [batch, classes].
+pub fn cross_entropy<T: Real>(
+    logits: ArrayView2<'_, T>,
+    labels: &[usize],
+    weights: &LossWeights,
+) -> (Loss, Array2<T>) {
+    let classes = logits.ncols();
+    let weight_of = |label: usize| weights.class_weights.get(label).copied().unwrap_or(1.0);
+    let total: f64 = labels.iter().map(|&label| weight_of(label)).sum();
+    let scale = if total > 0.0 { 1.0 / total } else { 0.0 };
+    let spread = weights.label_smoothing / classes as f64;
+    let mut gradient = Array2::zeros(logits.dim());
+    let (mut loss, mut correct) = (0.0, 0);
+    for ((row, &label), mut out) in logits
+        .outer_iter()
+        .zip(labels)
+        .zip(gradient.outer_iter_mut())
+    {
+        let values: Vec<f64> = row.iter().map(|v| v.widen()).collect();
+        let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = values.iter().map(|v| (v - largest).exp()).sum();
+        let log_sum = largest + sum.ln();
+        let weight = weight_of(label) * scale;
+        correct += usize::from(argmax(values.iter().copied()) == label);
+        for (class, (&value, out)) in values.iter().zip(out.iter_mut()).enumerate() {
+            let on_label = if class == label {
+                1.0 - weights.label_smoothing
+            } else {
+                0.0
+            };
+            let target = on_label + spread;
+            loss += weight * target * (log_sum - value);
+            *out = T::from_f64(weight * ((value - log_sum).exp() - target));
+        }
+    }
+    (Loss { loss, correct }, gradient)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::float::map::check::noise;
+
+    #[test]
+    fn cross_entropy_by_hand() {
+        // softmax(0, ln 3) = (¼, ¾).
+        let logits = Array2::from_shape_vec((2, 2), vec![0.0, 3f64.ln(), 0.0, 3f64.ln()]).unwrap();
+        let (loss, gradient) = cross_entropy(logits.view(), &[1, 0], &LossWeights::default());
+        let expected = -(0.75f64.ln() + 0.25f64.ln()) / 2.0;
+        assert!((loss.loss - expected).abs() < 1e-12);
+        assert_eq!(loss.correct, 1);
+        let expected = [0.125, -0.125, -0.375, 0.375];
+        assert!(
+            gradient
+                .iter()
+                .zip(expected)
+                .all(|(g, e)| (g - e).abs() < 1e-12)
+        );
+        // Class 1 three times as important.
+        let weights = LossWeights {
+            class_weights: vec![1.0, 3.0],
+            ..LossWeights::default()
+        };
+        let (loss, _) = cross_entropy(logits.view(), &[1, 0], &weights);
+        let expected = -(3.0 * 0.75f64.ln() + 0.25f64.ln()) / 4.0;
+        assert!((loss.loss - expected).abs() < 1e-12);
+    }
+
+    /// Central differences in f64, step 1e-5: errors near 1e-10.
+    #[test]
+    fn gradients() {
+        let (batch, units, classes) = (3, 5, 4);
+        let mut head = Head::<f64>::zeros(units, classes);
+        let fill = noise(units * classes, 1);
+        head.weight.iter_mut().zip(fill).for_each(|(w, n)| *w = n);
+        let pooled = Array2::from_shape_vec((batch, units), noise(batch * units, 2)).unwrap();
+        let labels = [2, 0, 3];
+        let weights = LossWeights {
+            label_smoothing: 0.1,
+            class_weights: vec![1.0, 2.0, 0.5, 3.0],
+        };
+        let loss = |head: &Head<f64>, pooled: &Array2<f64>| {
+            let logits = head.forward(pooled.view());
+            cross_entropy(logits.view(), &labels, &weights).0.loss
+        };
+        let logits = head.forward(pooled.view());
+        let (_, dlogits) = cross_entropy(logits.view(), &labels, &weights);
+        let (dpooled, dweight, dbias) = head.backward(pooled.view(), dlogits.view());
+        let step = 1e-5;
+        for at in 0..batch * units {
+            let shifted = |by: f64| {
+                let mut pooled = pooled.clone();
+                pooled.as_slice_mut().unwrap()[at] += by;
+                loss(&head, &pooled)
+            };
+            let expected = (shifted(step) - shifted(-step)) / (2.0 * step);
+            assert!((dpooled.as_slice().unwrap()[at] - expected).abs() < 1e-9);
+        }
+        for at in 0..units * classes + classes {
+            let shifted = |by: f64| {
+                let mut head = head.clone();
+                match head.weight.as_slice_mut().unwrap().get_mut(at) {
+                    Some(weight) => *weight += by,
+                    None => head.bias[at - units * classes] += by,
+                }
+                loss(&head, &pooled)
+            };
+            let expected = (shifted(step) - shifted(-step)) / (2.0 * step);
+            let found = dweight.as_slice().unwrap().get(at);
+            let found = *found.unwrap_or_else(|| &dbias[at - units * classes]);
+            assert!((found - expected).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn argmax_takes_the_first_of_equals() {
+        assert_eq!(argmax([1.0, 3.0, 3.0]), 1);
+        assert_eq!(argmax(Vec::<f32>::new()), 0);
+    }
+}

@@ -1,0 +1,256 @@
+//! The order in which a factorised map is contracted with a frame, as data.
+//!
+//! A frame [I_1, …, I_d] is read with one axis moved to the end (the axis that
+//! is contracted first; strides do that, nothing is copied) and then loses one
+//! axis per step, last to first. A step takes a state
+//! `[before, sum, side, post]` to `[before, side, new, post]`:
+//!
+//! * `sum`: the input axis of this step, and the rank axes that end here;
+//! * `side`: rank axes that wait for a later step;
+//! * `new`: what the step's weights bring, output axis and new rank axes;
+//! * `post`: output axes that are complete.
+//!
+//! All blocks run the same steps with weights of their own; the last step adds
+//! them up.
+
+/// One contraction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Independent positions per frame: the input axes still to come.
+    pub before: usize,
+    /// Length of the sum.
+    pub sum: usize,
+    /// Rank axes carried past this step.
+    pub side: usize,
+    /// Columns of the step's weights.
+    pub new: usize,
+    /// Finished output axes.
+    pub post: usize,
+    /// How the result is rearranged before the next step reads it.
+    pub shuffle: Option<Shuffle>,
+}
+
+impl Step {
+    /// Values of one block's result for one frame.
+    pub fn output_len(&self) -> usize {
+        self.before * self.side * self.new * self.post
+    }
+
+    /// Multiplications of one block and one frame.
+    pub fn macs(&self) -> usize {
+        self.output_len() * self.sum
+    }
+}
+
+/// A rearrangement of one result's `(r, j)(r, j)…` into `(r, r, …)(j, j, …)`,
+/// by runs of the last output axis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shuffle {
+    /// Length of a run.
+    pub run: usize,
+    /// Where, among the unshuffled values, each run starts.
+    pub source: Vec<usize>,
+}
+
+impl Shuffle {
+    /// `None` where fewer than two pairs make the rearrangement empty.
+    pub fn new(pairs: &[(usize, usize)]) -> Option<Shuffle> {
+        if pairs.len() < 2 {
+            return None;
+        }
+        let run = pairs[pairs.len() - 1].1;
+        // Strides of every rank and output axis in the source.
+        let mut stride = 1;
+        let mut ranks = Vec::new();
+        let mut outputs = Vec::new();
+        for &(rank, output) in pairs.iter().rev() {
+            outputs.push((output, stride));
+            stride *= output;
+            ranks.push((rank, stride));
+            stride *= rank;
+        }
+        ranks.reverse();
+        outputs.reverse();
+        outputs.pop();
+        let mut source = vec![0];
+        for (size, stride) in ranks.into_iter().chain(outputs) {
+            source = source
+                .iter()
+                .flat_map(|&start| (0..size).map(move |i| start + i * stride))
+                .collect();
+        }
+        Some(Shuffle { run, source })
+    }
+
+    /// Values of one result.
+    pub fn values(&self) -> usize {
+        self.run * self.source.len()
+    }
+}
+
+/// The steps of a map and how frames are cut so that the working set stays in
+/// the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contraction {
+    /// Input axes before, at and after the one contracted first.
+    pub input: [usize; 3],
+    /// Output axes likewise.
+    pub output: [usize; 3],
+    /// Blocks that run side by side and are summed.
+    pub blocks: usize,
+    /// The steps in order.
+    pub steps: Vec<Step>,
+    /// The first step's weights of all blocks stand side by side.
+    pub shared_first: bool,
+    /// Steps done slice by slice.
+    pub inner: usize,
+    /// Slices a frame is cut into, along its first axes.
+    pub slices: usize,
+    /// Frames worked on together (1 when a frame is cut into slices).
+    pub group: usize,
+}
+
+/// Values a slice may keep: 192 KiB of `f32`, well inside a second-level cache
+/// with room for the gradients.
+const SLICE_VALUES: usize = 48 * 1024;
+
+/// Values a group of frames may keep.
+const GROUP_VALUES: usize = 16 * 1024;
+
+impl Contraction {
+    /// Puts steps together and decides slices and groups.
+    ///
+    /// `first` is the axis contracted first; `input` and `output` are the modes
+    /// in their own order; `pure_second` says that the second step sums over
+    /// an input axis and nothing else.
+    pub fn new(
+        input: &[usize],
+        output: &[usize],
+        first: usize,
+        blocks: usize,
+        steps: Vec<Step>,
+        pure_second: bool,
+    ) -> Contraction {
+        let split = |modes: &[usize]| {
+            [
+                modes[..first].iter().product(),
+                modes[first],
+                modes[first + 1..].iter().product(),
+            ]
+        };
+        let order: Vec<usize> = (0..input.len())
+            .filter(|&k| k != first)
+            .map(|k| input[k])
+            .collect();
+        let values = |steps: &[Step]| -> usize {
+            blocks * steps.iter().map(Step::output_len).sum::<usize>()
+        };
+        let mut slices = 1;
+        let mut inner = steps.len();
+        for axis in &order {
+            let kept = steps[..inner].iter();
+            let kept: usize = blocks * kept.map(Step::output_len).sum::<usize>() / slices;
+            if kept <= SLICE_VALUES {
+                break;
+            }
+            let next = slices * axis;
+            // Steps that still see each position of this axis apart.
+            let count = steps
+                .iter()
+                .take_while(|step| step.before % next == 0)
+                .count();
+            if count == 0 {
+                break;
+            }
+            slices = next;
+            inner = count;
+        }
+        let group = if slices > 1 {
+            1
+        } else {
+            (GROUP_VALUES / values(&steps).max(1)).clamp(1, 16)
+        };
+        Contraction {
+            input: split(input),
+            output: split(output),
+            blocks,
+            shared_first: pure_second && blocks > 1,
+            steps,
+            inner,
+            slices,
+            group,
+        }
+    }
+
+    /// Values of one frame.
+    pub fn inputs(&self) -> usize {
+        self.input.iter().product()
+    }
+
+    /// Values of one result.
+    pub fn outputs(&self) -> usize {
+        self.output.iter().product()
+    }
+
+    /// Multiply-accumulates of one frame.
+    pub fn macs(&self) -> usize {
+        self.blocks * self.steps.iter().map(Step::macs).sum::<usize>()
+    }
+
+    /// What a training step costs, in multiply-accumulates as a machine with
+    /// vectors of 16 does them: twice forward (the backward pass recomputes),
+    /// once for the weights' gradient, once for the state's.
+    pub fn cost(&self) -> usize {
+        const LANES: usize = 16;
+        // A shuffled run costs about one vector operation each way.
+        const RUN: usize = 2 * LANES;
+        let pad = |n: usize| n.div_ceil(LANES) * LANES;
+        let blocks = self.blocks;
+        let steps = self.steps.iter().enumerate().map(|(s, step)| {
+            let products = blocks * step.before * step.side * step.sum;
+            let arithmetic = if s == 0 {
+                let new = if self.shared_first {
+                    pad(blocks * step.new)
+                } else {
+                    blocks * pad(step.new)
+                };
+                3 * step.before * step.sum * new
+            } else {
+                products * (3 * step.new * pad(step.post) + step.post * pad(step.new))
+            };
+            let shuffle = step.shuffle.as_ref().map_or(0, |shuffle| {
+                3 * RUN * shuffle.source.len() * blocks * step.output_len() / shuffle.values()
+            });
+            arithmetic + shuffle
+        });
+        steps.sum()
+    }
+
+    /// Values kept of a frame between the inner and the outer steps, if the
+    /// frame is cut.
+    pub fn boundary_len(&self) -> usize {
+        if self.inner == self.steps.len() {
+            0
+        } else {
+            self.blocks * self.steps[self.inner - 1].output_len()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shuffle_gathers_ranks_before_outputs() {
+        // Axes (r 2, j 3)(r 2, j 2): value = r·12 + j·4 + r'·2 + j'.
+        let shuffle = Shuffle::new(&[(2, 3), (2, 2)]).unwrap();
+        assert_eq!(shuffle.run, 2);
+        assert_eq!(
+            shuffle.source,
+            [0, 4, 8, 2, 6, 10, 12, 16, 20, 14, 18, 22].to_vec()
+        );
+        assert_eq!(shuffle.values(), 24);
+        assert_eq!(Shuffle::new(&[(4, 4)]), None);
+    }
+}

@@ -1,0 +1,243 @@
+//! The full matrix.
+
+use super::{Frames, Map, Prepared};
+use crate::float::product::{Product, Strides};
+use crate::float::real::Real;
+use ndarray::{Array2, ArrayD, ArrayView2, ArrayViewD, ArrayViewMutD};
+use rayon::prelude::*;
+use std::borrow::Cow;
+
+/// Columns that one task computes.
+const PANEL: usize = 128;
+
+/// A weight matrix [outputs, inputs].
+#[derive(Debug, Clone)]
+pub struct Dense<T> {
+    weight: Array2<T>,
+}
+
+impl<T: Real> Dense<T> {
+    /// A map with all weights zero.
+    pub fn zeros(inputs: usize, outputs: usize) -> Dense<T> {
+        Dense {
+            weight: Array2::zeros((outputs, inputs)),
+        }
+    }
+}
+
+impl<T: Real> Map<T> for Dense<T> {
+    fn inputs(&self) -> usize {
+        self.weight.ncols()
+    }
+
+    fn outputs(&self) -> usize {
+        self.weight.nrows()
+    }
+
+    fn parameters(&self) -> Vec<(String, ArrayViewD<'_, T>)> {
+        vec![("weight".into(), self.weight.view().into_dyn())]
+    }
+
+    fn parameters_mut(&mut self) -> Vec<(String, ArrayViewMutD<'_, T>)> {
+        vec![("weight".into(), self.weight.view_mut().into_dyn())]
+    }
+
+    fn prepare(&self) -> Box<dyn Prepared<T> + '_> {
+        Box::new(PreparedDense {
+            weight: self.weight.as_standard_layout().into_owned(),
+        })
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Map<T>> {
+        Box::new(self.clone())
+    }
+}
+
+struct PreparedDense<T> {
+    weight: Array2<T>,
+}
+
+impl<T: Real> PreparedDense<T> {
+    fn values(&self) -> &[T] {
+        self.weight.as_slice().expect("standard layout")
+    }
+}
+
+/// The frames one behind the other, copied only where they are not so already.
+fn packed<'a, T: Real>(x: &Frames<'a, T>, width: usize) -> Cow<'a, [T]> {
+    let contiguous = x.starts().windows(2).all(|pair| pair[1] == pair[0] + width);
+    let start = x.starts().first().copied().unwrap_or(0);
+    if contiguous {
+        return Cow::Borrowed(&x.values()[start..start + x.len() * width]);
+    }
+    let frames = x.starts().iter();
+    Cow::Owned(
+        frames
+            .flat_map(|&start| &x.values()[start..start + width])
+            .copied()
+            .collect(),
+    )
+}
+
+/// `c [rows, cols] (+)= a · b` by panels of columns in parallel.
+fn by_panels<T: Real>(product: Product, a: &[T], b: &[T], b_col: usize, c: &mut [T], add: bool) {
+    let (rows, cols) = (product.rows, product.cols);
+    let panels: Vec<Vec<T>> = (0..cols.div_ceil(PANEL))
+        .into_par_iter()
+        .map(|panel| {
+            let start = panel * PANEL;
+            let width = PANEL.min(cols - start);
+            let mut out = vec![T::zero(); rows * width];
+            let product = Product {
+                cols: width,
+                c_row: width,
+                ..product
+            };
+            product.run(a, &b[start * b_col..], &mut out);
+            out
+        })
+        .collect();
+    for (panel, values) in panels.iter().enumerate() {
+        let start = panel * PANEL;
+        let width = PANEL.min(cols - start);
+        for (row, values) in values.chunks_exact(width).enumerate() {
+            let out = &mut c[row * cols + start..][..width];
+            for (out, &value) in out.iter_mut().zip(values) {
+                *out = if add { *out + value } else { value };
+            }
+        }
+    }
+}
+
+impl<T: Real> Prepared<T> for PreparedDense<T> {
+    fn forward(&self, x: &Frames<'_, T>, z: &mut [T]) -> Vec<T> {
+        let (outputs, inputs) = self.weight.dim();
+        if !x.is_empty() {
+            let product = Product {
+                rows: x.len(),
+                cols: outputs,
+                outer: 1,
+                inner: inputs,
+                batch: 1,
+                a: Strides {
+                    line: inputs,
+                    inner: 1,
+                    ..Strides::default()
+                },
+                b: Strides {
+                    line: inputs,
+                    inner: 1,
+                    ..Strides::default()
+                },
+                c_col: 1,
+                ..Product::default()
+            };
+            by_panels(product, &packed(x, inputs), self.values(), inputs, z, true);
+        }
+        Vec::new()
+    }
+
+    fn input_gradient(&self, dz: ArrayView2<'_, T>, dx: &mut [T]) {
+        let (outputs, inputs) = self.weight.dim();
+        let dz = dz.as_standard_layout();
+        if dz.is_empty() {
+            return;
+        }
+        let product = Product {
+            rows: dz.nrows(),
+            cols: inputs,
+            outer: 1,
+            inner: outputs,
+            batch: 1,
+            a: Strides {
+                line: outputs,
+                inner: 1,
+                ..Strides::default()
+            },
+            b: Strides {
+                line: 1,
+                inner: inputs,
+                ..Strides::default()
+            },
+            c_col: 1,
+            ..Product::default()
+        };
+        let dz = dz.as_slice().expect("standard layout");
+        by_panels(product, dz, self.values(), 1, dx, false);
+    }
+
+    fn weight_gradient(
+        &self,
+        x: &Frames<'_, T>,
+        _kept: &[T],
+        dz: ArrayView2<'_, T>,
+    ) -> Vec<ArrayD<T>> {
+        let (outputs, inputs) = self.weight.dim();
+        let mut gradient = Array2::zeros((outputs, inputs));
+        if !x.is_empty() {
+            let x_values = packed(x, inputs);
+            let dz = dz.as_standard_layout();
+            let dz = dz.as_slice().expect("standard layout");
+            let rows = 16;
+            gradient
+                .as_slice_mut()
+                .expect("standard layout")
+                .par_chunks_mut(rows * inputs)
+                .enumerate()
+                .for_each(|(chunk, out)| {
+                    let product = Product {
+                        rows: out.len() / inputs,
+                        cols: inputs,
+                        outer: 1,
+                        inner: x.len(),
+                        batch: 1,
+                        a: Strides {
+                            line: 1,
+                            inner: outputs,
+                            ..Strides::default()
+                        },
+                        b: Strides {
+                            line: 1,
+                            inner: inputs,
+                            ..Strides::default()
+                        },
+                        c_row: inputs,
+                        c_col: 1,
+                        ..Product::default()
+                    };
+                    product.run(&dz[chunk * rows..], &x_values, out);
+                });
+        }
+        vec![gradient.into_dyn()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check;
+    use super::*;
+
+    #[test]
+    fn gradients_and_matrix() {
+        for (inputs, outputs) in [(1, 4), (7, 12), (150, 40), (20, 300)] {
+            let mut map = Dense::zeros(inputs, outputs);
+            let noise = check::noise(inputs * outputs, 9);
+            map.weight.iter_mut().zip(noise).for_each(|(w, n)| *w = n);
+            assert_eq!(check::matrix(&map), map.weight);
+            check::gradients(&mut map, 5);
+            check::same_on_any_number_of_threads(&map, 17);
+        }
+    }
+
+    /// Frames that do not follow each other are gathered first.
+    #[test]
+    fn scattered_frames() {
+        let mut map = Dense::<f64>::zeros(2, 4);
+        map.weight[[1, 0]] = 1.0;
+        map.weight[[2, 1]] = 3.0;
+        let frames = Frames::new(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], vec![4, 0]);
+        let mut z = [0.5; 8];
+        map.prepare().forward(&frames, &mut z);
+        assert_eq!(z, [0.5, 5.5, 18.5, 0.5, 0.5, 1.5, 6.5, 0.5]);
+    }
+}

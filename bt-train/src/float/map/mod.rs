@@ -1,0 +1,214 @@
+//! Linear maps from a frame to the pre-activations of the gates.
+//!
+//! A map is one variant among several behind the trait [`Map`]. What depends
+//! on the weights alone (merged cores, transposes) is computed once per
+//! training step by [`Map::prepare`].
+
+pub mod block_term;
+mod chain;
+pub mod contraction;
+pub mod dense;
+pub mod tensor_train;
+
+pub use block_term::BlockTerm;
+pub use dense::Dense;
+pub use tensor_train::TensorTrain;
+
+use crate::float::real::Real;
+use ndarray::{ArrayD, ArrayView2, ArrayViewD, ArrayViewMutD};
+
+/// A linear map with trainable weights.
+pub trait Map<T: Real>: std::fmt::Debug + Send + Sync {
+    /// Values of a frame.
+    fn inputs(&self) -> usize;
+
+    /// Values of a result.
+    fn outputs(&self) -> usize;
+
+    /// The weights by their names in a model file, less the prefix.
+    fn parameters(&self) -> Vec<(String, ArrayViewD<'_, T>)>;
+
+    /// The same weights, to be changed.
+    fn parameters_mut(&mut self) -> Vec<(String, ArrayViewMutD<'_, T>)>;
+
+    /// The map ready to run with its weights as they are now.
+    fn prepare(&self) -> Box<dyn Prepared<T> + '_>;
+
+    /// A copy behind the trait.
+    fn boxed_clone(&self) -> Box<dyn Map<T>>;
+}
+
+/// A map ready to run.
+pub trait Prepared<T: Real>: Sync {
+    /// Adds the image of every frame to its row of `z` [frames, outputs].
+    /// Returns what [`weight_gradient`](Self::weight_gradient) wants to see
+    /// again.
+    fn forward(&self, x: &Frames<'_, T>, z: &mut [T]) -> Vec<T>;
+
+    /// Overwrites `dx` [frames, inputs] with the gradient of the frames.
+    fn input_gradient(&self, dz: ArrayView2<'_, T>, dx: &mut [T]);
+
+    /// Gradient of every parameter, in the order of [`Map::parameters`].
+    fn weight_gradient(
+        &self,
+        x: &Frames<'_, T>,
+        kept: &[T],
+        dz: ArrayView2<'_, T>,
+    ) -> Vec<ArrayD<T>>;
+}
+
+/// Frames anywhere in one buffer.
+#[derive(Debug, Clone)]
+pub struct Frames<'a, T> {
+    values: &'a [T],
+    starts: Vec<usize>,
+}
+
+impl<'a, T> Frames<'a, T> {
+    /// Frames that start at `starts`; their length is the map's number of inputs.
+    pub fn new(values: &'a [T], starts: Vec<usize>) -> Frames<'a, T> {
+        Frames { values, starts }
+    }
+
+    /// Frames of `width` values, one behind the other.
+    ///
+    /// # Panics
+    /// If `width` is 0.
+    pub fn packed(values: &'a [T], width: usize) -> Frames<'a, T> {
+        let starts = (0..values.len() / width).map(|i| i * width).collect();
+        Frames { values, starts }
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// None at all?
+    pub fn is_empty(&self) -> bool {
+        self.starts.is_empty()
+    }
+
+    pub(crate) fn values(&self) -> &'a [T] {
+        self.values
+    }
+
+    pub(crate) fn start(&self, frame: usize) -> usize {
+        self.starts[frame]
+    }
+
+    pub(crate) fn starts(&self) -> &[usize] {
+        &self.starts
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod check {
+    //! What every map must satisfy, whatever its form.
+
+    use super::*;
+    use ndarray::{Array2, ArrayView1, Axis};
+
+    /// Numbers between −1 and 1 that look random.
+    pub fn noise(len: usize, seed: u64) -> Vec<f64> {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let next = move || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+        };
+        std::iter::repeat_with(next).take(len).collect()
+    }
+
+    /// The full matrix [outputs, inputs], column by column through `forward`.
+    pub fn matrix(map: &dyn Map<f64>) -> Array2<f64> {
+        let (inputs, outputs) = (map.inputs(), map.outputs());
+        let eye = Array2::<f64>::eye(inputs);
+        let mut z = vec![0.0; inputs * outputs];
+        let frames = Frames::packed(eye.as_slice().unwrap(), inputs);
+        map.prepare().forward(&frames, &mut z);
+        Array2::from_shape_vec((inputs, outputs), z)
+            .unwrap()
+            .reversed_axes()
+    }
+
+    /// Every gradient against central differences. The map is linear in x and
+    /// at most of degree d + 1 in its weights, so in `f64` with a step of 1e-4
+    /// the truncation error stays near 1e-8 and rounding below 1e-10.
+    pub fn gradients(map: &mut dyn Map<f64>, frames: usize) {
+        let (inputs, outputs) = (map.inputs(), map.outputs());
+        let x = noise(frames * inputs, 3);
+        let dz = Array2::from_shape_vec((frames, outputs), noise(frames * outputs, 4)).unwrap();
+        let loss = |map: &dyn Map<f64>, x: &[f64]| {
+            let mut z = vec![0.0; frames * outputs];
+            map.prepare().forward(&Frames::packed(x, inputs), &mut z);
+            ArrayView1::from(&z).dot(&ArrayView1::from(dz.as_slice().unwrap()))
+        };
+        let close = |found: f64, expected: f64, what: &str| {
+            let tolerance = 1e-6 * (1.0 + expected.abs());
+            assert!(
+                (found - expected).abs() < tolerance,
+                "{what}: {found} for {expected}"
+            );
+        };
+        let (weights, dx) = {
+            let prepared = map.prepare();
+            let mut z = vec![0.0; frames * outputs];
+            let view = Frames::packed(&x, inputs);
+            let kept = prepared.forward(&view, &mut z);
+            let mut dx = vec![0.0; x.len()];
+            prepared.input_gradient(dz.view(), &mut dx);
+            (prepared.weight_gradient(&view, &kept, dz.view()), dx)
+        };
+        let step = 1e-4;
+        for at in (0..x.len()).step_by(1 + x.len() / 50) {
+            let (mut more, mut less) = (x.clone(), x.clone());
+            more[at] += step;
+            less[at] -= step;
+            let expected = (loss(map, &more) - loss(map, &less)) / (2.0 * step);
+            close(dx[at], expected, &format!("dx[{at}]"));
+        }
+        assert_eq!(weights.len(), map.parameters().len());
+        for (p, gradient) in weights.iter().enumerate() {
+            let (name, shape) = {
+                let (name, value) = &map.parameters()[p];
+                (name.clone(), value.shape().to_vec())
+            };
+            assert_eq!(gradient.shape(), shape, "{name}");
+            for at in (0..gradient.len()).step_by(1 + gradient.len() / 40) {
+                let mut nudge = |by: f64| {
+                    let mut parameters = map.parameters_mut();
+                    *parameters[p].1.iter_mut().nth(at).unwrap() += by;
+                    drop(parameters);
+                    loss(&*map, &x)
+                };
+                let more = nudge(step);
+                let less = nudge(-2.0 * step);
+                nudge(step);
+                let expected = (more - less) / (2.0 * step);
+                let found = *gradient.iter().nth(at).unwrap();
+                close(found, expected, &format!("{name}[{at}]"));
+            }
+        }
+    }
+
+    /// The same bits from one thread and from many.
+    pub fn same_on_any_number_of_threads(map: &dyn Map<f64>, frames: usize) {
+        let (inputs, outputs) = (map.inputs(), map.outputs());
+        let x = noise(frames * inputs, 5);
+        let dz = Array2::from_shape_vec((frames, outputs), noise(frames * outputs, 6)).unwrap();
+        let run = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            pool.unwrap().install(|| {
+                let prepared = map.prepare();
+                let mut z = vec![0.0; frames * outputs];
+                let view = Frames::packed(&x, inputs);
+                let kept = prepared.forward(&view, &mut z);
+                (z, prepared.weight_gradient(&view, &kept, dz.view()))
+            })
+        };
+        assert_eq!(run(1), run(4));
+        assert_eq!(dz.len_of(Axis(0)), frames);
+    }
+}
