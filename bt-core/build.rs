@@ -1,4 +1,5 @@
-//! Chooses the kernels by target and computes the nonlinearities' tables.
+//! Chooses the kernels by target; computes the tables of the nonlinearities and
+//! of the logarithm.
 //!
 //! The tables come from `+ − × ÷` on f64 alone, which IEEE 754 rounds alike
 //! everywhere: every host that builds this crate gets the same bits, whatever
@@ -23,7 +24,15 @@ fn main() -> io::Result<()> {
     let mut tables = String::new();
     table(&mut tables, "SIGMOID", 7, sigmoid);
     table(&mut tables, "TANH", 6, tanh);
-    fs::write(directory.join("nonlinearity_tables.rs"), tables)
+    fs::write(directory.join("nonlinearity_tables.rs"), tables)?;
+
+    let mut chords = String::from("/// log₂(1 + k/64), Q1.15.\nstatic LOG2: [u16; 65] = [\n");
+    for k in 0..=64 {
+        let value = 32_768.0 * ln_1p(f64::from(k) / 64.0) / ln_1p(1.0);
+        let _ = writeln!(chords, "    {},", value.round());
+    }
+    chords.push_str("];\n");
+    fs::write(directory.join("logarithm_table.rs"), chords)
 }
 
 /// One table of lines for the whole i16 range of Q4.11, a line every
@@ -139,4 +148,14 @@ fn exp(x: f64) -> f64 {
         sum *= sum;
     }
     sum
+}
+
+/// ln(1 + x) for 0 ≤ x ≤ 1: 2·artanh(x/(2 + x)), whose argument is at most 1/3.
+fn ln_1p(x: f64) -> f64 {
+    let t = x / (2.0 + x);
+    let mut sum = 0.0;
+    for k in (0..20).rev() {
+        sum = sum * t * t + 1.0 / f64::from(2 * k + 1);
+    }
+    2.0 * t * sum
 }

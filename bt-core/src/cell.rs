@@ -10,7 +10,7 @@
 //!
 //! | step | format | rounding |
 //! |---|---|---|
-//! | i, f, g, o = σ or tanh of z | Q4.11 → Q0.15 | [`nonlinearity`](crate::nonlinearity) |
+//! | i, f, g, o = σ or tanh of z | Q4.11 → Q0.15 | [`nonlinearity`] |
 //! | p = (i·g + 64) >> 7 | Q0.30 → Q8.23 | nearest |
 //! | s = p + ((c·f) >> 16) | Q8.23 | down, as SMULWB does |
 //! | c' = 2·s, saturated | Q7.24 | exact below ±128 |

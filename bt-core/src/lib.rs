@@ -6,5 +6,6 @@
 extern crate alloc;
 
 pub mod cell;
+pub mod front_end;
 pub mod nonlinearity;
 pub mod q;

@@ -1,0 +1,165 @@
+//! Section bytes to [`FrontEnd`]: everything is checked here, once.
+
+use super::layout::{self, Tables};
+use super::{FrontEnd, LEVEL_FRACTION_BITS, Level};
+
+/// Why a section is not a front end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FrontEndError {
+    /// The bytes do not start on a multiple of 4.
+    Misaligned,
+    /// Fewer or more bytes than the tables take.
+    Length {
+        /// Bytes that the header asks for (the header alone, if not even
+        /// that is there).
+        need: usize,
+        /// Bytes given.
+        found: usize,
+    },
+    /// A layout that this version does not read.
+    Format {
+        /// The number found.
+        found: u32,
+    },
+    /// The sample rate is zero.
+    SampleRate,
+    /// Not a power of two from [`WINDOW_MIN`](super::WINDOW_MIN) to
+    /// [`WINDOW_MAX`](super::WINDOW_MAX).
+    Window {
+        /// Samples found.
+        found: u16,
+    },
+    /// Odd, zero or longer than the window.
+    Hop {
+        /// Samples found.
+        found: u16,
+    },
+    /// Zero or more than [`BANDS_MAX`](super::BANDS_MAX).
+    Bands {
+        /// Bands found.
+        found: u16,
+    },
+    /// An unknown treatment of the level.
+    Level {
+        /// The number found.
+        found: u16,
+    },
+    /// A pair of cosine and sine longer than one: the FFT could overflow.
+    Turn {
+        /// Its place in the table.
+        index: usize,
+    },
+    /// A mel weight above one.
+    Rise {
+        /// Its place in the table.
+        index: usize,
+    },
+    /// Mel edges that fall, or lie beyond the last FFT bin.
+    Edge {
+        /// Its place in the table.
+        index: usize,
+    },
+}
+
+impl<'m> FrontEnd<'m> {
+    /// Checks a section and borrows its tables.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that breaks its limits. What passes cannot
+    /// overflow, whatever the samples.
+    pub fn parse(section: &'m [u8]) -> Result<FrontEnd<'m>, FrontEndError> {
+        let found = section.len();
+        let header = FrontEndError::Length {
+            need: layout::HEADER_BYTES,
+            found,
+        };
+        let half = |range| {
+            let bytes: Option<&[u8; 2]> = section.get(range).and_then(|b: &[u8]| b.try_into().ok());
+            bytes.map(|&b| u16::from_le_bytes(b)).ok_or(header)
+        };
+        let word = |range| {
+            let bytes: Option<&[u8; 4]> = section.get(range).and_then(|b: &[u8]| b.try_into().ok());
+            bytes.map(|&b| u32::from_le_bytes(b)).ok_or(header)
+        };
+
+        let format = word(layout::FORMAT_FIELD)?;
+        let sample_rate_hz = word(layout::SAMPLE_RATE)?;
+        let window = half(layout::WINDOW)?;
+        let hop = half(layout::HOP)?;
+        let bands = half(layout::BANDS)?;
+        let level = half(layout::LEVEL)?;
+        if format != layout::FORMAT {
+            return Err(FrontEndError::Format { found: format });
+        }
+        let windows = layout::WINDOW_MIN..=layout::WINDOW_MAX;
+        if !window.is_power_of_two() || !windows.contains(&usize::from(window)) {
+            return Err(FrontEndError::Window { found: window });
+        }
+        if hop == 0 || hop % 2 != 0 || hop > window {
+            return Err(FrontEndError::Hop { found: hop });
+        }
+        if bands == 0 || usize::from(bands) > layout::BANDS_MAX {
+            return Err(FrontEndError::Bands { found: bands });
+        }
+        let level = match level {
+            0 => Level::Absolute,
+            1 => Level::Relative,
+            found => return Err(FrontEndError::Level { found }),
+        };
+
+        // An octave a second.
+        let release = (u32::from(hop) << LEVEL_FRACTION_BITS)
+            .checked_div(sample_rate_hz)
+            .ok_or(FrontEndError::SampleRate)?;
+
+        let (window, hop, bands) = (usize::from(window), usize::from(hop), usize::from(bands));
+        let tables = Tables::new(window, bands);
+        let length = FrontEndError::Length {
+            need: tables.end,
+            found,
+        };
+        if found != tables.end {
+            return Err(length);
+        }
+        let turns: &[[i16; 2]] = table(section.get(tables.turns).ok_or(length)?)?;
+        let rises: &[u16] = table(section.get(tables.rises).ok_or(length)?)?;
+        let edges: &[u16] = table(section.get(tables.edges).ok_or(length)?)?;
+
+        // One and a half LSB of rounding beyond the unit circle.
+        let one = i64::from((1i32 << 15) + 1);
+        let too_long = |&[cos, sin]: &[i16; 2]| {
+            let (cos, sin) = (i64::from(cos), i64::from(sin));
+            cos * cos + sin * sin > one * one
+        };
+        if let Some(index) = turns.iter().position(too_long) {
+            return Err(FrontEndError::Turn { index });
+        }
+        if let Some(index) = rises.iter().position(|&rise| rise > layout::RISE_ONE) {
+            return Err(FrontEndError::Rise { index });
+        }
+        let mut lowest = 0;
+        for (index, &edge) in edges.iter().enumerate() {
+            if edge < lowest || usize::from(edge) > window / 2 {
+                return Err(FrontEndError::Edge { index });
+            }
+            lowest = edge;
+        }
+        Ok(FrontEnd {
+            sample_rate_hz,
+            window,
+            hop,
+            bands,
+            level,
+            release,
+            turns,
+            rises,
+            edges,
+        })
+    }
+}
+
+fn table<T: bytemuck::AnyBitPattern>(bytes: &[u8]) -> Result<&[T], FrontEndError> {
+    bytemuck::try_cast_slice(bytes).map_err(|_| FrontEndError::Misaligned)
+}
