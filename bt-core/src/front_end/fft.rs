@@ -26,8 +26,10 @@ pub(super) fn transform(z: &mut [[i32; 2]], turns: &[[i16; 2]]) {
         let stride = points / half;
         for block in z.chunks_exact_mut(2 * half) {
             if let Some((low, high)) = block.split_at_mut_checked(half) {
-                let turns = turns.iter().step_by(stride);
-                for ((a, b), &[cos, sin]) in low.iter_mut().zip(high).zip(turns) {
+                for (k, (a, b)) in low.iter_mut().zip(high).enumerate() {
+                    let Some(&[cos, sin]) = turns.get(k * stride) else {
+                        break;
+                    };
                     let re = multiply_shift_16(b[0], cos) + multiply_shift_16(b[1], sin);
                     let im = multiply_shift_16(b[1], cos) - multiply_shift_16(b[0], sin);
                     let [a_re, a_im] = [a[0] >> 1, a[1] >> 1];
