@@ -1,14 +1,18 @@
 //! `bt-train inspect FILE`
 
-use crate::error::{Error, Result};
-use std::path::PathBuf;
+use crate::command::model_path;
+use crate::error::{Error, Result, times};
+use crate::float::checkpoint::Checkpoint;
+use crate::float::config::{MapKind, ModelConfig};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 
 /// Arguments of `inspect`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The file.
+    /// A run's folder or a .safetensors file.
     pub file: PathBuf,
-    /// Print one JSON object instead of a table.
+    /// Print one JSON object instead of text.
     #[arg(long)]
     pub json: bool,
 }
@@ -18,6 +22,79 @@ pub struct Args {
 /// # Errors
 /// When the file is not a model.
 pub fn run(args: Args) -> Result<()> {
-    std::fs::metadata(&args.file).map_err(|error| Error::from(error).file(&args.file))?;
-    Err(Error::malformed("neither .safetensors nor .btm").file(&args.file))
+    let path = model_path(&args.file);
+    match path.extension().and_then(|end| end.to_str()) {
+        Some("safetensors") => float(&path, args.json),
+        _ => Err(Error::setting("is no model file that is known here")
+            .file(&path)
+            .remedy("give a .safetensors file or a run's folder")),
+    }
+}
+
+fn float(path: &Path, as_json: bool) -> Result<()> {
+    let checkpoint = Checkpoint::read(path)?;
+    let config = &checkpoint.config;
+    if as_json {
+        println!("{}", describe(config)?);
+        return Ok(());
+    }
+    let (inputs, units) = (config.inputs(), config.units());
+    let (input, hidden) = (&config.input.modes, &config.hidden.modes);
+    let map = |name: &str, map: MapKind, width: usize, modes: &[usize]| {
+        let parameters = map.parameters(modes, hidden);
+        println!(
+            "{name:<12}{}, {width} ({}) -> 4 x {units} ({}), {parameters} parameters, {:.1} times fewer than dense",
+            form(map),
+            times(modes),
+            times(hidden),
+            (4 * units * width) as f64 / parameters as f64
+        );
+    };
+    map("input", config.input.map, inputs, input);
+    map("recurrent", config.recurrent.map, units, hidden);
+    println!(
+        "head        {} classes from the {} hidden state",
+        config.head.classes,
+        if config.head.pool == crate::float::config::Pool::Last {
+            "last"
+        } else {
+            "mean"
+        }
+    );
+    if !config.head.labels.is_empty() {
+        println!("labels      {}", config.head.labels.join(", "));
+    }
+    for (name, tensor) in &checkpoint.tensors {
+        let largest = tensor
+            .iter()
+            .fold(0f32, |most, value| most.max(value.abs()));
+        println!("{name:<32}{:?}, largest {largest:.4}", tensor.shape());
+    }
+    Ok(())
+}
+
+fn form(map: MapKind) -> String {
+    match map {
+        MapKind::BlockTerm { blocks, rank } => {
+            format!("{} of {blocks} blocks, rank {rank}", map.name())
+        }
+        MapKind::TensorTrain { rank } => format!("{}, rank {rank}", map.name()),
+        MapKind::Dense => map.name().to_owned(),
+    }
+}
+
+/// Sizes of a model and its configuration.
+fn describe(config: &ModelConfig) -> Result<Value> {
+    let (input, hidden) = (&config.input.modes, &config.hidden.modes);
+    Ok(json!({
+        "format": "safetensors",
+        "config": serde_json::to_value(config).map_err(Error::malformed)?,
+        "inputs": config.inputs(),
+        "hidden": config.units(),
+        "parameters": config.parameters(),
+        "input_parameters": config.input.map.parameters(input, hidden),
+        "recurrent_parameters": config.recurrent.map.parameters(hidden, hidden),
+        "input_compression": config.input_compression(),
+        "compression": config.compression(),
+    }))
 }

@@ -1,6 +1,8 @@
 //! Sequences in memory, in the type their file had, and batches of them as floats.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::float::config::ModelConfig;
+use crate::float::model::Model;
 use ndarray::Array3;
 use std::fmt;
 use std::ops::Range;
@@ -58,6 +60,27 @@ impl DataSet {
             .ok_or_else(|| Error::new(ErrorKind::Missing).field(format!("x_{}", name.suffix())))
     }
 
+    /// The parts as a model takes them.
+    ///
+    /// # Errors
+    /// When a part has another number of features a step.
+    pub fn for_model(self, config: &ModelConfig) -> Result<DataSet> {
+        let width = config.data_width();
+        for name in [PartName::Train, PartName::Validation, PartName::Test] {
+            if let Ok(part) = self.part(name)
+                && part.width != width
+            {
+                return Err(Error::setting(format!(
+                    "has {} features a step, the model takes {width}",
+                    part.width
+                ))
+                .field(format!("x_{}", name.suffix()))
+                .remedy("use the data set that the model was trained for"));
+            }
+        }
+        Ok(self)
+    }
+
     /// Number of classes: that of the labels, or else the largest label used for training plus one.
     pub fn classes(&self) -> usize {
         let used = [&self.train, &self.validation]
@@ -68,6 +91,23 @@ impl DataSet {
             .max()
             .unwrap_or(0);
         self.labels.len().max(used)
+    }
+}
+
+/// Checks that a model has a class for every label.
+///
+/// # Errors
+/// Gives the first label that it has none for.
+pub fn check_labels(labels: &[usize], classes: usize) -> Result<()> {
+    match labels.iter().position(|&label| label >= classes) {
+        Some(index) => Err(Error::new(ErrorKind::Range {
+            found: labels[index] as i64,
+            index,
+            low: 0,
+            high: classes as i64 - 1,
+        })
+        .remedy(format!("the model tells {classes} classes apart"))),
+        None => Ok(()),
     }
 }
 
@@ -353,6 +393,15 @@ impl Normalization {
             width,
             offset,
             scale,
+        }
+    }
+
+    /// What a model was trained with.
+    pub fn of(model: &Model) -> Normalization {
+        Normalization {
+            width: model.config.inputs(),
+            offset: model.offset.to_vec(),
+            scale: model.scale.to_vec(),
         }
     }
 

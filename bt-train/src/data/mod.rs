@@ -4,8 +4,30 @@ pub mod dataset;
 pub mod npz;
 pub mod npz_writer;
 pub mod split;
+pub mod wav;
 
 pub use dataset::{
     Batch, DataSet, ElementType, Normalization, NormalizeOver, Part, PartName, Values,
 };
 pub use npz_writer::NpzWriter;
+pub use wav::Recordings;
+
+use crate::error::{Error, Result};
+use std::path::Path;
+
+/// Reads the parts asked for of an `.npz` file or a directory of `.wav` files.
+///
+/// # Errors
+/// Names the file, the array or column, and the remedy.
+pub fn load(path: &Path, recordings: &Recordings, parts: &[PartName]) -> Result<DataSet> {
+    let about = std::fs::metadata(path).map_err(|error| Error::from(error).file(path))?;
+    if about.is_dir() {
+        wav::load(path, recordings, parts)
+    } else if *recordings != Recordings::default() {
+        Err(Error::setting("is no directory of recordings")
+            .file(path)
+            .remedy("leave --hold-out and --group out"))
+    } else {
+        npz::load(path, parts)
+    }
+}

@@ -7,6 +7,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::write_atomic;
 use crate::float::config::{MapKind, ModelConfig};
+use crate::float::model::Model;
 use ndarray::{ArrayD, IxDyn};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
@@ -174,6 +175,37 @@ impl Checkpoint {
     }
 }
 
+impl Checkpoint {
+    /// The model as it is now.
+    pub fn of(model: &Model) -> Checkpoint {
+        let mut tensors: Tensors = model
+            .parameters()
+            .into_iter()
+            .map(|(name, values)| (name, values.to_owned()))
+            .collect();
+        tensors.insert(INPUT_OFFSET.into(), model.offset.clone().into_dyn());
+        tensors.insert(INPUT_SCALE.into(), model.scale.clone().into_dyn());
+        Checkpoint {
+            config: model.config.clone(),
+            tensors,
+        }
+    }
+
+    /// The model, ready to compute.
+    ///
+    /// # Errors
+    /// When no such model can be.
+    pub fn model(&self) -> Result<Model> {
+        let mut model = Model::zeros(self.config.clone())?;
+        for (name, mut values) in model.parameters_mut() {
+            values.assign(&self.tensors[&name]);
+        }
+        model.offset = self.tensors[INPUT_OFFSET].iter().copied().collect();
+        model.scale = self.tensors[INPUT_SCALE].iter().copied().collect();
+        Ok(model)
+    }
+}
+
 fn wrong_shape(name: String, expected: String, found: &[usize]) -> Error {
     Error::new(ErrorKind::Shape {
         expected,
@@ -296,7 +328,7 @@ mod tests {
         checkpoint.write(&a).unwrap();
         let again = Checkpoint::read(&a).unwrap();
         assert_eq!(again, checkpoint);
-        again.write(&b).unwrap();
+        Checkpoint::of(&again.model().unwrap()).write(&b).unwrap();
         assert_eq!(std::fs::read(&a).unwrap(), std::fs::read(&b).unwrap());
     }
 

@@ -158,6 +158,31 @@ impl ModelConfig {
         self.input.width.unwrap_or_else(|| self.inputs())
     }
 
+    /// Number of weights of the LSTM, its bias included, and of the head.
+    pub fn parameters(&self) -> usize {
+        let head = self.head.classes * (self.units() + 1);
+        self.layer_parameters(self.input.map, self.recurrent.map) + head
+    }
+
+    /// How many times more weights a dense input map would have.
+    pub fn input_compression(&self) -> f64 {
+        let count = |map: MapKind| map.parameters(&self.input.modes, &self.hidden.modes) as f64;
+        count(MapKind::Dense) / count(self.input.map)
+    }
+
+    /// How many times more weights a dense LSTM would have, without the head.
+    pub fn compression(&self) -> f64 {
+        let dense = self.layer_parameters(MapKind::Dense, MapKind::Dense) as f64;
+        dense / self.layer_parameters(self.input.map, self.recurrent.map) as f64
+    }
+
+    fn layer_parameters(&self, input: MapKind, recurrent: MapKind) -> usize {
+        let hidden = &self.hidden.modes;
+        input.parameters(&self.input.modes, hidden)
+            + recurrent.parameters(hidden, hidden)
+            + 4 * self.units()
+    }
+
     /// Checks that such a model can be.
     ///
     /// # Errors

@@ -1,4 +1,12 @@
 //! Fitting a float model to a data set.
+//!
+//! [`settings`] say how, a [`trainer`] does it an epoch at a time, a [`run`]
+//! keeps what it did in a folder so that it can go on after a kill.
 
+pub mod evaluate;
 pub mod modes;
+pub mod optimizer;
+pub mod run;
+pub mod schedule;
 pub mod settings;
+pub mod trainer;

@@ -1,6 +1,6 @@
 //! Everything that can be set about a training run, by flag or in a TOML file.
 
-use crate::data::{DataSet, NormalizeOver};
+use crate::data::{DataSet, NormalizeOver, PartName, Recordings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::{
     Gate, HeadConfig, HiddenConfig, InputConfig, MapKind, ModelConfig, Pool, RecurrentConfig,
@@ -126,6 +126,10 @@ settings! {
     validation: f32 = 0.15, [value_name = "SHARE"];
     /// Stop after so many epochs without a better validation; 0: never [default: 0]
     patience: usize = 0, [value_name = "EPOCHS"];
+    /// Recordings that form the test part, such as speaker=theo,yweweler: a column of index.csv
+    hold_out: String = String::new(), [value_name = "COLUMN=VALUE,…"];
+    /// Column of index.csv whose recordings of one value validation keeps together
+    group: String = String::new(), [value_name = "COLUMN"];
     /// Seed of the split, the starting weights and the order of the sequences [default: 0]
     seed: u64 = 0, [];
 }
@@ -159,6 +163,22 @@ impl Settings {
     /// Never for settings that came from `resolve`.
     pub fn to_toml(&self) -> Result<String> {
         toml::to_string(self).map_err(Error::malformed)
+    }
+
+    /// The first key, by name, that two settings do not agree on, and both values.
+    ///
+    /// # Errors
+    /// Never for settings that came from `resolve`.
+    pub fn first_difference(&self, other: &Settings) -> Result<Option<(String, String, String)>> {
+        let table = |settings| toml::Table::try_from(settings).map_err(Error::malformed);
+        let (ours, theirs) = (table(self)?, table(other)?);
+        Ok(ours
+            .into_iter()
+            .find(|(key, value)| theirs.get(key) != Some(value))
+            .map(|(key, value)| {
+                let other = theirs.get(&key).map(plain).unwrap_or_default();
+                (key, plain(&value), other)
+            }))
     }
 
     fn validate(&self) -> Result<()> {
@@ -204,11 +224,20 @@ impl Settings {
         Ok(())
     }
 
-    /// The model for a data set whose frames have `width` values.
+    /// Which recordings of a directory belong to which part.
     ///
     /// # Errors
-    /// When the modes do not hold the width, or no such model can be.
-    pub fn model(&self, width: usize, data: &DataSet) -> Result<ModelConfig> {
+    /// When `hold-out` is not of its form.
+    pub fn recordings(&self) -> Result<Recordings> {
+        Recordings::new(&self.hold_out, &self.group)
+    }
+
+    /// The model for a data set.
+    ///
+    /// # Errors
+    /// When the modes do not hold the data's width, or no such model can be.
+    pub fn model(&self, data: &DataSet) -> Result<ModelConfig> {
+        let width = data.part(PartName::Train)?.width;
         modes::check(&self.input_modes.0, width, self.pad)?;
         let config = ModelConfig {
             input: InputConfig {
@@ -242,6 +271,14 @@ impl Settings {
         };
         config.validate()?;
         Ok(config)
+    }
+}
+
+/// A value as a person would write it.
+fn plain(value: &toml::Value) -> String {
+    match value {
+        toml::Value::Float(value) => (*value as f32).to_string(),
+        other => other.to_string(),
     }
 }
 

@@ -1,0 +1,100 @@
+//! `bt-train eval RUN|M.safetensors --data D.npz`
+
+use crate::command::model_path;
+use crate::data::dataset::check_labels;
+use crate::data::{NpzWriter, PartName, Recordings, load};
+use crate::error::Result;
+use crate::float::checkpoint::Checkpoint;
+use crate::training::evaluate::{self, Score};
+use crate::training::run::RunFolder;
+use crate::training::settings::{Flags, Settings};
+use ndarray::Array2;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `eval`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A run's folder or a .safetensors file.
+    pub model: PathBuf,
+    /// The data set: an .npz file or a directory of .wav files.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// Write `logits` [sequences, classes] and `pred` [sequences] to this file.
+    #[arg(long, value_name = "NPZ")]
+    pub logits: Option<PathBuf>,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
+    /// Recordings that form the test part [default: as the run was trained].
+    #[arg(long, value_name = "COLUMN=VALUE,…")]
+    pub hold_out: Option<String>,
+}
+
+/// Computes the scores of the test part in floats.
+///
+/// # Errors
+/// When a file cannot be used or model and data do not fit.
+pub fn run(args: Args) -> Result<()> {
+    let path = model_path(&args.model);
+    let checkpoint = Checkpoint::read(&path)?;
+    let recordings = recordings(&args.model, args.hold_out)?;
+    let data = load(&args.data, &recordings, &[PartName::Test])?
+        .for_model(&checkpoint.config)
+        .map_err(|error| error.file(&args.data))?;
+    let part = data.part(PartName::Test)?;
+    if let Some(labels) = &part.labels {
+        check_labels(labels, checkpoint.config.head.classes)
+            .map_err(|error| error.field("y_test").file(&args.data))?;
+    }
+    let logits = evaluate::logits(&checkpoint.model()?, part);
+    let score = part
+        .labels
+        .as_ref()
+        .map(|labels| Score::of(&logits, labels));
+    if let Some(path) = &args.logits {
+        write_logits(path, &logits)?;
+    }
+    if args.json {
+        let mut object = serde_json::json!({ "sequences": part.sequences() });
+        if let Some(score) = score {
+            object["accuracy"] = score.accuracy.into();
+            object["loss"] = score.loss.into();
+        }
+        println!("{object}");
+    } else if let Some(score) = score {
+        println!(
+            "accuracy {:.4} on {} sequences, loss {:.4}",
+            score.accuracy,
+            part.sequences(),
+            score.loss
+        );
+    } else {
+        println!("{} sequences without labels", part.sequences());
+    }
+    Ok(())
+}
+
+/// The hold-out asked for, or else the one that the run was trained with.
+fn recordings(model: &Path, hold_out: Option<String>) -> Result<Recordings> {
+    let config = RunFolder::new(model).config();
+    match hold_out {
+        Some(hold_out) => Recordings::new(&hold_out, ""),
+        None if config.exists() => {
+            Settings::resolve(Some(&config), &Flags::default())?.recordings()
+        }
+        None => Ok(Recordings::default()),
+    }
+}
+
+/// Writes `logits` [sequences, classes] and `pred` [sequences].
+fn write_logits(path: &Path, logits: &Array2<f32>) -> Result<()> {
+    let predictions: Vec<i64> = evaluate::predictions(logits)
+        .into_iter()
+        .map(|class| class as i64)
+        .collect();
+    let mut writer = NpzWriter::new();
+    let values: Vec<f32> = logits.iter().copied().collect();
+    writer.array("logits", logits.shape(), &values)?;
+    writer.array("pred", &[predictions.len()], &predictions)?;
+    writer.write(path)
+}

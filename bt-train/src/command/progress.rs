@@ -1,0 +1,87 @@
+//! Progress bars, and Ctrl-C between two steps.
+
+use crate::error::{Error, Result};
+use crate::training::run::RunWatch;
+use crate::training::trainer::{Epoch, Step, Trainer};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Set by the first Ctrl-C.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Lets Ctrl-C end training between two steps; a second one ends the program.
+///
+/// # Errors
+/// When the operating system refuses, or it was called before.
+pub fn catch_interrupts() -> Result<()> {
+    ctrlc::set_handler(|| {
+        if INTERRUPTED.swap(true, Ordering::SeqCst) {
+            std::process::exit(130);
+        }
+    })
+    .map_err(|error| Error::setting(format!("Ctrl-C cannot be caught: {error}")))
+}
+
+/// A bar on standard error; nothing at all where that is no terminal.
+pub fn bar(length: usize, unit: &str) -> ProgressBar {
+    let bar = ProgressBar::new(length as u64);
+    let template =
+        format!("{{bar:30}} {{pos}}/{{len}} {unit} {{elapsed}} (left {{eta}}) {{wide_msg}}");
+    if let Ok(style) = ProgressStyle::with_template(&template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Shows the training of one model.
+pub struct Progress {
+    bar: ProgressBar,
+    name: String,
+    validation: String,
+}
+
+impl Progress {
+    /// A bar with this before its message.
+    pub fn new(name: &str) -> Progress {
+        Progress {
+            bar: bar(0, "steps"),
+            name: name.to_owned(),
+            validation: String::new(),
+        }
+    }
+}
+
+impl RunWatch for Progress {
+    fn start(&mut self, trainer: &Trainer<'_>) {
+        let steps = trainer.steps_an_epoch();
+        self.bar.set_length((steps * trainer.epochs_max()) as u64);
+        self.bar.set_position((steps * trainer.epochs()) as u64);
+        self.bar.reset_eta();
+    }
+
+    fn step(&mut self, step: Step) -> ControlFlow<()> {
+        self.bar.inc(1);
+        self.bar.set_message(format!(
+            "{}epoch {} loss {:.3} accuracy {:.3}{}",
+            self.name, step.epoch, step.loss, step.accuracy, self.validation
+        ));
+        if INTERRUPTED.load(Ordering::SeqCst) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
+    fn epoch(&mut self, epoch: &Epoch) {
+        if let Some(score) = epoch.validation {
+            self.validation = format!(", validation {:.3}", score.accuracy);
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,65 @@
+//! `bt-train train --data D.npz --out RUN`
+
+use crate::command::progress::{Progress, catch_interrupts};
+use crate::data::{PartName, load};
+use crate::error::Result;
+use crate::training::run::RunFolder;
+use crate::training::settings::Flags;
+use crate::training::trainer::Trainer;
+use std::path::PathBuf;
+
+/// Arguments of `train`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The data set: an .npz file or a directory of .wav files.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// Folder of the run; best.safetensors will be in it.
+    #[arg(long, value_name = "RUN")]
+    pub out: PathBuf,
+    /// Go on with the run in that folder.
+    #[arg(long)]
+    pub resume: bool,
+    /// Settings in TOML, keys named like the flags; flags win.
+    #[arg(long, value_name = "TOML")]
+    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Flags,
+}
+
+/// Trains a model.
+///
+/// # Errors
+/// When data and settings do not fit, the loss explodes, or Ctrl-C ends it.
+pub fn run(args: Args) -> Result<()> {
+    let folder = RunFolder::new(&args.out);
+    let settings = folder.settings(args.config.as_deref(), &args.settings, args.resume)?;
+    let data = load(
+        &args.data,
+        &settings.recordings()?,
+        &[PartName::Train, PartName::Validation],
+    )?;
+    let config = settings
+        .model(&data)
+        .map_err(|error| error.file(&args.data))?;
+    let data = data
+        .for_model(&config)
+        .map_err(|error| error.file(&args.data))?;
+    let mut trainer =
+        Trainer::new(&settings, config, &data).map_err(|error| error.file(&args.data))?;
+    catch_interrupts()?;
+    folder.train(&settings, &mut trainer, &mut Progress::new(""))?;
+    let (learned, validated) = trainer.sequences();
+    println!("{learned} sequences to learn from, {validated} to validate");
+    if let Some(best) = trainer.best() {
+        let score = best.validation.map_or(String::new(), |score| {
+            format!(
+                ": validation accuracy {:.4}, loss {:.4}",
+                score.accuracy, score.loss
+            )
+        });
+        println!("best epoch {} of {}{score}", best.epoch, trainer.epochs());
+    }
+    println!("{}", folder.best().display());
+    Ok(())
+}

@@ -1,0 +1,265 @@
+//! The folder of a run: what it was told, what it did, how to go on.
+//!
+//! | file | content |
+//! |---|---|
+//! | `config.toml` | the settings, complete |
+//! | `best.safetensors` | the model of the best epoch |
+//! | `state.safetensors` | weights and moments after the last epoch |
+//! | `metrics.jsonl` | one line an epoch |
+//!
+//! After an epoch they are written in the order best, metrics, state. A kill
+//! between two of them leaves files that the repeated epoch writes again with
+//! the same content.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::file::write_atomic;
+use crate::float::checkpoint::{Checkpoint, read_tensors, write_tensors};
+use crate::training::settings::{Flags, Settings};
+use crate::training::trainer::{Epoch, State, Step, Trainer};
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+/// Metadata entry of `state.safetensors`.
+const STATE_KEY: &str = "state";
+
+/// The folder of a run.
+#[derive(Debug, Clone)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    /// The folder at this path, which need not exist yet.
+    pub fn new(path: impl Into<PathBuf>) -> RunFolder {
+        RunFolder { path: path.into() }
+    }
+
+    /// The model of the best epoch.
+    pub fn best(&self) -> PathBuf {
+        self.path.join("best.safetensors")
+    }
+
+    /// The settings.
+    pub fn config(&self) -> PathBuf {
+        self.path.join("config.toml")
+    }
+
+    fn state(&self) -> PathBuf {
+        self.path.join("state.safetensors")
+    }
+
+    fn metrics(&self) -> PathBuf {
+        self.path.join("metrics.jsonl")
+    }
+
+    /// Settings of a run that starts or goes on here.
+    ///
+    /// # Errors
+    /// When a run that goes on is told something new, or a new one finds another.
+    pub fn settings(&self, file: Option<&Path>, flags: &Flags, resume: bool) -> Result<Settings> {
+        let saved = self.config();
+        if !saved.exists() {
+            return Settings::resolve(file, flags);
+        }
+        if !resume {
+            return Err(Error::setting("holds a run already")
+                .file(&self.path)
+                .remedy("add --resume to go on with it, or choose another --out"));
+        }
+        let started = Settings::resolve(Some(&saved), &Flags::default())?;
+        let told = Settings::resolve(Some(file.unwrap_or(&saved)), flags)?;
+        match told.first_difference(&started)? {
+            None => Ok(started),
+            Some((key, told, started)) => Err(Error::setting(format!(
+                "is {told}, but the run was started with {started}"
+            ))
+            .field(key)
+            .remedy("leave it out; a run goes on as it was started")),
+        }
+    }
+
+    /// Trains to the end, from where the folder's run stopped, or until `watch`
+    /// breaks it off.
+    ///
+    /// # Errors
+    /// When a file cannot be written, the loss explodes, or `watch` broke it
+    /// off. What was written before can be used and gone on with.
+    pub fn train(
+        &self,
+        settings: &Settings,
+        trainer: &mut Trainer<'_>,
+        watch: &mut dyn RunWatch,
+    ) -> Result<()> {
+        std::fs::create_dir_all(&self.path).map_err(|error| Error::from(error).file(&self.path))?;
+        let mut epochs = self.restore(trainer)?;
+        watch.start(trainer);
+        let text = settings.to_toml()?;
+        write_atomic(&self.config(), |file| Ok(file.write_all(text.as_bytes())?))?;
+        self.write_metrics(&epochs)?;
+        while !trainer.finished() {
+            let done = trainer.epoch(&mut |step| watch.step(step))?;
+            let Some(epoch) = done else {
+                if trainer.epochs() == 0 {
+                    trainer.checkpoint().write(&self.best())?;
+                }
+                let epochs = trainer.epochs();
+                return Err(Error::new(ErrorKind::Interrupted { epochs })
+                    .file(&self.path)
+                    .remedy("best.safetensors can be used; --resume goes on"));
+            };
+            watch.epoch(&epoch);
+            epochs.push(epoch);
+            if trainer
+                .best()
+                .is_some_and(|best| best.epoch == trainer.epochs())
+            {
+                trainer.checkpoint().write(&self.best())?;
+            }
+            self.write_metrics(&epochs)?;
+            self.write_state(trainer)?;
+        }
+        Ok(())
+    }
+
+    fn write_metrics(&self, epochs: &[Epoch]) -> Result<()> {
+        write_atomic(&self.metrics(), |file| {
+            for epoch in epochs {
+                serde_json::to_writer(&mut *file, epoch).map_err(std::io::Error::from)?;
+                file.write_all(b"\n")?;
+            }
+            Ok(())
+        })
+    }
+
+    fn write_state(&self, trainer: &Trainer<'_>) -> Result<()> {
+        let (state, tensors) = trainer.state();
+        let json = serde_json::to_string(&state).map_err(Error::malformed)?;
+        write_tensors(&self.state(), STATE_KEY, json, &tensors)
+    }
+
+    /// Brings a trainer to where the run stopped; gives the epochs done so far.
+    fn restore(&self, trainer: &mut Trainer<'_>) -> Result<Vec<Epoch>> {
+        let path = self.state();
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        let (metadata, tensors) = read_tensors(&path)?;
+        let text = metadata
+            .get(STATE_KEY)
+            .ok_or_else(|| Error::new(ErrorKind::Missing).field(STATE_KEY).file(&path))?;
+        let state: State =
+            serde_json::from_str(text).map_err(|error| Error::malformed(error).file(&path))?;
+        let epochs = self.read_metrics(state.epochs)?;
+        let best = Checkpoint::read(&self.best())?;
+        trainer
+            .restore(state, tensors, Some(best))
+            .map_err(|error| error.file(&path))?;
+        Ok(epochs)
+    }
+
+    fn read_metrics(&self, epochs: usize) -> Result<Vec<Epoch>> {
+        let path = self.metrics();
+        let text =
+            std::fs::read_to_string(&path).map_err(|error| Error::from(error).file(&path))?;
+        text.lines()
+            .take(epochs)
+            .map(|line| {
+                serde_json::from_str(line).map_err(|error| Error::malformed(error).file(&path))
+            })
+            .collect()
+    }
+}
+
+/// Who looks on while a run trains.
+pub trait RunWatch {
+    /// Before the first step, `trainer` being where the run goes on.
+    fn start(&mut self, trainer: &Trainer<'_>);
+
+    /// After every step; may break the run off.
+    fn step(&mut self, step: Step) -> ControlFlow<()>;
+
+    /// After every epoch.
+    fn epoch(&mut self, epoch: &Epoch);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::training::trainer::tests::{data, settings};
+
+    /// Breaks off at a step, counted over the whole run from 1; 0: never.
+    struct BreakAt(usize);
+
+    impl RunWatch for BreakAt {
+        fn start(&mut self, _: &Trainer<'_>) {}
+
+        fn step(&mut self, _: Step) -> ControlFlow<()> {
+            self.0 = self.0.wrapping_sub(1);
+            if self.0 == 0 {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        }
+
+        fn epoch(&mut self, _: &Epoch) {}
+    }
+
+    fn train(folder: &RunFolder, settings: &Settings, break_at: usize) -> Result<()> {
+        let data = data();
+        let mut trainer = Trainer::new(settings, settings.model(&data)?, &data)?;
+        folder.train(settings, &mut trainer, &mut BreakAt(break_at))
+    }
+
+    /// Breaks in the first epoch, in a later one, right after one: the files
+    /// are those of an unbroken run.
+    #[test]
+    fn a_broken_run_ends_in_the_same_bytes() {
+        let settings = settings();
+        let place = tempfile::tempdir().unwrap();
+        let whole = RunFolder::new(place.path().join("whole"));
+        train(&whole, &settings, 0).unwrap();
+        for break_at in [1, 7, 8, 24] {
+            let broken = RunFolder::new(place.path().join(break_at.to_string()));
+            let error = train(&broken, &settings, break_at).unwrap_err();
+            assert!(
+                matches!(error.kind, ErrorKind::Interrupted { .. }),
+                "{error}"
+            );
+            Checkpoint::read(&broken.best()).unwrap();
+            train(&broken, &settings, 0).unwrap();
+            for file in [RunFolder::best, RunFolder::state, RunFolder::config] {
+                let read = |folder| std::fs::read(file(folder)).unwrap();
+                assert!(read(&broken) == read(&whole), "{:?}", file(&broken));
+            }
+            let lines = |folder: &RunFolder| folder.read_metrics(99).unwrap().len();
+            assert_eq!(lines(&broken), lines(&whole));
+        }
+    }
+
+    #[test]
+    fn a_run_goes_on_as_it_was_started() {
+        let settings = settings();
+        let place = tempfile::tempdir().unwrap();
+        let folder = RunFolder::new(place.path());
+        train(&folder, &settings, 9).unwrap_err();
+        let told = |flags: &Flags, resume| folder.settings(None, flags, resume);
+        assert_eq!(told(&Flags::default(), true).unwrap(), settings);
+        let same = Flags {
+            epochs: Some(settings.epochs),
+            ..Flags::default()
+        };
+        assert_eq!(told(&same, true).unwrap(), settings);
+        assert!(told(&same, false).is_err());
+        let other = Flags {
+            lr: Some(1.0),
+            ..Flags::default()
+        };
+        let line = told(&other, true).unwrap_err().to_string();
+        assert!(
+            line.starts_with("lr: is 1, but the run was started with 0.03"),
+            "{line}"
+        );
+    }
+}

@@ -1,0 +1,464 @@
+//! Training, an epoch at a time, the same whenever it is repeated.
+//!
+//! Whatever is random about an epoch comes from the seed and the epoch's
+//! number alone, so a run that goes on after a kill needs no generator's state.
+
+use crate::data::split::split;
+use crate::data::{DataSet, Normalization, Part, PartName};
+use crate::error::{Error, ErrorKind, Result};
+use crate::float::checkpoint::{Checkpoint, Tensors};
+use crate::float::config::ModelConfig;
+use crate::float::head::LossWeights;
+use crate::float::init::dropout_mask;
+use crate::float::model::{LossOptions, Model};
+use crate::training::evaluate::{self, Score};
+use crate::training::optimizer::{Adam, clip};
+use crate::training::schedule::Schedule;
+use crate::training::settings::{ClassWeights, Settings};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+/// What an epoch came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// Its number, from 1.
+    pub epoch: usize,
+    /// Mean training loss.
+    pub loss: f64,
+    /// Share of training sequences right as they passed.
+    pub accuracy: f64,
+    /// On the validation part after it, where there is one.
+    pub validation: Option<Score>,
+    /// Learning rate of its last step.
+    pub lr: f32,
+    /// Longest gradient before clipping.
+    pub gradient: f32,
+    /// Wall time, seconds.
+    pub seconds: f64,
+}
+
+/// The epoch whose weights are kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// Its number, from 1.
+    pub epoch: usize,
+    /// Its score on the validation part, where there is one.
+    pub validation: Option<Score>,
+}
+
+/// What happened in a step.
+#[derive(Debug, Clone, Copy)]
+pub struct Step {
+    /// The epoch, from 1.
+    pub epoch: usize,
+    /// The step within it, from 1.
+    pub step: usize,
+    /// Mean loss of the epoch so far.
+    pub loss: f64,
+    /// Share right in the epoch so far.
+    pub accuracy: f64,
+}
+
+/// A run under way.
+pub struct Trainer<'a> {
+    settings: &'a Settings,
+    train: Part,
+    validation: Option<Part>,
+    normalization: Normalization,
+    weights: LossWeights,
+    schedule: Schedule,
+    model: Model,
+    adam: Adam,
+    epochs: usize,
+    best: Option<(Best, Checkpoint)>,
+}
+
+/// What of a trainer changes, less its arrays.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Epochs completed.
+    pub epochs: usize,
+    /// Steps taken.
+    pub steps: usize,
+    /// The best epoch so far.
+    pub best: Option<Best>,
+}
+
+impl<'a> Trainer<'a> {
+    /// A run about to start: data split, offset and scale taken from what is
+    /// left to learn from, weights drawn.
+    ///
+    /// # Errors
+    /// When the data do not fit the settings, or a class has no sequence.
+    pub fn new(settings: &'a Settings, config: ModelConfig, data: &DataSet) -> Result<Trainer<'a>> {
+        let whole = data.part(PartName::Train)?;
+        let (train, validation) = match &data.validation {
+            Some(validation) => (whole.clone(), Some(validation.clone())),
+            None => {
+                let parts = split(whole, settings.validation, settings.seed);
+                let validation = whole.subset(&parts.validation);
+                (whole.subset(&parts.train), Some(validation))
+            }
+        };
+        let validation = validation.filter(|part| part.sequences() > 0);
+        let weights = class_weights(settings, &train, &config)?;
+        let steps_an_epoch = train.sequences().div_ceil(settings.batch);
+        let steps = steps_an_epoch * settings.epochs;
+        let schedule = Schedule {
+            highest: settings.lr,
+            last: settings.lr * settings.final_lr,
+            warm_up: (settings.warm_up * steps as f32) as usize,
+            steps,
+        };
+        let normalization = Normalization::fit(&train, config.inputs(), settings.normalize);
+        let mut model = Model::new(config, &mut generator(settings.seed, 0))?;
+        model.offset = normalization.offset.clone().into();
+        model.scale = normalization.scale.clone().into();
+        Ok(Trainer {
+            settings,
+            train,
+            validation,
+            normalization,
+            weights,
+            schedule,
+            adam: Adam::new(&model),
+            model,
+            epochs: 0,
+            best: None,
+        })
+    }
+
+    /// Number of sequences that learn and that validate.
+    pub fn sequences(&self) -> (usize, usize) {
+        let validation = self.validation.as_ref().map_or(0, Part::sequences);
+        (self.train.sequences(), validation)
+    }
+
+    /// Steps of an epoch.
+    pub fn steps_an_epoch(&self) -> usize {
+        self.train.sequences().div_ceil(self.settings.batch)
+    }
+
+    /// Epochs completed.
+    pub fn epochs(&self) -> usize {
+        self.epochs
+    }
+
+    /// Epochs of the whole run.
+    pub fn epochs_max(&self) -> usize {
+        self.settings.epochs
+    }
+
+    /// Whether all epochs are done, or none of the last few was any better.
+    pub fn finished(&self) -> bool {
+        let best = self.best().map_or(0, |best| best.epoch);
+        let patience = self.settings.patience;
+        self.epochs >= self.settings.epochs || (patience > 0 && self.epochs - best >= patience)
+    }
+
+    /// The best epoch so far.
+    pub fn best(&self) -> Option<&Best> {
+        self.best.as_ref().map(|(best, _)| best)
+    }
+
+    /// The weights to keep: those of the best epoch, before the first one the
+    /// present ones.
+    pub fn checkpoint(&self) -> Checkpoint {
+        match &self.best {
+            Some((_, checkpoint)) => checkpoint.clone(),
+            None => Checkpoint::of(&self.model),
+        }
+    }
+
+    /// One pass over the training part. `watch` sees every step and may break
+    /// it off, which gives `None` and leaves the epoch uncounted.
+    ///
+    /// # Errors
+    /// When the loss is not finite or beyond all reason.
+    pub fn epoch(
+        &mut self,
+        watch: &mut dyn FnMut(Step) -> ControlFlow<()>,
+    ) -> Result<Option<Epoch>> {
+        let started = Instant::now();
+        let epoch = self.epochs + 1;
+        let mut rng = generator(self.settings.seed, epoch as u64);
+        let mut order: Vec<usize> = (0..self.train.sequences()).collect();
+        order.shuffle(&mut rng);
+        let (mut loss_sum, mut correct, mut seen) = (0.0, 0, 0);
+        let (mut longest, mut rate) = (0f32, 0.0);
+        for (step, sequences) in order.chunks(self.settings.batch).enumerate() {
+            let batch = self.train.batch(sequences, &self.normalization);
+            let options = self.options(sequences.len(), &mut rng);
+            let (loss, mut gradients) = self.model.loss_and_gradients(
+                batch.x.view(),
+                &batch.lengths,
+                &batch.labels,
+                &options,
+            );
+            let length = clip(&mut gradients, self.settings.clip);
+            if !(loss.loss <= LOSS_MAX && length.is_finite()) {
+                return Err(Error::new(ErrorKind::Diverged {
+                    loss: loss.loss as f32,
+                    step: step + 1,
+                    epoch,
+                })
+                .remedy(format!(
+                    "lower --lr (now {}) or --clip (now {})",
+                    self.settings.lr, self.settings.clip
+                )));
+            }
+            rate = self.schedule.rate(self.adam.steps);
+            let decay = self.settings.weight_decay;
+            self.adam.step(&mut self.model, &gradients, rate, decay);
+            longest = longest.max(length);
+            loss_sum += loss.loss * sequences.len() as f64;
+            correct += loss.correct;
+            seen += sequences.len();
+            let so_far = Step {
+                epoch,
+                step: step + 1,
+                loss: loss_sum / seen as f64,
+                accuracy: correct as f64 / seen as f64,
+            };
+            if watch(so_far).is_break() {
+                return Ok(None);
+            }
+        }
+        self.epochs = epoch;
+        let validation = self.validation.as_ref().map(|part| {
+            let labels = part.labels.as_deref().unwrap_or_default();
+            Score::of(&evaluate::logits(&self.model, part), labels)
+        });
+        let better = match (self.best(), &validation) {
+            (Some(best), Some(new)) => best.validation.is_none_or(|old| new.beats(&old)),
+            _ => true,
+        };
+        if better {
+            self.best = Some((Best { epoch, validation }, Checkpoint::of(&self.model)));
+        }
+        Ok(Some(Epoch {
+            epoch,
+            loss: loss_sum / seen as f64,
+            accuracy: correct as f64 / seen as f64,
+            validation,
+            lr: rate,
+            gradient: longest,
+            seconds: started.elapsed().as_secs_f64(),
+        }))
+    }
+
+    fn options(&self, sequences: usize, rng: &mut ChaCha8Rng) -> LossOptions {
+        let config = &self.model.config;
+        let mut mask = |share: f32, width| {
+            (share > 0.0).then(|| dropout_mask(sequences, width, f64::from(share), rng))
+        };
+        LossOptions {
+            weights: self.weights.clone(),
+            input_mask: mask(self.settings.input_dropout, config.inputs()),
+            recurrent_mask: mask(self.settings.recurrent_dropout, config.units()),
+        }
+    }
+
+    /// Everything that a run needs to go on from here, besides the best checkpoint.
+    pub fn state(&self) -> (State, Tensors) {
+        let state = State {
+            epochs: self.epochs,
+            steps: self.adam.steps,
+            best: self.best().cloned(),
+        };
+        let mut tensors = Tensors::new();
+        for (i, (name, values)) in self.model.parameters().into_iter().enumerate() {
+            tensors.insert(format!("first.{name}"), self.adam.first[i].clone());
+            tensors.insert(format!("second.{name}"), self.adam.second[i].clone());
+            tensors.insert(format!("model.{name}"), values.to_owned());
+        }
+        (state, tensors)
+    }
+
+    /// Goes back to a saved state, with the best checkpoint saved beside it.
+    ///
+    /// # Errors
+    /// When the state is another model's.
+    pub fn restore(
+        &mut self,
+        state: State,
+        mut tensors: Tensors,
+        best: Option<Checkpoint>,
+    ) -> Result<()> {
+        let mut take = |name: String, shape: &[usize]| match tensors.remove(&name) {
+            Some(tensor) if tensor.shape() == shape => Ok(tensor),
+            found => Err(Error::new(match found {
+                Some(tensor) => ErrorKind::Shape {
+                    expected: format!("{shape:?}"),
+                    found: tensor.shape().to_vec(),
+                },
+                None => ErrorKind::Missing,
+            })
+            .field(name)
+            .remedy("the saved state belongs to another model; start a new run")),
+        };
+        for (i, (name, mut values)) in self.model.parameters_mut().into_iter().enumerate() {
+            self.adam.first[i] = take(format!("first.{name}"), values.shape())?;
+            self.adam.second[i] = take(format!("second.{name}"), values.shape())?;
+            let saved = take(format!("model.{name}"), values.shape())?;
+            values.assign(&saved);
+        }
+        self.adam.steps = state.steps;
+        self.epochs = state.epochs;
+        self.best = state.best.zip(best);
+        Ok(())
+    }
+}
+
+/// A loss beyond this is no loss to learn from: the logits are thousands apart.
+const LOSS_MAX: f64 = 1e3;
+
+fn generator(seed: u64, stream: u64) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(stream);
+    rng
+}
+
+fn class_weights(settings: &Settings, train: &Part, config: &ModelConfig) -> Result<LossWeights> {
+    let labels = train.known_labels(PartName::Train)?;
+    let classes = config.head.classes;
+    let mut counts = vec![0usize; classes];
+    for &label in labels {
+        counts[label] += 1;
+    }
+    if let Some(class) = counts.iter().position(|&count| count == 0) {
+        return Err(Error::new(ErrorKind::ClassMissing { class })
+            .field("y_train")
+            .remedy(
+                "add sequences of it, number the classes without gaps, or lower --validation",
+            ));
+    }
+    Ok(LossWeights {
+        label_smoothing: f64::from(settings.label_smoothing),
+        class_weights: match settings.class_weights {
+            ClassWeights::None => Vec::new(),
+            ClassWeights::Balanced => counts
+                .iter()
+                .map(|&count| labels.len() as f64 / (classes * count) as f64)
+                .collect(),
+        },
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::data::Values;
+    use crate::training::modes::Modes;
+    use std::sync::Arc;
+
+    /// 60 sequences of 1 to 5 steps of 8 values; the class is that of the
+    /// largest of the first three values' sums.
+    pub fn data() -> DataSet {
+        let mut state = 1u32;
+        let mut noise = move || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        let (mut values, mut labels, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
+        for sequence in 0..60 {
+            let class = sequence % 3;
+            for _ in 0..5 {
+                values.extend((0..8).map(|i| noise() / 2 + if i == class { 100 } else { 0 }));
+            }
+            labels.push(class);
+            lengths.push(1 + sequence % 5);
+        }
+        DataSet {
+            train: Some(Part {
+                values: Arc::new(Values::U8(values)),
+                width: 8,
+                starts: (0..60).map(|s| s * 40).collect(),
+                lengths,
+                labels: Some(labels),
+                groups: None,
+            }),
+            ..DataSet::default()
+        }
+    }
+
+    pub fn settings() -> Settings {
+        Settings {
+            input_modes: Modes(vec![2, 4]),
+            hidden_modes: Modes(vec![2, 3]),
+            recurrent_dropout: 0.2,
+            epochs: 6,
+            batch: 8,
+            lr: 0.03,
+            ..Settings::default()
+        }
+    }
+
+    fn on(_: Step) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    #[test]
+    fn learns_and_repeats_itself() {
+        let (settings, data) = (settings(), data());
+        let run = || {
+            let config = settings.model(&data).unwrap();
+            let mut trainer = Trainer::new(&settings, config, &data).unwrap();
+            assert_eq!(trainer.sequences(), (51, 9));
+            while !trainer.finished() {
+                trainer.epoch(&mut on).unwrap().unwrap();
+            }
+            trainer
+        };
+        let (once, again) = (run(), run());
+        assert!(once.best().unwrap().validation.unwrap().accuracy > 0.7);
+        assert_eq!(once.state(), again.state());
+        assert_eq!(once.checkpoint(), again.checkpoint());
+    }
+
+    #[test]
+    fn an_exploding_loss_stops_with_step_and_remedy() {
+        let (mut settings, data) = (settings(), data());
+        settings.lr = 1e9;
+        let config = settings.model(&data).unwrap();
+        let mut trainer = Trainer::new(&settings, config, &data).unwrap();
+        let error = trainer.epoch(&mut on).unwrap_err();
+        assert!(
+            matches!(error.kind, ErrorKind::Diverged { epoch: 1, .. }),
+            "{error}"
+        );
+        assert!(
+            error.to_string().contains("lower --lr (now 1000000000)"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_class_without_sequences_is_an_error() {
+        let (settings, mut data) = (settings(), data());
+        data.labels = ["a", "b", "c", "d"].map(String::from).to_vec();
+        let config = settings.model(&data).unwrap();
+        let error = Trainer::new(&settings, config, &data).err().unwrap();
+        assert!(
+            matches!(error.kind, ErrorKind::ClassMissing { class: 3 }),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn patience_ends_a_run() {
+        let (mut settings, data) = (settings(), data());
+        settings.patience = 1;
+        settings.epochs = 1000;
+        let config = settings.model(&data).unwrap();
+        let mut trainer = Trainer::new(&settings, config, &data).unwrap();
+        while !trainer.finished() {
+            trainer.epoch(&mut on).unwrap();
+        }
+        assert_eq!(trainer.epochs(), trainer.best().unwrap().epoch + 1);
+    }
+}
