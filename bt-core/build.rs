@@ -40,7 +40,7 @@ fn main() -> io::Result<()> {
 /// number*: entry 0 holds the line from 0 up, the last one the line below 0.
 fn table(source: &mut String, name: &str, segment_bits: u32, f: impl Fn(f64) -> f64) {
     let segments = 65_536i32 >> segment_bits;
-    let _ = writeln!(source, "static {name}: [i32; {segments}] = [");
+    let _ = writeln!(source, "pub(crate) static {name}: [i32; {segments}] = [");
     for segment in 0..segments {
         let first = (segment << segment_bits) as u16 as i16;
         let line = fit(i32::from(first), 1 << segment_bits, &f);

@@ -1,0 +1,278 @@
+//! The cell for Armv7E-M (Cortex-M4, M7): two units at a time, 61
+//! instructions a pair. Same bits as [`portable`](super::portable).
+//!
+//! One word holds z of two neighbouring units. `and t, mask, z, lsl #5` makes
+//! both units' d (see [`nonlinearity`](crate::nonlinearity)) at once, the mask
+//! keeping the lower unit's top bits out of the upper's; then a line costs a
+//! load and SMLABB or SMLABT. The values stay in the top halves, where SMULTT,
+//! SMULWT and SMLATT read them.
+#![allow(unsafe_code)]
+
+use core::arch::naked_asm;
+
+use super::Gate;
+use crate::nonlinearity::{SIGMOID, TANH};
+
+/// [`super::update`], lengths checked here again: the assembly trusts them.
+pub(super) fn update(gate: Gate, z: &[i16], c: &mut [i32], h: &mut [i16]) {
+    let units = c.len();
+    if h.len() != units || z.len() / 4 != units {
+        return;
+    }
+    let pairs = units / 2;
+    if pairs > 0 {
+        let z_o = z.as_ptr().wrapping_add(3 * units);
+        let h_end = h.as_ptr().wrapping_add(2 * pairs);
+        let (c, h) = (c.as_mut_ptr(), h.as_mut_ptr());
+        // SAFETY: all pointers are to slices of the lengths checked above, the
+        // tables of the lengths that the functions' contract names; at least
+        // one pair; the DSP extension is part of every thumbv7em target.
+        unsafe {
+            match gate {
+                Gate::Sigmoid => {
+                    sigmoid_pairs(z_o, c, h, 2 * units, h_end, SIGMOID.as_ptr(), TANH.as_ptr());
+                }
+                Gate::HardSigmoid => {
+                    hard_sigmoid_pairs(
+                        z_o,
+                        c,
+                        h,
+                        2 * units,
+                        h_end,
+                        SIGMOID.as_ptr(),
+                        TANH.as_ptr(),
+                    );
+                }
+            }
+        }
+    }
+    // The last of an odd number of units.
+    if units % 2 == 1 {
+        let last = |gate: usize| z.get((gate + 1) * units - 1).copied().unwrap_or(0);
+        let z = [last(0), last(1), last(2), last(3)];
+        let tail = 2 * pairs..;
+        if let (Some(c), Some(h)) = (c.get_mut(tail.clone()), h.get_mut(tail)) {
+            super::portable(gate, &z, c, h);
+        }
+    }
+}
+
+/// Both values of the sigmoid gate at `$at`, top halves of `$a` and `$b`.
+macro_rules! sigmoid {
+    ($a:literal, $b:literal, $at:literal) => {
+        concat!(
+            "ldr ",
+            $b,
+            ", ",
+            $at,
+            "\n",
+            "ubfx ",
+            $a,
+            ", ",
+            $b,
+            ", #7, #9\n",
+            "and r12, r6, ",
+            $b,
+            ", lsl #5\n",
+            "lsr ",
+            $b,
+            ", ",
+            $b,
+            ", #23\n",
+            "ldr ",
+            $a,
+            ", [r4, ",
+            $a,
+            ", lsl #2]\n",
+            "ldr ",
+            $b,
+            ", [r4, ",
+            $b,
+            ", lsl #2]\n",
+            "smlabb ",
+            $a,
+            ", ",
+            $a,
+            ", r12, ",
+            $a,
+            "\n",
+            "smlabt ",
+            $b,
+            ", ",
+            $b,
+            ", r12, ",
+            $b,
+            "\n",
+        )
+    };
+}
+
+/// As `sigmoid`, clip(0.2·z + 0.5, 0, 1): 26214·z + 2^27, clipped to 28 bits.
+macro_rules! hard_sigmoid {
+    ($a:literal, $b:literal, $at:literal) => {
+        concat!(
+            "ldr ",
+            $b,
+            ", ",
+            $at,
+            "\n",
+            "mov r12, #0x08000000\n",
+            "smlabb ",
+            $a,
+            ", ",
+            $b,
+            ", r4, r12\n",
+            "smlatb ",
+            $b,
+            ", ",
+            $b,
+            ", r4, r12\n",
+            "usat ",
+            $a,
+            ", #28, ",
+            $a,
+            "\n",
+            "usat ",
+            $b,
+            ", #28, ",
+            $b,
+            "\n",
+            "lsl ",
+            $a,
+            ", ",
+            $a,
+            ", #3\n",
+            "lsl ",
+            $b,
+            ", ",
+            $b,
+            ", #3\n",
+        )
+    };
+}
+
+/// tanh(c'), `$c` in place, top half; `$scratch` is overwritten.
+macro_rules! tanh_of_cell {
+    ($c:literal, $scratch:literal) => {
+        concat!(
+            "ssat ",
+            $c,
+            ", #29, ",
+            $c,
+            "\n",
+            "ubfx ",
+            $scratch,
+            ", ",
+            $c,
+            ", #19, #10\n",
+            "asr ",
+            $c,
+            ", ",
+            $c,
+            ", #8\n",
+            "ldr ",
+            $scratch,
+            ", [r5, ",
+            $scratch,
+            ", lsl #2]\n",
+            "smlabb ",
+            $c,
+            ", ",
+            $scratch,
+            ", ",
+            $c,
+            ", ",
+            $scratch,
+            "\n",
+        )
+    };
+}
+
+/// A loop over pairs of units for one gate function.
+///
+/// Registers: r0 z_o, r1 c, r2 h, r3 −stride and r7 −3·stride in bytes (how z
+/// of the other gates is reached), r4 the gate's table (or its slope), r5
+/// tanh's, r6 the mask of d, lr the rounding of h; r8 to r12 are free.
+macro_rules! pairs {
+    ($(#[$doc:meta])* $name:ident, $gate:ident, $prepare:literal) => {
+        $(#[$doc])*
+        ///
+        /// # Safety
+        ///
+        /// With n = (h_end − h)/2 ≥ 1 pairs and s = stride/2 ≥ 2n: 2n values
+        /// are readable at z_o, z_o − s, z_o − 2s and z_o − 3s, and readable
+        /// and writable at c and h; `sigmoid` points to 512 lines and `tanh` to
+        /// 1024.
+        #[unsafe(naked)]
+        unsafe extern "C" fn $name(
+            z_o: *const i16,
+            c: *mut i32,
+            h: *mut i16,
+            stride_bytes: usize,
+            h_end: *const i16,
+            sigmoid: *const i32,
+            tanh: *const i32,
+        ) {
+            naked_asm!(
+                "push {{r4-r11, lr}}",
+                "ldr r4, [sp, #40]",
+                "ldr r5, [sp, #44]",
+                "movw r6, #0xffff",
+                "movt r6, #0xffe0",
+                "add r7, r3, r3, lsl #1",
+                "rsb r7, r7, #0",
+                "rsb r3, r3, #0",
+                "movw lr, #0x4000",
+                $prepare,
+                "2:",
+                $gate!("r8", "r9", "[r0, r7]"),
+                // tanh(z_g)
+                "ldr r11, [r0, r3]",
+                "ubfx r10, r11, #6, #10",
+                "and r12, r6, r11, lsl #5",
+                "lsr r11, r11, #22",
+                "ldr r10, [r5, r10, lsl #2]",
+                "ldr r11, [r5, r11, lsl #2]",
+                "smlabb r10, r10, r12, r10",
+                "smlabt r11, r11, r12, r11",
+                // i·g
+                "smultt r8, r8, r10",
+                "smultt r9, r9, r11",
+                $gate!("r10", "r11", "[r0, r3, lsl #1]"),
+                // c' = 2·((i·g >> 7) + (c·f >> 16))
+                "ldr r12, [r1]",
+                "smulwt r12, r12, r10",
+                "add r8, r12, r8, asr #7",
+                "ldr r12, [r1, #4]",
+                "smulwt r12, r12, r11",
+                "add r9, r12, r9, asr #7",
+                "qadd r8, r8, r8",
+                "qadd r9, r9, r9",
+                "strd r8, r9, [r1], #8",
+                tanh_of_cell!("r8", "r10"),
+                tanh_of_cell!("r9", "r10"),
+                $gate!("r10", "r11", "[r0], #4"),
+                // h' = (o·tanh(c') + 2^14) >> 15, both in one word
+                "smlatt r8, r8, r10, lr",
+                "smlatt r9, r9, r11, lr",
+                "lsl r9, r9, #1",
+                "pkhtb r9, r9, r8, asr #15",
+                "ldr r8, [sp, #36]",
+                "str r9, [r2], #4",
+                "cmp r2, r8",
+                "bne 2b",
+                "pop {{r4-r11, pc}}",
+            )
+        }
+    };
+}
+
+pairs! {
+    /// Pairs of units with the logistic gate.
+    sigmoid_pairs, sigmoid, ""
+}
+
+pairs! {
+    /// Pairs of units with Keras' gate.
+    hard_sigmoid_pairs, hard_sigmoid, "movw r4, #26214"
+}
