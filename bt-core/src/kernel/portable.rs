@@ -1,0 +1,246 @@
+//! The specification: safe Rust, plain loops. Every other implementation gives the same bits.
+//!
+//! Sums wrap, which never happens: `Model::parse` has proven that no accumulator can leave i32.
+//! Slices that are too short end a loop early instead of panicking; `Model::parse` has excluded it.
+
+use super::{Accumulate, Contraction, DenseRows, Sample};
+use crate::program::{DISCARD, Store, TILE};
+
+/// `C[m,n] = Σ_k W[m,k]·X[n,k]` over all tiles of one step, requantised and stored.
+///
+/// `memory` is the whole arena: X, accumulators and destination lie in it at the places the step
+/// names. Rounds half up (the rounding constant is the start value), saturates to `step.bits`.
+pub fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
+    let step = run.step;
+    let pairs = step.k_pairs as usize;
+    let n_tiles = step.n_tiles as usize;
+    let round = 1i32 << (step.shift - 1);
+    let w_panel = pairs * 2;
+    let x_panel = pairs * 4;
+    for m_tile in 0..step.m_tiles as usize {
+        let Some(w) = run.weights.get(m_tile * w_panel..(m_tile + 1) * w_panel) else {
+            return;
+        };
+        for n_tile in 0..n_tiles {
+            let tile_index = m_tile * n_tiles + n_tile;
+            let x_start = step.input_word as usize + n_tile * x_panel;
+            let acc_start = step.acc_word as usize + tile_index * TILE;
+            let start = match run.accumulate {
+                Accumulate::Single | Accumulate::First => [round; TILE],
+                Accumulate::Middle | Accumulate::Last => {
+                    let Some(kept) = memory
+                        .get(acc_start..)
+                        .and_then(|m| m.first_chunk::<TILE>())
+                    else {
+                        return;
+                    };
+                    kept.map(|word| word as i32)
+                }
+            };
+            let Some(x) = memory.get(x_start..x_start + x_panel) else {
+                return;
+            };
+            let tile = tile(w, x, start);
+            match run.accumulate {
+                Accumulate::First | Accumulate::Middle => {
+                    let Some(kept) = memory
+                        .get_mut(acc_start..)
+                        .and_then(|m| m.first_chunk_mut::<TILE>())
+                    else {
+                        return;
+                    };
+                    *kept = tile.map(|value| value as u32);
+                }
+                Accumulate::Single | Accumulate::Last => {
+                    store(
+                        run,
+                        m_tile,
+                        n_tile,
+                        requantize(tile, step.shift, step.bits),
+                        memory,
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// One register tile: two rows of W times four rows of X, in order m0·n0..n3, m1·n0..n3.
+#[inline(always)]
+fn tile(w: &[u32], x: &[u32], mut sums: [i32; TILE]) -> [i32; TILE] {
+    let (w, _) = w.as_chunks::<2>();
+    let (x, _) = x.as_chunks::<4>();
+    for ([w0, w1], x) in w.iter().zip(x) {
+        for (n, &x) in x.iter().enumerate() {
+            sums[n] = dual(*w0, x, sums[n]);
+            sums[n + 4] = dual(*w1, x, sums[n + 4]);
+        }
+    }
+    sums
+}
+
+/// `sum + lo(a)·lo(b) + hi(a)·hi(b)`: SMLAD.
+#[inline(always)]
+fn dual(a: u32, b: u32, sum: i32) -> i32 {
+    let low = i32::from(a as i16).wrapping_mul(i32::from(b as i16));
+    let high = ((a as i32) >> 16).wrapping_mul((b as i32) >> 16);
+    sum.wrapping_add(low).wrapping_add(high)
+}
+
+/// Shifts right (the rounding constant is in the sum already) and saturates to `bits`.
+#[inline(always)]
+fn requantize(tile: [i32; TILE], shift: u8, bits: u8) -> [i16; TILE] {
+    let limit = (1i32 << (bits - 1)) - 1;
+    tile.map(|value| (value >> shift).clamp(-limit - 1, limit) as i16)
+}
+
+#[inline(always)]
+fn pack(low: i16, high: i16) -> u32 {
+    u32::from(low as u16) | u32::from(high as u16) << 16
+}
+
+/// Adds two pairs of i16, each with saturation: QADD16.
+#[inline(always)]
+fn add_pairs(a: u32, b: u32) -> u32 {
+    pack(
+        (a as i16).saturating_add(b as i16),
+        ((a >> 16) as i16).saturating_add((b >> 16) as i16),
+    )
+}
+
+fn store(
+    run: &Contraction<'_>,
+    m_tile: usize,
+    n_tile: usize,
+    tile: [i16; TILE],
+    memory: &mut [u32],
+) {
+    let step = run.step;
+    let Some(kind) = Store::from_byte(step.store) else {
+        return;
+    };
+    let [a0, a1, a2, a3, b0, b1, b2, b3] = tile;
+    if kind.is_table() {
+        let first = (m_tile * step.n_tiles as usize + n_tile) * TILE;
+        let Some(table) = run.rows.get(first..).and_then(|t| t.first_chunk::<TILE>()) else {
+            return;
+        };
+        for (&offset, value) in table.iter().zip(tile) {
+            if offset == DISCARD {
+                continue;
+            }
+            let Some(word) = memory.get_mut(run.out_word + offset as usize / 2) else {
+                return;
+            };
+            let high = offset % 2 == 1;
+            let old = if high {
+                (*word >> 16) as i16
+            } else {
+                *word as i16
+            };
+            let new = if kind.adds() {
+                old.saturating_add(value)
+            } else {
+                value
+            };
+            *word = if high {
+                pack(*word as i16, new)
+            } else {
+                pack(new, (*word >> 16) as i16)
+            };
+        }
+        return;
+    }
+    let (Some(&row), Some(&col)) = (run.rows.get(m_tile), run.cols.get(n_tile)) else {
+        return;
+    };
+    let at = run.out_word + row as usize + col as usize;
+    match kind {
+        Store::Pairs => {
+            let Some(words) = memory.get_mut(at..).and_then(|m| m.first_chunk_mut::<4>()) else {
+                return;
+            };
+            *words = [pack(a0, b0), pack(a1, b1), pack(a2, b2), pack(a3, b3)];
+        }
+        Store::Columns => {
+            let Some(words) = memory.get_mut(at..).and_then(|m| m.first_chunk_mut::<6>()) else {
+                return;
+            };
+            words[0] = pack(a0, a1);
+            words[1] = pack(b0, b1);
+            words[4] = pack(a2, a3);
+            words[5] = pack(b2, b3);
+        }
+        Store::AddRows => {
+            for (at, pairs) in [
+                (at, [pack(a0, a1), pack(a2, a3)]),
+                (at + step.row_stride as usize, [pack(b0, b1), pack(b2, b3)]),
+            ] {
+                let Some(words) = memory.get_mut(at..).and_then(|m| m.first_chunk_mut::<2>())
+                else {
+                    return;
+                };
+                words[0] = add_pairs(words[0], pairs[0]);
+                words[1] = add_pairs(words[1], pairs[1]);
+            }
+        }
+        Store::Scatter | Store::AddScatter => {}
+    }
+}
+
+/// Puts values `from..from + values.len()` of a slab whose rows are rows of X into its panels.
+///
+/// Value `v` is element k = v mod `row_values` of row n = v div `row_values`.
+pub fn gather_rows<S: Sample>(panels: &mut [i16], row_values: usize, from: usize, values: &[S]) {
+    let panel = row_values.div_ceil(2) * 8;
+    if row_values == 0 {
+        return;
+    }
+    let (mut row, mut k) = (from / row_values, from % row_values);
+    let mut values = values;
+    while !values.is_empty() {
+        let (now, later) = values.split_at(values.len().min(row_values - k));
+        let start = row / 4 * panel + row % 4 * 2;
+        for (k, &value) in (k..).zip(now) {
+            if let Some(place) = panels.get_mut(start + k / 2 * 8 + k % 2) {
+                *place = value.to_i16();
+            }
+        }
+        (row, k, values) = (row + 1, 0, later);
+    }
+}
+
+/// Puts values to the i16 places their table entries name.
+pub fn gather_table<S: Sample>(panels: &mut [i16], table: &[u16], values: &[S]) {
+    for (&place, &value) in table.iter().zip(values) {
+        if let Some(place) = panels.get_mut(place as usize) {
+            *place = value.to_i16();
+        }
+    }
+}
+
+/// Products of the row pairs of a dense map with x (i16 pairs in words): calls `finish(row, sum)`
+/// for every row, the sum started at `start`.
+pub fn dense(rows: &DenseRows<'_>, x: &[u32], start: i32, mut finish: impl FnMut(usize, i32)) {
+    let x = x.get(..rows.k_pairs).unwrap_or(x);
+    for (pair, weights) in rows.weights.chunks_exact(rows.k_pairs.max(1)).enumerate() {
+        let (mut a, mut b) = (start, start);
+        for (&w, &x) in weights.iter().zip(x) {
+            for (w, x) in [(w as i16, x as i16), ((w >> 16) as i16, (x >> 16) as i16)] {
+                let low = i32::from(w as i8);
+                let high = (i32::from(w) - low) >> 8;
+                a = a.wrapping_add(high.wrapping_mul(i32::from(x)));
+                b = b.wrapping_add(low.wrapping_mul(i32::from(x)));
+            }
+        }
+        finish(2 * pair, a);
+        finish(2 * pair + 1, b);
+    }
+}
+
+/// `start + Σ a_k·b_k`, wrapping.
+pub fn dot(a: &[i16], b: &[i16], start: i32) -> i32 {
+    a.iter().zip(b).fold(start, |sum, (&a, &b)| {
+        sum.wrapping_add(i32::from(a).wrapping_mul(i32::from(b)))
+    })
+}

@@ -1,0 +1,140 @@
+//! Dense maps: i8 weights with one scale per row.
+
+use crate::kernel::{self, DenseRows, Sample};
+use crate::model::layout::DenseRecord;
+use crate::q::half;
+
+/// Puts values `from..` of a part into its buffer.
+pub(super) fn gather<S: Sample>(
+    record: &DenseRecord,
+    from: usize,
+    values: &[S],
+    memory: &mut [u32],
+) {
+    let Some(buffer) = memory.get_mut(record.part_word as usize..) else {
+        return;
+    };
+    let buffer: &mut [i16] = bytemuck::cast_slice_mut(buffer);
+    let Some(places) = buffer.get_mut(from..) else {
+        return;
+    };
+    for (place, value) in places.iter_mut().zip(values) {
+        *place = value.to_i16();
+    }
+}
+
+/// Multiplies the gathered part `part` of a frame; the last one adds the sums to z.
+pub(super) fn part(record: &DenseRecord, weights: &[u32], part: usize, memory: &mut [u32]) {
+    let rows = record.rows as usize;
+    let k_pairs = record.part_values.div_ceil(2) as usize;
+    let buffer = record.part_word as usize;
+    if record.part_values == record.values {
+        let (z, rest) = memory.split_at_mut((rows / 2).min(memory.len()));
+        let Some(x) = rest
+            .get(buffer.saturating_sub(rows / 2)..)
+            .and_then(|rest| rest.get(..k_pairs))
+        else {
+            return;
+        };
+        add(record, weights, x, z);
+        return;
+    }
+    let words = rows / 2 * k_pairs;
+    let Some(weights_of_part) = weights
+        .get(record.weights_word as usize + part * words..)
+        .and_then(|rest| rest.get(..words))
+    else {
+        return;
+    };
+    let acc = record.acc_word as usize;
+    let Some((x, sums)) = two_regions(memory, (buffer, k_pairs), (acc, rows)) else {
+        return;
+    };
+    let shift = record.part_shift;
+    kernel::dense(
+        &DenseRows {
+            weights: weights_of_part,
+            k_pairs,
+        },
+        x,
+        half(shift),
+        |row, sum| {
+            if let Some(total) = sums.get_mut(row) {
+                let sum = sum.wrapping_shr(shift);
+                *total = if part == 0 {
+                    sum
+                } else {
+                    (*total as i32).wrapping_add(sum)
+                } as u32;
+            }
+        },
+    );
+    if (part + 1) * record.part_values as usize == record.values as usize {
+        let (z, rest) = memory.split_at_mut((rows / 2).min(memory.len()));
+        let z: &mut [i16] = bytemuck::cast_slice_mut(z);
+        let Some(sums) = rest.get(acc.saturating_sub(rows / 2)..) else {
+            return;
+        };
+        for ((z, &sum), &scale) in z.iter_mut().zip(sums).zip(scales(record, weights)) {
+            *z = z.saturating_add(rescale(sum as i32, scale));
+        }
+    }
+}
+
+/// Adds the whole product to z: one part, x where it lies.
+pub(super) fn add(record: &DenseRecord, weights: &[u32], x: &[u32], z: &mut [u32]) {
+    let k_pairs = record.values.div_ceil(2) as usize;
+    let scales = scales(record, weights);
+    let Some(rows) = weights.get(record.weights_word as usize..) else {
+        return;
+    };
+    let Some(rows) = rows.get(..record.rows as usize / 2 * k_pairs) else {
+        return;
+    };
+    let z: &mut [i16] = bytemuck::cast_slice_mut(z);
+    kernel::dense(
+        &DenseRows {
+            weights: rows,
+            k_pairs,
+        },
+        x,
+        0,
+        |row, sum| {
+            if let (Some(z), Some(&scale)) = (z.get_mut(row), scales.get(row)) {
+                *z = z.saturating_add(rescale(sum, scale));
+            }
+        },
+    );
+}
+
+fn scales<'m>(record: &DenseRecord, weights: &'m [u32]) -> &'m [u32] {
+    weights
+        .get(record.scales_word as usize..)
+        .and_then(|rest| rest.get(..record.rows as usize))
+        .unwrap_or(&[])
+}
+
+/// (sum · scale) / 2³², half up, saturated to i16: SMMULR.
+#[inline(always)]
+fn rescale(sum: i32, scale: u32) -> i16 {
+    let product = i64::from(sum) * i64::from(scale) + (1 << 31);
+    ((product >> 32) as i32).clamp(i16::MIN.into(), i16::MAX.into()) as i16
+}
+
+/// A region to read and a disjoint one to write.
+fn two_regions(
+    memory: &mut [u32],
+    read: (usize, usize),
+    write: (usize, usize),
+) -> Option<(&[u32], &mut [u32])> {
+    if read.0 < write.0 {
+        let (head, tail) = memory.split_at_mut_checked(write.0)?;
+        Some((head.get(read.0..)?.get(..read.1)?, tail.get_mut(..write.1)?))
+    } else {
+        let (head, tail) = memory.split_at_mut_checked(read.0)?;
+        Some((
+            tail.get(..read.1)?,
+            head.get_mut(write.0..)?.get_mut(..write.1)?,
+        ))
+    }
+}

@@ -1,0 +1,149 @@
+//! z += W·x for one frame, in pieces of any length; chooses the form of the map once per piece.
+
+mod dense;
+mod program;
+
+use crate::kernel::Sample;
+use crate::model::{Map, Model};
+use crate::program::Odometer;
+
+/// How far a map is within a frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Slabs or parts done, as digits.
+    odometer: Odometer,
+    /// Parts of a dense map done.
+    part: u32,
+    /// Values gathered of the slab or part under way.
+    filled: u32,
+}
+
+impl Progress {
+    pub(crate) const fn new() -> Self {
+        Self {
+            odometer: Odometer::new(),
+            part: 0,
+            filled: 0,
+        }
+    }
+
+    /// Whether no value of the frame has come yet.
+    pub(crate) fn is_start(&self) -> bool {
+        *self == Self::new()
+    }
+
+    /// Values of the frame taken so far.
+    pub(crate) fn taken(&self, map: &Map<'_>) -> usize {
+        let (slab, slabs) = match map {
+            Map::Program(program) => (
+                program.record.slab_values,
+                self.odometer.index(program.extents()),
+            ),
+            Map::Dense(record) => (record.part_values, self.part as usize),
+        };
+        slab as usize * slabs + self.filled as usize
+    }
+}
+
+/// Values that complete the slab or part under way.
+fn missing(map: &Map<'_>, progress: &Progress) -> usize {
+    let slab = match map {
+        Map::Program(program) => program.record.slab_values,
+        Map::Dense(record) => record.part_values,
+    };
+    slab.saturating_sub(progress.filled) as usize
+}
+
+/// Takes values of the input frame up to its end; returns how many it took and whether the frame is
+/// complete (z then holds this map's share).
+pub(crate) fn feed<S: Sample>(
+    model: &Model<'_>,
+    progress: &mut Progress,
+    values: &[S],
+    memory: &mut [u32],
+) -> (usize, bool) {
+    let map = model.input;
+    let mut taken = 0;
+    while let Some(rest) = values.get(taken..).filter(|rest| !rest.is_empty()) {
+        let now = rest.get(..missing(&map, progress)).unwrap_or(rest);
+        match map {
+            Map::Program(program) => program::gather(
+                &program,
+                model.tables,
+                progress.filled as usize,
+                now,
+                memory,
+            ),
+            Map::Dense(record) => dense::gather(record, progress.filled as usize, now, memory),
+        }
+        taken += now.len();
+        progress.filled += now.len() as u32;
+        if missing(&map, progress) == 0 {
+            progress.filled = 0;
+            if advance(model, map, progress, memory) {
+                return (taken, true);
+            }
+        }
+    }
+    (taken, false)
+}
+
+/// Zeros what the maps share, so that neither sees values the other's bounds do not cover.
+pub(crate) fn clear_scratch(model: &Model<'_>, memory: &mut [u32]) {
+    memory
+        .get_mut(model.arena_layout().scratch_word..)
+        .unwrap_or(&mut [])
+        .fill(0);
+}
+
+/// Adds the recurrent map's share, x = h, to z.
+pub(crate) fn recur(model: &Model<'_>, memory: &mut [u32]) {
+    clear_scratch(model, memory);
+    let layout = model.arena_layout();
+    let hidden_words = layout.hidden_word..layout.hidden_word + model.hidden().div_ceil(2);
+    match model.recurrent {
+        Map::Program(program) => {
+            let mut progress = Progress::new();
+            let slab = program.record.slab_values as usize;
+            for start in (0..model.hidden()).step_by(slab.max(1)) {
+                let (fixed, scratch) = memory.split_at_mut(layout.scratch_word.min(memory.len()));
+                let Some(h) = fixed.get(hidden_words.clone()) else {
+                    return;
+                };
+                let h: &[i16] = bytemuck::cast_slice(h);
+                let Some(h) = h.get(start..start + slab) else {
+                    return;
+                };
+                program::gather_into(&program, model.tables, 0, h, scratch, layout.scratch_word);
+                program::run(&program, model, &progress.odometer, memory);
+                progress.odometer.advance(program.extents());
+            }
+        }
+        Map::Dense(record) => {
+            let (z, rest) = memory.split_at_mut(layout.hidden_word.min(memory.len()));
+            let Some(h) = rest.get(..model.hidden().div_ceil(2)) else {
+                return;
+            };
+            dense::add(record, model.weights, h, z);
+        }
+    }
+}
+
+/// Runs what a complete slab or part triggers; true when it was the frame's last.
+fn advance(model: &Model<'_>, map: Map<'_>, progress: &mut Progress, memory: &mut [u32]) -> bool {
+    match map {
+        Map::Program(program) => {
+            program::run(&program, model, &progress.odometer, memory);
+            progress.odometer.advance(program.extents())
+        }
+        Map::Dense(record) => {
+            dense::part(record, model.weights, progress.part as usize, memory);
+            progress.part += 1;
+            let complete = progress.part * record.part_values >= record.values;
+            if complete {
+                progress.part = 0;
+            }
+            complete
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Executes a contraction program: gathers slabs, then runs the steps the odometer asks for.
+
+use crate::kernel::{self, Accumulate, Contraction, Sample};
+use crate::model::{Model, Program};
+use crate::program::{NONE, Odometer, StepRecord, Store, TILE};
+
+/// Puts slab values `from..from + values.len()` into the panels of the first step.
+pub(super) fn gather<S: Sample>(
+    program: &Program<'_>,
+    tables: &[u16],
+    from: usize,
+    values: &[S],
+    memory: &mut [u32],
+) {
+    gather_into(program, tables, from, values, memory, 0);
+}
+
+/// As [`gather`], where `memory` starts at word `base` of the arena.
+pub(super) fn gather_into<S: Sample>(
+    program: &Program<'_>,
+    tables: &[u16],
+    from: usize,
+    values: &[S],
+    memory: &mut [u32],
+    base: usize,
+) {
+    let record = program.record;
+    let Some(panels) = memory.get_mut((record.slab_word as usize).saturating_sub(base)..) else {
+        return;
+    };
+    let panels: &mut [i16] = bytemuck::cast_slice_mut(panels);
+    if record.gather_table == NONE {
+        kernel::gather_rows(panels, record.row_values as usize, from, values);
+    } else if let Some(table) = tables.get(record.gather_table as usize + from..) {
+        kernel::gather_table(panels, table, values);
+    }
+}
+
+/// Runs every step whose digits have wrapped, in order.
+pub(super) fn run(
+    program: &Program<'_>,
+    model: &Model<'_>,
+    odometer: &Odometer,
+    memory: &mut [u32],
+) {
+    let extents = program.extents();
+    let wrapped = odometer.wrapped(extents);
+    for step in program.steps {
+        if (step.depth as usize) < wrapped {
+            continue;
+        }
+        let Some(run) = resolve(step, model, odometer) else {
+            return;
+        };
+        kernel::contract(&run, memory);
+    }
+}
+
+/// The operands of a step at the odometer's digits; `parse` has proven that they are there.
+fn resolve<'m>(
+    step: &'m StepRecord,
+    model: &Model<'m>,
+    odometer: &Odometer,
+) -> Option<Contraction<'m>> {
+    let slice_words = step.slice_words();
+    let (slice, accumulate) = if step.slices == 1 {
+        (0, Accumulate::Single)
+    } else {
+        let digit = odometer.digit((step.depth as usize).wrapping_sub(1));
+        let accumulate = match digit {
+            _ if step.acc_word == NONE => Accumulate::Single,
+            0 => Accumulate::First,
+            last if last + 1 == step.slices => Accumulate::Last,
+            _ => Accumulate::Middle,
+        };
+        (digit as usize, accumulate)
+    };
+    let weights = model
+        .weights
+        .get(step.weights_word as usize + slice * slice_words..)?
+        .get(..slice_words)?;
+    let is_table = Store::from_byte(step.store)?.is_table();
+    let entries = if is_table {
+        step.tiles() * TILE
+    } else {
+        step.m_tiles as usize
+    };
+    let rows = model
+        .tables
+        .get(step.rows_table as usize..)?
+        .get(..entries)?;
+    let cols = if is_table {
+        &[]
+    } else {
+        model
+            .tables
+            .get(step.cols_table as usize..)?
+            .get(..step.n_tiles as usize)?
+    };
+    let moved = odometer.digit(step.out_digit as usize) as usize * step.out_stride as usize;
+    Some(Contraction {
+        step,
+        weights,
+        rows,
+        cols,
+        out_word: step.out_word as usize + moved,
+        accumulate,
+    })
+}

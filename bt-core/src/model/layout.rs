@@ -1,0 +1,199 @@
+//! Where things lie in a `.btm` file; the reader and the writer go by this table and no other.
+//!
+//! ```text
+//! header (24 bytes) · section table (12 bytes each) · sections, 4-byte aligned, zero padded
+//! ```
+//!
+//! Little-endian, read in place from flash.
+
+use core::ops::Range;
+
+use bytemuck::{Pod, Zeroable};
+
+/// First bytes of every model file.
+pub const MAGIC: [u8; 4] = *b"BTM\x1a";
+/// Raise when layout, rounding, tables of the nonlinearities or gate order change.
+pub const VERSION: u16 = 1;
+
+/// Header: magic.
+pub const MAGIC_AT: Range<usize> = 0..4;
+/// Header: [`VERSION`], u16.
+pub const VERSION_AT: Range<usize> = 4..6;
+/// Header: number of sections, u16.
+pub const SECTIONS_AT: Range<usize> = 6..8;
+/// Header: length of the whole file in bytes, u32.
+pub const LENGTH_AT: Range<usize> = 8..12;
+/// Header: bytes of a session's arena, u32 (multiple of 4); at a fixed place for `arena_bytes`.
+pub const ARENA_AT: Range<usize> = 12..16;
+/// Header: values to push for one step, u32.
+pub const FRAME_AT: Range<usize> = 16..20;
+/// Header: CRC-32C of every byte before and after this field, u32.
+pub const CRC_AT: Range<usize> = 20..24;
+/// Length of the header.
+pub const HEADER_LEN: usize = CRC_AT.end;
+/// Length of one entry of the section table: tag, offset, length.
+pub const ENTRY_LEN: usize = 12;
+
+/// What a section holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Section {
+    /// [`MetaRecord`].
+    Meta,
+    /// Model name, UTF-8.
+    Name,
+    /// Class labels, UTF-8, separated by line feeds.
+    Labels,
+    /// What `inspect` shows beside the rest: JSON, UTF-8; never read on the device.
+    About,
+    /// The input map: [`MapHead`] and the map.
+    Input,
+    /// The recurrent map, likewise.
+    Recurrent,
+    /// Weights of both maps, u32 words.
+    Weights,
+    /// Offset tables of both maps, u16.
+    Tables,
+    /// Bias of z, i16 Q4.11 `[4J]`.
+    Bias,
+    /// Head: i16 weights `[classes][J]`, padded to a word, then i32 biases `[classes]`.
+    Head,
+    /// Audio front end; see `front_end`.
+    FrontEnd,
+}
+
+/// Number of [`Section`]s.
+pub const SECTION_COUNT: usize = 11;
+
+impl Section {
+    /// All sections in the order in which files hold them.
+    pub const ALL: [Self; SECTION_COUNT] = [
+        Self::Meta,
+        Self::Name,
+        Self::Labels,
+        Self::About,
+        Self::Input,
+        Self::Recurrent,
+        Self::Weights,
+        Self::Tables,
+        Self::Bias,
+        Self::Head,
+        Self::FrontEnd,
+    ];
+
+    /// The four characters that name the section in the file.
+    pub const fn tag(self) -> [u8; 4] {
+        *match self {
+            Self::Meta => b"META",
+            Self::Name => b"NAME",
+            Self::Labels => b"LABL",
+            Self::About => b"ABOU",
+            Self::Input => b"INPM",
+            Self::Recurrent => b"RECM",
+            Self::Weights => b"WGHT",
+            Self::Tables => b"TABL",
+            Self::Bias => b"BIAS",
+            Self::Head => b"HEAD",
+            Self::FrontEnd => b"FRNT",
+        }
+    }
+
+    /// Whether a file must have it.
+    pub const fn required(self) -> bool {
+        !matches!(self, Self::FrontEnd)
+    }
+}
+
+/// Sizes and scalars of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct MetaRecord {
+    /// J: hidden units.
+    pub hidden: u32,
+    /// Classes of the head.
+    pub classes: u32,
+    /// I: values of one frame as the input map sees it.
+    pub map_values: u32,
+    /// 0 u8, 1 i8, 2 i16: the type of pushed values.
+    pub input_type: u8,
+    /// 0 sigmoid, 1 hard sigmoid.
+    pub gate: u8,
+    /// 0 last, 1 mean over the steps since reset.
+    pub pool: u8,
+    /// Right shift of value × element scale, 1..=30.
+    pub element_shift: u8,
+    /// First entry in the tables section of the i16 scales, one per value of a frame;
+    /// [`crate::program::NONE`]: values are used as they are.
+    pub element_scale_table: u32,
+    /// Logits are raw scores · 2^−score_shift.
+    pub score_shift: i32,
+    /// f32 bits: a float data set x is quantised to round((x − offset) / step) by the host.
+    pub input_step: u32,
+    /// f32 bits, see `input_step`.
+    pub input_offset: u32,
+    /// Feature vectors of the front end per step; 0 without a front end.
+    pub vectors_per_step: u32,
+    /// Golden vector: seed of the input noise.
+    pub golden_seed: u32,
+    /// Golden vector: steps to run.
+    pub golden_steps: u32,
+    /// Golden vector: CRC-32C of the raw scores after those steps.
+    pub golden_crc: u32,
+}
+
+/// First word of a map section: which form follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapKind {
+    /// [`crate::program::ProgramRecord`] and its steps.
+    Program,
+    /// [`DenseRecord`].
+    Dense,
+}
+
+impl MapKind {
+    /// The word in the file.
+    pub const fn word(self) -> u32 {
+        match self {
+            Self::Program => 1,
+            Self::Dense => 2,
+        }
+    }
+}
+
+/// A dense map of i8 weights, one scale per row: z_j += (scale_j · Σ_k w_jk·x_k) / 2³², rounded.
+///
+/// Long sums come in parts of `part_values`, each shifted by `part_shift` (half up) before it is
+/// added to the accumulators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct DenseRecord {
+    /// Rows of the map: 4J.
+    pub rows: u32,
+    /// K: all inputs.
+    pub values: u32,
+    /// Inputs of one part; divides `values`, even unless it equals `values`.
+    pub part_values: u32,
+    /// Where a part is gathered (i16 pairs), first word in the arena; unused when x is h itself.
+    pub part_word: u32,
+    /// i32 accumulators \[rows\] in the arena; unused when there is one part.
+    pub acc_word: u32,
+    /// First word in the weights section of `[part][row pair][k / 2]`, see [`crate::kernel::DenseRows`].
+    pub weights_word: u32,
+    /// First word in the weights section of the scales, i32 ≥ 0 \[rows\].
+    pub scales_word: u32,
+    /// Rounding right shift of a part, 0..=16; 0 when there is one part.
+    pub part_shift: u32,
+}
+
+/// Seed of the CRC-32C (Castagnoli) over all bytes but the CRC's own.
+pub const CRC: crc::Crc<u32, crc::Table<1>> =
+    crc::Crc::<u32, crc::Table<1>>::new(&crc::CRC_32_ISCSI);
+
+/// The CRC a file of these bytes must carry; `None` when it is shorter than a header.
+pub fn crc(bytes: &[u8]) -> Option<u32> {
+    static TABLE: crc::Crc<u32, crc::Table<1>> = CRC;
+    let mut digest = TABLE.digest();
+    digest.update(bytes.get(..CRC_AT.start)?);
+    digest.update(bytes.get(CRC_AT.end..)?);
+    Some(digest.finalize())
+}

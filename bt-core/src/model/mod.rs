@@ -1,0 +1,294 @@
+//! `Model<'m>`: a checked view of a `.btm` file in flash; behind [`Model::parse`] nobody asks «valid?» again.
+
+pub mod bound;
+pub mod layout;
+mod parse;
+#[cfg(feature = "alloc")]
+pub mod write;
+
+use crate::cell::Gate;
+use crate::front_end::FrontEnd;
+use crate::program::{ProgramRecord, StepRecord};
+use layout::{DenseRecord, MetaRecord};
+pub use parse::ParseError;
+
+/// The type of the values a session takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputType {
+    /// 0..=255.
+    U8,
+    /// −128..=127.
+    I8,
+    /// −32768..=32767; PCM when the model has a front end.
+    I16,
+}
+
+impl InputType {
+    /// Bytes of one value on the wire.
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::U8 | Self::I8 => 1,
+            Self::I16 => 2,
+        }
+    }
+
+    /// Largest magnitude of a value.
+    pub const fn max_abs(self) -> u32 {
+        match self {
+            Self::U8 => 255,
+            Self::I8 => 128,
+            Self::I16 => 1 << 15,
+        }
+    }
+}
+
+/// Which hidden state the head reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pool {
+    /// h of the last step.
+    Last,
+    /// Mean of h over the steps since reset (the first 65,535 of them).
+    Mean,
+}
+
+/// A contraction program in flash.
+#[derive(Clone, Copy, Debug)]
+pub struct Program<'m> {
+    /// Sizes and the gather of slabs.
+    pub record: &'m ProgramRecord,
+    /// Steps in the order in which they run.
+    pub steps: &'m [StepRecord],
+}
+
+impl Program<'_> {
+    /// Extents of the outer modes, slowest first.
+    pub fn extents(&self) -> &[u16] {
+        self.record
+            .extents
+            .get(..self.record.digits as usize)
+            .unwrap_or(&[])
+    }
+
+    /// Multiply-accumulates for one frame, padding included.
+    pub fn macs(&self) -> u64 {
+        let extents = self.extents();
+        let runs = |depth: u8| {
+            extents
+                .iter()
+                .take(depth as usize)
+                .map(|&e| u64::from(e))
+                .product::<u64>()
+        };
+        self.steps
+            .iter()
+            .map(|step| step.macs() * runs(step.depth))
+            .sum()
+    }
+}
+
+/// A linear map that adds to z. Others (tensor ring, hierarchical Tucker, …) lower to a program too.
+#[derive(Clone, Copy, Debug)]
+pub enum Map<'m> {
+    /// Block-term, tensor-train: a list of contractions.
+    Program(Program<'m>),
+    /// i8 rows.
+    Dense(&'m DenseRecord),
+}
+
+/// Where a session keeps what, in words of its arena. The scratch of both maps comes last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArenaLayout {
+    /// z, i16 Q4.11 `[4J]`, starts at word 0; h, i16 Q0.15 `[J]`, here.
+    pub hidden_word: usize,
+    /// c, i32 Q7.24 `[J]`.
+    pub cell_word: usize,
+    /// Sums of h, i32 `[J]`, when the head pools the mean.
+    pub pool_word: usize,
+    /// State of the front end.
+    pub front_end_word: usize,
+    /// Feature vector of the front end, i16.
+    pub vector_word: usize,
+    /// Levels of the maps.
+    pub scratch_word: usize,
+}
+
+impl ArenaLayout {
+    /// Places for `hidden` units, a pool or none, a front end of so many state words and bands.
+    pub const fn new(hidden: usize, pool: Pool, front_end_words: usize, bands: usize) -> Self {
+        let hidden_word = 2 * hidden;
+        let cell_word = hidden_word + hidden.div_ceil(2);
+        let pool_word = cell_word + hidden;
+        let front_end_word = pool_word
+            + if matches!(pool, Pool::Mean) {
+                hidden
+            } else {
+                0
+            };
+        let vector_word = front_end_word + front_end_words;
+        let scratch_word = vector_word + bands.div_ceil(2);
+        Self {
+            hidden_word,
+            cell_word,
+            pool_word,
+            front_end_word,
+            vector_word,
+            scratch_word,
+        }
+    }
+}
+
+/// A model in flash, checked.
+#[derive(Clone, Copy, Debug)]
+pub struct Model<'m> {
+    pub(crate) bytes: usize,
+    pub(crate) crc: u32,
+    pub(crate) meta: &'m MetaRecord,
+    pub(crate) input_type: InputType,
+    pub(crate) gate: Gate,
+    pub(crate) pool: Pool,
+    pub(crate) name: &'m str,
+    pub(crate) labels: &'m str,
+    pub(crate) about: &'m str,
+    pub(crate) input: Map<'m>,
+    pub(crate) recurrent: Map<'m>,
+    pub(crate) weights: &'m [u32],
+    pub(crate) tables: &'m [u16],
+    pub(crate) bias: &'m [i16],
+    pub(crate) head_weights: &'m [i16],
+    pub(crate) head_bias: &'m [i32],
+    pub(crate) front_end: Option<FrontEnd<'m>>,
+    pub(crate) arena: ArenaLayout,
+    pub(crate) arena_words: usize,
+    pub(crate) frame_values: usize,
+}
+
+impl<'m> Model<'m> {
+    /// Name given at export.
+    pub fn name(&self) -> &'m str {
+        self.name
+    }
+
+    /// Name of a class, if the class exists and has one.
+    pub fn label(&self, class: usize) -> Option<&'m str> {
+        self.labels
+            .split('\n')
+            .nth(class)
+            .filter(|label| !label.is_empty())
+    }
+
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        self.meta.classes as usize
+    }
+
+    /// Number of hidden units J.
+    pub fn hidden(&self) -> usize {
+        self.meta.hidden as usize
+    }
+
+    /// Type of pushed values.
+    pub fn input_type(&self) -> InputType {
+        self.input_type
+    }
+
+    /// Values to push for one step: the frame, or PCM samples when there is a front end.
+    pub fn frame_values(&self) -> usize {
+        self.frame_values
+    }
+
+    /// Bytes a session's arena needs, recurrent map included.
+    pub fn arena_bytes(&self) -> usize {
+        self.arena_words * 4
+    }
+
+    /// Bytes of the whole file.
+    pub fn flash_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The file's CRC-32C: two models are the same when it is.
+    pub fn crc(&self) -> u32 {
+        self.crc
+    }
+
+    /// Sizes and scalars as the file has them.
+    pub fn meta(&self) -> &'m MetaRecord {
+        self.meta
+    }
+
+    /// Gate nonlinearity.
+    pub fn gate(&self) -> Gate {
+        self.gate
+    }
+
+    /// Which hidden state the head reads.
+    pub fn pool(&self) -> Pool {
+        self.pool
+    }
+
+    /// JSON that describes the model for people and reports.
+    pub fn about(&self) -> &'m str {
+        self.about
+    }
+
+    /// The map from the frame to z.
+    pub fn input_map(&self) -> Map<'m> {
+        self.input
+    }
+
+    /// The map from h to z.
+    pub fn recurrent_map(&self) -> Map<'m> {
+        self.recurrent
+    }
+
+    /// The audio front end, if the model has one.
+    pub fn front_end(&self) -> Option<FrontEnd<'m>> {
+        self.front_end
+    }
+
+    /// Logits are raw scores · 2^−score_shift.
+    pub fn score_shift(&self) -> i32 {
+        self.meta.score_shift
+    }
+
+    /// Step of float inputs: a value x is pushed as round((x − offset) / step).
+    pub fn input_step(&self) -> f32 {
+        f32::from_bits(self.meta.input_step)
+    }
+
+    /// Offset of float inputs, see [`Model::input_step`].
+    pub fn input_offset(&self) -> f32 {
+        f32::from_bits(self.meta.input_offset)
+    }
+
+    /// Where a session keeps what.
+    pub fn arena_layout(&self) -> ArenaLayout {
+        self.arena
+    }
+}
+
+/// Bytes of the arena a session of this model needs, 0 when the bytes are no model: a constant that
+/// firmware can put in a `static`.
+///
+/// The number is only as good as the file; `Session::new` checks it against the parsed model.
+pub const fn arena_bytes(model: &[u8]) -> usize {
+    let at = layout::ARENA_AT.start;
+    if model.len() < layout::HEADER_LEN {
+        return 0;
+    }
+    u32::from_le_bytes([model[at], model[at + 1], model[at + 2], model[at + 3]]) as usize
+}
+
+/// Bytes aligned to a word, as a model must be; see [`include_model!`](crate::include_model).
+#[repr(C, align(4))]
+pub struct Aligned<T: ?Sized>(pub T);
+
+/// Includes a model file as `&'static [u8]`, aligned as `Model::parse` wants it.
+#[macro_export]
+macro_rules! include_model {
+    ($path:expr) => {{
+        static MODEL: &$crate::model::Aligned<[u8]> =
+            &$crate::model::Aligned(*include_bytes!($path));
+        &MODEL.0
+    }};
+}

@@ -1,0 +1,260 @@
+//! Model parts → bytes (feature `alloc`). What it returns has been parsed again by [`Model::parse`].
+
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::layout::{self, DenseRecord, MapKind, MetaRecord, Section};
+use super::{ArenaLayout, InputType, Model, ParseError, Pool};
+use crate::cell::Gate;
+use crate::program::{NONE, ProgramRecord, StepRecord};
+use crate::session::Session;
+
+/// A map to be written; its weights and tables are in [`Parts`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum MapParts {
+    /// A contraction program.
+    Program {
+        /// Sizes; `steps` is filled in.
+        record: ProgramRecord,
+        /// Steps in order.
+        steps: Vec<StepRecord>,
+    },
+    /// A dense map.
+    Dense(DenseRecord),
+}
+
+impl MapParts {
+    fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        match self {
+            Self::Program { record, steps } => {
+                let record = ProgramRecord {
+                    steps: steps.len() as u32,
+                    ..*record
+                };
+                bytes.extend(MapKind::Program.word().to_le_bytes());
+                bytes.extend(bytemuck::bytes_of(&record));
+                bytes.extend(bytemuck::cast_slice::<_, u8>(steps));
+            }
+            Self::Dense(record) => {
+                bytes.extend(MapKind::Dense.word().to_le_bytes());
+                bytes.extend(bytemuck::bytes_of(record));
+            }
+        }
+        bytes
+    }
+}
+
+/// Everything a model file holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parts {
+    /// Name of the model.
+    pub name: String,
+    /// One label per class; line feeds are not possible in them.
+    pub labels: Vec<String>,
+    /// JSON for `inspect`.
+    pub about: String,
+    /// J.
+    pub hidden: usize,
+    /// Values of a frame as the input map sees it.
+    pub map_values: usize,
+    /// Type of pushed values.
+    pub input_type: InputType,
+    /// Gate nonlinearity.
+    pub gate: Gate,
+    /// What the head reads.
+    pub pool: Pool,
+    /// One i16 scale per value of a frame, and the right shift of the product.
+    pub element_scale: Option<(Vec<i16>, u8)>,
+    /// Logits are raw scores · 2^−score_shift.
+    pub score_shift: i32,
+    /// Step of float inputs.
+    pub input_step: f32,
+    /// Offset of float inputs.
+    pub input_offset: f32,
+    /// The front end's section, PCM samples per vector (hop), and its vectors per step.
+    pub front_end: Option<(Vec<u8>, u32)>,
+    /// Frame → z.
+    pub input: MapParts,
+    /// h → z.
+    pub recurrent: MapParts,
+    /// Weights of both maps.
+    pub weights: Vec<u32>,
+    /// Tables of both maps.
+    pub tables: Vec<u16>,
+    /// Bias of z, Q4.11 `[4J]`.
+    pub bias: Vec<i16>,
+    /// `[classes][J]`.
+    pub head_weights: Vec<i16>,
+    /// `[classes]`.
+    pub head_bias: Vec<i32>,
+    /// Words of scratch both maps share, from [`ArenaLayout::scratch_word`] on.
+    pub scratch_words: usize,
+    /// Seed of the golden vector.
+    pub golden_seed: u32,
+    /// Steps of the golden vector.
+    pub golden_steps: u32,
+}
+
+impl Parts {
+    /// Where sessions of this model keep what: the scratch of its maps starts at `scratch_word`.
+    ///
+    /// # Errors
+    ///
+    /// [`ParseError::FrontEnd`] when the front end's section is not one.
+    pub fn arena(&self) -> Result<ArenaLayout, ParseError> {
+        let (words, bands) = match &self.front_end {
+            Some((section, _)) => {
+                let aligned = words_of(section);
+                let front_end = crate::front_end::FrontEnd::parse(bytemuck::cast_slice(&aligned))
+                    .map_err(ParseError::FrontEnd)?;
+                (front_end.state_words(), front_end.bands())
+            }
+            None => (0, 0),
+        };
+        Ok(ArenaLayout::new(self.hidden, self.pool, words, bands))
+    }
+
+    /// The model file, golden vector included, as aligned words (little-endian bytes).
+    ///
+    /// # Errors
+    ///
+    /// What [`Model::parse`] says about it; a file that does not parse is never returned.
+    pub fn write(&self) -> Result<ModelBytes, ParseError> {
+        let draft = self.assemble(0)?;
+        let model = Model::parse(draft.bytes())?;
+        let mut arena = vec![0; model.arena_words];
+        let mut session = Session::new(&model, &mut arena)
+            .map_err(|_| ParseError::SectionBounds(Section::Meta))?;
+        let golden = session.golden_crc();
+        let bytes = self.assemble(golden)?;
+        Model::parse(bytes.bytes())?;
+        Ok(bytes)
+    }
+
+    fn assemble(&self, golden_crc: u32) -> Result<ModelBytes, ParseError> {
+        let mut tables = self.tables.clone();
+        let (element_scale_table, element_shift) = match &self.element_scale {
+            Some((scales, shift)) => {
+                let at = tables.len() as u32;
+                tables.extend(scales.iter().map(|&scale| scale as u16));
+                (at, *shift)
+            }
+            None => (NONE, 0),
+        };
+        let meta = MetaRecord {
+            hidden: self.hidden as u32,
+            classes: self.head_bias.len() as u32,
+            map_values: self.map_values as u32,
+            input_type: match self.input_type {
+                InputType::U8 => 0,
+                InputType::I8 => 1,
+                InputType::I16 => 2,
+            },
+            gate: match self.gate {
+                Gate::Sigmoid => 0,
+                Gate::HardSigmoid => 1,
+            },
+            pool: match self.pool {
+                Pool::Last => 0,
+                Pool::Mean => 1,
+            },
+            element_shift,
+            element_scale_table,
+            score_shift: self.score_shift,
+            input_step: self.input_step.to_bits(),
+            input_offset: self.input_offset.to_bits(),
+            vectors_per_step: self.front_end.as_ref().map_or(0, |(_, vectors)| *vectors),
+            golden_seed: self.golden_seed,
+            golden_steps: self.golden_steps,
+            golden_crc,
+        };
+        let mut head: Vec<u8> = bytemuck::cast_slice(&self.head_weights).to_vec();
+        head.resize(head.len().next_multiple_of(4), 0);
+        head.extend(bytemuck::cast_slice::<_, u8>(&self.head_bias));
+        let mut sections: Vec<(Section, Vec<u8>)> = vec![
+            (Section::Meta, bytemuck::bytes_of(&meta).to_vec()),
+            (Section::Name, self.name.clone().into_bytes()),
+            (Section::Labels, self.labels.join("\n").into_bytes()),
+            (Section::About, self.about.clone().into_bytes()),
+            (Section::Input, self.input.bytes()),
+            (Section::Recurrent, self.recurrent.bytes()),
+            (
+                Section::Weights,
+                bytemuck::cast_slice(&self.weights).to_vec(),
+            ),
+            (Section::Tables, bytemuck::cast_slice(&tables).to_vec()),
+            (Section::Bias, bytemuck::cast_slice(&self.bias).to_vec()),
+            (Section::Head, head),
+        ];
+        if let Some((bytes, _)) = &self.front_end {
+            sections.push((Section::FrontEnd, bytes.clone()));
+        }
+
+        let mut table = Vec::new();
+        let mut body = Vec::new();
+        let body_start = layout::HEADER_LEN + sections.len() * layout::ENTRY_LEN;
+        for (section, bytes) in &sections {
+            table.extend(section.tag());
+            table.extend(((body_start + body.len()) as u32).to_le_bytes());
+            table.extend((bytes.len() as u32).to_le_bytes());
+            body.extend(bytes);
+            body.resize(body.len().next_multiple_of(4), 0);
+        }
+        let arena = self.arena()?;
+        let frame_values = match &self.front_end {
+            Some((section, vectors)) => {
+                let aligned = words_of(section);
+                let front_end = crate::front_end::FrontEnd::parse(bytemuck::cast_slice(&aligned))
+                    .map_err(ParseError::FrontEnd)?;
+                front_end.hop() * *vectors as usize
+            }
+            None => self.map_values,
+        };
+        let mut bytes = vec![0; layout::HEADER_LEN];
+        bytes.extend(table);
+        bytes.extend(body);
+        let length = bytes.len() as u32;
+        bytes[layout::MAGIC_AT].copy_from_slice(&layout::MAGIC);
+        bytes[layout::VERSION_AT].copy_from_slice(&layout::VERSION.to_le_bytes());
+        bytes[layout::SECTIONS_AT].copy_from_slice(&(sections.len() as u16).to_le_bytes());
+        bytes[layout::LENGTH_AT].copy_from_slice(&length.to_le_bytes());
+        let arena_bytes = (arena.scratch_word + self.scratch_words) * 4;
+        bytes[layout::ARENA_AT].copy_from_slice(&(arena_bytes as u32).to_le_bytes());
+        bytes[layout::FRAME_AT].copy_from_slice(&(frame_values as u32).to_le_bytes());
+        if let Some(crc) = layout::crc(&bytes) {
+            bytes[layout::CRC_AT].copy_from_slice(&crc.to_le_bytes());
+        }
+        Ok(ModelBytes(words_of(&bytes)))
+    }
+}
+
+/// The bytes of a model file, aligned as [`Model::parse`] wants them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelBytes(Vec<u32>);
+
+impl ModelBytes {
+    /// Copies bytes of any alignment, a file just read for instance; a length that is no multiple of
+    /// 4 is cut (every model file's is one, so `parse` then reports it as truncated).
+    pub fn from_unaligned(bytes: &[u8]) -> Self {
+        Self(words_of(bytes.get(..bytes.len() / 4 * 4).unwrap_or(bytes)))
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        bytemuck::cast_slice(&self.0)
+    }
+}
+
+/// Little-endian words of bytes, zero padded.
+fn words_of(bytes: &[u8]) -> Vec<u32> {
+    bytes
+        .chunks(4)
+        .map(|chunk| {
+            let mut word = [0; 4];
+            word[..chunk.len()].copy_from_slice(chunk);
+            u32::from_le_bytes(word)
+        })
+        .collect()
+}
