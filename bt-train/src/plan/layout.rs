@@ -1,0 +1,289 @@
+//! Which value of a step lies where: panels of X, and how a tile of C is stored into the next ones.
+
+use bt_core::program::{DISCARD, Store, TILE};
+
+/// An index of a partial result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Label {
+    /// The block n of a joint step.
+    Block,
+    /// i_k, not yet summed over.
+    In(usize),
+    /// j_k.
+    Out(usize),
+    /// r_k, or the bond between modes k−1 and k of a train.
+    Rank(usize),
+}
+
+/// An index with its extent.
+pub type Axis = (Label, usize);
+
+/// Product of the extents.
+pub fn size(axes: &[Axis]) -> usize {
+    axes.iter().map(|a| a.1).product()
+}
+
+/// For every position of `from` (row-major over its axes) its share of the row-major position in
+/// `to`; axes that `to` does not have contribute nothing.
+pub fn positions(from: &[Axis], to: &[Axis]) -> Vec<usize> {
+    let mut strides = Vec::with_capacity(to.len());
+    let mut stride = 1;
+    for &(label, extent) in to.iter().rev() {
+        strides.push((label, stride));
+        stride *= extent;
+    }
+    let mut all = vec![0];
+    for &(label, extent) in from {
+        let stride = strides.iter().find(|s| s.0 == label).map_or(0, |s| s.1);
+        all = all
+            .iter()
+            .flat_map(|&at| (0..extent).map(move |digit| at + digit * stride))
+            .collect();
+    }
+    all
+}
+
+/// X of one step: axes it sums over (k) and the others (n), slowest first.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Panels {
+    /// Summed over.
+    pub k: Vec<Axis>,
+    /// Kept.
+    pub n: Vec<Axis>,
+}
+
+impl Panels {
+    /// Words per row: pairs of k.
+    pub fn k_pairs(&self) -> usize {
+        size(&self.k).div_ceil(2)
+    }
+
+    /// Tiles of four rows.
+    pub fn n_tiles(&self) -> usize {
+        size(&self.n).div_ceil(4)
+    }
+
+    /// Words of all panels.
+    pub fn words(&self) -> usize {
+        self.n_tiles() * self.k_pairs() * 4
+    }
+
+    /// Where element (k, n) lies, in i16 from the first word.
+    pub fn half(&self, k: usize, n: usize) -> usize {
+        (n / 4 * self.k_pairs() + k / 2) * 8 + n % 4 * 2 + k % 2
+    }
+
+    /// Whether an i16 of the panels is padding.
+    fn is_padding(&self, half: usize) -> bool {
+        let (word, k) = (half / 2, half % 2);
+        let (n, rest) = (word % 4, word / 4);
+        let (k, n) = (rest % self.k_pairs() * 2 + k, rest / self.k_pairs() * 4 + n);
+        k >= size(&self.k) || n >= size(&self.n)
+    }
+}
+
+/// Where C of a step goes.
+#[derive(Debug, Clone, Copy)]
+pub enum Target<'a> {
+    /// X of the next step.
+    Panels(&'a Panels),
+    /// z, row-major over these axes.
+    Z(&'a [Axis]),
+}
+
+/// How tiles are stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StorePlan {
+    /// Pattern of a tile.
+    pub store: Store,
+    /// Words from row m0 to m1, of [`Store::AddRows`].
+    pub row_stride: usize,
+    /// Word offset per m tile, or the scatter table.
+    pub rows: Vec<u16>,
+    /// Word offset per n tile; empty with a scatter table.
+    pub cols: Vec<u16>,
+}
+
+/// The destination of every element of C, in i16: [m][n], m and n row-major over their axes.
+struct Destinations<'a> {
+    target: Target<'a>,
+    m: [Vec<usize>; 2],
+    n: [Vec<usize>; 2],
+    fixed: [usize; 2],
+}
+
+impl<'a> Destinations<'a> {
+    fn new(m: &[Axis], n: &[Axis], block: usize, target: Target<'a>) -> Self {
+        let (k_axes, n_axes): (&[Axis], &[Axis]) = match target {
+            Target::Panels(panels) => (&panels.k, &panels.n),
+            Target::Z(axes) => (&[], axes),
+        };
+        let block_stride = positions(&[(Label::Block, 2)], k_axes)[1];
+        Self {
+            target,
+            m: [positions(m, k_axes), positions(m, n_axes)],
+            n: [positions(n, k_axes), positions(n, n_axes)],
+            fixed: [block * block_stride, 0],
+        }
+    }
+
+    fn half(&self, m: usize, n: usize) -> usize {
+        let k = self.m[0][m] + self.n[0][n] + self.fixed[0];
+        let row = self.m[1][m] + self.n[1][n] + self.fixed[1];
+        match self.target {
+            Target::Panels(panels) => panels.half(k, row),
+            Target::Z(_) => row,
+        }
+    }
+
+    fn rows(&self) -> usize {
+        self.m[0].len()
+    }
+
+    fn cols(&self) -> usize {
+        self.n[0].len()
+    }
+
+    fn is_padding(&self, half: usize) -> bool {
+        match self.target {
+            Target::Panels(panels) => half < panels.words() * 2 && panels.is_padding(half),
+            Target::Z(_) => false,
+        }
+    }
+
+    /// Offsets for a store pattern, if every tile fits it.
+    fn fit(&self, store: Store) -> Option<StorePlan> {
+        let row_stride = match store {
+            Store::AddRows => {
+                let stride = if self.rows() > 1 {
+                    self.half(1, 0).checked_sub(self.half(0, 0))?
+                } else {
+                    0
+                };
+                if stride % 2 == 1 {
+                    return None;
+                }
+                stride / 2
+            }
+            _ => 0,
+        };
+        let place = |row: usize, col: usize| match store {
+            Store::Pairs => 2 * col + row,
+            Store::Columns => col / 2 * 8 + row * 2 + col % 2,
+            _ => row * row_stride * 2 + col,
+        };
+        let (m_tiles, n_tiles) = (self.rows().div_ceil(2), self.cols().div_ceil(4));
+        let origin = self.half(0, 0);
+        let mut rows = Vec::with_capacity(m_tiles);
+        let mut cols = Vec::with_capacity(n_tiles);
+        for m_tile in 0..m_tiles {
+            for n_tile in 0..n_tiles {
+                let base = self.half(m_tile * 2, n_tile * 4);
+                if base % 2 == 1 {
+                    return None;
+                }
+                for (row, col) in (0..2).flat_map(|row| (0..4).map(move |col| (row, col))) {
+                    let (m, n) = (m_tile * 2 + row, n_tile * 4 + col);
+                    let written = base + place(row, col);
+                    if m < self.rows() && n < self.cols() {
+                        if self.half(m, n) != written {
+                            return None;
+                        }
+                    } else if !self.is_padding(written) {
+                        return None;
+                    }
+                }
+                let base = base / 2;
+                if n_tile == 0 {
+                    rows.push(base);
+                }
+                if m_tile == 0 {
+                    cols.push(base.checked_sub(origin / 2)?);
+                }
+                if base != rows[m_tile] + cols[n_tile] {
+                    return None;
+                }
+            }
+        }
+        let table = |offsets: Vec<usize>| {
+            offsets
+                .into_iter()
+                .map(|at| u16::try_from(at).ok())
+                .collect::<Option<_>>()
+        };
+        Some(StorePlan {
+            store,
+            row_stride,
+            rows: table(rows)?,
+            cols: table(cols)?,
+        })
+    }
+
+    /// A table with a place for every element.
+    fn scatter(&self, store: Store) -> Option<StorePlan> {
+        let (m_tiles, n_tiles) = (self.rows().div_ceil(2), self.cols().div_ceil(4));
+        let mut rows = Vec::with_capacity(m_tiles * n_tiles * TILE);
+        for (m_tile, n_tile) in (0..m_tiles).flat_map(|m| (0..n_tiles).map(move |n| (m, n))) {
+            for (row, col) in (0..2).flat_map(|row| (0..4).map(move |col| (row, col))) {
+                let (m, n) = (m_tile * 2 + row, n_tile * 4 + col);
+                rows.push(if m < self.rows() && n < self.cols() {
+                    u16::try_from(self.half(m, n))
+                        .ok()
+                        .filter(|&half| half != DISCARD)?
+                } else {
+                    DISCARD
+                });
+            }
+        }
+        Some(StorePlan {
+            store,
+            row_stride: 0,
+            rows,
+            cols: Vec::new(),
+        })
+    }
+}
+
+/// The fast store of C (axes m and n) into `target`, if its tiles fit one.
+pub fn fast_store(m: &[Axis], n: &[Axis], block: usize, target: Target<'_>) -> Option<StorePlan> {
+    let destinations = Destinations::new(m, n, block, target);
+    match target {
+        Target::Panels(_) => destinations
+            .fit(Store::Pairs)
+            .or_else(|| destinations.fit(Store::Columns)),
+        Target::Z(_) => destinations.fit(Store::AddRows),
+    }
+}
+
+/// A store of C into `target` by a table; `None` when the target is too large for its 16 bits.
+pub fn table_store(m: &[Axis], n: &[Axis], block: usize, target: Target<'_>) -> Option<StorePlan> {
+    let store = match target {
+        Target::Panels(_) => Store::Scatter,
+        Target::Z(_) => Store::AddScatter,
+    };
+    Destinations::new(m, n, block, target).scatter(store)
+}
+
+/// Orders of axes that differ in which `fastest` of them run fastest; the others keep their order.
+/// Only those decide whether tiles can be stored whole.
+pub fn orders(axes: &[Axis], fastest: usize) -> Vec<Vec<Axis>> {
+    let (units, axes): (Vec<Axis>, Vec<Axis>) = axes.iter().copied().partition(|a| a.1 == 1);
+    let mut all = Vec::new();
+    extend(&axes, fastest, Vec::new(), &mut |fast, rest| {
+        all.push(units.iter().chain(rest).chain(fast).copied().collect());
+    });
+    all
+}
+
+fn extend(rest: &[Axis], more: usize, fast: Vec<Axis>, emit: &mut dyn FnMut(&[Axis], &[Axis])) {
+    if more == 0 || rest.is_empty() {
+        emit(&fast, rest);
+        return;
+    }
+    for pick in (0..rest.len()).rev() {
+        let mut rest = rest.to_vec();
+        let mut fast = fast.clone();
+        fast.insert(0, rest.remove(pick));
+        extend(&rest, more - 1, fast, emit);
+    }
+}

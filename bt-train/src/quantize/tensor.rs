@@ -1,0 +1,366 @@
+//! Scales, shifts and i16 weights of a tensor map's steps.
+//!
+//! A step's output is kept at `scale` LSB per unit in `bits` bits; the weights absorb the ratio of
+//! output to input scale and the shift, so scales need not be powers of two and every block and
+//! level has its own. Bits given to a level are taken from the weights of the next one (their
+//! product is what the 32-bit accumulator bounds), hence the search in [`quantize`].
+
+use super::simulate::Simulation;
+use crate::plan::lower::Lowered;
+use crate::plan::shape::TensorMap;
+use bt_core::model::bound;
+use bt_core::program::{NONE, StepRecord};
+
+/// LSB of z per unit: Q4.11.
+pub const Z_SCALE: f64 = 2048.0;
+
+/// A tensor map in integers: steps, packed weights and tables, places counted as in [`Lowered`].
+#[derive(Debug, Clone)]
+pub struct IntegerMap {
+    /// Steps with shifts and bits filled in.
+    pub steps: Vec<StepRecord>,
+    /// Packed weights of all steps.
+    pub weights: Vec<u32>,
+    /// LSB per unit of every step's output.
+    pub scales: Vec<f64>,
+}
+
+/// Why a map cannot be quantized.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum QuantizeError {
+    /// The sums of a step do not fit 32 bits at any shift.
+    #[error(
+        "step {step}: its sums cannot be kept in 32 bits; its weights or its inputs are too large"
+    )]
+    Overflow {
+        /// Which.
+        step: usize,
+    },
+    /// An entry of the map is not finite.
+    #[error("step {step} has weights that are not finite")]
+    NotFinite {
+        /// Which.
+        step: usize,
+    },
+}
+
+/// Real weights of every step and what calibration has seen of its output.
+#[derive(Debug)]
+pub struct Calibrated<'a> {
+    lowered: &'a Lowered,
+    /// Per step `[slice][m][k]`.
+    weights: Vec<Vec<f64>>,
+    /// Largest output per step.
+    max: Vec<f64>,
+    /// Largest input value, LSB.
+    input_max: u32,
+    /// Real value of one LSB of the input.
+    input_step: f64,
+}
+
+impl<'a> Calibrated<'a> {
+    /// Runs `frames` (real values) through the program. `input_max` and `input_step` describe the
+    /// integers that will be gathered: value = integer · input_step.
+    pub fn new(
+        lowered: &'a Lowered,
+        map: &TensorMap,
+        frames: &[Vec<f64>],
+        input_max: u32,
+        input_step: f64,
+    ) -> Self {
+        let mut simulation = Simulation::new(lowered, map);
+        for frame in frames {
+            simulation.run(frame);
+        }
+        let max = simulation.ranges.iter().map(|range| range.max).collect();
+        let weights = lowered.steps.iter().map(|step| step.weights(map)).collect();
+        Self {
+            lowered,
+            weights,
+            max,
+            input_max,
+            input_step,
+        }
+    }
+
+    /// Integers for so many bits per step output (16 where a step adds to z).
+    ///
+    /// # Errors
+    ///
+    /// [`QuantizeError`].
+    pub fn quantize(&self, bits: &[u8]) -> Result<IntegerMap, QuantizeError> {
+        let lowered = self.lowered;
+        let mut scales: Vec<f64> = Vec::new();
+        let mut steps: Vec<StepRecord> = Vec::new();
+        let mut packed = Vec::new();
+        for (index, step) in lowered.steps.iter().enumerate() {
+            let mut record = step.record;
+            let weights = &self.weights[index];
+            if weights.iter().any(|w| !w.is_finite()) {
+                return Err(QuantizeError::NotFinite { step: index });
+            }
+            let adds =
+                bt_core::program::Store::from_byte(record.store).is_some_and(|store| store.adds());
+            record.bits = if adds { 16 } else { bits[index] };
+            let limit = f64::from((1u32 << (record.bits - 1)) - 1);
+            let mut scale = if adds {
+                Z_SCALE
+            } else {
+                limit / self.max[index].max(f64::MIN_POSITIVE).max(1e-30)
+            };
+            let input_scale = |k: usize| match step.producers.as_slice() {
+                [] => 1.0 / self.input_step,
+                [one] => scales[*one],
+                many => scales[many[step.block_of_column(k)]],
+            };
+            let input_max = self.input_bound(index, bits);
+            let columns = step.columns();
+            // Weights per LSB of input and output, before the shift.
+            let unit: Vec<f64> = weights
+                .iter()
+                .enumerate()
+                .map(|(at, w)| w * scale / input_scale(at % columns))
+                .collect();
+            let largest = unit.iter().fold(0.0f64, |a, w| a.max(w.abs()));
+            if !adds && largest == 0.0 {
+                scale = 1.0;
+            }
+            record.shift = 16;
+            loop {
+                let factor = f64::from(1u32 << record.shift);
+                if largest * factor <= 32_767.0 {
+                    let words = pack(
+                        &record,
+                        step.rows(),
+                        columns,
+                        unit.iter().map(|w| (w * factor).round() as i16),
+                    );
+                    if bound::contraction(&record, &words, input_max) <= i32::MAX as u64 {
+                        record.weights_word = packed.len() as u32;
+                        packed.extend(words);
+                        break;
+                    }
+                }
+                record.shift -= 1;
+                if record.shift == 0 {
+                    return Err(QuantizeError::Overflow { step: index });
+                }
+            }
+            scales.push(scale);
+            steps.push(record);
+        }
+        Ok(IntegerMap {
+            steps,
+            weights: packed,
+            scales,
+        })
+    }
+
+    /// The largest magnitude the steps can leave where step `index` reads: as `Model::parse` sees it.
+    fn input_bound(&self, index: usize, bits: &[u8]) -> u32 {
+        let lowered = self.lowered;
+        let input = {
+            let step = &lowered.steps[index].record;
+            bound::Region::new(step.input_word as usize, step.input_words())
+        };
+        let mut max = 0;
+        if input.overlaps(lowered.slab_region()) {
+            max = self.input_max;
+        }
+        for (other, step) in lowered.steps.iter().enumerate() {
+            let record = &step.record;
+            if lowered
+                .out_region(other)
+                .is_some_and(|out| out.overlaps(input))
+            {
+                max = max.max(1 << (bits[other] - 1));
+            }
+            let acc = bound::Region::new(
+                record.acc_word as usize,
+                record.tiles() * bt_core::program::TILE,
+            );
+            if record.acc_word != NONE && acc.overlaps(input) {
+                max = max.max(1 << 15);
+            }
+        }
+        max
+    }
+
+    /// Integers with the bits per level that give z the best signal-to-noise ratio on `frames`
+    /// (integers as the device gets them): coordinate descent from 13 bits everywhere.
+    ///
+    /// # Errors
+    ///
+    /// [`QuantizeError`].
+    pub fn best(
+        &self,
+        frames: &[Vec<i16>],
+        map: &TensorMap,
+    ) -> Result<(IntegerMap, f64), QuantizeError> {
+        let lowered = self.lowered;
+        let mut simulation = Simulation::new(lowered, map);
+        let wanted: Vec<Vec<f64>> = frames
+            .iter()
+            .map(|frame| {
+                simulation.run(
+                    &frame
+                        .iter()
+                        .map(|&x| f64::from(x) * self.input_step)
+                        .collect::<Vec<_>>(),
+                )
+            })
+            .collect();
+        let score = |bits: &[u8]| -> Result<(IntegerMap, f64), QuantizeError> {
+            let integers = self.quantize(bits)?;
+            let db = snr_db(
+                frames
+                    .iter()
+                    .zip(&wanted)
+                    .map(|(frame, wanted)| (integers.run(lowered, frame), wanted)),
+            );
+            Ok((integers, db))
+        };
+        // Levels: steps that differ only in their block share their bits.
+        let level = |index: usize| {
+            let step = &lowered.steps[index];
+            lowered.steps[..index]
+                .iter()
+                .filter(|s| s.block == step.block)
+                .count()
+        };
+        let levels = (0..lowered.steps.len()).map(level).max().unwrap_or(0);
+        let mut bits = vec![13u8; lowered.steps.len()];
+        let mut best = score(&bits)?;
+        for _ in 0..2 {
+            let before = best.1;
+            for at in 0..levels {
+                for candidate in 10..=16 {
+                    let tried: Vec<u8> = (0..bits.len())
+                        .map(|i| if level(i) == at { candidate } else { bits[i] })
+                        .collect();
+                    if tried == bits {
+                        continue;
+                    }
+                    if let Ok(result) = score(&tried)
+                        && result.1 > best.1
+                    {
+                        (best, bits) = (result, tried);
+                    }
+                }
+            }
+            if best.1 - before < 0.1 {
+                break;
+            }
+        }
+        Ok(best)
+    }
+}
+
+/// Packs `[slice][m][k]` into panels `[slice][m / 2][k / 2][m % 2]`.
+fn pack(
+    record: &StepRecord,
+    rows: usize,
+    columns: usize,
+    weights: impl Iterator<Item = i16>,
+) -> Vec<u32> {
+    let pairs = record.k_pairs as usize;
+    let mut words = vec![0u32; record.slices as usize * record.slice_words()];
+    for (at, weight) in weights.enumerate() {
+        let (slice, m, k) = (at / columns / rows, at / columns % rows, at % columns);
+        let word = slice * record.slice_words() + (m / 2 * pairs + k / 2) * 2 + m % 2;
+        words[word] |= u32::from(weight as u16) << (k % 2 * 16);
+    }
+    words
+}
+
+impl IntegerMap {
+    /// z (Q4.11, without bias) of one frame, by the device's own kernels.
+    pub fn run(&self, lowered: &Lowered, frame: &[i16]) -> Vec<i16> {
+        use bt_core::kernel::{self, Accumulate, Contraction};
+        use bt_core::program::{Odometer, Store, TILE};
+        let height = lowered.shape.height();
+        let base = height.div_ceil(2);
+        let mut memory = vec![0u32; base + lowered.scratch_words];
+        let record = &lowered.record;
+        let extents = &record.extents[..record.digits as usize];
+        let mut odometer = Odometer::new();
+        for slab in frame.chunks(record.slab_values as usize) {
+            let panels: &mut [i16] =
+                bytemuck::cast_slice_mut(&mut memory[base + record.slab_word as usize..]);
+            if record.gather_table == NONE {
+                kernel::gather_rows(panels, record.row_values as usize, 0, slab);
+            } else {
+                kernel::gather_table(
+                    panels,
+                    &lowered.tables[record.gather_table as usize..],
+                    slab,
+                );
+            }
+            let wrapped = odometer.wrapped(extents);
+            for step in self
+                .steps
+                .iter()
+                .filter(|step| step.depth as usize >= wrapped)
+            {
+                let placed = place(step, base);
+                let digit = odometer.digit((step.depth as usize).wrapping_sub(1)) as usize;
+                let slice = if step.slices > 1 { digit } else { 0 };
+                let accumulate = match slice {
+                    _ if step.slices == 1 || step.acc_word == NONE => Accumulate::Single,
+                    0 => Accumulate::First,
+                    last if last + 1 == step.slices as usize => Accumulate::Last,
+                    _ => Accumulate::Middle,
+                };
+                let is_table = Store::from_byte(step.store).is_some_and(Store::is_table);
+                let entries = if is_table {
+                    step.tiles() * TILE
+                } else {
+                    step.m_tiles as usize
+                };
+                let cols = if is_table { 0 } else { step.n_tiles as usize };
+                let moved =
+                    odometer.digit(step.out_digit as usize) as usize * step.out_stride as usize;
+                let run = Contraction {
+                    step: &placed,
+                    weights: &self.weights
+                        [step.weights_word as usize + slice * step.slice_words()..]
+                        [..step.slice_words()],
+                    rows: &lowered.tables[step.rows_table as usize..][..entries],
+                    cols: &lowered.tables[step.cols_table as usize..][..cols],
+                    out_word: placed.out_word as usize + moved,
+                    accumulate,
+                };
+                kernel::contract(&run, &mut memory);
+            }
+            odometer.advance(extents);
+        }
+        let z: &[i16] = bytemuck::cast_slice(&memory[..base]);
+        z[..height].to_vec()
+    }
+}
+
+/// A step with places counted from the start of the arena, whose scratch starts at `base`.
+pub fn place(step: &StepRecord, base: usize) -> StepRecord {
+    let mut placed = *step;
+    let base = base as u32;
+    placed.input_word += base;
+    if placed.acc_word != NONE {
+        placed.acc_word += base;
+    }
+    if !bt_core::program::Store::from_byte(step.store).is_some_and(|store| store.adds()) {
+        placed.out_word += base;
+    }
+    placed
+}
+
+/// 10·log10 of signal over noise power of z, over all pairs of (Q4.11, real).
+pub fn snr_db<'z>(pairs: impl Iterator<Item = (Vec<i16>, &'z Vec<f64>)>) -> f64 {
+    let (mut signal, mut noise) = (0.0, 0.0);
+    for (found, wanted) in pairs {
+        for (found, wanted) in found.iter().zip(wanted) {
+            signal += wanted * wanted;
+            noise += (f64::from(*found) / Z_SCALE - wanted).powi(2);
+        }
+    }
+    10.0 * (signal / noise.max(f64::MIN_POSITIVE)).log10()
+}

@@ -1,0 +1,209 @@
+//! Every plan of a map computes W·x, in real arithmetic and in the device's integers.
+
+use bt_train::plan::shape::{Form, TensorMap, TensorShape};
+use bt_train::plan::{Join, Plan, lower};
+use bt_train::quantize::simulate::Simulation;
+use bt_train::quantize::tensor::{Calibrated, snr_db};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// W[j, i] written out from the definition, then W·x.
+fn reference(map: &TensorMap, x: &[f64]) -> Vec<f64> {
+    let shape = &map.shape;
+    let d = shape.order();
+    let digits = |mut index: usize, modes: &[usize]| {
+        let mut digits = vec![0; d];
+        for k in (0..d).rev() {
+            digits[k] = index % modes[k];
+            index /= modes[k];
+        }
+        digits
+    };
+    (0..shape.height())
+        .map(|row| {
+            let j = digits(row, &shape.outputs);
+            (0..shape.width())
+                .map(|column| {
+                    let i = digits(column, &shape.inputs);
+                    let entry: f64 = match shape.form {
+                        Form::BlockTerm { blocks } => (0..blocks)
+                            .map(|n| {
+                                map.cores[n]
+                                    .indexed_iter()
+                                    .map(|(r, g)| {
+                                        let factors: f64 = (0..d)
+                                            .map(|k| map.factors[n][k][[i[k], j[k], r[k]]])
+                                            .product();
+                                        g * factors
+                                    })
+                                    .sum::<f64>()
+                            })
+                            .sum(),
+                        Form::TensorTrain => {
+                            let mut row = vec![1.0];
+                            for k in 0..d {
+                                let core = &map.factors[0][k];
+                                row = (0..shape.bond(k + 1))
+                                    .map(|b| {
+                                        (0..row.len())
+                                            .map(|a| row[a] * core[[a, i[k], j[k], b]])
+                                            .sum()
+                                    })
+                                    .collect();
+                            }
+                            row[0]
+                        }
+                    };
+                    entry * x[column]
+                })
+                .sum()
+        })
+        .collect()
+}
+
+fn plans(shape: &TensorShape) -> Vec<Plan> {
+    let d = shape.order();
+    let mut all = Vec::new();
+    for slab in 1..=d {
+        let outer = d - slab;
+        let mut inner: Vec<Vec<usize>> = vec![(outer..d).collect(), (outer..d).rev().collect()];
+        if slab == 3 {
+            inner.push(vec![outer + 1, outer + 2, outer]);
+        }
+        inner.dedup();
+        for inner in inner {
+            let order: Vec<usize> = inner.into_iter().chain((0..outer).rev()).collect();
+            let joins: Vec<Join> = match shape.form {
+                Form::TensorTrain => vec![Join::Merged(0)],
+                Form::BlockTerm { .. } => (0..d)
+                    .map(Join::Merged)
+                    .chain((1..d).map(Join::Alone))
+                    .collect(),
+            };
+            for join in joins {
+                for (joint, wide, buffered) in [
+                    (false, false, false),
+                    (true, false, true),
+                    (false, true, true),
+                    (true, true, false),
+                ] {
+                    let buffer = match outer.checked_sub(1).map(|q| shape.inputs[q]) {
+                        Some(extent) if buffered && extent % 2 == 0 => 2,
+                        _ => 1,
+                    };
+                    let joint = joint && shape.blocks() > 1;
+                    all.push(Plan {
+                        order: order.clone(),
+                        slab,
+                        join,
+                        buffer,
+                        joint,
+                        wide,
+                    });
+                }
+            }
+        }
+    }
+    all.dedup();
+    all
+}
+
+fn random_map(shape: TensorShape, rng: &mut ChaCha8Rng) -> TensorMap {
+    TensorMap::from_fn(shape, |_, _, _| rng.random_range(-1.0..1.0))
+}
+
+#[test]
+fn every_plan_computes_the_map() {
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let block_term = |inputs: &[usize], outputs: &[usize], blocks, rank| TensorShape {
+        form: Form::BlockTerm { blocks },
+        inputs: inputs.to_vec(),
+        outputs: outputs.to_vec(),
+        rank,
+    };
+    let shapes = [
+        block_term(&[6, 4], &[8, 4], 2, 4),
+        block_term(&[4, 6, 5], &[8, 3, 4], 2, 2),
+        block_term(&[2, 3, 4, 5], &[4, 2, 2, 4], 2, 3),
+        block_term(&[2, 1, 3, 2, 2], &[4, 2, 1, 2, 3], 1, 2),
+        TensorShape {
+            form: Form::TensorTrain,
+            inputs: vec![4, 3, 6],
+            outputs: vec![8, 2, 4],
+            rank: 3,
+        },
+        TensorShape {
+            form: Form::TensorTrain,
+            inputs: vec![2, 4, 3, 2],
+            outputs: vec![4, 3, 2, 2],
+            rank: 2,
+        },
+        block_term(&[2, 2, 2, 2, 2, 2], &[4, 1, 2, 1, 2, 2], 2, 2),
+    ];
+    for shape in shapes {
+        let map = random_map(shape.clone(), &mut rng);
+        let frames: Vec<Vec<i16>> = (0..3)
+            .map(|_| {
+                (0..shape.width())
+                    .map(|_| rng.random_range(0..256))
+                    .collect()
+            })
+            .collect();
+        let real =
+            |frame: &[i16]| -> Vec<f64> { frame.iter().map(|&x| f64::from(x) / 128.0).collect() };
+        let wanted: Vec<Vec<f64>> = frames
+            .iter()
+            .map(|frame| reference(&map, &real(frame)))
+            .collect();
+        // Keeps z within Q4.11 whatever the shape.
+        let largest = wanted.iter().flatten().fold(0.0f64, |a, z| a.max(z.abs()));
+        let step = 8.0 / largest / 128.0;
+        let mut tried = 0;
+        for (index, plan) in plans(&shape).into_iter().enumerate() {
+            let lowered = match lower(&shape, &plan) {
+                Ok(lowered) => lowered,
+                Err(error) => {
+                    assert!(
+                        plan.buffer > 1 || matches!(plan.join, Join::Alone(_)),
+                        "{plan}: {error}"
+                    );
+                    continue;
+                }
+            };
+            tried += 1;
+            let mut simulation = Simulation::new(&lowered, &map);
+            for (frame, wanted) in frames.iter().zip(&wanted) {
+                for (found, wanted) in simulation.run(&real(frame)).iter().zip(wanted) {
+                    assert!(
+                        (found - wanted).abs() < 1e-9 * largest,
+                        "{shape:?} {plan}: {found} {wanted}"
+                    );
+                }
+            }
+            // The integers of every third plan; the layouts they share are covered by the rest.
+            if index % 3 != 0 {
+                continue;
+            }
+            let scaled: Vec<Vec<f64>> = frames
+                .iter()
+                .map(|frame| frame.iter().map(|&x| f64::from(x) * step).collect())
+                .collect();
+            let calibrated = Calibrated::new(&lowered, &map, &scaled, 255, step);
+            let integers = calibrated
+                .quantize(&vec![13; lowered.steps.len()])
+                .unwrap_or_else(|e| panic!("{plan}: {e}"));
+            let wanted: Vec<Vec<f64>> = wanted
+                .iter()
+                .map(|z| z.iter().map(|z| z * step * 128.0).collect())
+                .collect();
+            let db = snr_db(
+                frames
+                    .iter()
+                    .zip(&wanted)
+                    .map(|(frame, wanted)| (integers.run(&lowered, frame), wanted)),
+            );
+            assert!(db > 45.0, "{shape:?} {plan}: {db} dB");
+        }
+        assert!(tried > 6);
+    }
+}
