@@ -60,22 +60,57 @@ impl DataSet {
             .ok_or_else(|| Error::new(ErrorKind::Missing).field(format!("x_{}", name.suffix())))
     }
 
-    /// The parts as a model takes them.
+    /// The parts as a session of the model is fed: whole steps of samples
+    /// where it has a front end, frames otherwise.
     ///
     /// # Errors
-    /// When a part has another number of features a step.
+    /// When a part does not fit the model.
+    pub fn raw_for_model(self, config: &ModelConfig) -> Result<DataSet> {
+        if let (Some(front_end), Some(found)) = (&config.front_end, self.sample_rate)
+            && front_end.sample_rate_hz != found
+        {
+            return Err(Error::setting(format!(
+                "has {found} samples a second, the model takes {}",
+                front_end.sample_rate_hz
+            ))
+            .remedy("resample the recordings"));
+        }
+        self.map_parts(|part| {
+            if let Some(front_end) = &config.front_end {
+                return part.whole_steps(front_end);
+            }
+            let width = config.data_width();
+            if part.width == width {
+                return Ok(part.clone());
+            }
+            Err(Error::setting(format!(
+                "has {} features a step, the model takes {width}",
+                part.width
+            ))
+            .remedy("use the data set that the model was trained for"))
+        })
+    }
+
+    /// The parts as the float model takes them: frames.
+    ///
+    /// # Errors
+    /// When a part does not fit the model.
     pub fn for_model(self, config: &ModelConfig) -> Result<DataSet> {
-        let width = config.data_width();
-        for name in [PartName::Train, PartName::Validation, PartName::Test] {
-            if let Ok(part) = self.part(name)
-                && part.width != width
-            {
-                return Err(Error::setting(format!(
-                    "has {} features a step, the model takes {width}",
-                    part.width
-                ))
-                .field(format!("x_{}", name.suffix()))
-                .remedy("use the data set that the model was trained for"));
+        let raw = self.raw_for_model(config)?;
+        match &config.front_end {
+            Some(front_end) => raw.map_parts(|part| part.features(front_end)),
+            None => Ok(raw),
+        }
+    }
+
+    fn map_parts(mut self, map: impl Fn(&Part) -> Result<Part>) -> Result<DataSet> {
+        for (name, part) in [
+            (PartName::Train, &mut self.train),
+            (PartName::Validation, &mut self.validation),
+            (PartName::Test, &mut self.test),
+        ] {
+            if let Some(part) = part {
+                *part = map(part).map_err(|error| error.field(format!("x_{}", name.suffix())))?;
             }
         }
         Ok(self)

@@ -1,6 +1,7 @@
 //! Data sets: sequences of frames with labels, from `.npz` files and directories of recordings.
 
 pub mod dataset;
+pub mod features;
 pub mod npz;
 pub mod npz_writer;
 pub mod split;

@@ -123,11 +123,12 @@ pub enum Pool {
     Mean,
 }
 
-/// The audio front end: samples to log mel energies, then several of those to a frame.
+/// The audio front end: samples to log mel energies, then several vectors of
+/// those to a frame.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FrontEndConfig {
     /// Samples a second.
-    pub sample_rate: u32,
+    pub sample_rate_hz: u32,
     /// Samples under one window.
     pub window: usize,
     /// Samples between the starts of two windows.
@@ -138,8 +139,22 @@ pub struct FrontEndConfig {
     pub low_hz: f32,
     /// Highest frequency of the highest band, Hz.
     pub high_hz: f32,
+    /// What values are measured against.
+    #[serde(default)]
+    pub level: Level,
     /// Vectors that make up the frame of one LSTM step.
     pub vectors_per_step: usize,
+}
+
+/// What log mel energies are measured against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// The scale of the samples.
+    Absolute,
+    /// The loudest so far.
+    #[default]
+    Relative,
 }
 
 impl ModelConfig {

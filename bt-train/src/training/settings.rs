@@ -3,7 +3,8 @@
 use crate::data::{DataSet, NormalizeOver, PartName, Recordings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::{
-    Gate, HeadConfig, HiddenConfig, InputConfig, MapKind, ModelConfig, Pool, RecurrentConfig,
+    FrontEndConfig, Gate, HeadConfig, HiddenConfig, InputConfig, Level, MapKind, ModelConfig, Pool,
+    RecurrentConfig,
 };
 use crate::training::modes::{self, Modes};
 use serde::{Deserialize, Serialize};
@@ -130,6 +131,20 @@ settings! {
     hold_out: String = String::new(), [value_name = "COLUMN=VALUE,…"];
     /// Column of index.csv whose recordings of one value validation keeps together
     group: String = String::new(), [value_name = "COLUMN"];
+    /// Sound: samples under a window, a power of two [default: 256]
+    window: usize = 256, [value_name = "SAMPLES"];
+    /// Sound: samples from one window to the next [default: 128]
+    hop: usize = 128, [value_name = "SAMPLES"];
+    /// Sound: mel bands [default: 32]
+    bands: usize = 32, [];
+    /// Sound: lower end of the bands [default: 80]
+    low_hz: f32 = 80.0, [value_name = "HZ"];
+    /// Sound: upper end of the bands; 0: 0.475 of the sample rate [default: 0]
+    high_hz: f32 = 0.0, [value_name = "HZ"];
+    /// Sound: what energies are measured against [default: relative]
+    level: Level = Level::Relative, [];
+    /// Sound: vectors of mel energies in the frame of a step [default: 8]
+    vectors_per_step: usize = 8, [value_name = "VECTORS"];
     /// Seed of the split, the starting weights and the order of the sequences [default: 0]
     seed: u64 = 0, [];
 }
@@ -232,12 +247,34 @@ impl Settings {
         Recordings::new(&self.hold_out, &self.group)
     }
 
+    /// The front end for sound of this sample rate.
+    fn front_end(&self, sample_rate_hz: u32) -> FrontEndConfig {
+        FrontEndConfig {
+            sample_rate_hz,
+            window: self.window,
+            hop: self.hop,
+            bands: self.bands,
+            low_hz: self.low_hz,
+            high_hz: if self.high_hz > 0.0 {
+                self.high_hz
+            } else {
+                0.475 * sample_rate_hz as f32
+            },
+            level: self.level,
+            vectors_per_step: self.vectors_per_step,
+        }
+    }
+
     /// The model for a data set.
     ///
     /// # Errors
     /// When the modes do not hold the data's width, or no such model can be.
     pub fn model(&self, data: &DataSet) -> Result<ModelConfig> {
-        let width = data.part(PartName::Train)?.width;
+        let front_end = data.sample_rate.map(|rate| self.front_end(rate));
+        let width = match &front_end {
+            Some(front_end) => front_end.values_per_step(),
+            None => data.part(PartName::Train)?.width,
+        };
         modes::check(&self.input_modes.0, width, self.pad)?;
         let config = ModelConfig {
             input: InputConfig {
@@ -259,7 +296,7 @@ impl Settings {
                 pool: self.pool,
                 labels: data.labels.clone(),
             },
-            front_end: None,
+            front_end,
         };
         let padded = (config.inputs() > width).then_some(width);
         let config = ModelConfig {
