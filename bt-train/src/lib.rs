@@ -4,6 +4,7 @@
 //! `training` → integers for the device ([`plan`], [`quantize`]). [`command`]
 //! is the command line on top of it.
 
+pub mod benchmark;
 pub mod command;
 pub mod data;
 pub mod error;

@@ -31,7 +31,7 @@ impl Real for f32 {
 
     unsafe fn multiply(product: &Product, a: *const f32, b: *const f32, c: *mut f32) {
         // SAFETY: passed on from the caller.
-        unsafe { product.run_gemm(a, b, c) }
+        unsafe { product.run_single(a, b, c) }
     }
 }
 

@@ -86,6 +86,74 @@ impl Shuffle {
     pub fn values(&self) -> usize {
         self.run * self.source.len()
     }
+
+    /// Shuffles every result in `raw`.
+    pub fn apply<T: Copy>(&self, raw: &[T], out: &mut [T]) {
+        // A run of known length is one register move instead of a call.
+        match self.run {
+            1 => self.apply_runs::<T, 1>(raw, out),
+            2 => self.apply_runs::<T, 2>(raw, out),
+            4 => self.apply_runs::<T, 4>(raw, out),
+            8 => self.apply_runs::<T, 8>(raw, out),
+            16 => self.apply_runs::<T, 16>(raw, out),
+            run => {
+                for (raw, out) in self.results(raw, out) {
+                    for (out, &source) in out.chunks_exact_mut(run).zip(&self.source) {
+                        out.copy_from_slice(&raw[source..source + run]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes every result back to how it was before [`apply`](Self::apply).
+    pub fn undo<T: Copy>(&self, shuffled: &[T], raw: &mut [T]) {
+        match self.run {
+            1 => self.undo_runs::<T, 1>(shuffled, raw),
+            2 => self.undo_runs::<T, 2>(shuffled, raw),
+            4 => self.undo_runs::<T, 4>(shuffled, raw),
+            8 => self.undo_runs::<T, 8>(shuffled, raw),
+            16 => self.undo_runs::<T, 16>(shuffled, raw),
+            run => {
+                for (shuffled, raw) in self.results(shuffled, raw) {
+                    for (run_values, &source) in shuffled.chunks_exact(run).zip(&self.source) {
+                        raw[source..source + run].copy_from_slice(run_values);
+                    }
+                }
+            }
+        }
+    }
+
+    fn apply_runs<T: Copy, const RUN: usize>(&self, raw: &[T], out: &mut [T]) {
+        for (raw, out) in self.results(raw, out) {
+            let (runs, _) = out.as_chunks_mut::<RUN>();
+            for (run, &source) in runs.iter_mut().zip(&self.source) {
+                if let Some(values) = raw[source..].first_chunk::<RUN>() {
+                    *run = *values;
+                }
+            }
+        }
+    }
+
+    fn undo_runs<T: Copy, const RUN: usize>(&self, shuffled: &[T], raw: &mut [T]) {
+        for (shuffled, raw) in self.results(shuffled, raw) {
+            let (runs, _) = shuffled.as_chunks::<RUN>();
+            for (run, &source) in runs.iter().zip(&self.source) {
+                if let Some(values) = raw[source..].first_chunk_mut::<RUN>() {
+                    *values = *run;
+                }
+            }
+        }
+    }
+
+    fn results<'s, T>(
+        &self,
+        from: &'s [T],
+        to: &'s mut [T],
+    ) -> impl Iterator<Item = (&'s [T], &'s mut [T])> {
+        let values = self.values();
+        from.chunks_exact(values).zip(to.chunks_exact_mut(values))
+    }
 }
 
 /// The steps of a map and how frames are cut so that the working set stays in
@@ -252,5 +320,22 @@ mod tests {
         );
         assert_eq!(shuffle.values(), 24);
         assert_eq!(Shuffle::new(&[(4, 4)]), None);
+    }
+
+    #[test]
+    fn shuffle_and_back() {
+        for last in [1, 2, 3, 4, 8, 16] {
+            let shuffle = Shuffle::new(&[(2, 3), (3, last)]).unwrap();
+            let raw: Vec<usize> = (0..2 * shuffle.values()).collect();
+            let (mut shuffled, mut back) = (raw.clone(), vec![0; raw.len()]);
+            shuffle.apply(&raw, &mut shuffled);
+            assert_ne!(shuffled, raw);
+            assert_eq!(shuffled[1 + shuffle.values()], {
+                let at = if last > 1 { 1 } else { 3 * last };
+                shuffle.values() + at
+            });
+            shuffle.undo(&shuffled, &mut back);
+            assert_eq!(back, raw);
+        }
     }
 }

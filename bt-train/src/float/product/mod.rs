@@ -1,5 +1,8 @@
 //! Batches of small strided matrix products: the one primitive every layer is made of.
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
 use crate::float::real::Real;
 
 /// `c[batch][row, col] (+)= Σ_outer Σ_inner a[batch][row, (outer, inner)] · b[batch][(outer, inner), col]`
@@ -79,6 +82,20 @@ impl Product {
         unsafe { T::multiply(self, a.as_ptr(), b.as_ptr(), c.as_mut_ptr()) }
     }
 
+    /// The product in single precision, by the fastest way there is here.
+    ///
+    /// # Safety
+    /// As for [`Real::multiply`].
+    pub(crate) unsafe fn run_single(&self, a: *const f32, b: *const f32, c: *mut f32) {
+        #[cfg(target_arch = "x86_64")]
+        if avx512::suits(self) {
+            // SAFETY: passed on from the caller.
+            return unsafe { avx512::run(self, a, b, c) };
+        }
+        // SAFETY: passed on from the caller.
+        unsafe { self.run_gemm(a, b, c) }
+    }
+
     /// The product by the `gemm` crate, for any strides.
     ///
     /// # Safety
@@ -115,17 +132,37 @@ impl Product {
     }
 }
 
-/// `out[batch][col, row] = input[batch][row, col]`, both densely packed.
-pub fn transpose<T: Real>(input: &[T], out: &mut [T], batch: usize, rows: usize, cols: usize) {
+/// `out[…][col, row] = input[…][row, col]` for every matrix in `input`, all
+/// densely packed.
+pub fn transpose<T: Real>(input: &[T], out: &mut [T], rows: usize, cols: usize) {
+    /// Rows and columns that are turned in registers.
+    const BLOCK: usize = 4;
     let size = rows * cols;
-    for (input, out) in input
-        .chunks_exact(size)
-        .zip(out.chunks_exact_mut(size))
-        .take(batch)
-    {
-        for (row, line) in input.chunks_exact(cols).enumerate() {
-            for (col, &value) in line.iter().enumerate() {
-                out[col * rows + row] = value;
+    let blocked = rows.is_multiple_of(BLOCK) && cols.is_multiple_of(BLOCK);
+    for (input, out) in input.chunks_exact(size).zip(out.chunks_exact_mut(size)) {
+        if !blocked {
+            for (row, line) in input.chunks_exact(cols).enumerate() {
+                for (col, &value) in line.iter().enumerate() {
+                    out[col * rows + row] = value;
+                }
+            }
+            continue;
+        }
+        let (input, _) = input.as_chunks::<BLOCK>();
+        let (out, _) = out.as_chunks_mut::<BLOCK>();
+        let (across, down) = (cols / BLOCK, rows / BLOCK);
+        for row in 0..down {
+            for col in 0..across {
+                let at = row * BLOCK * across + col;
+                let block = [
+                    input[at],
+                    input[at + across],
+                    input[at + 2 * across],
+                    input[at + 3 * across],
+                ];
+                for i in 0..BLOCK {
+                    out[(col * BLOCK + i) * down + row] = block.map(|line| line[i]);
+                }
             }
         }
     }
@@ -214,13 +251,16 @@ mod tests {
 
     #[test]
     fn transposes() {
-        let input: Vec<f64> = (0..12).map(f64::from).collect();
-        let mut out = vec![0.0; 12];
-        transpose(&input, &mut out, 2, 2, 3);
-        assert_eq!(
-            out,
-            [0., 3., 1., 4., 2., 5., 6., 9., 7., 10., 8., 11.].to_vec()
-        );
+        for (rows, cols) in [(2, 3), (4, 4), (8, 4), (4, 12), (5, 8), (16, 16)] {
+            let size = rows * cols;
+            let input = ramp(2 * size);
+            let mut out = vec![0.0; 2 * size];
+            transpose(&input, &mut out, rows, cols);
+            for (at, &value) in input.iter().enumerate() {
+                let (matrix, row, col) = (at / size, at % size / cols, at % cols);
+                assert_eq!(out[matrix * size + col * rows + row], value);
+            }
+        }
     }
 
     #[test]

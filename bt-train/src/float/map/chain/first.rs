@@ -1,0 +1,218 @@
+//! The first step, which reads the frames where they lie.
+
+use super::{Chain, Frames, Part, Scratch};
+use crate::float::product::{Product, Strides};
+use crate::float::real::Real;
+
+/// Where one frame, or a slice of it, lies: rows as two digits.
+struct Rows {
+    start: usize,
+    outer: usize,
+    outer_stride: usize,
+    inner: usize,
+    inner_stride: usize,
+}
+
+/// How the first step's result is laid out.
+struct Layout {
+    /// Values of a row.
+    width: usize,
+    /// Products to make: 1 where all blocks stand side by side.
+    runs: usize,
+    /// Where the part's values start.
+    at: usize,
+    /// From one block to the next.
+    block: usize,
+    /// From one frame to the next.
+    frame: usize,
+}
+
+impl<T: Real> Chain<'_, T> {
+    fn rows(&self, start: usize, slice: usize) -> Rows {
+        let [before, size, after] = self.plan.input;
+        let count = before * after / self.plan.slices;
+        if after == 1 {
+            Rows {
+                start: start + slice * count * size,
+                outer: 1,
+                outer_stride: 0,
+                inner: count,
+                inner_stride: size,
+            }
+        } else if count >= after {
+            let outer = count / after;
+            Rows {
+                start: start + slice * outer * size * after,
+                outer,
+                outer_stride: size * after,
+                inner: after,
+                inner_stride: 1,
+            }
+        } else {
+            let row = slice * count;
+            Rows {
+                start: start + row / after * size * after + row % after,
+                outer: 1,
+                outer_stride: 0,
+                inner: count,
+                inner_stride: 1,
+            }
+        }
+    }
+
+    fn first_layout(&self, part: Part) -> Layout {
+        let plan = self.plan;
+        let new = plan.steps[0].new;
+        let (at, block) = self.placement(0, part);
+        let count = self.positions(0, 1);
+        if plan.shared_first {
+            let width = plan.blocks * new;
+            return Layout {
+                width,
+                runs: 1,
+                at: at * plan.blocks,
+                block: 0,
+                frame: count * width,
+            };
+        }
+        Layout {
+            width: new,
+            runs: plan.blocks,
+            at,
+            // A first step that is also the last adds its blocks up.
+            block: if plan.steps.len() == 1 { 0 } else { block },
+            frame: count * new,
+        }
+    }
+
+    /// `states[0]` of a part.
+    pub(super) fn first_forward(&self, x: &Frames<'_, T>, part: Part, scratch: &mut Scratch<T>) {
+        let plan = self.plan;
+        let step = &plan.steps[0];
+        let layout = self.first_layout(part);
+        let sum_blocks = plan.steps.len() == 1;
+        for frame in 0..part.frames {
+            let rows = self.rows(x.start(part.first + frame), part.slice);
+            for n in 0..layout.runs {
+                let product = Product {
+                    rows: rows.inner,
+                    cols: layout.width,
+                    outer: 1,
+                    inner: step.sum,
+                    batch: rows.outer,
+                    a: Strides {
+                        line: rows.inner_stride,
+                        outer: 0,
+                        inner: plan.input[2],
+                        batch: rows.outer_stride,
+                    },
+                    b: Strides {
+                        line: 1,
+                        outer: 0,
+                        inner: layout.width,
+                        batch: 0,
+                    },
+                    c_row: layout.width,
+                    c_col: 1,
+                    c_batch: rows.inner * layout.width,
+                    add: sum_blocks && n > 0,
+                };
+                let at = layout.at + n * layout.block + frame * layout.frame;
+                product.run(
+                    &x.values()[rows.start..],
+                    &self.weights[0][n * step.sum * layout.width..],
+                    &mut scratch.states[0][at..],
+                );
+            }
+        }
+    }
+
+    /// Adds the gradient of the first step's weights to `sum`.
+    pub(super) fn first_weight_gradient(
+        &self,
+        x: &Frames<'_, T>,
+        part: Part,
+        scratch: &Scratch<T>,
+        sum: &mut [T],
+    ) {
+        let plan = self.plan;
+        let step = &plan.steps[0];
+        let layout = self.first_layout(part);
+        for frame in 0..part.frames {
+            let rows = self.rows(x.start(part.first + frame), part.slice);
+            let product = Product {
+                rows: step.sum,
+                cols: layout.width,
+                outer: rows.outer,
+                inner: rows.inner,
+                batch: 1,
+                a: Strides {
+                    line: plan.input[2],
+                    outer: rows.outer_stride,
+                    inner: rows.inner_stride,
+                    batch: 0,
+                },
+                b: Strides {
+                    line: 1,
+                    outer: rows.inner * layout.width,
+                    inner: layout.width,
+                    batch: 0,
+                },
+                c_row: layout.width,
+                c_col: 1,
+                c_batch: 0,
+                add: true,
+            };
+            for n in 0..layout.runs {
+                let at = layout.at + n * layout.block + frame * layout.frame;
+                product.run(
+                    &x.values()[rows.start..],
+                    &scratch.gradients[0][at..],
+                    &mut sum[n * step.sum * layout.width..],
+                );
+            }
+        }
+    }
+
+    /// The gradient of the frames themselves, which are not cut.
+    pub(super) fn first_input_gradient(&self, part: Part, scratch: &Scratch<T>, dx: &mut [T]) {
+        let plan = self.plan;
+        let step = &plan.steps[0];
+        let layout = self.first_layout(part);
+        let width = layout.width;
+        for frame in 0..part.frames {
+            let rows = self.rows(frame * plan.inputs(), 0);
+            for n in 0..layout.runs {
+                let product = Product {
+                    rows: rows.inner,
+                    cols: step.sum,
+                    outer: 1,
+                    inner: width,
+                    batch: rows.outer,
+                    a: Strides {
+                        line: width,
+                        outer: 0,
+                        inner: 1,
+                        batch: rows.inner * width,
+                    },
+                    b: Strides {
+                        line: width,
+                        outer: 0,
+                        inner: 1,
+                        batch: 0,
+                    },
+                    c_row: rows.inner_stride,
+                    c_col: plan.input[2],
+                    c_batch: rows.outer_stride,
+                    add: n > 0,
+                };
+                let at = layout.at + n * layout.block + frame * layout.frame;
+                product.run(
+                    &scratch.gradients[0][at..],
+                    &self.weights[0][n * step.sum * width..],
+                    &mut dx[rows.start..],
+                );
+            }
+        }
+    }
+}

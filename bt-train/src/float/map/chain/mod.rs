@@ -1,0 +1,347 @@
+//! Executes a [`Contraction`]: forward, gradient of the input, gradient of the weights.
+//!
+//! Here frames are cut into groups and slices; [`first`] and [`later`] hold
+//! the arithmetic of one step.
+
+mod first;
+mod later;
+
+use super::Frames;
+use super::contraction::{Contraction, Step};
+use crate::float::real::Real;
+use ndarray::{Array3, ArrayView2};
+use rayon::prelude::*;
+
+/// Tasks the gradient of the weights is cut into. Their partial sums are added
+/// in order, so the result does not depend on the number of threads.
+const TASKS: usize = 16;
+
+/// A contraction with the weights of its steps, ready to run.
+#[derive(Debug)]
+pub struct Chain<'a, T> {
+    plan: &'a Contraction,
+    /// Per step `[blocks, sum, new]`; `[sum, blocks, new]` for a shared first step.
+    weights: Vec<Vec<T>>,
+}
+
+/// What is worked on in one go.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    /// The first frame.
+    first: usize,
+    /// How many frames.
+    frames: usize,
+    /// Which slice of them.
+    slice: usize,
+}
+
+/// Buffers of one task.
+struct Scratch<T> {
+    /// `states[s]`: what step s left, shuffled; of a slice for the inner steps.
+    states: Vec<Vec<T>>,
+    /// Gradients of `states`, same sizes.
+    gradients: Vec<Vec<T>>,
+    /// A result before its shuffle, or a gradient after undoing it.
+    raw: Vec<T>,
+    /// A transposed gradient.
+    turned: Vec<T>,
+}
+
+impl<'a, T: Real> Chain<'a, T> {
+    /// `weights[s]`: `[blocks, sum, new]` of step s.
+    pub fn new(plan: &'a Contraction, weights: Vec<Array3<T>>) -> Chain<'a, T> {
+        let weights = weights.into_iter().enumerate().map(|(s, weight)| {
+            let step = &plan.steps[s];
+            assert_eq!(weight.dim(), (plan.blocks, step.sum, step.new));
+            let weight = if s == 0 && plan.shared_first {
+                weight.permuted_axes([1, 0, 2])
+            } else {
+                weight
+            };
+            weight.iter().copied().collect()
+        });
+        Chain {
+            plan,
+            weights: weights.collect(),
+        }
+    }
+
+    /// Adds the map of every frame to a row of `z` [frames, outputs]; returns
+    /// the states between inner and outer steps that
+    /// [`weight_gradient`](Self::weight_gradient) needs.
+    pub fn forward(&self, x: &Frames<'_, T>, z: &mut [T]) -> Vec<T> {
+        let plan = self.plan;
+        let boundary = plan.boundary_len();
+        let mut kept = vec![T::zero(); x.len() * boundary];
+        let run = |scratch: &mut Scratch<T>, (group, (z, kept)): (usize, (&mut [T], &mut [T]))| {
+            let mut part = Part {
+                first: group * plan.group,
+                frames: z.len() / plan.outputs(),
+                slice: 0,
+            };
+            for slice in 0..plan.slices {
+                part.slice = slice;
+                self.inner_forward(x, part, plan.inner, scratch);
+            }
+            part.slice = 0;
+            for s in plan.inner..plan.steps.len() {
+                self.step_forward(s, part, scratch);
+            }
+            if boundary > 0 {
+                kept.copy_from_slice(&scratch.states[plan.inner - 1]);
+            }
+            let result = &scratch.states[plan.steps.len() - 1];
+            self.add_in_output_order(result, z);
+        };
+        let group = plan.group;
+        let mut no_states: Vec<&mut [T]> = Vec::new();
+        let kept_groups: Vec<&mut [T]> = if boundary > 0 {
+            kept.chunks_mut(group * boundary).collect()
+        } else {
+            no_states.resize_with(x.len().div_ceil(group), Default::default);
+            no_states
+        };
+        z.par_chunks_mut(group * plan.outputs())
+            .zip(kept_groups)
+            .enumerate()
+            .for_each_init(
+                || self.scratch(),
+                |scratch, (group, pair)| run(scratch, (group, pair)),
+            );
+        kept
+    }
+
+    /// dx [frames, inputs] of dz [frames, outputs].
+    pub fn input_gradient(&self, dz: ArrayView2<'_, T>, dx: &mut [T]) {
+        let plan = self.plan;
+        // The whole frame at once: only short inputs (the hidden state) come here.
+        let whole = Contraction {
+            inner: plan.steps.len(),
+            slices: 1,
+            ..plan.clone()
+        };
+        let chain = Chain {
+            plan: &whole,
+            weights: self.weights.clone(),
+        };
+        let dz = dz.as_standard_layout();
+        let dz = dz.as_slice().unwrap_or(&[]);
+        dx.par_chunks_mut(plan.group * plan.inputs())
+            .zip(dz.par_chunks(plan.group * plan.outputs()))
+            .for_each_init(
+                || chain.scratch(),
+                |scratch, (dx, dz)| {
+                    let part = Part {
+                        first: 0,
+                        frames: dx.len() / plan.inputs(),
+                        slice: 0,
+                    };
+                    chain.start_backward(dz, scratch);
+                    for s in (1..plan.steps.len()).rev() {
+                        chain.undo_shuffle(s, part, scratch);
+                        chain.state_gradient(s, part, scratch);
+                    }
+                    chain.first_input_gradient(part, scratch, dx);
+                },
+            );
+    }
+
+    /// Gradient of the weights of every step, summed over all frames.
+    pub fn weight_gradient(
+        &self,
+        x: &Frames<'_, T>,
+        kept: &[T],
+        dz: ArrayView2<'_, T>,
+    ) -> Vec<Array3<T>> {
+        let plan = self.plan;
+        let dz = dz.as_standard_layout();
+        let dz = dz.as_slice().unwrap_or(&[]);
+        let groups = x.len().div_ceil(plan.group);
+        let per_task = groups.div_ceil(TASKS).max(1);
+        let partial: Vec<Vec<Vec<T>>> = (0..groups.div_ceil(per_task))
+            .into_par_iter()
+            .map_init(
+                || self.scratch(),
+                |scratch, task| {
+                    let mut sums: Vec<Vec<T>> = self
+                        .weights
+                        .iter()
+                        .map(|w| vec![T::zero(); w.len()])
+                        .collect();
+                    for group in task * per_task..groups.min((task + 1) * per_task) {
+                        let first = group * plan.group;
+                        let part = Part {
+                            first,
+                            frames: plan.group.min(x.len() - first),
+                            slice: 0,
+                        };
+                        let dz = &dz[first * plan.outputs()..][..part.frames * plan.outputs()];
+                        self.start_backward(dz, scratch);
+                        self.group_gradient(x, part, kept, scratch, &mut sums);
+                    }
+                    sums
+                },
+            )
+            .collect();
+        let mut partial = partial.into_iter();
+        let mut total = partial
+            .next()
+            .unwrap_or_else(|| vec![Vec::new(); self.weights.len()]);
+        for (total, weight) in total.iter_mut().zip(&self.weights) {
+            total.resize(weight.len(), T::zero());
+        }
+        for part in partial {
+            for (total, part) in total.iter_mut().zip(part) {
+                for (total, part) in total.iter_mut().zip(part) {
+                    *total += part;
+                }
+            }
+        }
+        let arrays = total.into_iter().enumerate().map(|(s, values)| {
+            let Step { sum, new, .. } = plan.steps[s];
+            if s == 0 && plan.shared_first {
+                let array = Array3::from_shape_vec((sum, plan.blocks, new), values);
+                array.map(|a| a.permuted_axes([1, 0, 2]).as_standard_layout().to_owned())
+            } else {
+                Array3::from_shape_vec((plan.blocks, sum, new), values)
+            }
+            .expect("as many values as weights")
+        });
+        arrays.collect()
+    }
+
+    fn scratch(&self) -> Scratch<T> {
+        let plan = self.plan;
+        let sizes: Vec<usize> = (0..plan.steps.len()).map(|s| self.state_len(s)).collect();
+        let largest = sizes.iter().copied().max().unwrap_or(0);
+        let zeros = |len: usize| vec![T::zero(); len];
+        Scratch {
+            states: sizes.iter().map(|&len| zeros(len)).collect(),
+            gradients: sizes.iter().map(|&len| zeros(len)).collect(),
+            raw: zeros(largest),
+            turned: zeros(largest),
+        }
+    }
+
+    /// Values of the buffer for step s's result, all blocks.
+    fn state_len(&self, s: usize) -> usize {
+        let plan = self.plan;
+        let blocks = if s + 1 == plan.steps.len() {
+            1
+        } else {
+            plan.blocks
+        };
+        let slices = if s + 1 < plan.inner { plan.slices } else { 1 };
+        plan.group * blocks * plan.steps[s].output_len() / slices
+    }
+
+    /// Positions step s works on in one go.
+    fn positions(&self, s: usize, frames: usize) -> usize {
+        let slices = if s < self.plan.inner {
+            self.plan.slices
+        } else {
+            1
+        };
+        frames * self.plan.steps[s].before / slices
+    }
+
+    /// Offset of a slice and distance between blocks in the buffer of step s.
+    fn placement(&self, s: usize, part: Part) -> (usize, usize) {
+        let plan = self.plan;
+        let step = &plan.steps[s];
+        let positions = self.positions(s, part.frames);
+        let per_position = step.output_len() / step.before;
+        let sliced = s + 1 == plan.inner && plan.slices > 1;
+        let at = if sliced {
+            part.slice * positions * per_position
+        } else {
+            0
+        };
+        let block = if sliced {
+            part.frames * step.output_len()
+        } else {
+            positions * per_position
+        };
+        (at, block)
+    }
+
+    /// Steps 0..until of one slice of a group of frames.
+    fn inner_forward(&self, x: &Frames<'_, T>, part: Part, until: usize, scratch: &mut Scratch<T>) {
+        if until == 0 {
+            return;
+        }
+        self.first_forward(x, part, scratch);
+        for s in 1..until {
+            self.step_forward(s, part, scratch);
+        }
+    }
+
+    /// Puts dz, in the order of the contraction, where the last step's
+    /// gradient belongs.
+    fn start_backward(&self, dz: &[T], scratch: &mut Scratch<T>) {
+        let [_, size, after] = self.plan.output;
+        let out = scratch.gradients.last_mut().expect("at least one step");
+        for (dz, out) in dz
+            .chunks_exact(size * after)
+            .zip(out.chunks_exact_mut(size * after))
+        {
+            for j in 0..size {
+                for k in 0..after {
+                    out[k * size + j] = dz[j * after + k];
+                }
+            }
+        }
+    }
+
+    fn add_in_output_order(&self, result: &[T], z: &mut [T]) {
+        let [_, size, after] = self.plan.output;
+        for (z, result) in z
+            .chunks_exact_mut(size * after)
+            .zip(result.chunks_exact(size * after))
+        {
+            for j in 0..size {
+                for k in 0..after {
+                    z[j * after + k] += result[k * size + j];
+                }
+            }
+        }
+    }
+
+    /// Weight gradients of one group of frames, added to `sums`. The gradient
+    /// of the last step's result stands ready.
+    fn group_gradient(
+        &self,
+        x: &Frames<'_, T>,
+        mut part: Part,
+        kept: &[T],
+        scratch: &mut Scratch<T>,
+        sums: &mut [Vec<T>],
+    ) {
+        let plan = self.plan;
+        let steps = plan.steps.len();
+        if plan.inner < steps {
+            let len = plan.boundary_len();
+            scratch.states[plan.inner - 1].copy_from_slice(&kept[part.first * len..][..len]);
+            for s in plan.inner..steps - 1 {
+                self.step_forward(s, part, scratch);
+            }
+            for s in (plan.inner..steps).rev() {
+                self.step_backward(s, part, scratch, &mut sums[s]);
+            }
+        }
+        for slice in 0..plan.slices {
+            part.slice = slice;
+            self.inner_forward(x, part, plan.inner - 1, scratch);
+            for s in (1..plan.inner).rev() {
+                self.step_backward(s, part, scratch, &mut sums[s]);
+            }
+            self.first_weight_gradient(x, part, scratch, &mut sums[0]);
+        }
+    }
+
+    fn step_backward(&self, s: usize, part: Part, scratch: &mut Scratch<T>, sum: &mut [T]) {
+        self.undo_shuffle(s, part, scratch);
+        self.step_weight_gradient(s, part, scratch, sum);
+        self.state_gradient(s, part, scratch);
+    }
+}
