@@ -16,9 +16,14 @@
 //! running time does not depend on them. The numbers keep 16-bit audio whole:
 //! what the FFT rounds away lies 40 dB below the noise of one LSB.
 //!
+//! Instructions a hop in the default configuration (window 256, hop 128, 32
+//! bands; QEMU): M4 22,900, M3 28,600, M0 66,500. Equal for every input on M4
+//! and M3; M0, without an instruction that counts zeros, varies by 0.7 %.
+//!
 //! The tables come from a section of the model file (module `layout`): `write`
 //! makes it (feature `alloc`, host), [`FrontEnd::parse`] checks it.
 
+pub mod cases;
 mod fft;
 mod layout;
 mod logarithm;
@@ -83,7 +88,7 @@ pub struct FrontEnd<'m> {
     level: Level,
     /// What the level falls by in a hop, Q16 octaves.
     release: u32,
-    turns: &'m [[i16; 2]],
+    turns: &'m [fft::Turn],
     rises: &'m [u16],
     edges: &'m [u16],
 }
@@ -176,12 +181,11 @@ impl FrontEnd<'_> {
         };
         let have = (*filled as usize).min(self.hop);
         let consumed = (self.hop - have).min(pcm.len());
-        let start = self.window - self.hop + have;
-        for (place, &sample) in (start..).zip(pcm.iter().take(consumed)) {
-            if let Some(pair) = samples.get_mut(place / 2) {
-                *pair = put(*pair, place % 2, sample);
-            }
-        }
+        Self::append(
+            samples,
+            self.window - self.hop + have,
+            pcm.get(..consumed).unwrap_or(&[]),
+        );
         if have + consumed < self.hop {
             *filled = (have + consumed) as u32;
             return Push {
@@ -202,6 +206,24 @@ impl FrontEnd<'_> {
         }
     }
 
+    /// Writes samples from `start` on, two to a word.
+    fn append(words: &mut [u32], start: usize, mut pcm: &[i16]) {
+        let mut words = words.iter_mut().skip(start / 2);
+        if start % 2 == 1
+            && let (Some(word), Some((&sample, rest))) = (words.next(), pcm.split_first())
+        {
+            *word = (*word & 0xffff) | u32::from(sample as u16) << 16;
+            pcm = rest;
+        }
+        let (pairs, last) = pcm.as_chunks::<2>();
+        for (&[first, second], word) in pairs.iter().zip(words.by_ref()) {
+            *word = u32::from(first as u16) | u32::from(second as u16) << 16;
+        }
+        if let (&[sample], Some(word)) = (last, words.next()) {
+            *word = (*word & 0xffff_0000) | u32::from(sample as u16);
+        }
+    }
+
     /// The vector of one full window.
     fn vector(&self, samples: &[u32], scratch: &mut [i32], level: &mut u32, out: &mut [i16]) {
         let (z, _) = scratch.as_chunks_mut::<2>();
@@ -213,10 +235,13 @@ impl FrontEnd<'_> {
             edges: self.edges,
         };
         let mut total = 0u64;
-        for (out, energy) in out.iter_mut().zip(bands.energies(z)) {
+        let mut values = out.iter_mut();
+        bands.energies(z, |energy| {
             total = total.saturating_add(energy);
-            *out = saturate(log2_above_zero(energy));
-        }
+            if let Some(value) = values.next() {
+                *value = saturate(log2_above_zero(energy));
+            }
+        });
         match self.level {
             Level::Absolute => {}
             Level::Relative => {
@@ -243,21 +268,30 @@ impl FrontEnd<'_> {
     /// Samples times the Hann window (1 − cos(2πn/window))/2 as complex pairs
     /// of Q28, pair n at the place that the FFT reads as its nth.
     fn weigh(&self, samples: &[u32], z: &mut [[i32; 2]]) {
-        // In the second half, cos(2π(n + window/2)/window) = −cos(2πn/window).
-        let (turns, _) = self.turns.as_chunks::<2>();
-        let rising = turns
-            .iter()
-            .map(|pair| pair.map(|[cos, _]| (1 << 15) - i32::from(cos)));
-        let falling = turns
-            .iter()
-            .map(|pair| pair.map(|[cos, _]| (1 << 15) + i32::from(cos)));
         let place_shift = 32u32.wrapping_sub(z.len().trailing_zeros());
-        for ((n, &pair), [even, odd]) in (0u32..).zip(samples).zip(rising.chain(falling)) {
+        let mut put = |n: u32, pair: u32, weights: [i32; 2]| {
             let place = n.reverse_bits().wrapping_shr(place_shift);
             if let Some(z) = z.get_mut(place as usize) {
                 let (first, second) = (i32::from(pair as i16), pair as i32 >> 16);
-                *z = [(first * even) >> 3, (second * odd) >> 3];
+                *z = [(first * weights[0]) >> 3, (second * weights[1]) >> 3];
             }
+        };
+        let (turns, _) = self.turns.as_chunks::<2>();
+        let mut samples = (0..).zip(samples);
+        for (turns, (n, &pair)) in turns.iter().zip(samples.by_ref()) {
+            put(
+                n,
+                pair,
+                turns.map(|turn| (1 << 15) - i32::from(fft::cos(turn))),
+            );
+        }
+        // cos(2π(n + window/2)/window) = −cos(2πn/window).
+        for (turns, (n, &pair)) in turns.iter().zip(samples) {
+            put(
+                n,
+                pair,
+                turns.map(|turn| (1 << 15) + i32::from(fft::cos(turn))),
+            );
         }
     }
 }
@@ -265,16 +299,6 @@ impl FrontEnd<'_> {
 /// log₂ of an energy above [`ZERO_LOG2`], Q10.
 fn log2_above_zero(energy: u64) -> i32 {
     logarithm::log2(energy.saturating_add(FLOOR)) - (ZERO_LOG2 << 10)
-}
-
-/// `pair` with its low (0) or high (1) half replaced.
-fn put(pair: u32, half: usize, sample: i16) -> u32 {
-    let sample = u32::from(sample as u16);
-    if half == 0 {
-        (pair & 0xffff_0000) | sample
-    } else {
-        (pair & 0xffff) | (sample << 16)
-    }
 }
 
 #[cfg(all(test, feature = "alloc"))]

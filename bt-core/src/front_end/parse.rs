@@ -1,5 +1,6 @@
 //! Section bytes to [`FrontEnd`]: everything is checked here, once.
 
+use super::fft::{self, Turn};
 use super::layout::{self, Tables};
 use super::{FrontEnd, LEVEL_FRACTION_BITS, Level};
 
@@ -123,14 +124,14 @@ impl<'m> FrontEnd<'m> {
         if found != tables.end {
             return Err(length);
         }
-        let turns: &[[i16; 2]] = table(section.get(tables.turns).ok_or(length)?)?;
+        let turns: &[Turn] = table(section.get(tables.turns).ok_or(length)?)?;
         let rises: &[u16] = table(section.get(tables.rises).ok_or(length)?)?;
         let edges: &[u16] = table(section.get(tables.edges).ok_or(length)?)?;
 
         // One and a half LSB of rounding beyond the unit circle.
         let one = i64::from((1i32 << 15) + 1);
-        let too_long = |&[cos, sin]: &[i16; 2]| {
-            let (cos, sin) = (i64::from(cos), i64::from(sin));
+        let too_long = |&turn: &Turn| {
+            let (cos, sin) = (i64::from(fft::cos(turn)), i64::from(fft::sin(turn)));
             cos * cos + sin * sin > one * one
         };
         if let Some(index) = turns.iter().position(too_long) {

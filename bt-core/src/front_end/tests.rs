@@ -218,6 +218,14 @@ fn follows_the_f64_pipeline() {
 }
 
 #[test]
+fn bits_are_the_released_ones() {
+    let section = Section::new(&Config::default());
+    let front_end = section.front_end();
+    let mut state = vec![0; front_end.state_words()];
+    assert_eq!(cases::digest(&front_end, &mut state), cases::DIGEST);
+}
+
+#[test]
 fn pieces_of_any_length_give_the_same() {
     for config in configs() {
         for level in [Level::Absolute, Level::Relative] {
