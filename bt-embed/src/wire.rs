@@ -1,0 +1,231 @@
+//! Messages between a host and the device, one request and one reply at a time.
+//!
+//! [`PROTOCOL.md`](https://docs.rs/crate/bt-embed) beside this crate's manifest
+//! shows every byte on one page, for programs in other languages. The host's
+//! tools and the firmware both use this module, so encoder and decoder of every
+//! message stand side by side in [`request`] and [`reply`].
+//!
+//! A message travels as `COBS(body ‖ CRC-32 of body) ‖ 0x00`; see [`frame`].
+//! The body starts with protocol version, kind and tag; a reply repeats the tag
+//! of its request. The host sends the next request only after the reply, which
+//! is all the flow control that a slow line needs, and sends a request again
+//! when its reply stays away: every request may be repeated without harm.
+
+pub mod frame;
+pub mod reply;
+pub mod request;
+
+pub use frame::{Decoder, TooSmall};
+pub use reply::{Golden, Hello, Reply, Scores, Statistics};
+pub use request::Request;
+
+/// Version of the protocol, the first byte of every body.
+///
+/// Raise it when a message changes its layout or meaning.
+pub const VERSION: u8 = 1;
+
+/// Tag of a reply to something that could not be read as a request.
+pub const NO_TAG: u8 = 0;
+
+/// Bytes of a body before the fields of its kind: version, kind, tag.
+pub const HEADER_BYTES: usize = 3;
+
+/// Texts (board, model, label) are cut to this many bytes.
+pub const TEXT_BYTES_MAX: usize = 64;
+
+/// Bytes of values that a data request carries at most on a line of
+/// `line_bytes`, delimiter included.
+pub const fn chunk_bytes_max(line_bytes: usize) -> usize {
+    let body = frame::body_bytes_max(line_bytes);
+    body.saturating_sub(HEADER_BYTES + 4)
+}
+
+/// What the device could not do, or the host asked wrongly.
+///
+/// On the wire: a code and one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// Code 1. COBS or CRC is wrong: noise, or a frame cut short. Send it again.
+    Garbled,
+    /// Code 2. The frame is longer than the device's line buffer, of this many bytes.
+    TooLong {
+        /// Length of the buffer.
+        line_bytes_max: u32,
+    },
+    /// Code 3. Another protocol version; the number is the one spoken here.
+    Version {
+        /// The version spoken here.
+        supported: u8,
+    },
+    /// Code 4. No such kind of message.
+    Kind {
+        /// The kind found.
+        found: u8,
+    },
+    /// Code 5. The fields are too short, too long or hold an impossible value.
+    Fields {
+        /// The kind of the message.
+        kind: u8,
+    },
+    /// Code 6. The data request is not the next one; go on with this number.
+    Sequence {
+        /// Sequence number of the next data request.
+        expected: u32,
+    },
+    /// Code 7. Scores were asked for before the first step was complete.
+    NoStep,
+    /// Code 8. No such class; the number is the count of classes.
+    Class {
+        /// Count of classes.
+        classes: u32,
+    },
+    /// Code 9. The model in flash was refused at boot; the number says why.
+    Model {
+        /// 1 the bytes are damaged, 2 the arena is too small, 3 too many classes.
+        reason: u32,
+    },
+    /// Code 10. The session refused a value; a fault of the firmware.
+    Session,
+}
+
+impl Error {
+    /// Code and number for the wire.
+    pub const fn to_wire(self) -> (u8, u32) {
+        match self {
+            Error::Garbled => (1, 0),
+            Error::TooLong { line_bytes_max } => (2, line_bytes_max),
+            Error::Version { supported } => (3, supported as u32),
+            Error::Kind { found } => (4, found as u32),
+            Error::Fields { kind } => (5, kind as u32),
+            Error::Sequence { expected } => (6, expected),
+            Error::NoStep => (7, 0),
+            Error::Class { classes } => (8, classes),
+            Error::Model { reason } => (9, reason),
+            Error::Session => (10, 0),
+        }
+    }
+
+    /// The error with this code and number, if there is one.
+    pub fn from_wire(code: u8, number: u32) -> Option<Error> {
+        let byte = u8::try_from(number);
+        Some(match code {
+            1 => Error::Garbled,
+            2 => Error::TooLong {
+                line_bytes_max: number,
+            },
+            3 => Error::Version {
+                supported: byte.ok()?,
+            },
+            4 => Error::Kind { found: byte.ok()? },
+            5 => Error::Fields { kind: byte.ok()? },
+            6 => Error::Sequence { expected: number },
+            7 => Error::NoStep,
+            8 => Error::Class { classes: number },
+            9 => Error::Model { reason: number },
+            10 => Error::Session,
+            _ => return None,
+        })
+    }
+}
+
+impl core::fmt::Display for Error {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Error::Garbled => write!(f, "a frame arrived garbled"),
+            Error::TooLong { line_bytes_max } => {
+                write!(f, "a frame is longer than {line_bytes_max} bytes")
+            }
+            Error::Version { supported } => {
+                write!(f, "only protocol version {supported} is spoken")
+            }
+            Error::Kind { found } => write!(f, "no message has the kind 0x{found:02x}"),
+            Error::Fields { kind } => write!(f, "wrong fields in a message of kind 0x{kind:02x}"),
+            Error::Sequence { expected } => write!(f, "data chunk {expected} is due"),
+            Error::NoStep => write!(f, "no step is complete yet"),
+            Error::Class { classes } => write!(f, "there are only {classes} classes"),
+            Error::Model { reason: 1 } => write!(f, "the model in flash is damaged"),
+            Error::Model { reason: 2 } => write!(f, "the model needs a larger arena"),
+            Error::Model { reason: 3 } => write!(f, "the model has too many classes"),
+            Error::Model { .. } => write!(f, "the model in flash was refused"),
+            Error::Session => write!(f, "the session refused a value"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+/// Reads little-endian fields off the front of a body.
+#[derive(Clone, Copy, Debug)]
+struct Fields<'a> {
+    bytes: &'a [u8],
+}
+
+/// A field runs past the end of the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Short;
+
+impl<'a> Fields<'a> {
+    fn take(&mut self, count: usize) -> Result<&'a [u8], Short> {
+        let (head, tail) = self.bytes.split_at_checked(count).ok_or(Short)?;
+        self.bytes = tail;
+        Ok(head)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Short> {
+        self.take(N)?.try_into().map_err(|_| Short)
+    }
+
+    fn u8(&mut self) -> Result<u8, Short> {
+        self.array().map(u8::from_le_bytes)
+    }
+
+    fn u16(&mut self) -> Result<u16, Short> {
+        self.array().map(u16::from_le_bytes)
+    }
+
+    fn u32(&mut self) -> Result<u32, Short> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn i32(&mut self) -> Result<i32, Short> {
+        self.array().map(i32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Result<u64, Short> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    fn f32(&mut self) -> Result<f32, Short> {
+        self.array().map(f32::from_le_bytes)
+    }
+
+    fn text(&mut self) -> Result<&'a str, Short> {
+        let length = self.u8()?;
+        core::str::from_utf8(self.take(usize::from(length))?).map_err(|_| Short)
+    }
+
+    fn rest(&mut self) -> &'a [u8] {
+        core::mem::take(&mut self.bytes)
+    }
+
+    fn end(self) -> Result<(), Short> {
+        if self.bytes.is_empty() {
+            Ok(())
+        } else {
+            Err(Short)
+        }
+    }
+}
+
+/// Splits a body into kind, tag and fields; a wrong version is an error.
+fn open(body: &[u8]) -> Result<(u8, u8, Fields<'_>), Error> {
+    let mut fields = Fields { bytes: body };
+    match fields.u8() {
+        Ok(VERSION) => {}
+        Ok(_) => return Err(Error::Version { supported: VERSION }),
+        Err(Short) => return Err(Error::Garbled),
+    }
+    let kind = fields.u8().map_err(|_| Error::Garbled)?;
+    let tag = fields.u8().map_err(|_| Error::Garbled)?;
+    Ok((kind, tag, fields))
+}

@@ -1,0 +1,418 @@
+//! What the device answers.
+
+use bt_core::InputType;
+
+use super::{Error, Fields, Short, TooSmall, VERSION, frame, open};
+
+mod kind {
+    pub const HELLO: u8 = 0x81;
+    pub const LABEL: u8 = 0x82;
+    pub const TAKEN: u8 = 0x83;
+    pub const SCORES: u8 = 0x84;
+    pub const READY: u8 = 0x85;
+    pub const STATISTICS: u8 = 0x86;
+    pub const ERROR: u8 = 0xFF;
+}
+
+/// One reply.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Reply<'a> {
+    /// Who the device is and what its model takes and gives.
+    Hello(Hello<'a>),
+    /// The name of a class.
+    Label {
+        /// Index of the class.
+        class: u16,
+        /// Its name; empty when the model has none.
+        text: &'a str,
+    },
+    /// A data chunk is taken, now or the first time it came.
+    Taken {
+        /// Number of the chunk to send next.
+        next: u32,
+        /// Steps since the reset.
+        steps: u32,
+    },
+    /// Scores after the steps so far.
+    Scores(Scores<'a>),
+    /// The session is at its start.
+    Ready,
+    /// Counts and times.
+    Statistics(Statistics),
+    /// The request was not carried out.
+    Error(Error),
+}
+
+/// Whether the model gave its golden scores at boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Golden {
+    /// Code 1: the scores were those that the exporter computed.
+    Passed,
+    /// Code 2: they differed; do not trust this device's scores.
+    Failed,
+}
+
+/// Who the device is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hello<'a> {
+    /// Version of the firmware: major, minor, patch.
+    pub firmware: [u8; 3],
+    /// Type of the values to send: code 0 is `U8`, 1 `I8`, 2 `I16`.
+    pub input: InputType,
+    /// Result of the self test at boot.
+    pub golden: Golden,
+    /// Raw scores are logits times 2 to this power.
+    pub score_shift: i32,
+    /// Bytes of values in one data request at most.
+    pub chunk_bytes_max: u16,
+    /// Count of classes.
+    pub classes: u16,
+    /// Hidden units.
+    pub hidden: u16,
+    /// Values of one step.
+    pub frame_values: u32,
+    /// Bytes of the session's memory.
+    pub arena_bytes: u32,
+    /// Ticks of the clock in one second, for [`Statistics`].
+    pub tick_hz: u32,
+    /// Name of the board.
+    pub board: &'a str,
+    /// Name of the model.
+    pub model: &'a str,
+}
+
+/// Scores, or a part of them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scores<'a> {
+    /// Steps since the reset.
+    pub steps: u32,
+    /// Class with the largest score.
+    pub best: u16,
+    /// Softmax of its score.
+    pub confidence: f32,
+    /// Class of the first value in `raw`.
+    pub first: u16,
+    /// Count of classes in all.
+    pub classes: u16,
+    /// Raw scores, from `first` on.
+    pub raw: Raw<'a>,
+}
+
+/// Raw scores: values to send, or bytes as they came.
+#[derive(Clone, Copy, Debug)]
+pub enum Raw<'a> {
+    /// Values on the device.
+    Values(&'a [i32]),
+    /// Little-endian bytes off the line, four a value.
+    Bytes(&'a [u8]),
+}
+
+impl Raw<'_> {
+    /// The values in turn.
+    pub fn iter(&self) -> impl Iterator<Item = i32> + '_ {
+        let (values, bytes) = match *self {
+            Raw::Values(values) => (values, &[][..]),
+            Raw::Bytes(bytes) => (&[][..], bytes),
+        };
+        let bytes = bytes.as_chunks::<4>().0.iter();
+        values
+            .iter()
+            .copied()
+            .chain(bytes.map(|chunk| i32::from_le_bytes(*chunk)))
+    }
+}
+
+impl PartialEq for Raw<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+/// Counts and times since boot or since they were last cleared. Ticks are
+/// those of [`Hello::tick_hz`] and cover the session's integer work alone, not
+/// the line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Steps done.
+    pub steps: u32,
+    /// Ticks of all steps, their pushes included.
+    pub ticks: u64,
+    /// Ticks of the longest step, its pushes included.
+    pub step_ticks_max: u32,
+    /// Ticks of the longest single push.
+    pub push_ticks_max: u32,
+    /// Ticks of the longest computation of scores.
+    pub score_ticks_max: u32,
+    /// Frames that arrived garbled or too long.
+    pub frames_garbled: u32,
+    /// Bytes of stack ever used.
+    pub stack_bytes_used: u32,
+    /// Bytes that the stack may grow to.
+    pub stack_bytes: u32,
+}
+
+impl<'a> Reply<'a> {
+    /// Writes the reply's frame into `line`; its length.
+    pub fn encode(&self, tag: u8, line: &mut [u8]) -> Result<usize, TooSmall> {
+        let kind = match self {
+            Reply::Hello(_) => kind::HELLO,
+            Reply::Label { .. } => kind::LABEL,
+            Reply::Taken { .. } => kind::TAKEN,
+            Reply::Scores(_) => kind::SCORES,
+            Reply::Ready => kind::READY,
+            Reply::Statistics(_) => kind::STATISTICS,
+            Reply::Error(_) => kind::ERROR,
+        };
+        frame::encode(line, |w| {
+            w.bytes(&[VERSION, kind, tag])?;
+            match *self {
+                Reply::Hello(ref hello) => hello.encode(w),
+                Reply::Label { class, text } => {
+                    w.u16(class)?;
+                    w.text(text)
+                }
+                Reply::Taken { next, steps } => {
+                    w.u32(next)?;
+                    w.u32(steps)
+                }
+                Reply::Scores(ref scores) => scores.encode(w),
+                Reply::Ready => Ok(()),
+                Reply::Statistics(ref statistics) => statistics.encode(w),
+                Reply::Error(error) => {
+                    let (code, number) = error.to_wire();
+                    w.u8(code)?;
+                    w.u32(number)
+                }
+            }
+        })
+    }
+
+    /// Reads a body into tag and reply.
+    pub fn decode(body: &'a [u8]) -> Result<(u8, Reply<'a>), Error> {
+        let (kind, tag, mut fields) = open(body)?;
+        let mut read = || -> Result<Option<Reply<'a>>, Short> {
+            let reply = match kind {
+                kind::HELLO => Reply::Hello(Hello::decode(&mut fields)?),
+                kind::LABEL => Reply::Label {
+                    class: fields.u16()?,
+                    text: fields.text()?,
+                },
+                kind::TAKEN => Reply::Taken {
+                    next: fields.u32()?,
+                    steps: fields.u32()?,
+                },
+                kind::SCORES => Reply::Scores(Scores::decode(&mut fields)?),
+                kind::READY => Reply::Ready,
+                kind::STATISTICS => Reply::Statistics(Statistics::decode(&mut fields)?),
+                kind::ERROR => {
+                    let (code, number) = (fields.u8()?, fields.u32()?);
+                    Reply::Error(Error::from_wire(code, number).ok_or(Short)?)
+                }
+                _ => return Ok(None),
+            };
+            fields.end().map(|()| Some(reply))
+        };
+        match read() {
+            Ok(Some(reply)) => Ok((tag, reply)),
+            Ok(None) => Err(Error::Kind { found: kind }),
+            Err(Short) => Err(Error::Fields { kind }),
+        }
+    }
+}
+
+impl<'a> Hello<'a> {
+    /// Length of the longest body.
+    pub const BYTES_MAX: usize = super::HEADER_BYTES + 27 + 2 * (1 + super::TEXT_BYTES_MAX);
+
+    fn encode(&self, w: &mut frame::Writer<'_>) -> Result<(), TooSmall> {
+        w.bytes(&self.firmware)?;
+        w.u8(match self.input {
+            InputType::U8 => 0,
+            InputType::I8 => 1,
+            InputType::I16 => 2,
+        })?;
+        w.u8(match self.golden {
+            Golden::Passed => 1,
+            Golden::Failed => 2,
+        })?;
+        w.bytes(&self.score_shift.to_le_bytes())?;
+        w.u16(self.chunk_bytes_max)?;
+        w.u16(self.classes)?;
+        w.u16(self.hidden)?;
+        w.u32(self.frame_values)?;
+        w.u32(self.arena_bytes)?;
+        w.u32(self.tick_hz)?;
+        w.text(self.board)?;
+        w.text(self.model)
+    }
+
+    fn decode(fields: &mut Fields<'a>) -> Result<Self, Short> {
+        Ok(Hello {
+            firmware: fields.array()?,
+            input: match fields.u8()? {
+                0 => InputType::U8,
+                1 => InputType::I8,
+                2 => InputType::I16,
+                _ => return Err(Short),
+            },
+            golden: match fields.u8()? {
+                1 => Golden::Passed,
+                2 => Golden::Failed,
+                _ => return Err(Short),
+            },
+            score_shift: fields.i32()?,
+            chunk_bytes_max: fields.u16()?,
+            classes: fields.u16()?,
+            hidden: fields.u16()?,
+            frame_values: fields.u32()?,
+            arena_bytes: fields.u32()?,
+            tick_hz: fields.u32()?,
+            board: fields.text()?,
+            model: fields.text()?,
+        })
+    }
+}
+
+impl<'a> Scores<'a> {
+    /// Bytes of the body before the raw scores.
+    pub const HEADER_BYTES: usize = super::HEADER_BYTES + 14;
+
+    fn encode(&self, w: &mut frame::Writer<'_>) -> Result<(), TooSmall> {
+        w.u32(self.steps)?;
+        w.u16(self.best)?;
+        w.bytes(&self.confidence.to_le_bytes())?;
+        w.u16(self.first)?;
+        w.u16(self.classes)?;
+        self.raw
+            .iter()
+            .try_for_each(|raw| w.bytes(&raw.to_le_bytes()))
+    }
+
+    fn decode(fields: &mut Fields<'a>) -> Result<Self, Short> {
+        Ok(Scores {
+            steps: fields.u32()?,
+            best: fields.u16()?,
+            confidence: fields.f32()?,
+            first: fields.u16()?,
+            classes: fields.u16()?,
+            raw: match fields.rest() {
+                bytes if bytes.len().is_multiple_of(4) => Raw::Bytes(bytes),
+                _ => return Err(Short),
+            },
+        })
+    }
+}
+
+impl Statistics {
+    fn encode(&self, w: &mut frame::Writer<'_>) -> Result<(), TooSmall> {
+        w.u32(self.steps)?;
+        w.u64(self.ticks)?;
+        w.u32(self.step_ticks_max)?;
+        w.u32(self.push_ticks_max)?;
+        w.u32(self.score_ticks_max)?;
+        w.u32(self.frames_garbled)?;
+        w.u32(self.stack_bytes_used)?;
+        w.u32(self.stack_bytes)
+    }
+
+    fn decode(fields: &mut Fields<'_>) -> Result<Self, Short> {
+        Ok(Statistics {
+            steps: fields.u32()?,
+            ticks: fields.u64()?,
+            step_ticks_max: fields.u32()?,
+            push_ticks_max: fields.u32()?,
+            score_ticks_max: fields.u32()?,
+            frames_garbled: fields.u32()?,
+            stack_bytes_used: fields.u32()?,
+            stack_bytes: fields.u32()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Decoder;
+    use proptest::prelude::*;
+
+    fn round_trip(tag: u8, reply: Reply<'_>) {
+        let mut line = [0; 1100];
+        let length = reply.encode(tag, &mut line).unwrap();
+        let mut decoder = Decoder::<1100>::new();
+        let (end, start) = line[..length].split_last().unwrap();
+        assert!(start.iter().all(|&byte| decoder.push(byte).is_none()));
+        let body = decoder.push(*end).unwrap().unwrap();
+        assert_eq!(Reply::decode(body), Ok((tag, reply)));
+    }
+
+    fn hello<'a>(n: u32, board: &'a str, model: &'a str) -> Hello<'a> {
+        Hello {
+            firmware: [1, 2, n as u8],
+            input: [InputType::U8, InputType::I8, InputType::I16][n as usize % 3],
+            golden: [Golden::Passed, Golden::Failed][n as usize / 3 % 2],
+            score_shift: n as i32,
+            chunk_bytes_max: n as u16,
+            classes: n as u16,
+            hidden: n as u16,
+            frame_values: n,
+            arena_bytes: n,
+            tick_hz: n,
+            board,
+            model,
+        }
+    }
+
+    #[test]
+    fn every_error_comes_back() {
+        for code in 1..=10 {
+            round_trip(7, Reply::Error(Error::from_wire(code, 200).unwrap()));
+        }
+        assert_eq!(Error::from_wire(0, 0), None);
+        assert_eq!(Error::from_wire(11, 0), None);
+    }
+
+    #[test]
+    fn a_long_name_is_cut_at_a_character() {
+        let mut line = [0; 200];
+        let name = "ä".repeat(33);
+        let name = std::format!("x{name}");
+        let length = Reply::Label {
+            class: 0,
+            text: &name,
+        }
+        .encode(1, &mut line)
+        .unwrap();
+        let mut decoder = Decoder::<200>::new();
+        let found = line[..length]
+            .iter()
+            .find_map(|&b| decoder.push(b).map(|r| r.unwrap().to_vec()))
+            .unwrap();
+        let Ok((1, Reply::Label { text, .. })) = Reply::decode(&found) else {
+            panic!("not a label");
+        };
+        assert_eq!(text, &name[..63]);
+    }
+
+    proptest! {
+        #[test]
+        fn replies_come_back(tag: u8, n: u32, ticks: u64, confidence in 0f32..=1.0,
+                             text in "\\PC{0,16}", raw in prop::collection::vec(any::<i32>(), 0..200)) {
+            round_trip(tag, Reply::Hello(hello(n, &text, &text)));
+            round_trip(tag, Reply::Label { class: n as u16, text: &text });
+            round_trip(tag, Reply::Taken { next: n, steps: n });
+            round_trip(tag, Reply::Ready);
+            round_trip(tag, Reply::Scores(Scores {
+                steps: n, best: n as u16, confidence, first: 0, classes: n as u16, raw: Raw::Values(&raw),
+            }));
+            round_trip(tag, Reply::Statistics(Statistics {
+                steps: n, ticks, step_ticks_max: n, push_ticks_max: n, score_ticks_max: n,
+                frames_garbled: n, stack_bytes_used: n, stack_bytes: n,
+            }));
+        }
+
+        #[test]
+        fn any_body_is_a_reply_or_an_error(body in prop::collection::vec(any::<u8>(), 0..80)) {
+            let _ = Reply::decode(&body);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What the host asks.
+
+use super::{Error, Short, TooSmall, VERSION, frame, open};
+
+mod kind {
+    pub const HELLO: u8 = 0x01;
+    pub const LABEL: u8 = 0x02;
+    pub const DATA: u8 = 0x03;
+    pub const SCORES: u8 = 0x04;
+    pub const RESET: u8 = 0x05;
+    pub const STATISTICS: u8 = 0x06;
+}
+
+/// One request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request<'a> {
+    /// Who are you? Answered by [`super::Reply::Hello`].
+    Hello,
+    /// The name of one class. Answered by [`super::Reply::Label`].
+    Label {
+        /// Index of the class.
+        class: u16,
+    },
+    /// Values of the model's input type, little-endian. Cut anywhere, inside a
+    /// value too; steps happen by themselves when their values are complete.
+    /// Answered by [`super::Reply::Taken`].
+    Data {
+        /// 0 after a reset, then one more with every chunk.
+        sequence: u32,
+        /// The chunk; at most [`super::Hello::chunk_bytes_max`] bytes.
+        bytes: &'a [u8],
+    },
+    /// Scores after the steps so far. Answered by [`super::Reply::Scores`].
+    Scores {
+        /// First class wanted; the reply holds as many as fit one frame.
+        first: u16,
+    },
+    /// Forget all values and steps; the next data chunk has number 0.
+    /// Answered by [`super::Reply::Ready`].
+    Reset,
+    /// Counts and times. Answered by [`super::Reply::Statistics`].
+    Statistics {
+        /// Start again from zero after the reply.
+        clear: bool,
+    },
+}
+
+impl<'a> Request<'a> {
+    /// Writes the request's frame into `line`; its length.
+    pub fn encode(&self, tag: u8, line: &mut [u8]) -> Result<usize, TooSmall> {
+        let kind = match self {
+            Request::Hello => kind::HELLO,
+            Request::Label { .. } => kind::LABEL,
+            Request::Data { .. } => kind::DATA,
+            Request::Scores { .. } => kind::SCORES,
+            Request::Reset => kind::RESET,
+            Request::Statistics { .. } => kind::STATISTICS,
+        };
+        frame::encode(line, |w| {
+            w.bytes(&[VERSION, kind, tag])?;
+            match *self {
+                Request::Hello | Request::Reset => Ok(()),
+                Request::Label { class } => w.u16(class),
+                Request::Data { sequence, bytes } => {
+                    w.u32(sequence)?;
+                    w.bytes(bytes)
+                }
+                Request::Scores { first } => w.u16(first),
+                Request::Statistics { clear } => w.u8(clear.into()),
+            }
+        })
+    }
+
+    /// Reads a body into tag and request. The error carries the tag that its
+    /// reply shall have.
+    pub fn decode(body: &'a [u8]) -> Result<(u8, Request<'a>), (u8, Error)> {
+        let (kind, tag, mut fields) = open(body).map_err(|error| (super::NO_TAG, error))?;
+        let mut read = || -> Result<Option<Request<'a>>, Short> {
+            let request = match kind {
+                kind::HELLO => Request::Hello,
+                kind::LABEL => Request::Label {
+                    class: fields.u16()?,
+                },
+                kind::DATA => Request::Data {
+                    sequence: fields.u32()?,
+                    bytes: fields.rest(),
+                },
+                kind::SCORES => Request::Scores {
+                    first: fields.u16()?,
+                },
+                kind::RESET => Request::Reset,
+                kind::STATISTICS => Request::Statistics {
+                    clear: match fields.u8()? {
+                        0 => false,
+                        1 => true,
+                        _ => return Err(Short),
+                    },
+                },
+                _ => return Ok(None),
+            };
+            fields.end().map(|()| Some(request))
+        };
+        match read() {
+            Ok(Some(request)) => Ok((tag, request)),
+            Ok(None) => Err((tag, Error::Kind { found: kind })),
+            Err(Short) => Err((tag, Error::Fields { kind })),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Decoder;
+    use proptest::prelude::*;
+
+    fn round_trip(tag: u8, request: Request<'_>) {
+        let mut line = [0; 1100];
+        let length = request.encode(tag, &mut line).unwrap();
+        let mut decoder = Decoder::<1100>::new();
+        let (end, start) = line[..length].split_last().unwrap();
+        assert!(start.iter().all(|&byte| decoder.push(byte).is_none()));
+        let body = decoder.push(*end).unwrap().unwrap();
+        assert_eq!(Request::decode(body), Ok((tag, request)));
+    }
+
+    #[test]
+    fn wrong_messages_have_their_own_errors() {
+        assert_eq!(Request::decode(&[1, 1]), Err((0, Error::Garbled)));
+        assert_eq!(
+            Request::decode(&[9, 1, 5]),
+            Err((0, Error::Version { supported: 1 }))
+        );
+        assert_eq!(
+            Request::decode(&[1, 0x77, 5]),
+            Err((5, Error::Kind { found: 0x77 }))
+        );
+        assert_eq!(
+            Request::decode(&[1, 2, 5, 0]),
+            Err((5, Error::Fields { kind: 2 }))
+        );
+        assert_eq!(
+            Request::decode(&[1, 1, 5, 0]),
+            Err((5, Error::Fields { kind: 1 }))
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn requests_come_back(tag: u8, class: u16, sequence: u32, clear: bool,
+                              bytes in prop::collection::vec(any::<u8>(), 0..1000)) {
+            round_trip(tag, Request::Hello);
+            round_trip(tag, Request::Label { class });
+            round_trip(tag, Request::Data { sequence, bytes: &bytes });
+            round_trip(tag, Request::Scores { first: class });
+            round_trip(tag, Request::Reset);
+            round_trip(tag, Request::Statistics { clear });
+        }
+
+        #[test]
+        fn any_body_is_a_request_or_an_error(body in prop::collection::vec(any::<u8>(), 0..40)) {
+            let _ = Request::decode(&body);
+        }
+    }
+}
