@@ -1,0 +1,5 @@
+//! The firmware for QEMU's `mps2-an505`.
+#![no_std]
+#![no_main]
+
+bt_embed::firmware!(1100);

@@ -1,0 +1,64 @@
+//! What the application needs of a board, and the boards.
+//!
+//! A board is a name, a byte stream, a clock and an LED. The drivers are small
+//! and poll; a product replaces them by those of its HAL, which speak the same
+//! `embedded-io` and `embedded-hal` traits.
+
+use embedded_hal::digital::OutputPin;
+use embedded_io::{Read, Write};
+
+#[cfg(feature = "_mps")]
+mod cmsdk_uart;
+#[cfg(feature = "_board")]
+pub mod exit;
+#[cfg(feature = "board-microbit")]
+mod microbit;
+#[cfg(feature = "_mps")]
+mod mps;
+#[cfg(feature = "board-microbit")]
+mod nrf51_timer;
+#[cfg(feature = "board-microbit")]
+mod nrf51_uart;
+#[cfg(feature = "_board")]
+mod register;
+#[cfg(feature = "_board")]
+mod stack;
+#[cfg(feature = "_mps")]
+mod sys_tick;
+
+#[cfg(feature = "board-microbit")]
+pub use microbit::take;
+#[cfg(feature = "_mps")]
+pub use mps::take;
+
+/// Bytes of stack.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stack {
+    /// Ever used.
+    pub bytes_used: u32,
+    /// There are.
+    pub bytes: u32,
+}
+
+/// A clock that counts on its own; differences are what matter, and wrap.
+pub trait Ticks {
+    /// Ticks in a second.
+    fn hertz(&self) -> u32;
+
+    /// Ticks so far, modulo 2³².
+    fn now(&self) -> u32;
+}
+
+/// A board, ready to run the application.
+pub struct Board<S: Read + Write, T: Ticks, L: OutputPin> {
+    /// Name, as QEMU spells it.
+    pub name: &'static str,
+    /// The line to the host.
+    pub stream: S,
+    /// The clock.
+    pub ticks: T,
+    /// Lit while a class is detected.
+    pub led: L,
+    /// Measures the stack.
+    pub stack: fn() -> Stack,
+}

@@ -1,0 +1,274 @@
+//! Requests carried out on a session: everything the device does but the line.
+
+use bt_core::session::{ScoresError, SelfTest};
+use bt_core::{InputType, Model, Session};
+use embedded_hal::digital::OutputPin;
+
+use crate::board::{Stack, Ticks};
+use crate::confidence::{self, Best};
+use crate::wire::{Error, Golden, Hello, Reply, Request, Scores, Statistics, reply::Raw};
+
+/// The LED is lit while the confidence is at least this.
+pub const DETECTION_CONFIDENCE: f32 = 0.9;
+
+/// Version of this firmware for the hello message.
+pub const FIRMWARE: [u8; 3] = [
+    version(env!("CARGO_PKG_VERSION_MAJOR")),
+    version(env!("CARGO_PKG_VERSION_MINOR")),
+    version(env!("CARGO_PKG_VERSION_PATCH")),
+];
+
+/// A session, its scores, and what the clock and the LED say about them.
+pub struct Service<'m, 'a, T, L> {
+    session: Session<'m, 'a>,
+    scores: &'a mut [i32],
+    best: Option<Best>,
+    next_sequence: u32,
+    half_value: Option<u8>,
+    golden: Golden,
+    statistics: Statistics,
+    step_ticks: u32,
+    ticks: T,
+    led: L,
+}
+
+impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
+    /// A session at its start, after the model's self test. `arena` holds at
+    /// least [`Model::arena_bytes`], `scores` at least [`Model::classes`] places.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Model`] when they do not.
+    pub fn new(
+        model: &'m Model<'m>,
+        arena: &'a mut [u32],
+        scores: &'a mut [i32],
+        ticks: T,
+        led: L,
+    ) -> Result<Self, Error> {
+        let scores = scores
+            .get_mut(..model.classes())
+            .ok_or(Error::Model { reason: 3 })?;
+        let mut session = Session::new(model, arena).map_err(|_| Error::Model { reason: 2 })?;
+        let golden = match session.self_test() {
+            SelfTest::Passed => Golden::Passed,
+            SelfTest::Failed { .. } => Golden::Failed,
+        };
+        Ok(Service {
+            session,
+            scores,
+            best: None,
+            next_sequence: 0,
+            half_value: None,
+            golden,
+            statistics: Statistics::default(),
+            step_ticks: 0,
+            ticks,
+            led,
+        })
+    }
+
+    /// Result of the self test.
+    pub fn golden(&self) -> Golden {
+        self.golden
+    }
+
+    /// Carries out one request. `board` and `chunk_bytes_max` are for the hello
+    /// message, `frames_garbled` and `stack` for the statistics.
+    pub fn handle(&mut self, request: Request<'_>, surroundings: &Surroundings) -> Reply<'_> {
+        let result = match request {
+            Request::Hello => Ok(Reply::Hello(self.hello(surroundings))),
+            Request::Label { class } => self.label(class),
+            Request::Data { sequence, bytes } => self.data(sequence, bytes),
+            Request::Scores { first } => self.scores(first, surroundings.score_count_max),
+            Request::Reset => Ok(self.reset()),
+            Request::Statistics { clear } => Ok(self.statistics(clear, surroundings)),
+        };
+        result.unwrap_or_else(Reply::Error)
+    }
+
+    fn hello(&self, surroundings: &Surroundings) -> Hello<'m> {
+        let model = self.session.model();
+        Hello {
+            firmware: FIRMWARE,
+            input: model.input_type(),
+            golden: self.golden,
+            score_shift: model.score_shift(),
+            chunk_bytes_max: surroundings.chunk_bytes_max,
+            classes: model.classes() as u16,
+            hidden: model.hidden() as u16,
+            frame_values: model.frame_values() as u32,
+            arena_bytes: model.arena_bytes() as u32,
+            tick_hz: self.ticks.hertz(),
+            board: surroundings.board,
+            model: model.name(),
+        }
+    }
+
+    fn label(&self, class: u16) -> Result<Reply<'m>, Error> {
+        let model = self.session.model();
+        if usize::from(class) >= model.classes() {
+            return Err(Error::Class {
+                classes: model.classes() as u32,
+            });
+        }
+        let text = model.label(class.into()).unwrap_or_default();
+        Ok(Reply::Label { class, text })
+    }
+
+    fn reset(&mut self) -> Reply<'static> {
+        self.session.reset();
+        self.next_sequence = 0;
+        self.half_value = None;
+        self.step_ticks = 0;
+        self.best = None;
+        self.show();
+        Reply::Ready
+    }
+
+    /// Takes the chunk that is due; says so again of the one before it, whose
+    /// reply the host may have missed.
+    fn data(&mut self, sequence: u32, bytes: &[u8]) -> Result<Reply<'static>, Error> {
+        if sequence == self.next_sequence {
+            self.take(bytes)?;
+            self.next_sequence = self.next_sequence.wrapping_add(1);
+        } else if self.next_sequence.checked_sub(1) != Some(sequence) {
+            return Err(Error::Sequence {
+                expected: self.next_sequence,
+            });
+        }
+        Ok(Reply::Taken {
+            next: self.next_sequence,
+            steps: self.session.steps(),
+        })
+    }
+
+    fn take(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
+        let steps = self.session.steps();
+        if self.session.model().input_type() == InputType::I16 {
+            if let Some(low) = self.half_value {
+                let Some((&high, rest)) = bytes.split_first() else {
+                    return Ok(());
+                };
+                self.half_value = None;
+                self.push(&[low, high])?;
+                bytes = rest;
+            }
+            if let (Some((&low, whole)), 1) = (bytes.split_last(), bytes.len() % 2) {
+                self.half_value = Some(low);
+                bytes = whole;
+            }
+        }
+        self.push(bytes)?;
+        if self.session.steps() != steps {
+            self.score();
+        }
+        Ok(())
+    }
+
+    /// Pushes whole values and takes the steps that they complete.
+    fn push(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
+        while !bytes.is_empty() {
+            let start = self.ticks.now();
+            let taken = self.session.push_bytes(bytes).map_err(|_| Error::Session)?;
+            let ticks = self.ticks.now().wrapping_sub(start);
+            self.statistics.push_ticks_max = self.statistics.push_ticks_max.max(ticks);
+            self.step_ticks = self.step_ticks.wrapping_add(ticks);
+            if self.session.frame_complete() {
+                self.step()?;
+            } else if taken == 0 {
+                return Err(Error::Session);
+            }
+            bytes = bytes.get(taken..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    fn step(&mut self) -> Result<(), Error> {
+        let start = self.ticks.now();
+        self.session.step().map_err(|_| Error::Session)?;
+        let ticks = self.ticks.now().wrapping_sub(start);
+        let ticks = core::mem::take(&mut self.step_ticks).wrapping_add(ticks);
+        let statistics = &mut self.statistics;
+        statistics.steps = statistics.steps.wrapping_add(1);
+        statistics.ticks = statistics.ticks.wrapping_add(ticks.into());
+        statistics.step_ticks_max = statistics.step_ticks_max.max(ticks);
+        Ok(())
+    }
+
+    /// Scores after the steps so far, and the LED with them.
+    fn score(&mut self) {
+        let start = self.ticks.now();
+        let result = self.session.scores(self.scores);
+        let ticks = self.ticks.now().wrapping_sub(start);
+        self.statistics.score_ticks_max = self.statistics.score_ticks_max.max(ticks);
+        self.best = match result {
+            Ok(()) => confidence::best(self.scores, self.session.model().score_shift()),
+            Err(ScoresError::NoStep | ScoresError::WrongLength { .. }) => None,
+        };
+        self.show();
+    }
+
+    fn show(&mut self) {
+        let detected = matches!(self.best, Some(best) if best.confidence >= DETECTION_CONFIDENCE);
+        // An LED that fails is no reason to stop serving.
+        let _ = self.led.set_state(detected.into());
+    }
+
+    fn scores(&self, first: u16, count_max: usize) -> Result<Reply<'_>, Error> {
+        let best = self.best.ok_or(Error::NoStep)?;
+        let wanted = self.scores.get(usize::from(first)..).ok_or(Error::Class {
+            classes: self.scores.len() as u32,
+        })?;
+        let raw = wanted.get(..count_max).unwrap_or(wanted);
+        Ok(Reply::Scores(Scores {
+            steps: self.session.steps(),
+            best: best.class as u16,
+            confidence: best.confidence,
+            first,
+            classes: self.scores.len() as u16,
+            raw: Raw::Values(raw),
+        }))
+    }
+
+    fn statistics(&mut self, clear: bool, surroundings: &Surroundings) -> Reply<'static> {
+        let stack = (surroundings.stack)();
+        let statistics = Statistics {
+            frames_garbled: surroundings.frames_garbled,
+            stack_bytes_used: stack.bytes_used,
+            stack_bytes: stack.bytes,
+            ..self.statistics
+        };
+        if clear {
+            self.statistics = Statistics::default();
+        }
+        Reply::Statistics(statistics)
+    }
+}
+
+/// What a service cannot know by itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings {
+    /// Name of the board.
+    pub board: &'static str,
+    /// Most bytes of values in a data request.
+    pub chunk_bytes_max: u16,
+    /// Most raw scores in a reply.
+    pub score_count_max: usize,
+    /// Frames that came garbled so far.
+    pub frames_garbled: u32,
+    /// Measures the stack.
+    pub stack: fn() -> Stack,
+}
+
+/// A decimal number of the package's version.
+const fn version(digits: &str) -> u8 {
+    let digits = digits.as_bytes();
+    let mut value = 0;
+    let mut at = 0;
+    while at < digits.len() {
+        value = value * 10 + (digits[at] - b'0');
+        at += 1;
+    }
+    value
+}
