@@ -1,0 +1,228 @@
+//! QEMU as a child process that never outlives us.
+
+use std::io;
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+
+use crate::board::Board;
+use crate::firmware;
+
+/// Nanoseconds of virtual time that one instruction takes under `-icount shift=6`.
+pub const INSTRUCTION_NS: u64 = 64;
+
+/// QEMU opens the log's socket before it runs anything.
+const START_LIMIT: Duration = Duration::from_secs(20);
+
+/// The program that emulates.
+pub const QEMU: &str = "qemu-system-arm";
+
+/// Instructions that passed in so many ticks of a clock of `tick_hz`.
+pub fn instructions(ticks: f64, tick_hz: u32) -> f64 {
+    ticks * 1e9 / (f64::from(tick_hz) * INSTRUCTION_NS as f64)
+}
+
+/// QEMU running one firmware, its first UART in our hands.
+#[derive(Debug)]
+pub struct Emulator {
+    child: Child,
+    uart: UnixStream,
+    log: Option<Child>,
+    // Holds the log's socket.
+    folder: Option<TempDir>,
+}
+
+impl Emulator {
+    /// Starts a firmware. With `log`, a build with that feature, its messages
+    /// go to our standard error.
+    ///
+    /// # Errors
+    ///
+    /// QEMU cannot be started; the message says how to install it.
+    pub fn start(board: &Board, elf: &Path, log: bool) -> Result<Emulator> {
+        let (uart, theirs) = UnixStream::pair().context("a socket for the UART")?;
+        let theirs = OwnedFd::from(theirs);
+        let mut command = qemu(board, elf);
+        command
+            .args(["-serial", "stdio"])
+            .stdin(theirs.try_clone().context("a socket for the UART")?)
+            .stdout(theirs)
+            .stderr(Stdio::inherit());
+        let mut semihosting = "enable=on,target=native".to_owned();
+        let mut folder = None;
+        if log {
+            let place = tempfile::tempdir().context("a folder for the log's socket")?;
+            command.arg("-chardev").arg(format!(
+                "socket,id=log,server=on,wait=on,path={}",
+                log_socket(&place).display()
+            ));
+            semihosting.push_str(",chardev=log");
+            folder = Some(place);
+        }
+        command.args(["-semihosting-config", &semihosting]);
+        let child = command.spawn().map_err(not_started)?;
+        let mut emulator = Emulator {
+            child,
+            uart,
+            log: None,
+            folder,
+        };
+        if let Some(folder) = &emulator.folder {
+            emulator.log = Some(print_log(elf, &log_socket(folder))?);
+        }
+        Ok(emulator)
+    }
+
+    /// The UART's other end. Reads and writes give up after `patience`.
+    ///
+    /// # Errors
+    ///
+    /// As setting a socket's time limits.
+    pub fn uart(&self, patience: Duration) -> Result<UnixStream> {
+        let uart = self.uart.try_clone().context("the UART's socket")?;
+        uart.set_read_timeout(Some(patience))
+            .and_then(|()| uart.set_write_timeout(Some(patience)))
+            .context("the UART's socket")?;
+        Ok(uart)
+    }
+
+    /// Why the firmware is silent: it ended with this status, if it did.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        // The child may have ended by itself; then there is nothing to kill.
+        let _ = self.uart.shutdown(Shutdown::Both);
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        // It ends when it has printed what QEMU left.
+        if let Some(log) = &mut self.log {
+            let _ = log.wait();
+        }
+    }
+}
+
+fn log_socket(folder: &TempDir) -> PathBuf {
+    folder.path().join("log")
+}
+
+/// Starts the program that decodes the log, which lets QEMU begin.
+fn print_log(elf: &Path, socket: &Path) -> Result<Child> {
+    let deadline = Instant::now() + START_LIMIT;
+    while !socket.exists() {
+        if Instant::now() >= deadline {
+            bail!("{QEMU} did not start; its message is above");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    firmware::cargo()
+        .args(["run", "--quiet", "--package", "tools", "--features", "log"])
+        .args(["--bin", "device_log", "--"])
+        .args([elf, socket])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .context("cargo could not be started")
+}
+
+/// Runs a program that prints by semihosting and exits by itself, and returns
+/// what it printed.
+///
+/// # Errors
+///
+/// It took longer than `limit`, or ended with a failure: the message ends with
+/// what it printed last.
+pub fn run_to_end(board: &Board, elf: &Path, limit: Duration) -> Result<String> {
+    let mut output = tempfile::NamedTempFile::new().context("a file for the program's output")?;
+    let mut command = qemu(board, elf);
+    command
+        .args(["-serial", "null", "-chardev"])
+        .arg(format!("file,id=out,path={}", output.path().display()))
+        .args(["-semihosting-config", "enable=on,target=native,chardev=out"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::inherit());
+    let mut child = Guard(command.spawn().map_err(not_started)?);
+    let deadline = Instant::now() + limit;
+    let status = loop {
+        if let Some(status) = child.0.try_wait().context("waiting for QEMU")? {
+            break Some(status);
+        }
+        if Instant::now() >= deadline {
+            break None;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    drop(child);
+    let mut text = String::new();
+    io::Read::read_to_string(&mut output, &mut text).context("the program's output")?;
+    match status {
+        Some(status) if status.success() => Ok(text),
+        status => {
+            let last = text.lines().next_back().unwrap_or("nothing");
+            let what = match status {
+                Some(_) => "failed".to_owned(),
+                None => format!("was not done after {} s", limit.as_secs()),
+            };
+            bail!("the program {what} on {}; it last said: {last}", board.name)
+        }
+    }
+}
+
+/// Kills its child when it goes.
+struct Guard(Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// QEMU without screen, monitor or network, counting instructions. The kernel
+/// kills it when we die, however we do, where `setpriv` is at hand.
+fn qemu(board: &Board, elf: &Path) -> Command {
+    let mut command = if setpriv() {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", QEMU]);
+        command
+    } else {
+        Command::new(QEMU)
+    };
+    // Boards with Ethernet warn when nothing is plugged in; this reaches nothing either.
+    let network = if board.ethernet {
+        "user,restrict=on"
+    } else {
+        "none"
+    };
+    command
+        .args(["-machine", board.name, "-nodefaults", "-nic", network])
+        .args(["-display", "none", "-monitor", "none"])
+        .args(["-icount", "shift=6"])
+        .arg("-kernel")
+        .arg(elf);
+    command
+}
+
+fn setpriv() -> bool {
+    let found = Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", "true"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    found.is_ok_and(|status| status.success())
+}
+
+fn not_started(error: io::Error) -> anyhow::Error {
+    anyhow::anyhow!("{QEMU} could not be started ({error}); cargo xtask setup installs it")
+}

@@ -1,0 +1,142 @@
+//! Builds firmware: one board, one model, one ELF file.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::board::Board;
+
+/// What to build.
+#[derive(Clone, Copy, Debug)]
+pub struct Firmware<'a> {
+    /// The board.
+    pub board: &'a Board,
+    /// The model that goes into it.
+    pub model: ModelIn<'a>,
+    /// Log over semihosting.
+    pub log: bool,
+    /// Another binary of `bt-embed` than the board's firmware.
+    pub binary: Option<&'a str>,
+}
+
+/// How a model gets into a firmware.
+#[derive(Clone, Copy, Debug)]
+pub enum ModelIn<'a> {
+    /// None does.
+    Nowhere,
+    /// Built in; all memory is made to measure.
+    Program(&'a Path),
+    /// Written into the finished program by [`fill`]: one build for many models.
+    Slot {
+        /// Longest model file.
+        flash_bytes: usize,
+        /// Largest arena.
+        arena_bytes: usize,
+        /// Most classes.
+        classes: usize,
+    },
+}
+
+/// The workspace's folder.
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The cargo that runs us, in the workspace.
+pub(crate) fn cargo() -> Command {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(workspace());
+    command
+}
+
+impl Firmware<'_> {
+    /// Builds it and returns the ELF file's path.
+    ///
+    /// # Errors
+    ///
+    /// The compiler's messages have then gone to standard error.
+    pub fn build(&self) -> Result<PathBuf> {
+        let board = self.board;
+        let mut features = format!("board-{}", board.name);
+        if self.log {
+            features.push_str(",log");
+        }
+        let binary = self.binary.map_or_else(|| board.binary(), str::to_owned);
+        let mut command = cargo();
+        command
+            .args(["build", "--quiet", "--package", "bt-embed"])
+            .args(["--profile", "firmware", "--target", board.target])
+            .args(["--features", &features, "--bin", &binary])
+            .args(["--message-format", "json-render-diagnostics"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
+        command.env_remove("BT_MODEL").env_remove("BT_MODEL_SLOT");
+        match self.model {
+            ModelIn::Nowhere => {}
+            ModelIn::Program(path) => {
+                let path = path
+                    .canonicalize()
+                    .with_context(|| path.display().to_string())?;
+                command.env("BT_MODEL", path);
+            }
+            ModelIn::Slot {
+                flash_bytes,
+                arena_bytes,
+                classes,
+            } => {
+                let sizes = format!("{flash_bytes},{arena_bytes},{classes}");
+                command.env("BT_MODEL_SLOT", sizes);
+            }
+        }
+        let output = command
+            .spawn()
+            .and_then(|child| child.wait_with_output())
+            .context("cargo could not be started")?;
+        if !output.status.success() {
+            bail!(
+                "the firmware of {} could not be built; the compiler's messages are above \
+                 (cargo xtask setup installs its target, {})",
+                board.name,
+                board.target
+            );
+        }
+        String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .filter(|message| message["reason"] == "compiler-artifact")
+            .filter(|message| message["target"]["name"] == binary.as_str())
+            .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+            .context("cargo built no program")
+    }
+}
+
+/// Puts a model into the slot of a finished program.
+///
+/// # Errors
+///
+/// The program has no slot, or a smaller one.
+pub fn fill(program: &[u8], model: &[u8]) -> Result<Vec<u8>> {
+    let mark = include_bytes!("../../bt-embed/src/slot.mark");
+    let start = program
+        .windows(mark.len())
+        .position(|window| window == mark)
+        .context("the firmware has no slot for a model")?;
+    let mut filled = program.to_vec();
+    let room = filled[start + mark.len()..]
+        .iter()
+        .take_while(|&&byte| byte == 0xFF)
+        .count();
+    if model.len() > mark.len() + room {
+        bail!(
+            "the model has {} bytes, its slot {}",
+            model.len(),
+            mark.len() + room
+        );
+    }
+    filled[start..start + model.len()].copy_from_slice(model);
+    Ok(filled)
+}

@@ -1,0 +1,16 @@
+//! The workspace's own commands (`cargo xtask`), and the host's end of the wire.
+//!
+//! A command is a file with `Args` and `run`. Under them: [`board`] is the table
+//! of boards, [`firmware`] builds one board's program around a model,
+//! [`emulator`] runs it in QEMU, [`device`] talks to it by `bt_embed::wire`,
+//! [`stream`] sends it sequences.
+
+pub mod board;
+pub mod device;
+pub mod emulator;
+pub mod firmware;
+pub mod progress;
+pub mod qemu;
+pub mod setup;
+pub mod size;
+pub mod stream;

@@ -1,0 +1,148 @@
+//! `cargo xtask setup`: what the other commands need and rustup alone does not bring.
+
+use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::board::{BOARDS, Board};
+use crate::emulator::QEMU;
+
+/// A download that takes longer than this has stalled.
+const DOWNLOAD_LIMIT: Duration = Duration::from_secs(300);
+
+const QEMU_PACKAGE: &str = "qemu-system-arm";
+
+/// Nothing to choose.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Installs what is missing for every board.
+///
+/// # Errors
+///
+/// Something cannot be installed from here; the message is the command to run.
+pub fn run(_: Args) -> Result<()> {
+    ensure(&BOARDS.iter().collect::<Vec<_>>())?;
+    eprintln!(
+        "Everything is here: {QEMU} and the targets of {} boards.",
+        BOARDS.len()
+    );
+    Ok(())
+}
+
+/// Installs what is missing for these boards, after saying so; silent when
+/// nothing is.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn ensure(boards: &[&Board]) -> Result<()> {
+    targets(boards)?;
+    qemu()
+}
+
+fn targets(boards: &[&Board]) -> Result<()> {
+    let wanted: BTreeSet<_> = boards.iter().map(|board| board.target).collect();
+    let Ok(listed) = output(Command::new("rustup").args(["target", "list", "--installed"])) else {
+        // A toolchain without rustup has its targets from elsewhere; the build will tell.
+        return Ok(());
+    };
+    let missing: Vec<_> = wanted
+        .into_iter()
+        .filter(|target| !listed.lines().any(|line| line.trim() == *target))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut command = vec!["rustup", "target", "add"];
+    command.extend(&missing);
+    install(
+        &command,
+        &format!("the Rust targets {}", missing.join(", ")),
+    )
+}
+
+fn qemu() -> Result<()> {
+    if output(Command::new(QEMU).arg("--version")).is_ok() {
+        return Ok(());
+    }
+    let by_hand = "install QEMU for Arm and put qemu-system-arm on the PATH";
+    if output(Command::new("apt-get").arg("--version")).is_err() {
+        bail!(
+            "{QEMU} is missing: {by_hand} (Fedora: dnf install qemu-system-arm; macOS: brew install qemu)"
+        );
+    }
+    let mut command = vec![
+        "apt-get",
+        "install",
+        "-y",
+        "--no-install-recommends",
+        QEMU_PACKAGE,
+    ];
+    let mut update = vec!["apt-get", "update"];
+    if output(Command::new("id").arg("-u"))?.trim() != "0" {
+        if output(Command::new("sudo").args(["-n", "true"])).is_err() {
+            bail!(
+                "{QEMU} is missing and needs root to install: sudo {}",
+                command.join(" ")
+            );
+        }
+        command.splice(0..0, ["sudo", "-n"]);
+        update.splice(0..0, ["sudo", "-n"]);
+    }
+    let what = format!("{QEMU} (Debian package {QEMU_PACKAGE})");
+    // A package list that was never fetched knows no packages.
+    if attempt(&command, &what).is_ok() {
+        return Ok(());
+    }
+    attempt(&update, "the list of packages")?;
+    install(&command, &what)
+}
+
+/// Says and does it, once more if the first time fails.
+fn install(command: &[&str], what: &str) -> Result<()> {
+    attempt(command, what)
+        .or_else(|_| attempt(command, what))
+        .with_context(|| format!("{what} could not be installed; run: {}", command.join(" ")))
+}
+
+fn attempt(command: &[&str], what: &str) -> Result<()> {
+    eprintln!("Installing {what}: {}", command.join(" "));
+    let (program, arguments) = command.split_first().context("an empty command")?;
+    let mut child = Command::new(program)
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .with_context(|| (*program).to_owned())?;
+    let deadline = Instant::now() + DOWNLOAD_LIMIT;
+    loop {
+        match child.try_wait().with_context(|| (*program).to_owned())? {
+            Some(status) if status.success() => return Ok(()),
+            Some(status) => bail!("{program} ended with {status}"),
+            None if Instant::now() < deadline => thread::sleep(Duration::from_millis(50)),
+            None => {
+                child.kill().context("ending a stalled download")?;
+                child.wait().context("ending a stalled download")?;
+                bail!("{program} took longer than {} s", DOWNLOAD_LIMIT.as_secs());
+            }
+        }
+    }
+}
+
+/// Standard output of a command that succeeds.
+fn output(command: &mut Command) -> Result<String> {
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .context("not found")?;
+    if !output.status.success() {
+        bail!("ended with {}", output.status);
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}

@@ -1,0 +1,91 @@
+//! `cargo xtask size`: flash and RAM of a firmware, read off its ELF file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use object::{Object, ObjectSegment, ObjectSymbol};
+use serde::Serialize;
+
+use crate::board::{self, Board};
+use crate::firmware::{Firmware, ModelIn};
+use crate::setup;
+
+/// Flash and RAM of a board's firmware with a model.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The board.
+    #[arg(long, default_value = board::DEFAULT)]
+    board: String,
+    /// The model to put in.
+    #[arg(long, value_name = "M.btm")]
+    model: Option<PathBuf>,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Bytes of a firmware.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Size {
+    /// Code, constants, model and initial values of data.
+    pub flash_bytes: u64,
+    /// Static memory: arena, scores, line buffers. The stack has the rest of the RAM.
+    pub ram_bytes: u64,
+}
+
+/// Reads and prints the sizes.
+///
+/// # Errors
+///
+/// The firmware cannot be built or read.
+pub fn run(args: Args) -> Result<()> {
+    let board = Board::find(&args.board)?;
+    setup::ensure(&[board])?;
+    let elf = Firmware {
+        board,
+        model: args
+            .model
+            .as_deref()
+            .map_or(ModelIn::Nowhere, ModelIn::Program),
+        log: false,
+        binary: None,
+    }
+    .build()?;
+    let size = read(&elf)?;
+    if args.json {
+        println!("{}", serde_json::to_string(&size)?);
+    } else {
+        println!("flash {:>8} bytes, model included", size.flash_bytes);
+        println!(
+            "ram   {:>8} bytes, static; the stack besides",
+            size.ram_bytes
+        );
+    }
+    Ok(())
+}
+
+/// Sizes of the sections of an ELF file that are in flash and in RAM.
+///
+/// # Errors
+///
+/// It is no ELF file of a firmware.
+pub fn read(elf: &Path) -> Result<Size> {
+    let bytes = fs::read(elf).with_context(|| elf.display().to_string())?;
+    let file = object::File::parse(&*bytes).with_context(|| elf.display().to_string())?;
+    let address = |name: &str| {
+        file.symbol_by_name(name)
+            .map(|symbol| symbol.address())
+            .with_context(|| format!("{}: has no symbol {name}", elf.display()))
+    };
+    let (ram_start, stack_end) = (address("_ram_start")?, address("_stack_end")?);
+    if stack_end < ram_start {
+        bail!("{}: its memory map is upside down", elf.display());
+    }
+    // Bytes loaded, wherever they run: code and constants in place, data copied to RAM.
+    let flash_bytes = file.segments().map(|segment| segment.file_range().1).sum();
+    Ok(Size {
+        flash_bytes,
+        ram_bytes: stack_end - ram_start,
+    })
+}
