@@ -1,0 +1,119 @@
+//! The same scores, bit for bit, on every core in QEMU as on the host.
+
+use std::time::{Duration, Instant};
+
+use bt_core::{InputType, Model, Pool, Session};
+use bt_embed::wire::Golden;
+use bt_tests::model::{Dense, Noise};
+use tools::board::{BOARDS, Board};
+use tools::device::{Device, Scores};
+use tools::emulator::Emulator;
+use tools::firmware::{Firmware, ModelIn, fill};
+use tools::stream;
+
+/// A QEMU run that takes longer has failed.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// One build for all models below.
+const SLOT: ModelIn<'static> = ModelIn::Slot {
+    flash_bytes: 16 << 10,
+    arena_bytes: 8 << 10,
+    classes: 64,
+};
+
+/// Scores of random bytes on the host.
+fn on_host(model: &Model<'_>, bytes: &[u8]) -> Vec<i32> {
+    let mut arena = vec![0; model.arena_bytes() / 4];
+    let mut session = Session::new(model, &mut arena).unwrap();
+    for frame in bytes.chunks_exact(model.frame_values() * model.input_type().bytes()) {
+        let mut at = 0;
+        while at < frame.len() {
+            at += session.push_bytes(&frame[at..]).unwrap();
+        }
+        session.step().unwrap();
+    }
+    let mut scores = vec![0; model.classes()];
+    session.scores(&mut scores).unwrap();
+    scores
+}
+
+/// Scores of the same bytes on a board.
+fn on_board(board: &Board, program: &[u8], model: &[u8], bytes: &[u8]) -> Scores {
+    let elf = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(elf.path(), fill(program, model).unwrap()).unwrap();
+    let emulator = Emulator::start(board, elf.path(), false).unwrap();
+    let uart = emulator.uart(Duration::from_millis(50)).unwrap();
+    let mut device = Device::new(uart, Instant::now() + LIMIT);
+    let identity = device.hello().unwrap();
+    assert_eq!(identity.golden, Golden::Passed, "{}", board.name);
+    assert_eq!(identity.board, board.name);
+    stream::sequence(&mut device, &identity, bytes)
+        .unwrap()
+        .unwrap()
+}
+
+#[test]
+fn every_board_gives_the_scores_of_the_host() {
+    let shapes = [
+        Dense::default(),
+        Dense {
+            input_type: InputType::U8,
+            values: 90,
+            hidden: 14,
+            classes: 60,
+            ..Dense::default()
+        },
+        Dense {
+            input_type: InputType::I8,
+            values: 33,
+            pool: Pool::Mean,
+            ..Dense::default()
+        },
+    ];
+    for board in &BOARDS {
+        let firmware = Firmware {
+            board,
+            model: SLOT,
+            log: false,
+            binary: None,
+        };
+        let program = std::fs::read(firmware.build().unwrap()).unwrap();
+        for shape in shapes {
+            let file = shape.model();
+            let model = Model::parse(file.bytes()).unwrap();
+            let frame = model.frame_values() * model.input_type().bytes();
+            let bytes = Noise::new(9).bytes(4 * frame);
+            let scores = on_board(board, &program, file.bytes(), &bytes);
+            assert_eq!(
+                scores.raw,
+                on_host(&model, &bytes),
+                "{}: {shape:?}",
+                board.name
+            );
+        }
+    }
+}
+
+#[test]
+fn a_damaged_model_is_refused_on_the_board_and_the_board_serves_on() {
+    let board = Board::find("mps2-an386").unwrap();
+    let firmware = Firmware {
+        board,
+        model: SLOT,
+        log: false,
+        binary: None,
+    };
+    let program = std::fs::read(firmware.build().unwrap()).unwrap();
+    let file = Dense::default().model();
+    let mut damaged = file.bytes().to_vec();
+    *damaged.last_mut().unwrap() ^= 0x10;
+    let elf = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(elf.path(), fill(&program, &damaged).unwrap()).unwrap();
+    let emulator = Emulator::start(board, elf.path(), false).unwrap();
+    let uart = emulator.uart(Duration::from_millis(50)).unwrap();
+    let mut device = Device::new(uart, Instant::now() + LIMIT);
+    for _ in 0..2 {
+        let error = device.hello().unwrap_err().to_string();
+        assert_eq!(error, "the device answered: the model in flash is damaged");
+    }
+}

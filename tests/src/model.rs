@@ -1,0 +1,144 @@
+//! Small models of random weights, made without training.
+
+use bt_core::cell::Gate;
+use bt_core::model::layout::DenseRecord;
+use bt_core::model::write::{MapParts, ModelBytes, Parts};
+use bt_core::{InputType, Pool};
+use bytemuck::Zeroable;
+
+/// Marsaglia's xorshift32.
+#[derive(Clone, Debug)]
+pub struct Noise(u32);
+
+impl Noise {
+    /// Noise from a seed.
+    pub fn new(seed: u32) -> Noise {
+        Noise(seed.wrapping_mul(0x9E37_79B9) | 1)
+    }
+
+    /// The next 16 bits.
+    pub fn bits(&mut self) -> u16 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 17;
+        self.0 ^= self.0 << 5;
+        (self.0 >> 8) as u16
+    }
+
+    /// So many bytes.
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        (0..count).map(|_| self.bits() as u8).collect()
+    }
+}
+
+/// Shape of a dense model.
+#[derive(Clone, Copy, Debug)]
+pub struct Dense {
+    /// Type of pushed values.
+    pub input_type: InputType,
+    /// Values of a frame.
+    pub values: usize,
+    /// Hidden units, even.
+    pub hidden: usize,
+    /// Classes.
+    pub classes: usize,
+    /// Which output the head reads.
+    pub pool: Pool,
+    /// Seed of the weights.
+    pub seed: u32,
+}
+
+impl Default for Dense {
+    fn default() -> Self {
+        Dense {
+            input_type: InputType::I16,
+            values: 7,
+            hidden: 6,
+            classes: 3,
+            pool: Pool::Last,
+            seed: 1,
+        }
+    }
+}
+
+impl Dense {
+    /// The model's file.
+    ///
+    /// # Panics
+    ///
+    /// The shape is none that the format holds.
+    pub fn model(&self) -> ModelBytes {
+        let mut noise = Noise::new(self.seed);
+        let rows = 4 * self.hidden;
+        let mut weights = Vec::new();
+        let mut dense = |values: usize, part_word: usize, gain: u32| {
+            let pairs = values.div_ceil(2);
+            let weights_word = weights.len() as u32;
+            // A lane holds the weights of two rows; see `bt_core::kernel::DenseRows`.
+            let mut lane = || {
+                let (a, b) = (weight(noise.bits()), weight(noise.bits()));
+                u32::from((256 * a + b) as i16 as u16)
+            };
+            for pair in 0..rows / 2 * pairs {
+                let last = values % 2 == 1 && pair % pairs == pairs - 1;
+                let low = lane();
+                let high = if last { 0 } else { lane() };
+                weights.push(low | high << 16);
+            }
+            let scales_word = weights.len() as u32;
+            weights.extend((0..rows).map(|_| gain + u32::from(noise.bits())));
+            MapParts::Dense(DenseRecord {
+                rows: rows as u32,
+                values: values as u32,
+                part_values: values as u32,
+                part_word: part_word as u32,
+                acc_word: 0,
+                weights_word,
+                scales_word,
+                part_shift: 0,
+            })
+        };
+        let mut parts = Parts {
+            name: format!("dense {}x{}", self.values, self.hidden),
+            labels: (0..self.classes)
+                .map(|class| format!("class {class}"))
+                .collect(),
+            about: "{}".to_owned(),
+            hidden: self.hidden,
+            map_values: self.values,
+            input_type: self.input_type,
+            gate: Gate::Sigmoid,
+            pool: self.pool,
+            element_scale: None,
+            score_shift: 15,
+            input_step: 1.0 / 4096.0,
+            input_offset: 0.0,
+            front_end: None,
+            input: MapParts::Dense(DenseRecord::zeroed()),
+            recurrent: MapParts::Dense(DenseRecord::zeroed()),
+            weights: Vec::new(),
+            tables: Vec::new(),
+            bias: (0..rows).map(|row| (row as i16 % 7 - 3) << 8).collect(),
+            head_weights: (0..self.classes * self.hidden)
+                .map(|at| (at as i16).wrapping_mul(7919) >> (3 + self.hidden.ilog2()))
+                .collect(),
+            head_bias: vec![0; self.classes],
+            scratch_words: self.values.div_ceil(2),
+            golden_seed: self.seed,
+            golden_steps: 3,
+        };
+        let arena = parts.arena().expect("an arena");
+        let gain = match self.input_type {
+            InputType::U8 | InputType::I8 => 1 << 26,
+            InputType::I16 => 1 << 18,
+        };
+        parts.input = dense(self.values, arena.scratch_word, gain);
+        parts.recurrent = dense(self.hidden, 0, 1 << 18);
+        parts.weights = weights;
+        parts.write().expect("a model")
+    }
+}
+
+/// A weight, −127 to 127.
+fn weight(bits: u16) -> i32 {
+    i32::from(bits % 255) - 127
+}
