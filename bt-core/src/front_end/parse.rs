@@ -1,5 +1,7 @@
 //! Section bytes to [`FrontEnd`]: everything is checked here, once.
 
+use core::fmt;
+
 use super::fft::{self, Turn};
 use super::layout::{self, Tables};
 use super::{FrontEnd, LEVEL_FRACTION_BITS, Level};
@@ -62,6 +64,26 @@ pub enum FrontEndError {
         index: usize,
     },
 }
+
+impl fmt::Display for FrontEndError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Misaligned => write!(f, "does not start on a multiple of 4 bytes"),
+            Self::Length { need, found } => write!(f, "{found} bytes where {need} are needed"),
+            Self::Format { found } => write!(f, "format {found}, not {}", layout::FORMAT),
+            Self::SampleRate => write!(f, "a sample rate of zero"),
+            Self::Window { found } => write!(f, "a window of {found} samples"),
+            Self::Hop { found } => write!(f, "a hop of {found} samples"),
+            Self::Bands { found } => write!(f, "{found} bands"),
+            Self::Level { found } => write!(f, "unknown treatment {found} of the level"),
+            Self::Turn { index } => write!(f, "turn {index} lies beyond the unit circle"),
+            Self::Rise { index } => write!(f, "mel weight {index} is above one"),
+            Self::Edge { index } => write!(f, "mel edge {index} is out of order"),
+        }
+    }
+}
+
+impl core::error::Error for FrontEndError {}
 
 impl<'m> FrontEnd<'m> {
     /// Checks a section and borrows its tables.
