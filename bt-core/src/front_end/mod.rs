@@ -14,10 +14,10 @@
 //! Everything stays inside its integers for every input, by proof (modules
 //! `fft` and `mel`), so nothing is scaled by what the samples are, and the
 //! running time does not depend on them. The numbers keep 16-bit audio whole:
-//! what the FFT rounds away lies 40 dB below the noise of one LSB.
+//! what the FFT rounds away lies some 40 dB below the noise of one LSB.
 //!
 //! Instructions a hop in the default configuration (window 256, hop 128, 32
-//! bands; QEMU): M4 22,900, M3 28,600, M0 66,500. Equal for every input on M4
+//! bands; QEMU): about 23,000 on M4, 28,600 on M3, 66,500 on M0. Equal for every input on M4
 //! and M3; M0, without an instruction that counts zeros, varies by 0.7 %.
 //!
 //! The tables come from a section of the model file (module `layout`): `write`
