@@ -8,6 +8,8 @@ use crate::kernel::{self, Sample};
 use crate::map::{self, Progress};
 use crate::model::layout::CRC;
 use crate::model::{InputType, Model, Pool};
+use crate::program::NONE;
+use crate::q::{round_shift_saturate, saturate};
 
 /// Steps the mean pools before it stops taking in more (its sums are 32 bits wide).
 pub const POOL_STEPS_MAX: u32 = u16::MAX as u32;
@@ -332,8 +334,8 @@ impl<'m, 'a> Session<'m, 'a> {
     }
 
     fn feed<S: Sample>(&mut self, values: &[S]) -> usize {
-        let table = self.model.meta.element_scale_table;
-        if table == crate::program::NONE {
+        let meta = self.model.meta;
+        if meta.element_scale_table == NONE && meta.input_zero == 0 {
             let (taken, complete) = map::feed(self.model, &mut self.progress, values, self.memory);
             self.complete = complete;
             return taken;
@@ -343,20 +345,22 @@ impl<'m, 'a> Session<'m, 'a> {
             .get(taken..)
             .filter(|rest| !rest.is_empty() && !self.complete)
         {
-            let from = table as usize + self.progress.taken(&self.model.input);
-            let scales = self.model.tables.get(from..).unwrap_or(&[]);
-            let shift = u32::from(self.model.meta.element_shift);
-            let mut scaled = [0i16; 16];
-            let mut count = 0;
-            for ((place, &value), &scale) in scaled.iter_mut().zip(rest).zip(scales) {
-                let product = i32::from(value.to_i16()) * i32::from(scale as i16);
-                *place = crate::q::round_shift_saturate(product, shift);
-                count += 1;
+            let mut piece = [0i16; 16];
+            let count = piece.len().min(rest.len());
+            for (place, &value) in piece.iter_mut().zip(rest) {
+                *place = saturate(i32::from(value.to_i16()) - meta.input_zero);
             }
-            let Some(scaled) = scaled.get(..count).filter(|scaled| !scaled.is_empty()) else {
-                break;
-            };
-            let (now, complete) = map::feed(self.model, &mut self.progress, scaled, self.memory);
+            if meta.element_scale_table != NONE {
+                let first =
+                    meta.element_scale_table as usize + self.progress.taken(&self.model.input);
+                let scales = self.model.tables.get(first..).unwrap_or(&[]);
+                for (place, &scale) in piece.iter_mut().zip(scales) {
+                    let product = i32::from(*place) * i32::from(scale as i16);
+                    *place = round_shift_saturate(product, u32::from(meta.element_shift));
+                }
+            }
+            let piece = piece.get(..count).unwrap_or(&[]);
+            let (now, complete) = map::feed(self.model, &mut self.progress, piece, self.memory);
             self.complete = complete;
             taken += now;
         }

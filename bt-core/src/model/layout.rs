@@ -120,11 +120,14 @@ pub struct MetaRecord {
     pub gate: u8,
     /// 0 last, 1 mean over the steps since reset.
     pub pool: u8,
-    /// Right shift of value × element scale, 1..=30.
+    /// Right shift of (value − input_zero) × element scale, 1..=30.
     pub element_shift: u8,
     /// First entry in the tables section of the i16 scales, one per value of a frame;
     /// [`crate::program::NONE`]: values are used as they are.
     pub element_scale_table: u32,
+    /// Subtracted from every value of a frame (feature vectors of a front end included) before all
+    /// else, saturating to i16; keeps a large common offset out of z. −32768..=32767.
+    pub input_zero: i32,
     /// Logits are raw scores · 2^−score_shift.
     pub score_shift: i32,
     /// f32 bits: a float data set x is quantised to round((x − offset) / step) by the host.

@@ -32,6 +32,18 @@ impl InputType {
         }
     }
 
+    /// Largest magnitude of a value less `zero`, saturated to i16.
+    pub const fn max_abs_from(self, zero: i32) -> u32 {
+        let (low, high) = match self {
+            Self::U8 => (0, 255),
+            Self::I8 => (-128, 127),
+            Self::I16 => (-32_768, 32_767),
+        };
+        let (below, above) = ((zero - low).unsigned_abs(), (high - zero).unsigned_abs());
+        let max = if below > above { below } else { above };
+        if max > 1 << 15 { 1 << 15 } else { max }
+    }
+
     /// Largest magnitude of a value.
     pub const fn max_abs(self) -> u32 {
         match self {

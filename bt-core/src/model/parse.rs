@@ -130,7 +130,7 @@ impl core::fmt::Display for ParseError {
                     "model section {section:?}: sum {index} could overflow 32 bits"
                 )
             }
-            Self::FrontEnd(error) => write!(f, "model section FrontEnd: {error:?}"),
+            Self::FrontEnd(error) => write!(f, "model section FrontEnd: {error}"),
         }
     }
 }
@@ -219,9 +219,18 @@ impl<'m> Model<'m> {
             return Err(field("arena_bytes", sections.word(layout::ARENA_AT.start)));
         }
 
+        if i16::try_from(meta.input_zero).is_err() {
+            return Err(field("input_zero", meta.input_zero as u32));
+        }
         let input_max = match meta.element_scale_table {
-            NONE if front_end.is_some() => InputType::I16.max_abs(),
-            NONE => input_type.max_abs(),
+            NONE => {
+                let values = if front_end.is_some() {
+                    InputType::I16
+                } else {
+                    input_type
+                };
+                values.max_abs_from(meta.input_zero)
+            }
             table => {
                 let end = (table as usize).checked_add(map_values);
                 if end.is_none_or(|end| tables.get(table as usize..end).is_none()) {

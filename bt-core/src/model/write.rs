@@ -67,6 +67,8 @@ pub struct Parts {
     pub pool: Pool,
     /// One i16 scale per value of a frame, and the right shift of the product.
     pub element_scale: Option<(Vec<i16>, u8)>,
+    /// Subtracted from every value first.
+    pub input_zero: i16,
     /// Logits are raw scores · 2^−score_shift.
     pub score_shift: i32,
     /// Step of float inputs.
@@ -162,6 +164,7 @@ impl Parts {
             },
             element_shift,
             element_scale_table,
+            input_zero: self.input_zero.into(),
             score_shift: self.score_shift,
             input_step: self.input_step.to_bits(),
             input_offset: self.input_offset.to_bits(),
