@@ -7,6 +7,7 @@
 pub mod benchmark;
 pub mod command;
 pub mod data;
+pub mod device;
 pub mod error;
 pub mod file;
 pub mod float;

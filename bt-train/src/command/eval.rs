@@ -2,12 +2,10 @@
 
 use crate::command::model_path;
 use crate::data::dataset::check_labels;
-use crate::data::{NpzWriter, PartName, Recordings, load};
+use crate::data::{NpzWriter, PartName, load};
 use crate::error::Result;
 use crate::float::checkpoint::Checkpoint;
 use crate::training::evaluate::{self, Score};
-use crate::training::run::RunFolder;
-use crate::training::settings::{Flags, Settings};
 use ndarray::Array2;
 use std::path::{Path, PathBuf};
 
@@ -37,7 +35,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let path = model_path(&args.model);
     let checkpoint = Checkpoint::read(&path)?;
-    let recordings = recordings(&args.model, args.hold_out)?;
+    let recordings = crate::command::recordings(&args.model, args.hold_out)?;
     let data = load(&args.data, &recordings, &[PartName::Test])?
         .for_model(&checkpoint.config)
         .map_err(|error| error.file(&args.data))?;
@@ -72,18 +70,6 @@ pub fn run(args: Args) -> Result<()> {
         println!("{} sequences without labels", part.sequences());
     }
     Ok(())
-}
-
-/// The hold-out asked for, or else the one that the run was trained with.
-fn recordings(model: &Path, hold_out: Option<String>) -> Result<Recordings> {
-    let config = RunFolder::new(model).config();
-    match hold_out {
-        Some(hold_out) => Recordings::new(&hold_out, ""),
-        None if config.exists() => {
-            Settings::resolve(Some(&config), &Flags::default())?.recordings()
-        }
-        None => Ok(Recordings::default()),
-    }
 }
 
 /// Writes `logits` [sequences, classes] and `pred` [sequences].

@@ -3,10 +3,14 @@
 pub mod eval;
 pub mod inspect;
 pub mod progress;
+pub mod quantize;
+pub mod run;
 pub mod train;
 
+use crate::data::Recordings;
 use crate::error::Result;
 use crate::training::run::RunFolder;
+use crate::training::settings::{Flags, Settings};
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
 
@@ -24,6 +28,10 @@ enum Command {
     Train(Box<train::Args>),
     /// Evaluate a float model on the test part.
     Eval(eval::Args),
+    /// Turn a float model into the integers of a device.
+    Quantize(Box<quantize::Args>),
+    /// Run a quantized model, bit for bit as a device does.
+    Run(run::Args),
     /// Describe a model file.
     Inspect(inspect::Args),
 }
@@ -37,6 +45,8 @@ impl Cli {
         match self.command {
             Command::Train(args) => train::run(*args),
             Command::Eval(args) => eval::run(args),
+            Command::Quantize(args) => quantize::run(*args),
+            Command::Run(args) => run::run(args),
             Command::Inspect(args) => inspect::run(args),
         }
     }
@@ -49,4 +59,33 @@ pub fn model_path(given: &Path) -> PathBuf {
     } else {
         given.to_owned()
     }
+}
+
+/// The hold-out asked for, or else the one that the run was trained with.
+fn recordings(model: &Path, hold_out: Option<String>) -> Result<Recordings> {
+    let config = RunFolder::new(model).config();
+    match hold_out {
+        Some(hold_out) => Recordings::new(&hold_out, ""),
+        None if config.exists() => {
+            Settings::resolve(Some(&config), &Flags::default())?.recordings()
+        }
+        None => Ok(Recordings::default()),
+    }
+}
+
+/// A number of bytes as people write it: `512`, `10K`, `1M` (K = 1024).
+fn bytes(text: &str) -> std::result::Result<usize, String> {
+    let (digits, unit) = match text.strip_suffix(['K', 'k']) {
+        Some(digits) => (digits, 1 << 10),
+        None => text
+            .strip_suffix(['M', 'm'])
+            .map_or((text, 1), |digits| (digits, 1 << 20)),
+    };
+    let count: Option<f64> = digits
+        .parse()
+        .ok()
+        .filter(|count: &f64| count.is_finite() && *count >= 0.0);
+    count
+        .map(|count| (count * f64::from(unit)) as usize)
+        .ok_or_else(|| format!("`{text}` is no number of bytes; write it as 512, 10K or 1M"))
 }

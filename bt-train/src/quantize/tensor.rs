@@ -83,6 +83,11 @@ impl<'a> Calibrated<'a> {
         }
     }
 
+    /// Largest output of every step in calibration.
+    pub fn maxima(&self) -> &[f64] {
+        &self.max
+    }
+
     /// Integers for so many bits per step output (16 where a step adds to z).
     ///
     /// # Errors

@@ -1,0 +1,134 @@
+//! What a device is fed and what it answers: `run` and the host end of the wire share this.
+
+use crate::data::dataset::{ElementType, Part};
+use crate::error::{Error, Result};
+use crate::float::config::ModelConfig;
+use crate::quantize::input::pushed;
+use bt_core::model::write::ModelBytes;
+use bt_core::{InputType, Model, Session};
+use rayon::prelude::*;
+use std::path::Path;
+
+/// Reads a `.btm` file; [`Model::parse`] its bytes next.
+///
+/// # Errors
+/// Names the file.
+pub fn read_model(path: &Path) -> Result<ModelBytes> {
+    let bytes = std::fs::read(path).map_err(|error| Error::from(error).file(path))?;
+    let bytes = ModelBytes::from_unaligned(&bytes);
+    parse(&bytes).map_err(|error| error.file(path))?;
+    Ok(bytes)
+}
+
+/// The model in these bytes.
+///
+/// # Errors
+/// What [`Model::parse`] says, and what to do about it.
+pub fn parse(bytes: &ModelBytes) -> Result<Model<'_>> {
+    Model::parse(bytes.bytes())
+        .map_err(|error| Error::malformed(error).remedy("export it again with bt-train quantize"))
+}
+
+/// The configuration that a model file carries for the host.
+///
+/// # Errors
+/// When it is not the JSON that `quantize` writes.
+pub fn config(model: &Model<'_>) -> Result<ModelConfig> {
+    let about: serde_json::Value = serde_json::from_str(model.about())
+        .map_err(|error| Error::malformed(error).field("about"))?;
+    serde_json::from_value(about["config"].clone())
+        .map_err(|error| Error::malformed(error).field("about.config"))
+}
+
+/// Checks that the values of a part are what the model takes.
+///
+/// # Errors
+/// Names the types.
+pub fn check(model: &Model<'_>, part: &Part) -> Result<()> {
+    let found = part.values.element_type();
+    let fits = matches!(
+        (model.input_type(), found),
+        (_, ElementType::F32)
+            | (InputType::U8, ElementType::U8)
+            | (InputType::I8, ElementType::I8)
+            | (InputType::I16, ElementType::I16)
+    );
+    if fits || model.input_step() != 1.0 {
+        return Ok(());
+    }
+    Err(Error::setting(format!(
+        "holds {found}, the model takes {:?}",
+        model.input_type()
+    ))
+    .remedy("save the data in the type that the model was calibrated on"))
+}
+
+/// The bytes that feed a sequence to a session, whole frames, little-endian. Frames narrower than the
+/// model's are followed by raw zeros, floats are quantised to the model's type.
+pub fn stream(model: &Model<'_>, part: &Part, sequence: usize) -> Vec<u8> {
+    let (step, offset) = (model.input_step(), model.input_offset());
+    let mut bytes = Vec::new();
+    let mut push = |value: f32| {
+        let value = pushed(model.input_type(), step, offset, value);
+        match model.input_type() {
+            InputType::U8 | InputType::I8 => bytes.push(value as u8),
+            InputType::I16 => bytes.extend(value.to_le_bytes()),
+        }
+    };
+    let missing = model.frame_values().saturating_sub(part.width);
+    part.values.for_each(part.range(sequence), |at, value| {
+        push(value);
+        if (at + 1) % part.width == 0 {
+            (0..missing).for_each(|_| push(0.0));
+        }
+    });
+    bytes
+}
+
+/// Raw scores of every sequence of a part, by the device's own code, each from a fresh state.
+///
+/// # Errors
+/// When values and model do not fit.
+pub fn run(model: &Model<'_>, part: &Part, done: impl Fn() + Sync) -> Result<Vec<Vec<i32>>> {
+    check(model, part)?;
+    (0..part.sequences())
+        .into_par_iter()
+        .map_init(
+            || vec![0; model.arena_bytes() / 4],
+            |arena, sequence| {
+                let scores = scores(model, arena, &stream(model, part, sequence));
+                done();
+                scores
+            },
+        )
+        .collect()
+}
+
+fn scores(model: &Model<'_>, arena: &mut [u32], bytes: &[u8]) -> Result<Vec<i32>> {
+    let failed = |error: &dyn std::fmt::Display| Error::setting(error.to_string());
+    let mut session = Session::new(model, arena).map_err(|error| failed(&error))?;
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let taken = session.push_bytes(rest).map_err(|error| failed(&error))?;
+        rest = &rest[taken..];
+        if session.frame_complete() {
+            session.step().map_err(|error| failed(&error))?;
+        }
+    }
+    let mut scores = vec![0; model.classes()];
+    session
+        .scores(&mut scores)
+        .map_err(|error| failed(&error))?;
+    Ok(scores)
+}
+
+/// The class of the largest raw score; the first of equals.
+pub fn argmax(raw: &[i32]) -> usize {
+    let mut best = 0;
+    for (class, score) in raw.iter().enumerate() {
+        if *score > raw[best] {
+            best = class;
+        }
+    }
+    best
+}

@@ -1,0 +1,190 @@
+//! i8 weights with one scale per row for dense maps.
+
+use super::tensor::{QuantizeError, Z_SCALE};
+use bt_core::model::bound;
+use bt_core::model::layout::DenseRecord;
+use ndarray::ArrayView2;
+
+/// Values a part gathers at most: what a streamed dense map costs in RAM.
+const PART_MAX: usize = 512;
+
+/// A dense map in integers; places are filled in by the exporter.
+#[derive(Debug, Clone)]
+pub struct IntegerDense {
+    /// Sizes and shift.
+    pub record: DenseRecord,
+    /// `[part][row pair][k / 2]`, lanes 256·a + b.
+    pub weights: Vec<u32>,
+    /// Per row: LSB of z per unit of the sum, times 2³².
+    pub scales: Vec<u32>,
+}
+
+impl IntegerDense {
+    /// Words of scratch: the part under way and, with several, the sums.
+    pub fn scratch_words(&self, streamed: bool) -> usize {
+        let record = &self.record;
+        let part = if streamed {
+            record.part_values.div_ceil(2) as usize
+        } else {
+            0
+        };
+        part + if record.part_values == record.values {
+            0
+        } else {
+            record.rows as usize
+        }
+    }
+}
+
+/// Quantizes `weight` [4J, K] for integer inputs up to `input_max`, real value = integer · `input_step`.
+/// A `streamed` input comes in parts; the hidden state is one.
+///
+/// # Errors
+///
+/// [`QuantizeError`] when a weight is not finite or too large for a row's scale.
+pub fn quantize(
+    weight: ArrayView2<'_, f64>,
+    input_max: u32,
+    input_step: f64,
+    streamed: bool,
+) -> Result<IntegerDense, QuantizeError> {
+    let (rows, columns) = weight.dim();
+    if weight.iter().any(|w| !w.is_finite()) {
+        return Err(QuantizeError::NotFinite { step: 0 });
+    }
+    let part = if streamed {
+        part_values(columns)
+    } else {
+        columns
+    };
+    let parts = columns / part;
+    let pairs = part.div_ceil(2);
+    let mut levels = vec![0i8; rows * columns];
+    let mut steps = vec![0.0; rows];
+    for (row, weights) in weight.outer_iter().enumerate() {
+        let largest = weights.iter().fold(0.0f64, |a, w| a.max(w.abs()));
+        let mut step = (largest / 127.0).max(1e-12);
+        // One part has no shift to save it: rows too heavy for 32 bits get a coarser step.
+        loop {
+            let row_levels = weights
+                .iter()
+                .map(|w| (w / step).round().clamp(-127.0, 127.0) as i8);
+            let sum: u64 = row_levels
+                .clone()
+                .map(|w| u64::from(w.unsigned_abs()))
+                .sum();
+            if parts > 1 || sum * u64::from(input_max) <= i32::MAX as u64 {
+                levels[row * columns..][..columns]
+                    .iter_mut()
+                    .zip(row_levels)
+                    .for_each(|(place, w)| *place = w);
+                break;
+            }
+            step *= 1.05;
+        }
+        steps[row] = step;
+    }
+    let mut words = Vec::with_capacity(parts * rows / 2 * pairs);
+    for (first, pair) in (0..parts).flat_map(|p| (0..rows / 2).map(move |pair| (p * part, pair))) {
+        let level = |row: usize, k: usize| {
+            if k < part {
+                i32::from(levels[row * columns + first + k])
+            } else {
+                0
+            }
+        };
+        let lane = |k: usize| (256 * level(2 * pair, k) + level(2 * pair + 1, k)) as u16;
+        words.extend((0..pairs).map(|k| u32::from(lane(2 * k)) | u32::from(lane(2 * k + 1)) << 16));
+    }
+    let mut part_shift = 0;
+    loop {
+        let (in_part, total) = bound::dense(&words, pairs, rows / 2, part_shift, input_max);
+        if in_part <= i32::MAX as u64 && total <= i32::MAX as u64 {
+            break;
+        }
+        part_shift += 1;
+        if parts == 1 || part_shift > 16 {
+            return Err(QuantizeError::Overflow { step: 0 });
+        }
+    }
+    let scales = steps.iter().map(|step| {
+        let scale = step * input_step * Z_SCALE * f64::from(1u32 << part_shift) * 4_294_967_296.0;
+        if scale.round() <= f64::from(i32::MAX) {
+            Ok(scale.round() as u32)
+        } else {
+            Err(QuantizeError::Overflow { step: 0 })
+        }
+    });
+    Ok(IntegerDense {
+        record: DenseRecord {
+            rows: rows as u32,
+            values: columns as u32,
+            part_values: part as u32,
+            part_word: 0,
+            acc_word: 0,
+            weights_word: 0,
+            scales_word: 0,
+            part_shift,
+        },
+        weights: words,
+        scales: scales.collect::<Result<_, _>>()?,
+    })
+}
+
+/// The largest even divisor of `columns` up to [`PART_MAX`], or all of them.
+fn part_values(columns: usize) -> usize {
+    if columns <= PART_MAX {
+        return columns;
+    }
+    (2..=PART_MAX)
+        .rev()
+        .step_by(2)
+        .find(|part| columns.is_multiple_of(*part))
+        .unwrap_or(columns)
+}
+
+/// Signal-to-noise ratio of the quantized weights' z on integer frames of LSB `step`, dB.
+pub fn snr_db(
+    integers: &IntegerDense,
+    weight: ArrayView2<'_, f64>,
+    frames: &[Vec<i16>],
+    step: f64,
+) -> f64 {
+    let record = &integers.record;
+    let (rows, part) = (record.rows as usize, record.part_values as usize);
+    let pairs = part.div_ceil(2);
+    let level = |row: usize, k: usize| {
+        let word = integers.weights[(k / part * rows / 2 + row / 2) * pairs + k % part / 2];
+        let lane = (word >> (k % 2 * 16)) as i16;
+        let low = lane as i8;
+        if row.is_multiple_of(2) {
+            (i32::from(lane) - i32::from(low)) >> 8
+        } else {
+            i32::from(low)
+        }
+    };
+    let (mut signal, mut noise) = (0.0, 0.0);
+    for (row, weights) in weight.outer_iter().enumerate() {
+        let unit = f64::from(integers.scales[row])
+            / 4_294_967_296.0
+            / f64::from(1u32 << record.part_shift);
+        let levels: Vec<f64> = (0..weights.len())
+            .map(|k| f64::from(level(row, k)))
+            .collect();
+        for frame in frames {
+            let wanted: f64 = weights
+                .iter()
+                .zip(frame)
+                .map(|(w, &q)| w * f64::from(q) * step)
+                .sum();
+            let sum: f64 = levels
+                .iter()
+                .zip(frame)
+                .map(|(w, &q)| w * f64::from(q))
+                .sum();
+            signal += wanted * wanted;
+            noise += ((sum * unit).round() / Z_SCALE - wanted).powi(2);
+        }
+    }
+    10.0 * (signal / f64::max(noise, f64::MIN_POSITIVE)).log10()
+}
