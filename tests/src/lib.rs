@@ -1,5 +1,7 @@
 //! Fixtures of the tests that need more than one crate: models made without
-//! training, and a line that damages what goes over it.
+//! training, a line that damages what goes over it, and the `bt-train` program
+//! with data for it.
 
 pub mod line;
 pub mod model;
+pub mod program;

@@ -132,24 +132,28 @@ impl Archive {
         self.zip.index_for_name(&format!("{field}.npy")).is_some()
     }
 
-    /// Opens an array up to its header.
-    fn array(&mut self, field: &str) -> Result<NpyFile<impl Read + '_>> {
+    /// Reads an array: `read` gets it past its header and takes all of it.
+    fn array<T>(
+        &mut self,
+        field: &str,
+        read: impl FnOnce(NpyFile<&mut dyn Read>) -> Result<T>,
+    ) -> Result<T> {
         if !self.has(field) {
             return Err(Error::new(ErrorKind::Missing)
                 .field(field)
                 .remedy("save the array under this name"));
         }
-        let open = |error: &dyn std::fmt::Display| {
+        let damaged = |error: &dyn std::fmt::Display| {
             Error::malformed(error)
                 .field(field)
                 .remedy("the file is damaged; write it again with numpy.savez")
         };
-        let entry = self
+        let mut entry = self
             .zip
             .by_name(&format!("{field}.npy"))
-            .map_err(|error| open(&error))?;
+            .map_err(|error| damaged(&error))?;
         let size = entry.size();
-        let npy = NpyFile::new(entry).map_err(|error| open(&error))?;
+        let npy = NpyFile::new(&mut entry as &mut dyn Read).map_err(|error| damaged(&error))?;
         // The header is not to be believed about how much memory to set aside.
         let bytes = npy
             .shape()
@@ -157,113 +161,99 @@ impl Archive {
             .chain([&(npy.dtype().num_bytes().unwrap_or(1) as u64)])
             .try_fold(1u64, |product, &n| product.checked_mul(n));
         if bytes.is_none_or(|bytes| bytes > size) {
-            return Err(open(&format!(
+            return Err(damaged(&format!(
                 "its header promises shape {:?}, which its {size} bytes cannot hold",
                 npy.shape()
             )));
         }
-        Ok(npy)
+        let value = read(npy).map_err(|error| match error.kind {
+            ErrorKind::Io(error) => damaged(&error),
+            _ => error.field(field),
+        })?;
+        // The archive compares its checksum when the end is reached, not before.
+        let left =
+            std::io::copy(&mut entry, &mut std::io::sink()).map_err(|error| damaged(&error))?;
+        match left {
+            0 => Ok(value),
+            left => Err(damaged(&format!("{left} bytes follow its values"))),
+        }
     }
 
     fn values(&mut self, field: &str) -> Result<(Values, Vec<usize>)> {
-        let npy = self.array(field)?;
-        let dtype = npy.dtype();
-        let (kind, size) = plain(&dtype);
-        let read = |error: std::io::Error| Error::malformed(error).field(field);
-        Ok(match (kind, size) {
-            (Some(TypeChar::Uint), 1) => {
-                let (values, shape) = row_major(npy).map_err(read)?;
-                (Values::U8(values), shape)
+        self.array(field, |npy| {
+            let dtype = npy.dtype();
+            let (values, shape) = match plain(&dtype) {
+                (Some(TypeChar::Uint), 1) => row_major(npy, Values::U8),
+                (Some(TypeChar::Int), 1) => row_major(npy, Values::I8),
+                (Some(TypeChar::Int), 2) => row_major(npy, Values::I16),
+                (Some(TypeChar::Float), 4) => row_major(npy, Values::F32),
+                _ => Err(wrong_type(&dtype).remedy("save it as f32, u8, i8 or i16")),
+            }?;
+            if let Values::F32(values) = &values
+                && let Some(at) = values.iter().position(|value| !value.is_finite())
+            {
+                return Err(Error::new(ErrorKind::NotFinite {
+                    value: values[at],
+                    index: unravel(at, &shape),
+                })
+                .remedy("replace such values or drop the sequence"));
             }
-            (Some(TypeChar::Int), 1) => {
-                let (values, shape) = row_major(npy).map_err(read)?;
-                (Values::I8(values), shape)
-            }
-            (Some(TypeChar::Int), 2) => {
-                let (values, shape) = row_major(npy).map_err(read)?;
-                (Values::I16(values), shape)
-            }
-            (Some(TypeChar::Float), 4) => {
-                let (values, shape) = row_major::<f32>(npy).map_err(read)?;
-                if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-                    return Err(Error::new(ErrorKind::NotFinite {
-                        value: values[at],
-                        index: unravel(at, &shape),
-                    })
-                    .field(field)
-                    .remedy("replace such values or drop the sequence"));
-                }
-                (Values::F32(values), shape)
-            }
-            _ => {
-                return Err(wrong_type(&dtype)
-                    .field(field)
-                    .remedy("save it as f32, u8, i8 or i16"));
-            }
+            Ok((values, shape))
         })
     }
 
     /// One integer for each sequence, of any integer type.
     fn integers(&mut self, field: &str, sequences: usize) -> Result<Vec<i64>> {
-        let npy = self.array(field)?;
-        let shape: Vec<usize> = npy.shape().iter().map(|&n| n as usize).collect();
-        let dtype = npy.dtype();
-        let (kind, size) = plain(&dtype);
-        let read = |error: std::io::Error| Error::malformed(error).field(field);
-        macro_rules! widen {
-            ($type:ty) => {
-                npy.into_vec::<$type>()
-                    .map_err(read)?
-                    .into_iter()
-                    .map(|value| i64::try_from(value).unwrap_or(i64::MAX))
-                    .collect()
-            };
-        }
-        let values: Vec<i64> = match (kind, size) {
-            (Some(TypeChar::Int), 1) => widen!(i8),
-            (Some(TypeChar::Int), 2) => widen!(i16),
-            (Some(TypeChar::Int), 4) => widen!(i32),
-            (Some(TypeChar::Int), 8) => widen!(i64),
-            (Some(TypeChar::Uint), 1) => widen!(u8),
-            (Some(TypeChar::Uint), 2) => widen!(u16),
-            (Some(TypeChar::Uint), 4) => widen!(u32),
-            (Some(TypeChar::Uint), 8) => widen!(u64),
-            _ => {
-                return Err(wrong_type(&dtype)
-                    .field(field)
-                    .remedy("save one integer for each sequence"));
+        self.array(field, |npy| {
+            let shape: Vec<usize> = npy.shape().iter().map(|&n| n as usize).collect();
+            let dtype = npy.dtype();
+            macro_rules! widen {
+                ($type:ty) => {
+                    npy.into_vec::<$type>()?
+                        .into_iter()
+                        .map(|value| i64::try_from(value).unwrap_or(i64::MAX))
+                        .collect()
+                };
             }
-        };
-        if shape != [sequences] {
-            return Err(Error::new(ErrorKind::Shape {
-                expected: format!("[{sequences}], one value for each sequence of x"),
-                found: shape,
-            })
-            .field(field)
-            .remedy("x and y need equal counts; labels of single steps are not supported"));
-        }
-        Ok(values)
+            let values: Vec<i64> = match plain(&dtype) {
+                (Some(TypeChar::Int), 1) => widen!(i8),
+                (Some(TypeChar::Int), 2) => widen!(i16),
+                (Some(TypeChar::Int), 4) => widen!(i32),
+                (Some(TypeChar::Int), 8) => widen!(i64),
+                (Some(TypeChar::Uint), 1) => widen!(u8),
+                (Some(TypeChar::Uint), 2) => widen!(u16),
+                (Some(TypeChar::Uint), 4) => widen!(u32),
+                (Some(TypeChar::Uint), 8) => widen!(u64),
+                _ => {
+                    return Err(wrong_type(&dtype).remedy("save one integer for each sequence"));
+                }
+            };
+            if shape != [sequences] {
+                return Err(Error::new(ErrorKind::Shape {
+                    expected: format!("[{sequences}], one value for each sequence of x"),
+                    found: shape,
+                })
+                .remedy("x and y need equal counts; labels of single steps are not supported"));
+            }
+            Ok(values)
+        })
     }
 
     fn strings(&mut self, field: &str) -> Result<Vec<String>> {
-        let npy = self.array(field)?;
-        let dtype = npy.dtype();
-        if npy.shape().len() != 1 {
-            return Err(Error::new(ErrorKind::Shape {
-                expected: "[classes]".into(),
-                found: npy.shape().iter().map(|&n| n as usize).collect(),
-            })
-            .field(field)
-            .remedy("give one name for each class"));
-        }
-        match plain(&dtype) {
-            (Some(TypeChar::UnicodeStr), _) => npy
-                .into_vec::<String>()
-                .map_err(|error| Error::malformed(error).field(field)),
-            _ => Err(wrong_type(&dtype)
-                .field(field)
-                .remedy("save it as an array of str (dtype <U)")),
-        }
+        self.array(field, |npy| {
+            let dtype = npy.dtype();
+            if npy.shape().len() != 1 {
+                return Err(Error::new(ErrorKind::Shape {
+                    expected: "[classes]".into(),
+                    found: npy.shape().iter().map(|&n| n as usize).collect(),
+                })
+                .remedy("give one name for each class"));
+            }
+            match plain(&dtype) {
+                (Some(TypeChar::UnicodeStr), _) => Ok(npy.into_vec::<String>()?),
+                _ => Err(wrong_type(&dtype).remedy("save it as an array of str (dtype <U)")),
+            }
+        })
     }
 }
 
@@ -305,22 +295,23 @@ fn wrong_type(dtype: &DType) -> Error {
     Error::new(ErrorKind::ElementType { found })
 }
 
-/// All values, the last axis fastest.
+/// All values, the last axis fastest, and the shape.
 fn row_major<T: npyz::Deserialize + Clone>(
-    npy: NpyFile<impl Read>,
-) -> std::io::Result<(Vec<T>, Vec<usize>)> {
+    npy: NpyFile<&mut dyn Read>,
+    wrap: impl FnOnce(Vec<T>) -> Values,
+) -> Result<(Values, Vec<usize>)> {
     let shape: Vec<usize> = npy.shape().iter().map(|&n| n as usize).collect();
     let order = npy.order();
     let values = npy.into_vec::<T>()?;
     let values = match order {
         Order::C => values,
         Order::Fortran => ArrayD::from_shape_vec(IxDyn(&shape).f(), values)
-            .map_err(std::io::Error::other)?
+            .map_err(Error::malformed)?
             .iter()
             .cloned()
             .collect(),
     };
-    Ok((values, shape))
+    Ok((wrap(values), shape))
 }
 
 fn unravel(mut at: usize, shape: &[usize]) -> Vec<usize> {

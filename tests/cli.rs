@@ -1,0 +1,344 @@
+//! The command line: what it leaves, its exit status, its one line of error.
+
+use bt_tests::program::{Toy, bt_train, run};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+const MODES: &[&str] = &["--input-modes", "3x4", "--hidden-modes", "2x4"];
+
+/// Runs and expects a failure with one line that holds all these words.
+fn fails(status: i32, words: &[&str], expected: &[&str]) {
+    let left = run(words);
+    assert_eq!(left.status, Some(status), "{words:?}: {left:?}");
+    assert_eq!(
+        left.err.trim_end().lines().count(),
+        1,
+        "{words:?}: {left:?}"
+    );
+    assert_eq!(left.out, "", "{words:?}");
+    for expected in expected {
+        assert!(left.err.contains(expected), "{expected}: {}", left.err);
+    }
+}
+
+fn train_words<'a>(data: &'a str, out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let mut words = vec!["train", "--data", data, "--out", out];
+    words.extend(MODES);
+    words.extend(more);
+    words
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn trains_evaluates_and_describes() {
+    let place = tempfile::tempdir().unwrap();
+    let data = Toy::new(90).write(place.path());
+    let out = place.path().join("run");
+    let left = run(&train_words(
+        &data,
+        text(&out),
+        &["--epochs", "30", "--lr", "0.02"],
+    ));
+    assert_eq!(left.status, Some(0), "{left:?}");
+    assert_eq!(left.err, "", "no bar where there is no terminal");
+
+    let logits = place.path().join("l.npz");
+    let words = [
+        "eval",
+        text(&out),
+        "--data",
+        &data,
+        "--json",
+        "--logits",
+        text(&logits),
+    ];
+    let left = run(&words);
+    assert_eq!(left.status, Some(0), "{left:?}");
+    let object: serde_json::Value = serde_json::from_str(&left.out).unwrap();
+    assert_eq!(object["sequences"], 90);
+    assert!(object["accuracy"].as_f64().unwrap() > 0.8, "{object}");
+    assert!(std::fs::metadata(&logits).unwrap().len() > 90 * 3 * 4);
+
+    let best = out.join("best.safetensors");
+    let left = run(&["inspect", text(&best), "--json"]);
+    let object: serde_json::Value = serde_json::from_str(&left.out).unwrap();
+    // Two blocks of (3·8 + 4·4)·4 and a core of 4², dense 32·8, 32 biases, head 3·8 + 3.
+    assert_eq!(object["parameters"], 2 * (160 + 16) + 256 + 32 + 27);
+}
+
+#[test]
+fn evaluates_without_labels_and_without_a_training_part() {
+    let place = tempfile::tempdir().unwrap();
+    let data = Toy::new(30).write(place.path());
+    let out = place.path().join("run");
+    assert_eq!(
+        run(&train_words(&data, text(&out), &["--epochs", "1"])).status,
+        Some(0)
+    );
+    let mut unlabelled = Toy::empty();
+    unlabelled.add("x_test", &[2, 4, 3, 4], &[7u8; 96]);
+    let data = unlabelled.write(place.path());
+    let left = run(&["eval", text(&out), "--data", &data, "--json"]);
+    let object: serde_json::Value = serde_json::from_str(&left.out).unwrap();
+    assert_eq!(object, serde_json::json!({ "sequences": 2 }));
+}
+
+#[test]
+fn wrong_usage_is_one_line_and_status_2() {
+    fails(2, &[], &["subcommand"]);
+    fails(2, &["train", "--bogus"], &["--bogus"]);
+    fails(
+        2,
+        &["train", "--data", "d.npz", "--out", "o"],
+        &["--input-modes"],
+    );
+    let words = [
+        "train",
+        "--data",
+        "d",
+        "--out",
+        "o",
+        "--input-modes",
+        "8by4",
+    ];
+    fails(2, &words, &["8by4", "8x20x20x18"]);
+    let help = run(&["train", "--help"]);
+    assert_eq!(help.status, Some(0));
+    assert!(help.out.contains("--input-modes"));
+}
+
+#[test]
+fn bad_data_is_one_line_with_file_field_and_remedy() {
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("run");
+    let out = text(&out);
+    let fails_with = |data: &str, expected: &[&str]| {
+        fails(1, &train_words(data, out, &[]), expected);
+        assert!(!Path::new(out).exists(), "a failed start leaves no run");
+    };
+    fails_with("nowhere.npz", &["nowhere.npz", "No such file"]);
+
+    let whole = Toy::new(30).write(place.path());
+    let bytes = std::fs::read(&whole).unwrap();
+    std::fs::write(&whole, &bytes[..bytes.len() / 2]).unwrap();
+    fails_with(&whole, &["d.npz", "cut short"]);
+    // A byte of x changed: the archive's own checksum tells.
+    let mut damaged = bytes.clone();
+    damaged[400] ^= 1;
+    std::fs::write(&whole, &damaged).unwrap();
+    fails_with(&whole, &["d.npz: x_train", "checksum"]);
+
+    let mut toy = Toy::empty();
+    toy.add("x_train", &[2, 1, 12], &[0f64; 24]);
+    fails_with(
+        &toy.write(place.path()),
+        &["x_train: is float64; save it as f32"],
+    );
+
+    let mut toy = Toy::empty();
+    let mut values = [0f32; 24];
+    values[13] = f32::NAN;
+    toy.add("x_train", &[2, 1, 12], &values);
+    fails_with(&toy.write(place.path()), &["x_train", "NaN", "[1, 0, 1]"]);
+
+    let mut toy = Toy::empty();
+    toy.add("x_train", &[2, 1, 12], &[0u8; 24]);
+    fails_with(&toy.write(place.path()), &["y_train: is missing"]);
+    toy.add("y_train", &[3], &[0i64, 1, 1]);
+    fails_with(
+        &toy.write(place.path()),
+        &["y_train: has shape [3], expected [2]"],
+    );
+
+    let mut toy = Toy::empty();
+    toy.add("x_train", &[24], &[0u8; 24]);
+    fails_with(&toy.write(place.path()), &["x_train: has shape [24]"]);
+
+    let mut toy = Toy::empty();
+    toy.add("x_train", &[2, 1, 12], &[0u8; 24]);
+    toy.add("y_train", &[2], &[0i64, -1]);
+    fails_with(&toy.write(place.path()), &["y_train: value -1 at 1"]);
+
+    let mut toy = Toy::empty();
+    toy.add("x_train", &[2, 1, 12], &[0u8; 24]);
+    toy.add("y_train", &[2], &[0i64, 2]);
+    fails_with(
+        &toy.write(place.path()),
+        &["class 1 has no training sequence"],
+    );
+    toy.add("lengths_train", &[2], &[0i64, 1]);
+    fails_with(&toy.write(place.path()), &["lengths_train: value 0 at 0"]);
+}
+
+#[test]
+fn modes_that_do_not_fit_are_answered_with_some_that_do() {
+    let place = tempfile::tempdir().unwrap();
+    let data = Toy::new(30).write(place.path());
+    let out = place.path().join("run");
+    let words = |modes, more: &[&'static str]| {
+        let mut words = vec!["train", "--data", &data, "--out", text(&out)];
+        words.extend([
+            "--hidden-modes",
+            "2x4",
+            "--epochs",
+            "1",
+            "--input-modes",
+            modes,
+        ]);
+        words.extend(more);
+        words.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let strs = |words: &[String]| -> i32 {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        run(&words).status.unwrap()
+    };
+    let wrong = words("3x5", &[]);
+    let wrong: Vec<&str> = wrong.iter().map(String::as_str).collect();
+    fails(
+        1,
+        &wrong,
+        &[
+            "3x5 multiply to 15, but the width is 12",
+            "--input-modes 4x3",
+        ],
+    );
+    assert_eq!(strs(&words("3x5", &["--pad"])), 0);
+    let left = run(&["eval", text(&out), "--data", &data, "--json"]);
+    assert_eq!(left.status, Some(0), "{left:?}");
+}
+
+#[test]
+fn an_unknown_key_is_answered_with_the_nearest_known_one() {
+    let place = tempfile::tempdir().unwrap();
+    let config = place.path().join("model.toml");
+    std::fs::write(&config, "epoch = 3\n").unwrap();
+    let words = ["--config", text(&config)];
+    let expected = ["model.toml: epoch: unknown key; did you mean `epochs`?"];
+    fails(1, &train_words("d.npz", "o", &words), &expected);
+}
+
+#[test]
+fn damaged_models_are_one_line() {
+    let place = tempfile::tempdir().unwrap();
+    let interop = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/interop");
+    let data = interop.join("data.npz");
+    let bytes = std::fs::read(interop.join("dense.safetensors")).unwrap();
+    let path = place.path().join("m.safetensors");
+    let fails_with = |bytes: &[u8], expected: &[&str]| {
+        std::fs::write(&path, bytes).unwrap();
+        fails(1, &["eval", text(&path), "--data", text(&data)], expected);
+    };
+    fails_with(&bytes[..100], &["m.safetensors: cannot be read"]);
+    fails_with(
+        &bytes[..bytes.len() - 4],
+        &["m.safetensors: cannot be read"],
+    );
+    // Other metadata of the same length: the tensors no longer fit.
+    let changed = |from: &str, to: &str| {
+        assert_eq!(from.len(), to.len());
+        let at = bytes
+            .windows(from.len())
+            .position(|w| w == from.as_bytes())
+            .unwrap();
+        let mut bytes = bytes.clone();
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        bytes
+    };
+    let expected = ["head.weight: has shape [4, 5], expected [7, 5]"];
+    fails_with(
+        &changed("\\\"classes\\\": 4", "\\\"classes\\\": 7"),
+        &expected,
+    );
+    let expected = ["lstm.input.weight: has shape [20, 24], expected [20, 23]"];
+    fails_with(&changed("[24]", "[23]"), &expected);
+    fails_with(
+        &changed("\"bt\":", "\"tb\":"),
+        &["metadata `bt`: is missing"],
+    );
+    fails(1, &["inspect", text(&data)], &["data.npz"]);
+}
+
+#[test]
+fn a_model_of_another_width_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/interop/dense.safetensors");
+    let data = Toy::new(30).write(place.path());
+    let expected = ["x_test: has 12 features a step, the model takes 24"];
+    fails(1, &["eval", text(&model), "--data", &data], &expected);
+}
+
+/// Starts a training run and waits for so many lines of metrics.
+fn start_and_wait(words: &[&str], out: &Path, lines: usize) -> Child {
+    let child = bt_train()
+        .args(words)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let metrics = out.join("metrics.jsonl");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while std::fs::read_to_string(&metrics).map_or(0, |text| text.lines().count()) < lines {
+        assert!(Instant::now() < deadline, "no progress");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child
+}
+
+#[test]
+fn a_killed_run_resumes_to_the_same_bytes() {
+    let place = tempfile::tempdir().unwrap();
+    let data = Toy::new(600).write(place.path());
+    let (whole, killed) = (place.path().join("whole"), place.path().join("killed"));
+    let more = ["--epochs", "40", "--recurrent-dropout", "0.1"];
+    assert_eq!(
+        run(&train_words(&data, text(&whole), &more)).status,
+        Some(0)
+    );
+
+    let words = train_words(&data, text(&killed), &more);
+    let mut child = start_and_wait(&words, &killed, 3);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let done = std::fs::read_to_string(killed.join("metrics.jsonl")).unwrap();
+    assert!(
+        done.lines().count() < 40,
+        "killed too late to mean anything"
+    );
+
+    // Not without --resume, and nothing new with it.
+    fails(1, &words, &["holds a run already", "--resume"]);
+    let resume = ["train", "--data", &data, "--out", text(&killed), "--resume"];
+    let mut other = resume.to_vec();
+    other.extend(["--lr", "0.5"]);
+    fails(1, &other, &["lr: is 0.5"]);
+    assert_eq!(run(&resume).status, Some(0));
+    for file in ["best.safetensors", "state.safetensors", "config.toml"] {
+        let read = |run: &Path| std::fs::read(run.join(file)).unwrap();
+        assert!(read(&whole) == read(&killed), "{file}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_leaves_a_usable_checkpoint() {
+    let place = tempfile::tempdir().unwrap();
+    let data = Toy::new(600).write(place.path());
+    let out = place.path().join("run");
+    let words = train_words(&data, text(&out), &["--epochs", "100000"]);
+    let child = start_and_wait(&words, &out, 2);
+    let sent = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(sent.success());
+    let left = bt_tests::program::Left::from(child.wait_with_output().unwrap());
+    assert_eq!(left.status, Some(1), "{left:?}");
+    assert_eq!(left.err.trim_end().lines().count(), 1, "{left:?}");
+    assert!(left.err.contains("--resume"), "{left:?}");
+    let left = run(&["eval", text(&out), "--data", &data]);
+    assert_eq!(left.status, Some(0), "{left:?}");
+}

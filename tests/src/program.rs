@@ -1,0 +1,145 @@
+//! The `bt-train` program, built as it is now, and data for it.
+
+use bt_train::data::NpzWriter;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+/// The program, about to be run.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn bt_train() -> Command {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    Command::new(PROGRAM.get_or_init(build))
+}
+
+/// Builds the program beside the running test, in the same profile.
+fn build() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows where it is");
+    let profile = test
+        .parent()
+        .and_then(Path::parent)
+        .expect("a test lies in PROFILE/deps");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args([
+        "build",
+        "--quiet",
+        "--package",
+        "bt-train",
+        "--bin",
+        "bt-train",
+    ]);
+    if profile.ends_with("release") {
+        cargo.arg("--release");
+    }
+    if let Some(target) = profile.parent() {
+        cargo.arg("--target-dir").arg(target);
+    }
+    let built = cargo.status().expect("cargo runs");
+    assert!(built.success(), "bt-train does not build");
+    profile.join(format!("bt-train{}", std::env::consts::EXE_SUFFIX))
+}
+
+/// What a program left: exit status, standard output, standard error.
+#[derive(Debug)]
+pub struct Left {
+    /// Exit status; none after a signal.
+    pub status: Option<i32>,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl From<Output> for Left {
+    fn from(output: Output) -> Left {
+        Left {
+            status: output.status.code(),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// Runs `bt-train` with these words.
+///
+/// # Panics
+/// When it cannot be started.
+pub fn run(words: &[&str]) -> Left {
+    let output = bt_train().args(words).output().expect("bt-train starts");
+    Left::from(output)
+}
+
+/// A data set that a small model learns in seconds: the class of a sequence is
+/// the one of its first three features that is large on average.
+pub struct Toy {
+    writer: NpzWriter,
+}
+
+/// Features of a step of a [`Toy`].
+pub const TOY_WIDTH: usize = 12;
+
+impl Toy {
+    /// Training and test part of `sequences` each, 4 steps long at most.
+    pub fn new(sequences: usize) -> Toy {
+        let mut toy = Toy::empty();
+        for (part, seed) in [("train", 1), ("test", 2)] {
+            let (x, y, lengths) = toy_part(sequences, seed);
+            toy.add(&format!("x_{part}"), &[sequences, 4, TOY_WIDTH], &x);
+            toy.add(&format!("y_{part}"), &[sequences], &y);
+            toy.add(&format!("lengths_{part}"), &[sequences], &lengths);
+        }
+        toy
+    }
+
+    /// No array yet.
+    pub fn empty() -> Toy {
+        Toy {
+            writer: NpzWriter::new(),
+        }
+    }
+
+    /// Adds an array.
+    ///
+    /// # Panics
+    /// When shape and values do not fit.
+    pub fn add<T: npyz::AutoSerialize + Copy>(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        values: &[T],
+    ) {
+        self.writer
+            .array(name, shape, values)
+            .expect("shape and values fit");
+    }
+
+    /// Writes the file and returns its path as text.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn write(&self, place: &Path) -> String {
+        let path = place.join("d.npz");
+        self.writer.write(&path).expect("the place can be written");
+        path.to_str().expect("the path is text").to_owned()
+    }
+}
+
+fn toy_part(sequences: usize, seed: u32) -> (Vec<u8>, Vec<i64>, Vec<i32>) {
+    let mut state = seed;
+    let mut noise = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 25) as u8
+    };
+    let (mut x, mut y, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
+    for sequence in 0..sequences {
+        let class = sequence % 3;
+        for _ in 0..4 {
+            x.extend((0..TOY_WIDTH).map(|i| noise() + if i == class { 100 } else { 0 }));
+        }
+        y.push(class as i64);
+        lengths.push(1 + (sequence % 4) as i32);
+    }
+    (x, y, lengths)
+}
