@@ -109,6 +109,7 @@ impl Dense {
             gate: Gate::Sigmoid,
             pool: self.pool,
             element_scale: None,
+            input_zero: 0,
             score_shift: 15,
             input_step: 1.0 / 4096.0,
             input_offset: 0.0,
