@@ -7,7 +7,7 @@ use bt_embed::wire::Golden;
 use bt_tests::model::{Dense, Noise};
 use tools::board::{BOARDS, Board};
 use tools::device::{Device, Scores};
-use tools::emulator::Emulator;
+use tools::emulator::{Emulator, run_to_end};
 use tools::firmware::{Firmware, ModelIn, fill};
 use tools::stream;
 
@@ -91,6 +91,28 @@ fn every_board_gives_the_scores_of_the_host() {
                 board.name
             );
         }
+    }
+}
+
+/// `bt-core` links without a panic handler, for every instruction set, and runs.
+#[test]
+fn nothing_in_the_core_can_panic() {
+    let file = Dense::default().model();
+    let elf = tempfile::NamedTempFile::new().unwrap();
+    for name in ["microbit", "mps2-an385", "mps2-an386", "mps3-an547"] {
+        let board = Board::find(name).unwrap();
+        let firmware = Firmware {
+            board,
+            model: SLOT,
+            log: false,
+            binary: Some("no_panic"),
+        };
+        let program = std::fs::read(firmware.build().unwrap()).unwrap();
+        std::fs::write(elf.path(), fill(&program, file.bytes()).unwrap()).unwrap();
+        run_to_end(board, elf.path(), LIMIT).unwrap();
+        // What refuses, fails.
+        std::fs::write(elf.path(), fill(&program, &file.bytes()[1..]).unwrap()).unwrap();
+        assert!(run_to_end(board, elf.path(), LIMIT).is_err());
     }
 }
 

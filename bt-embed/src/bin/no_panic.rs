@@ -1,0 +1,47 @@
+//! Links only if no call of `bt-core` can panic: `panic-never` leaves the
+//! panic handler undefined, so that the linker finds every path that is left.
+//!
+//! It runs too: parse, push, step, scores, save and load on the model in flash.
+#![no_std]
+#![no_main]
+
+use core::hint::black_box;
+
+use bt_core::session::SelfTest;
+use bt_core::{Model, Session};
+use bt_embed::board::exit;
+use panic_never as _;
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    static mut ARENA: [u32; 2500] = [0; 2500];
+    static mut SCORES: [i32; 64] = [0; 64];
+    static mut STATE: [u8; 2048] = [0; 2048];
+    // Nothing about the model is known to the compiler.
+    let model = black_box(bt_embed::flashed(bt_embed::model!()));
+    match all(model, ARENA, SCORES, STATE) {
+        Some(()) => exit::success(),
+        None => exit::failure(),
+    }
+}
+
+/// Every call of a session; `None` when one of them refused.
+fn all(bytes: &[u8], arena: &mut [u32], scores: &mut [i32], state: &mut [u8]) -> Option<()> {
+    let model = Model::parse(bytes).ok()?;
+    let mut session = Session::new(&model, arena).ok()?;
+    if session.self_test() != SelfTest::Passed {
+        return None;
+    }
+    let values = black_box([1u8; 6]);
+    while !session.frame_complete() {
+        session.push_bytes(&values).ok()?;
+    }
+    session.step().ok()?;
+    let scores = scores.get_mut(..model.classes())?;
+    session.scores(scores).ok()?;
+    let state = state.get_mut(..session.saved_bytes())?;
+    session.save(state).ok()?;
+    session.reset();
+    session.load(state).ok()?;
+    (session.steps() == 1).then_some(())
+}
