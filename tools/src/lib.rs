@@ -14,3 +14,4 @@ pub mod qemu;
 pub mod setup;
 pub mod size;
 pub mod stream;
+pub mod test;

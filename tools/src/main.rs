@@ -11,6 +11,8 @@ use clap::error::ErrorKind;
 enum Command {
     /// Install what the other commands need: Rust's Thumb targets and QEMU
     Setup(tools::setup::Args),
+    /// Run every check, cheapest first: format, clippy, host tests, tests in QEMU
+    Test(tools::test::Args),
     /// Run a model on an emulated board and stream a data set through it
     Qemu(tools::qemu::Args),
     /// Print flash and RAM of a board's firmware
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
     };
     let result = match command {
         Command::Setup(args) => tools::setup::run(args),
+        Command::Test(args) => tools::test::run(args),
         Command::Qemu(args) => tools::qemu::run(args),
         Command::Size(args) => tools::size::run(args),
     };

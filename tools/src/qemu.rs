@@ -4,14 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use bt_core::Model;
-use bt_core::model::write::ModelBytes;
 use bt_embed::wire::{Golden, Statistics};
-use bt_train::data::dataset::{DataSet, PartName};
-use bt_train::data::device_input::device_input;
-use bt_train::data::npz;
-use bt_train::data::npz_writer::NpzWriter;
+use bt_train::data::dataset::check_labels;
+use bt_train::data::{self, Part, PartName, Recordings};
+use bt_train::{command, device};
 use serde::Serialize;
 
 use crate::board::{self, Board};
@@ -32,9 +30,12 @@ pub struct Args {
     /// The model to flash.
     #[arg(long, value_name = "M.btm")]
     model: PathBuf,
-    /// The data set; its test part is sent.
+    /// The data set; its test part is sent: an .npz file or a directory of .wav files.
     #[arg(long, value_name = "D.npz")]
     data: PathBuf,
+    /// Recordings that form the test part of a directory.
+    #[arg(long, value_name = "COLUMN=VALUE,…")]
+    hold_out: Option<String>,
     /// Send only the first K sequences.
     #[arg(long, value_name = "K")]
     limit: Option<usize>,
@@ -66,24 +67,9 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// The class of each sequence: the first of the largest scores.
-    pub fn predictions(&self) -> Vec<usize> {
-        let best = |scores: &Vec<i32>| {
-            let largest = scores.iter().max();
-            scores.iter().position(|score| Some(score) == largest)
-        };
-        self.raw
-            .iter()
-            .map(|scores| best(scores).unwrap_or(0))
-            .collect()
-    }
-
     /// Share of the predictions that are right; `None` without labels.
     pub fn accuracy(&self, labels: Option<&[usize]>) -> Option<f64> {
-        let labels = labels?;
-        let pairs = self.predictions();
-        let right = pairs.iter().zip(labels).filter(|(a, b)| a == b).count();
-        (!pairs.is_empty()).then(|| right as f64 / pairs.len() as f64)
+        labels.map(|labels| command::run::accuracy(labels, &self.raw))
     }
 
     /// Instructions of one step on average, pushes included.
@@ -114,18 +100,24 @@ struct Report {
 /// Names the file, or says what the device or QEMU did.
 pub fn run(args: Args) -> Result<()> {
     let board = Board::find(&args.board)?;
-    let model = ModelFile::read(&args.model)?;
-    let data = load(&args.data)?;
+    let bytes = device::read_model(&args.model)?;
+    let model = device::parse(&bytes)?;
+    let recordings = Recordings::new(args.hold_out.as_deref().unwrap_or_default(), "")?;
+    let part =
+        test_part(&model, &args.data, &recordings).map_err(|error| error.file(&args.data))?;
     setup::ensure(&[board])?;
-    let limit = Duration::from_secs(args.timeout);
-    let outcome = evaluate(
-        board, &model, &data, &args.data, args.limit, args.log, limit,
-    )?;
-
-    let labels = data.part(PartName::Test)?.labels.as_deref();
-    let accuracy = outcome.accuracy(labels);
+    let outcome = Evaluation {
+        board,
+        model: &args.model,
+        part: &part,
+        count: args.limit.unwrap_or(usize::MAX),
+        log: args.log,
+        limit: Duration::from_secs(args.timeout),
+    }
+    .run()?;
+    let accuracy = outcome.accuracy(part.labels.as_deref());
     if let Some(path) = &args.logits {
-        write_logits(path, &outcome)?;
+        command::run::write_scores(path, &model, &outcome.raw)?;
     }
     let instructions = |ticks: u32| emulator::instructions(ticks.into(), outcome.identity.tick_hz);
     let report = Report {
@@ -156,139 +148,90 @@ pub fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// A model file in memory.
-#[derive(Debug)]
-pub struct ModelFile {
-    path: PathBuf,
-    bytes: ModelBytes,
-}
-
-impl ModelFile {
-    /// Reads and checks a model file.
-    ///
-    /// # Errors
-    ///
-    /// It cannot be read, or is no model.
-    pub fn read(path: &Path) -> Result<ModelFile> {
-        let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-        let file = ModelFile {
-            path: path.to_owned(),
-            bytes: ModelBytes::from_unaligned(&bytes),
-        };
-        file.model()?;
-        Ok(file)
-    }
-
-    /// The model in it.
-    ///
-    /// # Errors
-    ///
-    /// Never, once read.
-    pub fn model(&self) -> Result<Model<'_>> {
-        Model::parse(self.bytes.bytes())
-            .map_err(|error| anyhow!("{}: {error}", self.path.display()))
-    }
-
-    /// Where it was read.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-/// Loads the test part of a data set.
+/// The test part of a data set, checked against the model.
 ///
 /// # Errors
 ///
 /// Names file and array.
-pub fn load(path: &Path) -> Result<DataSet> {
-    Ok(npz::load(path, &[PartName::Test])?)
-}
-
-/// Builds the firmware, starts it, and streams the test sequences through it.
-///
-/// # Errors
-///
-/// As [`run`].
-pub fn evaluate(
-    board: &'static Board,
-    file: &ModelFile,
-    data: &DataSet,
-    data_path: &Path,
-    count: Option<usize>,
-    log: bool,
-    limit: Duration,
-) -> Result<Outcome> {
+pub fn test_part(
+    model: &Model<'_>,
+    path: &Path,
+    recordings: &Recordings,
+) -> bt_train::Result<Part> {
+    let config = device::config(model)?;
+    let data = data::load(path, recordings, &[PartName::Test])?.raw_for_model(&config)?;
     let part = data.part(PartName::Test)?;
-    let count = count.unwrap_or(usize::MAX).min(part.sequences());
-    let model = file.model()?;
-    let input = |sequence: usize| {
-        device_input(&model, part, sequence).map_err(|error| error.file(data_path).field("x_test"))
-    };
-    if count > 0 {
-        input(0)?;
+    device::check(model, part)?;
+    if let Some(labels) = &part.labels {
+        check_labels(labels, model.classes()).map_err(|error| error.field("y_test"))?;
     }
-    let elf = Firmware {
-        board,
-        model: ModelIn::Program(file.path()),
-        log,
-        binary: None,
-    }
-    .build()?;
-    let emulator = Emulator::start(board, &elf, log)?;
-    let mut device = Device::new(emulator.uart(UART_PATIENCE)?, Instant::now() + limit);
-    let identity = device.hello().context(board.name)?;
-    if identity.classes != model.classes() || identity.arena_bytes != model.arena_bytes() {
-        bail!("{}: the firmware holds another model", board.name);
-    }
-    device.statistics(true)?;
-    let bar = progress::bar(count, &format!("streaming to {}", board.name));
-    let mut raw = Vec::with_capacity(count);
-    for sequence in 0..count {
-        let bytes = input(sequence)?;
-        let scores = stream::sequence(&mut device, &identity, &bytes)
-            .with_context(|| format!("sequence {sequence} on {}", board.name))?;
-        let Some(scores) = scores else {
-            bail!(
-                "{}: x_test: sequence {sequence} is shorter than one step of {} values",
-                data_path.display(),
-                identity.frame_values
-            );
-        };
-        raw.push(scores.raw);
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
-    let statistics = device.statistics(false)?;
-    Ok(Outcome {
-        identity,
-        raw,
-        statistics,
-        repeats: device.repeats(),
-    })
+    Ok(part.clone())
 }
 
-/// Writes the arrays that `--logits` promises.
-///
-/// # Errors
-///
-/// Names the file.
-pub fn write_logits(path: &Path, outcome: &Outcome) -> Result<()> {
-    let classes = outcome.identity.classes;
-    let shape = [outcome.raw.len(), classes];
-    let raw: Vec<i32> = outcome.raw.concat();
-    let step = (-f64::from(outcome.identity.score_shift)).exp2();
-    let logits: Vec<f32> = raw
-        .iter()
-        .map(|&raw| (f64::from(raw) * step) as f32)
-        .collect();
-    let predictions: Vec<i64> = outcome
-        .predictions()
-        .iter()
-        .map(|&class| class as i64)
-        .collect();
-    let mut file = NpzWriter::new();
-    file.array("logits", &shape, &logits)?;
-    file.array("pred", &[predictions.len()], &predictions)?;
-    file.array("raw", &shape, &raw)?;
-    Ok(file.write(path)?)
+/// A data set sent through a model on a board.
+#[derive(Clone, Copy, Debug)]
+pub struct Evaluation<'a> {
+    /// The board.
+    pub board: &'static Board,
+    /// The model's file.
+    pub model: &'a Path,
+    /// What is sent, of [`test_part`].
+    pub part: &'a Part,
+    /// Send only so many sequences.
+    pub count: usize,
+    /// Print the device's log to standard error.
+    pub log: bool,
+    /// How long QEMU may run.
+    pub limit: Duration,
+}
+
+impl Evaluation<'_> {
+    /// Builds the firmware, starts it, and streams the sequences through it.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`].
+    pub fn run(&self) -> Result<Outcome> {
+        let board = self.board;
+        let bytes = device::read_model(self.model)?;
+        let model = device::parse(&bytes)?;
+        let count = self.count.min(self.part.sequences());
+        let elf = Firmware {
+            board,
+            model: ModelIn::Program(self.model),
+            log: self.log,
+            binary: None,
+        }
+        .build()?;
+        let emulator = Emulator::start(board, &elf, self.log)?;
+        let mut device = Device::new(emulator.uart(UART_PATIENCE)?, Instant::now() + self.limit);
+        let identity = device.hello().context(board.name)?;
+        if identity.classes != model.classes() || identity.arena_bytes != model.arena_bytes() {
+            bail!("{}: the firmware holds another model", board.name);
+        }
+        device.statistics(true)?;
+        let bar = progress::bar(count, &format!("streaming to {}", board.name));
+        let mut raw = Vec::with_capacity(count);
+        for sequence in 0..count {
+            let bytes = device::stream(&model, self.part, sequence);
+            let scores = stream::sequence(&mut device, &identity, &bytes)
+                .with_context(|| format!("sequence {sequence} on {}", board.name))?
+                .with_context(|| {
+                    format!(
+                        "sequence {sequence} of x_test is shorter than one step of {} values",
+                        identity.frame_values
+                    )
+                })?;
+            raw.push(scores.raw);
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        let statistics = device.statistics(false)?;
+        Ok(Outcome {
+            identity,
+            raw,
+            statistics,
+            repeats: device.repeats(),
+        })
+    }
 }

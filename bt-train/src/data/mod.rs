@@ -1,7 +1,6 @@
 //! Data sets: sequences of frames with labels, from `.npz` files and directories of recordings.
 
 pub mod dataset;
-pub mod device_input;
 pub mod features;
 pub mod npz;
 pub mod npz_writer;
@@ -11,7 +10,6 @@ pub mod wav;
 pub use dataset::{
     Batch, DataSet, ElementType, Normalization, NormalizeOver, Part, PartName, Values,
 };
-pub use device_input::device_input;
 pub use npz_writer::NpzWriter;
 pub use wav::Recordings;
 

@@ -1,0 +1,188 @@
+//! `cargo xtask test`: every check there is, cheapest first; failures are
+//! gathered to the end. Continuous integration runs this and nothing else.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::board::{BOARDS, Board};
+use crate::{firmware, setup};
+
+/// Which checks.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only checks whose name contains one of these words.
+    #[arg(value_name = "WORD")]
+    words: Vec<String>,
+    /// Leave out what runs in QEMU.
+    #[arg(long)]
+    host: bool,
+}
+
+/// One command that must succeed.
+struct Check {
+    name: &'static str,
+    cargo: &'static [&'static str],
+    /// Needs QEMU and the Thumb targets.
+    device: bool,
+}
+
+const CHECKS: [Check; 5] = [
+    Check {
+        name: "format",
+        cargo: &["fmt", "--all", "--check"],
+        device: false,
+    },
+    Check {
+        name: "clippy",
+        cargo: &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ],
+        device: false,
+    },
+    Check {
+        name: "clippy-firmware",
+        cargo: &[
+            "clippy",
+            "--package=bt-embed",
+            "--profile=firmware",
+            "--target=thumbv7em-none-eabihf",
+            "--features=board-mps2-an386,log",
+            "--",
+            "-D",
+            "warnings",
+        ],
+        device: true,
+    },
+    Check {
+        name: "host",
+        cargo: &["test", "--workspace", "--exclude=bt-tests"],
+        device: false,
+    },
+    Check {
+        name: "pipeline",
+        cargo: &["test", "--package=bt-tests"],
+        device: true,
+    },
+];
+
+/// What a check came to: its tests, or itself where it has none.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    passed: usize,
+    failed: usize,
+}
+
+/// Runs the checks and prints, last, how many tests passed and failed.
+///
+/// # Errors
+///
+/// Names the checks that failed.
+pub fn run(args: Args) -> Result<()> {
+    let wanted = |check: &&Check| {
+        !(args.host && check.device)
+            && (args.words.is_empty() || args.words.iter().any(|word| check.name.contains(&**word)))
+    };
+    let checks: Vec<_> = CHECKS.iter().filter(wanted).collect();
+    if checks.is_empty() {
+        let names: Vec<_> = CHECKS.iter().map(|check| check.name).collect();
+        bail!("no such check; there are {}", names.join(", "));
+    }
+    if checks.iter().any(|check| check.device) {
+        setup::ensure(&BOARDS.iter().collect::<Vec<&Board>>())?;
+    }
+    let mut total = Count::default();
+    let mut failures = Vec::new();
+    for check in checks {
+        let start = Instant::now();
+        println!("== {}: cargo {}", check.name, check.cargo.join(" "));
+        let (count, success) = execute(check)?;
+        total.passed += count.passed;
+        total.failed += count.failed;
+        let verdict = if success { "passed" } else { "FAILED" };
+        println!(
+            "== {} {verdict} in {:.0} s",
+            check.name,
+            start.elapsed().as_secs_f64()
+        );
+        if !success {
+            failures.push(check.name);
+        }
+    }
+    println!("\n{} passed, {} failed", total.passed, total.failed);
+    if !failures.is_empty() {
+        bail!("failed: {}", failures.join(", "));
+    }
+    Ok(())
+}
+
+/// Runs one check, its output passed on, its tests counted.
+fn execute(check: &Check) -> Result<(Count, bool)> {
+    let mut command: Command = firmware::cargo();
+    let mut child = command
+        .args(check.cargo)
+        .args(
+            check
+                .cargo
+                .first()
+                .filter(|&&c| c == "test")
+                .map(|_| "--no-fail-fast"),
+        )
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cargo could not be started")?;
+    let mut count = Count::default();
+    if let Some(output) = child.stdout.take() {
+        for line in BufReader::new(output).lines() {
+            let line = line.context("reading the check's output")?;
+            println!("{line}");
+            if let Some(found) = results(&line) {
+                count.passed += found.passed;
+                count.failed += found.failed;
+            }
+        }
+    }
+    let success = child.wait().context("waiting for the check")?.success();
+    // A check without tests is one; so is one that broke before its tests ran.
+    if success && count.passed == 0 {
+        count.passed = 1;
+    }
+    if !success && count.failed == 0 {
+        count.failed = 1;
+    }
+    Ok((count, success))
+}
+
+/// The counts in a line `test result: ok. 3 passed; 0 failed; …`.
+fn results(line: &str) -> Option<Count> {
+    let rest = line.strip_prefix("test result: ")?;
+    let number = |word: &str| {
+        rest.split([';', '.'])
+            .find_map(|part| part.trim().strip_suffix(word)?.trim().parse().ok())
+    };
+    Some(Count {
+        passed: number("passed")?,
+        failed: number("failed")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_read() {
+        let line = "test result: FAILED. 13 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.08s";
+        let count = results(line).unwrap();
+        assert_eq!((count.passed, count.failed), (13, 2));
+        assert!(results("test wire::x ... ok").is_none());
+    }
+}
