@@ -42,9 +42,6 @@ pub fn run(args: Args) -> Result<()> {
     let config = settings
         .model(&data)
         .map_err(|error| error.file(&args.data))?;
-    let data = data
-        .for_model(&config)
-        .map_err(|error| error.file(&args.data))?;
     let mut trainer =
         Trainer::new(&settings, config, &data).map_err(|error| error.file(&args.data))?;
     catch_interrupts()?;

@@ -209,6 +209,16 @@ impl Values {
         self.len() == 0
     }
 
+    fn extend(&mut self, more: &Values) {
+        match (self, more) {
+            (Values::U8(values), Values::U8(more)) => values.extend(more),
+            (Values::I8(values), Values::I8(more)) => values.extend(more),
+            (Values::I16(values), Values::I16(more)) => values.extend(more),
+            (Values::F32(values), Values::F32(more)) => values.extend(more),
+            (values, more) => panic!("{} and {}", values.element_type(), more.element_type()),
+        }
+    }
+
     /// Calls `f` with the place and the value of each in `range`, in order.
     pub fn for_each(&self, range: Range<usize>, mut f: impl FnMut(usize, f32)) {
         match self {
@@ -279,6 +289,31 @@ impl Part {
                 .as_ref()
                 .map(|groups| sequences.iter().map(|&s| groups[s]).collect()),
         }
+    }
+
+    /// The sequences of several parts of one width and type, one part after the other.
+    ///
+    /// # Panics
+    /// When there is no part, or they differ in width or type.
+    pub fn concatenate(parts: &[Part]) -> Part {
+        let mut all = parts[0].clone();
+        for part in &parts[1..] {
+            assert_eq!(part.width, all.width, "features a step");
+            let before = all.values.len();
+            Arc::make_mut(&mut all.values).extend(&part.values);
+            all.starts
+                .extend(part.starts.iter().map(|start| before + start));
+            all.lengths.extend(&part.lengths);
+            all.labels = all.labels.zip(part.labels.as_ref()).map(|(mut all, more)| {
+                all.extend(more);
+                all
+            });
+            all.groups = all.groups.zip(part.groups.as_ref()).map(|(mut all, more)| {
+                all.extend(more);
+                all
+            });
+        }
+        all
     }
 
     /// Sequences as normalized floats, padded with zeros to the longest of
@@ -480,6 +515,15 @@ mod tests {
                 [[1.0, 2.0, 0.0], [3.0, 4.0, 0.0]]
             ]
         );
+    }
+
+    #[test]
+    fn parts_stand_one_after_the_other() {
+        let both = Part::concatenate(&[part(), part().subset(&[1])]);
+        assert_eq!(both.lengths, [2, 1, 1]);
+        assert_eq!(both.labels.as_deref(), Some(&[1, 0, 0][..]));
+        let identity = Normalization::identity(2);
+        assert_eq!(both.batch(&[2], &identity).x, both.batch(&[1], &identity).x);
     }
 
     #[test]

@@ -80,6 +80,29 @@ impl Part {
         Ok(part)
     }
 
+    /// Every sequence later by so many zeros, for samples that are not cut into steps yet.
+    ///
+    /// # Errors
+    /// When the values are not uncut 16-bit samples.
+    pub fn delayed(&self, zeros: usize) -> Result<Part> {
+        let Values::I16(samples) = &*self.values else {
+            return Err(Error::setting("holds no samples of 16 bits"));
+        };
+        if self.width != 1 {
+            return Err(Error::setting("is cut into steps and cannot be delayed"));
+        }
+        let mut values = Vec::with_capacity(samples.len() + zeros * self.sequences());
+        let mut part = self.clone();
+        for sequence in 0..self.sequences() {
+            part.starts[sequence] = values.len();
+            part.lengths[sequence] += zeros;
+            values.resize(values.len() + zeros, 0);
+            values.extend_from_slice(&samples[self.range(sequence)]);
+        }
+        part.values = Arc::new(Values::I16(values));
+        Ok(part)
+    }
+
     /// Frames of log mel energies from whole steps of samples.
     ///
     /// # Errors
@@ -177,6 +200,22 @@ mod tests {
             panic!("no features")
         };
         assert_eq!(all_values[all.range(1)], values[..]);
+    }
+
+    #[test]
+    fn a_delay_of_a_hop_moves_the_vectors_by_one() {
+        let plain = sound(&[384]);
+        let config = FrontEndConfig {
+            level: Level::Absolute,
+            ..config()
+        };
+        let later = plain.delayed(128).unwrap().features(&config).unwrap();
+        let plain = plain.features(&config).unwrap();
+        assert_eq!((plain.lengths[0], later.lengths[0]), (1, 2));
+        let (Values::I16(plain), Values::I16(later)) = (&*plain.values, &*later.values) else {
+            panic!("no features")
+        };
+        assert_eq!(plain[..], later[20..80]);
     }
 
     #[test]

@@ -145,6 +145,8 @@ settings! {
     level: Level = Level::Relative, [];
     /// Sound: vectors of mel energies in the frame of a step [default: 8]
     vectors_per_step: usize = 8, [value_name = "VECTORS"];
+    /// Sound: learn also from so many delays of each recording, spread over a step [default: 0]
+    delays: usize = 0, [];
     /// Seed of the split, the starting weights and the order of the sequences [default: 0]
     seed: u64 = 0, [];
 }

@@ -15,8 +15,8 @@ use crate::training::evaluate::{self, Score};
 use crate::training::optimizer::{Adam, clip};
 use crate::training::schedule::Schedule;
 use crate::training::settings::{ClassWeights, Settings};
-use rand::SeedableRng;
 use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
@@ -66,7 +66,10 @@ pub struct Step {
 /// A run under way.
 pub struct Trainer<'a> {
     settings: &'a Settings,
+    /// Every rendering of the training sequences, one after the other.
     train: Part,
+    /// Training sequences of one rendering.
+    sequences: usize,
     validation: Option<Part>,
     normalization: Normalization,
     weights: LossWeights,
@@ -89,8 +92,8 @@ pub struct State {
 }
 
 impl<'a> Trainer<'a> {
-    /// A run about to start: data split, offset and scale taken from what is
-    /// left to learn from, weights drawn.
+    /// A run about to start: data as loaded split and turned into frames, offset and
+    /// scale taken from what is left to learn from, weights drawn.
     ///
     /// # Errors
     /// When the data do not fit the settings, or a class has no sequence.
@@ -104,9 +107,16 @@ impl<'a> Trainer<'a> {
                 (whole.subset(&parts.train), Some(validation))
             }
         };
-        let validation = validation.filter(|part| part.sequences() > 0);
-        let weights = class_weights(settings, &train, &config)?;
-        let steps_an_epoch = train.sequences().div_ceil(settings.batch);
+        let frames = DataSet {
+            train: Some(train.clone()),
+            validation: validation.filter(|part| part.sequences() > 0),
+            sample_rate: data.sample_rate,
+            ..DataSet::default()
+        }
+        .for_model(&config)?;
+        let plain = frames.part(PartName::Train)?;
+        let weights = class_weights(settings, plain, &config)?;
+        let steps_an_epoch = plain.sequences().div_ceil(settings.batch);
         let steps = steps_an_epoch * settings.epochs;
         let schedule = Schedule {
             highest: settings.lr,
@@ -114,14 +124,17 @@ impl<'a> Trainer<'a> {
             warm_up: (settings.warm_up * steps as f32) as usize,
             steps,
         };
-        let normalization = Normalization::fit(&train, config.inputs(), settings.normalize);
+        let normalization = Normalization::fit(plain, config.inputs(), settings.normalize);
+        let sequences = plain.sequences();
+        let train = renderings(settings, &config, &train, plain)?;
         let mut model = Model::new(config, &mut generator(settings.seed, 0))?;
         model.offset = normalization.offset.clone().into();
         model.scale = normalization.scale.clone().into();
         Ok(Trainer {
             settings,
             train,
-            validation,
+            sequences,
+            validation: frames.validation,
             normalization,
             weights,
             schedule,
@@ -135,12 +148,12 @@ impl<'a> Trainer<'a> {
     /// Number of sequences that learn and that validate.
     pub fn sequences(&self) -> (usize, usize) {
         let validation = self.validation.as_ref().map_or(0, Part::sequences);
-        (self.train.sequences(), validation)
+        (self.sequences, validation)
     }
 
     /// Steps of an epoch.
     pub fn steps_an_epoch(&self) -> usize {
-        self.train.sequences().div_ceil(self.settings.batch)
+        self.sequences.div_ceil(self.settings.batch)
     }
 
     /// Epochs completed.
@@ -186,8 +199,14 @@ impl<'a> Trainer<'a> {
         let started = Instant::now();
         let epoch = self.epochs + 1;
         let mut rng = generator(self.settings.seed, epoch as u64);
-        let mut order: Vec<usize> = (0..self.train.sequences()).collect();
+        let mut order: Vec<usize> = (0..self.sequences).collect();
         order.shuffle(&mut rng);
+        let renderings = self.train.sequences() / self.sequences;
+        if renderings > 1 {
+            for place in &mut order {
+                *place += self.sequences * rng.random_range(0..renderings);
+            }
+        }
         let (mut loss_sum, mut correct, mut seen) = (0.0, 0, 0);
         let (mut longest, mut rate) = (0f32, 0.0);
         for (step, sequences) in order.chunks(self.settings.batch).enumerate() {
@@ -321,6 +340,29 @@ fn generator(seed: u64, stream: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(stream);
     rng
+}
+
+/// The training frames and those of every delayed rendering, one part after the other.
+fn renderings(
+    settings: &Settings,
+    config: &ModelConfig,
+    samples: &Part,
+    frames: &Part,
+) -> Result<Part> {
+    if settings.delays == 0 {
+        return Ok(frames.clone());
+    }
+    let Some(front_end) = &config.front_end else {
+        return Err(Error::setting("is for sound only").field("delays"));
+    };
+    let delayed = (1..=settings.delays).map(|k| {
+        let zeros = k * front_end.samples_per_step() / (settings.delays + 1);
+        samples.delayed(zeros)?.features(front_end)
+    });
+    let parts = std::iter::once(Ok(frames.clone()))
+        .chain(delayed)
+        .collect::<Result<Vec<Part>>>()?;
+    Ok(Part::concatenate(&parts))
 }
 
 fn class_weights(settings: &Settings, train: &Part, config: &ModelConfig) -> Result<LossWeights> {
