@@ -68,6 +68,61 @@ fn trains_evaluates_and_describes() {
     let object: serde_json::Value = serde_json::from_str(&left.out).unwrap();
     // Two blocks of (3·8 + 4·4)·4 and a core of 4², dense 32·8, 32 biases, head 3·8 + 3.
     assert_eq!(object["parameters"], 2 * (160 + 16) + 256 + 32 + 27);
+
+    let model = place.path().join("m.btm");
+    let left = run(&[
+        "quantize",
+        text(&out),
+        "--data",
+        &data,
+        "--out",
+        text(&model),
+    ]);
+    assert_eq!(left.status, Some(0), "{left:?}");
+    let left = run(&["inspect", text(&model), "--json"]);
+    let object: serde_json::Value = serde_json::from_str(&left.out).unwrap();
+    assert_eq!(object["frame_values"], 12);
+    assert_eq!(
+        object["flash_bytes"],
+        std::fs::metadata(&model).unwrap().len()
+    );
+}
+
+#[test]
+fn compares_the_three_kinds_of_map() {
+    let place = tempfile::tempdir().unwrap();
+    let data = Toy::new(60).write(place.path());
+    let mut words = vec!["compare", "--data", &data, "--json", "--seeds", "2"];
+    words.extend(MODES);
+    words.extend(["--blocks", "1", "--rank", "2", "--epochs", "4", "--tune"]);
+    let left = run(&words);
+    assert_eq!((left.status, left.err.as_str()), (Some(0), ""), "{left:?}");
+    let object: serde_json::Value = serde_json::from_str(&left.out).unwrap();
+    let rows = object["rows"].as_array().unwrap();
+    let maps: Vec<&str> = rows
+        .iter()
+        .filter_map(|row| row["input_map"].as_str())
+        .collect();
+    assert_eq!(maps, ["dense", "tensor-train", "block-term"]);
+    for row in rows {
+        let accuracies: Vec<f64> = row["accuracies"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(serde_json::Value::as_f64)
+            .collect();
+        assert_eq!(accuracies.len(), 2);
+        let mean = row["accuracy_mean"].as_f64().unwrap();
+        assert!((mean - (accuracies[0] + accuracies[1]) / 2.0).abs() < 1e-12);
+        assert!(row["accuracy_sd"].is_number() && row["lr"].is_number());
+        assert!(row["device_bytes"].as_u64().unwrap() > 0);
+    }
+    // 12·32 dense; ranks 2: 3·8·2 + 2·4·4 in a train; 2·(3·8 + 4·4) + 2² in a block.
+    let weights: Vec<u64> = rows
+        .iter()
+        .filter_map(|row| row["input_parameters"].as_u64())
+        .collect();
+    assert_eq!(weights, [384, 80, 84]);
 }
 
 #[test]

@@ -1,16 +1,18 @@
 //! `bt-train inspect FILE`
 
 use crate::command::model_path;
+use crate::device;
 use crate::error::{Error, Result, times};
 use crate::float::checkpoint::Checkpoint;
 use crate::float::config::{MapKind, ModelConfig};
+use bt_core::model::Map;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `inspect`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A run's folder or a .safetensors file.
+    /// A .safetensors or .btm file or a run's folder.
     pub file: PathBuf,
     /// Print one JSON object instead of text.
     #[arg(long)]
@@ -25,9 +27,10 @@ pub fn run(args: Args) -> Result<()> {
     let path = model_path(&args.file);
     match path.extension().and_then(|end| end.to_str()) {
         Some("safetensors") => float(&path, args.json),
+        Some("btm") => integers(&path, args.json),
         _ => Err(Error::setting("is no model file that is known here")
             .file(&path)
-            .remedy("give a .safetensors file or a run's folder")),
+            .remedy("give a .safetensors or .btm file or a run's folder")),
     }
 }
 
@@ -70,6 +73,64 @@ fn float(path: &Path, as_json: bool) -> Result<()> {
             .fold(0f32, |most, value| most.max(value.abs()));
         println!("{name:<32}{:?}, largest {largest:.4}", tensor.shape());
     }
+    Ok(())
+}
+
+fn integers(path: &Path, as_json: bool) -> Result<()> {
+    let bytes = device::read_model(path)?;
+    let model = device::parse(&bytes)?;
+    let labels: Vec<&str> = (0..model.classes())
+        .filter_map(|class| model.label(class))
+        .collect();
+    let macs = |map: Map<'_>| match map {
+        Map::Program(program) => program.macs(),
+        Map::Dense(dense) => u64::from(dense.rows) * u64::from(dense.values),
+    };
+    let input_type = format!("{:?}", model.input_type()).to_lowercase();
+    if as_json {
+        println!(
+            "{}",
+            json!({
+                "format": "btm",
+                "name": model.name(),
+                "classes": model.classes(),
+                "labels": labels,
+                "hidden": model.hidden(),
+                "input_type": input_type,
+                "frame_values": model.frame_values(),
+                "input_macs": macs(model.input_map()),
+                "recurrent_macs": macs(model.recurrent_map()),
+                "ram_bytes": model.arena_bytes(),
+                "flash_bytes": model.flash_bytes(),
+                "crc": model.crc(),
+                "config": device::config(&model).map_err(|error| error.file(path))?,
+            })
+        );
+        return Ok(());
+    }
+    println!("name        {}", model.name());
+    println!("classes     {}: {}", model.classes(), labels.join(", "));
+    println!(
+        "frame       {} values of {input_type}{}",
+        model.frame_values(),
+        if model.front_end().is_some() {
+            ", samples of the front end"
+        } else {
+            ""
+        }
+    );
+    println!("hidden      {} units", model.hidden());
+    println!(
+        "a step      {} MAC input map, {} MAC recurrent map",
+        macs(model.input_map()),
+        macs(model.recurrent_map())
+    );
+    println!(
+        "memory      {} bytes of flash, {} bytes of RAM",
+        model.flash_bytes(),
+        model.arena_bytes()
+    );
+    println!("CRC-32C     {:08x}", model.crc());
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! The command line: one file for each subcommand, each with `Args` and `run`.
 
+pub mod compare;
 pub mod eval;
 pub mod inspect;
 pub mod progress;
@@ -32,6 +33,8 @@ enum Command {
     Quantize(Box<quantize::Args>),
     /// Run a quantized model, bit for bit as a device does.
     Run(run::Args),
+    /// Train dense, tensor-train and block-term models and compare them.
+    Compare(Box<compare::Args>),
     /// Describe a model file.
     Inspect(inspect::Args),
 }
@@ -47,6 +50,7 @@ impl Cli {
             Command::Eval(args) => eval::run(args),
             Command::Quantize(args) => quantize::run(*args),
             Command::Run(args) => run::run(args),
+            Command::Compare(args) => compare::run(*args),
             Command::Inspect(args) => inspect::run(args),
         }
     }

@@ -1,0 +1,333 @@
+//! `bt-train compare --data D.npz …`: dense, tensor-train and block-term LSTMs, one table.
+
+use crate::command::progress::{Progress, catch_interrupts};
+use crate::data::dataset::check_labels;
+use crate::data::{DataSet, PartName, load};
+use crate::device;
+use crate::error::{Error, ErrorKind, Result};
+use crate::file::write_atomic;
+use crate::float::checkpoint::Checkpoint;
+use crate::quantize::export::{Options, export};
+use crate::quantize::plans::Limits;
+use crate::training::evaluate::{self, Score};
+use crate::training::run::RunWatch;
+use crate::training::settings::{Flags, MapName, Settings};
+use crate::training::trainer::{Epoch, Trainer};
+use serde::Serialize;
+use serde_json::json;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Arguments of `compare`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The data set: an .npz file or a directory of .wav files.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// Models of each kind, their seeds counting from --seed.
+    #[arg(long, default_value_t = 3)]
+    pub seeds: u64,
+    /// Choose each kind's learning rate from half, once and twice --lr by the
+    /// validation part, on the first seed.
+    #[arg(long)]
+    pub tune: bool,
+    /// Settings in TOML, keys named like the flags; flags win.
+    #[arg(long, value_name = "TOML")]
+    pub config: Option<PathBuf>,
+    /// Write the learning curves to this file, one line an epoch.
+    #[arg(long, value_name = "JSONL")]
+    pub curves: Option<PathBuf>,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    settings: Flags,
+}
+
+/// One kind of model.
+#[derive(Debug, Serialize)]
+struct Row {
+    input_map: &'static str,
+    recurrent_map: &'static str,
+    /// Weights of the LSTM and the head.
+    parameters: usize,
+    input_parameters: usize,
+    /// Of the input map, against a dense one.
+    input_compression: f64,
+    /// Of the layer, against a dense LSTM.
+    compression: f64,
+    lr: f32,
+    /// On the test part, the mean over the seeds.
+    accuracy_mean: f64,
+    /// Its standard deviation from seed to seed; 0 for one seed.
+    accuracy_sd: f64,
+    accuracies: Vec<f64>,
+    /// On the validation part, in the epoch chosen.
+    validation_mean: Option<f64>,
+    /// In integers, as on the device.
+    fixed_accuracy_mean: f64,
+    /// Epochs until the accuracy on the validation part reached 0.9 of its best.
+    epochs_to_90_percent: Option<f64>,
+    /// Training, mean over the seeds.
+    seconds: f64,
+    /// Flash of the quantized model.
+    device_bytes: usize,
+    /// RAM of a session.
+    device_ram_bytes: usize,
+}
+
+/// One model.
+struct Outcome {
+    checkpoint: Checkpoint,
+    validation: Option<Score>,
+    epochs: Vec<Epoch>,
+}
+
+/// Trains all models and prints one table.
+///
+/// # Errors
+/// When data and settings do not fit, a loss explodes, or Ctrl-C ends it.
+pub fn run(args: Args) -> Result<()> {
+    let settings = Settings::resolve(args.config.as_deref(), &args.settings)?;
+    if args.seeds == 0 {
+        return Err(Error::new(ErrorKind::Usage("--seeds is 0".into())));
+    }
+    let parts = [PartName::Train, PartName::Validation, PartName::Test];
+    let in_data = |error: Error| error.file(&args.data);
+    let data = load(&args.data, &settings.recordings()?, &parts)?;
+    let labels = data.part(PartName::Test)?.known_labels(PartName::Test);
+    check_labels(labels.map_err(in_data)?, data.classes())
+        .map_err(|error| in_data(error.field("y_test")))?;
+    catch_interrupts()?;
+    let mut rows = Vec::new();
+    let mut curves = Vec::new();
+    for map in [MapName::Dense, MapName::TensorTrain, MapName::BlockTerm] {
+        let settings = Settings {
+            input_map: map,
+            ..settings.clone()
+        };
+        let row = kind(&settings, &data, &args, &mut curves).map_err(in_data)?;
+        rows.push(row);
+    }
+    if let Some(path) = &args.curves {
+        write_atomic(path, |file| {
+            for line in &curves {
+                writeln!(file, "{line}")?;
+            }
+            Ok(())
+        })?;
+    }
+    if args.json {
+        println!("{}", json!({ "rows": rows }));
+    } else {
+        print(&rows);
+    }
+    Ok(())
+}
+
+fn kind(
+    settings: &Settings,
+    data: &DataSet,
+    args: &Args,
+    curves: &mut Vec<serde_json::Value>,
+) -> Result<Row> {
+    let mut settings = settings.clone();
+    let config = settings.model(data)?;
+    let name = config.input.map.name();
+    let mut outcomes = Vec::new();
+    if args.tune {
+        let first = tune(&mut settings, data, name)?;
+        outcomes.push(first);
+    }
+    for seed in settings.seed + outcomes.len() as u64..settings.seed + args.seeds {
+        let settings = Settings {
+            seed,
+            ..settings.clone()
+        };
+        outcomes.push(train(&settings, data, &format!("{name}, seed {seed}: "))?);
+    }
+    for (k, outcome) in outcomes.iter().enumerate() {
+        curves.extend(outcome.epochs.iter().map(|epoch| {
+            json!({ "input_map": name, "seed": settings.seed + k as u64, "metrics": epoch })
+        }));
+    }
+    let frames = data.clone().for_model(&config)?;
+    let raw = data.clone().raw_for_model(&config)?;
+    let test = frames.part(PartName::Test)?;
+    let labels = test.known_labels(PartName::Test)?;
+    let mut accuracies = Vec::new();
+    let mut fixed = Vec::new();
+    let (mut device_bytes, mut device_ram_bytes) = (0, 0);
+    for outcome in &outcomes {
+        let logits = evaluate::logits(&outcome.checkpoint.model()?, test);
+        accuracies.push(Score::of(&logits, labels).accuracy);
+        let options = Options {
+            name: name.into(),
+            limits: Limits::default(),
+            sequences: CALIBRATION_SEQUENCES,
+        };
+        let part = frames.part(PartName::Train)?;
+        let exported = export(&outcome.checkpoint, part, &data.labels, &options)?;
+        let model = device::parse(&exported.bytes)?;
+        device_bytes = device_bytes.max(model.flash_bytes());
+        device_ram_bytes = device_ram_bytes.max(model.arena_bytes());
+        let scores = device::run(&model, raw.part(PartName::Test)?, || ())?;
+        fixed.push(super::run::accuracy(labels, &scores));
+    }
+    let validations: Option<Vec<f64>> = outcomes
+        .iter()
+        .map(|outcome| outcome.validation.map(|score| score.accuracy))
+        .collect();
+    let to_90: Option<Vec<f64>> = outcomes.iter().map(epochs_to_90_percent).collect();
+    let seconds: Vec<f64> = outcomes
+        .iter()
+        .map(|outcome| outcome.epochs.iter().map(|epoch| epoch.seconds).sum())
+        .collect();
+    Ok(Row {
+        input_map: name,
+        recurrent_map: config.recurrent.map.name(),
+        parameters: config.parameters(),
+        input_parameters: config
+            .input
+            .map
+            .parameters(&config.input.modes, &config.hidden.modes),
+        input_compression: config.input_compression(),
+        compression: config.compression(),
+        lr: settings.lr,
+        accuracy_mean: mean(&accuracies),
+        accuracy_sd: deviation(&accuracies),
+        accuracies,
+        validation_mean: validations.map(|values| mean(&values)),
+        fixed_accuracy_mean: mean(&fixed),
+        epochs_to_90_percent: to_90.map(|values| mean(&values)),
+        seconds: mean(&seconds),
+        device_bytes,
+        device_ram_bytes,
+    })
+}
+
+/// Sequences that calibration looks at.
+const CALIBRATION_SEQUENCES: usize = 128;
+
+/// Sets the learning rate that validates best; gives the model trained with it.
+fn tune(settings: &mut Settings, data: &DataSet, name: &str) -> Result<Outcome> {
+    let mut best: Option<(f32, Outcome)> = None;
+    for factor in [0.5, 1.0, 2.0] {
+        let lr = settings.lr * factor;
+        let tried = Settings {
+            lr,
+            ..settings.clone()
+        };
+        let outcome = match train(&tried, data, &format!("{name}, rate {lr}: ")) {
+            Ok(outcome) => outcome,
+            // A rate too high for this kind is a rate not to take.
+            Err(error) if matches!(error.kind, ErrorKind::Diverged { .. }) => continue,
+            Err(error) => return Err(error),
+        };
+        let better = match (&best, outcome.validation) {
+            (Some((_, best)), Some(new)) => best.validation.is_none_or(|old| new.beats(&old)),
+            (best, _) => best.is_none(),
+        };
+        if better {
+            best = Some((lr, outcome));
+        }
+    }
+    let (lr, outcome) = best.ok_or_else(|| {
+        Error::setting(format!("the loss of {name} explodes at every rate tried"))
+            .field("lr")
+            .remedy("lower it")
+    })?;
+    settings.lr = lr;
+    Ok(outcome)
+}
+
+fn train(settings: &Settings, data: &DataSet, name: &str) -> Result<Outcome> {
+    let mut trainer = Trainer::new(settings, settings.model(data)?, data)?;
+    let mut progress = Progress::new(name);
+    progress.start(&trainer);
+    let mut epochs = Vec::new();
+    while !trainer.finished() {
+        let Some(epoch) = trainer.epoch(&mut |step| progress.step(step))? else {
+            let epochs = trainer.epochs();
+            return Err(Error::new(ErrorKind::Interrupted { epochs }));
+        };
+        progress.epoch(&epoch);
+        epochs.push(epoch);
+    }
+    Ok(Outcome {
+        checkpoint: trainer.checkpoint(),
+        validation: trainer.best().and_then(|best| best.validation),
+        epochs,
+    })
+}
+
+fn epochs_to_90_percent(outcome: &Outcome) -> Option<f64> {
+    let accuracy = |epoch: &Epoch| epoch.validation.map(|score| score.accuracy);
+    let best = outcome
+        .epochs
+        .iter()
+        .filter_map(accuracy)
+        .max_by(f64::total_cmp)?;
+    let first = outcome
+        .epochs
+        .iter()
+        .find(|epoch| accuracy(epoch).is_some_and(|accuracy| accuracy >= 0.9 * best))?;
+    Some(first.epoch as f64)
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}
+
+/// Standard deviation of a sample; 0 for one value.
+fn deviation(values: &[f64]) -> f64 {
+    if values.len() < 2 {
+        return 0.0;
+    }
+    let mean = mean(values);
+    let square: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    (square / (values.len() - 1) as f64).sqrt()
+}
+
+fn print(rows: &[Row]) {
+    println!(
+        "{:<13}{:>11}{:>12}{:>18}{:>9}{:>11}{:>9}{:>10}{:>9}",
+        "input map",
+        "parameters",
+        "compression",
+        "accuracy",
+        "fixed",
+        "90 % after",
+        "seconds",
+        "flash",
+        "RAM"
+    );
+    for row in rows {
+        let accuracy = format!("{:.4} ± {:.4}", row.accuracy_mean, row.accuracy_sd);
+        let to_90 = row
+            .epochs_to_90_percent
+            .map_or("-".into(), |epochs| format!("{epochs:.1}"));
+        println!(
+            "{:<13}{:>11}{:>12.1}{accuracy:>18}{:>9.4}{to_90:>11}{:>9.1}{:>10}{:>9}",
+            row.input_map,
+            row.parameters,
+            row.compression,
+            row.fixed_accuracy_mean,
+            row.seconds,
+            row.device_bytes,
+            row.device_ram_bytes
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deviation_is_that_of_a_sample() {
+        assert_eq!(deviation(&[0.5]), 0.0);
+        // Mean 2, squares 1 + 0 + 1, divided by n − 1 = 2.
+        assert_eq!(deviation(&[1.0, 2.0, 3.0]), 1.0);
+    }
+}
