@@ -2,6 +2,7 @@
 //! training, a line that damages what goes over it, and the `bt-train` program
 //! with data for it.
 
+pub mod exported;
 pub mod line;
 pub mod model;
 pub mod program;

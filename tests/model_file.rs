@@ -1,0 +1,129 @@
+//! Model files: every corruption is an error with the right name, and none makes the device panic.
+
+use bt_core::model::layout;
+use bt_core::model::write::ModelBytes;
+use bt_core::session::SelfTest;
+use bt_core::{Model, ParseError, Session};
+use bt_tests::exported;
+use bt_tests::model::Noise;
+
+fn parse(bytes: &[u8]) -> Result<(), ParseError> {
+    let aligned = ModelBytes::from_unaligned(bytes);
+    Model::parse(aligned.bytes()).map(|_| ())
+}
+
+/// Puts the CRC right, as an attacker or a broken exporter would.
+fn reseal(bytes: &mut [u8]) {
+    if let Some(crc) = layout::crc(bytes) {
+        bytes[layout::CRC_AT].copy_from_slice(&crc.to_le_bytes());
+    }
+}
+
+#[test]
+fn any_changed_byte_is_noticed() {
+    let model = exported::random(3);
+    let whole = model.bytes().to_vec();
+    assert_eq!(parse(&whole), Ok(()));
+    for at in 0..whole.len() {
+        for bit in [0x01, 0x80] {
+            let mut damaged = whole.clone();
+            damaged[at] ^= bit;
+            let error = parse(&damaged).expect_err("a changed byte");
+            let expected = if layout::MAGIC_AT.contains(&at) {
+                matches!(error, ParseError::Magic)
+            } else if layout::VERSION_AT.contains(&at) {
+                matches!(error, ParseError::Version { .. })
+            } else if layout::LENGTH_AT.contains(&at) {
+                matches!(error, ParseError::Truncated { .. } | ParseError::Crc { .. })
+            } else {
+                matches!(error, ParseError::Crc { .. })
+            };
+            assert!(expected, "byte {at}: {error}");
+        }
+    }
+}
+
+#[test]
+fn any_cut_is_noticed() {
+    let model = exported::random(4);
+    let whole = model.bytes();
+    for len in (0..whole.len()).step_by(4) {
+        let error = parse(&whole[..len]).expect_err("a cut");
+        assert!(
+            matches!(error, ParseError::Truncated { .. }),
+            "{len} bytes: {error}"
+        );
+    }
+    // A tail, an update in a larger slot for instance, is not part of the model.
+    let mut longer = whole.to_vec();
+    longer.extend([0xff; 64]);
+    assert_eq!(parse(&longer), Ok(()));
+}
+
+#[test]
+fn misaligned_bytes_are_an_error() {
+    let model = exported::random(5);
+    let mut words = vec![0u32; model.bytes().len() / 4 + 1];
+    let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
+    bytes[1..][..model.bytes().len()].copy_from_slice(model.bytes());
+    assert_eq!(
+        Model::parse(&bytes[1..]).map(|_| ()),
+        Err(ParseError::Misaligned)
+    );
+}
+
+/// Wrong bytes under a right CRC: refused with a name, or a model that runs to its end.
+#[test]
+fn a_resealed_corruption_never_panics() {
+    let mut refused = 0;
+    for seed in 0..24 {
+        let model = exported::random(seed);
+        let whole = model.bytes().to_vec();
+        let mut noise = Noise::new(seed as u32);
+        for _ in 0..400 {
+            let mut damaged = whole.clone();
+            for _ in 0..1 + noise.bits() % 3 {
+                // The first kilobyte holds all that is structure; the rest is weights.
+                let span = if noise.bits() % 4 == 0 {
+                    whole.len()
+                } else {
+                    whole.len().min(1024)
+                };
+                let at = (usize::from(noise.bits()) * 65_536 + usize::from(noise.bits())) % span;
+                damaged[at] = noise.bits() as u8;
+            }
+            reseal(&mut damaged);
+            let aligned = ModelBytes::from_unaligned(&damaged);
+            match Model::parse(aligned.bytes()) {
+                Err(error) => {
+                    assert!(!error.to_string().is_empty());
+                    refused += 1;
+                }
+                Ok(model) if model.arena_bytes() <= 1 << 20 && model.frame_values() <= 1 << 16 => {
+                    let mut arena = vec![0; model.arena_bytes() / 4];
+                    let mut session = Session::new(&model, &mut arena).unwrap();
+                    let _ = session.self_test();
+                }
+                Ok(_) => {}
+            }
+        }
+    }
+    assert!(refused > 3000, "{refused}");
+}
+
+#[test]
+fn what_is_written_is_what_is_read() {
+    for seed in 0..40 {
+        let bytes = exported::random(seed);
+        let model = Model::parse(bytes.bytes()).unwrap();
+        assert_eq!(model.name(), format!("random {seed}"));
+        assert_eq!(model.flash_bytes(), bytes.bytes().len());
+        assert_eq!(model.arena_bytes(), bt_core::arena_bytes(bytes.bytes()));
+        let mut arena = vec![0xdead_beef; model.arena_bytes() / 4];
+        let mut session = Session::new(&model, &mut arena).unwrap();
+        assert_eq!(session.self_test(), SelfTest::Passed);
+        let mut short = vec![0; model.arena_bytes() / 4 - 1];
+        let error = Session::new(&model, &mut short).unwrap_err().to_string();
+        assert!(error.contains(&model.arena_bytes().to_string()), "{error}");
+    }
+}

@@ -1,0 +1,89 @@
+//! Models of every form of map, random weights put through the real exporter.
+
+use std::sync::Arc;
+
+use bt_core::model::write::ModelBytes;
+use bt_train::data::{Part, Values};
+use bt_train::float::checkpoint::Checkpoint;
+use bt_train::float::config::ModelConfig;
+use bt_train::float::model::Model;
+use bt_train::quantize::export::{Options, export};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::json;
+
+/// A random shape, random weights and random data to calibrate on, all from `seed`: d of 2 to 5, modes
+/// of 1 to 5, every form of both maps, all input types, both gates and pools, per-feature scales.
+///
+/// # Panics
+///
+/// The exporter refuses it, which is a failure of every test that asks for it.
+pub fn random(seed: u64) -> ModelBytes {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let order = rng.random_range(2..=5);
+    let largest = if order > 3 { 3 } else { 5 };
+    let mut modes =
+        |most: usize| -> Vec<usize> { (0..order).map(|_| rng.random_range(1..=most)).collect() };
+    let (input_modes, hidden_modes) = (modes(largest), modes(largest.min(3)));
+    let mut map = || match rng.random_range(0..4) {
+        0 => json!({ "map": "dense" }),
+        1 => json!({ "map": "tensor-train", "rank": rng.random_range(1..=4) }),
+        _ => {
+            json!({ "map": "block-term", "blocks": rng.random_range(1..=3), "rank": rng.random_range(1..=if order > 3 { 2 } else { 4 }) })
+        }
+    };
+    let mut input = map();
+    let recurrent = map();
+    input["modes"] = json!(input_modes);
+    let config: ModelConfig = serde_json::from_value(json!({
+        "input": input,
+        "hidden": { "modes": hidden_modes },
+        "recurrent": recurrent,
+        "gate": if rng.random() { "sigmoid" } else { "hard-sigmoid" },
+        "head": { "classes": rng.random_range(2..7), "pool": if rng.random() { "last" } else { "mean" } },
+    }))
+    .expect("a configuration");
+    let mut model = Model::new(config.clone(), &mut rng).expect("a model");
+    let width = config.inputs();
+    let steps = 4;
+    let count = 6 * steps * width;
+    let values = match rng.random_range(0..4) {
+        0 => Values::U8((0..count).map(|_| rng.random()).collect()),
+        1 => Values::I8((0..count).map(|_| rng.random()).collect()),
+        2 => Values::I16((0..count).map(|_| rng.random()).collect()),
+        _ => Values::F32((0..count).map(|_| rng.random_range(-3.0..5.0)).collect()),
+    };
+    let (offset, scale) = match values {
+        Values::U8(_) => (128.0, 1.0 / 74.0),
+        Values::I8(_) => (0.0, 1.0 / 74.0),
+        Values::I16(_) => (-50.0, 1.0 / 19_000.0),
+        Values::F32(_) => (1.0, 0.43),
+    };
+    let features = if rng.random_range(0..3) == 0 {
+        width
+    } else {
+        1
+    };
+    model.offset = (0..features)
+        .map(|_| offset * rng.random_range(0.8..1.2))
+        .collect();
+    model.scale = (0..features)
+        .map(|_| scale * rng.random_range(0.5..1.5))
+        .collect();
+    let part = Part {
+        values: Arc::new(values),
+        width,
+        starts: (0..6).map(|sequence| sequence * steps * width).collect(),
+        lengths: vec![steps; 6],
+        labels: None,
+        groups: None,
+    };
+    let options = Options {
+        name: format!("random {seed}"),
+        limits: Default::default(),
+        sequences: 6,
+    };
+    export(&Checkpoint::of(&model), &part, &[], &options)
+        .unwrap_or_else(|error| panic!("seed {seed}, {config:?}: {error}"))
+        .bytes
+}
