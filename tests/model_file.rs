@@ -84,7 +84,7 @@ fn a_resealed_corruption_never_panics() {
             let mut damaged = whole.clone();
             for _ in 0..1 + noise.bits() % 3 {
                 // The first kilobyte holds all that is structure; the rest is weights.
-                let span = if noise.bits() % 4 == 0 {
+                let span = if noise.bits().is_multiple_of(4) {
                     whole.len()
                 } else {
                     whole.len().min(1024)
