@@ -239,9 +239,10 @@ enum Role {
 }
 
 impl Order {
-    /// Every order for d axes.
+    /// Every order for d axes; of equally good ones the first touches the
+    /// frame most nearly in the order of its memory.
     fn all(d: usize) -> impl Iterator<Item = Order> {
-        (0..d).flat_map(move |first| {
+        (0..d).rev().flat_map(move |first| {
             let mut axes: Vec<usize> = (0..d).filter(|&k| k != first).collect();
             axes.push(first);
             (0..d).flat_map(move |join| {

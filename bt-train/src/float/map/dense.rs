@@ -1,7 +1,7 @@
 //! The full matrix.
 
 use super::{Frames, Map, Prepared};
-use crate::float::product::{Product, Strides};
+use crate::float::product::{Buffer, Product, Strides, transpose};
 use crate::float::real::Real;
 use ndarray::{Array2, ArrayD, ArrayView2, ArrayViewD, ArrayViewMutD};
 use rayon::prelude::*;
@@ -43,8 +43,16 @@ impl<T: Real> Map<T> for Dense<T> {
     }
 
     fn prepare(&self) -> Box<dyn Prepared<T> + '_> {
+        let weight = self.weight.as_slice().expect("made in standard layout");
+        let (outputs, inputs) = self.weight.dim();
+        let turned = (weight.len() <= TURNED_MAX).then(|| {
+            let mut turned = Buffer::new(weight.len());
+            transpose(weight, &mut turned, outputs, inputs);
+            turned
+        });
         Box::new(PreparedDense {
-            weight: self.weight.as_standard_layout().into_owned(),
+            weight: self.weight.view(),
+            turned,
         })
     }
 
@@ -53,13 +61,19 @@ impl<T: Real> Map<T> for Dense<T> {
     }
 }
 
-struct PreparedDense<T> {
-    weight: Array2<T>,
+struct PreparedDense<'a, T> {
+    weight: ArrayView2<'a, T>,
+    /// The transpose [inputs, outputs] of a small matrix, whose products are
+    /// then of the fast kind; a large one is left to the `gemm` crate.
+    turned: Option<Buffer<T>>,
 }
 
-impl<T: Real> PreparedDense<T> {
+/// Most weights of a matrix that is transposed.
+const TURNED_MAX: usize = 1 << 20;
+
+impl<T: Real> PreparedDense<'_, T> {
     fn values(&self) -> &[T] {
-        self.weight.as_slice().expect("standard layout")
+        self.weight.as_slice().expect("made in standard layout")
     }
 }
 
@@ -82,12 +96,12 @@ fn packed<'a, T: Real>(x: &Frames<'a, T>, width: usize) -> Cow<'a, [T]> {
 /// `c [rows, cols] (+)= a · b` by panels of columns in parallel.
 fn by_panels<T: Real>(product: Product, a: &[T], b: &[T], b_col: usize, c: &mut [T], add: bool) {
     let (rows, cols) = (product.rows, product.cols);
-    let panels: Vec<Vec<T>> = (0..cols.div_ceil(PANEL))
+    let panels: Vec<Buffer<T>> = (0..cols.div_ceil(PANEL))
         .into_par_iter()
         .map(|panel| {
             let start = panel * PANEL;
             let width = PANEL.min(cols - start);
-            let mut out = vec![T::zero(); rows * width];
+            let mut out = Buffer::new(rows * width);
             let product = Product {
                 cols: width,
                 c_row: width,
@@ -109,10 +123,14 @@ fn by_panels<T: Real>(product: Product, a: &[T], b: &[T], b_col: usize, c: &mut 
     }
 }
 
-impl<T: Real> Prepared<T> for PreparedDense<T> {
+impl<T: Real> Prepared<T> for PreparedDense<'_, T> {
     fn forward(&self, x: &Frames<'_, T>, z: &mut [T]) -> Vec<T> {
         let (outputs, inputs) = self.weight.dim();
         if !x.is_empty() {
+            let (values, line, inner) = match &self.turned {
+                Some(turned) => (&**turned, 1, outputs),
+                None => (self.values(), inputs, 1),
+            };
             let product = Product {
                 rows: x.len(),
                 cols: outputs,
@@ -125,14 +143,14 @@ impl<T: Real> Prepared<T> for PreparedDense<T> {
                     ..Strides::default()
                 },
                 b: Strides {
-                    line: inputs,
-                    inner: 1,
+                    line,
+                    inner,
                     ..Strides::default()
                 },
                 c_col: 1,
                 ..Product::default()
             };
-            by_panels(product, &packed(x, inputs), self.values(), inputs, z, true);
+            by_panels(product, &packed(x, inputs), values, line, z, true);
         }
         Vec::new()
     }

@@ -22,12 +22,14 @@ pub(super) fn suits(product: &Product) -> bool {
     product.b.line == 1 && product.c_col == 1 && is_x86_feature_detected!("avx512f")
 }
 
-/// One tile's share of a product: where its first values lie.
+/// Tiles of one size, below each other: where their first values lie.
 #[derive(Clone, Copy)]
-struct Tile {
+struct Tiles {
     a: *const f32,
     b: *const f32,
     c: *mut f32,
+    /// How many, in each product of the batch.
+    count: usize,
     /// Valid lanes of the last register.
     mask: __mmask16,
 }
@@ -38,51 +40,55 @@ struct Tile {
 /// [`suits`] said yes, and as for [`Real::multiply`](crate::float::real::Real::multiply).
 #[target_feature(enable = "avx512f")]
 pub(super) unsafe fn run(product: &Product, a: *const f32, b: *const f32, c: *mut f32) {
-    for batch in 0..product.batch {
-        let mut col = 0;
-        while col < product.cols {
-            let width = (product.cols - col).min(2 * LANES);
-            let registers = width.div_ceil(LANES);
-            let lanes = width - (registers - 1) * LANES;
-            let mask = (u32::MAX >> (32 - lanes)) as __mmask16;
-            let tiles = product.rows.div_ceil(ROWS_MAX[registers - 1]);
-            let mut row = 0;
-            for tile in 0..tiles {
-                // Tiles of equal height, so that none is left with a row or two.
-                let rows = (product.rows - row).div_ceil(tiles - tile);
-                // SAFETY: `row` and `col` are inside the product, whose
-                // indices the caller vouches for; `mask` ends at its last column.
-                unsafe {
-                    let tile = Tile {
-                        a: a.add(batch * product.a.batch + row * product.a.line),
-                        b: b.add(batch * product.b.batch + col),
-                        c: c.add(batch * product.c_batch + row * product.c_row + col),
-                        mask,
-                    };
-                    dispatch(product, tile, rows, registers);
-                }
-                row += rows;
+    let mut col = 0;
+    while col < product.cols {
+        let width = (product.cols - col).min(2 * LANES);
+        let registers = width.div_ceil(LANES);
+        let lanes = width - (registers - 1) * LANES;
+        let mask = (u32::MAX >> (32 - lanes)) as __mmask16;
+        // Tiles of nearly equal height, so that none is left with a row or two:
+        // first those of one row more.
+        let count = product.rows.div_ceil(ROWS_MAX[registers - 1]);
+        let (rows, taller) = (product.rows / count, product.rows % count);
+        for (row, rows, count) in [
+            (0, rows + 1, taller),
+            (taller * (rows + 1), rows, count - taller),
+        ] {
+            if count == 0 {
+                continue;
             }
-            col += width;
+            // SAFETY: `row` and `col` are inside the product, whose indices
+            // the caller vouches for; `mask` ends at its last column.
+            unsafe {
+                let tiles = Tiles {
+                    a: a.add(row * product.a.line),
+                    b: b.add(col),
+                    c: c.add(row * product.c_row + col),
+                    count,
+                    mask,
+                };
+                dispatch(product, tiles, rows, registers);
+            }
         }
+        col += width;
     }
 }
 
-/// Calls the tile of the right size.
+/// Calls the code for tiles of this size.
 ///
 /// # Safety
-/// As for [`run`], for `rows` rows and `registers` registers from the tile on.
+/// As for [`run`], for `rows` rows and `registers` registers a tile.
 #[target_feature(enable = "avx512f")]
 #[inline]
-unsafe fn dispatch(product: &Product, at: Tile, rows: usize, registers: usize) {
+unsafe fn dispatch(product: &Product, tiles: Tiles, rows: usize, registers: usize) {
     macro_rules! sizes {
         ($($rows:literal)*; $($tall:literal)*) => {
             // SAFETY: passed on from the caller.
             unsafe {
                 match (registers, rows) {
-                    $((1, $rows) => tile::<$rows, 1>(product, at),
-                    (2, $rows) => tile::<$rows, 2>(product, at),)*
-                    $((1, $tall) => tile::<$tall, 1>(product, at),)*
+                    $((1, $rows) => run_tiles::<$rows, 1>(product, tiles),
+                    (2, $rows) => run_tiles::<$rows, 2>(product, tiles),)*
+                    $((1, $tall) => run_tiles::<$tall, 1>(product, tiles),)*
                     _ => unreachable!("no tile of {rows} rows"),
                 }
             }
@@ -91,63 +97,81 @@ unsafe fn dispatch(product: &Product, at: Tile, rows: usize, registers: usize) {
     sizes!(1 2 3 4 5 6 7 8 9 10 11 12; 13 14 15 16);
 }
 
-/// `ROWS` rows, `WIDE` registers.
+/// Tiles of `ROWS` rows and `WIDE` registers.
 ///
 /// # Safety
 /// As for [`run`].
 #[target_feature(enable = "avx512f")]
-unsafe fn tile<const ROWS: usize, const WIDE: usize>(p: &Product, at: Tile) {
+unsafe fn run_tiles<const ROWS: usize, const WIDE: usize>(p: &Product, tiles: Tiles) {
     let full: __mmask16 = !0;
-    let mask = |register: usize| if register + 1 == WIDE { at.mask } else { full };
-    let mut sums = [[_mm512_setzero_ps(); WIDE]; ROWS];
+    let mask = |register: usize| {
+        if register + 1 == WIDE {
+            tiles.mask
+        } else {
+            full
+        }
+    };
     // Row 4·g + i is reached from a pointer of its group g, so that no address
     // waits for another one's.
     let line = p.a.line;
-    let line3 = opaque(3 * line);
-    let group = opaque(4 * line);
-    // SAFETY: every offset is one of the product's indices.
-    unsafe {
-        for outer in 0..p.outer {
-            let a = at.a.add(outer * p.a.outer);
-            let mut groups: [*const f32; 4] = std::array::from_fn(|g| a.wrapping_add(g * group));
-            let mut b = at.b.add(outer * p.b.outer);
-            for _ in 0..p.inner {
-                let values: [__m512; WIDE] =
-                    std::array::from_fn(|r| _mm512_maskz_loadu_ps(mask(r), b.add(r * LANES)));
-                for (row, sums) in sums.iter_mut().enumerate() {
-                    let offset = [0, line, 2 * line, line3][row % 4];
-                    let value = _mm512_set1_ps(*groups[row / 4].wrapping_add(offset));
-                    for (sum, values) in sums.iter_mut().zip(values) {
-                        *sum = _mm512_fmadd_ps(value, values, *sum);
+    for batch in 0..p.batch {
+        for tile in 0..tiles.count {
+            let mut sums = [[_mm512_setzero_ps(); WIDE]; ROWS];
+            // SAFETY: every offset is one of the product's indices.
+            unsafe {
+                let a = tiles.a.add(batch * p.a.batch + tile * ROWS * line);
+                let b = tiles.b.add(batch * p.b.batch);
+                let c = tiles.c.add(batch * p.c_batch + tile * ROWS * p.c_row);
+                for outer in 0..p.outer {
+                    let a = a.add(outer * p.a.outer);
+                    let mut groups: [*const f32; 4] =
+                        std::array::from_fn(|g| opaque(a.wrapping_add(4 * g * line)));
+                    let mut b = b.add(outer * p.b.outer);
+                    for _ in 0..p.inner {
+                        let values: [__m512; WIDE] = std::array::from_fn(|r| {
+                            _mm512_maskz_loadu_ps(mask(r), b.add(r * LANES))
+                        });
+                        for (row, sums) in sums.iter_mut().enumerate() {
+                            let value =
+                                _mm512_set1_ps(*groups[row / 4].wrapping_add(row % 4 * line));
+                            for (sum, values) in sums.iter_mut().zip(values) {
+                                *sum = _mm512_fmadd_ps(value, values, *sum);
+                            }
+                        }
+                        for group in &mut groups {
+                            *group = opaque(group.wrapping_add(p.a.inner));
+                        }
+                        b = b.wrapping_add(p.b.inner);
                     }
                 }
-                for group in &mut groups {
-                    *group = group.wrapping_add(p.a.inner);
+                for (row, sums) in sums.iter().enumerate() {
+                    for (r, &sum) in sums.iter().enumerate() {
+                        let c = c.add(row * p.c_row + r * LANES);
+                        let value = if p.add {
+                            _mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask(r), c))
+                        } else {
+                            sum
+                        };
+                        _mm512_mask_storeu_ps(c, mask(r), value);
+                    }
                 }
-                b = b.wrapping_add(p.b.inner);
-            }
-        }
-        for (row, sums) in sums.iter().enumerate() {
-            for (r, &sum) in sums.iter().enumerate() {
-                let c = at.c.add(row * p.c_row + r * LANES);
-                let value = if p.add {
-                    _mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask(r), c))
-                } else {
-                    sum
-                };
-                _mm512_mask_storeu_ps(c, mask(r), value);
             }
         }
     }
 }
 
-/// The same value, about which the compiler knows nothing: it would otherwise
-/// find a row's address by adding the stride to the row before.
+/// The same address, about which the compiler knows nothing: left to itself it
+/// keeps sixteen row pointers, more than there are registers, or finds each
+/// row's address by adding the stride to the row before.
 #[inline(always)]
-fn opaque(mut value: usize) -> usize {
+fn opaque(mut address: *const f32) -> *const f32 {
     // SAFETY: no instruction at all.
     unsafe {
-        std::arch::asm!("/* {0} */", inout(reg) value, options(pure, nomem, nostack, preserves_flags));
+        std::arch::asm!(
+            "/* {0} */",
+            inout(reg) address,
+            options(pure, nomem, nostack, preserves_flags)
+        );
     }
-    value
+    address
 }

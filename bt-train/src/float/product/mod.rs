@@ -2,6 +2,9 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod buffer;
+
+pub use buffer::Buffer;
 
 use crate::float::real::Real;
 
@@ -130,6 +133,19 @@ impl Product {
             }
         }
     }
+}
+
+/// Asks for values to be brought near the processor while it computes
+/// something else.
+pub fn prefetch<T>(values: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in values.chunks((64 / size_of::<T>().max(1)).max(1)) {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: a hint; it reads nothing and cannot fault.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = values;
 }
 
 /// `out[…][col, row] = input[…][row, col]` for every matrix in `input`, all

@@ -1,7 +1,7 @@
 //! The first step, which reads the frames where they lie.
 
 use super::{Chain, Frames, Part, Scratch};
-use crate::float::product::{Product, Strides};
+use crate::float::product::{Product, Strides, prefetch};
 use crate::float::real::Real;
 
 /// Where one frame, or a slice of it, lies: rows as two digits.
@@ -57,6 +57,27 @@ impl<T: Real> Chain<'_, T> {
                 inner: count,
                 inner_stride: 1,
             }
+        }
+    }
+
+    /// Asks for the `piece`-th of `pieces` equal shares of the slice that comes
+    /// after this one. A frame is longer than a cache and read in short
+    /// stretches, which the hardware does not foresee.
+    pub(super) fn prefetch_next(&self, x: &Frames<'_, T>, part: Part, piece: usize, pieces: usize) {
+        let plan = self.plan;
+        let (frame, slice) = match part.slice + 1 {
+            slice if slice < plan.slices => (part.first, slice),
+            _ => (part.first + part.frames, 0),
+        };
+        let len = plan.inputs() / plan.slices;
+        if plan.slices == 1 || frame >= x.len() {
+            return;
+        }
+        let start = x.start(frame) + slice * len;
+        let from = start + len * piece / pieces;
+        let to = start + len * (piece + 1) / pieces;
+        if let Some(values) = x.values().get(from..to) {
+            prefetch(values);
         }
     }
 
@@ -174,14 +195,14 @@ impl<T: Real> Chain<'_, T> {
         }
     }
 
-    /// The gradient of the frames themselves, which are not cut.
+    /// The gradient of a part of the frames, which lie one behind the other.
     pub(super) fn first_input_gradient(&self, part: Part, scratch: &Scratch<T>, dx: &mut [T]) {
         let plan = self.plan;
         let step = &plan.steps[0];
         let layout = self.first_layout(part);
         let width = layout.width;
         for frame in 0..part.frames {
-            let rows = self.rows(frame * plan.inputs(), 0);
+            let rows = self.rows(frame * plan.inputs(), part.slice);
             for n in 0..layout.runs {
                 let product = Product {
                     rows: rows.inner,

@@ -8,6 +8,7 @@ mod later;
 
 use super::Frames;
 use super::contraction::{Contraction, Step};
+use crate::float::product::Buffer;
 use crate::float::real::Real;
 use ndarray::{Array3, ArrayView2};
 use rayon::prelude::*;
@@ -21,7 +22,7 @@ const TASKS: usize = 16;
 pub struct Chain<'a, T> {
     plan: &'a Contraction,
     /// Per step `[blocks, sum, new]`; `[sum, blocks, new]` for a shared first step.
-    weights: Vec<Vec<T>>,
+    weights: Vec<Buffer<T>>,
 }
 
 /// What is worked on in one go.
@@ -38,13 +39,13 @@ struct Part {
 /// Buffers of one task.
 struct Scratch<T> {
     /// `states[s]`: what step s left, shuffled; of a slice for the inner steps.
-    states: Vec<Vec<T>>,
+    states: Vec<Buffer<T>>,
     /// Gradients of `states`, same sizes.
-    gradients: Vec<Vec<T>>,
+    gradients: Vec<Buffer<T>>,
     /// A result before its shuffle, or a gradient after undoing it.
-    raw: Vec<T>,
+    raw: Buffer<T>,
     /// A transposed gradient.
-    turned: Vec<T>,
+    turned: Buffer<T>,
 }
 
 impl<'a, T: Real> Chain<'a, T> {
@@ -58,7 +59,7 @@ impl<'a, T: Real> Chain<'a, T> {
             } else {
                 weight
             };
-            weight.iter().copied().collect()
+            Buffer::collect(weight.len(), weight.iter().copied())
         });
         Chain {
             plan,
@@ -81,6 +82,7 @@ impl<'a, T: Real> Chain<'a, T> {
             };
             for slice in 0..plan.slices {
                 part.slice = slice;
+                self.prefetch_next(x, part, 0, 1);
                 self.inner_forward(x, part, plan.inner, scratch);
             }
             part.slice = 0;
@@ -114,34 +116,31 @@ impl<'a, T: Real> Chain<'a, T> {
     /// dx [frames, inputs] of dz [frames, outputs].
     pub fn input_gradient(&self, dz: ArrayView2<'_, T>, dx: &mut [T]) {
         let plan = self.plan;
-        // The whole frame at once: only short inputs (the hidden state) come here.
-        let whole = Contraction {
-            inner: plan.steps.len(),
-            slices: 1,
-            ..plan.clone()
-        };
-        let chain = Chain {
-            plan: &whole,
-            weights: self.weights.clone(),
-        };
         let dz = dz.as_standard_layout();
         let dz = dz.as_slice().unwrap_or(&[]);
         dx.par_chunks_mut(plan.group * plan.inputs())
             .zip(dz.par_chunks(plan.group * plan.outputs()))
             .for_each_init(
-                || chain.scratch(),
+                || self.scratch(),
                 |scratch, (dx, dz)| {
-                    let part = Part {
+                    let mut part = Part {
                         first: 0,
                         frames: dx.len() / plan.inputs(),
                         slice: 0,
                     };
-                    chain.start_backward(dz, scratch);
-                    for s in (1..plan.steps.len()).rev() {
-                        chain.undo_shuffle(s, part, scratch);
-                        chain.state_gradient(s, part, scratch);
+                    self.start_backward(dz, scratch);
+                    for s in (plan.inner..plan.steps.len()).rev() {
+                        self.undo_shuffle(s, part, scratch);
+                        self.state_gradient(s, part, scratch);
                     }
-                    chain.first_input_gradient(part, scratch, dx);
+                    for slice in 0..plan.slices {
+                        part.slice = slice;
+                        for s in (1..plan.inner).rev() {
+                            self.undo_shuffle(s, part, scratch);
+                            self.state_gradient(s, part, scratch);
+                        }
+                        self.first_input_gradient(part, scratch, dx);
+                    }
                 },
             );
     }
@@ -158,16 +157,12 @@ impl<'a, T: Real> Chain<'a, T> {
         let dz = dz.as_slice().unwrap_or(&[]);
         let groups = x.len().div_ceil(plan.group);
         let per_task = groups.div_ceil(TASKS).max(1);
-        let partial: Vec<Vec<Vec<T>>> = (0..groups.div_ceil(per_task))
+        let partial: Vec<Vec<Buffer<T>>> = (0..groups.div_ceil(per_task))
             .into_par_iter()
             .map_init(
                 || self.scratch(),
                 |scratch, task| {
-                    let mut sums: Vec<Vec<T>> = self
-                        .weights
-                        .iter()
-                        .map(|w| vec![T::zero(); w.len()])
-                        .collect();
+                    let mut sums = self.zero_gradients();
                     for group in task * per_task..groups.min((task + 1) * per_task) {
                         let first = group * plan.group;
                         let part = Part {
@@ -184,21 +179,17 @@ impl<'a, T: Real> Chain<'a, T> {
             )
             .collect();
         let mut partial = partial.into_iter();
-        let mut total = partial
-            .next()
-            .unwrap_or_else(|| vec![Vec::new(); self.weights.len()]);
-        for (total, weight) in total.iter_mut().zip(&self.weights) {
-            total.resize(weight.len(), T::zero());
-        }
+        let mut total = partial.next().unwrap_or_else(|| self.zero_gradients());
         for part in partial {
             for (total, part) in total.iter_mut().zip(part) {
-                for (total, part) in total.iter_mut().zip(part) {
+                for (total, &part) in total.iter_mut().zip(part.iter()) {
                     *total += part;
                 }
             }
         }
         let arrays = total.into_iter().enumerate().map(|(s, values)| {
             let Step { sum, new, .. } = plan.steps[s];
+            let values = values.to_vec();
             if s == 0 && plan.shared_first {
                 let array = Array3::from_shape_vec((sum, plan.blocks, new), values);
                 array.map(|a| a.permuted_axes([1, 0, 2]).as_standard_layout().to_owned())
@@ -210,11 +201,16 @@ impl<'a, T: Real> Chain<'a, T> {
         arrays.collect()
     }
 
+    fn zero_gradients(&self) -> Vec<Buffer<T>> {
+        let lengths = self.weights.iter().map(|weight| weight.len());
+        lengths.map(Buffer::new).collect()
+    }
+
     fn scratch(&self) -> Scratch<T> {
         let plan = self.plan;
         let sizes: Vec<usize> = (0..plan.steps.len()).map(|s| self.state_len(s)).collect();
         let largest = sizes.iter().copied().max().unwrap_or(0);
-        let zeros = |len: usize| vec![T::zero(); len];
+        let zeros = Buffer::new;
         Scratch {
             states: sizes.iter().map(|&len| zeros(len)).collect(),
             gradients: sizes.iter().map(|&len| zeros(len)).collect(),
@@ -315,7 +311,7 @@ impl<'a, T: Real> Chain<'a, T> {
         mut part: Part,
         kept: &[T],
         scratch: &mut Scratch<T>,
-        sums: &mut [Vec<T>],
+        sums: &mut [Buffer<T>],
     ) {
         let plan = self.plan;
         let steps = plan.steps.len();
@@ -333,6 +329,7 @@ impl<'a, T: Real> Chain<'a, T> {
             part.slice = slice;
             self.inner_forward(x, part, plan.inner - 1, scratch);
             for s in (1..plan.inner).rev() {
+                self.prefetch_next(x, part, plan.inner - 1 - s, plan.inner - 1);
                 self.step_backward(s, part, scratch, &mut sums[s]);
             }
             self.first_weight_gradient(x, part, scratch, &mut sums[0]);
