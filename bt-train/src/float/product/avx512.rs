@@ -170,7 +170,7 @@ fn opaque(mut address: *const f32) -> *const f32 {
         std::arch::asm!(
             "/* {0} */",
             inout(reg) address,
-            options(pure, nomem, nostack, preserves_flags)
+            options(pure, readonly, nostack, preserves_flags)
         );
     }
     address
