@@ -125,6 +125,8 @@ settings! {
     normalize: NormalizeOver = NormalizeOver::Set, [];
     /// Share of the training part kept for validation where the data set has none [default: 0.15]
     validation: f32 = 0.15, [value_name = "SHARE"];
+    /// Share of what is left to learn from that is used, of every class alike [default: 1]
+    train_share: f32 = 1.0, [value_name = "SHARE"];
     /// Stop after so many epochs without a better validation; 0: never [default: 0]
     patience: usize = 0, [value_name = "EPOCHS"];
     /// Recordings that form the test part, such as speaker=theo,yweweler: a column of index.csv
@@ -237,6 +239,11 @@ impl Settings {
                     .field(field)
                     .remedy("give a share from 0 to below 1"));
             }
+        }
+        if !(self.train_share > 0.0 && self.train_share <= 1.0) {
+            return Err(Error::setting(format!("is {}", self.train_share))
+                .field("train-share")
+                .remedy("give a share above 0, at most 1"));
         }
         Ok(())
     }

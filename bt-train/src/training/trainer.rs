@@ -107,6 +107,7 @@ impl<'a> Trainer<'a> {
                 (whole.subset(&parts.train), Some(validation))
             }
         };
+        let train = share(train, settings);
         let frames = DataSet {
             train: Some(train.clone()),
             validation: validation.filter(|part| part.sequences() > 0),
@@ -342,6 +343,19 @@ fn generator(seed: u64, stream: u64) -> ChaCha8Rng {
     rng
 }
 
+/// The share of a part that the settings ask for, of every class alike.
+fn share(train: Part, settings: &Settings) -> Part {
+    if settings.train_share >= 1.0 {
+        return train;
+    }
+    let ungrouped = Part {
+        groups: None,
+        ..train
+    };
+    let rest = 1.0 - settings.train_share;
+    ungrouped.subset(&split(&ungrouped, rest, settings.seed).train)
+}
+
 /// The training frames and those of every delayed rendering, one part after the other.
 fn renderings(
     settings: &Settings,
@@ -460,6 +474,16 @@ pub(crate) mod tests {
         assert!(once.best().unwrap().validation.unwrap().accuracy > 0.7);
         assert_eq!(once.state(), again.state());
         assert_eq!(once.checkpoint(), again.checkpoint());
+    }
+
+    #[test]
+    fn takes_the_share_asked_for() {
+        let (mut settings, data) = (settings(), data());
+        settings.train_share = 0.5;
+        let config = settings.model(&data).unwrap();
+        let trainer = Trainer::new(&settings, config, &data).unwrap();
+        // 17 of each of three classes are left to learn from; half of them.
+        assert_eq!(trainer.sequences(), (24, 9));
     }
 
     #[test]
