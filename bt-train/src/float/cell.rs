@@ -9,72 +9,103 @@ use crate::float::real::Real;
 
 /// The gates' nonlinearity.
 pub fn gate<T: Real>(kind: Gate, z: T) -> T {
-    let one = T::one();
     match kind {
-        Gate::Sigmoid => one / (one + (-z).exp()),
-        Gate::HardSigmoid => (T::from_f64(0.2) * z + T::from_f64(0.5))
-            .max(T::zero())
-            .min(one),
+        Gate::Sigmoid => z.sigmoid(),
+        Gate::HardSigmoid => hard_sigmoid(z),
     }
 }
 
-/// Its derivative, from its value.
-fn gate_slope<T: Real>(kind: Gate, value: T) -> T {
-    match kind {
-        Gate::Sigmoid => value * (T::one() - value),
-        Gate::HardSigmoid if value > T::zero() && value < T::one() => T::from_f64(0.2),
-        Gate::HardSigmoid => T::zero(),
-    }
+fn hard_sigmoid<T: Real>(z: T) -> T {
+    (T::from_f64(0.2) * z + T::from_f64(0.5))
+        .max(T::zero())
+        .min(T::one())
 }
 
 /// One row's step. `z` [4·J] holds pre-activations and is left holding the
 /// gates' values, which [`backward`] wants; `c` [J] is the state after the
 /// previous step and becomes the new one; `h` [J] is overwritten.
 pub fn forward<T: Real>(kind: Gate, z: &mut [T], c: &mut [T], h: &mut [T]) {
-    let (input, forget, candidate, output) = quarters(z);
-    for j in 0..c.len() {
-        input[j] = gate(kind, input[j]);
-        forget[j] = gate(kind, forget[j]);
-        candidate[j] = candidate[j].tanh();
-        output[j] = gate(kind, output[j]);
+    // One loop per kind, so that each is straight code for the vectoriser.
+    match kind {
+        Gate::Sigmoid => forward_with(T::sigmoid, z, c, h),
+        Gate::HardSigmoid => forward_with(hard_sigmoid, z, c, h),
+    }
+}
+
+#[inline(always)]
+fn forward_with<T: Real>(gate: impl Fn(T) -> T, z: &mut [T], c: &mut [T], h: &mut [T]) {
+    let units = c.len();
+    let (input, forget, candidate, output) = quarters(z, units);
+    let h = &mut h[..units];
+    for j in 0..units {
+        input[j] = gate(input[j]);
+        forget[j] = gate(forget[j]);
+        candidate[j] = candidate[j].squash();
+        output[j] = gate(output[j]);
         c[j] = forget[j] * c[j] + input[j] * candidate[j];
-        h[j] = output[j] * c[j].tanh();
+        h[j] = output[j] * c[j].squash();
     }
 }
 
 /// One row's step back. `gates` [4·J] are the values [`forward`] left; they
 /// become the gradient of the pre-activations. `c_before` and `c` are the
-/// states around the step (`None`: zero), `dh` the gradient of h', and `dc`
-/// turns from the gradient of c' that later steps left into that of c.
+/// states around the step, `dh` the gradient of h', and `dc` turns from the
+/// gradient of c' that later steps left into that of c.
 pub fn backward<T: Real>(
     kind: Gate,
     gates: &mut [T],
-    c_before: Option<&[T]>,
+    c_before: &[T],
+    c: &[T],
+    dh: &[T],
+    dc: &mut [T],
+) {
+    let (zero, one) = (T::zero(), T::one());
+    match kind {
+        Gate::Sigmoid => {
+            backward_with(|value| value * (one - value), gates, c_before, c, dh, dc);
+        }
+        Gate::HardSigmoid => {
+            let slope = T::from_f64(0.2);
+            let inside = |value| value > zero && value < one;
+            let slope = |value| if inside(value) { slope } else { zero };
+            backward_with(slope, gates, c_before, c, dh, dc);
+        }
+    }
+}
+
+/// `slope` is the gate's derivative, from its value.
+#[inline(always)]
+fn backward_with<T: Real>(
+    slope: impl Fn(T) -> T,
+    gates: &mut [T],
+    c_before: &[T],
     c: &[T],
     dh: &[T],
     dc: &mut [T],
 ) {
     let one = T::one();
-    let (input, forget, candidate, output) = quarters(gates);
-    for j in 0..c.len() {
-        let squashed = c[j].tanh();
-        let before = c_before.map_or(T::zero(), |c| c[j]);
+    let units = c.len();
+    let (input, forget, candidate, output) = quarters(gates, units);
+    let (c_before, dh, dc) = (&c_before[..units], &dh[..units], &mut dc[..units]);
+    for j in 0..units {
+        let squashed = c[j].squash();
         let (i, f, g, o) = (input[j], forget[j], candidate[j], output[j]);
         let dc_total = dc[j] + dh[j] * o * (one - squashed * squashed);
-        output[j] = dh[j] * squashed * gate_slope(kind, o);
-        input[j] = dc_total * g * gate_slope(kind, i);
-        forget[j] = dc_total * before * gate_slope(kind, f);
+        output[j] = dh[j] * squashed * slope(o);
+        input[j] = dc_total * g * slope(i);
+        forget[j] = dc_total * c_before[j] * slope(f);
         candidate[j] = dc_total * i * (one - g * g);
         dc[j] = dc_total * f;
     }
 }
 
-fn quarters<T>(z: &mut [T]) -> (&mut [T], &mut [T], &mut [T], &mut [T]) {
-    let units = z.len() / 4;
+/// The four gates' parts of a row.
+#[inline(always)]
+fn quarters<T>(z: &mut [T], units: usize) -> (&mut [T], &mut [T], &mut [T], &mut [T]) {
     let (input, rest) = z.split_at_mut(units);
     let (forget, rest) = rest.split_at_mut(units);
-    let (candidate, output) = rest.split_at_mut(units);
-    (input, forget, candidate, output)
+    let (candidate, rest) = rest.split_at_mut(units);
+    (input, forget, candidate, &mut rest[..units])
 }
 
 #[cfg(test)]
@@ -121,7 +152,7 @@ mod tests {
             let (mut gates, mut c_after, mut h) = (z.clone(), c.clone(), vec![0.0; units]);
             forward(kind, &mut gates, &mut c_after, &mut h);
             let mut dc = wc.clone();
-            backward(kind, &mut gates, Some(&c), &c_after, &wh, &mut dc);
+            backward(kind, &mut gates, &c, &c_after, &wh, &mut dc);
             let step = 1e-5;
             for at in 0..5 * units {
                 let shifted = |by: f64| {

@@ -12,6 +12,15 @@ pub trait Real: NdFloat + Default + std::iter::Sum {
     /// The same value in double precision.
     fn widen(self) -> f64;
 
+    /// tanh.
+    fn squash(self) -> Self;
+
+    /// 1 / (1 + e^−x).
+    fn sigmoid(self) -> Self {
+        let half = Self::from_f64(0.5);
+        half + half * (half * self).squash()
+    }
+
     /// Computes one product whose indices have been checked.
     ///
     /// # Safety
@@ -29,6 +38,27 @@ impl Real for f32 {
         f64::from(self)
     }
 
+    /// A rational function of x, odd, of degree 13 over 6 (the coefficients
+    /// that Eigen and XLA use): straight code, at most 4·10⁻⁷ off.
+    #[inline(always)]
+    fn squash(self) -> f32 {
+        const ODD: [f32; 7] = [
+            -2.760_768_5e-16,
+            2.000_187_9e-13,
+            -8.604_672e-11,
+            5.122_297e-8,
+            1.485_722_4e-5,
+            6.372_619_3e-4,
+            4.893_524_6e-3,
+        ];
+        const EVEN: [f32; 4] = [1.198_258_4e-6, 1.185_347_1e-4, 2.268_434_6e-3, 4.893_525e-3];
+        // Beyond, tanh is 1 to the last bit; a NaN stays one.
+        let x = self.clamp(-7.905_311, 7.905_311);
+        let square = x * x;
+        let polynomial = |terms: &[f32]| terms.iter().fold(0.0, |sum, term| sum * square + term);
+        x * polynomial(&ODD) / polynomial(&EVEN)
+    }
+
     unsafe fn multiply(product: &Product, a: *const f32, b: *const f32, c: *mut f32) {
         // SAFETY: passed on from the caller.
         unsafe { product.run_single(a, b, c) }
@@ -44,8 +74,33 @@ impl Real for f64 {
         self
     }
 
+    fn squash(self) -> f64 {
+        self.tanh()
+    }
+
     unsafe fn multiply(product: &Product, a: *const f64, b: *const f64, c: *mut f64) {
         // SAFETY: passed on from the caller.
         unsafe { product.run_gemm(a, b, c) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn single_precision_nonlinearities() {
+        let mut worst = [0.0f64; 2];
+        for i in -200_000..=200_000 {
+            let x = i as f32 * 1e-4;
+            let exact = f64::from(x);
+            let tanh = f64::from(x.squash()) - exact.tanh();
+            let sigmoid = f64::from(x.sigmoid()) - 1.0 / (1.0 + (-exact).exp());
+            worst = [worst[0].max(tanh.abs()), worst[1].max(sigmoid.abs())];
+        }
+        assert!(worst[0] < 4e-7 && worst[1] < 3e-7, "{worst:?}");
+        assert_eq!(f32::INFINITY.squash(), 9f32.squash());
+        assert!(f32::NAN.squash().is_nan() && f32::NAN.sigmoid().is_nan());
+        assert_eq!(0f32.squash(), 0.0);
     }
 }

@@ -205,6 +205,7 @@ impl<T: Real> Recurrence<'_, T> {
         };
         let mut dc = Array2::<T>::zeros(pooled.dim());
         let cells = trace.cells.as_slice().unwrap_or(&[]);
+        let start_cells = vec![T::zero(); active.first().map_or(0, |rows| rows * units)];
         for t in (0..packing.steps()).rev() {
             let rows = active[t];
             if self.pool == Pool::Mean {
@@ -214,9 +215,10 @@ impl<T: Real> Recurrence<'_, T> {
                 }
             }
             let (start, end) = (offsets[t] * units, offsets[t + 1] * units);
-            let before = t
-                .checked_sub(1)
-                .map(|t| &cells[offsets[t] * units..][..rows * units]);
+            let before = match t.checked_sub(1) {
+                Some(t) => &cells[offsets[t] * units..][..rows * units],
+                None => &start_cells,
+            };
             let after = &cells[start..end];
             values_mut(&mut trace.gates)[4 * start..4 * end]
                 .par_chunks_mut(4 * units)
@@ -225,7 +227,7 @@ impl<T: Real> Recurrence<'_, T> {
                 .enumerate()
                 .for_each(|(row, ((gates, dc), dh))| {
                     let at = row * units..(row + 1) * units;
-                    let before = before.map(|before| &before[at.clone()]);
+                    let before = &before[at.clone()];
                     cell::backward(self.gate, gates, before, &after[at], dh, dc);
                 });
             if t > 0 {
