@@ -49,6 +49,7 @@ pub mod file;
 pub mod float;
 pub mod plan;
 pub mod quantize;
+pub mod report;
 pub mod training;
 
 pub use error::{Error, ErrorKind, Result};

@@ -5,6 +5,7 @@ use crate::data::dataset::check_labels;
 use crate::data::{NpzWriter, PartName, load};
 use crate::error::Result;
 use crate::float::checkpoint::Checkpoint;
+use crate::report::Confusion;
 use crate::training::evaluate::{self, Score};
 use ndarray::Array2;
 use std::path::{Path, PathBuf};
@@ -66,6 +67,10 @@ pub fn run(args: Args) -> Result<()> {
             part.sequences(),
             score.loss
         );
+        let labels = part.labels.as_deref().unwrap_or_default();
+        let head = &checkpoint.config.head;
+        let confusion = Confusion::new(head.classes, labels, &evaluate::predictions(&logits));
+        println!("{}", confusion.table(&head.labels));
     } else {
         println!("{} sequences without labels", part.sequences());
     }

@@ -6,6 +6,7 @@
 //! | `best.safetensors` | the model of the best epoch |
 //! | `state.safetensors` | weights and moments after the last epoch |
 //! | `metrics.jsonl` | one line an epoch |
+//! | `curves.svg`, `confusion.svg` | loss and accuracy; the best model on the validation part |
 //!
 //! After an epoch they are written in the order best, metrics, state. A kill
 //! between two of them leaves files that the repeated epoch writes again with
@@ -14,6 +15,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::write_atomic;
 use crate::float::checkpoint::{Checkpoint, read_tensors, write_tensors};
+use crate::report;
 use crate::training::settings::{Flags, Settings};
 use crate::training::trainer::{Epoch, State, Step, Trainer};
 use std::io::Write;
@@ -94,8 +96,7 @@ impl RunFolder {
         std::fs::create_dir_all(&self.path).map_err(|error| Error::from(error).file(&self.path))?;
         let mut epochs = self.restore(trainer)?;
         watch.start(trainer);
-        let text = settings.to_toml()?;
-        write_atomic(&self.config(), |file| Ok(file.write_all(text.as_bytes())?))?;
+        self.write_text("config.toml", &settings.to_toml()?)?;
         self.write_metrics(&epochs)?;
         while !trainer.finished() {
             let done = trainer.epoch(&mut |step| watch.step(step))?;
@@ -119,7 +120,18 @@ impl RunFolder {
             self.write_metrics(&epochs)?;
             self.write_state(trainer)?;
         }
+        self.write_text("curves.svg", &report::curves(&epochs))?;
+        if let Some(confusion) = trainer.confusion()? {
+            let names = &trainer.checkpoint().config.head.labels;
+            self.write_text("confusion.svg", &confusion.svg(names))?;
+        }
         Ok(())
+    }
+
+    fn write_text(&self, name: &str, text: &str) -> Result<()> {
+        write_atomic(&self.path.join(name), |file| {
+            Ok(file.write_all(text.as_bytes())?)
+        })
     }
 
     fn write_metrics(&self, epochs: &[Epoch]) -> Result<()> {

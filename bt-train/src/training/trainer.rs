@@ -11,6 +11,7 @@ use crate::float::config::ModelConfig;
 use crate::float::head::LossWeights;
 use crate::float::init::dropout_mask;
 use crate::float::model::{LossOptions, Model};
+use crate::report::Confusion;
 use crate::training::evaluate::{self, Score};
 use crate::training::optimizer::{Adam, clip};
 use crate::training::schedule::Schedule;
@@ -186,6 +187,22 @@ impl<'a> Trainer<'a> {
             Some((_, checkpoint)) => checkpoint.clone(),
             None => Checkpoint::of(&self.model),
         }
+    }
+
+    /// What the weights to keep take each class of the validation part for,
+    /// where there is one.
+    ///
+    /// # Errors
+    /// Never for a trainer that came this far.
+    pub fn confusion(&self) -> Result<Option<Confusion>> {
+        let Some(part) = &self.validation else {
+            return Ok(None);
+        };
+        let model = self.checkpoint().model()?;
+        let predictions = evaluate::predictions(&evaluate::logits(&model, part));
+        let labels = part.known_labels(PartName::Validation)?;
+        let classes = model.config.head.classes;
+        Ok(Some(Confusion::new(classes, labels, &predictions)))
     }
 
     /// One pass over the training part. `watch` sees every step and may break

@@ -1,0 +1,214 @@
+//! What people look at after a run: confusion of classes, learning curves.
+
+use crate::training::trainer::Epoch;
+use std::fmt::Write;
+
+/// How often each class was taken for each: rows are truth, columns prediction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confusion {
+    counts: Vec<Vec<usize>>,
+}
+
+impl Confusion {
+    /// Counts over sequences of these labels and predictions.
+    pub fn new(classes: usize, labels: &[usize], predictions: &[usize]) -> Confusion {
+        let mut counts = vec![vec![0; classes]; classes];
+        for (&label, &prediction) in labels.iter().zip(predictions) {
+            counts[label][prediction] += 1;
+        }
+        Confusion { counts }
+    }
+
+    /// A table for the terminal; nothing where it would not fit.
+    pub fn table(&self, names: &[String]) -> String {
+        let classes = self.counts.len();
+        if classes > TABLE_CLASSES_MAX {
+            return String::new();
+        }
+        let name = |class| short(names, class, 8);
+        let mut table = format!("{:<9}", "is / seen");
+        for class in 0..classes {
+            let _ = write!(table, "{:>9}", name(class));
+        }
+        for (class, row) in self.counts.iter().enumerate() {
+            let _ = write!(table, "\n{:<9}", name(class));
+            for count in row {
+                let _ = match count {
+                    0 => write!(table, "{:>9}", "."),
+                    count => write!(table, "{count:>9}"),
+                };
+            }
+        }
+        table
+    }
+
+    /// A picture: the darker a field, the larger its share of the row.
+    pub fn svg(&self, names: &[String]) -> String {
+        const CELL: usize = 36;
+        const MARGIN: usize = 80;
+        let classes = self.counts.len();
+        let size = MARGIN + CELL * classes + 10;
+        let mut svg = head(size, size);
+        for (truth, row) in self.counts.iter().enumerate() {
+            let total = row.iter().sum::<usize>().max(1);
+            let y = MARGIN + CELL * truth;
+            text(&mut svg, MARGIN - 6, y + 22, "end", &short(names, truth, 9));
+            text(
+                &mut svg,
+                MARGIN + CELL * truth + CELL / 2,
+                MARGIN - 8,
+                "middle",
+                &short(names, truth, 5),
+            );
+            for (prediction, &count) in row.iter().enumerate() {
+                let x = MARGIN + CELL * prediction;
+                let share = count as f64 / total as f64;
+                let _ = writeln!(
+                    svg,
+                    r##"<rect x="{x}" y="{y}" width="{CELL}" height="{CELL}" fill="#1f5fa8" fill-opacity="{share:.3}" stroke="#cccccc"/>"##
+                );
+                if count > 0 {
+                    text(&mut svg, x + CELL / 2, y + 22, "middle", &count.to_string());
+                }
+            }
+        }
+        svg + "</svg>\n"
+    }
+}
+
+/// More classes than this do not fit a terminal.
+const TABLE_CLASSES_MAX: usize = 14;
+
+/// Loss and accuracy over the epochs, training and validation.
+pub fn curves(epochs: &[Epoch]) -> String {
+    let mut svg = head(WIDTH + 80, 2 * (HEIGHT + 60));
+    let of = |value: fn(&Epoch) -> Option<f64>| epochs.iter().filter_map(value).collect::<Vec<_>>();
+    let loss = of(|epoch| Some(epoch.loss));
+    let validation_loss = of(|epoch| Some(epoch.validation?.loss));
+    let largest = loss
+        .iter()
+        .chain(&validation_loss)
+        .fold(1e-9f64, |most, &value| most.max(value));
+    chart(&mut svg, 30, "loss", largest, &[&loss, &validation_loss]);
+    let accuracy = of(|epoch| Some(epoch.accuracy));
+    let validation_accuracy = of(|epoch| Some(epoch.validation?.accuracy));
+    let top = 30 + HEIGHT + 60;
+    let lines = [&accuracy[..], &validation_accuracy];
+    chart(&mut svg, top, "accuracy", 1.0, &lines);
+    svg + "</svg>\n"
+}
+
+/// Size of a chart's field.
+const WIDTH: usize = 600;
+const HEIGHT: usize = 200;
+
+/// A field from 0 to `largest` with the line of the training part and that of validation.
+fn chart(svg: &mut String, top: usize, title: &str, largest: f64, lines: &[&[f64]]) {
+    const LEFT: usize = 60;
+    let _ = writeln!(
+        svg,
+        r##"<rect x="{LEFT}" y="{top}" width="{WIDTH}" height="{HEIGHT}" fill="none" stroke="#999999"/>"##
+    );
+    text(svg, LEFT - 6, top + 10, "end", &format!("{largest:.3}"));
+    text(svg, LEFT - 6, top + HEIGHT, "end", "0");
+    for (place, (line, (name, colour))) in lines
+        .iter()
+        .zip([("training", "#1f5fa8"), ("validation", "#c0501f")])
+        .enumerate()
+    {
+        let points: Vec<String> = line
+            .iter()
+            .enumerate()
+            .map(|(epoch, value)| {
+                let x = LEFT as f64 + WIDTH as f64 * (epoch + 1) as f64 / line.len() as f64;
+                let y = top as f64 + HEIGHT as f64 * (1.0 - value / largest);
+                format!("{x:.1},{y:.1}")
+            })
+            .collect();
+        let _ = writeln!(
+            svg,
+            r#"<polyline fill="none" stroke="{colour}" points="{}"/>"#,
+            points.join(" ")
+        );
+        let label = format!(r#"<tspan fill="{colour}">{title}, {name}</tspan>"#);
+        let _ = writeln!(
+            svg,
+            r#"<text x="{}" y="{}">{label}</text>"#,
+            LEFT + 200 * place,
+            top - 8
+        );
+    }
+    let epochs = lines.first().map_or(0, |line| line.len());
+    text(
+        svg,
+        LEFT + WIDTH,
+        top + HEIGHT + 16,
+        "end",
+        &format!("{epochs} epochs"),
+    );
+}
+
+fn head(width: usize, height: usize) -> String {
+    format!(
+        r##"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="#ffffff"/>
+"##
+    )
+}
+
+fn text(svg: &mut String, x: usize, y: usize, anchor: &str, text: &str) {
+    let text = text
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
+    let _ = writeln!(
+        svg,
+        r#"<text x="{x}" y="{y}" text-anchor="{anchor}">{text}</text>"#
+    );
+}
+
+/// A class' name, cut to so many characters; its number where it has no name.
+fn short(names: &[String], class: usize, characters: usize) -> String {
+    match names.get(class) {
+        Some(name) => name.chars().take(characters).collect(),
+        None => class.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::training::evaluate::Score;
+
+    #[test]
+    fn rows_are_truth_and_columns_prediction() {
+        let confusion = Confusion::new(2, &[0, 0, 1], &[0, 1, 1]);
+        let names = ["no".to_owned(), "yes <&>".to_owned()];
+        assert_eq!(
+            confusion.table(&names),
+            "is / seen       no  yes <&>\n\
+             no               1        1\n\
+             yes <&>          .        1"
+        );
+        assert!(confusion.svg(&names).contains("yes &lt;&amp;"));
+    }
+
+    #[test]
+    fn curves_hold_a_point_for_every_epoch() {
+        let epoch = |epoch| Epoch {
+            epoch,
+            loss: 2.0 / epoch as f64,
+            accuracy: 0.5,
+            validation: Some(Score {
+                accuracy: 0.25,
+                loss: 1.0,
+            }),
+            lr: 0.1,
+            gradient: 1.0,
+            seconds: 1.0,
+        };
+        let svg = curves(&[epoch(1), epoch(2)]);
+        // Loss 2 of at most 2 is the top of the field, half of it the middle.
+        assert!(svg.contains(r#"points="360.0,30.0 660.0,130.0""#), "{svg}");
+        assert_eq!(svg.matches("<polyline").count(), 4);
+    }
+}
