@@ -267,6 +267,18 @@ fn modes_that_do_not_fit_are_answered_with_some_that_do() {
 }
 
 #[test]
+fn an_exploding_loss_stops_with_the_step_and_the_remedy() {
+    let place = tempfile::tempdir().unwrap();
+    let data = Toy::new(60).write(place.path());
+    let out = place.path().join("run");
+    let words = train_words(&data, text(&out), &["--lr", "1e9"]);
+    fails(1, &words, &["the loss became", "of epoch 1; lower --lr"]);
+    // Nothing was learned, so nothing stands in the way of another try.
+    let words = train_words(&data, text(&out), &["--epochs", "1"]);
+    assert_eq!(run(&words).status, Some(0));
+}
+
+#[test]
 fn an_unknown_key_is_answered_with_the_nearest_known_one() {
     let place = tempfile::tempdir().unwrap();
     let config = place.path().join("model.toml");

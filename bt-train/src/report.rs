@@ -1,6 +1,7 @@
 //! What people look at after a run: confusion of classes, learning curves.
 
 use crate::training::trainer::Epoch;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// How often each class was taken for each: rows are truth, columns prediction.
@@ -25,6 +26,9 @@ impl Confusion {
         if classes > TABLE_CLASSES_MAX {
             return String::new();
         }
+        let cut: BTreeSet<String> = (0..classes).map(|class| short(names, class, 8)).collect();
+        // Names that are the same when cut are of no use; numbers are.
+        let names = if cut.len() == classes { names } else { &[] };
         let name = |class| short(names, class, 8);
         let mut table = format!("{:<9}", "is / seen");
         for class in 0..classes {
@@ -188,6 +192,12 @@ mod tests {
             "is / seen       no  yes <&>\n\
              no               1        1\n\
              yes <&>          .        1"
+        );
+        let long = ["speaker_1".to_owned(), "speaker_2".to_owned()];
+        assert!(
+            confusion
+                .table(&long)
+                .starts_with("is / seen        0        1")
         );
         assert!(confusion.svg(&names).contains("yes &lt;&amp;"));
     }

@@ -61,7 +61,8 @@ impl RunFolder {
     /// When a run that goes on is told something new, or a new one finds another.
     pub fn settings(&self, file: Option<&Path>, flags: &Flags, resume: bool) -> Result<Settings> {
         let saved = self.config();
-        if !saved.exists() {
+        let begun = self.state().exists() || self.best().exists();
+        if !saved.exists() || !(begun || resume) {
             return Settings::resolve(file, flags);
         }
         if !resume {
