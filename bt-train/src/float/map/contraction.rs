@@ -48,7 +48,7 @@ impl Step {
 pub struct Shuffle {
     /// Length of a run.
     pub run: usize,
-    /// Where, among the unshuffled values, each run starts.
+    /// Which of the unshuffled runs each run is.
     pub source: Vec<usize>,
 }
 
@@ -76,7 +76,7 @@ impl Shuffle {
         for (size, stride) in ranks.into_iter().chain(outputs) {
             source = source
                 .iter()
-                .flat_map(|&start| (0..size).map(move |i| start + i * stride))
+                .flat_map(|&start| (0..size).map(move |i| start + i * stride / run))
                 .collect();
         }
         Some(Shuffle { run, source })
@@ -99,7 +99,7 @@ impl Shuffle {
             run => {
                 for (raw, out) in self.results(raw, out) {
                     for (out, &source) in out.chunks_exact_mut(run).zip(&self.source) {
-                        out.copy_from_slice(&raw[source..source + run]);
+                        out.copy_from_slice(&raw[source * run..][..run]);
                     }
                 }
             }
@@ -117,7 +117,7 @@ impl Shuffle {
             run => {
                 for (shuffled, raw) in self.results(shuffled, raw) {
                     for (run_values, &source) in shuffled.chunks_exact(run).zip(&self.source) {
-                        raw[source..source + run].copy_from_slice(run_values);
+                        raw[source * run..][..run].copy_from_slice(run_values);
                     }
                 }
             }
@@ -126,22 +126,20 @@ impl Shuffle {
 
     fn apply_runs<T: Copy, const RUN: usize>(&self, raw: &[T], out: &mut [T]) {
         for (raw, out) in self.results(raw, out) {
-            let (runs, _) = out.as_chunks_mut::<RUN>();
-            for (run, &source) in runs.iter_mut().zip(&self.source) {
-                if let Some(values) = raw[source..].first_chunk::<RUN>() {
-                    *run = *values;
-                }
+            let (raw, _) = raw.as_chunks::<RUN>();
+            let (out, _) = out.as_chunks_mut::<RUN>();
+            for (run, &source) in out.iter_mut().zip(&self.source) {
+                *run = raw[source];
             }
         }
     }
 
     fn undo_runs<T: Copy, const RUN: usize>(&self, shuffled: &[T], raw: &mut [T]) {
         for (shuffled, raw) in self.results(shuffled, raw) {
-            let (runs, _) = shuffled.as_chunks::<RUN>();
-            for (run, &source) in runs.iter().zip(&self.source) {
-                if let Some(values) = raw[source..].first_chunk_mut::<RUN>() {
-                    *values = *run;
-                }
+            let (shuffled, _) = shuffled.as_chunks::<RUN>();
+            let (raw, _) = raw.as_chunks_mut::<RUN>();
+            for (run, &source) in shuffled.iter().zip(&self.source) {
+                raw[source] = *run;
             }
         }
     }
@@ -316,7 +314,7 @@ mod tests {
         assert_eq!(shuffle.run, 2);
         assert_eq!(
             shuffle.source,
-            [0, 4, 8, 2, 6, 10, 12, 16, 20, 14, 18, 22].to_vec()
+            [0, 2, 4, 1, 3, 5, 6, 8, 10, 7, 9, 11].to_vec()
         );
         assert_eq!(shuffle.values(), 24);
         assert_eq!(Shuffle::new(&[(4, 4)]), None);

@@ -12,6 +12,7 @@ use crate::float::product::Buffer;
 use crate::float::real::Real;
 use ndarray::{Array3, ArrayView2};
 use rayon::prelude::*;
+use std::sync::Mutex;
 
 /// Tasks the gradient of the weights is cut into. Their partial sums are added
 /// in order, so the result does not depend on the number of threads.
@@ -23,6 +24,8 @@ pub struct Chain<'a, T> {
     plan: &'a Contraction,
     /// Per step `[blocks, sum, new]`; `[sum, blocks, new]` for a shared first step.
     weights: Vec<Buffer<T>>,
+    /// Buffers that no task uses at the moment.
+    spare: Mutex<Vec<Scratch<T>>>,
 }
 
 /// What is worked on in one go.
@@ -37,6 +40,7 @@ struct Part {
 }
 
 /// Buffers of one task.
+#[derive(Debug)]
 struct Scratch<T> {
     /// `states[s]`: what step s left, shuffled; of a slice for the inner steps.
     states: Vec<Buffer<T>>,
@@ -64,6 +68,7 @@ impl<'a, T: Real> Chain<'a, T> {
         Chain {
             plan,
             weights: weights.collect(),
+            spare: Mutex::default(),
         }
     }
 
@@ -106,10 +111,7 @@ impl<'a, T: Real> Chain<'a, T> {
         z.par_chunks_mut(group * plan.outputs())
             .zip(kept_groups)
             .enumerate()
-            .for_each_init(
-                || self.scratch(),
-                |scratch, (group, pair)| run(scratch, (group, pair)),
-            );
+            .for_each(|(group, pair)| self.with_scratch(|scratch| run(scratch, (group, pair))));
         kept
     }
 
@@ -120,9 +122,8 @@ impl<'a, T: Real> Chain<'a, T> {
         let dz = dz.as_slice().unwrap_or(&[]);
         dx.par_chunks_mut(plan.group * plan.inputs())
             .zip(dz.par_chunks(plan.group * plan.outputs()))
-            .for_each_init(
-                || self.scratch(),
-                |scratch, (dx, dz)| {
+            .for_each(|(dx, dz)| {
+                self.with_scratch(|scratch| {
                     let mut part = Part {
                         first: 0,
                         frames: dx.len() / plan.inputs(),
@@ -141,8 +142,8 @@ impl<'a, T: Real> Chain<'a, T> {
                         }
                         self.first_input_gradient(part, scratch, dx);
                     }
-                },
-            );
+                });
+            });
     }
 
     /// Gradient of the weights of every step, summed over all frames.
@@ -159,9 +160,8 @@ impl<'a, T: Real> Chain<'a, T> {
         let per_task = groups.div_ceil(TASKS).max(1);
         let partial: Vec<Vec<Buffer<T>>> = (0..groups.div_ceil(per_task))
             .into_par_iter()
-            .map_init(
-                || self.scratch(),
-                |scratch, task| {
+            .map(|task| {
+                self.with_scratch(|scratch| {
                     let mut sums = self.zero_gradients();
                     for group in task * per_task..groups.min((task + 1) * per_task) {
                         let first = group * plan.group;
@@ -175,8 +175,8 @@ impl<'a, T: Real> Chain<'a, T> {
                         self.group_gradient(x, part, kept, scratch, &mut sums);
                     }
                     sums
-                },
-            )
+                })
+            })
             .collect();
         let mut partial = partial.into_iter();
         let mut total = partial.next().unwrap_or_else(|| self.zero_gradients());
@@ -204,6 +204,18 @@ impl<'a, T: Real> Chain<'a, T> {
     fn zero_gradients(&self) -> Vec<Buffer<T>> {
         let lengths = self.weights.iter().map(|weight| weight.len());
         lengths.map(Buffer::new).collect()
+    }
+
+    /// Lends buffers, kept for the next task: fresh memory costs a page fault
+    /// every 4 KiB. What an earlier task left in them is never read.
+    fn with_scratch<R>(&self, work: impl FnOnce(&mut Scratch<T>) -> R) -> R {
+        let spare = self.spare.lock().ok().and_then(|mut spare| spare.pop());
+        let mut scratch = spare.unwrap_or_else(|| self.scratch());
+        let result = work(&mut scratch);
+        if let Ok(mut spare) = self.spare.lock() {
+            spare.push(scratch);
+        }
+        result
     }
 
     fn scratch(&self) -> Scratch<T> {
