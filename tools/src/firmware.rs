@@ -42,7 +42,8 @@ pub enum ModelIn<'a> {
 
 /// The workspace's folder.
 pub fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tools.parent().unwrap_or(tools).to_owned()
 }
 
 /// The cargo that runs us, in the workspace.

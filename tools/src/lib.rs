@@ -6,6 +6,7 @@
 //! [`stream`] sends it sequences.
 
 pub mod board;
+pub mod demo;
 pub mod device;
 pub mod emulator;
 pub mod firmware;

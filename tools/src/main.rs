@@ -11,6 +11,8 @@ use clap::error::ErrorKind;
 enum Command {
     /// Install what the other commands need: Rust's Thumb targets and QEMU
     Setup(tools::setup::Args),
+    /// Train on spoken digits, quantize, flash an emulated chip, stream the test recordings to it
+    Demo(tools::demo::Args),
     /// Run every check, cheapest first: format, clippy, host tests, tests in QEMU
     Test(tools::test::Args),
     /// Run a model on an emulated board and stream a data set through it
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
     };
     let result = match command {
         Command::Setup(args) => tools::setup::run(args),
+        Command::Demo(args) => tools::demo::run(args),
         Command::Test(args) => tools::test::run(args),
         Command::Qemu(args) => tools::qemu::run(args),
         Command::Size(args) => tools::size::run(args),
@@ -45,10 +48,22 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", one_line(&format!("{error:#}")));
+            eprintln!("error: {}", one_line(&message(&error)));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error and its causes. bt-train's errors tell theirs themselves.
+fn message(error: &anyhow::Error) -> String {
+    let mut parts = Vec::new();
+    for cause in error.chain() {
+        parts.push(cause.to_string());
+        if cause.is::<bt_train::Error>() {
+            break;
+        }
+    }
+    parts.join(": ")
 }
 
 /// A message on one line.

@@ -64,6 +64,8 @@ pub struct Outcome {
     pub statistics: Statistics,
     /// Requests that had to be sent again.
     pub repeats: u32,
+    /// The firmware.
+    pub elf: PathBuf,
 }
 
 impl Outcome {
@@ -232,6 +234,7 @@ impl Evaluation<'_> {
             raw,
             statistics,
             repeats: device.repeats(),
+            elf,
         })
     }
 }
