@@ -26,6 +26,7 @@ pub mod app;
 pub mod board;
 pub mod confidence;
 pub mod link;
+pub mod pattern;
 pub mod service;
 pub mod wire;
 

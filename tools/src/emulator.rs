@@ -4,21 +4,17 @@ use std::io;
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use tempfile::TempDir;
 
 use crate::board::Board;
 use crate::firmware;
 
 /// Nanoseconds of virtual time that one instruction takes under `-icount shift=6`.
 pub const INSTRUCTION_NS: u64 = 64;
-
-/// QEMU opens the log's socket before it runs anything.
-const START_LIMIT: Duration = Duration::from_secs(20);
 
 /// The program that emulates.
 pub const QEMU: &str = "qemu-system-arm";
@@ -34,8 +30,6 @@ pub struct Emulator {
     child: Child,
     uart: UnixStream,
     log: Option<Child>,
-    // Holds the log's socket.
-    folder: Option<TempDir>,
 }
 
 impl Emulator {
@@ -46,35 +40,24 @@ impl Emulator {
     ///
     /// QEMU cannot be started; the message says how to install it.
     pub fn start(board: &Board, elf: &Path, log: bool) -> Result<Emulator> {
-        let (uart, theirs) = UnixStream::pair().context("a socket for the UART")?;
-        let theirs = OwnedFd::from(theirs);
-        let mut command = qemu(board, elf);
-        command
-            .args(["-serial", "stdio"])
-            .stdin(theirs.try_clone().context("a socket for the UART")?)
-            .stdout(theirs)
-            .stderr(Stdio::inherit());
-        let mut semihosting = "enable=on,target=native".to_owned();
-        let mut folder = None;
         if log {
-            let place = tempfile::tempdir().context("a folder for the log's socket")?;
-            command.arg("-chardev").arg(format!(
-                "socket,id=log,server=on,wait=on,path={}",
-                log_socket(&place).display()
-            ));
-            semihosting.push_str(",chardev=log");
-            folder = Some(place);
+            build_log_printer()?;
         }
-        command.args(["-semihosting-config", &semihosting]);
-        let child = command.spawn().map_err(not_started)?;
+        let (uart, theirs) = UnixStream::pair().context("a socket for the UART")?;
+        let mut command = qemu(board, elf);
+        // Semihosting, and the log with it, writes to standard output.
+        command
+            .args(["-chardev", "socket,id=uart,fd=0", "-serial", "chardev:uart"])
+            .stdin(OwnedFd::from(theirs))
+            .stdout(if log { Stdio::piped() } else { Stdio::null() })
+            .stderr(Stdio::inherit());
         let mut emulator = Emulator {
-            child,
+            child: command.spawn().map_err(not_started)?,
             uart,
             log: None,
-            folder,
         };
-        if let Some(folder) = &emulator.folder {
-            emulator.log = Some(print_log(elf, &log_socket(folder))?);
+        if let Some(output) = emulator.child.stdout.take() {
+            emulator.log = Some(print_log(elf, output)?);
         }
         Ok(emulator)
     }
@@ -111,24 +94,37 @@ impl Drop for Emulator {
     }
 }
 
-fn log_socket(folder: &TempDir) -> PathBuf {
-    folder.path().join("log")
+/// The program that decodes the log, with the decoder's many dependencies.
+const LOG_PRINTER: [&str; 7] = [
+    "--quiet",
+    "--package",
+    "tools",
+    "--features",
+    "log",
+    "--bin",
+    "device_log",
+];
+
+fn build_log_printer() -> Result<()> {
+    let status = firmware::cargo()
+        .arg("build")
+        .args(LOG_PRINTER)
+        .stdin(Stdio::null())
+        .status()
+        .context("cargo could not be started")?;
+    if !status.success() {
+        bail!("the program that prints the log could not be built");
+    }
+    Ok(())
 }
 
-/// Starts the program that decodes the log, which lets QEMU begin.
-fn print_log(elf: &Path, socket: &Path) -> Result<Child> {
-    let deadline = Instant::now() + START_LIMIT;
-    while !socket.exists() {
-        if Instant::now() >= deadline {
-            bail!("{QEMU} did not start; its message is above");
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
+fn print_log(elf: &Path, output: ChildStdout) -> Result<Child> {
     firmware::cargo()
-        .args(["run", "--quiet", "--package", "tools", "--features", "log"])
-        .args(["--bin", "device_log", "--"])
-        .args([elf, socket])
-        .stdin(Stdio::null())
+        .arg("run")
+        .args(LOG_PRINTER)
+        .arg("--")
+        .arg(elf)
+        .stdin(output)
         .stdout(Stdio::null())
         .spawn()
         .context("cargo could not be started")
@@ -145,11 +141,9 @@ pub fn run_to_end(board: &Board, elf: &Path, limit: Duration) -> Result<String> 
     let mut output = tempfile::NamedTempFile::new().context("a file for the program's output")?;
     let mut command = qemu(board, elf);
     command
-        .args(["-serial", "null", "-chardev"])
-        .arg(format!("file,id=out,path={}", output.path().display()))
-        .args(["-semihosting-config", "enable=on,target=native,chardev=out"])
+        .args(["-serial", "null"])
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(output.reopen().context("a file for the program's output")?)
         .stderr(Stdio::inherit());
     let mut child = Guard(command.spawn().map_err(not_started)?);
     let deadline = Instant::now() + limit;
@@ -208,6 +202,7 @@ fn qemu(board: &Board, elf: &Path) -> Command {
         .args(["-machine", board.name, "-nodefaults", "-nic", network])
         .args(["-display", "none", "-monitor", "none"])
         .args(["-icount", "shift=6"])
+        .args(["-semihosting-config", "enable=on,target=native"])
         .arg("-kernel")
         .arg(elf);
     command

@@ -5,6 +5,7 @@
 //! [`emulator`] runs it in QEMU, [`device`] talks to it by `bt_embed::wire`,
 //! [`stream`] sends it sequences.
 
+pub mod bench;
 pub mod board;
 pub mod demo;
 pub mod device;
@@ -16,3 +17,4 @@ pub mod setup;
 pub mod size;
 pub mod stream;
 pub mod test;
+pub mod workload;

@@ -13,6 +13,8 @@ enum Command {
     Setup(tools::setup::Args),
     /// Train on spoken digits, quantize, flash an emulated chip, stream the test recordings to it
     Demo(tools::demo::Args),
+    /// Count instructions of frames, recurrences and gates on every core
+    Bench(tools::bench::Args),
     /// Run every check, cheapest first: format, clippy, host tests, tests in QEMU
     Test(tools::test::Args),
     /// Run a model on an emulated board and stream a data set through it
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Setup(args) => tools::setup::run(args),
         Command::Demo(args) => tools::demo::run(args),
+        Command::Bench(args) => tools::bench::run(args),
         Command::Test(args) => tools::test::run(args),
         Command::Qemu(args) => tools::qemu::run(args),
         Command::Size(args) => tools::size::run(args),

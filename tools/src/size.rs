@@ -78,7 +78,7 @@ pub fn read(elf: &Path) -> Result<Size> {
             .map(|symbol| symbol.address())
             .with_context(|| format!("{}: has no symbol {name}", elf.display()))
     };
-    let (ram_start, stack_end) = (address("_ram_start")?, address("_stack_end")?);
+    let (ram_start, stack_end) = (address("__sdata")?, address("_stack_end")?);
     if stack_end < ram_start {
         bail!("{}: its memory map is upside down", elf.display());
     }

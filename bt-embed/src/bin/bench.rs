@@ -1,0 +1,149 @@
+//! Ticks of a session on the model in flash, for zeros, extremes and noise,
+//! each beside checksums of its results; `cargo xtask bench` compares them with
+//! the host's and turns ticks into instructions.
+//!
+//! One line by semihosting for each pattern: its name, then numbers.
+#![no_std]
+#![no_main]
+
+use bt_core::cell::{self, Gate};
+use bt_core::{InputType, Model, Session};
+use bt_embed::board::{self, Ticks, exit};
+use bt_embed::pattern::Pattern;
+use bt_embed::wire::frame::CRC;
+use cortex_m_semihosting::hprintln;
+
+/// Bytes of one push: a line of a colour camera of 160 pixels.
+const PUSH_BYTES: usize = 480;
+
+/// Frames of each pattern; the last one is measured, from a state that the others left.
+const FRAMES: usize = 2;
+
+const MODEL: &[u8] = bt_embed::model!();
+const ARENA: usize = match bt_embed::SLOT_ARENA_BYTES {
+    0 => bt_core::arena_bytes(MODEL).div_ceil(4),
+    bytes => bytes.div_ceil(4),
+};
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    static mut ARENA_WORDS: [u32; ARENA] = [0; ARENA];
+    static mut SCORES: [i32; bt_embed::CLASSES] = [0; bt_embed::CLASSES];
+    let model = bt_embed::flashed(MODEL);
+    match measure(model, ARENA_WORDS, SCORES) {
+        Some(()) => exit::success(),
+        None => exit::failure(),
+    }
+}
+
+bt_embed::handlers!();
+
+/// What is told of a pattern.
+#[derive(Clone, Copy, Default)]
+struct Figures {
+    push_ticks: u32,
+    push_ticks_max: u32,
+    step_ticks: u32,
+    score_ticks: u32,
+    z_crc: u32,
+    scores_crc: u32,
+}
+
+fn measure(bytes: &[u8], arena: &mut [u32], scores: &mut [i32]) -> Option<()> {
+    let board = board::take()?;
+    let model = Model::parse(bytes).ok()?;
+    let scores = scores.get_mut(..model.classes())?;
+    let mut figures = [Figures::default(); 3];
+    for (pattern, figures) in Pattern::ALL.into_iter().zip(&mut figures) {
+        let mut session = Session::new(&model, arena).ok()?;
+        for _ in 0..FRAMES {
+            *figures = frame(&mut session, pattern, &board.ticks, scores)?;
+        }
+    }
+    let cell_ticks = gates(model.gate(), model.hidden(), arena, &board.ticks)?;
+    // Printing needs more stack than what is measured.
+    let stack = (board.stack)();
+    hprintln!(
+        "board {} {} {}",
+        board.ticks.hertz(),
+        stack.bytes_used,
+        cell_ticks
+    );
+    for (pattern, f) in Pattern::ALL.into_iter().zip(figures) {
+        hprintln!(
+            "{} {} {} {} {} {} {}",
+            pattern.name(),
+            f.push_ticks,
+            f.push_ticks_max,
+            f.step_ticks,
+            f.score_ticks,
+            f.z_crc,
+            f.scores_crc
+        );
+    }
+    Some(())
+}
+
+/// One frame and its step.
+fn frame(
+    session: &mut Session<'_, '_>,
+    pattern: Pattern,
+    ticks: &impl Ticks,
+    scores: &mut [i32],
+) -> Option<Figures> {
+    let input = session.model().input_type();
+    let (width, signed) = (input.bytes(), input != InputType::U8);
+    let mut figures = Figures::default();
+    let (mut at, mut left) = (0, session.model().frame_values() * width);
+    while left > 0 {
+        let mut line = [0; PUSH_BYTES];
+        let line = line.get_mut(..left.min(PUSH_BYTES))?;
+        for (i, byte) in line.iter_mut().enumerate() {
+            *byte = pattern.byte(at + i, width, signed);
+        }
+        let start = ticks.now();
+        let taken = session.push_bytes(line).ok()?;
+        let spent = ticks.now().wrapping_sub(start);
+        if taken != line.len() {
+            return None;
+        }
+        figures.push_ticks += spent;
+        figures.push_ticks_max = figures.push_ticks_max.max(spent);
+        at += taken;
+        left -= taken;
+    }
+    let mut digest = CRC.digest();
+    for z in session.pre_activations() {
+        digest.update(&z.to_le_bytes());
+    }
+    figures.z_crc = digest.finalize();
+    let start = ticks.now();
+    session.step().ok()?;
+    figures.step_ticks = ticks.now().wrapping_sub(start);
+    let start = ticks.now();
+    session.scores(scores).ok()?;
+    figures.score_ticks = ticks.now().wrapping_sub(start);
+    let mut digest = CRC.digest();
+    for score in scores {
+        digest.update(&score.to_le_bytes());
+    }
+    figures.scores_crc = digest.finalize();
+    Some(figures)
+}
+
+/// Ticks of one gate update alone, in the memory of the session that is over.
+fn gates(gate: Gate, units: usize, arena: &mut [u32], ticks: &impl Ticks) -> Option<u32> {
+    let (z, rest) = arena.split_at_mut_checked(2 * units)?;
+    let (c, rest) = rest.split_at_mut_checked(units)?;
+    let h = rest.get_mut(..units.div_ceil(2))?;
+    let h: &mut [i16] = bytemuck::cast_slice_mut(h);
+    let h = h.get_mut(..units)?;
+    let start = ticks.now();
+    cell::update(
+        gate,
+        bytemuck::cast_slice(z),
+        bytemuck::cast_slice_mut(c),
+        h,
+    );
+    Some(ticks.now().wrapping_sub(start))
+}

@@ -1,0 +1,319 @@
+//! `cargo xtask bench`: instructions of frames, recurrences and gates on every
+//! core, by QEMU with `-icount`: exact and repeatable. Each count comes from a
+//! run whose results were compared with the host's in that run.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use bt_core::model::write::ModelBytes;
+use bt_core::{InputType, Map, Model, Session};
+use bt_embed::pattern::Pattern;
+use bt_embed::wire::frame::CRC;
+use serde::Serialize;
+
+use crate::board::{BOARDS, Board};
+use crate::emulator::{instructions, run_to_end};
+use crate::firmware::{Firmware, ModelIn, fill};
+use crate::{setup, size, workload};
+
+/// A QEMU run that takes longer has failed.
+const RUN_LIMIT: Duration = Duration::from_secs(120);
+
+/// Figures of the inference core.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only this board; all of them by default.
+    #[arg(long)]
+    board: Option<String>,
+    /// Only rows whose name contains one of these words.
+    #[arg(value_name = "WORD")]
+    words: Vec<String>,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+/// One figure on one core.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// What was measured.
+    pub name: &'static str,
+    /// The core.
+    pub core: &'static str,
+    /// Instructions in all.
+    pub instructions: u64,
+    /// Multiply-accumulates in all; units for the gates.
+    pub macs: u64,
+    /// Largest difference between zeros, extremes and noise, in instructions.
+    pub spread: u64,
+    /// Instructions of the longest push of a line of 480 bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub push_instructions_max: Option<u64>,
+    /// The session's whole arena.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ram_bytes: Option<u64>,
+    /// Model and inference code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flash_bytes: Option<u64>,
+    /// Stack used by parse, push, step and scores.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stack_bytes: Option<u64>,
+}
+
+/// Measures and prints.
+///
+/// # Errors
+///
+/// A program cannot be built or run, or its results differ from the host's.
+pub fn run(args: Args) -> Result<()> {
+    let boards: Vec<&Board> = match &args.board {
+        Some(name) => vec![Board::find(name)?],
+        None => BOARDS.iter().collect(),
+    };
+    setup::ensure(&boards)?;
+    let wanted =
+        |name: &str| args.words.is_empty() || args.words.iter().any(|word| name.contains(&**word));
+    let mut rows = Vec::new();
+    for board in boards {
+        rows.extend(measure(board, &wanted)?);
+    }
+    if args.json {
+        println!("{}", serde_json::json!({ "rows": rows }));
+        return Ok(());
+    }
+    println!("| row | core | instructions | MACs | per MAC | spread | RAM | flash | stack |");
+    println!("|---|---|---:|---:|---:|---:|---:|---:|---:|");
+    for row in rows {
+        let bytes = |value: Option<u64>| value.map_or_else(String::new, |bytes| bytes.to_string());
+        println!(
+            "| {} | {} | {} | {} | {:.2} | {} | {} | {} | {} |",
+            row.name,
+            row.core,
+            row.instructions,
+            row.macs,
+            row.instructions as f64 / row.macs as f64,
+            row.spread,
+            bytes(row.ram_bytes),
+            bytes(row.flash_bytes),
+            bytes(row.stack_bytes),
+        );
+    }
+    Ok(())
+}
+
+/// Room for a model in the programs of a board.
+fn slot(board: &Board) -> ModelIn<'static> {
+    let small = board.core == "m0";
+    ModelIn::Slot {
+        flash_bytes: if small { 128 << 10 } else { 352 << 10 },
+        arena_bytes: if small { 11 << 10 } else { 64 << 10 },
+        classes: 16,
+    }
+}
+
+/// All rows of a board.
+fn measure(board: &Board, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Row>> {
+    let ModelIn::Slot {
+        flash_bytes,
+        arena_bytes,
+        ..
+    } = slot(board)
+    else {
+        bail!("the programs have no slot");
+    };
+    let build = |binary| {
+        let firmware = Firmware {
+            board,
+            model: slot(board),
+            log: false,
+            binary: Some(binary),
+        };
+        firmware.build()
+    };
+    let program = build("bench")?;
+    let program = std::fs::read(&program).with_context(|| program.display().to_string())?;
+    // Parse, push, step and scores, and nothing that prints.
+    let code_bytes = size::read(&build("no_panic")?)?.flash_bytes - flash_bytes as u64;
+    let mut rows = Vec::new();
+    for workload in workload::ALL
+        .iter()
+        .filter(|w| w.rows().iter().any(|row| wanted(row)))
+    {
+        let bytes = workload.model()?;
+        let model = Model::parse(bytes.bytes()).with_context(|| workload.name.to_owned())?;
+        if model.flash_bytes() > flash_bytes || model.arena_bytes() > arena_bytes {
+            eprintln!("{}: does not fit {}", workload.name, board.name);
+            continue;
+        }
+        let runs = on_board(board, &program, &bytes)
+            .with_context(|| format!("{} on {}", workload.name, board.name))?;
+        check(&model, &runs).with_context(|| format!("{} on {}", workload.name, board.name))?;
+        let flash = code_bytes + model.flash_bytes() as u64;
+        rows.extend(
+            figures(board, workload, &model, &runs, flash)
+                .into_iter()
+                .filter(|row| wanted(row.name)),
+        );
+    }
+    Ok(rows)
+}
+
+/// What a program said.
+struct Runs {
+    tick_hz: u32,
+    stack_bytes: u64,
+    gate_ticks: u64,
+    patterns: Vec<Run>,
+}
+
+/// What it said of one pattern.
+struct Run {
+    push_ticks: u64,
+    push_ticks_max: u64,
+    step_ticks: u64,
+    crcs: [u64; 2],
+}
+
+fn on_board(board: &Board, program: &[u8], model: &ModelBytes) -> Result<Runs> {
+    let elf = tempfile::NamedTempFile::new().context("a file for the program")?;
+    std::fs::write(elf.path(), fill(program, model.bytes())?).context("the program's file")?;
+    let text = run_to_end(board, elf.path(), RUN_LIMIT)?;
+    let numbers = |name: &str| -> Result<Vec<u64>> {
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let line = line.with_context(|| format!("the program said nothing of {name}"))?;
+        line.split(' ')
+            .map(|word| word.parse().context("a number"))
+            .collect()
+    };
+    let [tick_hz, stack_bytes, gate_ticks] = numbers("board")?[..] else {
+        bail!("the program's first line is garbled");
+    };
+    let patterns = Pattern::ALL.iter().map(|pattern| {
+        let [push_ticks, push_ticks_max, step_ticks, _, z, scores] = numbers(pattern.name())?[..]
+        else {
+            bail!("the program's line of {} is garbled", pattern.name());
+        };
+        Ok(Run {
+            push_ticks,
+            push_ticks_max,
+            step_ticks,
+            crcs: [z, scores],
+        })
+    });
+    Ok(Runs {
+        tick_hz: tick_hz as u32,
+        stack_bytes,
+        gate_ticks,
+        patterns: patterns.collect::<Result<_>>()?,
+    })
+}
+
+/// The same frames on the host must give the same z and scores.
+fn check(model: &Model<'_>, runs: &Runs) -> Result<()> {
+    for (pattern, run) in Pattern::ALL.into_iter().zip(&runs.patterns) {
+        if run.crcs != on_host(model, pattern)? {
+            bail!("{}: z or scores differ from the host's", pattern.name());
+        }
+    }
+    Ok(())
+}
+
+/// Checksums of z and scores after two frames of a pattern.
+fn on_host(model: &Model<'_>, pattern: Pattern) -> Result<[u64; 2]> {
+    let input = model.input_type();
+    let signed = input != InputType::U8;
+    let frame: Vec<u8> = (0..model.frame_values() * input.bytes())
+        .map(|at| pattern.byte(at, input.bytes(), signed))
+        .collect();
+    let mut arena = vec![0; model.arena_bytes() / 4];
+    let mut session = Session::new(model, &mut arena)?;
+    let mut scores = vec![0; model.classes()];
+    let mut crcs = [0; 2];
+    for _ in 0..2 {
+        let mut at = 0;
+        while at < frame.len() {
+            at += session.push_bytes(&frame[at..])?;
+        }
+        let sum = CRC;
+        let mut z = sum.digest();
+        for value in session.pre_activations() {
+            z.update(&value.to_le_bytes());
+        }
+        session.step()?;
+        session.scores(&mut scores)?;
+        let mut raw = sum.digest();
+        for value in &scores {
+            raw.update(&value.to_le_bytes());
+        }
+        crcs = [z.finalize().into(), raw.finalize().into()];
+    }
+    Ok(crcs)
+}
+
+/// Multiply-accumulates of a map, padding included.
+fn macs(map: &Map<'_>) -> u64 {
+    match map {
+        Map::Program(program) => program.macs(),
+        Map::Dense(record) => u64::from(record.rows) * u64::from(record.values),
+    }
+}
+
+fn figures(
+    board: &Board,
+    workload: &workload::Workload,
+    model: &Model<'_>,
+    runs: &Runs,
+    flash: u64,
+) -> Vec<Row> {
+    let count = |ticks: u64| instructions(ticks as f64, runs.tick_hz).round() as u64;
+    // The count that is told is noise's; the others differ by `spread`.
+    let row = |name, ticks: &dyn Fn(&Run) -> u64, macs| {
+        let all: Vec<u64> = runs.patterns.iter().map(|run| count(ticks(run))).collect();
+        let (least, most) = (all.iter().min().copied(), all.iter().max().copied());
+        Row {
+            name,
+            core: board.core,
+            instructions: all.last().copied().unwrap_or(0),
+            macs,
+            spread: most.unwrap_or(0) - least.unwrap_or(0),
+            push_instructions_max: None,
+            ram_bytes: None,
+            flash_bytes: None,
+            stack_bytes: None,
+        }
+    };
+    let frame = |name| Row {
+        push_instructions_max: runs
+            .patterns
+            .iter()
+            .map(|run| count(run.push_ticks_max))
+            .max(),
+        ram_bytes: Some(model.arena_bytes() as u64),
+        flash_bytes: Some(flash),
+        stack_bytes: Some(runs.stack_bytes),
+        ..row(name, &|run| run.push_ticks, macs(&model.input_map()))
+    };
+    let recurrent = |name| {
+        row(
+            name,
+            &|run| run.step_ticks.saturating_sub(runs.gate_ticks),
+            macs(&model.recurrent_map()),
+        )
+    };
+    let mut rows = Vec::new();
+    for figure in workload.figures {
+        rows.push(match *figure {
+            workload::Figure::Frame(name) => frame(name),
+            workload::Figure::Recurrent(name) => recurrent(name),
+            workload::Figure::Gates(name) => row(name, &|_| runs.gate_ticks, model.hidden() as u64),
+            workload::Figure::Step(name) => Row {
+                instructions: row(name, &|run| run.push_ticks + run.step_ticks, 1).instructions,
+                macs: macs(&model.input_map()) + macs(&model.recurrent_map()),
+                ..frame(name)
+            },
+        });
+    }
+    rows
+}

@@ -1,0 +1,144 @@
+//! What the benchmark runs: models of known shape and random weights, put
+//! through the real exporter.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use bt_core::model::write::ModelBytes;
+use bt_train::data::{Part, Values};
+use bt_train::float::checkpoint::Checkpoint;
+use bt_train::float::config::ModelConfig;
+use bt_train::float::model::Model;
+use bt_train::quantize::export::{Options, export};
+use bt_train::quantize::plans::Limits;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// A figure that a workload gives, with its row's name.
+#[derive(Clone, Copy, Debug)]
+pub enum Figure {
+    /// From the first push to a complete z.
+    Frame(&'static str),
+    /// The step without the gates: U h.
+    Recurrent(&'static str),
+    /// The gates alone.
+    Gates(&'static str),
+    /// Pushes and step.
+    Step(&'static str),
+}
+
+/// A model to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Workload {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is measured for.
+    pub figures: &'static [Figure],
+    /// The model, as the `bt` JSON of its file has it.
+    config: &'static str,
+    /// Whether its values are bytes; else 16 bits with sign.
+    bytes: bool,
+}
+
+/// Every workload.
+pub const ALL: [Workload; 5] = [
+    Workload {
+        name: "paper",
+        figures: &[
+            Figure::Frame("paper_frame"),
+            Figure::Recurrent("paper_recurrent"),
+            Figure::Gates("gate_update"),
+        ],
+        config: r#"{"input": {"map": "block-term", "modes": [8,20,20,18], "blocks": 2, "rank": 4},
+            "hidden": {"modes": [4,4,4,4]}, "recurrent": {"map": "block-term", "blocks": 2, "rank": 2},
+            "gate": "sigmoid", "head": {"classes": 11, "pool": "last"}}"#,
+        bytes: true,
+    },
+    Workload {
+        name: "dense recurrence",
+        figures: &[Figure::Recurrent("dense_recurrent_256x1024")],
+        config: r#"{"input": {"map": "block-term", "modes": [2,2,2,2], "blocks": 1, "rank": 1},
+            "hidden": {"modes": [4,4,4,4]}, "recurrent": {"map": "dense"},
+            "gate": "sigmoid", "head": {"classes": 11, "pool": "last"}}"#,
+        bytes: false,
+    },
+    Workload {
+        name: "8x16x16x12",
+        figures: &[Figure::Frame("frame_8x16x16x12")],
+        config: r#"{"input": {"map": "block-term", "modes": [8,16,16,12], "blocks": 2, "rank": 4},
+            "hidden": {"modes": [4,4,4,4]}, "recurrent": {"map": "block-term", "blocks": 2, "rank": 2},
+            "gate": "sigmoid", "head": {"classes": 11, "pool": "last"}}"#,
+        bytes: true,
+    },
+    Workload {
+        name: "5x7x9x11",
+        figures: &[Figure::Frame("frame_5x7x9x11")],
+        config: r#"{"input": {"map": "block-term", "modes": [5,7,9,11], "blocks": 2, "rank": 3},
+            "hidden": {"modes": [4,4,4,4]}, "recurrent": {"map": "block-term", "blocks": 2, "rank": 2},
+            "gate": "sigmoid", "head": {"classes": 11, "pool": "last"}}"#,
+        bytes: true,
+    },
+    Workload {
+        name: "spoken digits",
+        figures: &[Figure::Step("spoken_digits_step")],
+        config: r#"{"input": {"map": "block-term", "modes": [4,8,8], "blocks": 2, "rank": 4},
+            "hidden": {"modes": [2,8,8]}, "recurrent": {"map": "dense"},
+            "gate": "sigmoid", "head": {"classes": 10, "pool": "last"},
+            "front_end": {"sample_rate_hz": 8000, "window": 256, "hop": 128, "bands": 32,
+                "low_hz": 80, "high_hz": 3800, "level": "relative", "vectors_per_step": 8}}"#,
+        bytes: false,
+    },
+];
+
+/// Frames that calibration sees.
+const FRAMES: usize = 8;
+
+impl Workload {
+    /// Names of its rows.
+    pub fn rows(&self) -> Vec<&'static str> {
+        let name = |figure: &Figure| match *figure {
+            Figure::Frame(name)
+            | Figure::Recurrent(name)
+            | Figure::Gates(name)
+            | Figure::Step(name) => name,
+        };
+        self.figures.iter().map(name).collect()
+    }
+
+    /// The model's file, the same every time.
+    ///
+    /// # Errors
+    ///
+    /// The exporter refuses it.
+    pub fn model(&self) -> Result<ModelBytes> {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let config: ModelConfig = serde_json::from_str(self.config).context(self.name)?;
+        let width = config.inputs();
+        let mut model = Model::new(config, &mut rng)?;
+        let count = FRAMES * width;
+        let values = if self.bytes {
+            // x̂ = (x − 128) / 74 has variance 1.
+            model.offset = vec![128.0].into();
+            model.scale = vec![1.0 / 74.0].into();
+            Values::U8((0..count).map(|_| rng.random()).collect())
+        } else {
+            model.offset = vec![0.0].into();
+            model.scale = vec![1.0 / 18_900.0].into();
+            Values::I16((0..count).map(|_| rng.random()).collect())
+        };
+        let part = Part {
+            values: Arc::new(values),
+            width,
+            starts: (0..FRAMES).map(|frame| frame * width).collect(),
+            lengths: vec![1; FRAMES],
+            labels: None,
+            groups: None,
+        };
+        let options = Options {
+            name: self.name.to_owned(),
+            limits: Limits::default(),
+            sequences: FRAMES,
+        };
+        Ok(export(&Checkpoint::of(&model), &part, &[], &options)?.bytes)
+    }
+}
