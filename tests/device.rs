@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use bt_core::{InputType, Model, Pool, Session};
 use bt_embed::wire::Golden;
+use bt_tests::exported;
 use bt_tests::model::{Dense, Noise};
 use tools::board::{BOARDS, Board};
 use tools::device::{Device, Scores};
@@ -14,10 +15,16 @@ use tools::stream;
 /// A QEMU run that takes longer has failed.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// Random models for each board.
+const MODELS: usize = 35;
+
+const FLASH_BYTES: usize = 64 << 10;
+const ARENA_BYTES: usize = 8 << 10;
+
 /// One build for all models below.
 const SLOT: ModelIn<'static> = ModelIn::Slot {
-    flash_bytes: 16 << 10,
-    arena_bytes: 8 << 10,
+    flash_bytes: FLASH_BYTES,
+    arena_bytes: ARENA_BYTES,
     classes: 64,
 };
 
@@ -88,6 +95,40 @@ fn every_board_gives_the_scores_of_the_host() {
                 scores.raw,
                 on_host(&model, &bytes),
                 "{}: {shape:?}",
+                board.name
+            );
+        }
+    }
+}
+
+/// Random models of every form of map through the real exporter, other ones on
+/// every board: `BT_MODELS` is how many a board gets.
+#[test]
+fn random_models_give_the_scores_of_the_host() {
+    let count = std::env::var("BT_MODELS").map_or(MODELS, |count| count.parse().unwrap());
+    for (first, board) in (0u64..).step_by(1000).zip(&BOARDS) {
+        let firmware = Firmware {
+            board,
+            model: SLOT,
+            log: false,
+            binary: None,
+        };
+        let program = std::fs::read(firmware.build().unwrap()).unwrap();
+        // The smallest board decides which are small enough.
+        let files = (first..).map(|seed| (seed, exported::random(seed)));
+        let small = files.filter(|(_, file)| {
+            let model = Model::parse(file.bytes()).unwrap();
+            model.flash_bytes() <= FLASH_BYTES && model.arena_bytes() <= ARENA_BYTES
+        });
+        for (seed, file) in small.take(count) {
+            let model = Model::parse(file.bytes()).unwrap();
+            let frame = model.frame_values() * model.input_type().bytes();
+            let bytes = Noise::new(seed as u32).bytes(5 * frame);
+            let scores = on_board(board, &program, file.bytes(), &bytes);
+            assert_eq!(
+                scores.raw,
+                on_host(&model, &bytes),
+                "{}: seed {seed}",
                 board.name
             );
         }

@@ -1,13 +1,6 @@
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
-
-//! Firmware that streams a sensor through a block-term LSTM on a Cortex-M.
-//!
-//! From the line to the classes:
-//! [`wire`] says what the bytes mean, [`link`] moves them over any
-//! `embedded-io` stream, [`app`] feeds a session with them and answers, and a
-//! board under [`board`] brings stream, clock and LED. A binary is one line:
-//! [`firmware!`]. Everything but the boards runs in the host's tests.
+#![doc = include_str!("../README.md")]
 
 #[cfg(feature = "log")]
 use defmt_semihosting as _;

@@ -15,6 +15,8 @@ pub struct Board {
     pub target: &'static str,
     /// Whether QEMU gives it Ethernet.
     pub ethernet: bool,
+    /// What `probe-rs` calls its chip, when it can be bought.
+    pub chip: Option<&'static str>,
 }
 
 /// Every board.
@@ -25,6 +27,7 @@ pub const BOARDS: [Board; 6] = [
         cpu: "Cortex-M0",
         target: "thumbv6m-none-eabi",
         ethernet: false,
+        chip: Some("nRF51822_xxAA"),
     },
     Board {
         name: "mps2-an385",
@@ -32,6 +35,7 @@ pub const BOARDS: [Board; 6] = [
         cpu: "Cortex-M3",
         target: "thumbv7m-none-eabi",
         ethernet: true,
+        chip: None,
     },
     Board {
         name: "mps2-an386",
@@ -39,6 +43,7 @@ pub const BOARDS: [Board; 6] = [
         cpu: "Cortex-M4F",
         target: "thumbv7em-none-eabihf",
         ethernet: true,
+        chip: None,
     },
     Board {
         name: "mps2-an500",
@@ -46,6 +51,7 @@ pub const BOARDS: [Board; 6] = [
         cpu: "Cortex-M7",
         target: "thumbv7em-none-eabihf",
         ethernet: true,
+        chip: None,
     },
     Board {
         name: "mps2-an505",
@@ -53,6 +59,7 @@ pub const BOARDS: [Board; 6] = [
         cpu: "Cortex-M33",
         target: "thumbv8m.main-none-eabihf",
         ethernet: true,
+        chip: None,
     },
     Board {
         name: "mps3-an547",
@@ -60,6 +67,7 @@ pub const BOARDS: [Board; 6] = [
         cpu: "Cortex-M55",
         target: "thumbv8m.main-none-eabihf",
         ethernet: true,
+        chip: None,
     },
 ];
 

@@ -19,6 +19,10 @@ enum Command {
     Test(tools::test::Args),
     /// Run a model on an emulated board and stream a data set through it
     Qemu(tools::qemu::Args),
+    /// Stream one sequence to an emulated board and follow its scores step by step
+    Stream(tools::watch::Args),
+    /// Put firmware with a model onto a real board
+    Flash(tools::flash::Args),
     /// Print flash and RAM of a board's firmware
     Size(tools::size::Args),
 }
@@ -46,6 +50,8 @@ fn main() -> ExitCode {
         Command::Bench(args) => tools::bench::run(args),
         Command::Test(args) => tools::test::run(args),
         Command::Qemu(args) => tools::qemu::run(args),
+        Command::Stream(args) => tools::watch::run(args),
+        Command::Flash(args) => tools::flash::run(args),
         Command::Size(args) => tools::size::run(args),
     };
     match result {

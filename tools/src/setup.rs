@@ -44,7 +44,12 @@ pub fn ensure(boards: &[&Board]) -> Result<()> {
     qemu()
 }
 
-fn targets(boards: &[&Board]) -> Result<()> {
+/// Installs the Rust targets that are missing.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn targets(boards: &[&Board]) -> Result<()> {
     let wanted: BTreeSet<_> = boards.iter().map(|board| board.target).collect();
     let Ok(listed) = output(Command::new("rustup").args(["target", "list", "--installed"])) else {
         // A toolchain without rustup has its targets from elsewhere; the build will tell.

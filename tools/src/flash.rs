@@ -1,0 +1,50 @@
+//! `cargo xtask flash`: firmware with a model onto a real board, by `probe-rs`.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::board::Board;
+use crate::firmware::{Firmware, ModelIn};
+use crate::setup;
+
+/// Firmware with a model, onto a board at a debug probe.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The board; of those here only the micro:bit can be bought.
+    #[arg(long, default_value = "microbit")]
+    board: String,
+    /// The model to flash.
+    #[arg(long, value_name = "M.btm")]
+    model: PathBuf,
+}
+
+/// Builds the firmware and hands it to `probe-rs`, which verifies what it wrote.
+///
+/// # Errors
+///
+/// The board is emulated only, or `probe-rs` is missing or fails.
+pub fn run(args: Args) -> Result<()> {
+    let board = Board::find(&args.board)?;
+    let Some(chip) = board.chip else {
+        bail!("{} is emulated only; use cargo xtask qemu", board.name);
+    };
+    setup::targets(&[board])?;
+    let elf = Firmware {
+        board,
+        model: ModelIn::Program(&args.model),
+        log: false,
+        binary: None,
+    }
+    .build()?;
+    let status = Command::new("probe-rs")
+        .args(["download", "--verify", "--chip", chip])
+        .arg(elf)
+        .status()
+        .context("probe-rs could not be started; cargo install probe-rs-tools brings it")?;
+    if !status.success() {
+        bail!("probe-rs ended with {status}");
+    }
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! `cargo xtask stream`: one sequence, its scores told after every step, as a
+//! listener would follow them.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use bt_train::data::Recordings;
+use bt_train::device as host;
+
+use crate::board::{self, Board};
+use crate::device::Device;
+use crate::emulator::Emulator;
+use crate::firmware::{Firmware, ModelIn};
+use crate::qemu::test_part;
+use crate::setup;
+
+/// How long the sequence may take.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// One sequence through a model on an emulated board, step by step.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The board.
+    #[arg(long, default_value = board::DEFAULT)]
+    board: String,
+    /// The model to flash.
+    #[arg(long, value_name = "M.btm")]
+    model: PathBuf,
+    /// The data set: an .npz file or a directory of .wav files.
+    #[arg(long, value_name = "D.npz")]
+    data: PathBuf,
+    /// Index of the sequence in the test part.
+    #[arg(long, default_value_t = 0)]
+    sequence: usize,
+    /// Recordings that form the test part of a directory.
+    #[arg(long, value_name = "COLUMN=VALUE,…")]
+    hold_out: Option<String>,
+}
+
+/// Streams the sequence and prints class and confidence after every step.
+///
+/// # Errors
+///
+/// Names the file, or says what the device or QEMU did.
+pub fn run(args: Args) -> Result<()> {
+    let board = Board::find(&args.board)?;
+    let bytes = host::read_model(&args.model)?;
+    let model = host::parse(&bytes)?;
+    let recordings = Recordings::new(args.hold_out.as_deref().unwrap_or_default(), "")?;
+    let part =
+        test_part(&model, &args.data, &recordings).map_err(|error| error.file(&args.data))?;
+    if args.sequence >= part.sequences() {
+        bail!(
+            "{}: has {} test sequences",
+            args.data.display(),
+            part.sequences()
+        );
+    }
+    setup::ensure(&[board])?;
+    let elf = Firmware {
+        board,
+        model: ModelIn::Program(&args.model),
+        log: false,
+        binary: None,
+    }
+    .build()?;
+    let emulator = Emulator::start(board, &elf, false)?;
+    let uart = emulator.uart(Duration::from_millis(100))?;
+    let mut device = Device::new(uart, Instant::now() + LIMIT);
+    let identity = device.hello().context(board.name)?;
+    println!("{} on {}", identity.model, identity.board);
+    device.reset()?;
+    let values = host::stream(&model, &part, args.sequence);
+    let step_bytes = identity.frame_values * identity.input.bytes();
+    for step in values.chunks(step_bytes) {
+        for chunk in step.chunks(identity.chunk_bytes_max.max(1)) {
+            device.chunk(chunk)?;
+        }
+        let scores = device.scores()?;
+        let label = device.label(scores.best)?;
+        let confidence = 100.0 * scores.confidence;
+        println!("step {:>4}  {label:<20} {confidence:>5.1} %", scores.steps);
+    }
+    if let Some(label) = part.labels.as_ref().map(|labels| labels[args.sequence]) {
+        println!("label      {}", model.label(label).unwrap_or_default());
+    }
+    Ok(())
+}
