@@ -22,6 +22,8 @@ fn main() {
 
     // The model to flash. Without one the firmware runs and says so.
     println!("cargo:rerun-if-env-changed=BT_MODEL");
+    // Read by defmt's macros, which cargo cannot see.
+    println!("cargo:rerun-if-env-changed=DEFMT_LOG");
     println!("cargo:rerun-if-env-changed=BT_MODEL_SLOT");
     let model = variable("BT_MODEL").map(|path| {
         println!("cargo:rerun-if-changed={path}");

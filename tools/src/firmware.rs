@@ -63,8 +63,11 @@ impl Firmware<'_> {
     pub fn build(&self) -> Result<PathBuf> {
         let board = self.board;
         let mut features = format!("board-{}", board.name);
+        let mut level = None;
         if self.log {
             features.push_str(",log");
+            // defmt leaves out all but errors unless it is told.
+            level = Some(env::var_os("DEFMT_LOG").unwrap_or_else(|| "debug".into()));
         }
         let binary = self.binary.map_or_else(|| board.binary(), str::to_owned);
         let mut command = cargo();
@@ -75,6 +78,7 @@ impl Firmware<'_> {
             .args(["--message-format", "json-render-diagnostics"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
+        command.envs(level.map(|level| ("DEFMT_LOG", level)));
         command.env_remove("BT_MODEL").env_remove("BT_MODEL_SLOT");
         match self.model {
             ModelIn::Nowhere => {}
