@@ -9,10 +9,13 @@ use bt_train::data::{Part, Values};
 use bt_train::float::checkpoint::Checkpoint;
 use bt_train::float::config::ModelConfig;
 use bt_train::float::model::Model;
+use bt_train::plan::search::Limits;
 use bt_train::quantize::export::{Options, export};
-use bt_train::quantize::plans::Limits;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+/// RAM that the plans keep to: what the paper's layer is to fit.
+const RAM_BYTES: usize = 10 << 10;
 
 /// A figure that a workload gives, with its row's name.
 #[derive(Clone, Copy, Debug)]
@@ -136,7 +139,10 @@ impl Workload {
         };
         let options = Options {
             name: self.name.to_owned(),
-            limits: Limits::default(),
+            limits: Limits {
+                ram_bytes: Some(RAM_BYTES),
+                ..Limits::default()
+            },
             sequences: FRAMES,
         };
         Ok(export(&Checkpoint::of(&model), &part, &[], &options)?.bytes)

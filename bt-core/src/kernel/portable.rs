@@ -65,18 +65,30 @@ pub fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
     }
 }
 
-/// One register tile: two rows of W times four rows of X, in order m0·n0..n3, m1·n0..n3.
+/// One register tile: two rows of W times four rows of X, in order m0·n0..n3, m1·n0..n3. Two columns
+/// at a time: four sums and four operands are what the registers of an Armv6-M core hold.
 #[inline(always)]
-fn tile(w: &[u32], x: &[u32], mut sums: [i32; TILE]) -> [i32; TILE] {
+fn tile(w: &[u32], x: &[u32], sums: [i32; TILE]) -> [i32; TILE] {
+    let [a0, a1, a2, a3, b0, b1, b2, b3] = sums;
+    let [a0, a1, b0, b1] = half_tile(w, x, [a0, a1, b0, b1]);
+    let x = x.get(2..).unwrap_or(&[]);
+    let [a2, a3, b2, b3] = half_tile(w, x, [a2, a3, b2, b3]);
+    [a0, a1, a2, a3, b0, b1, b2, b3]
+}
+
+/// Two columns of a tile; x starts at the first of them.
+#[inline(always)]
+fn half_tile(w: &[u32], x: &[u32], sums: [i32; 4]) -> [i32; 4] {
+    let [mut a0, mut a1, mut b0, mut b1] = sums;
     let (w, _) = w.as_chunks::<2>();
-    let (x, _) = x.as_chunks::<4>();
-    for ([w0, w1], x) in w.iter().zip(x) {
-        for (n, &x) in x.iter().enumerate() {
-            sums[n] = dual(*w0, x, sums[n]);
-            sums[n + 4] = dual(*w1, x, sums[n + 4]);
-        }
+    for ([w0, w1], x) in w.iter().zip(x.chunks(4)) {
+        let [x0, x1, ..] = x else { break };
+        a0 = dual(*w0, *x0, a0);
+        a1 = dual(*w0, *x1, a1);
+        b0 = dual(*w1, *x0, b0);
+        b1 = dual(*w1, *x1, b1);
     }
-    sums
+    [a0, a1, b0, b1]
 }
 
 /// `sum + lo(a)·lo(b) + hi(a)·hi(b)`: SMLAD.

@@ -3,6 +3,7 @@
 pub mod compare;
 pub mod eval;
 pub mod inspect;
+pub mod plan;
 pub mod progress;
 pub mod quantize;
 pub mod run;
@@ -35,6 +36,8 @@ enum Command {
     Run(run::Args),
     /// Train dense, tensor-train and block-term models and compare them.
     Compare(Box<compare::Args>),
+    /// Find the best orders of contraction under limits of RAM and flash.
+    Plan(plan::Args),
     /// Describe a model file.
     Inspect(inspect::Args),
 }
@@ -51,6 +54,7 @@ impl Cli {
             Command::Quantize(args) => quantize::run(*args),
             Command::Run(args) => run::run(args),
             Command::Compare(args) => compare::run(*args),
+            Command::Plan(args) => plan::run(args),
             Command::Inspect(args) => inspect::run(args),
         }
     }

@@ -6,8 +6,8 @@ use crate::device;
 use crate::error::{Error, Result};
 use crate::file::write_atomic;
 use crate::float::checkpoint::Checkpoint;
+use crate::plan::search::Limits;
 use crate::quantize::export::{MapReport, Options, export};
-use crate::quantize::plans::Limits;
 use serde_json::json;
 use std::io::Write;
 use std::path::PathBuf;
@@ -68,6 +68,7 @@ pub fn run(args: Args) -> Result<()> {
         limits: Limits {
             ram_bytes: args.ram,
             flash_bytes: args.flash,
+            ..Limits::default()
         },
         sequences: CALIBRATION_SEQUENCES,
     };

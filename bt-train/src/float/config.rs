@@ -287,7 +287,11 @@ impl MapKind {
         }
     }
 
-    fn validate(self, part: &str) -> Result<()> {
+    /// Checks ranks and blocks.
+    ///
+    /// # Errors
+    /// Names the size that is out of range; `part` is the map concerned.
+    pub fn validate(self, part: &str) -> Result<()> {
         let sizes = match self {
             MapKind::BlockTerm { blocks, rank } => vec![("blocks", blocks), ("rank", rank)],
             MapKind::TensorTrain { rank } => vec![("rank", rank)],

@@ -246,6 +246,9 @@ impl<'a> Destinations<'a> {
 
 /// The fast store of C (axes m and n) into `target`, if its tiles fit one.
 pub fn fast_store(m: &[Axis], n: &[Axis], block: usize, target: Target<'_>) -> Option<StorePlan> {
+    if !first_tile_fits(m, n, target) {
+        return None;
+    }
     let destinations = Destinations::new(m, n, block, target);
     match target {
         Target::Panels(_) => destinations
@@ -253,6 +256,51 @@ pub fn fast_store(m: &[Axis], n: &[Axis], block: usize, target: Target<'_>) -> O
             .or_else(|| destinations.fit(Store::Columns)),
         Target::Z(_) => destinations.fit(Store::AddRows),
     }
+}
+
+/// Whether the first tile could be stored whole: what most candidates fail, found without a table.
+fn first_tile_fits(m: &[Axis], n: &[Axis], target: Target<'_>) -> bool {
+    let (rows, cols) = (size(m).min(2), size(n).min(4));
+    let place = |m_at: usize, n_at: usize| match target {
+        Target::Panels(panels) => panels.half(
+            position(m_at, m, &panels.k) + position(n_at, n, &panels.k),
+            position(m_at, m, &panels.n) + position(n_at, n, &panels.n),
+        ),
+        Target::Z(axes) => position(m_at, m, axes) + position(n_at, n, axes),
+    };
+    let fits = |expected: &dyn Fn(usize, usize) -> usize| {
+        (0..rows).all(|row| (0..cols).all(|col| place(row, col) == expected(row, col)))
+    };
+    match target {
+        Target::Panels(_) => {
+            fits(&|row, col| 2 * col + row) || fits(&|row, col| col / 2 * 8 + row * 2 + col % 2)
+        }
+        Target::Z(_) => (0..cols).all(|col| place(0, col) == col),
+    }
+}
+
+/// The share of position `at` of `from` in the position in `to`; see [`positions`].
+fn position(mut at: usize, from: &[Axis], to: &[Axis]) -> usize {
+    let mut share = 0;
+    for &(label, extent) in from.iter().rev() {
+        let digit = at % extent;
+        at /= extent;
+        if digit > 0
+            && let Some(place) = to.iter().position(|axis| axis.0 == label)
+        {
+            share += digit * size(&to[place + 1..]);
+        }
+    }
+    share
+}
+
+/// Whether a table's 16 bits reach every i16 of `target`.
+pub fn table_reaches(target: Target<'_>) -> bool {
+    let halves = match target {
+        Target::Panels(panels) => panels.words() * 2,
+        Target::Z(axes) => size(axes),
+    };
+    halves <= DISCARD as usize
 }
 
 /// A store of C into `target` by a table; `None` when the target is too large for its 16 bits.

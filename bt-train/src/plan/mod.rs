@@ -1,13 +1,18 @@
 //! Orders of contraction: what a plan is, how a map is lowered to steps by it, and the search for the best.
 //!
-//! shape ([`shape`]) + plan ([`Plan`]) → steps ([`lower`]) → cost.
+//! shape ([`shape`]) + plan ([`Plan`]) → steps ([`lower()`]) → cost ([`cost`]); [`search`] tries every plan.
 
+mod arrange;
+mod chain;
+pub mod cost;
 pub mod layout;
 pub mod lower;
+mod memory;
+pub mod search;
 pub mod shape;
 
 pub use lower::{Lowered, lower};
-pub use shape::TensorShape;
+pub use shape::{Form, TensorShape};
 
 /// How a tensor map is contracted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

@@ -2,14 +2,14 @@
 
 use super::dense::{self, IntegerDense};
 use super::input::InputFormat;
-use super::plans::{self as search, Limits};
 use super::simulate::Simulation;
 use super::tensor::{Calibrated, IntegerMap, place};
 use crate::data::dataset::{Normalization, Part};
 use crate::error::{Error, Result};
 use crate::float::cell;
 use crate::float::checkpoint::Checkpoint;
-use crate::float::config::{Gate, MapKind, Pool};
+use crate::float::config::{Gate, MapKind, ModelConfig, Pool};
+use crate::plan::search::{self, Layer, Limits, MapPlan, MapShape};
 use crate::plan::shape::{Form, TensorMap, TensorShape};
 use crate::plan::{Lowered, Plan};
 use bt_core::cell::Gate as CoreGate;
@@ -328,9 +328,10 @@ pub fn export(
         config.recurrent.map,
         &config.hidden.modes,
     );
-    let plans = search::for_model(config, &options.limits)?;
-    let input = Prepared::new(input, plans.input.as_ref())?;
-    let recurrent = Prepared::new(recurrent, plans.recurrent.as_ref())?;
+    let plans = search::best(&layer(config), &options.limits)
+        .map_err(|error| search::refused(&error, &options.limits))?;
+    let input = Prepared::new(input, program(&plans.input.plan))?;
+    let recurrent = Prepared::new(recurrent, program(&plans.recurrent.plan))?;
     let tensor = |name: &str| checkpoint.tensors[name].mapv(f64::from);
     let float_bias: Vec<f64> = tensor("lstm.bias").iter().copied().collect();
 
@@ -394,10 +395,7 @@ pub fn export(
             Gate::Sigmoid => CoreGate::Sigmoid,
             Gate::HardSigmoid => CoreGate::HardSigmoid,
         },
-        pool: match config.head.pool {
-            Pool::Last => CorePool::Last,
-            Pool::Mean => CorePool::Mean,
-        },
+        pool: pool(config),
         element_scale: format.element_scale.clone(),
         input_zero: format.input_zero,
         score_shift,
@@ -450,6 +448,33 @@ pub fn export(
         input: input_report,
         recurrent: recurrent_report,
     })
+}
+
+/// What the search of plans has to know of a model. A front end's own state is not counted.
+fn layer(config: &ModelConfig) -> Layer {
+    let mut outputs = config.hidden.modes.clone();
+    outputs[0] *= 4;
+    let map = |kind, inputs: &[usize]| MapShape::new(kind, inputs, &outputs, 1 << 15);
+    Layer {
+        input: map(config.input.map, &config.input.modes),
+        recurrent: map(config.recurrent.map, &config.hidden.modes),
+        hidden: config.units(),
+        pool: pool(config),
+    }
+}
+
+fn pool(config: &ModelConfig) -> CorePool {
+    match config.head.pool {
+        Pool::Last => CorePool::Last,
+        Pool::Mean => CorePool::Mean,
+    }
+}
+
+fn program(plan: &MapPlan) -> Option<&Plan> {
+    match plan {
+        MapPlan::Program(lowered) => Some(&lowered.plan),
+        MapPlan::Dense { .. } => None,
+    }
 }
 
 /// Largest bias of z that leaves room for what the maps add.

@@ -3,6 +3,5 @@
 pub mod dense;
 pub mod export;
 pub mod input;
-pub mod plans;
 pub mod simulate;
 pub mod tensor;

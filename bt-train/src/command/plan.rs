@@ -1,0 +1,315 @@
+//! `bt-train plan --input 8x20x20x18 --hidden 4x4x4x4`
+
+use crate::error::{Error, Result, times};
+use crate::float::config::MapKind;
+use crate::plan::cost::{Core, Cost};
+use crate::plan::search::{self, Layer, Limits, MapPlan, MapRanked, MapShape, Ranked};
+use crate::training::modes::Modes;
+use bt_core::Pool;
+use serde_json::{Value, json};
+
+/// Largest magnitude of an input where the data are not known: i16.
+const INPUT_MAX: u32 = 1 << 15;
+
+/// Arguments of `plan`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Modes of a frame, slowest first.
+    #[arg(long, value_name = "MODES")]
+    pub input: Modes,
+    /// Modes of the hidden state, slowest first.
+    #[arg(long, value_name = "MODES")]
+    pub hidden: Modes,
+    /// Form of the input map.
+    #[arg(long, default_value = "block-term")]
+    pub input_map: MapName,
+    /// Tucker rank, or every inner rank of a tensor train.
+    #[arg(long, default_value_t = 4)]
+    pub rank: usize,
+    /// Blocks of a block-term map.
+    #[arg(long, default_value_t = 2)]
+    pub blocks: usize,
+    /// Form of the recurrent map; without it, and without its blocks and rank, a dense one is taken
+    /// for the RAM (it needs none) and none for flash and instructions.
+    #[arg(long)]
+    pub recurrent_map: Option<MapName>,
+    /// Blocks of the recurrent map [default: 2].
+    #[arg(long)]
+    pub recurrent_blocks: Option<usize>,
+    /// Rank of the recurrent map [default: 4].
+    #[arg(long)]
+    pub recurrent_rank: Option<usize>,
+    /// What the head reads; the mean needs RAM for its sums.
+    #[arg(long, default_value = "last")]
+    pub pool: crate::float::config::Pool,
+    /// Bytes of RAM that a session may take (10K = 10,240).
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub ram: Option<usize>,
+    /// Bytes of flash that the maps may take.
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub flash: Option<usize>,
+    /// The core whose kernels run.
+    #[arg(long, default_value = "m4f")]
+    pub core: Core,
+    /// Clock that milliseconds are for.
+    #[arg(long, default_value = "64MHz", value_parser = hertz)]
+    pub clock: u64,
+    /// Plans to list at most.
+    #[arg(long, default_value_t = 10)]
+    pub count: usize,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Names of the forms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum MapName {
+    /// Σ over blocks of Tucker products.
+    BlockTerm,
+    /// A tensor train.
+    TensorTrain,
+    /// A full matrix.
+    Dense,
+}
+
+/// Searches all plans and prints the best.
+///
+/// # Errors
+/// When the modes do not go together, or nothing fits the limits.
+pub fn run(args: Args) -> Result<()> {
+    let with_recurrent = args.recurrent_map.is_some()
+        || args.recurrent_blocks.is_some()
+        || args.recurrent_rank.is_some();
+    let layer = layer(&args, with_recurrent)?;
+    let limits = Limits {
+        ram_bytes: args.ram,
+        flash_bytes: args.flash,
+        core: args.core,
+    };
+    let mut plans =
+        search::rank(&layer, &limits).map_err(|error| search::refused(&error, &limits))?;
+    plans.truncate(args.count.max(1));
+    if args.json {
+        println!(
+            "{}",
+            json!({
+                "core": args.core,
+                "clock_hz": args.clock,
+                "plans": plans.iter().map(|plan| describe(plan, with_recurrent, args.clock)).collect::<Vec<_>>(),
+            })
+        );
+        return Ok(());
+    }
+    table(&args, &layer, &plans, with_recurrent);
+    Ok(())
+}
+
+/// The layer the flags describe. Without a recurrent map it has a dense one of no rows.
+fn layer(args: &Args, with_recurrent: bool) -> Result<Layer> {
+    let (input, hidden) = (&args.input.0, &args.hidden.0);
+    product("input", input)?;
+    let units = product("hidden", hidden)?;
+    let outputs: Vec<usize> = hidden
+        .iter()
+        .enumerate()
+        .map(|(k, j)| if k == 0 { 4 * j } else { *j })
+        .collect();
+    let recurrent_map = match args.recurrent_map {
+        Some(map) => map,
+        None if with_recurrent => MapName::BlockTerm,
+        None => MapName::Dense,
+    };
+    if input.len() != hidden.len() && args.input_map != MapName::Dense {
+        return Err(Error::setting(format!(
+            "{} input modes but {} hidden modes",
+            times(input),
+            times(hidden)
+        ))
+        .field("hidden")
+        .remedy("give as many of the one as of the other (1 is a mode too)"));
+    }
+    let map = |part: &str, name: MapName, modes: &[usize], blocks: usize, rank: usize| {
+        let kind = match name {
+            MapName::Dense => MapKind::Dense,
+            MapName::BlockTerm => MapKind::BlockTerm { blocks, rank },
+            MapName::TensorTrain => MapKind::TensorTrain { rank },
+        };
+        kind.validate(part)?;
+        if name != MapName::Dense && !(2..=6).contains(&modes.len()) {
+            return Err(Error::setting(format!("{} modes", modes.len()))
+                .field(part)
+                .remedy("a tensor map takes 2 to 6"));
+        }
+        Ok(MapShape::new(kind, modes, &outputs, INPUT_MAX))
+    };
+    let recurrent = if with_recurrent {
+        map(
+            "recurrent",
+            recurrent_map,
+            hidden,
+            args.recurrent_blocks.unwrap_or(2),
+            args.recurrent_rank.unwrap_or(4),
+        )?
+    } else {
+        MapShape::Dense {
+            inputs: units,
+            outputs: 0,
+            input_max: INPUT_MAX,
+        }
+    };
+    Ok(Layer {
+        input: map("input", args.input_map, input, args.blocks, args.rank)?,
+        recurrent,
+        hidden: units,
+        pool: match args.pool {
+            crate::float::config::Pool::Last => Pool::Last,
+            crate::float::config::Pool::Mean => Pool::Mean,
+        },
+    })
+}
+
+fn product(field: &str, modes: &[usize]) -> Result<usize> {
+    modes
+        .iter()
+        .try_fold(1usize, |product, &mode| product.checked_mul(mode))
+        .filter(|&product| product < 1 << 28)
+        .ok_or_else(|| {
+            Error::setting(format!("{} is too large for a device", times(modes)))
+                .field(field)
+                .remedy("give modes that multiply to less than 268,435,456")
+        })
+}
+
+fn describe(plan: &Ranked, with_recurrent: bool, clock: u64) -> Value {
+    let map = |map: &MapRanked| {
+        let mut object = json!({
+            "plan": map.plan.to_string(),
+            "macs": map.cost.macs,
+            "padded_macs": map.cost.padded_macs,
+            "instructions": map.cost.instructions,
+            "cycles": map.cost.cycles,
+            "milliseconds": milliseconds(&map.cost, clock),
+            "scratch_bytes": map.cost.scratch_words * 4,
+            "flash_bytes": map.cost.flash_bytes,
+        });
+        if let MapPlan::Program(lowered) = &map.plan {
+            object["order"] = json!(lowered.plan);
+        }
+        object
+    };
+    let mut object = map(&plan.input);
+    object["ram_bytes"] = plan.ram_bytes.into();
+    object["flash_bytes"] = plan.flash_bytes.into();
+    if with_recurrent {
+        object["recurrent"] = map(&plan.recurrent);
+    }
+    object
+}
+
+fn milliseconds(cost: &Cost, clock: u64) -> f64 {
+    cost.cycles as f64 / clock as f64 * 1e3
+}
+
+fn table(args: &Args, layer: &Layer, plans: &[Ranked], with_recurrent: bool) {
+    println!(
+        "input map {} -> 4 x {} on {:?}: plans, fastest first, each smaller than those above it",
+        args.input, args.hidden, args.core
+    );
+    println!(
+        "{:>10} {:>12} {:>10} {:>8} {:>8}  plan ({} MHz)",
+        "MACs",
+        "instructions",
+        "ms",
+        "RAM",
+        "flash",
+        args.clock as f64 / 1e6
+    );
+    for plan in plans {
+        let cost = &plan.input.cost;
+        println!(
+            "{:>10} {:>12} {:>10.3} {:>8} {:>8}  {}",
+            cost.macs,
+            cost.instructions,
+            milliseconds(cost, args.clock),
+            plan.ram_bytes,
+            plan.flash_bytes,
+            plan.input.plan
+        );
+    }
+    if !with_recurrent {
+        println!("flash is the input map's; --recurrent-map plans the recurrent one too");
+        return;
+    }
+    println!("recurrent map {} -> 4 x {}", args.hidden, args.hidden);
+    let mut shown: Vec<String> = Vec::new();
+    for plan in plans {
+        let cost = &plan.recurrent.cost;
+        let line = format!(
+            "{:>10} {:>12} {:>10.3} {:>8} {:>8}  {}",
+            cost.macs,
+            cost.instructions,
+            milliseconds(cost, args.clock),
+            "",
+            cost.flash_bytes,
+            plan.recurrent.plan
+        );
+        if !shown.contains(&line) {
+            println!("{line}");
+            shown.push(line);
+        }
+    }
+    println!(
+        "RAM is a whole session's ({} hidden units), flash both maps'",
+        layer.hidden
+    );
+}
+
+/// Bytes as people write them: `10K`, `1M`, `6400`; K = 1024.
+pub fn bytes(text: &str) -> std::result::Result<usize, String> {
+    let (digits, factor) = match text.trim_end_matches(['b', 'B']) {
+        t if t.ends_with(['k', 'K']) => (&t[..t.len() - 1], 1 << 10),
+        t if t.ends_with(['m', 'M']) => (&t[..t.len() - 1], 1 << 20),
+        t => (t, 1),
+    };
+    let digits = digits.trim();
+    let value: Option<f64> = digits.parse().ok().filter(|value| *value > 0.0);
+    value
+        .map(|value| (value * f64::from(factor)) as usize)
+        .ok_or_else(|| format!("`{text}` is not a size such as 10K, 64K or 1M"))
+}
+
+/// A clock as people write it: `64MHz`, `168M`, `32768`.
+fn hertz(text: &str) -> std::result::Result<u64, String> {
+    let lower = text.to_lowercase();
+    let digits = lower.trim_end_matches("hz");
+    let (digits, factor) = match digits {
+        t if t.ends_with('k') => (&t[..t.len() - 1], 1e3),
+        t if t.ends_with('m') => (&t[..t.len() - 1], 1e6),
+        t if t.ends_with('g') => (&t[..t.len() - 1], 1e9),
+        t => (t, 1.0),
+    };
+    let value: Option<f64> = digits.trim().parse().ok();
+    value
+        .map(|value| value * factor)
+        .filter(|hertz| (1.0..1e12).contains(hertz))
+        .map(|hertz| hertz as u64)
+        .ok_or_else(|| format!("`{text}` is not a clock such as 64MHz"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_clocks() {
+        assert_eq!(bytes("10K"), Ok(10_240));
+        assert_eq!(bytes("1.5KB"), Ok(1_536));
+        assert_eq!(bytes("6400"), Ok(6_400));
+        assert!(bytes("K").is_err() && bytes("-3").is_err() && bytes("ten").is_err());
+        assert_eq!(hertz("64MHz"), Ok(64_000_000));
+        assert_eq!(hertz("168m"), Ok(168_000_000));
+        assert_eq!(hertz("32768"), Ok(32_768));
+        assert!(hertz("fast").is_err() && hertz("0").is_err());
+    }
+}

@@ -1,0 +1,260 @@
+//! The contractions of one block in the order of a plan: what is summed over, what is kept, how often.
+
+use super::layout::{Axis, Label, size};
+use super::lower::LowerError;
+use super::shape::{Form, TensorMap, TensorShape};
+use super::{Join, Plan};
+use ndarray::{ArrayD, Dimension, IxDyn};
+
+/// Which tensor a step multiplies with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Operand {
+    /// A factor (a core of a train) as it is.
+    Factor(usize),
+    /// G·A_k over r_k.
+    Merged(usize),
+    /// The core on its own.
+    Core,
+}
+
+/// One contraction of one block, before layout.
+#[derive(Debug, Clone)]
+pub(super) struct Contraction {
+    pub(super) operand: Operand,
+    pub(super) k: Vec<Axis>,
+    pub(super) m: Vec<Axis>,
+    pub(super) n: Vec<Axis>,
+    /// Outer mode whose digit picks the weight slice, and values of it that one slice covers.
+    pub(super) sliced: Option<(usize, usize)>,
+    pub(super) depth: usize,
+}
+
+impl Contraction {
+    /// Tiles of two rows of W.
+    pub(super) fn m_tiles(&self) -> usize {
+        size(&self.m).div_ceil(2)
+    }
+
+    /// Tiles of four rows of X.
+    pub(super) fn n_tiles(&self) -> usize {
+        size(&self.n).div_ceil(4)
+    }
+
+    /// Words of a row: pairs of k.
+    pub(super) fn k_pairs(&self) -> usize {
+        size(&self.k).div_ceil(2)
+    }
+
+    /// Words of the panels of X.
+    pub(super) fn input_words(&self) -> usize {
+        self.n_tiles() * self.k_pairs() * 4
+    }
+
+    /// Weight slices: values of the outer mode, in groups that one slice covers.
+    pub(super) fn slices(&self, shape: &TensorShape) -> usize {
+        self.sliced
+            .map_or(1, |(mode, values)| shape.inputs[mode] / values)
+    }
+}
+
+/// A run of one contraction, by one block or by all of them: (block, place in the chain).
+pub(super) type Event = (Option<usize>, usize);
+
+/// Every contraction of every block in the order in which they run.
+pub(super) fn events(blocks: usize, chain_len: usize, joint: bool) -> Vec<Event> {
+    let last = chain_len - 1;
+    let own = if joint { last } else { last + 1 };
+    let mut events: Vec<Event> = (0..blocks)
+        .flat_map(|block| (0..own).map(move |step| (Some(block), step)))
+        .collect();
+    if joint {
+        events.push((None, last));
+    }
+    events
+}
+
+/// Place of the first contraction over an outer mode; the length of the chain when there is none.
+pub(super) fn first_outer(chain: &[Contraction]) -> usize {
+    chain
+        .iter()
+        .position(|c| c.sliced.is_some())
+        .unwrap_or(chain.len())
+}
+
+/// The contractions of one block, in order.
+pub(super) fn contractions(
+    shape: &TensorShape,
+    plan: &Plan,
+) -> Result<Vec<Contraction>, LowerError> {
+    let d = shape.order();
+    let outer = d
+        .checked_sub(plan.slab)
+        .filter(|_| plan.slab > 0)
+        .ok_or(LowerError::Plan("slab"))?;
+    let mut sorted = plan.order.clone();
+    sorted[..plan.slab.min(plan.order.len())].sort_unstable();
+    let natural: Vec<usize> = (outer..d).chain((0..outer).rev()).collect();
+    if sorted != natural {
+        return Err(LowerError::Plan("order"));
+    }
+    if plan.buffer > 1 && (outer == 0 || !shape.inputs[outer - 1].is_multiple_of(plan.buffer))
+        || plan.buffer == 0
+    {
+        return Err(LowerError::Plan("buffer"));
+    }
+    if plan.joint && shape.blocks() == 1 {
+        return Err(LowerError::Plan("joint"));
+    }
+    let tucker = shape.form != Form::TensorTrain;
+    let mut state: Vec<Axis> = (outer..d)
+        .map(|k| (Label::In(k), shape.inputs[k]))
+        .collect();
+    let mut joined = !tucker;
+    let mut chain = Vec::new();
+    let digits = outer + usize::from(plan.buffer > 1);
+    for (place, &mode) in plan.order.iter().enumerate() {
+        let outside = place >= plan.slab;
+        let buffered = outside && place == plan.slab && plan.buffer > 1;
+        if buffered {
+            state.insert(0, (Label::In(mode), plan.buffer));
+        }
+        // An outer step of mode q runs when every digit after q has wrapped.
+        let depth = if !outside { digits } else { mode + 1 };
+        if tucker && plan.join == Join::Alone(place) {
+            if place == 0 || buffered {
+                return Err(LowerError::Plan("join"));
+            }
+            // It consumes what the step before it left, as often as that runs to its end.
+            let depth = if place <= plan.slab {
+                digits
+            } else {
+                plan.order[place - 1]
+            };
+            let axes = |contracted: bool| -> Vec<Axis> {
+                let done = &plan.order[..place];
+                (0..d)
+                    .filter(|k| done.contains(k) == contracted)
+                    .map(|k| (Label::Rank(k), shape.rank))
+                    .collect()
+            };
+            push(
+                &mut chain,
+                &mut state,
+                Operand::Core,
+                axes(true),
+                axes(false),
+                None,
+                depth,
+            );
+            joined = true;
+        }
+        let merges = tucker && plan.join == Join::Merged(place);
+        let operand = if merges {
+            Operand::Merged(mode)
+        } else {
+            Operand::Factor(mode)
+        };
+        joined |= merges;
+        let mut labels = axes_of(shape, operand);
+        labels.retain(|axis| axis.1 > 1 || matches!(axis.0, Label::Out(_)));
+        let (k, m): (Vec<Axis>, Vec<Axis>) = labels
+            .into_iter()
+            .filter(|axis| axis.0 != Label::In(mode))
+            .partition(|axis| {
+                matches!(axis.0, Label::Rank(_)) && state.iter().any(|held| held.0 == axis.0)
+            });
+        let held = state.iter().copied().find(|axis| axis.0 == Label::In(mode));
+        let k: Vec<Axis> = held.into_iter().chain(k).collect();
+        let sliced = outside.then_some((mode, if buffered { plan.buffer } else { 1 }));
+        push(&mut chain, &mut state, operand, k, m, sliced, depth);
+    }
+    if !joined {
+        return Err(LowerError::Plan("join"));
+    }
+    if plan.joint
+        && let Some(last) = chain.last_mut()
+    {
+        last.k.insert(0, (Label::Block, shape.blocks()));
+    }
+    Ok(chain)
+}
+
+fn push(
+    chain: &mut Vec<Contraction>,
+    state: &mut Vec<Axis>,
+    operand: Operand,
+    k: Vec<Axis>,
+    m: Vec<Axis>,
+    sliced: Option<(usize, usize)>,
+    depth: usize,
+) {
+    let n: Vec<Axis> = state
+        .iter()
+        .copied()
+        .filter(|axis| !k.contains(axis))
+        .collect();
+    *state = m.iter().chain(&n).copied().collect();
+    state.sort_by_key(|axis| axis.0);
+    chain.push(Contraction {
+        operand,
+        k,
+        m,
+        n,
+        sliced,
+        depth,
+    });
+}
+
+/// The axes of an operand as stored in [`TensorMap`] or built by [`operand`].
+fn axes_of(shape: &TensorShape, operand: Operand) -> Vec<Axis> {
+    let (i, j) = (&shape.inputs, &shape.outputs);
+    match (operand, shape.form) {
+        (Operand::Factor(k), Form::BlockTerm { .. }) => {
+            vec![
+                (Label::In(k), i[k]),
+                (Label::Out(k), j[k]),
+                (Label::Rank(k), shape.rank),
+            ]
+        }
+        (Operand::Factor(k), Form::TensorTrain) => vec![
+            (Label::Rank(k), shape.bond(k)),
+            (Label::In(k), i[k]),
+            (Label::Out(k), j[k]),
+            (Label::Rank(k + 1), shape.bond(k + 1)),
+        ],
+        (Operand::Merged(k), _) => [(Label::In(k), i[k]), (Label::Out(k), j[k])]
+            .into_iter()
+            .chain(
+                (0..shape.order())
+                    .filter(|&l| l != k)
+                    .map(|l| (Label::Rank(l), shape.rank)),
+            )
+            .collect(),
+        (Operand::Core, _) => (0..shape.order())
+            .map(|l| (Label::Rank(l), shape.rank))
+            .collect(),
+    }
+}
+
+/// An operand's entries, over [`axes_of`] it.
+pub(super) fn operand(map: &TensorMap, operand: Operand, block: usize) -> (ArrayD<f64>, Vec<Axis>) {
+    let axes = axes_of(&map.shape, operand);
+    let tensor = match operand {
+        Operand::Factor(k) => map.factors[block][k].clone(),
+        Operand::Core => map.cores[block].clone(),
+        Operand::Merged(k) => {
+            let (core, factor) = (&map.cores[block], &map.factors[block][k]);
+            let dims: Vec<usize> = axes.iter().map(|axis| axis.1).collect();
+            ArrayD::from_shape_fn(IxDyn(&dims), |index| {
+                (0..map.shape.rank)
+                    .map(|r| {
+                        let mut ranks = index.slice()[2..].to_vec();
+                        ranks.insert(k, r);
+                        core[IxDyn(&ranks)] * factor[[index[0], index[1], r]]
+                    })
+                    .sum()
+            })
+        }
+    };
+    (tensor, axes)
+}

@@ -1,0 +1,362 @@
+//! What a plan costs on a core: multiply-accumulates, predicted instructions, scratch and flash.
+//!
+//! The prediction counts what the kernels do (k pairs, tiles, stores, runs) and weighs it with
+//! [`Counts`], fitted to instruction counts of QEMU (`cargo xtask bench` prints both side by side).
+
+use super::chain::{self, Contraction, contractions};
+use super::layout::size;
+use super::lower::{LowerError, Lowered};
+use super::memory::Memory;
+use super::{Plan, TensorShape};
+use bt_core::program::{NONE, ProgramRecord, StepRecord, Store};
+
+/// Bytes of a map section before its step records: the word that names its form, and the program.
+const PROGRAM_BYTES: usize = 4 + size_of::<ProgramRecord>();
+/// Bytes of a dense map's section.
+const DENSE_BYTES: usize = 4 + size_of::<bt_core::model::layout::DenseRecord>();
+
+/// Kernels that plans are made for.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
+    clap::ValueEnum,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Core {
+    /// Armv6-M, portable kernels.
+    M0,
+    /// Armv7-M, portable kernels.
+    M3,
+    /// Armv7E-M, DSP kernels.
+    #[default]
+    M4f,
+}
+
+/// Instructions of each thing the kernels do.
+#[derive(Debug, Clone, Copy)]
+pub struct Counts {
+    /// One k pair of a 2 × 4 tile: 16 multiply-accumulates.
+    pub pair: f64,
+    /// A tile whatever becomes of it: pointers, loop, start value.
+    pub tile: f64,
+    /// Requantising a tile and storing it as pairs or columns.
+    pub store: f64,
+    /// Requantising a tile and adding it to rows of z.
+    pub add_rows: f64,
+    /// Requantising a tile and storing it by a table.
+    pub scatter: f64,
+    /// Requantising a tile and adding it to z by a table.
+    pub add_scatter: f64,
+    /// Keeping the accumulators instead.
+    pub keep: f64,
+    /// Starting from kept accumulators.
+    pub load: f64,
+    /// A row of tiles.
+    pub m_tile: f64,
+    /// A run of a step.
+    pub run: f64,
+    /// A step whose turn it is not.
+    pub skip: f64,
+    /// A slab: the odometer, the call.
+    pub slab: f64,
+    /// A value gathered into a row of panels.
+    pub gather_row: f64,
+    /// A row begun.
+    pub row: f64,
+    /// A value gathered by a table.
+    pub gather_table: f64,
+    /// Two values times two rows of a dense map: 4 multiply-accumulates.
+    pub dense_pair: f64,
+    /// Two rows of a dense map.
+    pub dense_rows: f64,
+    /// Cycles of one k pair, by the core's timing table.
+    pub pair_cycles: f64,
+    /// Cycles of `dense_pair`.
+    pub dense_pair_cycles: f64,
+}
+
+impl Core {
+    /// The constants. Cycles of the M4: LDM of n words n + 1, LDRD 3, SMLAD and the rest 1, a taken
+    /// branch 2 to 4, counted 3; M3: loads 2, MLA 2; M0: loads 2, MULS 1 (32-cycle multipliers exist).
+    pub fn counts(self) -> Counts {
+        match self {
+            Self::M4f => Counts {
+                pair: 11.0,
+                tile: 10.0,
+                store: 20.0,
+                add_rows: 28.0,
+                scatter: 60.0,
+                add_scatter: 70.0,
+                keep: 4.0,
+                load: 4.0,
+                m_tile: 12.0,
+                run: 120.0,
+                skip: 8.0,
+                slab: 80.0,
+                gather_row: 3.0,
+                row: 20.0,
+                gather_table: 5.0,
+                dense_pair: 3.6,
+                dense_rows: 30.0,
+                pair_cycles: 17.0,
+                dense_pair_cycles: 6.0,
+            },
+            Self::M3 => Counts {
+                pair: 40.0,
+                tile: 30.0,
+                store: 60.0,
+                add_rows: 80.0,
+                scatter: 110.0,
+                add_scatter: 130.0,
+                keep: 12.0,
+                load: 12.0,
+                m_tile: 14.0,
+                run: 150.0,
+                skip: 8.0,
+                slab: 100.0,
+                gather_row: 7.0,
+                row: 24.0,
+                gather_table: 7.0,
+                dense_pair: 12.0,
+                dense_rows: 40.0,
+                pair_cycles: 50.0,
+                dense_pair_cycles: 16.0,
+            },
+            Self::M0 => Counts {
+                pair: 75.0,
+                tile: 50.0,
+                store: 110.0,
+                add_rows: 150.0,
+                scatter: 180.0,
+                add_scatter: 220.0,
+                keep: 30.0,
+                load: 20.0,
+                m_tile: 20.0,
+                run: 220.0,
+                skip: 10.0,
+                slab: 150.0,
+                gather_row: 10.0,
+                row: 30.0,
+                gather_table: 9.0,
+                dense_pair: 20.0,
+                dense_rows: 60.0,
+                pair_cycles: 90.0,
+                dense_pair_cycles: 26.0,
+            },
+        }
+    }
+}
+
+/// What one map costs per frame, and in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Cost {
+    /// Multiply-accumulates, padding not counted.
+    pub macs: u64,
+    /// Multiply-accumulates that the kernels execute, padding of tiles and pairs included.
+    pub padded_macs: u64,
+    /// Predicted instructions.
+    pub instructions: u64,
+    /// Predicted instructions, those of the inner loops counted in cycles.
+    pub cycles: u64,
+    /// Words of scratch in the arena.
+    pub scratch_words: usize,
+    /// Weights, tables and records in the model file.
+    pub flash_bytes: usize,
+}
+
+impl Cost {
+    /// Whether `other` is no worse in any respect.
+    pub fn is_dominated_by(&self, other: &Self) -> bool {
+        other.instructions <= self.instructions
+            && other.scratch_words <= self.scratch_words
+            && other.flash_bytes <= self.flash_bytes
+    }
+}
+
+/// How a slab gets into the panels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gather {
+    Rows(usize),
+    Table,
+}
+
+/// One step of the program: how often it runs and how much it does.
+#[derive(Debug, Clone, Copy)]
+struct Work {
+    runs: u64,
+    macs: u64,
+    m_tiles: u64,
+    n_tiles: u64,
+    k_pairs: u64,
+    /// Runs per store.
+    kept: u64,
+    store: Store,
+}
+
+/// Everything about a plan that its layout does not decide.
+#[derive(Debug)]
+pub(super) struct Outline {
+    steps: Vec<Work>,
+    slabs: u64,
+    slab_values: u64,
+    gather: Gather,
+    scratch_words: usize,
+    flash_bytes: usize,
+}
+
+impl Outline {
+    /// The work of a plan if every store could be a fast one: nothing that layout can bring is cheaper.
+    pub(super) fn new(shape: &TensorShape, plan: &Plan) -> Result<Self, LowerError> {
+        let chain = contractions(shape, plan)?;
+        let outer = shape.order() - plan.slab;
+        let mut digits: Vec<usize> = shape.inputs[..outer].to_vec();
+        if plan.buffer > 1 {
+            digits[outer - 1] /= plan.buffer;
+            digits.push(plan.buffer);
+        }
+        let events = chain::events(shape.blocks(), chain.len(), plan.joint);
+        let memory = Memory::allocate(&chain, plan, &events);
+        let last = chain.len() - 1;
+        let mut weights_words = 0;
+        let steps = events
+            .iter()
+            .map(|&(_, index)| {
+                let step: &Contraction = &chain[index];
+                let slices = step.slices(shape);
+                weights_words += slices * step.m_tiles() * step.k_pairs() * 2;
+                let runs: usize = digits[..step.depth].iter().product();
+                Work {
+                    runs: runs as u64,
+                    macs: (runs * size(&step.m) * size(&step.n) * size(&step.k)) as u64,
+                    m_tiles: step.m_tiles() as u64,
+                    n_tiles: step.n_tiles() as u64,
+                    k_pairs: step.k_pairs() as u64,
+                    kept: if slices > 1 && (index != last || plan.wide) {
+                        slices as u64
+                    } else {
+                        1
+                    },
+                    store: if index == last {
+                        Store::AddRows
+                    } else {
+                        Store::Pairs
+                    },
+                }
+            })
+            .collect::<Vec<_>>();
+        let slab_values: usize = shape.inputs[outer..].iter().product();
+        Ok(Self {
+            slabs: digits.iter().product::<usize>() as u64,
+            slab_values: slab_values as u64,
+            gather: if plan.order[0] + 1 == shape.order() {
+                Gather::Rows(shape.inputs[plan.order[0]])
+            } else {
+                Gather::Table
+            },
+            scratch_words: memory.words,
+            flash_bytes: weights_words * 4 + steps.len() * size_of::<StepRecord>() + PROGRAM_BYTES,
+            steps,
+        })
+    }
+
+    /// The cost by these constants.
+    pub(super) fn cost(&self, counts: &Counts) -> Cost {
+        let mut cost = Cost {
+            scratch_words: self.scratch_words,
+            flash_bytes: self.flash_bytes,
+            ..Cost::default()
+        };
+        let values = (self.slabs * self.slab_values) as f64;
+        let mut instructions = self.slabs as f64 * counts.slab
+            + match self.gather {
+                Gather::Rows(row) => values * counts.gather_row + values / row as f64 * counts.row,
+                Gather::Table => values * counts.gather_table,
+            };
+        let mut inner = 0.0;
+        for step in &self.steps {
+            let tiles = (step.m_tiles * step.n_tiles) as f64;
+            let runs = step.runs as f64;
+            let stores = runs / step.kept as f64;
+            let pairs = runs * tiles * step.k_pairs as f64;
+            let store = match step.store {
+                Store::Pairs | Store::Columns => counts.store,
+                Store::AddRows => counts.add_rows,
+                Store::Scatter => counts.scatter,
+                Store::AddScatter => counts.add_scatter,
+            };
+            inner += pairs;
+            instructions += pairs * counts.pair
+                + tiles * (runs * counts.tile + stores * store)
+                + tiles * (runs - stores) * (counts.keep + counts.load)
+                + runs * (counts.run + step.m_tiles as f64 * counts.m_tile)
+                + (self.slabs as f64 - runs) * counts.skip;
+            cost.macs += step.macs;
+            cost.padded_macs += pairs as u64 * 16;
+        }
+        cost.instructions = instructions.round() as u64;
+        cost.cycles = (instructions + inner * (counts.pair_cycles - counts.pair)).round() as u64;
+        cost
+    }
+}
+
+impl Lowered {
+    /// What the map costs on `core`, its stores and its gather as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`LowerError`], never for what [`super::lower()`] returned.
+    pub fn cost(&self, core: Core) -> Result<Cost, LowerError> {
+        let mut outline = Outline::new(&self.shape, &self.plan)?;
+        for (work, step) in outline.steps.iter_mut().zip(&self.steps) {
+            work.store = Store::from_byte(step.record.store).unwrap_or(work.store);
+        }
+        outline.gather = if self.record.gather_table == NONE {
+            Gather::Rows(self.record.row_values as usize)
+        } else {
+            Gather::Table
+        };
+        outline.flash_bytes += self.tables.len() * 2;
+        Ok(outline.cost(&core.counts()))
+    }
+}
+
+/// What a dense map costs in parts of `part_values` inputs; `gathered`: x is pushed, not h itself.
+pub fn dense(
+    inputs: usize,
+    outputs: usize,
+    part_values: usize,
+    gathered: bool,
+    core: Core,
+) -> Cost {
+    let counts = core.counts();
+    let parts = inputs / part_values;
+    let part_words = part_values.div_ceil(2);
+    let row_pairs = outputs.div_ceil(2);
+    let pairs = (parts * row_pairs * part_words) as f64;
+    let mut instructions = pairs * counts.dense_pair
+        + (parts * row_pairs) as f64 * counts.dense_rows
+        + parts as f64 * counts.run;
+    if gathered {
+        instructions += inputs as f64 * counts.gather_row + parts as f64 * counts.slab;
+    }
+    Cost {
+        macs: (inputs * outputs) as u64,
+        padded_macs: (parts * row_pairs * part_words * 4) as u64,
+        instructions: instructions.round() as u64,
+        cycles: (instructions + pairs * (counts.dense_pair_cycles - counts.dense_pair)).round()
+            as u64,
+        scratch_words: match (gathered, parts) {
+            (false, _) => 0,
+            (true, 1) => part_words,
+            (true, _) => part_words + row_pairs * 2,
+        },
+        flash_bytes: (parts * row_pairs * part_words + row_pairs * 2) * 4 + DENSE_BYTES,
+    }
+}

@@ -1,0 +1,110 @@
+//! Places in the scratch: buffers that are never alive together share words.
+
+use super::Plan;
+use super::chain::{Contraction, Event, first_outer};
+use bt_core::program::TILE;
+
+/// Places in the scratch.
+pub(super) struct Memory {
+    /// (panel index, block or `None` for one that all blocks share) → word.
+    panels: Vec<(usize, Option<usize>, usize)>,
+    /// Event → word of its accumulators.
+    accs: Vec<(usize, usize)>,
+    pub(super) words: usize,
+}
+
+impl Memory {
+    /// First fit, largest first; two buffers share words when they are never alive together.
+    pub(super) fn allocate(chain: &[Contraction], plan: &Plan, events: &[Event]) -> Self {
+        enum Owner {
+            Panel(usize, Option<usize>),
+            Acc(usize),
+        }
+        let last = chain.len() - 1;
+        let first_outer = first_outer(chain);
+        let mut wanted: Vec<(usize, std::ops::RangeInclusive<usize>, Owner)> = Vec::new();
+        let always = 0..=events.len();
+        // The slab is read by the first step of every block.
+        let slab_end = events.iter().rposition(|e| e.1 == 0).unwrap_or(0);
+        wanted.push((chain[0].input_words(), 0..=slab_end, Owner::Panel(0, None)));
+        for (event, &(block, index)) in events.iter().enumerate() {
+            let slices_many = chain[index].sliced.is_some();
+            if slices_many && (index != last || plan.wide) {
+                let words = chain[index].n_tiles() * chain[index].m_tiles() * TILE;
+                wanted.push((words, always.clone(), Owner::Acc(event)));
+            }
+            if index == 0 || block.is_none() {
+                continue;
+            }
+            let buffered = plan.buffer > 1 && index == first_outer;
+            let alive = if buffered {
+                always.clone()
+            } else {
+                event - 1..=event
+            };
+            wanted.push((
+                chain[index].input_words(),
+                alive,
+                Owner::Panel(index, block),
+            ));
+        }
+        if plan.joint {
+            let first = events.iter().position(|e| e.1 + 1 == last).unwrap_or(0);
+            let buffered = plan.buffer > 1 && last == first_outer;
+            let alive = if buffered {
+                always
+            } else {
+                first..=events.len() - 1
+            };
+            wanted.push((chain[last].input_words(), alive, Owner::Panel(last, None)));
+        }
+        wanted.sort_by_key(|(words, alive, _)| {
+            (
+                std::cmp::Reverse(alive.end() - alive.start()),
+                std::cmp::Reverse(*words),
+            )
+        });
+        let mut placed: Vec<(usize, usize, std::ops::RangeInclusive<usize>)> = Vec::new();
+        let mut memory = Self {
+            panels: Vec::new(),
+            accs: Vec::new(),
+            words: 0,
+        };
+        for (words, alive, owner) in wanted {
+            let mut taken: Vec<(usize, usize)> = placed
+                .iter()
+                .filter(|(_, _, other)| {
+                    other.start() <= alive.end() && alive.start() <= other.end()
+                })
+                .map(|p| (p.0, p.1))
+                .collect();
+            taken.sort_unstable();
+            let mut at = 0;
+            for (start, end) in taken {
+                if at + words <= start {
+                    break;
+                }
+                at = at.max(end);
+            }
+            placed.push((at, at + words, alive));
+            memory.words = memory.words.max(at + words);
+            match owner {
+                Owner::Panel(index, block) => memory.panels.push((index, block, at)),
+                Owner::Acc(event) => memory.accs.push((event, at)),
+            }
+        }
+        memory
+    }
+
+    pub(super) fn panel(&self, index: usize, block: Option<usize>) -> usize {
+        let found = self
+            .panels
+            .iter()
+            .find(|p| p.0 == index && (p.1 == block || p.1.is_none()));
+        found.map_or(0, |p| p.2)
+    }
+
+    pub(super) fn acc(&self, event: usize) -> usize {
+        self.accs.iter().find(|a| a.0 == event).map_or(0, |a| a.1)
+    }
+}

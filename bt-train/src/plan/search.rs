@@ -1,0 +1,537 @@
+//! Every plan of a map, and of both maps of a layer together, under limits of RAM and flash.
+//!
+//! Plans are enumerated whole (d ≤ 6: some ten thousand) and ranked by a bound that no layout can
+//! beat ([`Outline`]); the promising ones are lowered, most promising first, until no plan is left
+//! whose bound is not dominated by a lowered one. What remains is the front: each plan is either
+//! faster or smaller than every other.
+
+use super::cost::{self, Core, Cost, Outline};
+use super::shape::{Form, TensorShape};
+use super::{Join, Lowered, Plan, lower};
+use crate::error::{Error, ErrorKind};
+use crate::float::config::MapKind;
+use bt_core::Pool;
+use bt_core::model::ArenaLayout;
+
+/// Plans lowered for one map at most: a bound on the time of a search, out of reach of d ≤ 4.
+const LOWERED_MAX: usize = 400;
+/// Without a limit of RAM, [`best`] gives up this share of the speed for a smaller arena.
+const SPEED_FOR_RAM: f64 = 0.02;
+
+/// What a map is and how large.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MapShape {
+    /// Block-term or tensor-train.
+    Tensor(TensorShape),
+    /// A matrix in i8.
+    Dense {
+        /// Columns.
+        inputs: usize,
+        /// Rows: 4·J; 0 stands for a map that is planned elsewhere and costs nothing here.
+        outputs: usize,
+        /// Largest magnitude of an input: 255 for u8, 2¹⁵ for i16.
+        input_max: u32,
+    },
+}
+
+impl MapShape {
+    /// A map of this kind; `outputs` are J'_1, …, J'_d, the gates among them, and `input_max` is the
+    /// largest magnitude of an input.
+    pub fn new(kind: MapKind, inputs: &[usize], outputs: &[usize], input_max: u32) -> Self {
+        let tensor = |form, rank| {
+            Self::Tensor(TensorShape {
+                form,
+                inputs: inputs.to_vec(),
+                outputs: outputs.to_vec(),
+                rank,
+            })
+        };
+        match kind {
+            MapKind::BlockTerm { blocks, rank } => tensor(Form::BlockTerm { blocks }, rank),
+            MapKind::TensorTrain { rank } => tensor(Form::TensorTrain, rank),
+            MapKind::Dense => Self::Dense {
+                inputs: inputs.iter().product(),
+                outputs: outputs.iter().product(),
+                input_max,
+            },
+        }
+    }
+}
+
+/// What the device has, and which it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// Bytes of a session's arena.
+    pub ram_bytes: Option<usize>,
+    /// Bytes of both maps in the model file.
+    pub flash_bytes: Option<usize>,
+    /// Which kernels run.
+    pub core: Core,
+}
+
+/// How a map is executed.
+#[derive(Debug, Clone)]
+pub enum MapPlan {
+    /// By a program of contractions.
+    Program(Box<Lowered>),
+    /// Row by row, in parts of so many inputs.
+    Dense {
+        /// Inputs of a part.
+        part_values: usize,
+    },
+}
+
+impl std::fmt::Display for MapPlan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Program(lowered) => lowered.plan.fmt(f),
+            Self::Dense { part_values } => write!(f, "dense, {part_values} inputs at a time"),
+        }
+    }
+}
+
+/// A map's plan with its cost.
+#[derive(Debug, Clone)]
+pub struct MapRanked {
+    /// The plan.
+    pub plan: MapPlan,
+    /// What it costs.
+    pub cost: Cost,
+}
+
+/// A plan of each map of a layer.
+#[derive(Debug, Clone)]
+pub struct Ranked {
+    /// Of the input map.
+    pub input: MapRanked,
+    /// Of the recurrent map.
+    pub recurrent: MapRanked,
+    /// The whole arena of a session, as the model file will state it (front end not counted).
+    pub ram_bytes: usize,
+    /// Weights, tables and records of both maps.
+    pub flash_bytes: usize,
+}
+
+impl Ranked {
+    /// Predicted instructions of both maps for one step.
+    pub fn instructions(&self) -> u64 {
+        self.input.cost.instructions + self.recurrent.cost.instructions
+    }
+
+    fn is_dominated_by(&self, other: &Self) -> bool {
+        other.instructions() <= self.instructions()
+            && other.ram_bytes <= self.ram_bytes
+            && other.flash_bytes <= self.flash_bytes
+    }
+
+    fn excess(&self, limits: &Limits) -> f64 {
+        let over = |have: usize, limit: Option<usize>| match limit {
+            Some(limit) => (have as f64 / limit.max(1) as f64 - 1.0).max(0.0),
+            None => 0.0,
+        };
+        over(self.ram_bytes, limits.ram_bytes) + over(self.flash_bytes, limits.flash_bytes)
+    }
+}
+
+/// A layer to plan for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    /// x → z.
+    pub input: MapShape,
+    /// h → z.
+    pub recurrent: MapShape,
+    /// J.
+    pub hidden: usize,
+    /// What the head reads: the mean needs J more words.
+    pub pool: Pool,
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum SearchError {
+    /// Plans there are, but none within the limits.
+    #[error(
+        "no plan fits; the closest ({}) needs {} bytes of RAM and {} bytes of flash",
+        closest.input.plan,
+        closest.ram_bytes,
+        closest.flash_bytes
+    )]
+    Limits {
+        /// The one that exceeds them least.
+        closest: Box<Ranked>,
+    },
+    /// A partial result of every plan is too large for the offsets of the model file.
+    #[error("every plan has a partial result that is too large for the device")]
+    TooLarge,
+}
+
+/// The error for a person: which limit, and what would do.
+pub fn refused(error: &SearchError, limits: &Limits) -> Error {
+    let (field, remedy) = match error {
+        SearchError::Limits { closest } => {
+            let over = |have: usize, limit: Option<usize>| limit.is_some_and(|limit| have > limit);
+            let mut needs = Vec::new();
+            if over(closest.ram_bytes, limits.ram_bytes) {
+                needs.push(format!("--ram {}", closest.ram_bytes));
+            }
+            if over(closest.flash_bytes, limits.flash_bytes) {
+                needs.push(format!("--flash {}", closest.flash_bytes));
+            }
+            let field = if needs.first().is_some_and(|need| need.starts_with("--ram")) {
+                "ram"
+            } else {
+                "flash"
+            };
+            (
+                field,
+                format!(
+                    "allow it {}, or choose smaller modes, ranks or fewer blocks",
+                    needs.join(" and ")
+                ),
+            )
+        }
+        SearchError::TooLarge => (
+            "hidden",
+            "choose smaller modes, ranks or fewer blocks".to_owned(),
+        ),
+    };
+    Error::new(ErrorKind::Setting(error.to_string()))
+        .field(field)
+        .remedy(remedy)
+}
+
+/// The plan to use: the fastest within the limits. Without a limit of RAM, the one of least RAM
+/// among those at most 2 % slower than the fastest.
+///
+/// # Errors
+///
+/// [`SearchError`].
+pub fn best(layer: &Layer, limits: &Limits) -> Result<Ranked, SearchError> {
+    let plans = rank(layer, limits)?;
+    let slowest = plans.first().map_or(0, Ranked::instructions) as f64 * (1.0 + SPEED_FOR_RAM);
+    let tolerated =
+        |plan: &Ranked| limits.ram_bytes.is_none() && plan.instructions() as f64 <= slowest;
+    let mut plans = plans.into_iter();
+    let first = plans.next().ok_or(SearchError::TooLarge)?;
+    Ok(plans.fold(first, |best, plan| {
+        if tolerated(&plan) && plan.ram_bytes < best.ram_bytes {
+            plan
+        } else {
+            best
+        }
+    }))
+}
+
+/// All plans worth having within the limits, fastest first: each is smaller than those before it.
+///
+/// # Errors
+///
+/// [`SearchError`].
+pub fn rank(layer: &Layer, limits: &Limits) -> Result<Vec<Ranked>, SearchError> {
+    let fixed_words = ArenaLayout::new(layer.hidden, layer.pool, 0, 0).scratch_word;
+    let input = front(&layer.input, true, limits.core);
+    let recurrent = front(&layer.recurrent, false, limits.core);
+    let mut all: Vec<Ranked> = Vec::new();
+    for input in &input {
+        for recurrent in &recurrent {
+            let scratch = input.cost.scratch_words.max(recurrent.cost.scratch_words);
+            all.push(Ranked {
+                ram_bytes: (fixed_words + scratch) * 4,
+                flash_bytes: input.cost.flash_bytes + recurrent.cost.flash_bytes,
+                input: input.clone(),
+                recurrent: recurrent.clone(),
+            });
+        }
+    }
+    let Some(closest) = all.iter().min_by(|a, b| {
+        let order = a.excess(limits).total_cmp(&b.excess(limits));
+        order.then(a.instructions().cmp(&b.instructions()))
+    }) else {
+        return Err(SearchError::TooLarge);
+    };
+    if closest.excess(limits) > 0.0 {
+        return Err(SearchError::Limits {
+            closest: Box::new(closest.clone()),
+        });
+    }
+    all.retain(|plan| plan.excess(limits) == 0.0);
+    all.sort_by_key(|plan| (plan.instructions(), plan.ram_bytes, plan.flash_bytes));
+    let mut kept: Vec<Ranked> = Vec::new();
+    for plan in all {
+        if !kept.iter().any(|other| plan.is_dominated_by(other)) {
+            kept.push(plan);
+        }
+    }
+    Ok(kept)
+}
+
+/// The plans of one map of which none is dominated by another, fastest first. `gathered`: the map
+/// reads what is pushed rather than h.
+pub fn front(shape: &MapShape, gathered: bool, core: Core) -> Vec<MapRanked> {
+    match shape {
+        MapShape::Tensor(shape) => tensor_front(shape, core),
+        &MapShape::Dense {
+            inputs,
+            outputs,
+            input_max,
+        } => dense_front(inputs, outputs, input_max, gathered, core),
+    }
+}
+
+fn tensor_front(shape: &TensorShape, core: Core) -> Vec<MapRanked> {
+    let counts = core.counts();
+    let mut bounds: Vec<(Cost, Plan)> = plans(shape)
+        .into_iter()
+        .filter_map(|plan| Some((Outline::new(shape, &plan).ok()?.cost(&counts), plan)))
+        .collect();
+    // A stable sort: equals stay in the order of enumeration, simpler plans first.
+    bounds.sort_by_key(|(cost, _)| (cost.instructions, cost.scratch_words));
+    let mut kept: Vec<MapRanked> = Vec::new();
+    let mut lowered_count = 0;
+    for (bound, plan) in bounds {
+        if kept.iter().any(|other| bound.is_dominated_by(&other.cost)) {
+            continue;
+        }
+        if lowered_count == LOWERED_MAX {
+            break;
+        }
+        lowered_count += 1;
+        let Ok(lowered) = lower(shape, &plan) else {
+            continue;
+        };
+        let Ok(cost) = lowered.cost(core) else {
+            continue;
+        };
+        if kept.iter().any(|other| cost.is_dominated_by(&other.cost)) {
+            continue;
+        }
+        kept.retain(|other| !other.cost.is_dominated_by(&cost));
+        kept.push(MapRanked {
+            plan: MapPlan::Program(Box::new(lowered)),
+            cost,
+        });
+    }
+    kept.sort_by_key(|plan| (plan.cost.instructions, plan.cost.scratch_words));
+    kept
+}
+
+fn dense_front(
+    inputs: usize,
+    outputs: usize,
+    input_max: u32,
+    gathered: bool,
+    core: Core,
+) -> Vec<MapRanked> {
+    if outputs == 0 {
+        return vec![MapRanked {
+            plan: MapPlan::Dense {
+                part_values: inputs,
+            },
+            cost: Cost::default(),
+        }];
+    }
+    // One part's sums must fit 31 bits with weights of 127 everywhere.
+    let fits = |part: usize| part as u64 * 127 * u64::from(input_max) < 1 << 31;
+    let parts = (1..=inputs)
+        .filter(|part| inputs.is_multiple_of(*part) && (part.is_multiple_of(2) || *part == inputs));
+    let mut all: Vec<MapRanked> = if gathered {
+        parts
+            .filter(|&part| fits(part))
+            .map(|part_values| MapRanked {
+                plan: MapPlan::Dense { part_values },
+                cost: cost::dense(inputs, outputs, part_values, true, core),
+            })
+            .collect()
+    } else {
+        vec![MapRanked {
+            plan: MapPlan::Dense {
+                part_values: inputs,
+            },
+            cost: cost::dense(inputs, outputs, inputs, false, core),
+        }]
+    };
+    all.sort_by_key(|plan| (plan.cost.instructions, plan.cost.scratch_words));
+    let mut kept: Vec<MapRanked> = Vec::new();
+    for plan in all {
+        if !kept
+            .iter()
+            .any(|other| plan.cost.is_dominated_by(&other.cost))
+        {
+            kept.push(plan);
+        }
+    }
+    kept
+}
+
+/// Every plan of a shape, those that cannot be lowered left out: slabs, orders within them, places
+/// where the core joins, buffers, blocks jointly or in turn, the width of what is added to z.
+pub fn plans(shape: &TensorShape) -> Vec<Plan> {
+    let d = shape.order();
+    let mut all = Vec::new();
+    for slab in 1..=d {
+        let outer = d - slab;
+        let buffers: Vec<usize> = match outer.checked_sub(1) {
+            Some(mode) => (1..=shape.inputs[mode])
+                .filter(|buffer| shape.inputs[mode].is_multiple_of(*buffer))
+                .collect(),
+            None => vec![1],
+        };
+        for inner in permutations(&(outer..d).rev().collect::<Vec<_>>()) {
+            let order: Vec<usize> = inner.into_iter().chain((0..outer).rev()).collect();
+            for join in joins(shape) {
+                for &buffer in &buffers {
+                    if join == Join::Alone(slab) && buffer > 1 {
+                        continue;
+                    }
+                    for joint in [false, true] {
+                        if joint && shape.blocks() == 1 {
+                            continue;
+                        }
+                        for wide in [false, true] {
+                            if wide && outer == 0 {
+                                continue;
+                            }
+                            all.push(Plan {
+                                order: order.clone(),
+                                slab,
+                                join,
+                                buffer,
+                                joint,
+                                wide,
+                            });
+                        }
+                    }
+                }
+            }
+        }
+    }
+    all
+}
+
+fn joins(shape: &TensorShape) -> Vec<Join> {
+    let d = shape.order();
+    match shape.form {
+        Form::TensorTrain => vec![Join::Merged(0)],
+        Form::BlockTerm { .. } => (0..d)
+            .map(Join::Merged)
+            .chain((1..d).map(Join::Alone))
+            .collect(),
+    }
+}
+
+fn permutations(modes: &[usize]) -> Vec<Vec<usize>> {
+    if modes.is_empty() {
+        return vec![Vec::new()];
+    }
+    let mut all = Vec::new();
+    for (at, &first) in modes.iter().enumerate() {
+        let mut rest = modes.to_vec();
+        rest.remove(at);
+        for mut tail in permutations(&rest) {
+            tail.insert(0, first);
+            all.push(tail);
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paper() -> TensorShape {
+        TensorShape {
+            form: Form::BlockTerm { blocks: 2 },
+            inputs: vec![8, 20, 20, 18],
+            outputs: vec![16, 4, 4, 4],
+            rank: 4,
+        }
+    }
+
+    fn layer(input: TensorShape) -> Layer {
+        Layer {
+            hidden: input.height() / 4,
+            recurrent: MapShape::Tensor(TensorShape {
+                form: Form::BlockTerm { blocks: 2 },
+                inputs: vec![4, 4, 4, 4],
+                outputs: vec![16, 4, 4, 4],
+                rank: 2,
+            }),
+            input: MapShape::Tensor(input),
+            pool: Pool::Last,
+        }
+    }
+
+    #[test]
+    fn the_paper_layer_fits_ten_kibibytes() {
+        let limits = Limits {
+            ram_bytes: Some(10 << 10),
+            flash_bytes: Some(64 << 10),
+            core: Core::M4f,
+        };
+        let plans = rank(&layer(paper()), &limits).unwrap();
+        for pair in plans.windows(2) {
+            assert!(pair[0].instructions() <= pair[1].instructions());
+        }
+        let best = best(&layer(paper()), &limits).unwrap();
+        assert!(best.ram_bytes <= 10 << 10 && best.flash_bytes <= 64 << 10);
+        // The best order of the literature that never stores the frame takes 4,694,016.
+        assert!(
+            best.input.cost.macs <= 4_900_000,
+            "{}",
+            best.input.cost.macs
+        );
+    }
+
+    #[test]
+    fn nothing_fits_a_kibibyte() {
+        let limits = Limits {
+            ram_bytes: Some(1 << 10),
+            ..Limits::default()
+        };
+        let error = rank(&layer(paper()), &limits).unwrap_err();
+        assert!(
+            matches!(&error, SearchError::Limits { closest } if closest.ram_bytes > 1 << 10),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_bound_is_never_above_the_cost() {
+        let shape = TensorShape {
+            inputs: vec![4, 3, 6],
+            outputs: vec![8, 3, 2],
+            ..paper()
+        };
+        let counts = Core::M4f.counts();
+        for plan in plans(&shape) {
+            let bound = Outline::new(&shape, &plan).unwrap().cost(&counts);
+            let Ok(lowered) = lower(&shape, &plan) else {
+                continue;
+            };
+            let cost = lowered.cost(Core::M4f).unwrap();
+            assert!(bound.instructions <= cost.instructions, "{plan}");
+            assert_eq!(bound.scratch_words, lowered.scratch_words, "{plan}");
+            assert!(bound.flash_bytes <= cost.flash_bytes, "{plan}");
+        }
+    }
+
+    #[test]
+    fn dense_maps_come_in_parts_that_cannot_overflow() {
+        let plans = front(
+            &MapShape::Dense {
+                inputs: 57_600,
+                outputs: 1024,
+                input_max: 1 << 15,
+            },
+            true,
+            Core::M4f,
+        );
+        for plan in plans {
+            let MapPlan::Dense { part_values } = plan.plan else {
+                panic!("{}", plan.plan);
+            };
+            assert!(part_values * 127 < 1 << 16);
+        }
+    }
+}
