@@ -1,12 +1,4 @@
-//! Block-term LSTM inference in integers: session → cell → map → kernel → q.
-//!
-//! - [`session`]: a stream of frames through a model, over memory the caller owns.
-//! - [`cell`], the gates, and the head: z and c to h, h to scores.
-//! - `map`: z += W·x by a [`program`] of small contractions, as frames arrive.
-//! - [`kernel`]: the inner loops, one implementation per architecture, all giving the same bits.
-//! - [`q`]: the Q formats and the one rounding shift.
-//!
-//! [`model`] is the file they all read in place, checked once by [`Model::parse`].
+#![doc = include_str!("../README.md")]
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
 
