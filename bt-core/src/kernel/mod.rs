@@ -1,7 +1,5 @@
-//! The inner loops, by name. One cfg picks the implementation; every one gives the same bits.
-//!
-//! `bt_kernel` is set by the build script (`rustc` on stable never sets `target_feature = "dsp"`):
-//! `armv7em` for `thumbv7em-*` targets, `portable` elsewhere. [`portable`] is the specification.
+//! The inner loops, by name: [`portable`], the specification, on every core. A twin for one architecture
+//! takes its place by the cfg `bt_kernel`, as [`crate::cell`]'s does, and gives the same bits.
 
 pub mod portable;
 
