@@ -1,7 +1,15 @@
-//! The inner loops, by name: [`portable`], the specification, on every core. A twin for one architecture
-//! takes its place by the cfg `bt_kernel`, as [`crate::cell`]'s does, and gives the same bits.
+//! The inner loops, by name. [`portable`] is the specification; for cores with the DSP extension the
+//! cfg `bt_kernel`, set by the build script, puts a twin in the place of its register tile, which
+//! gives the same bits.
 
+#[cfg(bt_kernel = "armv7em")]
+mod armv7em;
 pub mod portable;
+
+#[cfg(bt_kernel = "armv7em")]
+use armv7em::tile;
+#[cfg(not(bt_kernel = "armv7em"))]
+use portable::tile;
 
 pub use portable::{contract, dense, dot, gather_rows, gather_table};
 

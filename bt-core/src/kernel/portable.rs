@@ -5,6 +5,7 @@
 
 use super::{Accumulate, Contraction, DenseRows, Sample};
 use crate::program::{DISCARD, Store, TILE};
+use crate::q::saturate;
 
 /// `C[m,n] = Σ_k W[m,k]·X[n,k]` over all tiles of one step, requantised and stored.
 ///
@@ -40,7 +41,7 @@ pub fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
             let Some(x) = memory.get(x_start..x_start + x_panel) else {
                 return;
             };
-            let tile = tile(w, x, start);
+            let tile = super::tile(w, x, start);
             match run.accumulate {
                 Accumulate::First | Accumulate::Middle => {
                     let Some(kept) = memory
@@ -67,8 +68,9 @@ pub fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
 
 /// One register tile: two rows of W times four rows of X, in order m0·n0..n3, m1·n0..n3. Two columns
 /// at a time: four sums and four operands are what the registers of an Armv6-M core hold.
+#[cfg(not(bt_kernel = "armv7em"))]
 #[inline(always)]
-fn tile(w: &[u32], x: &[u32], sums: [i32; TILE]) -> [i32; TILE] {
+pub(super) fn tile(w: &[u32], x: &[u32], sums: [i32; TILE]) -> [i32; TILE] {
     let [a0, a1, a2, a3, b0, b1, b2, b3] = sums;
     let [a0, a1, b0, b1] = half_tile(w, x, [a0, a1, b0, b1]);
     let x = x.get(2..).unwrap_or(&[]);
@@ -77,6 +79,7 @@ fn tile(w: &[u32], x: &[u32], sums: [i32; TILE]) -> [i32; TILE] {
 }
 
 /// Two columns of a tile; x starts at the first of them.
+#[cfg(not(bt_kernel = "armv7em"))]
 #[inline(always)]
 fn half_tile(w: &[u32], x: &[u32], sums: [i32; 4]) -> [i32; 4] {
     let [mut a0, mut a1, mut b0, mut b1] = sums;
@@ -92,6 +95,7 @@ fn half_tile(w: &[u32], x: &[u32], sums: [i32; 4]) -> [i32; 4] {
 }
 
 /// `sum + lo(a)·lo(b) + hi(a)·hi(b)`: SMLAD.
+#[cfg(not(bt_kernel = "armv7em"))]
 #[inline(always)]
 fn dual(a: u32, b: u32, sum: i32) -> i32 {
     let low = i32::from(a as i16).wrapping_mul(i32::from(b as i16));
@@ -102,6 +106,9 @@ fn dual(a: u32, b: u32, sum: i32) -> i32 {
 /// Shifts right (the rounding constant is in the sum already) and saturates to `bits`.
 #[inline(always)]
 fn requantize(tile: [i32; TILE], shift: u8, bits: u8) -> [i16; TILE] {
+    if bits == 16 {
+        return tile.map(|value| saturate(value >> shift));
+    }
     let limit = (1i32 << (bits - 1)) - 1;
     tile.map(|value| (value >> shift).clamp(-limit - 1, limit) as i16)
 }
