@@ -88,6 +88,69 @@ fn trains_evaluates_and_describes() {
     );
 }
 
+/// `--report` names levels and classes; `--fine-tune` never ends worse on the validation part, and the
+/// accuracy it tells is that of the file it wrote.
+#[test]
+fn reports_and_fine_tunes_the_integers() {
+    let place = tempfile::tempdir().unwrap();
+    let data = Toy::new(90).write(place.path());
+    let out = place.path().join("run");
+    let more = ["--epochs", "6", "--lr", "0.02"];
+    assert_eq!(run(&train_words(&data, text(&out), &more)).status, Some(0));
+    let model = place.path().join("m.btm");
+    let words = ["quantize", text(&out), "--data", &data, "--out"];
+    let words = [&words[..], &[text(&model)]].concat();
+    let left = run(&[&words[..], &["--report"]].concat());
+    assert_eq!((left.status, left.err.as_str()), (Some(0), ""), "{left:?}");
+    for expected in [
+        "step",
+        "saturated %",
+        "in integers on the",
+        "sequences of the validation part",
+        "beyond 16",
+    ] {
+        assert!(left.out.contains(expected), "{expected}: {}", left.out);
+    }
+
+    let comparison = |more: &[&str]| {
+        let left = run(&[&words[..], &["--json"], more].concat());
+        assert_eq!(left.status, Some(0), "{left:?}");
+        serde_json::from_str::<serde_json::Value>(&left.out).unwrap()
+    };
+    let plain = comparison(&[]);
+    let level = &plain["input"]["levels"][0];
+    for field in ["max", "scale", "shift", "bits", "snr_db", "saturated"] {
+        assert!(level[field].is_number(), "{field}: {plain}");
+    }
+    assert!(plain["recurrent"]["levels"][0]["snr_db"].as_f64().unwrap() > 20.0);
+    assert_eq!(plain["z"]["wrong"], 0.0);
+    let classes = plain["comparison"]["classes"].as_array().unwrap();
+    let counts = classes.iter().map(|class| class["sequences"].as_u64());
+    assert_eq!(
+        counts.sum::<Option<u64>>(),
+        plain["comparison"]["sequences"].as_u64()
+    );
+
+    let tuned = comparison(&["--fine-tune", "3"]);
+    assert_eq!(tuned["fine_tune"]["epochs"].as_array().unwrap().len(), 3);
+    let accuracy =
+        |object: &serde_json::Value| object["comparison"]["fixed_accuracy"].as_f64().unwrap();
+    assert!(accuracy(&tuned) >= accuracy(&plain));
+    assert_eq!(
+        accuracy(&tuned),
+        tuned["fine_tune"]["best"]["validation"]["accuracy"]
+            .as_f64()
+            .unwrap()
+    );
+    let left = run(&["run", text(&model), "--data", &data, "--json"]);
+    assert_eq!(left.status, Some(0), "{left:?}");
+    fails(
+        2,
+        &[&words[..], &["--fine-tune", "0"]].concat(),
+        &["--fine-tune"],
+    );
+}
+
 #[test]
 fn compares_the_three_kinds_of_map() {
     let place = tempfile::tempdir().unwrap();

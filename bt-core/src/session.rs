@@ -117,6 +117,17 @@ display! {
     };
 }
 
+/// What a step worked on and what it came to; see [`Session::step_watched`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watched<'s> {
+    /// Pre-activations `[4J]`, Q4.11, bias and both maps' shares: what the gates were given.
+    pub z: &'s [i16],
+    /// Cell state `[J]`, Q7.24.
+    pub c: &'s [i32],
+    /// Hidden state `[J]`, Q0.15.
+    pub h: &'s [i16],
+}
+
 /// One stream through a model.
 #[derive(Debug)]
 pub struct Session<'m, 'a> {
@@ -373,6 +384,16 @@ impl<'m, 'a> Session<'m, 'a> {
     ///
     /// [`StepError::FrameIncomplete`]; nothing happens then.
     pub fn step(&mut self) -> Result<(), StepError> {
+        self.step_watched(|_| ())
+    }
+
+    /// [`Session::step`], showing what it did to `watch` before the next frame begins: a trainer
+    /// differentiates at these values, a debugger looks for saturation.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::step`]; `watch` is not called then.
+    pub fn step_watched(&mut self, watch: impl FnOnce(Watched<'_>)) -> Result<(), StepError> {
         if !self.complete {
             return Err(StepError::FrameIncomplete {
                 need: self.model.frame_values,
@@ -390,6 +411,11 @@ impl<'m, 'a> Session<'m, 'a> {
         let (z, h): (&[i16], &mut [i16]) = (bytemuck::cast_slice(z), bytemuck::cast_slice_mut(h));
         let c: &mut [i32] = bytemuck::cast_slice_mut(c);
         cell::update(self.model.gate, z, c, h);
+        watch(Watched {
+            z,
+            c,
+            h: h.get(..hidden).unwrap_or(&[]),
+        });
         if self.model.pool == Pool::Mean && self.steps < POOL_STEPS_MAX {
             let sums: &mut [i32] = bytemuck::cast_slice_mut(rest);
             for (sum, &h) in sums.iter_mut().zip(h.iter()).take(hidden) {

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::float::config::ModelConfig;
 use crate::quantize::input::pushed;
 use bt_core::model::write::ModelBytes;
+use bt_core::session::Watched;
 use bt_core::{InputType, Model, Session};
 use rayon::prelude::*;
 use std::path::Path;
@@ -96,7 +97,7 @@ pub fn run(model: &Model<'_>, part: &Part, done: impl Fn() + Sync) -> Result<Vec
         .map_init(
             || vec![0; model.arena_bytes() / 4],
             |arena, sequence| {
-                let scores = scores(model, arena, &stream(model, part, sequence));
+                let scores = scores(model, arena, &stream(model, part, sequence), |_| ());
                 done();
                 scores
             },
@@ -104,7 +105,49 @@ pub fn run(model: &Model<'_>, part: &Part, done: impl Fn() + Sync) -> Result<Vec
         .collect()
 }
 
-fn scores(model: &Model<'_>, arena: &mut [u32], bytes: &[u8]) -> Result<Vec<i32>> {
+/// What a sequence went through on the device, step after step.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Passage {
+    /// Pre-activations [steps, 4·J], Q4.11.
+    pub z: Vec<i16>,
+    /// Cell states [steps, J], Q7.24.
+    pub c: Vec<i32>,
+    /// Hidden states [steps, J], Q0.15.
+    pub h: Vec<i16>,
+    /// Raw scores after the last step.
+    pub raw: Vec<i32>,
+}
+
+/// As [`run`], with everything on the way to the scores.
+///
+/// # Errors
+/// When values and model do not fit.
+pub fn trace(model: &Model<'_>, part: &Part) -> Result<Vec<Passage>> {
+    check(model, part)?;
+    (0..part.sequences())
+        .into_par_iter()
+        .map_init(
+            || vec![0; model.arena_bytes() / 4],
+            |arena, sequence| {
+                let mut passage = Passage::default();
+                let bytes = stream(model, part, sequence);
+                let raw = scores(model, arena, &bytes, |step| {
+                    passage.z.extend(step.z);
+                    passage.c.extend(step.c);
+                    passage.h.extend(step.h);
+                })?;
+                Ok(Passage { raw, ..passage })
+            },
+        )
+        .collect()
+}
+
+fn scores(
+    model: &Model<'_>,
+    arena: &mut [u32],
+    bytes: &[u8],
+    mut watch: impl FnMut(Watched<'_>),
+) -> Result<Vec<i32>> {
     let failed = |error: &dyn std::fmt::Display| Error::setting(error.to_string());
     let mut session = Session::new(model, arena).map_err(|error| failed(&error))?;
     let mut rest = bytes;
@@ -112,7 +155,9 @@ fn scores(model: &Model<'_>, arena: &mut [u32], bytes: &[u8]) -> Result<Vec<i32>
         let taken = session.push_bytes(rest).map_err(|error| failed(&error))?;
         rest = &rest[taken..];
         if session.frame_complete() {
-            session.step().map_err(|error| failed(&error))?;
+            session
+                .step_watched(&mut watch)
+                .map_err(|error| failed(&error))?;
         }
     }
     let mut scores = vec![0; model.classes()];

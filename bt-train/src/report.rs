@@ -20,6 +20,12 @@ impl Confusion {
         Confusion { counts }
     }
 
+    /// Sequences of a class, and how many of them were taken for it.
+    pub fn recall(&self, class: usize) -> (usize, usize) {
+        let row = &self.counts[class];
+        (row.iter().sum(), row[class])
+    }
+
     /// A table for the terminal; nothing where it would not fit.
     pub fn table(&self, names: &[String]) -> String {
         let classes = self.counts.len();

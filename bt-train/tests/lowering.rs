@@ -3,7 +3,7 @@
 use bt_train::plan::shape::{Form, TensorMap, TensorShape};
 use bt_train::plan::{Join, Plan, lower};
 use bt_train::quantize::simulate::Simulation;
-use bt_train::quantize::tensor::{Calibrated, snr_db};
+use bt_train::quantize::tensor::{Calibrated, maxima, snr_db};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -188,7 +188,8 @@ fn every_plan_computes_the_map() {
                 .iter()
                 .map(|frame| frame.iter().map(|&x| f64::from(x) * step).collect())
                 .collect();
-            let calibrated = Calibrated::new(&lowered, &map, &scaled, 255, step);
+            let maxima = maxima(&lowered, &map, &scaled);
+            let calibrated = Calibrated::new(&lowered, &map, &maxima, 255, step);
             let integers = calibrated
                 .quantize(&vec![13; lowered.steps.len()])
                 .unwrap_or_else(|e| panic!("{plan}: {e}"));

@@ -11,6 +11,8 @@ pub mod train;
 
 use crate::data::Recordings;
 use crate::error::Result;
+use crate::float::config::ModelConfig;
+use crate::training::modes::Modes;
 use crate::training::run::RunFolder;
 use crate::training::settings::{Flags, Settings};
 use clap::{Parser, Subcommand};
@@ -79,6 +81,19 @@ fn recordings(model: &Path, hold_out: Option<String>) -> Result<Recordings> {
         }
         None => Ok(Recordings::default()),
     }
+}
+
+/// The settings that a run was trained with, or else the defaults for a model that came alone.
+fn settings(model: &Path, config: &ModelConfig) -> Result<Settings> {
+    let saved = RunFolder::new(model).config();
+    if saved.exists() {
+        return Settings::resolve(Some(&saved), &Flags::default());
+    }
+    Ok(Settings {
+        input_modes: Modes(config.input.modes.clone()),
+        hidden_modes: Modes(config.hidden.modes.clone()),
+        ..Settings::default()
+    })
 }
 
 /// A number of bytes as people write it: `512`, `10K`, `1M` (K = 1024).

@@ -1,15 +1,26 @@
 //! `bt-train quantize RUN|M.safetensors --data D.npz --out M.btm`
 
 use crate::command::model_path;
-use crate::data::{PartName, load};
+use crate::command::progress::{Progress, catch_interrupts};
+use crate::data::dataset::check_labels;
+use crate::data::{DataSet, PartName, load};
 use crate::device;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::file::write_atomic;
 use crate::float::checkpoint::Checkpoint;
 use crate::plan::search::Limits;
-use crate::quantize::export::{MapReport, Options, export};
+use crate::quantize::export::{Exported, MapReport, Options, Scheme};
+use crate::quantize::fine_tune;
+use crate::report::Confusion;
+use crate::training::evaluate;
+use crate::training::run::RunWatch;
+use crate::training::settings::Settings;
+use crate::training::trainer::{Best, Epoch, Trainer, split_off};
+use ndarray::Array2;
+use serde::Serialize;
 use serde_json::json;
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// Arguments of `quantize`.
@@ -17,7 +28,7 @@ use std::path::PathBuf;
 pub struct Args {
     /// A run's folder or a .safetensors file.
     pub model: PathBuf,
-    /// The data set; only its training part is used.
+    /// The data set; only its training and validation parts are used.
     #[arg(long)]
     pub data: PathBuf,
     /// The quantized model to write.
@@ -32,7 +43,12 @@ pub struct Args {
     /// Name in the model file [default: that of the file].
     #[arg(long)]
     pub name: Option<String>,
-    /// Print range, shift, bits and signal-to-noise ratio of every level.
+    /// Let the model learn so many epochs more at the integers' own values, rounded and cut off as on
+    /// the device, and keep the epoch that validates best.
+    #[arg(long, value_name = "EPOCHS")]
+    pub fine_tune: Option<NonZeroUsize>,
+    /// Print range, shift, bits, signal-to-noise ratio and saturation of every level, and the classes
+    /// that suffer.
     #[arg(long)]
     pub report: bool,
     /// Print one JSON object instead of text.
@@ -46,61 +62,106 @@ pub struct Args {
 /// Sequences that calibration looks at.
 const CALIBRATION_SEQUENCES: usize = 128;
 
-/// Calibrates on the training part and writes the integers.
+/// A loss of accuracy that deserves a warning.
+const LOSS_MAX: f64 = 0.003;
+
+/// A share of wrong z that deserves one.
+const Z_WRONG_MAX: f64 = 0.001;
+
+/// Calibrates on the training part, fine-tunes if asked to, and writes the integers.
 ///
 /// # Errors
 /// When a file cannot be used or nothing keeps to the limits.
 pub fn run(args: Args) -> Result<()> {
     let path = model_path(&args.model);
     let checkpoint = Checkpoint::read(&path)?;
-    let recordings = crate::command::recordings(&args.model, args.hold_out)?;
+    let settings = crate::command::settings(&args.model, &checkpoint.config)?;
+    let recordings = crate::command::recordings(&args.model, args.hold_out.clone())?;
     let in_data = |error: Error| error.file(&args.data);
-    let data = load(&args.data, &recordings, &[PartName::Train])?
+    let data = load(
+        &args.data,
+        &recordings,
+        &[PartName::Train, PartName::Validation],
+    )?;
+    let frames = data
+        .clone()
         .for_model(&checkpoint.config)
         .map_err(in_data)?;
-    let part = data.part(PartName::Train).map_err(in_data)?;
-    let stem = args
-        .out
-        .file_stem()
-        .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-    let options = Options {
-        name: args.name.unwrap_or(stem),
-        limits: Limits {
-            ram_bytes: args.ram,
-            flash_bytes: args.flash,
-            ..Limits::default()
-        },
-        sequences: CALIBRATION_SEQUENCES,
-    };
+    for (part, field) in [(&frames.train, "y_train"), (&frames.validation, "y_val")] {
+        if let Some(labels) = part.as_ref().and_then(|part| part.labels.as_ref()) {
+            check_labels(labels, checkpoint.config.head.classes)
+                .map_err(|error| in_data(error.field(field)))?;
+        }
+    }
     let labels = if checkpoint.config.head.labels.is_empty() {
         &data.labels
     } else {
         &checkpoint.config.head.labels
     };
-    let exported =
-        export(&checkpoint, part, labels, &options).map_err(|error| error.file(&path))?;
+    let part = frames.part(PartName::Train).map_err(in_data)?;
+    let scheme = Scheme::calibrate(&checkpoint, part, labels, &options(&args))
+        .map_err(|error| error.file(&path))?;
+    let tuned = match args.fine_tune {
+        Some(epochs) => {
+            let settings = settings.fine_tuning(epochs.get());
+            Some(tune(&settings, &checkpoint, &scheme, &data).map_err(in_data)?)
+        }
+        None => None,
+    };
+    let kept = tuned
+        .as_ref()
+        .map_or(&checkpoint, |tuned| &tuned.checkpoint);
+    let exported = scheme.export(kept).map_err(|error| error.file(&path))?;
     write_atomic(
         &args.out,
         |file| Ok(file.write_all(exported.bytes.bytes())?),
     )?;
+    if let Some(epochs) = tuned.as_ref().and_then(|tuned| tuned.interrupted) {
+        return Err(Error::new(ErrorKind::Interrupted { epochs })
+            .file(&args.out)
+            .remedy("it holds the best so far and can be used"));
+    }
+    let comparison = Comparison::new(&settings, &frames, &checkpoint, kept, &scheme)?;
+    let warnings = warnings(&exported, comparison.as_ref(), tuned.is_some());
     let model = device::parse(&exported.bytes)?;
     if args.json {
-        println!(
-            "{}",
-            json!({
-                "ram_bytes": model.arena_bytes(),
-                "flash_bytes": model.flash_bytes(),
-                "input": exported.input,
-                "recurrent": exported.recurrent,
-            })
-        );
+        let mut object = json!({
+            "ram_bytes": model.arena_bytes(),
+            "flash_bytes": model.flash_bytes(),
+            "input": exported.input,
+            "recurrent": exported.recurrent,
+            "z": exported.z,
+            "warnings": warnings,
+        });
+        if let Some(comparison) = &comparison {
+            object["comparison"] = json!(comparison);
+        }
+        if let Some(tuned) = &tuned {
+            object["fine_tune"] = json!({ "epochs": tuned.epochs, "best": tuned.best });
+        }
+        println!("{object}");
         return Ok(());
+    }
+    if let Some(tuned) = &tuned {
+        print_tuning(tuned);
     }
     for (name, map) in [
         ("input", &exported.input),
         ("recurrent", &exported.recurrent),
     ] {
-        print(name, map, args.report);
+        print_map(name, map, args.report);
+    }
+    println!(
+        "z          up to {:.2}, {:.3} % beyond 16, {:.3} % wrong",
+        exported.z.max,
+        100.0 * exported.z.beyond,
+        100.0 * exported.z.wrong
+    );
+    if let Some(comparison) = &comparison {
+        comparison.print(args.report);
+    }
+    for warning in warnings {
+        println!("warning: {warning}");
     }
     println!(
         "{}: {} bytes of flash, {} bytes of RAM",
@@ -111,7 +172,215 @@ pub fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-fn print(name: &str, map: &MapReport, levels: bool) {
+fn options(args: &Args) -> Options {
+    let stem = args
+        .out
+        .file_stem()
+        .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    Options {
+        name: args.name.clone().unwrap_or(stem),
+        limits: Limits {
+            ram_bytes: args.ram,
+            flash_bytes: args.flash,
+            ..Limits::default()
+        },
+        sequences: CALIBRATION_SEQUENCES,
+    }
+}
+
+/// What fine-tuning came to.
+struct Tuned {
+    checkpoint: Checkpoint,
+    epochs: Vec<Epoch>,
+    best: Option<Best>,
+    /// Epochs completed, where Ctrl-C ended it.
+    interrupted: Option<usize>,
+}
+
+fn tune(
+    settings: &Settings,
+    checkpoint: &Checkpoint,
+    scheme: &Scheme,
+    data: &DataSet,
+) -> Result<Tuned> {
+    let mut trainer = Trainer::fine_tune(settings, checkpoint, scheme, data)?;
+    catch_interrupts()?;
+    let mut progress = Progress::new("integers: ");
+    progress.start(&trainer);
+    let (mut epochs, mut interrupted) = (Vec::new(), None);
+    while !trainer.finished() {
+        let Some(epoch) = trainer.epoch(&mut |step| progress.step(step))? else {
+            interrupted = Some(trainer.epochs());
+            break;
+        };
+        progress.epoch(&epoch);
+        epochs.push(epoch);
+    }
+    Ok(Tuned {
+        checkpoint: trainer.checkpoint(),
+        epochs,
+        best: trainer.best().cloned(),
+        interrupted,
+    })
+}
+
+/// The float model as it came beside the integers that were written.
+#[derive(Debug, Serialize)]
+struct Comparison {
+    /// The part they are compared on: `validation`, or `training` where nothing is kept for that.
+    part: &'static str,
+    sequences: usize,
+    float_accuracy: f64,
+    fixed_accuracy: f64,
+    classes: Vec<ClassRecall>,
+}
+
+/// What becomes of the sequences of one class.
+#[derive(Debug, Serialize)]
+struct ClassRecall {
+    class: usize,
+    label: String,
+    sequences: usize,
+    /// Share of them that the float model tells.
+    float_recall: f64,
+    /// Share that the integers tell.
+    fixed_recall: f64,
+}
+
+impl Comparison {
+    /// `None` without labels.
+    fn new(
+        settings: &Settings,
+        frames: &DataSet,
+        float: &Checkpoint,
+        kept: &Checkpoint,
+        scheme: &Scheme,
+    ) -> Result<Option<Comparison>> {
+        let (name, part) = match split_off(settings, frames)? {
+            (_, Some(validation)) => ("validation", validation),
+            (train, None) => ("training", train),
+        };
+        let Some(labels) = &part.labels else {
+            return Ok(None);
+        };
+        let model = float.model()?;
+        let classes = model.config.head.classes;
+        let confusion =
+            |logits: Array2<f32>| Confusion::new(classes, labels, &evaluate::predictions(&logits));
+        let float = confusion(evaluate::logits(&model, &part));
+        let fixed = confusion(fine_tune::logits(scheme, &kept.model()?, &part)?);
+        let share = |right: usize, all: usize| right as f64 / all.max(1) as f64;
+        let accuracy = |confusion: &Confusion| {
+            let right: usize = (0..classes).map(|class| confusion.recall(class).1).sum();
+            share(right, labels.len())
+        };
+        let names = &model.config.head.labels;
+        Ok(Some(Comparison {
+            part: name,
+            sequences: labels.len(),
+            float_accuracy: accuracy(&float),
+            fixed_accuracy: accuracy(&fixed),
+            classes: (0..classes)
+                .map(|class| {
+                    let (sequences, in_float) = float.recall(class);
+                    ClassRecall {
+                        class,
+                        label: names.get(class).cloned().unwrap_or(class.to_string()),
+                        sequences,
+                        float_recall: share(in_float, sequences),
+                        fixed_recall: share(fixed.recall(class).1, sequences),
+                    }
+                })
+                .collect(),
+        }))
+    }
+
+    /// Points lost, where that is more than [`LOSS_MAX`] and more than one sequence.
+    fn loss(&self) -> Option<f64> {
+        let loss = self.float_accuracy - self.fixed_accuracy;
+        let least = LOSS_MAX.max(1.0 / self.sequences.max(1) as f64);
+        (loss > least * (1.0 + 1e-9)).then_some(100.0 * loss)
+    }
+
+    fn print(&self, classes: bool) {
+        println!(
+            "accuracy   {:.4} in floats, {:.4} in integers on the {} sequences of the {} part",
+            self.float_accuracy, self.fixed_accuracy, self.sequences, self.part
+        );
+        if !classes {
+            return;
+        }
+        let change = |class: &ClassRecall| class.fixed_recall - class.float_recall;
+        let mut changed: Vec<&ClassRecall> = self
+            .classes
+            .iter()
+            .filter(|class| change(class) != 0.0)
+            .collect();
+        changed.sort_by(|a, b| change(a).total_cmp(&change(b)));
+        if changed.is_empty() {
+            println!("  every class is told as often as in floats");
+            return;
+        }
+        println!(
+            "  {:<16}{:>10}{:>9}{:>9}{:>9}",
+            "class", "sequences", "floats", "integers", "change"
+        );
+        for class in changed {
+            println!(
+                "  {:<16}{:>10}{:>9.4}{:>9.4}{:>+9.4}",
+                class.label,
+                class.sequences,
+                class.float_recall,
+                class.fixed_recall,
+                change(class)
+            );
+        }
+    }
+}
+
+/// What a user should know, and the remedy.
+fn warnings(exported: &Exported, comparison: Option<&Comparison>, tuned: bool) -> Vec<String> {
+    let remedy = if tuned {
+        "more epochs of --fine-tune, or training with --weight-decay, may help"
+    } else {
+        "--fine-tune 5, or training with --weight-decay, may help"
+    };
+    let mut warnings = Vec::new();
+    if let Some(points) = comparison.and_then(Comparison::loss) {
+        warnings.push(format!("the integers lose {points:.2} points; {remedy}"));
+    }
+    let z = &exported.z;
+    if z.wrong > Z_WRONG_MAX {
+        let maps = exported.input.z_max.max(exported.recurrent.z_max);
+        warnings.push(format!(
+            "{:.2} % of z are wrong: one map adds up to {maps:.1}, and partial sums are cut off at 16; \
+             {remedy}",
+            100.0 * z.wrong
+        ));
+    }
+    warnings
+}
+
+fn print_tuning(tuned: &Tuned) {
+    for epoch in &tuned.epochs {
+        let validation = epoch.validation.map_or(String::new(), |score| {
+            format!(", validation {:.4}, loss {:.4}", score.accuracy, score.loss)
+        });
+        println!(
+            "fine-tune  epoch {}: accuracy {:.4}, loss {:.4}{validation}",
+            epoch.epoch, epoch.accuracy, epoch.loss
+        );
+    }
+    if let Some(best) = &tuned.best {
+        println!(
+            "fine-tune  epoch {} of {} is kept",
+            best.epoch,
+            tuned.epochs.len()
+        );
+    }
+}
+
+fn print_map(name: &str, map: &MapReport, levels: bool) {
     let plan = map.plan.as_deref().unwrap_or("dense, 8-bit rows");
     println!(
         "{name:<10} {plan}: {:.1} dB, |z| up to {:.2}",
@@ -120,10 +389,19 @@ fn print(name: &str, map: &MapReport, levels: bool) {
     if !levels {
         return;
     }
+    println!(
+        "  {:>4}{:>14}{:>16}{:>7}{:>6}{:>9}{:>13}",
+        "step", "largest", "LSB per unit", "shift", "bits", "SNR dB", "saturated %"
+    );
     for (step, level) in map.levels.iter().enumerate() {
         println!(
-            "  step {step:<2} largest {:>12.5}  {:>12.2} LSB per unit  shift {:>2}  {:>2} bits",
-            level.max, level.scale, level.shift, level.bits
+            "  {step:>4}{:>14.5}{:>16.2}{:>7}{:>6}{:>9.1}{:>13.4}",
+            level.max,
+            level.scale,
+            level.shift,
+            level.bits,
+            level.snr_db,
+            100.0 * level.saturated
         );
     }
 }

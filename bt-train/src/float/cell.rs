@@ -21,6 +21,18 @@ fn hard_sigmoid<T: Real>(z: T) -> T {
         .min(T::one())
 }
 
+/// Gates' values [4·J] from pre-activations, in place: what [`forward`] leaves in `z`.
+pub fn activate<T: Real>(kind: Gate, z: &mut [T]) {
+    let units = z.len() / 4;
+    for (at, z) in z.iter_mut().enumerate() {
+        *z = if at / units == 2 {
+            z.squash()
+        } else {
+            gate(kind, *z)
+        };
+    }
+}
+
 /// One row's step. `z` [4·J] holds pre-activations and is left holding the
 /// gates' values, which [`backward`] wants; `c` [J] is the state after the
 /// previous step and becomes the new one; `h` [J] is overwritten.

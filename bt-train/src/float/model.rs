@@ -7,10 +7,11 @@ use super::map::{BlockTerm, Dense, Map, TensorTrain};
 use super::real::Real;
 use super::recurrence::{Masks, Recurrence, Trace};
 use crate::error::Result;
-use ndarray::{Array1, Array2, ArrayD, ArrayView3, ArrayViewD, ArrayViewMutD, s};
+use ndarray::{Array1, Array2, ArrayD, ArrayView2, ArrayView3, ArrayViewD, ArrayViewMutD, s};
 use rand::Rng;
 
 pub use super::head::Loss;
+pub use super::recurrence::States;
 
 /// A BT-LSTM with a linear head, in the number type `T`.
 #[derive(Debug)]
@@ -198,7 +199,7 @@ impl<T: Real> Network<T> {
             input: None,
             recurrent: None,
         };
-        let trace: Trace<'_, T> = self.recurrence().forward(&x, lengths, masks);
+        let trace: Trace<'_, T> = self.recurrence().forward(&x, lengths, masks, None);
         self.head.forward(trace.pooled.view())
     }
 
@@ -220,11 +221,53 @@ impl<T: Real> Network<T> {
             recurrent: options.recurrent_mask.as_ref(),
         };
         let recurrence = self.recurrence();
-        let trace = recurrence.forward(&x, lengths, masks);
+        let trace = recurrence.forward(&x, lengths, masks, None);
         let logits = self.head.forward(trace.pooled.view());
-        let (loss, dlogits) = cross_entropy(logits.view(), labels, &options.weights);
+        self.backward(&recurrence, trace, logits.view(), labels, options)
+    }
+
+    /// The same at values found elsewhere: `states` of every sequence and `logits` [batch, classes].
+    /// They are differentiated as if the float model had come to them.
+    ///
+    /// # Panics
+    /// If `x`, `lengths`, `labels`, `states` or `logits` do not fit the model, or there is a mask.
+    pub fn loss_and_gradients_at(
+        &self,
+        x: ArrayView3<'_, T>,
+        lengths: &[usize],
+        labels: &[usize],
+        options: &LossOptions<T>,
+        states: &[States<T>],
+        logits: ArrayView2<'_, T>,
+    ) -> (Loss, Gradients<T>) {
+        self.check(&x, lengths);
+        assert_eq!(labels.len(), lengths.len(), "labels");
+        assert_eq!(states.len(), lengths.len(), "states");
+        let masks = Masks {
+            input: options.input_mask.as_ref(),
+            recurrent: options.recurrent_mask.as_ref(),
+        };
+        assert!(
+            masks.input.is_none() && masks.recurrent.is_none(),
+            "states found elsewhere know of no dropout"
+        );
+        let recurrence = self.recurrence();
+        let trace = recurrence.forward(&x, lengths, masks, Some(states));
+        self.backward(&recurrence, trace, logits, labels, options)
+    }
+
+    fn backward(
+        &self,
+        recurrence: &Recurrence<'_, T>,
+        trace: Trace<'_, T>,
+        logits: ArrayView2<'_, T>,
+        labels: &[usize],
+        options: &LossOptions<T>,
+    ) -> (Loss, Gradients<T>) {
+        let (loss, dlogits) = cross_entropy(logits, labels, &options.weights);
         let (dpooled, dweight, dbias) = self.head.backward(trace.pooled.view(), dlogits.view());
-        let parts = recurrence.backward(trace, masks.recurrent, dpooled.view());
+        let mask = options.recurrent_mask.as_ref();
+        let parts = recurrence.backward(trace, mask, dpooled.view());
         let arrays = parts
             .input
             .into_iter()
@@ -251,7 +294,9 @@ impl<T: Real> Clone for Network<T> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::cell;
     use super::super::init::dropout_mask;
+    use super::super::map::Frames;
     use super::super::map::check::noise;
     use super::*;
     use ndarray::Array3;
@@ -349,6 +394,61 @@ mod tests {
                 let alone = model.logits(x.slice(s![b..=b, ..length, ..]), &[length]);
                 let error = &alone.row(0) - &together.row(b);
                 assert!(error.iter().all(|e| e.abs() < 1e-12));
+            }
+        }
+    }
+
+    /// Given its own states and logits, a model finds its own gradients.
+    #[test]
+    fn gradients_at_given_states() {
+        for text in CONFIGS {
+            let mut rng = ChaCha8Rng::seed_from_u64(9);
+            let model = Network::<f64>::new(config(text), &mut rng).unwrap();
+            let (x, lengths) = batch(12);
+            let units = model.config.units();
+            let labels = vec![1; 5];
+            let options = LossOptions::default();
+            let states: Vec<States<f64>> = (0..5)
+                .map(|b| {
+                    let x = x.slice(s![b..=b, .., ..]);
+                    let x = x.as_standard_layout();
+                    let (mut c, mut h) = (vec![0.0; units], vec![0.0; units]);
+                    let (mut all_z, mut all_c, mut all_h) = (vec![], vec![], vec![]);
+                    for t in 0..lengths[b] {
+                        let frame: Vec<f64> = x.slice(s![0, t, ..]).to_vec();
+                        let mut z = model.bias.to_vec();
+                        let input = Frames::packed(&frame, 12);
+                        model.input.prepare().forward(&input, &mut z);
+                        let back = Frames::packed(&h, units);
+                        model.recurrent.prepare().forward(&back, &mut z);
+                        all_z.extend(&z);
+                        let mut next = vec![0.0; units];
+                        cell::forward(model.config.gate, &mut z, &mut c, &mut next);
+                        h = next;
+                        all_c.extend(&c);
+                        all_h.extend(&h);
+                    }
+                    States {
+                        z: all_z,
+                        c: all_c,
+                        h: all_h,
+                    }
+                })
+                .collect();
+            let logits = model.logits(x.view(), &lengths);
+            let (loss, own) = model.loss_and_gradients(x.view(), &lengths, &labels, &options);
+            let (same, found) = model.loss_and_gradients_at(
+                x.view(),
+                &lengths,
+                &labels,
+                &options,
+                &states,
+                logits.view(),
+            );
+            assert_eq!(loss, same);
+            for (own, found) in own.arrays.iter().zip(&found.arrays) {
+                let close = own.iter().zip(found).all(|(a, b)| (a - b).abs() < 1e-12);
+                assert!(close, "{text}: {own} for {found}");
             }
         }
     }

@@ -71,6 +71,29 @@ pub(super) struct Masks<'a, T> {
     pub recurrent: Option<&'a Array2<T>>,
 }
 
+/// What a sequence went through elsewhere, in integers on the device: the backward pass then
+/// differentiates at these values instead of the float model's own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct States<T> {
+    /// Pre-activations [steps, 4·J].
+    pub z: Vec<T>,
+    /// Cell states [steps, J].
+    pub c: Vec<T>,
+    /// Hidden states [steps, J].
+    pub h: Vec<T>,
+}
+
+impl<T: Real> States<T> {
+    /// Takes a step's values over, in the form that [`cell::forward`] leaves them.
+    fn copy(&self, t: usize, kind: Gate, z: &mut [T], c: &mut [T], h: &mut [T]) {
+        let units = c.len();
+        z.copy_from_slice(&self.z[4 * t * units..][..4 * units]);
+        cell::activate(kind, z);
+        c.copy_from_slice(&self.c[t * units..][..units]);
+        h.copy_from_slice(&self.h[t * units..][..units]);
+    }
+}
+
 /// What the backward pass needs of the forward pass. Rows are time-major.
 pub(super) struct Trace<'x, T: Real> {
     packing: Packing,
@@ -102,12 +125,14 @@ impl<T: Real> Recurrence<'_, T> {
         self.bias.len() / 4
     }
 
-    /// Runs every sequence of `x` [batch, steps, I].
+    /// Runs every sequence of `x` [batch, steps, I], through the states `given` for each where there
+    /// are any.
     pub fn forward<'x>(
         &self,
         x: &'x ArrayView3<'x, T>,
         lengths: &[usize],
         masks: Masks<'_, T>,
+        given: Option<&[States<T>]>,
     ) -> Trace<'x, T> {
         let units = self.units();
         let packing = Packing::new(lengths);
@@ -129,12 +154,18 @@ impl<T: Real> Recurrence<'_, T> {
             packing,
         };
         for t in 0..trace.packing.steps() {
-            self.step(t, masks.recurrent, &mut trace);
+            self.step(t, masks.recurrent, given, &mut trace);
         }
         trace
     }
 
-    fn step(&self, t: usize, mask: Option<&Array2<T>>, trace: &mut Trace<'_, T>) {
+    fn step(
+        &self,
+        t: usize,
+        mask: Option<&Array2<T>>,
+        given: Option<&[States<T>]>,
+        trace: &mut Trace<'_, T>,
+    ) {
         let units = self.units();
         let Packing {
             order,
@@ -157,7 +188,11 @@ impl<T: Real> Recurrence<'_, T> {
             .par_chunks_mut(4 * units)
             .zip(cells.par_chunks_mut(units))
             .zip(hidden.par_chunks_mut(units))
-            .for_each(|((z, c), h)| cell::forward(self.gate, z, c, h));
+            .enumerate()
+            .for_each(|(row, ((z, c), h))| match given {
+                Some(states) => states[order[row]].copy(t, self.gate, z, c, h),
+                None => cell::forward(self.gate, z, c, h),
+            });
         for (row, h) in hidden.chunks_exact_mut(units).enumerate() {
             let sequence = order[row];
             let mut pooled = trace.pooled.row_mut(sequence);

@@ -3,7 +3,7 @@
 use super::tensor::{QuantizeError, Z_SCALE};
 use bt_core::model::bound;
 use bt_core::model::layout::DenseRecord;
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2};
 
 /// Values a part gathers at most: what a streamed dense map costs in RAM.
 const PART_MAX: usize = 512;
@@ -33,6 +33,28 @@ impl IntegerDense {
         } else {
             record.rows as usize
         }
+    }
+}
+
+impl IntegerDense {
+    /// The weights [4J, K] that the integers stand for, for inputs of LSB `input_step`.
+    pub fn real(&self, input_step: f64) -> Array2<f64> {
+        let record = &self.record;
+        let (rows, part) = (record.rows as usize, record.part_values as usize);
+        let pairs = part.div_ceil(2);
+        let part_scale = f64::from(1u32 << record.part_shift);
+        Array2::from_shape_fn((rows, record.values as usize), |(row, k)| {
+            let word = self.weights[(k / part * rows / 2 + row / 2) * pairs + k % part / 2];
+            let lane = (word >> (k % 2 * 16)) as i16;
+            let low = lane as i8;
+            let level = if row.is_multiple_of(2) {
+                (i32::from(lane) - i32::from(low)) >> 8
+            } else {
+                i32::from(low)
+            };
+            let unit = f64::from(self.scales[row]) / 4_294_967_296.0 / part_scale;
+            f64::from(level) * unit / (Z_SCALE * input_step)
+        })
     }
 }
 
@@ -150,40 +172,18 @@ pub fn snr_db(
     frames: &[Vec<i16>],
     step: f64,
 ) -> f64 {
-    let record = &integers.record;
-    let (rows, part) = (record.rows as usize, record.part_values as usize);
-    let pairs = part.div_ceil(2);
-    let level = |row: usize, k: usize| {
-        let word = integers.weights[(k / part * rows / 2 + row / 2) * pairs + k % part / 2];
-        let lane = (word >> (k % 2 * 16)) as i16;
-        let low = lane as i8;
-        if row.is_multiple_of(2) {
-            (i32::from(lane) - i32::from(low)) >> 8
-        } else {
-            i32::from(low)
-        }
-    };
     let (mut signal, mut noise) = (0.0, 0.0);
-    for (row, weights) in weight.outer_iter().enumerate() {
-        let unit = f64::from(integers.scales[row])
-            / 4_294_967_296.0
-            / f64::from(1u32 << record.part_shift);
-        let levels: Vec<f64> = (0..weights.len())
-            .map(|k| f64::from(level(row, k)))
-            .collect();
+    let rounded = integers.real(step);
+    for (weights, rounded) in weight.outer_iter().zip(rounded.outer_iter()) {
         for frame in frames {
-            let wanted: f64 = weights
-                .iter()
-                .zip(frame)
-                .map(|(w, &q)| w * f64::from(q) * step)
-                .sum();
-            let sum: f64 = levels
-                .iter()
-                .zip(frame)
-                .map(|(w, &q)| w * f64::from(q))
-                .sum();
+            let (mut wanted, mut found) = (0.0, 0.0);
+            for ((w, r), &q) in weights.iter().zip(rounded).zip(frame) {
+                let x = f64::from(q) * step;
+                wanted += w * x;
+                found += r * x;
+            }
             signal += wanted * wanted;
-            noise += ((sum * unit).round() / Z_SCALE - wanted).powi(2);
+            noise += ((found * Z_SCALE).round() / Z_SCALE - wanted).powi(2);
         }
     }
     10.0 * (signal / f64::max(noise, f64::MIN_POSITIVE)).log10()

@@ -1,22 +1,23 @@
 //! Float model + calibration data → `.btm`.
 
-use super::dense::{self, IntegerDense};
 use super::input::InputFormat;
-use super::simulate::Simulation;
-use super::tensor::{Calibrated, IntegerMap, place};
+use super::map::{MapScheme, RealMap, Z_MAX, apply, lowered};
+use super::tensor::Z_SCALE;
 use crate::data::dataset::{Normalization, Part};
+use crate::device;
 use crate::error::{Error, Result};
 use crate::float::cell;
 use crate::float::checkpoint::Checkpoint;
-use crate::float::config::{Gate, MapKind, ModelConfig, Pool};
+use crate::float::config::{FrontEndConfig, Gate, ModelConfig, Pool};
+use crate::float::model::Model;
 use crate::plan::search::{self, Layer, Limits, MapPlan, MapShape};
-use crate::plan::shape::{Form, TensorMap, TensorShape};
 use crate::plan::{Lowered, Plan};
 use bt_core::cell::Gate as CoreGate;
 use bt_core::model::Pool as CorePool;
 use bt_core::model::write::{MapParts, ModelBytes, Parts};
-use bt_core::program::{NONE, ProgramRecord};
-use ndarray::{Array2, ArrayView2, Axis, Ix2};
+use ndarray::{ArrayView2, Axis, Ix2};
+
+pub use super::map::{LevelReport, MapReport};
 
 /// What the caller decides.
 #[derive(Debug, Clone)]
@@ -38,265 +39,50 @@ pub struct Exported {
     pub input: MapReport,
     /// The recurrent map.
     pub recurrent: MapReport,
+    /// The sum of both maps and the bias.
+    pub z: ZReport,
 }
 
-/// How a map was quantized.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct MapReport {
-    /// The plan, in words; dense maps have none.
-    pub plan: Option<String>,
-    /// Signal-to-noise ratio of the map's share of z on the calibration frames, dB.
-    pub snr_db: f64,
-    /// Largest magnitude of that share.
-    pub z_max: f64,
-    /// One entry per step of the plan.
-    pub levels: Vec<LevelReport>,
-}
-
-/// How a step was quantized.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct LevelReport {
-    /// Largest output in calibration.
+/// What becomes of the pre-activations z, Q4.11, on calibration sequences.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct ZReport {
+    /// Largest magnitude in real arithmetic.
     pub max: f64,
-    /// LSB per unit.
-    pub scale: f64,
-    /// Right shift.
-    pub shift: u8,
-    /// Bits kept.
-    pub bits: u8,
+    /// Share of them beyond ±16, where the device cuts them off. That alone does no harm: sigmoid
+    /// and tanh are flat there to the last bit.
+    pub beyond: f64,
+    /// Share of them that are wrong by more than 1/8 after that cut: a partial sum was cut off on
+    /// the way, or the weights are too coarse.
+    pub wrong: f64,
 }
 
-/// The map of a checkpoint in f64.
-enum RealMap {
-    Tensor(TensorMap),
-    Dense(Array2<f64>),
+/// How a model becomes integers: everything that calibration decides, and none of the weights. Other
+/// weights of the same model, such as a fine-tuned one's, can be put through it.
+#[derive(Debug)]
+pub struct Scheme {
+    name: String,
+    labels: Vec<String>,
+    config: ModelConfig,
+    format: InputFormat,
+    input: MapScheme,
+    recurrent: MapScheme,
+    /// Sequences of calibration that the report looks at.
+    sample: Part,
 }
 
-impl RealMap {
-    fn read(checkpoint: &Checkpoint, prefix: &str, kind: MapKind, inputs: &[usize]) -> Self {
-        let hidden = &checkpoint.config.hidden.modes;
-        let mut outputs = hidden.clone();
-        outputs[0] *= 4;
-        let tensor = |name: String| checkpoint.tensors[&format!("{prefix}.{name}")].mapv(f64::from);
-        match kind {
-            MapKind::Dense => {
-                let (rows, columns) = (4 * checkpoint.config.units(), inputs.iter().product());
-                let values = tensor("weight".into()).iter().copied().collect();
-                Self::Dense(Array2::from_shape_vec((rows, columns), values).unwrap_or_default())
-            }
-            MapKind::BlockTerm { blocks, rank } => Self::Tensor(TensorMap {
-                cores: (0..blocks)
-                    .map(|n| tensor(format!("block.{n}.core")))
-                    .collect(),
-                factors: (0..blocks)
-                    .map(|n| {
-                        (0..hidden.len())
-                            .map(|k| tensor(format!("block.{n}.factor.{k}")))
-                            .collect()
-                    })
-                    .collect(),
-                shape: TensorShape {
-                    form: Form::BlockTerm { blocks },
-                    inputs: inputs.to_vec(),
-                    outputs,
-                    rank,
-                },
-            }),
-            MapKind::TensorTrain { rank } => Self::Tensor(TensorMap {
-                cores: Vec::new(),
-                factors: vec![
-                    (0..hidden.len())
-                        .map(|k| tensor(format!("tt.{k}")))
-                        .collect(),
-                ],
-                shape: TensorShape {
-                    form: Form::TensorTrain,
-                    inputs: inputs.to_vec(),
-                    outputs,
-                    rank,
-                },
-            }),
-        }
-    }
+/// The maps of a checkpoint in f64.
+struct RealMaps {
+    input: RealMap,
+    recurrent: RealMap,
 }
 
-/// A map with its plan, ready to be applied to real frames.
-struct Prepared {
-    map: RealMap,
-    lowered: Option<Lowered>,
-}
-
-impl Prepared {
-    fn new(map: RealMap, plan: Option<&Plan>) -> Result<Self> {
-        let lowered = match (&map, plan) {
-            (RealMap::Tensor(tensor), Some(plan)) => Some(
-                crate::plan::lower(&tensor.shape, plan)
-                    .map_err(|e| Error::setting(e.to_string()))?,
-            ),
-            _ => None,
-        };
-        Ok(Self { map, lowered })
-    }
-
-    /// W·x of every frame.
-    fn apply(&self, frames: &[Vec<f64>]) -> Vec<Vec<f64>> {
-        match (&self.map, &self.lowered) {
-            (RealMap::Tensor(map), Some(lowered)) => {
-                let mut simulation = Simulation::new(lowered, map);
-                frames.iter().map(|frame| simulation.run(frame)).collect()
-            }
-            (RealMap::Dense(weight), _) => frames
-                .iter()
-                .map(|frame| {
-                    weight
-                        .dot(
-                            &ArrayView2::from_shape((frame.len(), 1), frame).map_or_else(
-                                |_| Array2::zeros((weight.ncols(), 1)),
-                                |x| x.to_owned(),
-                            ),
-                        )
-                        .into_raw_vec_and_offset()
-                        .0
-                })
-                .collect(),
-            (RealMap::Tensor(_), None) => Vec::new(),
-        }
-    }
-
-    /// Integers, on integer frames whose LSB is `step`.
-    fn quantize(
-        &self,
-        frames: &[Vec<i16>],
-        max: u32,
-        step: f64,
-        streamed: bool,
-    ) -> Result<(IntegerForm, MapReport)> {
-        let real: Vec<Vec<f64>> = frames
-            .iter()
-            .map(|frame| frame.iter().map(|&q| f64::from(q) * step).collect())
-            .collect();
-        let z_max = self
-            .apply(&real)
-            .iter()
-            .flatten()
-            .fold(0.0f64, |a, z| a.max(z.abs()));
-        let failed = |error: super::tensor::QuantizeError| Error::setting(error.to_string());
-        match (&self.map, &self.lowered) {
-            (RealMap::Tensor(map), Some(lowered)) => {
-                let calibrated = Calibrated::new(lowered, map, &real, max, step);
-                let (integers, snr_db) = calibrated.best(frames, map).map_err(failed)?;
-                let levels = integers
-                    .steps
-                    .iter()
-                    .zip(&integers.scales)
-                    .zip(calibrated.maxima())
-                    .map(|((step, &scale), &max)| LevelReport {
-                        max,
-                        scale,
-                        shift: step.shift,
-                        bits: step.bits,
-                    })
-                    .collect();
-                let report = MapReport {
-                    plan: Some(lowered.plan.to_string()),
-                    snr_db,
-                    z_max,
-                    levels,
-                };
-                Ok((IntegerForm::Tensor(integers), report))
-            }
-            (RealMap::Dense(weight), _) => {
-                let integers =
-                    dense::quantize(weight.view(), max, step, streamed).map_err(failed)?;
-                let snr_db = dense::snr_db(&integers, weight.view(), frames, step);
-                Ok((
-                    IntegerForm::Dense(integers),
-                    MapReport {
-                        plan: None,
-                        snr_db,
-                        z_max,
-                        levels: Vec::new(),
-                    },
-                ))
-            }
-            (RealMap::Tensor(_), None) => Err(Error::setting("a tensor map without a plan")),
-        }
-    }
-}
-
-enum IntegerForm {
-    Tensor(IntegerMap),
-    Dense(IntegerDense),
-}
-
-impl IntegerForm {
-    fn scratch_words(&self, lowered: Option<&Lowered>, streamed: bool) -> usize {
-        match self {
-            Self::Tensor(_) => lowered.map_or(0, |lowered| lowered.scratch_words),
-            Self::Dense(dense) => dense.scratch_words(streamed),
-        }
-    }
-
-    /// The map with its places, its weights and tables appended to the model's.
-    fn parts(
-        &self,
-        lowered: Option<&Lowered>,
-        base: usize,
-        streamed: bool,
-        weights: &mut Vec<u32>,
-        tables: &mut Vec<u16>,
-    ) -> MapParts {
-        let first_weight = weights.len() as u32;
-        match (self, lowered) {
-            (Self::Tensor(map), Some(lowered)) => {
-                let first_table = tables.len() as u32;
-                weights.extend(&map.weights);
-                tables.extend(&lowered.tables);
-                let steps = map
-                    .steps
-                    .iter()
-                    .map(|step| {
-                        let mut step = place(step, base);
-                        step.weights_word += first_weight;
-                        step.rows_table += first_table;
-                        step.cols_table += first_table;
-                        step
-                    })
-                    .collect();
-                let gather_table = match lowered.record.gather_table {
-                    NONE => NONE,
-                    table => table + first_table,
-                };
-                let slab_word = lowered.record.slab_word + base as u32;
-                MapParts::Program {
-                    record: ProgramRecord {
-                        slab_word,
-                        gather_table,
-                        ..lowered.record
-                    },
-                    steps,
-                }
-            }
-            (Self::Dense(dense), _) => {
-                weights.extend(&dense.weights);
-                let scales_word = weights.len() as u32;
-                weights.extend(&dense.scales);
-                let mut record = dense.record;
-                record.weights_word = first_weight;
-                record.scales_word = scales_word;
-                record.part_word = base as u32;
-                record.acc_word = base as u32
-                    + if streamed {
-                        record.part_values.div_ceil(2)
-                    } else {
-                        0
-                    };
-                MapParts::Dense(record)
-            }
-            (Self::Tensor(map), None) => MapParts::Program {
-                record: bytemuck::Zeroable::zeroed(),
-                steps: map.steps.clone(),
-            },
+impl RealMaps {
+    fn read(checkpoint: &Checkpoint) -> Self {
+        let config = &checkpoint.config;
+        let read = |prefix, map, modes| RealMap::read(checkpoint, prefix, map, modes);
+        Self {
+            input: read("lstm.input", config.input.map, &config.input.modes),
+            recurrent: read("lstm.recurrent", config.recurrent.map, &config.hidden.modes),
         }
     }
 }
@@ -313,141 +99,317 @@ pub fn export(
     labels: &[String],
     options: &Options,
 ) -> Result<Exported> {
-    let config = &checkpoint.config;
-    let units = config.units();
-    let normalization = Normalization::of(&checkpoint.model()?);
-    let input = RealMap::read(
-        checkpoint,
-        "lstm.input",
-        config.input.map,
-        &config.input.modes,
-    );
-    let recurrent = RealMap::read(
-        checkpoint,
-        "lstm.recurrent",
-        config.recurrent.map,
-        &config.hidden.modes,
-    );
-    let plans = search::best(&layer(config), &options.limits)
-        .map_err(|error| search::refused(&error, &options.limits))?;
-    let input = Prepared::new(input, program(&plans.input.plan))?;
-    let recurrent = Prepared::new(recurrent, program(&plans.recurrent.plan))?;
-    let tensor = |name: &str| checkpoint.tensors[name].mapv(f64::from);
-    let float_bias: Vec<f64> = tensor("lstm.bias").iter().copied().collect();
+    Scheme::calibrate(checkpoint, part, labels, options)?.export(checkpoint)
+}
 
-    // A feature vector is copied anyway; other values lose their offset on the way to the map only
-    // where it would fill z.
-    let mut format = InputFormat::new(part, &normalization, config.front_end.is_some());
-    let mut bias = folded_bias(&input, &format, &float_bias);
-    if bias.iter().any(|b| b.abs() > BIAS_MAX) {
-        format = InputFormat::new(part, &normalization, true);
-        bias = folded_bias(&input, &format, &float_bias);
+impl Scheme {
+    /// Chooses plans, input format, ranges and bits; arguments as of [`export`].
+    ///
+    /// # Errors
+    ///
+    /// As [`export`].
+    pub fn calibrate(
+        checkpoint: &Checkpoint,
+        part: &Part,
+        labels: &[String],
+        options: &Options,
+    ) -> Result<Scheme> {
+        let config = &checkpoint.config;
+        let normalization = Normalization::of(&checkpoint.model()?);
+        let maps = RealMaps::read(checkpoint);
+        let plans = search::best(&layer(config), &options.limits)
+            .map_err(|error| search::refused(&error, &options.limits))?;
+        let input = lowered(&maps.input, program(&plans.input.plan))?;
+        let recurrent = lowered(&maps.recurrent, program(&plans.recurrent.plan))?;
+        let float_bias = values(checkpoint, "lstm.bias");
+
+        // A feature vector is copied anyway; other values lose their offset on the way to the map only
+        // where it would fill z.
+        let mut format = InputFormat::new(part, &normalization, config.front_end.is_some());
+        let mut bias = folded_bias(&maps.input, input.as_ref(), &format, &float_bias);
+        if bias.iter().any(|b| b.abs() > BIAS_MAX) {
+            format = InputFormat::new(part, &normalization, true);
+            bias = folded_bias(&maps.input, input.as_ref(), &format, &float_bias);
+        }
+        let chosen = spread((0..part.sequences()).collect(), options.sequences);
+        let frames = frames(part, &format, &chosen);
+        let real = RealLayer {
+            maps: &maps,
+            input: input.as_ref(),
+            recurrent: recurrent.as_ref(),
+            bias: &bias,
+            gate: config.gate,
+        };
+        let hidden = hidden_states(&frames, &format, &real);
+
+        let streamed = true;
+        let flat = spread(frames.into_iter().flatten().collect(), CALIBRATION_FRAMES);
+        let hidden = spread(hidden, CALIBRATION_STATES);
+        let of_frames = (format.map_max, format.map_step);
+        Ok(Scheme {
+            name: options.name.clone(),
+            labels: labels.to_vec(),
+            config: config.clone(),
+            input: MapScheme::new(&maps.input, input, &flat, of_frames, streamed)?,
+            recurrent: MapScheme::new(&maps.recurrent, recurrent, &hidden, OF_STATES, !streamed)?,
+            sample: part.subset(&spread(chosen, REPORT_SEQUENCES)),
+            format,
+        })
     }
-    let frames = frames(part, &format, options.sequences);
-    let hidden = hidden_states(
-        &frames,
-        &format,
-        &input,
-        &recurrent,
-        &bias,
-        config.gate,
-        units,
-    );
 
-    let streamed = true;
-    let flat: Vec<Vec<i16>> = spread(frames.into_iter().flatten().collect(), 64);
-    let hidden = spread(hidden, 256);
-    let (input_form, input_report) =
-        input.quantize(&flat, format.map_max, format.map_step, streamed)?;
-    let (recurrent_form, recurrent_report) =
-        recurrent.quantize(&hidden, 1 << 15, 1.0 / 32_768.0, !streamed)?;
+    /// Keeps every level of the tensor maps to so many bits, fewer than the device has: to see what
+    /// rounding costs, and what fine-tuning wins back.
+    pub fn coarsen(&mut self, bits: u8) {
+        for map in [&mut self.input, &mut self.recurrent] {
+            map.coarsen(bits);
+        }
+    }
 
-    let front_end = match &config.front_end {
-        Some(front_end) => Some((front_end.section()?, front_end.vectors_per_step as u32)),
-        None => None,
-    };
-    let weight = tensor("head.weight")
-        .into_dimensionality::<Ix2>()
-        .map_err(Error::malformed)?;
-    let head_bias: Vec<f64> = tensor("head.bias").iter().copied().collect();
-    let (head_weights, head_bias, score_shift) = head(weight.view(), &head_bias);
-    let about = serde_json::json!({
-        "config": config,
-        "parameters": config.parameters(),
-        "input": input_report,
-        "recurrent": recurrent_report,
-    });
-    let mut parts = Parts {
-        name: options.name.clone(),
-        labels: labels
+    /// The model file of `checkpoint`, and the report that it carries.
+    ///
+    /// # Errors
+    ///
+    /// When the weights cannot be quantized.
+    pub fn export(&self, checkpoint: &Checkpoint) -> Result<Exported> {
+        let maps = RealMaps::read(checkpoint);
+        let bias = self.bias(checkpoint, &maps);
+        let chosen: Vec<usize> = (0..self.sample.sequences()).collect();
+        let sample = frames(&self.sample, &self.format, &chosen);
+        let real = RealLayer {
+            maps: &maps,
+            input: self.input.lowered.as_ref(),
+            recurrent: self.recurrent.lowered.as_ref(),
+            bias: &bias,
+            gate: self.config.gate,
+        };
+        let hidden = hidden_states(&sample, &self.format, &real);
+        let z = self.z_report(&self.core(checkpoint)?, &sample, &real)?;
+        let flat = spread(sample.into_iter().flatten().collect(), REPORT_FRAMES);
+        let input = self.input.report(&maps.input, &flat)?;
+        let hidden = spread(hidden, CALIBRATION_STATES);
+        let recurrent = self.recurrent.report(&maps.recurrent, &hidden)?;
+        let about = serde_json::json!({
+            "config": self.config,
+            "parameters": self.config.parameters(),
+            "input": input,
+            "recurrent": recurrent,
+            "z": z,
+        });
+        let front_end = self.config.front_end.as_ref();
+        let mut parts = self.parts(checkpoint, front_end)?;
+        parts.about = about.to_string();
+        Ok(Exported {
+            bytes: write(parts)?,
+            input,
+            recurrent,
+            z,
+        })
+    }
+
+    /// The model of `checkpoint` without its front end: it takes the frames of the input map, as
+    /// training has them, and is otherwise the same to the last bit.
+    ///
+    /// # Errors
+    ///
+    /// When the weights cannot be quantized.
+    pub fn core(&self, checkpoint: &Checkpoint) -> Result<ModelBytes> {
+        write(self.parts(checkpoint, None)?)
+    }
+
+    /// `model` with the weights that the integers of its dense maps stand for. Tensor maps, whose
+    /// merged cores are rounded as products, stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// When the weights cannot be quantized.
+    pub fn rounded(&self, model: &Model) -> Result<Model> {
+        let maps = RealMaps::read(&Checkpoint::of(model));
+        let mut rounded = model.clone();
+        for (name, weight) in [
+            ("lstm.input.weight", self.input.rounded(&maps.input)?),
+            (
+                "lstm.recurrent.weight",
+                self.recurrent.rounded(&maps.recurrent)?,
+            ),
+        ] {
+            let mut parameters = rounded.parameters_mut().into_iter();
+            if let Some(weight) = weight
+                && let Some((_, mut values)) = parameters.find(|(found, _)| found == name)
+            {
+                let weights = values.iter_mut().zip(&weight);
+                weights.for_each(|(value, &rounded)| *value = rounded as f32);
+            }
+        }
+        Ok(rounded)
+    }
+
+    fn bias(&self, checkpoint: &Checkpoint, maps: &RealMaps) -> Vec<f64> {
+        let bias = values(checkpoint, "lstm.bias");
+        folded_bias(
+            &maps.input,
+            self.input.lowered.as_ref(),
+            &self.format,
+            &bias,
+        )
+    }
+
+    /// Everything but what is told about the model.
+    fn parts(&self, checkpoint: &Checkpoint, front_end: Option<&FrontEndConfig>) -> Result<Parts> {
+        let config = &self.config;
+        let maps = RealMaps::read(checkpoint);
+        let bias = self.bias(checkpoint, &maps);
+        let input = self.input.integers(&maps.input)?;
+        let recurrent = self.recurrent.integers(&maps.recurrent)?;
+        let weight = checkpoint.tensors["head.weight"]
+            .mapv(f64::from)
+            .into_dimensionality::<Ix2>()
+            .map_err(Error::malformed)?;
+        let head_bias = values(checkpoint, "head.bias");
+        let (head_weights, head_bias, score_shift) = head(weight.view(), &head_bias);
+        let lowered = (self.input.lowered.as_ref(), self.recurrent.lowered.as_ref());
+        let streamed = (self.input.streamed, self.recurrent.streamed);
+        let mut parts = Parts {
+            name: self.name.clone(),
+            labels: self
+                .labels
+                .iter()
+                .map(|label| label.replace('\n', " "))
+                .collect(),
+            about: String::new(),
+            hidden: config.units(),
+            map_values: config.inputs(),
+            input_type: match front_end {
+                Some(_) => bt_core::InputType::I16,
+                None => self.format.input_type,
+            },
+            gate: match config.gate {
+                Gate::Sigmoid => CoreGate::Sigmoid,
+                Gate::HardSigmoid => CoreGate::HardSigmoid,
+            },
+            pool: pool(config),
+            element_scale: self.format.element_scale.clone(),
+            input_zero: self.format.input_zero,
+            score_shift,
+            input_step: self.format.step as f32,
+            input_offset: self.format.offset as f32,
+            front_end: match front_end {
+                Some(config) => Some((config.section()?, config.vectors_per_step as u32)),
+                None => None,
+            },
+            input: MapParts::Dense(bytemuck::Zeroable::zeroed()),
+            recurrent: MapParts::Dense(bytemuck::Zeroable::zeroed()),
+            weights: Vec::new(),
+            tables: Vec::new(),
+            bias: bias
+                .iter()
+                .map(|b| (b * Z_SCALE).round().clamp(-32_768.0, 32_767.0) as i16)
+                .collect(),
+            head_weights,
+            head_bias,
+            scratch_words: input
+                .scratch_words(lowered.0, streamed.0)
+                .max(recurrent.scratch_words(lowered.1, streamed.1)),
+            golden_seed: 0x5eed_b10c,
+            golden_steps: 2,
+        };
+        let base = parts.arena().map_err(refused)?.scratch_word;
+        let (mut weights, mut tables) = (Vec::new(), Vec::new());
+        parts.input = input.parts(lowered.0, base, streamed.0, &mut weights, &mut tables);
+        parts.recurrent = recurrent.parts(lowered.1, base, streamed.1, &mut weights, &mut tables);
+        (parts.weights, parts.tables) = (weights, tables);
+        Ok(parts)
+    }
+
+    /// What becomes of z on the device, step by step at the device's own hidden states.
+    fn z_report(
+        &self,
+        core: &ModelBytes,
+        sample: &[Vec<Vec<i16>>],
+        real: &RealLayer<'_>,
+    ) -> Result<ZReport> {
+        let passages = device::trace(&device::parse(core)?, &self.sample)?;
+        let (mut max, mut beyond, mut wrong, mut count) = (0.0f64, 0u64, 0u64, 0u64);
+        for (frames, passage) in sample.iter().zip(&passages) {
+            let units = passage.h.len() / frames.len().max(1);
+            let mut h = vec![0.0; units];
+            let shares = real.input_shares(frames, &self.format);
+            let steps = passage.z.chunks(4 * units).zip(passage.h.chunks(units));
+            for (share, (found, next)) in shares.iter().zip(steps) {
+                for (wanted, &found) in real.z(share, &h).into_iter().zip(found) {
+                    max = max.max(wanted.abs());
+                    beyond += u64::from(wanted.abs() > Z_MAX);
+                    let cut = wanted.clamp(-Z_MAX, Z_MAX);
+                    wrong += u64::from((f64::from(found) / Z_SCALE - cut).abs() > Z_WRONG);
+                    count += 1;
+                }
+                h = next.iter().map(|&h| f64::from(h) / 32_768.0).collect();
+            }
+        }
+        let share = |part: u64| part as f64 / count.max(1) as f64;
+        Ok(ZReport {
+            max,
+            beyond: share(beyond),
+            wrong: share(wrong),
+        })
+    }
+}
+
+/// Frames and hidden states that ranges and bits are chosen on.
+const CALIBRATION_FRAMES: usize = 64;
+const CALIBRATION_STATES: usize = 256;
+
+/// What the report looks at.
+const REPORT_SEQUENCES: usize = 32;
+const REPORT_FRAMES: usize = 128;
+
+/// An error of z beyond which a gate is off by up to 3 %.
+const Z_WRONG: f64 = 0.125;
+
+/// Largest magnitude of the hidden state's integers, and one LSB: Q0.15.
+const OF_STATES: (u32, f64) = (1 << 15, 1.0 / 32_768.0);
+
+fn refused(error: bt_core::ParseError) -> Error {
+    Error::setting(format!("the exported model is refused: {error}"))
+}
+
+fn write(parts: Parts) -> Result<ModelBytes> {
+    parts.write().map_err(refused)
+}
+
+/// The values of a checkpoint's tensor.
+fn values(checkpoint: &Checkpoint, name: &str) -> Vec<f64> {
+    let tensor = checkpoint.tensors[name].iter();
+    tensor.map(|&value| f64::from(value)).collect()
+}
+
+/// A layer in real arithmetic whose input are the map's integers.
+struct RealLayer<'a> {
+    maps: &'a RealMaps,
+    input: Option<&'a Lowered>,
+    recurrent: Option<&'a Lowered>,
+    /// With what the map makes of integer zeros.
+    bias: &'a [f64],
+    gate: Gate,
+}
+
+impl RealLayer<'_> {
+    /// The input map's share of z for each frame of a sequence.
+    fn input_shares(&self, frames: &[Vec<i16>], format: &InputFormat) -> Vec<Vec<f64>> {
+        let real = |q: &i16| f64::from(*q) * format.map_step;
+        let real: Vec<Vec<f64>> = frames
             .iter()
-            .map(|label| label.replace('\n', " "))
-            .collect(),
-        about: about.to_string(),
-        hidden: units,
-        map_values: config.inputs(),
-        input_type: if front_end.is_some() {
-            bt_core::InputType::I16
-        } else {
-            format.input_type
-        },
-        gate: match config.gate {
-            Gate::Sigmoid => CoreGate::Sigmoid,
-            Gate::HardSigmoid => CoreGate::HardSigmoid,
-        },
-        pool: pool(config),
-        element_scale: format.element_scale.clone(),
-        input_zero: format.input_zero,
-        score_shift,
-        input_step: format.step as f32,
-        input_offset: format.offset as f32,
-        front_end,
-        input: MapParts::Dense(bytemuck::Zeroable::zeroed()),
-        recurrent: MapParts::Dense(bytemuck::Zeroable::zeroed()),
-        weights: Vec::new(),
-        tables: Vec::new(),
-        bias: bias
-            .iter()
-            .map(|b| {
-                (b * super::tensor::Z_SCALE)
-                    .round()
-                    .clamp(-32_768.0, 32_767.0) as i16
-            })
-            .collect(),
-        head_weights,
-        head_bias,
-        scratch_words: input_form
-            .scratch_words(input.lowered.as_ref(), streamed)
-            .max(recurrent_form.scratch_words(recurrent.lowered.as_ref(), !streamed)),
-        golden_seed: 0x5eed_b10c,
-        golden_steps: 2,
-    };
-    let refused = |error: bt_core::ParseError| {
-        Error::setting(format!("the exported model is refused: {error}"))
-    };
-    let base = parts.arena().map_err(refused)?.scratch_word;
-    let (mut weights, mut tables) = (Vec::new(), Vec::new());
-    parts.input = input_form.parts(
-        input.lowered.as_ref(),
-        base,
-        streamed,
-        &mut weights,
-        &mut tables,
-    );
-    parts.recurrent = recurrent_form.parts(
-        recurrent.lowered.as_ref(),
-        base,
-        !streamed,
-        &mut weights,
-        &mut tables,
-    );
-    (parts.weights, parts.tables) = (weights, tables);
-    let bytes = parts.write().map_err(refused)?;
-    Ok(Exported {
-        bytes,
-        input: input_report,
-        recurrent: recurrent_report,
-    })
+            .map(|frame| frame.iter().map(real).collect())
+            .collect();
+        apply(&self.maps.input, self.input, &real)
+    }
+
+    /// z of a step.
+    fn z(&self, share: &[f64], h: &Vec<f64>) -> Vec<f64> {
+        let states = std::slice::from_ref(h);
+        let back = apply(&self.maps.recurrent, self.recurrent, states).remove(0);
+        let sums = share.iter().zip(&back).zip(self.bias);
+        sums.map(|((a, b), c)| a + b + c).collect()
+    }
 }
 
 /// What the search of plans has to know of a model. A front end's own state is not counted.
@@ -481,19 +443,24 @@ fn program(plan: &MapPlan) -> Option<&Plan> {
 const BIAS_MAX: f64 = 8.0;
 
 /// The bias with what the map makes of integer zeros.
-fn folded_bias(input: &Prepared, format: &InputFormat, bias: &[f64]) -> Vec<f64> {
-    let share = input.apply(std::slice::from_ref(&format.zero)).remove(0);
+fn folded_bias(
+    input: &RealMap,
+    lowered: Option<&Lowered>,
+    format: &InputFormat,
+    bias: &[f64],
+) -> Vec<f64> {
+    let zero = std::slice::from_ref(&format.zero);
+    let share = apply(input, lowered, zero).remove(0);
     bias.iter().zip(share).map(|(b, z)| b + z).collect()
 }
 
-/// The map's integers, `[sequence][step][value]`, of up to `sequences` sequences spread over the part.
-fn frames(part: &Part, format: &InputFormat, sequences: usize) -> Vec<Vec<Vec<i16>>> {
+/// The map's integers, `[sequence][step][value]`, of the sequences chosen.
+fn frames(part: &Part, format: &InputFormat, chosen: &[usize]) -> Vec<Vec<Vec<i16>>> {
     let width = format.zero.len();
-    let chosen = spread((0..part.sequences()).collect(), sequences);
     let padding = format.pushed(0.0);
     chosen
-        .into_iter()
-        .map(|sequence| {
+        .iter()
+        .map(|&sequence| {
             let mut values = Vec::new();
             part.values.for_each(part.range(sequence), |_, value| {
                 values.push(format.pushed(value))
@@ -532,38 +499,19 @@ fn spread<T>(items: Vec<T>, count: usize) -> Vec<T> {
         .collect()
 }
 
-/// Hidden states of all steps but the last of every sequence, Q0.15, computed in f64.
+/// Hidden states of all steps of every sequence, Q0.15, computed in f64.
 fn hidden_states(
     frames: &[Vec<Vec<i16>>],
     format: &InputFormat,
-    input: &Prepared,
-    recurrent: &Prepared,
-    bias: &[f64],
-    gate: Gate,
-    units: usize,
+    real: &RealLayer<'_>,
 ) -> Vec<Vec<i16>> {
+    let units = real.bias.len() / 4;
     let mut all = Vec::new();
     for sequence in frames {
-        let real: Vec<Vec<f64>> = sequence
-            .iter()
-            .map(|frame| {
-                frame
-                    .iter()
-                    .map(|&q| f64::from(q) * format.map_step)
-                    .collect()
-            })
-            .collect();
-        let shares = input.apply(&real);
         let (mut c, mut h) = (vec![0.0; units], vec![0.0; units]);
-        for share in shares {
-            let back = recurrent.apply(std::slice::from_ref(&h)).remove(0);
-            let mut z: Vec<f64> = share
-                .iter()
-                .zip(&back)
-                .zip(bias)
-                .map(|((a, b), c)| a + b + c)
-                .collect();
-            cell::forward(gate, &mut z, &mut c, &mut h);
+        for share in real.input_shares(sequence, format) {
+            let mut z = real.z(&share, &h);
+            cell::forward(real.gate, &mut z, &mut c, &mut h);
             all.push(
                 h.iter()
                     .map(|h| (h * 32_768.0).round().clamp(-32_768.0, 32_767.0) as i16)

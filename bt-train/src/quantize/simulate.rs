@@ -4,26 +4,42 @@ use crate::plan::lower::Lowered;
 use crate::plan::shape::TensorMap;
 use bt_core::program::{DISCARD, NONE, Odometer, Store, TILE};
 
-/// What one step's stores have reached.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Range {
-    /// Largest magnitude.
-    pub max: f64,
-    /// Sum of squares.
-    pub squares: f64,
-    /// Number of values.
-    pub count: u64,
-}
+/// Values of a store, one per place of a tile; `None` where the tile is wider than the output.
+pub type Stored<T> = [Option<T>; TILE];
 
-impl Range {
-    /// Root mean square.
-    pub fn rms(&self) -> f64 {
-        if self.count == 0 {
-            0.0
-        } else {
-            (self.squares / self.count as f64).sqrt()
+/// Where a step stores a tile, in values from the start of the scratch (of z for a store that adds).
+pub fn places(
+    lowered: &Lowered,
+    index: usize,
+    odometer: &Odometer,
+    m_tile: usize,
+    n_tile: usize,
+) -> Stored<usize> {
+    let step = &lowered.steps[index].record;
+    let Some(store) = Store::from_byte(step.store) else {
+        return [None; TILE];
+    };
+    let moved = odometer.digit(step.out_digit as usize) as usize * step.out_stride as usize;
+    let out = (step.out_word as usize + moved) * 2;
+    std::array::from_fn(|at| {
+        let (row, col) = (at / 4, at % 4);
+        if store.is_table() {
+            let tile = m_tile * step.n_tiles as usize + n_tile;
+            return match lowered.tables[step.rows_table as usize + tile * TILE + at] {
+                DISCARD => None,
+                half => Some(out + half as usize),
+            };
         }
-    }
+        let word = lowered.tables[step.rows_table as usize + m_tile] as usize
+            + lowered.tables[step.cols_table as usize + n_tile] as usize;
+        let half = word * 2
+            + match store {
+                Store::Pairs => 2 * col + row,
+                Store::Columns => col / 2 * 8 + row * 2 + col % 2,
+                _ => row * step.row_stride as usize * 2 + col,
+            };
+        Some(out + half)
+    })
 }
 
 /// A lowered map with its weights, ready to run on frames of real numbers.
@@ -34,8 +50,6 @@ pub struct Simulation<'a> {
     weights: Vec<Vec<f64>>,
     memory: Vec<f64>,
     accs: Vec<Vec<f64>>,
-    /// What each step has stored so far.
-    pub ranges: Vec<Range>,
 }
 
 impl<'a> Simulation<'a> {
@@ -67,12 +81,21 @@ impl<'a> Simulation<'a> {
                 .iter()
                 .map(|step| vec![0.0; step.record.tiles() * TILE])
                 .collect(),
-            ranges: vec![Range::default(); lowered.steps.len()],
         }
     }
 
     /// z `[4J]` = W·x of one frame.
     pub fn run(&mut self, frame: &[f64]) -> Vec<f64> {
+        self.run_watched(frame, |_, _| ())
+    }
+
+    /// As [`run`](Self::run), showing `watch` what every step stores, tile by tile; a store that adds
+    /// to z shows the sum.
+    pub fn run_watched(
+        &mut self,
+        frame: &[f64],
+        mut watch: impl FnMut(usize, Stored<f64>),
+    ) -> Vec<f64> {
         let lowered = self.lowered;
         let record = &lowered.record;
         let extents = &record.extents[..record.digits as usize];
@@ -95,7 +118,7 @@ impl<'a> Simulation<'a> {
             let wrapped = odometer.wrapped(extents);
             for step in 0..lowered.steps.len() {
                 if lowered.steps[step].record.depth as usize >= wrapped {
-                    self.step(step, &odometer, &mut z);
+                    self.step(step, &odometer, &mut z, &mut watch);
                 }
             }
             odometer.advance(extents);
@@ -103,7 +126,13 @@ impl<'a> Simulation<'a> {
         z
     }
 
-    fn step(&mut self, index: usize, odometer: &Odometer, z: &mut [f64]) {
+    fn step(
+        &mut self,
+        index: usize,
+        odometer: &Odometer,
+        z: &mut [f64],
+        watch: &mut impl FnMut(usize, Stored<f64>),
+    ) {
         let lowered = self.lowered;
         let step = &lowered.steps[index].record;
         let (m_tiles, n_tiles, pairs) = (
@@ -141,55 +170,18 @@ impl<'a> Simulation<'a> {
             }
             if last {
                 let values: [f64; TILE] = std::array::from_fn(|at| acc[at]);
-                self.store(index, odometer, m_tile, n_tile, values, z);
-            }
-        }
-    }
-
-    fn store(
-        &mut self,
-        index: usize,
-        odometer: &Odometer,
-        m_tile: usize,
-        n_tile: usize,
-        values: [f64; TILE],
-        z: &mut [f64],
-    ) {
-        let lowered = self.lowered;
-        let step = &lowered.steps[index].record;
-        let Some(store) = Store::from_byte(step.store) else {
-            return;
-        };
-        let range = &mut self.ranges[index];
-        for value in values {
-            range.max = range.max.max(value.abs());
-            range.squares += value * value;
-        }
-        range.count += TILE as u64;
-        let moved = odometer.digit(step.out_digit as usize) as usize * step.out_stride as usize;
-        let out = (step.out_word as usize + moved) * 2;
-        for (at, value) in values.into_iter().enumerate() {
-            let (row, col) = (at / 4, at % 4);
-            let half = if store.is_table() {
-                let tile = m_tile * step.n_tiles as usize + n_tile;
-                match lowered.tables[step.rows_table as usize + tile * TILE + at] {
-                    DISCARD => continue,
-                    half => half as usize,
-                }
-            } else {
-                let word = lowered.tables[step.rows_table as usize + m_tile] as usize
-                    + lowered.tables[step.cols_table as usize + n_tile] as usize;
-                word * 2
-                    + match store {
-                        Store::Pairs => 2 * col + row,
-                        Store::Columns => col / 2 * 8 + row * 2 + col % 2,
-                        _ => row * step.row_stride as usize * 2 + col,
-                    }
-            };
-            if store.adds() {
-                z[out + half] += value;
-            } else {
-                self.memory[out + half] = value;
+                let places = places(lowered, index, odometer, m_tile, n_tile);
+                let adds = Store::from_byte(step.store).is_some_and(Store::adds);
+                let stored = std::array::from_fn(|at| {
+                    let place = match (places[at], adds) {
+                        (None, _) => return None,
+                        (Some(half), true) => &mut z[half],
+                        (Some(half), false) => &mut self.memory[half],
+                    };
+                    *place = if adds { *place } else { 0.0 } + values[at];
+                    Some(*place)
+                });
+                watch(index, stored);
             }
         }
     }

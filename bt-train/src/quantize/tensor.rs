@@ -5,11 +5,11 @@
 //! level has its own. Bits given to a level are taken from the weights of the next one (their
 //! product is what the 32-bit accumulator bounds), hence the search in [`quantize`].
 
-use super::simulate::Simulation;
+use super::simulate::{Simulation, Stored, places};
 use crate::plan::lower::Lowered;
 use crate::plan::shape::TensorMap;
 use bt_core::model::bound;
-use bt_core::program::{NONE, StepRecord};
+use bt_core::program::{NONE, Odometer, StepRecord, Store, TILE};
 
 /// LSB of z per unit: Q4.11.
 pub const Z_SCALE: f64 = 2048.0;
@@ -44,6 +44,19 @@ pub enum QuantizeError {
     },
 }
 
+/// Largest magnitude of every step's output over `frames` (real values).
+pub fn maxima(lowered: &Lowered, map: &TensorMap, frames: &[Vec<f64>]) -> Vec<f64> {
+    let mut maxima = vec![0.0f64; lowered.steps.len()];
+    let mut simulation = Simulation::new(lowered, map);
+    for frame in frames {
+        simulation.run_watched(frame, |step, stored| {
+            let largest = stored.iter().flatten().map(|value| value.abs());
+            maxima[step] = largest.fold(maxima[step], f64::max);
+        });
+    }
+    maxima
+}
+
 /// Real weights of every step and what calibration has seen of its output.
 #[derive(Debug)]
 pub struct Calibrated<'a> {
@@ -51,7 +64,7 @@ pub struct Calibrated<'a> {
     /// Per step `[slice][m][k]`.
     weights: Vec<Vec<f64>>,
     /// Largest output per step.
-    max: Vec<f64>,
+    max: &'a [f64],
     /// Largest input value, LSB.
     input_max: u32,
     /// Real value of one LSB of the input.
@@ -59,20 +72,15 @@ pub struct Calibrated<'a> {
 }
 
 impl<'a> Calibrated<'a> {
-    /// Runs `frames` (real values) through the program. `input_max` and `input_step` describe the
-    /// integers that will be gathered: value = integer · input_step.
+    /// The weights of `map`, with the [`maxima`] of calibration. `input_max` and `input_step` describe
+    /// the integers that will be gathered: value = integer · input_step.
     pub fn new(
         lowered: &'a Lowered,
         map: &TensorMap,
-        frames: &[Vec<f64>],
+        max: &'a [f64],
         input_max: u32,
         input_step: f64,
     ) -> Self {
-        let mut simulation = Simulation::new(lowered, map);
-        for frame in frames {
-            simulation.run(frame);
-        }
-        let max = simulation.ranges.iter().map(|range| range.max).collect();
         let weights = lowered.steps.iter().map(|step| step.weights(map)).collect();
         Self {
             lowered,
@@ -81,11 +89,6 @@ impl<'a> Calibrated<'a> {
             input_max,
             input_step,
         }
-    }
-
-    /// Largest output of every step in calibration.
-    pub fn maxima(&self) -> &[f64] {
-        &self.max
     }
 
     /// Integers for so many bits per step output (16 where a step adds to z).
@@ -281,8 +284,18 @@ fn pack(
 impl IntegerMap {
     /// z (Q4.11, without bias) of one frame, by the device's own kernels.
     pub fn run(&self, lowered: &Lowered, frame: &[i16]) -> Vec<i16> {
+        self.run_watched(lowered, frame, |_, _| ())
+    }
+
+    /// As [`run`](Self::run), showing `watch` what every step has stored, tile by tile, in the order
+    /// of [`Simulation::run_watched`].
+    pub fn run_watched(
+        &self,
+        lowered: &Lowered,
+        frame: &[i16],
+        mut watch: impl FnMut(usize, Stored<i16>),
+    ) -> Vec<i16> {
         use bt_core::kernel::{self, Accumulate, Contraction};
-        use bt_core::program::{Odometer, Store, TILE};
         let height = lowered.shape.height();
         let base = height.div_ceil(2);
         let mut memory = vec![0u32; base + lowered.scratch_words];
@@ -302,11 +315,10 @@ impl IntegerMap {
                 );
             }
             let wrapped = odometer.wrapped(extents);
-            for step in self
-                .steps
-                .iter()
-                .filter(|step| step.depth as usize >= wrapped)
-            {
+            for (index, step) in self.steps.iter().enumerate() {
+                if (step.depth as usize) < wrapped {
+                    continue;
+                }
                 let placed = place(step, base);
                 let digit = odometer.digit((step.depth as usize).wrapping_sub(1)) as usize;
                 let slice = if step.slices > 1 { digit } else { 0 };
@@ -336,11 +348,78 @@ impl IntegerMap {
                     accumulate,
                 };
                 kernel::contract(&run, &mut memory);
+                if !matches!(accumulate, Accumulate::Single | Accumulate::Last) {
+                    continue;
+                }
+                let adds = Store::from_byte(step.store).is_some_and(Store::adds);
+                let first = if adds { 0 } else { 2 * base };
+                let halves: &[i16] = bytemuck::cast_slice(&memory);
+                for m_tile in 0..step.m_tiles as usize {
+                    for n_tile in 0..step.n_tiles as usize {
+                        let places = places(lowered, index, &odometer, m_tile, n_tile);
+                        let stored = places.map(|place| place.map(|half| halves[first + half]));
+                        watch(index, stored);
+                    }
+                }
             }
             odometer.advance(extents);
         }
         let z: &[i16] = bytemuck::cast_slice(&memory[..base]);
         z[..height].to_vec()
+    }
+}
+
+/// What quantization does to the output of one step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Noise {
+    /// Signal over noise power, dB; everything before the step included.
+    pub snr_db: f64,
+    /// Share of values cut off at the ends of the range.
+    pub saturated: f64,
+}
+
+impl IntegerMap {
+    /// The noise of every step on `frames`, integers of LSB `input_step`, against real arithmetic.
+    pub fn noise(
+        &self,
+        lowered: &Lowered,
+        map: &TensorMap,
+        frames: &[Vec<i16>],
+        input_step: f64,
+    ) -> Vec<Noise> {
+        let steps = self.steps.len();
+        let (mut signal, mut noise) = (vec![0.0; steps], vec![0.0; steps]);
+        let (mut saturated, mut count) = (vec![0u64; steps], vec![0u64; steps]);
+        let mut simulation = Simulation::new(lowered, map);
+        for frame in frames {
+            let real: Vec<f64> = frame.iter().map(|&q| f64::from(q) * input_step).collect();
+            let mut wanted: Vec<Stored<f64>> = Vec::new();
+            simulation.run_watched(&real, |_, stored| wanted.push(stored));
+            let mut wanted = wanted.into_iter();
+            self.run_watched(lowered, frame, |step, stored| {
+                let wanted = wanted.next().unwrap_or([None; TILE]);
+                let scale = self.scales[step];
+                let limit = f64::from((1u32 << (self.steps[step].bits - 1)) - 1);
+                for (found, wanted) in stored.into_iter().zip(wanted) {
+                    let (Some(found), Some(wanted)) = (found, wanted) else {
+                        continue;
+                    };
+                    let found = f64::from(found);
+                    signal[step] += wanted * wanted;
+                    noise[step] += (found / scale - wanted).powi(2);
+                    count[step] += 1;
+                    // The largest value of calibration lies at the limit and is not cut off.
+                    let cut = found.abs() >= limit && (wanted * scale).abs() > limit + 1.0;
+                    saturated[step] += u64::from(cut);
+                }
+            });
+        }
+        (0..steps)
+            .map(|step| Noise {
+                snr_db: 10.0 * (signal[step] / f64::max(noise[step], f64::MIN_POSITIVE)).log10(),
+                saturated: saturated[step] as f64 / count[step].max(1) as f64,
+            })
+            .collect()
     }
 }
 

@@ -11,6 +11,8 @@ use crate::float::config::ModelConfig;
 use crate::float::head::LossWeights;
 use crate::float::init::dropout_mask;
 use crate::float::model::{LossOptions, Model};
+use crate::quantize::export::Scheme;
+use crate::quantize::fine_tune;
 use crate::report::Confusion;
 use crate::training::evaluate::{self, Score};
 use crate::training::optimizer::{Adam, clip};
@@ -76,9 +78,58 @@ pub struct Trainer<'a> {
     weights: LossWeights,
     schedule: Schedule,
     model: Model,
+    /// The integers that learning goes through; none: floats.
+    scheme: Option<&'a Scheme>,
     adam: Adam,
     epochs: usize,
     best: Option<(Best, Checkpoint)>,
+}
+
+/// What a run learns from and validates on, in frames.
+struct Material {
+    /// Every rendering of the training sequences, one after the other.
+    train: Part,
+    /// One rendering.
+    frames: Part,
+    validation: Option<Part>,
+    weights: LossWeights,
+}
+
+impl Material {
+    fn new(settings: &Settings, config: &ModelConfig, data: &DataSet) -> Result<Material> {
+        let (train, validation) = split_off(settings, data)?;
+        let train = share(train, settings);
+        let frames = DataSet {
+            train: Some(train.clone()),
+            validation,
+            sample_rate: data.sample_rate,
+            ..DataSet::default()
+        }
+        .for_model(config)?;
+        let plain = frames.part(PartName::Train)?;
+        Ok(Material {
+            train: renderings(settings, config, &train, plain)?,
+            weights: class_weights(settings, plain, config)?,
+            frames: plain.clone(),
+            validation: frames.validation,
+        })
+    }
+}
+
+/// The sequences to learn from and those to validate on, as loaded.
+///
+/// # Errors
+/// When there is no training part.
+pub fn split_off(settings: &Settings, data: &DataSet) -> Result<(Part, Option<Part>)> {
+    let whole = data.part(PartName::Train)?;
+    let (train, validation) = match &data.validation {
+        Some(validation) => (whole.clone(), validation.clone()),
+        None => {
+            let parts = split(whole, settings.validation, settings.seed);
+            (whole.subset(&parts.train), whole.subset(&parts.validation))
+        }
+    };
+    Ok((train, Some(validation).filter(|part| part.sequences() > 0)))
 }
 
 /// What of a trainer changes, less its arrays.
@@ -99,52 +150,69 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// When the data do not fit the settings, or a class has no sequence.
     pub fn new(settings: &'a Settings, config: ModelConfig, data: &DataSet) -> Result<Trainer<'a>> {
-        let whole = data.part(PartName::Train)?;
-        let (train, validation) = match &data.validation {
-            Some(validation) => (whole.clone(), Some(validation.clone())),
-            None => {
-                let parts = split(whole, settings.validation, settings.seed);
-                let validation = whole.subset(&parts.validation);
-                (whole.subset(&parts.train), Some(validation))
-            }
-        };
-        let train = share(train, settings);
-        let frames = DataSet {
-            train: Some(train.clone()),
-            validation: validation.filter(|part| part.sequences() > 0),
-            sample_rate: data.sample_rate,
-            ..DataSet::default()
-        }
-        .for_model(&config)?;
-        let plain = frames.part(PartName::Train)?;
-        let weights = class_weights(settings, plain, &config)?;
-        let steps_an_epoch = plain.sequences().div_ceil(settings.batch);
-        let steps = steps_an_epoch * settings.epochs;
-        let schedule = Schedule {
-            highest: settings.lr,
-            last: settings.lr * settings.final_lr,
-            warm_up: (settings.warm_up * steps as f32) as usize,
-            steps,
-        };
-        let normalization = Normalization::fit(plain, config.inputs(), settings.normalize);
-        let sequences = plain.sequences();
-        let train = renderings(settings, &config, &train, plain)?;
+        let material = Material::new(settings, &config, data)?;
+        let normalization =
+            Normalization::fit(&material.frames, config.inputs(), settings.normalize);
         let mut model = Model::new(config, &mut generator(settings.seed, 0))?;
         model.offset = normalization.offset.clone().into();
         model.scale = normalization.scale.clone().into();
-        Ok(Trainer {
+        Ok(Trainer::start(settings, model, normalization, material))
+    }
+
+    /// A trained model that goes on learning as the integers that `scheme` makes of it; see
+    /// [`fine_tune`]. As it is it counts as the best so far, of epoch 0.
+    ///
+    /// # Errors
+    /// When the data do not fit the model, a class has no sequence, or the weights cannot be quantized.
+    pub fn fine_tune(
+        settings: &'a Settings,
+        checkpoint: &Checkpoint,
+        scheme: &'a Scheme,
+        data: &DataSet,
+    ) -> Result<Trainer<'a>> {
+        let material = Material::new(settings, &checkpoint.config, data)?;
+        let model = checkpoint.model()?;
+        let normalization = Normalization::of(&model);
+        let mut trainer = Trainer::start(settings, model, normalization, material);
+        trainer.scheme = Some(scheme);
+        let validation = trainer.validate()?;
+        trainer.best = Some((
+            Best {
+                epoch: 0,
+                validation,
+            },
+            checkpoint.clone(),
+        ));
+        Ok(trainer)
+    }
+
+    fn start(
+        settings: &'a Settings,
+        model: Model,
+        normalization: Normalization,
+        material: Material,
+    ) -> Trainer<'a> {
+        let sequences = material.frames.sequences();
+        let steps = sequences.div_ceil(settings.batch) * settings.epochs;
+        Trainer {
             settings,
-            train,
+            train: material.train,
             sequences,
-            validation: frames.validation,
+            validation: material.validation,
             normalization,
-            weights,
-            schedule,
+            weights: material.weights,
+            schedule: Schedule {
+                highest: settings.lr,
+                last: settings.lr * settings.final_lr,
+                warm_up: (settings.warm_up * steps as f32) as usize,
+                steps,
+            },
             adam: Adam::new(&model),
             model,
+            scheme: None,
             epochs: 0,
             best: None,
-        })
+        }
     }
 
     /// Number of sequences that learn and that validate.
@@ -230,12 +298,18 @@ impl<'a> Trainer<'a> {
         for (step, sequences) in order.chunks(self.settings.batch).enumerate() {
             let batch = self.train.batch(sequences, &self.normalization);
             let options = self.options(sequences.len(), &mut rng);
-            let (loss, mut gradients) = self.model.loss_and_gradients(
-                batch.x.view(),
-                &batch.lengths,
-                &batch.labels,
-                &options,
-            );
+            let (loss, mut gradients) = match self.scheme {
+                None => self.model.loss_and_gradients(
+                    batch.x.view(),
+                    &batch.lengths,
+                    &batch.labels,
+                    &options,
+                ),
+                Some(scheme) => {
+                    let part = self.train.subset(sequences);
+                    fine_tune::loss_and_gradients(scheme, &self.model, &part, &batch, &options)?
+                }
+            };
             let length = clip(&mut gradients, self.settings.clip);
             if !(loss.loss <= LOSS_MAX && length.is_finite()) {
                 return Err(Error::new(ErrorKind::Diverged {
@@ -266,10 +340,7 @@ impl<'a> Trainer<'a> {
             }
         }
         self.epochs = epoch;
-        let validation = self.validation.as_ref().map(|part| {
-            let labels = part.labels.as_deref().unwrap_or_default();
-            Score::of(&evaluate::logits(&self.model, part), labels)
-        });
+        let validation = self.validate()?;
         let better = match (self.best(), &validation) {
             (Some(best), Some(new)) => best.validation.is_none_or(|old| new.beats(&old)),
             _ => true,
@@ -286,6 +357,19 @@ impl<'a> Trainer<'a> {
             gradient: longest,
             seconds: started.elapsed().as_secs_f64(),
         }))
+    }
+
+    /// The score of the present weights on the validation part, where there is one.
+    fn validate(&self) -> Result<Option<Score>> {
+        let Some(part) = &self.validation else {
+            return Ok(None);
+        };
+        let logits = match self.scheme {
+            None => evaluate::logits(&self.model, part),
+            Some(scheme) => fine_tune::logits(scheme, &self.model, part)?,
+        };
+        let labels = part.labels.as_deref().unwrap_or_default();
+        Ok(Some(Score::of(&logits, labels)))
     }
 
     fn options(&self, sequences: usize, rng: &mut ChaCha8Rng) -> LossOptions {

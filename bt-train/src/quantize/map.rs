@@ -1,0 +1,350 @@
+//! One map of a model: real weights, what calibration decides about it, its integers.
+
+use super::dense::{self, IntegerDense};
+use super::simulate::Simulation;
+use super::tensor::{self, Calibrated, IntegerMap, QuantizeError, Z_SCALE, place};
+use crate::error::{Error, Result};
+use crate::float::checkpoint::Checkpoint;
+use crate::float::config::MapKind;
+use crate::plan::shape::{Form, TensorMap, TensorShape};
+use crate::plan::{Lowered, Plan};
+use bt_core::model::write::MapParts;
+use bt_core::program::{NONE, ProgramRecord};
+use ndarray::{Array2, ArrayView2};
+
+/// How a map was quantized.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct MapReport {
+    /// The plan, in words; dense maps have none.
+    pub plan: Option<String>,
+    /// Signal-to-noise ratio of the map's share of z on calibration frames, dB.
+    pub snr_db: f64,
+    /// Largest magnitude of that share.
+    pub z_max: f64,
+    /// One entry per step of the plan; a dense map is one step.
+    pub levels: Vec<LevelReport>,
+}
+
+/// How a step was quantized.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct LevelReport {
+    /// Largest output in calibration; of a step that adds to z, the largest sum.
+    pub max: f64,
+    /// LSB per unit.
+    pub scale: f64,
+    /// Right shift.
+    pub shift: u32,
+    /// Bits kept.
+    pub bits: u8,
+    /// Signal over noise power of its output, dB, the noise of all steps before it included.
+    pub snr_db: f64,
+    /// Share of its output that is cut off at the ends of its range.
+    pub saturated: f64,
+}
+
+/// The map of a checkpoint in f64.
+pub(super) enum RealMap {
+    Tensor(TensorMap),
+    Dense(Array2<f64>),
+}
+
+impl RealMap {
+    pub fn read(checkpoint: &Checkpoint, prefix: &str, kind: MapKind, inputs: &[usize]) -> Self {
+        let hidden = &checkpoint.config.hidden.modes;
+        let mut outputs = hidden.clone();
+        outputs[0] *= 4;
+        let tensor = |name: String| checkpoint.tensors[&format!("{prefix}.{name}")].mapv(f64::from);
+        match kind {
+            MapKind::Dense => {
+                let (rows, columns) = (4 * checkpoint.config.units(), inputs.iter().product());
+                let values = tensor("weight".into()).iter().copied().collect();
+                Self::Dense(Array2::from_shape_vec((rows, columns), values).unwrap_or_default())
+            }
+            MapKind::BlockTerm { blocks, rank } => Self::Tensor(TensorMap {
+                cores: (0..blocks)
+                    .map(|n| tensor(format!("block.{n}.core")))
+                    .collect(),
+                factors: (0..blocks)
+                    .map(|n| {
+                        (0..hidden.len())
+                            .map(|k| tensor(format!("block.{n}.factor.{k}")))
+                            .collect()
+                    })
+                    .collect(),
+                shape: TensorShape {
+                    form: Form::BlockTerm { blocks },
+                    inputs: inputs.to_vec(),
+                    outputs,
+                    rank,
+                },
+            }),
+            MapKind::TensorTrain { rank } => Self::Tensor(TensorMap {
+                cores: Vec::new(),
+                factors: vec![
+                    (0..hidden.len())
+                        .map(|k| tensor(format!("tt.{k}")))
+                        .collect(),
+                ],
+                shape: TensorShape {
+                    form: Form::TensorTrain,
+                    inputs: inputs.to_vec(),
+                    outputs,
+                    rank,
+                },
+            }),
+        }
+    }
+}
+
+/// What is decided about a map before its weights become integers.
+#[derive(Debug)]
+pub(super) struct MapScheme {
+    /// The plan's steps; dense maps have none.
+    pub lowered: Option<Lowered>,
+    /// Whether the input comes in parts.
+    pub streamed: bool,
+    /// Largest magnitude of the input's integers.
+    input_max: u32,
+    /// Real value of one of them.
+    input_step: f64,
+    /// Largest output of every step in calibration.
+    maxima: Vec<f64>,
+    /// Bits of every step's output.
+    bits: Vec<u8>,
+}
+
+/// The steps of a map under a plan.
+pub(super) fn lowered(map: &RealMap, plan: Option<&Plan>) -> Result<Option<Lowered>> {
+    match (map, plan) {
+        (RealMap::Tensor(tensor), Some(plan)) => crate::plan::lower(&tensor.shape, plan)
+            .map(Some)
+            .map_err(|error| Error::setting(error.to_string())),
+        _ => Ok(None),
+    }
+}
+
+/// W·x of every frame, in f64.
+pub(super) fn apply(
+    map: &RealMap,
+    lowered: Option<&Lowered>,
+    frames: &[Vec<f64>],
+) -> Vec<Vec<f64>> {
+    match (map, lowered) {
+        (RealMap::Tensor(map), Some(lowered)) => {
+            let mut simulation = Simulation::new(lowered, map);
+            frames.iter().map(|frame| simulation.run(frame)).collect()
+        }
+        (RealMap::Dense(weight), _) => frames
+            .iter()
+            .map(|frame| {
+                let column = ArrayView2::from_shape((frame.len(), 1), frame);
+                let column = column.map_or_else(
+                    |_| Array2::zeros((weight.ncols(), 1)),
+                    |column| column.to_owned(),
+                );
+                weight.dot(&column).into_raw_vec_and_offset().0
+            })
+            .collect(),
+        (RealMap::Tensor(_), None) => Vec::new(),
+    }
+}
+
+impl MapScheme {
+    /// Ranges and bits from `frames`, integers up to `input_max` whose LSB is `input_step`.
+    pub fn new(
+        map: &RealMap,
+        lowered: Option<Lowered>,
+        frames: &[Vec<i16>],
+        (input_max, input_step): (u32, f64),
+        streamed: bool,
+    ) -> Result<Self> {
+        let (mut maxima, mut bits) = (Vec::new(), Vec::new());
+        if let (RealMap::Tensor(map), Some(lowered)) = (map, &lowered) {
+            maxima = tensor::maxima(lowered, map, &real(frames, input_step));
+            let calibrated = Calibrated::new(lowered, map, &maxima, input_max, input_step);
+            let (best, _) = calibrated.best(frames, map).map_err(failed)?;
+            bits = best.steps.iter().map(|step| step.bits).collect();
+        }
+        Ok(Self {
+            lowered,
+            streamed,
+            input_max,
+            input_step,
+            maxima,
+            bits,
+        })
+    }
+
+    /// At most so many bits for every step.
+    pub fn coarsen(&mut self, bits: u8) {
+        for kept in &mut self.bits {
+            *kept = bits.min(*kept);
+        }
+    }
+
+    /// The integers of `map`.
+    pub fn integers(&self, map: &RealMap) -> Result<IntegerForm> {
+        match (map, &self.lowered) {
+            (RealMap::Tensor(map), Some(lowered)) => {
+                let calibrated =
+                    Calibrated::new(lowered, map, &self.maxima, self.input_max, self.input_step);
+                let integers = calibrated.quantize(&self.bits).map_err(failed)?;
+                Ok(IntegerForm::Tensor(integers))
+            }
+            (RealMap::Dense(weight), _) => {
+                let (max, step) = (self.input_max, self.input_step);
+                dense::quantize(weight.view(), max, step, self.streamed)
+                    .map(IntegerForm::Dense)
+                    .map_err(failed)
+            }
+            (RealMap::Tensor(_), None) => Err(Error::setting("a tensor map without a plan")),
+        }
+    }
+
+    /// The weights that the integers of a dense map stand for.
+    pub fn rounded(&self, map: &RealMap) -> Result<Option<Array2<f64>>> {
+        Ok(match self.integers(map)? {
+            IntegerForm::Dense(integers) => Some(integers.real(self.input_step)),
+            IntegerForm::Tensor(_) => None,
+        })
+    }
+
+    /// What quantization does to `map` on `frames`.
+    pub fn report(&self, map: &RealMap, frames: &[Vec<i16>]) -> Result<MapReport> {
+        let shares = apply(map, self.lowered.as_ref(), &real(frames, self.input_step));
+        let z_max = shares.iter().flatten().fold(0.0f64, |a, z| a.max(z.abs()));
+        match (self.integers(map)?, map, &self.lowered) {
+            (IntegerForm::Tensor(integers), RealMap::Tensor(map), Some(lowered)) => {
+                let noise = integers.noise(lowered, map, frames, self.input_step);
+                let found = frames.iter().map(|frame| integers.run(lowered, frame));
+                let levels = integers.steps.iter().zip(&integers.scales);
+                Ok(MapReport {
+                    plan: Some(lowered.plan.to_string()),
+                    snr_db: tensor::snr_db(found.zip(&shares)),
+                    z_max,
+                    levels: levels
+                        .zip(self.maxima.iter().zip(noise))
+                        .map(|((step, &scale), (&max, noise))| LevelReport {
+                            max,
+                            scale,
+                            shift: u32::from(step.shift),
+                            bits: step.bits,
+                            snr_db: noise.snr_db,
+                            saturated: noise.saturated,
+                        })
+                        .collect(),
+                })
+            }
+            (IntegerForm::Dense(integers), RealMap::Dense(weight), _) => {
+                let snr_db = dense::snr_db(&integers, weight.view(), frames, self.input_step);
+                let cut = shares.iter().flatten().filter(|z| z.abs() > Z_MAX).count();
+                let count = shares.iter().map(Vec::len).sum::<usize>().max(1);
+                Ok(MapReport {
+                    plan: None,
+                    snr_db,
+                    z_max,
+                    levels: vec![LevelReport {
+                        max: z_max,
+                        scale: Z_SCALE,
+                        shift: integers.record.part_shift,
+                        bits: 16,
+                        snr_db,
+                        saturated: cut as f64 / count as f64,
+                    }],
+                })
+            }
+            _ => Err(Error::setting("a tensor map without a plan")),
+        }
+    }
+}
+
+/// Beyond this z is cut off: 16 in Q4.11.
+pub(super) const Z_MAX: f64 = 32_768.0 / Z_SCALE;
+
+fn real(frames: &[Vec<i16>], step: f64) -> Vec<Vec<f64>> {
+    let real = |frame: &Vec<i16>| frame.iter().map(|&q| f64::from(q) * step).collect();
+    frames.iter().map(real).collect()
+}
+
+fn failed(error: QuantizeError) -> Error {
+    Error::setting(error.to_string())
+}
+
+/// A map in integers.
+pub(super) enum IntegerForm {
+    Tensor(IntegerMap),
+    Dense(IntegerDense),
+}
+
+impl IntegerForm {
+    /// Words of scratch.
+    pub fn scratch_words(&self, lowered: Option<&Lowered>, streamed: bool) -> usize {
+        match self {
+            Self::Tensor(_) => lowered.map_or(0, |lowered| lowered.scratch_words),
+            Self::Dense(dense) => dense.scratch_words(streamed),
+        }
+    }
+
+    /// The map with its places, its weights and tables appended to the model's.
+    pub fn parts(
+        &self,
+        lowered: Option<&Lowered>,
+        base: usize,
+        streamed: bool,
+        weights: &mut Vec<u32>,
+        tables: &mut Vec<u16>,
+    ) -> MapParts {
+        let first_weight = weights.len() as u32;
+        match (self, lowered) {
+            (Self::Tensor(map), Some(lowered)) => {
+                let first_table = tables.len() as u32;
+                weights.extend(&map.weights);
+                tables.extend(&lowered.tables);
+                let steps = map
+                    .steps
+                    .iter()
+                    .map(|step| {
+                        let mut step = place(step, base);
+                        step.weights_word += first_weight;
+                        step.rows_table += first_table;
+                        step.cols_table += first_table;
+                        step
+                    })
+                    .collect();
+                let gather_table = match lowered.record.gather_table {
+                    NONE => NONE,
+                    table => table + first_table,
+                };
+                let slab_word = lowered.record.slab_word + base as u32;
+                MapParts::Program {
+                    record: ProgramRecord {
+                        slab_word,
+                        gather_table,
+                        ..lowered.record
+                    },
+                    steps,
+                }
+            }
+            (Self::Dense(dense), _) => {
+                weights.extend(&dense.weights);
+                let scales_word = weights.len() as u32;
+                weights.extend(&dense.scales);
+                let mut record = dense.record;
+                record.weights_word = first_weight;
+                record.scales_word = scales_word;
+                record.part_word = base as u32;
+                record.acc_word = base as u32
+                    + if streamed {
+                        record.part_values.div_ceil(2)
+                    } else {
+                        0
+                    };
+                MapParts::Dense(record)
+            }
+            (Self::Tensor(map), None) => MapParts::Program {
+                record: bytemuck::Zeroable::zeroed(),
+                steps: map.steps.clone(),
+            },
+        }
+    }
+}
