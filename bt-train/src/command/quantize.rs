@@ -128,6 +128,7 @@ pub fn run(args: Args) -> Result<()> {
         let mut object = json!({
             "ram_bytes": model.arena_bytes(),
             "flash_bytes": model.flash_bytes(),
+            "instructions": exported.instructions,
             "input": exported.input,
             "recurrent": exported.recurrent,
             "z": exported.z,

@@ -41,6 +41,8 @@ pub struct Exported {
     pub recurrent: MapReport,
     /// The sum of both maps and the bias.
     pub z: ZReport,
+    /// Predicted instructions of both maps for one step, as of [`search::Ranked::instructions`].
+    pub instructions: u64,
 }
 
 /// What becomes of the pre-activations z, Q4.11, on calibration sequences.
@@ -68,6 +70,8 @@ pub struct Scheme {
     recurrent: MapScheme,
     /// Sequences of calibration that the report looks at.
     sample: Part,
+    /// Predicted, of both plans for one step.
+    instructions: u64,
 }
 
 /// The maps of a checkpoint in f64.
@@ -154,6 +158,7 @@ impl Scheme {
             recurrent: MapScheme::new(&maps.recurrent, recurrent, &hidden, OF_STATES, !streamed)?,
             sample: part.subset(&spread(chosen, REPORT_SEQUENCES)),
             format,
+            instructions: plans.instructions(),
         })
     }
 
@@ -203,6 +208,7 @@ impl Scheme {
             input,
             recurrent,
             z,
+            instructions: self.instructions,
         })
     }
 
