@@ -1,12 +1,17 @@
 //! Models that another program wrote give that program's logits.
 //!
-//! `data/interop/make.py` made models, data and float64 logits with NumPy.
+//! `data/interop/make.py` made models, data and float64 logits with NumPy;
+//! `bt-train/python/bt_lstm.py` runs them in PyTorch where that is installed.
 
 use bt_train::data::{PartName, Recordings, load};
 use bt_train::float::checkpoint::Checkpoint;
+use bt_train::float::model::Model;
 use bt_train::training::evaluate;
+use rand_chacha::rand_core::SeedableRng;
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn interop() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("data/interop")
@@ -52,4 +57,81 @@ fn numpy_files_load_in_all_their_variety() {
     assert!(test.labels.is_none());
     assert_eq!(test.width, 24);
     assert!(test.lengths.iter().all(|length| (1..=5).contains(length)));
+}
+
+/// A model narrower than its modes, as `--pad` makes it.
+fn padded() -> Checkpoint {
+    let config = r#"{"input": {"map": "block-term", "modes": [5, 6], "width": 24, "blocks": 2, "rank": 2},
+        "hidden": {"modes": [2, 3]}, "head": {"classes": 4}}"#;
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(3);
+    let mut model = Model::new(serde_json::from_str(config).unwrap(), &mut rng).unwrap();
+    model.offset = vec![100.0].into();
+    model.scale = vec![0.02].into();
+    Checkpoint::of(&model)
+}
+
+/// `bt_lstm.py` gives the trainer's logits, and the trainer those of what it saves.
+#[test]
+fn pytorch_gives_the_same_logits_and_saves_back() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
+    let probe = Command::new(&python)
+        .args(["-c", "import numpy, safetensors, torch"])
+        .output();
+    let missing = match probe {
+        Ok(output) if output.status.success() => None,
+        Ok(output) => Some(String::from_utf8_lossy(&output.stderr).into_owned()),
+        Err(error) => Some(error.to_string()),
+    };
+    if let Some(reason) = missing {
+        // Not by eprintln!, which a passing test keeps to itself.
+        let reason = reason.lines().last().unwrap_or_default().to_owned();
+        writeln!(
+            std::io::stderr(),
+            "SKIPPED bt_lstm.py: {}: {reason}; pip install numpy safetensors torch, or set PYTHON",
+            python.display()
+        )
+        .unwrap();
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let padding = place.path().join("padded.safetensors");
+    padded().write(&padding).unwrap();
+    let mut models = ["block_term", "both_block_term", "tensor_train", "dense"]
+        .map(|name| interop().join(format!("{name}.safetensors")))
+        .to_vec();
+    models.push(padding);
+    let out = place.path().join("out");
+    std::fs::create_dir(&out).unwrap();
+    let data = interop().join("data.npz");
+    let run = Command::new(&python)
+        .arg(interop().join("torch_logits.py"))
+        .arg(root.join("../bt-train/python"))
+        .args([&out, &data])
+        .args(&models)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success(), "{said}");
+    let text = std::fs::read_to_string(out.join("logits.json")).unwrap();
+    let torch: BTreeMap<String, [Vec<Vec<f32>>; 2]> = serde_json::from_str(&text).unwrap();
+    for path in &models {
+        let name = path.file_name().unwrap();
+        let [before, after] = &torch[name.to_str().unwrap()];
+        assert_ne!(before, after);
+        for (path, rows) in [(path, before), (&out.join(name), after)] {
+            let checkpoint = Checkpoint::read(path).unwrap();
+            let data = load(&data, &Recordings::default(), &[PartName::Test]);
+            let data = data.unwrap().for_model(&checkpoint.config).unwrap();
+            let ours = evaluate::logits(&checkpoint.model().unwrap(), data.test.as_ref().unwrap());
+            assert_eq!(ours.nrows(), rows.len());
+            for (row, torch) in ours.iter().zip(rows.iter().flatten()) {
+                assert!(
+                    (row - torch).abs() < 1e-4,
+                    "{}: {row} {torch}",
+                    path.display()
+                );
+            }
+        }
+    }
 }
