@@ -188,6 +188,40 @@ fn compares_the_three_kinds_of_map() {
     assert_eq!(weights, [384, 80, 84]);
 }
 
+/// `--refit`: rates chosen by validation, models of every seed trained without one.
+#[test]
+fn compares_models_that_learnt_from_the_validation_part_too() {
+    let place = tempfile::tempdir().unwrap();
+    let data = Toy::new(60).write(place.path());
+    let curves = place.path().join("curves.jsonl");
+    let mut words = vec!["compare", "--data", &data, "--json", "--seeds", "2"];
+    words.extend(MODES);
+    words.extend(["--blocks", "1", "--rank", "2", "--epochs", "4", "--refit"]);
+    words.extend(["--curves", curves.to_str().unwrap()]);
+    assert_eq!(run(&words).status, Some(2), "--refit takes --tune");
+    words.push("--tune");
+    let left = run(&words);
+    assert_eq!((left.status, left.err.as_str()), (Some(0), ""), "{left:?}");
+    let object: serde_json::Value = serde_json::from_str(&left.out).unwrap();
+    for row in object["rows"].as_array().unwrap() {
+        assert!(row["validation_mean"].is_number() && row["epochs_to_90_percent"].is_number());
+        for key in ["accuracies", "fixed_accuracies"] {
+            assert_eq!(row[key].as_array().unwrap().len(), 2, "{key}");
+        }
+    }
+    let text = std::fs::read_to_string(&curves).unwrap();
+    let epochs: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(epochs.len(), 3 * 2 * 4);
+    assert!(
+        epochs
+            .iter()
+            .all(|epoch| epoch["metrics"]["validation"].is_null())
+    );
+}
+
 #[test]
 fn evaluates_without_labels_and_without_a_training_part() {
     let place = tempfile::tempdir().unwrap();

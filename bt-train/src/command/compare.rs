@@ -2,7 +2,7 @@
 
 use crate::command::progress::{Progress, catch_interrupts};
 use crate::data::dataset::check_labels;
-use crate::data::{DataSet, PartName, load};
+use crate::data::{DataSet, Part, PartName, load};
 use crate::device;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::write_atomic;
@@ -31,6 +31,9 @@ pub struct Args {
     /// validation part, on the first seed.
     #[arg(long)]
     pub tune: bool,
+    /// With the rate chosen, learn from the validation part too, in all epochs.
+    #[arg(long, requires = "tune")]
+    pub refit: bool,
     /// Settings in TOML, keys named like the flags; flags win.
     #[arg(long, value_name = "TOML")]
     pub config: Option<PathBuf>,
@@ -62,11 +65,14 @@ struct Row {
     /// Its standard deviation from seed to seed; 0 for one seed.
     accuracy_sd: f64,
     accuracies: Vec<f64>,
-    /// On the validation part, in the epoch chosen.
+    /// On the validation part, in the epoch chosen; with --refit that of the
+    /// model which the rate was chosen by.
     validation_mean: Option<f64>,
     /// In integers, as on the device.
     fixed_accuracy_mean: f64,
-    /// Epochs until the accuracy on the validation part reached 0.9 of its best.
+    fixed_accuracies: Vec<f64>,
+    /// Epochs until the accuracy on the validation part reached 0.9 of its best;
+    /// with --refit as `validation_mean`.
     epochs_to_90_percent: Option<f64>,
     /// Training, mean over the seeds.
     seconds: f64,
@@ -74,6 +80,8 @@ struct Row {
     device_bytes: usize,
     /// RAM of a session.
     device_ram_bytes: usize,
+    /// Predicted instructions of both maps for one step on a Cortex-M4.
+    instructions: u64,
 }
 
 /// One model.
@@ -136,14 +144,21 @@ fn kind(
     let name = config.input.map.name();
     let mut outcomes = Vec::new();
     if args.tune {
-        let first = tune(&mut settings, data, name)?;
-        outcomes.push(first);
+        outcomes.push(tune(&mut settings, data, name)?);
     }
+    let whole = args.refit.then(|| without_validation(data));
+    let tuned = if args.refit {
+        settings.validation = 0.0;
+        std::mem::take(&mut outcomes)
+    } else {
+        Vec::new()
+    };
     for seed in settings.seed + outcomes.len() as u64..settings.seed + args.seeds {
         let settings = Settings {
             seed,
             ..settings.clone()
         };
+        let data = whole.as_ref().unwrap_or(data);
         outcomes.push(train(&settings, data, &format!("{name}, seed {seed}: "))?);
     }
     for (k, outcome) in outcomes.iter().enumerate() {
@@ -157,7 +172,7 @@ fn kind(
     let labels = test.known_labels(PartName::Test)?;
     let mut accuracies = Vec::new();
     let mut fixed = Vec::new();
-    let (mut device_bytes, mut device_ram_bytes) = (0, 0);
+    let (mut device_bytes, mut device_ram_bytes, mut instructions) = (0, 0, 0);
     for outcome in &outcomes {
         let logits = evaluate::logits(&outcome.checkpoint.model()?, test);
         accuracies.push(Score::of(&logits, labels).accuracy);
@@ -171,14 +186,16 @@ fn kind(
         let model = device::parse(&exported.bytes)?;
         device_bytes = device_bytes.max(model.flash_bytes());
         device_ram_bytes = device_ram_bytes.max(model.arena_bytes());
+        instructions = instructions.max(exported.instructions);
         let scores = device::run(&model, raw.part(PartName::Test)?, || ())?;
         fixed.push(super::run::accuracy(labels, &scores));
     }
-    let validations: Option<Vec<f64>> = outcomes
+    let validated = if args.refit { &tuned } else { &outcomes };
+    let validations: Option<Vec<f64>> = validated
         .iter()
         .map(|outcome| outcome.validation.map(|score| score.accuracy))
         .collect();
-    let to_90: Option<Vec<f64>> = outcomes.iter().map(epochs_to_90_percent).collect();
+    let to_90: Option<Vec<f64>> = validated.iter().map(epochs_to_90_percent).collect();
     let seconds: Vec<f64> = outcomes
         .iter()
         .map(|outcome| outcome.epochs.iter().map(|epoch| epoch.seconds).sum())
@@ -199,11 +216,23 @@ fn kind(
         accuracies,
         validation_mean: validations.map(|values| mean(&values)),
         fixed_accuracy_mean: mean(&fixed),
+        fixed_accuracies: fixed,
         epochs_to_90_percent: to_90.map(|values| mean(&values)),
         seconds: mean(&seconds),
         device_bytes,
         device_ram_bytes,
+        instructions,
     })
+}
+
+/// The data with the validation part, where they have one, among the training part.
+fn without_validation(data: &DataSet) -> DataSet {
+    let parts: Vec<Part> = data.train.iter().chain(&data.validation).cloned().collect();
+    DataSet {
+        train: (!parts.is_empty()).then(|| Part::concatenate(&parts)),
+        validation: None,
+        ..data.clone()
+    }
 }
 
 /// Sequences that calibration looks at.
@@ -291,7 +320,7 @@ fn deviation(values: &[f64]) -> f64 {
 
 fn print(rows: &[Row]) {
     println!(
-        "{:<13}{:>11}{:>12}{:>18}{:>9}{:>11}{:>9}{:>10}{:>9}",
+        "{:<13}{:>11}{:>12}{:>18}{:>9}{:>11}{:>9}{:>10}{:>9}{:>14}",
         "input map",
         "parameters",
         "compression",
@@ -300,7 +329,8 @@ fn print(rows: &[Row]) {
         "90 % after",
         "seconds",
         "flash",
-        "RAM"
+        "RAM",
+        "instructions"
     );
     for row in rows {
         let accuracy = format!("{:.4} ± {:.4}", row.accuracy_mean, row.accuracy_sd);
@@ -308,14 +338,15 @@ fn print(rows: &[Row]) {
             .epochs_to_90_percent
             .map_or("-".into(), |epochs| format!("{epochs:.1}"));
         println!(
-            "{:<13}{:>11}{:>12.1}{accuracy:>18}{:>9.4}{to_90:>11}{:>9.1}{:>10}{:>9}",
+            "{:<13}{:>11}{:>12.1}{accuracy:>18}{:>9.4}{to_90:>11}{:>9.1}{:>10}{:>9}{:>14}",
             row.input_map,
             row.parameters,
             row.compression,
             row.fixed_accuracy_mean,
             row.seconds,
             row.device_bytes,
-            row.device_ram_bytes
+            row.device_ram_bytes,
+            row.instructions
         );
     }
 }
