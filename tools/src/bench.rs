@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::board::{BOARDS, Board};
 use crate::emulator::{instructions, run_to_end};
 use crate::firmware::{Firmware, ModelIn, fill};
-use crate::{setup, size, workload};
+use crate::{setup, size, train_bench, workload};
 
 /// A QEMU run that takes longer has failed.
 const RUN_LIMIT: Duration = Duration::from_secs(120);
@@ -28,6 +28,12 @@ pub struct Args {
     /// Only rows whose name contains one of these words.
     #[arg(value_name = "WORD")]
     words: Vec<String>,
+    /// Time a training step on this machine instead.
+    #[arg(long, conflicts_with_all = ["board", "words"])]
+    train: bool,
+    /// With --train: PyTorch's and TedNet's step in the same run.
+    #[arg(long, requires = "train")]
+    peers: bool,
     /// One JSON object on standard output.
     #[arg(long)]
     json: bool,
@@ -66,6 +72,9 @@ pub struct Row {
 ///
 /// A program cannot be built or run, or its results differ from the host's.
 pub fn run(args: Args) -> Result<()> {
+    if args.train {
+        return train_bench::run(args.peers, args.json);
+    }
     let boards: Vec<&Board> = match &args.board {
         Some(name) => vec![Board::find(name)?],
         None => BOARDS.iter().collect(),

@@ -109,14 +109,19 @@ impl Firmware<'_> {
                 board.target
             );
         }
-        String::from_utf8_lossy(&output.stdout)
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-            .filter(|message| message["reason"] == "compiler-artifact")
-            .filter(|message| message["target"]["name"] == binary.as_str())
-            .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-            .context("cargo built no program")
+        built(&output.stdout, &binary)
     }
+}
+
+/// The program of this name among cargo's messages.
+pub(crate) fn built(messages: &[u8], name: &str) -> Result<PathBuf> {
+    String::from_utf8_lossy(messages)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["reason"] == "compiler-artifact")
+        .filter(|message| message["target"]["name"] == name)
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .context("cargo built no program")
 }
 
 /// Puts a model into the slot of a finished program.

@@ -18,5 +18,6 @@ pub mod setup;
 pub mod size;
 pub mod stream;
 pub mod test;
+pub mod train_bench;
 pub mod watch;
 pub mod workload;

@@ -13,7 +13,7 @@ enum Command {
     Setup(tools::setup::Args),
     /// Train on spoken digits, quantize, flash an emulated chip, stream the test recordings to it
     Demo(tools::demo::Args),
-    /// Count instructions of frames, recurrences and gates on every core
+    /// Count instructions of frames, recurrences and gates on every core, or time a training step
     Bench(tools::bench::Args),
     /// Run every check, cheapest first: format, clippy, host tests, tests in QEMU
     Test(tools::test::Args),

@@ -1,0 +1,170 @@
+//! `cargo xtask bench --train [--peers]`: a whole training step at the paper's
+//! UCF11 shape, in a process of its own so that its peak of memory is its own;
+//! on request the same step in PyTorch, round by round in the same run.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::firmware::{built, cargo, workspace};
+
+/// Steps that are timed where there is nobody to compare with.
+const REPETITIONS: &str = "50";
+
+/// One trainer's step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// `train_step_ucf11`, or a peer's name.
+    pub name: String,
+    /// Shortest step.
+    pub milliseconds: f64,
+    /// Median step.
+    pub milliseconds_median: f64,
+    /// Most memory that its process held.
+    pub peak_rss_bytes: u64,
+    /// Threads in use.
+    pub threads: usize,
+    /// Arithmetic that the step needs, by its shortest time; not told of peers, which do more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gflops: Option<f64>,
+    /// What a large single-precision product reaches on as many threads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sgemm_peak_gflops: Option<f64>,
+}
+
+/// What `tools/peers/train_step.py` prints.
+#[derive(Deserialize)]
+struct Rows {
+    rows: Vec<Row>,
+}
+
+/// Measures and prints.
+///
+/// # Errors
+///
+/// The step cannot be built or run; PyTorch or TedNet is missing.
+pub fn run(peers: bool, json: bool) -> Result<()> {
+    // Before the build, which takes longer.
+    let python = peers.then(python).transpose()?;
+    let ours = build()?;
+    let rows = match python {
+        Some(python) => beside_peers(&python, &ours)?,
+        None => vec![alone(&ours)?],
+    };
+    if json {
+        println!("{}", serde_json::json!({ "rows": rows }));
+        return Ok(());
+    }
+    println!("| step | least ms | median ms | to ours | peak MB | GFLOP/s | sgemm peak |");
+    println!("|---|---:|---:|---:|---:|---:|---:|");
+    let least = rows.first().map_or(1.0, |row| row.milliseconds);
+    for row in &rows {
+        let rate = |value: Option<f64>| value.map_or_else(String::new, |v| format!("{v:.0}"));
+        println!(
+            "| {} | {:.1} | {:.1} | {:.1} | {:.0} | {} | {} |",
+            row.name,
+            row.milliseconds,
+            row.milliseconds_median,
+            row.milliseconds / least,
+            row.peak_rss_bytes as f64 / 1e6,
+            rate(row.gflops),
+            rate(row.sgemm_peak_gflops),
+        );
+    }
+    Ok(())
+}
+
+/// The example of bt-train that times the step.
+fn build() -> Result<PathBuf> {
+    let output = cargo()
+        .args(["build", "--quiet", "--release", "--package", "bt-train"])
+        .args(["--example", "train_step"])
+        .args(["--message-format", "json-render-diagnostics"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cargo could not be started")?;
+    if !output.status.success() {
+        bail!("the training step could not be built; the compiler's messages are above");
+    }
+    built(&output.stdout, "train_step")
+}
+
+fn alone(program: &Path) -> Result<Row> {
+    let mut command = Command::new(program);
+    command.args(["--json", "--repetitions", REPETITIONS]);
+    serde_json::from_slice(&output(&mut command)?).context("the training step's answer")
+}
+
+fn beside_peers(python: &OsString, ours: &Path) -> Result<Vec<Row>> {
+    let mut command = Command::new(python);
+    command
+        .arg(workspace().join("tools/peers/train_step.py"))
+        .arg("--json")
+        .arg("--ours")
+        .arg(ours);
+    let rows: Rows = serde_json::from_slice(&output(&mut command)?).context("the peers' answer")?;
+    Ok(rows.rows)
+}
+
+/// Standard output of a program that succeeds.
+fn output(command: &mut Command) -> Result<Vec<u8>> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| name.clone())?;
+    if !output.status.success() {
+        bail!("{name} failed ({})", output.status);
+    }
+    Ok(output.stdout)
+}
+
+/// A Python that has the peers: `$PYTHON`, otherwise `python3`.
+fn python() -> Result<OsString> {
+    let python = env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
+    let probe = Command::new(&python)
+        .args(["-c", "import numpy, torch, tednet"])
+        .stdin(Stdio::null())
+        .output();
+    let reason = match probe {
+        Ok(output) if output.status.success() => return Ok(python),
+        Ok(output) => last_line(&output.stderr),
+        Err(error) => error.to_string(),
+    };
+    let name = python.display();
+    bail!(
+        "the peers need NumPy, PyTorch and TedNet, {name} says: {reason}; run \
+         `{name} -m pip install numpy torch tednet`, or set PYTHON to a Python that has them"
+    )
+}
+
+fn last_line(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    text.lines().last().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_both_kinds_are_read() {
+        let text = br#"{"rows": [
+            {"name": "train_step_ucf11", "milliseconds": 15.4, "milliseconds_median": 16.2,
+             "peak_rss_bytes": 33000000, "gflops": 150.0, "sgemm_peak_gflops": 390.0,
+             "threads": 2, "repetitions": 10},
+            {"name": "dense_lstm", "milliseconds": 431.7, "milliseconds_median": 449.0,
+             "peak_rss_bytes": 1775000000, "threads": 2}]}"#;
+        let rows: Rows = serde_json::from_slice(text).unwrap();
+        assert_eq!(rows.rows[0].gflops, Some(150.0));
+        let peer = serde_json::to_value(&rows.rows[1]).unwrap();
+        assert_eq!(peer["peak_rss_bytes"], 1_775_000_000);
+        assert!(peer.get("gflops").is_none());
+    }
+}
