@@ -129,11 +129,20 @@ impl Scheme {
 
         // A feature vector is copied anyway; other values lose their offset on the way to the map only
         // where it would fill z.
-        let mut format = InputFormat::new(part, &normalization, config.front_end.is_some());
-        let mut bias = folded_bias(&maps.input, input.as_ref(), &format, &float_bias);
+        let form = |centred, fine| {
+            let format = InputFormat::new(part, &normalization, centred, fine);
+            let bias = folded_bias(&maps.input, input.as_ref(), &format, &float_bias);
+            (format, bias)
+        };
+        let mut centred = config.front_end.is_some();
+        let (mut format, mut bias) = form(centred, false);
         if bias.iter().any(|b| b.abs() > BIAS_MAX) {
-            format = InputFormat::new(part, &normalization, true);
-            bias = folded_bias(&maps.input, input.as_ref(), &format, &float_bias);
+            centred = true;
+            (format, bias) = form(centred, false);
+        }
+        // Few large bytes among zeros: i8 weights times them would be coarser than z.
+        if maps.input.is_too_coarse(format.map_step) {
+            (format, bias) = form(centred, true);
         }
         let chosen = spread((0..part.sequences()).collect(), options.sequences);
         let frames = frames(part, &format, &chosen);
@@ -547,5 +556,54 @@ fn head(weight: ArrayView2<'_, f64>, bias: &[f64]) -> (Vec<i16>, Vec<i32>, i32) 
             return (levels.iter().map(|&w| w as i16).collect(), bias, shift);
         }
         shift -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Values;
+    use crate::float::model::Model;
+    use rand_chacha::ChaCha8Rng;
+    use rand_chacha::rand_core::SeedableRng;
+    use std::sync::Arc;
+
+    /// Radar maps: a byte in 16 is not zero, and the scale of the input makes much of it.
+    #[test]
+    fn a_dense_map_takes_few_large_bytes_among_zeros() {
+        let config = r#"{"input": {"map": "dense", "modes": [8, 8]}, "hidden": {"modes": [4, 4]},
+            "head": {"classes": 3}}"#;
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        let mut model = Model::new(serde_json::from_str(config).unwrap(), &mut rng).unwrap();
+        model.scale = vec![0.25].into();
+        for (name, mut values) in model.parameters_mut() {
+            if name == "lstm.input.weight" {
+                values.map_inplace(|w| *w *= 0.5);
+                values[[0, 0]] = 2.0;
+            }
+        }
+        let byte = |at: usize| {
+            if at.is_multiple_of(16) {
+                (at * 7 % 60) as u8
+            } else {
+                0
+            }
+        };
+        let part = Part {
+            values: Arc::new(Values::U8((0..20 * 5 * 64).map(byte).collect())),
+            width: 64,
+            starts: (0..20).map(|sequence| sequence * 5 * 64).collect(),
+            lengths: vec![5; 20],
+            labels: None,
+            groups: None,
+        };
+        let options = Options {
+            name: "sparse".into(),
+            limits: Default::default(),
+            sequences: 20,
+        };
+        let exported = export(&Checkpoint::of(&model), &part, &[], &options).unwrap();
+        assert!(exported.input.snr_db > 30.0, "{}", exported.input.snr_db);
+        crate::device::parse(&exported.bytes).unwrap();
     }
 }

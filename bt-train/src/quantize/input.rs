@@ -31,8 +31,9 @@ const HEADROOM: f64 = 0.9;
 
 impl InputFormat {
     /// The format for a model's normalization and the values of `part`; `centred` takes the mean
-    /// offset off every value instead of leaving all of it to the bias of z.
-    pub fn new(part: &Part, normalization: &Normalization, centred: bool) -> Self {
+    /// offset off every value instead of leaving all of it to the bias of z, `fine` gives every
+    /// value a factor even where they share one, so that the map's integers fill i16.
+    pub fn new(part: &Part, normalization: &Normalization, centred: bool, fine: bool) -> Self {
         let middle = normalization
             .offset
             .iter()
@@ -74,7 +75,7 @@ impl InputFormat {
         let zero: Vec<f64> = (0..normalization.width)
             .map(|i| (origin - pick(&normalization.offset, i)) * scale(i))
             .collect();
-        if normalization.scale.len() == 1 {
+        if normalization.scale.len() == 1 && !fine {
             let max = input_type.max_abs_from(input_zero.into());
             return Self {
                 input_type,

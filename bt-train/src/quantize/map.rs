@@ -94,6 +94,14 @@ impl RealMap {
             }),
         }
     }
+
+    /// Whether i8 weights would make too much of one LSB of the input.
+    pub fn is_too_coarse(&self, input_step: f64) -> bool {
+        match self {
+            Self::Dense(weight) => dense::too_coarse(weight.view(), input_step),
+            Self::Tensor(_) => false,
+        }
+    }
 }
 
 /// What is decided about a map before its weights become integers.
