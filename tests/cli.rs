@@ -1,6 +1,6 @@
 //! The command line: what it leaves, its exit status, its one line of error.
 
-use bt_tests::program::{Toy, bt_train, run};
+use bt_tests::program::{Left, Toy, bt_train, run};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -220,6 +220,53 @@ fn compares_models_that_learnt_from_the_validation_part_too() {
             .iter()
             .all(|epoch| epoch["metrics"]["validation"].is_null())
     );
+}
+
+/// `bt-train … | head -0`, and a full disk behind standard output.
+#[test]
+fn a_reader_that_is_gone_ends_it_quietly() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = bt_train()
+        .args(["plan", "--input", "4x4", "--hidden", "2x2"])
+        .stdout(writer)
+        .output()
+        .unwrap();
+    let left = Left::from(output);
+    assert_eq!((left.status, left.err.as_str()), (Some(141), ""));
+
+    if let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") {
+        let output = bt_train()
+            .args(["plan", "--input", "4x4", "--hidden", "2x2"])
+            .stdout(full)
+            .output()
+            .unwrap();
+        let left = Left::from(output);
+        assert_eq!(left.status, Some(1));
+        assert!(
+            left.err.starts_with("error: standard output: No space"),
+            "{left:?}"
+        );
+        assert_eq!(left.err.lines().count(), 1);
+    }
+}
+
+/// One thread or three, the same model to the last byte.
+#[test]
+fn the_number_of_threads_does_not_matter() {
+    let place = tempfile::tempdir().unwrap();
+    let data = Toy::new(60).write(place.path());
+    let model = |threads: &str| {
+        let out = place.path().join(threads);
+        let left = bt_train()
+            .args(train_words(&data, text(&out), &["--epochs", "3"]))
+            .env("RAYON_NUM_THREADS", threads)
+            .output()
+            .unwrap();
+        assert!(left.status.success());
+        std::fs::read(out.join("best.safetensors")).unwrap()
+    };
+    assert!(model("1") == model("3"));
 }
 
 #[test]
@@ -487,6 +534,27 @@ fn a_killed_run_resumes_to_the_same_bytes() {
 }
 
 #[cfg(unix)]
+/// A run goes on as it was started: with the same data and the same settings.
+#[test]
+fn a_run_does_not_go_on_with_other_data_or_settings() {
+    let place = tempfile::tempdir().unwrap();
+    let data = Toy::new(30).write(place.path());
+    let out = place.path().join("run");
+    let words = train_words(&data, text(&out), &["--epochs", "2"]);
+    assert_eq!(run(&words).status, Some(0));
+    let best = std::fs::read(out.join("best.safetensors")).unwrap();
+    let on = train_words(&data, text(&out), &["--epochs", "2", "--resume"]);
+    assert_eq!(run(&on).status, Some(0));
+    let other = train_words(&data, text(&out), &["--epochs", "3", "--resume"]);
+    fails(1, &other, &["epochs: is 3", "started with 2"]);
+    let there = std::fs::create_dir(place.path().join("other"));
+    there.unwrap();
+    let other = Toy::new(33).write(&place.path().join("other"));
+    let other = train_words(&other, text(&out), &["--resume"]);
+    fails(1, &other, &["started with another data set", "--out"]);
+    assert!(std::fs::read(out.join("best.safetensors")).unwrap() == best);
+}
+
 #[test]
 fn ctrl_c_leaves_a_usable_checkpoint() {
     let place = tempfile::tempdir().unwrap();

@@ -77,6 +77,14 @@ pub enum ErrorKind {
         /// The width they should have multiplied to.
         width: usize,
     },
+    /// More memory than there is.
+    #[error("takes {:.2} GB of memory, {:.2} GB are free", *need as f64 / 1e9, *available as f64 / 1e9)]
+    Memory {
+        /// Bytes needed.
+        need: u64,
+        /// Bytes that can be had.
+        available: u64,
+    },
     /// A setting that cannot be.
     #[error("{0}")]
     Setting(String),
@@ -93,6 +101,9 @@ pub enum ErrorKind {
         /// Epoch, from 1.
         epoch: usize,
     },
+    /// A run that goes on was started with another data set.
+    #[error("the run was started with another data set")]
+    OtherData,
     /// A class without a single training sequence.
     #[error("class {class} has no training sequence")]
     ClassMissing {

@@ -6,7 +6,8 @@ use std::path::Path;
 
 /// Writes a file under a temporary name beside its place, then renames it. A
 /// reader sees the old file or the new one; on failure the old one stays and
-/// nothing else is left.
+/// nothing else is left. What is no file, such as `/dev/null` or a pipe, is
+/// written as it stands: a rename would put a file in its place.
 ///
 /// # Errors
 /// Names the file and what the operating system said.
@@ -18,7 +19,14 @@ pub fn write_atomic(
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
+    let is_special = std::fs::metadata(path).is_ok_and(|about| !about.is_file());
     let attempt = || -> Result<()> {
+        if is_special {
+            let mut file = std::fs::OpenOptions::new().write(true).open(path)?;
+            let mut buffer = BufWriter::new(&mut file);
+            write(&mut buffer)?;
+            return Ok(buffer.flush()?);
+        }
         let mut temporary = tempfile::Builder::new()
             .prefix(".bt-train-")
             .permissions_like_any_file()
@@ -70,6 +78,16 @@ mod tests {
         assert!(failed.unwrap_err().to_string().contains("file: stop"));
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_stays_a_device() {
+        use std::os::unix::fs::FileTypeExt;
+        let path = Path::new("/dev/null");
+        write_atomic(path, |file| Ok(file.write_all(b"new")?)).unwrap();
+        let kind = std::fs::metadata(path).unwrap().file_type();
+        assert!(kind.is_char_device());
     }
 
     #[test]

@@ -2,21 +2,27 @@
 
 use bt_train::command::Cli;
 use bt_train::error::one_line;
+use bt_train::output::until_unread;
+use bt_train::remark;
 use clap::Parser;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    until_unread(run)
+}
+
+fn run() -> ExitCode {
     match Cli::try_parse() {
         Ok(cli) => match cli.run() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                eprintln!("error: {error}");
+                remark!("error: {error}");
                 ExitCode::from(error.exit_status())
             }
         },
         Err(error) if error.use_stderr() && !std::io::stderr().is_terminal() => {
-            eprintln!("{}", one_line(&error.to_string()));
+            remark!("{}", one_line(&error.to_string()));
             ExitCode::from(2)
         }
         Err(error) => error.exit(),

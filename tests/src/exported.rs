@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bt_core::model::write::ModelBytes;
-use bt_train::data::{Part, Values};
+use bt_train::data::{ElementType, Part, Values};
 use bt_train::float::checkpoint::Checkpoint;
 use bt_train::float::config::ModelConfig;
 use bt_train::float::model::Model;
@@ -53,11 +53,11 @@ pub fn random(seed: u64) -> ModelBytes {
         2 => Values::I16((0..count).map(|_| rng.random()).collect()),
         _ => Values::F32((0..count).map(|_| rng.random_range(-3.0..5.0)).collect()),
     };
-    let (offset, scale) = match values {
-        Values::U8(_) => (128.0, 1.0 / 74.0),
-        Values::I8(_) => (0.0, 1.0 / 74.0),
-        Values::I16(_) => (-50.0, 1.0 / 19_000.0),
-        Values::F32(_) => (1.0, 0.43),
+    let (offset, scale) = match values.element_type() {
+        ElementType::U8 => (128.0, 1.0 / 74.0),
+        ElementType::I8 => (0.0, 1.0 / 74.0),
+        ElementType::I16 => (-50.0, 1.0 / 19_000.0),
+        ElementType::F32 => (1.0, 0.43),
     };
     let features = if rng.random_range(0..3) == 0 {
         width

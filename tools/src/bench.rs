@@ -9,6 +9,7 @@ use bt_core::model::write::ModelBytes;
 use bt_core::{InputType, Map, Model, Session};
 use bt_embed::pattern::Pattern;
 use bt_embed::wire::frame::CRC;
+use bt_train::{remark, say};
 use serde::Serialize;
 
 use crate::board::{BOARDS, Board};
@@ -87,14 +88,14 @@ pub fn run(args: Args) -> Result<()> {
         rows.extend(measure(board, &wanted)?);
     }
     if args.json {
-        println!("{}", serde_json::json!({ "rows": rows }));
+        say!("{}", serde_json::json!({ "rows": rows }));
         return Ok(());
     }
-    println!("| row | core | instructions | MACs | per MAC | spread | RAM | flash | stack |");
-    println!("|---|---|---:|---:|---:|---:|---:|---:|---:|");
+    say!("| row | core | instructions | MACs | per MAC | spread | RAM | flash | stack |");
+    say!("|---|---|---:|---:|---:|---:|---:|---:|---:|");
     for row in rows {
         let bytes = |value: Option<u64>| value.map_or_else(String::new, |bytes| bytes.to_string());
-        println!(
+        say!(
             "| {} | {} | {} | {} | {:.2} | {} | {} | {} | {} |",
             row.name,
             row.core,
@@ -151,7 +152,7 @@ fn measure(board: &Board, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Row>> {
         let bytes = workload.model()?;
         let model = Model::parse(bytes.bytes()).with_context(|| workload.name.to_owned())?;
         if model.flash_bytes() > flash_bytes || model.arena_bytes() > arena_bytes {
-            eprintln!("{}: does not fit {}", workload.name, board.name);
+            remark!("{}: does not fit {}", workload.name, board.name);
             continue;
         }
         let runs = on_board(board, &program, &bytes)

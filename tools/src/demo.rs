@@ -18,7 +18,7 @@ use bt_train::training::evaluate::{self, Score};
 use bt_train::training::run::RunFolder;
 use bt_train::training::settings::{Flags, Settings};
 use bt_train::training::trainer::Trainer;
-use bt_train::{command, device};
+use bt_train::{command, device, remark, say};
 
 use crate::board::{self, Board};
 use crate::qemu::{Evaluation, Outcome, test_part};
@@ -72,24 +72,24 @@ pub fn run(args: Args) -> Result<()> {
     };
     let settings = Settings::resolve(Some(&config), &flags)?;
 
-    eprintln!("1/4 training on {}", data.display());
+    remark!("1/4 training on {}", data.display());
     let start = Instant::now();
     let checkpoint = train(&settings, &data, &folder)?;
     let trained = start.elapsed();
     let float = float_accuracy(&checkpoint, &settings, &data)?;
 
-    eprintln!("2/4 quantizing");
+    remark!("2/4 quantizing");
     let path = folder.join("digits.btm");
     let bytes = quantize(&checkpoint, &settings, &data, &path)?;
     let model = device::parse(&bytes)?;
 
-    eprintln!("3/4 the same integers on the host");
+    remark!("3/4 the same integers on the host");
     let part = test_part(&model, &data, &settings.recordings()?)?;
     let progress = bar(part.sequences(), "sequences");
     let host = device::run(&model, &part, || progress.inc(1))?;
     progress.finish_and_clear();
 
-    eprintln!(
+    remark!(
         "4/4 on the chip: {} in QEMU, sound over its UART",
         board.cpu
     );
@@ -109,16 +109,16 @@ pub fn run(args: Args) -> Result<()> {
         .labels
         .as_deref()
         .context("the test part has no labels")?;
-    println!();
-    println!("{:<34}{:>9.2} %", "float accuracy", 100.0 * float);
+    say!("");
+    say!("{:<34}{:>9.2} %", "float accuracy", 100.0 * float);
     let fixed = command::run::accuracy(labels, &host);
-    println!(
+    say!(
         "{:<34}{:>9.2} %",
         "fixed-point accuracy on the host",
         100.0 * fixed
     );
     let on_device = command::run::accuracy(labels, &outcome.raw);
-    println!(
+    say!(
         "{:<34}{:>9.2} %",
         "accuracy on the device",
         100.0 * on_device
@@ -126,8 +126,8 @@ pub fn run(args: Args) -> Result<()> {
     let agree = agreement(&host, &outcome.raw);
     sizes(&checkpoint, &model, &outcome)?;
     speed(&outcome);
-    println!("{:<34}{:>9.0} s", "training", trained.as_secs_f64());
-    println!(
+    say!("{:<34}{:>9.0} s", "training", trained.as_secs_f64());
+    say!(
         "{:<34}{:>9.0} s",
         "building and streaming",
         streamed.as_secs_f64()
@@ -197,7 +197,7 @@ fn agreement(host: &[Vec<i32>], device: &[Vec<i32>]) -> bool {
     let equal = host.iter().zip(device).filter(|(a, b)| a == b).count();
     let count = host.len().max(device.len());
     let share = 100 * equal / count.max(1);
-    println!("host/device agreement: {equal}/{count} ({share} %)");
+    say!("host/device agreement: {equal}/{count} ({share} %)");
     equal == count
 }
 
@@ -207,7 +207,7 @@ fn sizes(checkpoint: &Checkpoint, model: &Model<'_>, outcome: &Outcome) -> Resul
     let units = config.units();
     let map = |name: &str, parameters: usize, dense: usize| {
         let times = dense as f64 / parameters as f64;
-        println!("{name:<34}{parameters:>9}   {times:.1} times fewer than dense");
+        say!("{name:<34}{parameters:>9}   {times:.1} times fewer than dense");
     };
     map(
         "parameters of the input map",
@@ -225,27 +225,30 @@ fn sizes(checkpoint: &Checkpoint, model: &Model<'_>, outcome: &Outcome) -> Resul
     let firmware = size::read(&outcome.elf)?;
     let model_bytes = model.flash_bytes();
     let arena_bytes = outcome.identity.arena_bytes;
-    println!(
+    say!(
         "{:<34}{:>9} bytes, the model {model_bytes}",
-        "flash of the firmware", firmware.flash_bytes
+        "flash of the firmware",
+        firmware.flash_bytes
     );
-    println!(
+    say!(
         "{:<34}{:>9} bytes, the session {arena_bytes}",
-        "RAM of the firmware, static", firmware.ram_bytes
+        "RAM of the firmware, static",
+        firmware.ram_bytes
     );
-    println!(
+    say!(
         "{:<34}{:>9} bytes",
-        "stack used", outcome.statistics.stack_bytes_used
+        "stack used",
+        outcome.statistics.stack_bytes_used
     );
     Ok(())
 }
 
 fn speed(outcome: &Outcome) {
     let instructions = outcome.instructions_per_step();
-    println!("{:<34}{:>9.0}", "instructions per frame", instructions);
+    say!("{:<34}{:>9.0}", "instructions per frame", instructions);
     for clock in CLOCKS_MHZ {
         let milliseconds = instructions / (clock * 1e3);
-        println!(
+        say!(
             "{:<34}{milliseconds:>9.2} ms at one instruction a cycle",
             format!("  at {clock} MHz")
         );

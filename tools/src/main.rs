@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use bt_train::output::until_unread;
+use bt_train::remark;
 use clap::Parser;
 use clap::error::ErrorKind;
 
@@ -28,6 +30,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    until_unread(run)
+}
+
+fn run() -> ExitCode {
     let command = match Command::try_parse() {
         Ok(command) => command,
         Err(error)
@@ -40,7 +46,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(error) => {
-            eprintln!("{}", one_line(&error.to_string()));
+            remark!("{}", one_line(&error.to_string()));
             return ExitCode::from(2);
         }
     };
@@ -57,7 +63,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", one_line(&message(&error)));
+            remark!("error: {}", one_line(&message(&error)));
             ExitCode::FAILURE
         }
     }

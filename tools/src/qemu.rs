@@ -9,7 +9,7 @@ use bt_core::Model;
 use bt_embed::wire::{Golden, Statistics};
 use bt_train::data::dataset::check_labels;
 use bt_train::data::{self, Part, PartName, Recordings};
-use bt_train::{command, device};
+use bt_train::{command, device, say};
 use serde::Serialize;
 
 use crate::board::{self, Board};
@@ -133,16 +133,16 @@ pub fn run(args: Args) -> Result<()> {
         golden: outcome.identity.golden == Golden::Passed,
     };
     if args.json {
-        println!("{}", serde_json::to_string(&report)?);
+        say!("{}", serde_json::to_string(&report)?);
     } else {
         if let Some(accuracy) = accuracy {
-            println!("accuracy               {:.2} %", accuracy * 100.0);
+            say!("accuracy               {:.2} %", accuracy * 100.0);
         }
-        println!("sequences              {}", report.sequences);
-        println!("instructions per step  {}", report.instructions_per_step);
-        println!("  longest step         {}", report.instructions_step_max);
-        println!("  longest push         {}", report.instructions_push_max);
-        println!("stack used             {} bytes", report.stack_bytes);
+        say!("sequences              {}", report.sequences);
+        say!("instructions per step  {}", report.instructions_per_step);
+        say!("  longest step         {}", report.instructions_step_max);
+        say!("  longest push         {}", report.instructions_push_max);
+        say!("stack used             {} bytes", report.stack_bytes);
     }
     if outcome.identity.golden == Golden::Failed {
         bail!("{}: the device's self test failed", board.name);

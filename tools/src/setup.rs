@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use bt_train::remark;
 
 use crate::board::{BOARDS, Board};
 use crate::emulator::QEMU;
@@ -26,7 +27,7 @@ pub struct Args {}
 /// Something cannot be installed from here; the message is the command to run.
 pub fn run(_: Args) -> Result<()> {
     ensure(&BOARDS.iter().collect::<Vec<_>>())?;
-    eprintln!(
+    remark!(
         "Everything is here: {QEMU} and the targets of {} boards.",
         BOARDS.len()
     );
@@ -115,7 +116,7 @@ fn install(command: &[&str], what: &str) -> Result<()> {
 }
 
 fn attempt(command: &[&str], what: &str) -> Result<()> {
-    eprintln!("Installing {what}: {}", command.join(" "));
+    remark!("Installing {what}: {}", command.join(" "));
     let (program, arguments) = command.split_first().context("an empty command")?;
     let mut child = Command::new(program)
         .args(arguments)

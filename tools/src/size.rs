@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use bt_train::say;
 use object::{Object, ObjectSegment, ObjectSymbol};
 use serde::Serialize;
 
@@ -54,10 +55,10 @@ pub fn run(args: Args) -> Result<()> {
     .build()?;
     let size = read(&elf)?;
     if args.json {
-        println!("{}", serde_json::to_string(&size)?);
+        say!("{}", serde_json::to_string(&size)?);
     } else {
-        println!("flash {:>8} bytes, model included", size.flash_bytes);
-        println!(
+        say!("flash {:>8} bytes, model included", size.flash_bytes);
+        say!(
             "ram   {:>8} bytes, static; the stack besides",
             size.ram_bytes
         );

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use bt_train::say;
 
 use crate::board::{BOARDS, Board};
 use crate::{firmware, setup};
@@ -102,12 +103,12 @@ pub fn run(args: Args) -> Result<()> {
     let mut failures = Vec::new();
     for check in checks {
         let start = Instant::now();
-        println!("== {}: cargo {}", check.name, check.cargo.join(" "));
+        say!("== {}: cargo {}", check.name, check.cargo.join(" "));
         let (count, success) = execute(check)?;
         total.passed += count.passed;
         total.failed += count.failed;
         let verdict = if success { "passed" } else { "FAILED" };
-        println!(
+        say!(
             "== {} {verdict} in {:.0} s",
             check.name,
             start.elapsed().as_secs_f64()
@@ -116,7 +117,7 @@ pub fn run(args: Args) -> Result<()> {
             failures.push(check.name);
         }
     }
-    println!("\n{} passed, {} failed", total.passed, total.failed);
+    say!("\n{} passed, {} failed", total.passed, total.failed);
     if !failures.is_empty() {
         bail!("failed: {}", failures.join(", "));
     }
@@ -143,7 +144,7 @@ fn execute(check: &Check) -> Result<(Count, bool)> {
     if let Some(output) = child.stdout.take() {
         for line in BufReader::new(output).lines() {
             let line = line.context("reading the check's output")?;
-            println!("{line}");
+            say!("{line}");
             if let Some(found) = results(&line) {
                 count.passed += found.passed;
                 count.failed += found.failed;

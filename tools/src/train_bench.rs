@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use bt_train::say;
 use serde::{Deserialize, Serialize};
 
 use crate::firmware::{built, cargo, workspace};
@@ -56,15 +57,15 @@ pub fn run(peers: bool, json: bool) -> Result<()> {
         None => vec![alone(&ours)?],
     };
     if json {
-        println!("{}", serde_json::json!({ "rows": rows }));
+        say!("{}", serde_json::json!({ "rows": rows }));
         return Ok(());
     }
-    println!("| step | least ms | median ms | to ours | peak MB | GFLOP/s | sgemm peak |");
-    println!("|---|---:|---:|---:|---:|---:|---:|");
+    say!("| step | least ms | median ms | to ours | peak MB | GFLOP/s | sgemm peak |");
+    say!("|---|---:|---:|---:|---:|---:|---:|");
     let least = rows.first().map_or(1.0, |row| row.milliseconds);
     for row in &rows {
         let rate = |value: Option<f64>| value.map_or_else(String::new, |v| format!("{v:.0}"));
-        println!(
+        say!(
             "| {} | {:.1} | {:.1} | {:.1} | {:.0} | {} | {} |",
             row.name,
             row.milliseconds,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use bt_train::data::Recordings;
 use bt_train::device as host;
+use bt_train::say;
 
 use crate::board::{self, Board};
 use crate::device::Device;
@@ -69,7 +70,7 @@ pub fn run(args: Args) -> Result<()> {
     let uart = emulator.uart(Duration::from_millis(100))?;
     let mut device = Device::new(uart, Instant::now() + LIMIT);
     let identity = device.hello().context(board.name)?;
-    println!("{} on {}", identity.model, identity.board);
+    say!("{} on {}", identity.model, identity.board);
     device.reset()?;
     let values = host::stream(&model, &part, args.sequence);
     let step_bytes = identity.frame_values * identity.input.bytes();
@@ -80,10 +81,10 @@ pub fn run(args: Args) -> Result<()> {
         let scores = device.scores()?;
         let label = device.label(scores.best)?;
         let confidence = 100.0 * scores.confidence;
-        println!("step {:>4}  {label:<20} {confidence:>5.1} %", scores.steps);
+        say!("step {:>4}  {label:<20} {confidence:>5.1} %", scores.steps);
     }
     if let Some(label) = part.labels.as_ref().map(|labels| labels[args.sequence]) {
-        println!("label      {}", model.label(label).unwrap_or_default());
+        say!("label      {}", model.label(label).unwrap_or_default());
     }
     Ok(())
 }

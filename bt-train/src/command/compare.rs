@@ -9,6 +9,7 @@ use crate::file::write_atomic;
 use crate::float::checkpoint::Checkpoint;
 use crate::plan::search::Limits;
 use crate::quantize::export::{Options, export};
+use crate::say;
 use crate::training::evaluate::{self, Score};
 use crate::training::run::RunWatch;
 use crate::training::settings::{Flags, MapName, Settings};
@@ -126,7 +127,7 @@ pub fn run(args: Args) -> Result<()> {
         })?;
     }
     if args.json {
-        println!("{}", json!({ "rows": rows }));
+        say!("{}", json!({ "rows": rows }));
     } else {
         print(&rows);
     }
@@ -319,7 +320,7 @@ fn deviation(values: &[f64]) -> f64 {
 }
 
 fn print(rows: &[Row]) {
-    println!(
+    say!(
         "{:<13}{:>11}{:>12}{:>18}{:>9}{:>11}{:>9}{:>10}{:>9}{:>14}",
         "input map",
         "parameters",
@@ -337,7 +338,7 @@ fn print(rows: &[Row]) {
         let to_90 = row
             .epochs_to_90_percent
             .map_or("-".into(), |epochs| format!("{epochs:.1}"));
-        println!(
+        say!(
             "{:<13}{:>11}{:>12.1}{accuracy:>18}{:>9.4}{to_90:>11}{:>9.1}{:>10}{:>9}{:>14}",
             row.input_map,
             row.parameters,

@@ -6,6 +6,7 @@ use crate::data::{NpzWriter, PartName, load};
 use crate::error::Result;
 use crate::float::checkpoint::Checkpoint;
 use crate::report::Confusion;
+use crate::say;
 use crate::training::evaluate::{self, Score};
 use ndarray::Array2;
 use std::path::{Path, PathBuf};
@@ -59,9 +60,9 @@ pub fn run(args: Args) -> Result<()> {
             object["accuracy"] = score.accuracy.into();
             object["loss"] = score.loss.into();
         }
-        println!("{object}");
+        say!("{object}");
     } else if let Some(score) = score {
-        println!(
+        say!(
             "accuracy {:.4} on {} sequences, loss {:.4}",
             score.accuracy,
             part.sequences(),
@@ -70,9 +71,9 @@ pub fn run(args: Args) -> Result<()> {
         let labels = part.labels.as_deref().unwrap_or_default();
         let head = &checkpoint.config.head;
         let confusion = Confusion::new(head.classes, labels, &evaluate::predictions(&logits));
-        println!("{}", confusion.table(&head.labels));
+        say!("{}", confusion.table(&head.labels));
     } else {
-        println!("{} sequences without labels", part.sequences());
+        say!("{} sequences without labels", part.sequences());
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use crate::device;
 use crate::error::{Error, Result, times};
 use crate::float::checkpoint::Checkpoint;
 use crate::float::config::{MapKind, ModelConfig};
+use crate::say;
 use bt_core::model::Map;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -38,14 +39,14 @@ fn float(path: &Path, as_json: bool) -> Result<()> {
     let checkpoint = Checkpoint::read(path)?;
     let config = &checkpoint.config;
     if as_json {
-        println!("{}", describe(config)?);
+        say!("{}", describe(config)?);
         return Ok(());
     }
     let (inputs, units) = (config.inputs(), config.units());
     let (input, hidden) = (&config.input.modes, &config.hidden.modes);
     let map = |name: &str, map: MapKind, width: usize, modes: &[usize]| {
         let parameters = map.parameters(modes, hidden);
-        println!(
+        say!(
             "{name:<12}{}, {width} ({}) -> 4 x {units} ({}), {parameters} parameters, {:.1} times fewer than dense",
             form(map),
             times(modes),
@@ -55,7 +56,7 @@ fn float(path: &Path, as_json: bool) -> Result<()> {
     };
     map("input", config.input.map, inputs, input);
     map("recurrent", config.recurrent.map, units, hidden);
-    println!(
+    say!(
         "head        {} classes from the {} hidden state",
         config.head.classes,
         if config.head.pool == crate::float::config::Pool::Last {
@@ -65,13 +66,13 @@ fn float(path: &Path, as_json: bool) -> Result<()> {
         }
     );
     if !config.head.labels.is_empty() {
-        println!("labels      {}", config.head.labels.join(", "));
+        say!("labels      {}", config.head.labels.join(", "));
     }
     for (name, tensor) in &checkpoint.tensors {
         let largest = tensor
             .iter()
             .fold(0f32, |most, value| most.max(value.abs()));
-        println!("{name:<32}{:?}, largest {largest:.4}", tensor.shape());
+        say!("{name:<32}{:?}, largest {largest:.4}", tensor.shape());
     }
     Ok(())
 }
@@ -88,7 +89,7 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
     };
     let input_type = format!("{:?}", model.input_type()).to_lowercase();
     if as_json {
-        println!(
+        say!(
             "{}",
             json!({
                 "format": "btm",
@@ -108,9 +109,9 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
         );
         return Ok(());
     }
-    println!("name        {}", model.name());
-    println!("classes     {}: {}", model.classes(), labels.join(", "));
-    println!(
+    say!("name        {}", model.name());
+    say!("classes     {}: {}", model.classes(), labels.join(", "));
+    say!(
         "frame       {} values of {input_type}{}",
         model.frame_values(),
         if model.front_end().is_some() {
@@ -119,18 +120,18 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
             ""
         }
     );
-    println!("hidden      {} units", model.hidden());
-    println!(
+    say!("hidden      {} units", model.hidden());
+    say!(
         "a step      {} MAC input map, {} MAC recurrent map",
         macs(model.input_map()),
         macs(model.recurrent_map())
     );
-    println!(
+    say!(
         "memory      {} bytes of flash, {} bytes of RAM",
         model.flash_bytes(),
         model.arena_bytes()
     );
-    println!("CRC-32C     {:08x}", model.crc());
+    say!("CRC-32C     {:08x}", model.crc());
     Ok(())
 }
 

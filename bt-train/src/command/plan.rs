@@ -4,6 +4,7 @@ use crate::error::{Error, Result, times};
 use crate::float::config::MapKind;
 use crate::plan::cost::{Core, Cost};
 use crate::plan::search::{self, Layer, Limits, MapPlan, MapRanked, MapShape, Ranked};
+use crate::say;
 use crate::training::modes::Modes;
 use bt_core::Pool;
 use serde_json::{Value, json};
@@ -91,7 +92,7 @@ pub fn run(args: Args) -> Result<()> {
         search::rank(&layer, &limits).map_err(|error| search::refused(&error, &limits))?;
     plans.truncate(args.count.max(1));
     if args.json {
-        println!(
+        say!(
             "{}",
             json!({
                 "core": args.core,
@@ -212,11 +213,13 @@ fn milliseconds(cost: &Cost, clock: u64) -> f64 {
 }
 
 fn table(args: &Args, layer: &Layer, plans: &[Ranked], with_recurrent: bool) {
-    println!(
+    say!(
         "input map {} -> 4 x {} on {:?}: plans, fastest first, each smaller than those above it",
-        args.input, args.hidden, args.core
+        args.input,
+        args.hidden,
+        args.core
     );
-    println!(
+    say!(
         "{:>10} {:>12} {:>10} {:>8} {:>8}  plan ({} MHz)",
         "MACs",
         "instructions",
@@ -227,7 +230,7 @@ fn table(args: &Args, layer: &Layer, plans: &[Ranked], with_recurrent: bool) {
     );
     for plan in plans {
         let cost = &plan.input.cost;
-        println!(
+        say!(
             "{:>10} {:>12} {:>10.3} {:>8} {:>8}  {}",
             cost.macs,
             cost.instructions,
@@ -238,10 +241,10 @@ fn table(args: &Args, layer: &Layer, plans: &[Ranked], with_recurrent: bool) {
         );
     }
     if !with_recurrent {
-        println!("flash is the input map's; --recurrent-map plans the recurrent one too");
+        say!("flash is the input map's; --recurrent-map plans the recurrent one too");
         return;
     }
-    println!("recurrent map {} -> 4 x {}", args.hidden, args.hidden);
+    say!("recurrent map {} -> 4 x {}", args.hidden, args.hidden);
     let mut shown: Vec<String> = Vec::new();
     for plan in plans {
         let cost = &plan.recurrent.cost;
@@ -255,11 +258,11 @@ fn table(args: &Args, layer: &Layer, plans: &[Ranked], with_recurrent: bool) {
             plan.recurrent.plan
         );
         if !shown.contains(&line) {
-            println!("{line}");
+            say!("{line}");
             shown.push(line);
         }
     }
-    println!(
+    say!(
         "RAM is a whole session's ({} hidden units), flash both maps'",
         layer.hidden
     );

@@ -12,6 +12,7 @@ use crate::plan::search::Limits;
 use crate::quantize::export::{Exported, MapReport, Options, Scheme};
 use crate::quantize::fine_tune;
 use crate::report::Confusion;
+use crate::say;
 use crate::training::evaluate;
 use crate::training::run::RunWatch;
 use crate::training::settings::Settings;
@@ -140,7 +141,7 @@ pub fn run(args: Args) -> Result<()> {
         if let Some(tuned) = &tuned {
             object["fine_tune"] = json!({ "epochs": tuned.epochs, "best": tuned.best });
         }
-        println!("{object}");
+        say!("{object}");
         return Ok(());
     }
     if let Some(tuned) = &tuned {
@@ -152,7 +153,7 @@ pub fn run(args: Args) -> Result<()> {
     ] {
         print_map(name, map, args.report);
     }
-    println!(
+    say!(
         "z          up to {:.2}, {:.3} % beyond 16, {:.3} % wrong",
         exported.z.max,
         100.0 * exported.z.beyond,
@@ -162,9 +163,9 @@ pub fn run(args: Args) -> Result<()> {
         comparison.print(args.report);
     }
     for warning in warnings {
-        println!("warning: {warning}");
+        say!("warning: {warning}");
     }
-    println!(
+    say!(
         "{}: {} bytes of flash, {} bytes of RAM",
         args.out.display(),
         model.flash_bytes(),
@@ -304,9 +305,12 @@ impl Comparison {
     }
 
     fn print(&self, classes: bool) {
-        println!(
+        say!(
             "accuracy   {:.4} in floats, {:.4} in integers on the {} sequences of the {} part",
-            self.float_accuracy, self.fixed_accuracy, self.sequences, self.part
+            self.float_accuracy,
+            self.fixed_accuracy,
+            self.sequences,
+            self.part
         );
         if !classes {
             return;
@@ -319,15 +323,19 @@ impl Comparison {
             .collect();
         changed.sort_by(|a, b| change(a).total_cmp(&change(b)));
         if changed.is_empty() {
-            println!("  every class is told as often as in floats");
+            say!("  every class is told as often as in floats");
             return;
         }
-        println!(
+        say!(
             "  {:<16}{:>10}{:>9}{:>9}{:>9}",
-            "class", "sequences", "floats", "integers", "change"
+            "class",
+            "sequences",
+            "floats",
+            "integers",
+            "change"
         );
         for class in changed {
-            println!(
+            say!(
                 "  {:<16}{:>10}{:>9.4}{:>9.4}{:>+9.4}",
                 class.label,
                 class.sequences,
@@ -367,13 +375,15 @@ fn print_tuning(tuned: &Tuned) {
         let validation = epoch.validation.map_or(String::new(), |score| {
             format!(", validation {:.4}, loss {:.4}", score.accuracy, score.loss)
         });
-        println!(
+        say!(
             "fine-tune  epoch {}: accuracy {:.4}, loss {:.4}{validation}",
-            epoch.epoch, epoch.accuracy, epoch.loss
+            epoch.epoch,
+            epoch.accuracy,
+            epoch.loss
         );
     }
     if let Some(best) = &tuned.best {
-        println!(
+        say!(
             "fine-tune  epoch {} of {} is kept",
             best.epoch,
             tuned.epochs.len()
@@ -383,19 +393,26 @@ fn print_tuning(tuned: &Tuned) {
 
 fn print_map(name: &str, map: &MapReport, levels: bool) {
     let plan = map.plan.as_deref().unwrap_or("dense, 8-bit rows");
-    println!(
+    say!(
         "{name:<10} {plan}: {:.1} dB, |z| up to {:.2}",
-        map.snr_db, map.z_max
+        map.snr_db,
+        map.z_max
     );
     if !levels {
         return;
     }
-    println!(
+    say!(
         "  {:>4}{:>14}{:>16}{:>7}{:>6}{:>9}{:>13}",
-        "step", "largest", "LSB per unit", "shift", "bits", "SNR dB", "saturated %"
+        "step",
+        "largest",
+        "LSB per unit",
+        "shift",
+        "bits",
+        "SNR dB",
+        "saturated %"
     );
     for (step, level) in map.levels.iter().enumerate() {
-        println!(
+        say!(
             "  {step:>4}{:>14.5}{:>16.2}{:>7}{:>6}{:>9.1}{:>13.4}",
             level.max,
             level.scale,

@@ -5,6 +5,7 @@ use crate::data::dataset::check_labels;
 use crate::data::{NpzWriter, PartName, Recordings, load};
 use crate::device;
 use crate::error::{Error, Result};
+use crate::say;
 use bt_core::Model;
 use std::path::{Path, PathBuf};
 
@@ -74,11 +75,11 @@ fn report(labels: Option<&[usize]>, raw: &[Vec<i32>], json: bool) {
         if let Some(accuracy) = accuracy {
             object["accuracy"] = accuracy.into();
         }
-        println!("{object}");
+        say!("{object}");
     } else if let Some(accuracy) = accuracy {
-        println!("accuracy {accuracy:.4} on {} sequences", raw.len());
+        say!("accuracy {accuracy:.4} on {} sequences", raw.len());
     } else {
-        println!("{} sequences without labels", raw.len());
+        say!("{} sequences without labels", raw.len());
     }
 }
 

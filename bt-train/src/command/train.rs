@@ -3,6 +3,7 @@
 use crate::command::progress::{Progress, catch_interrupts};
 use crate::data::{PartName, load};
 use crate::error::Result;
+use crate::say;
 use crate::training::run::RunFolder;
 use crate::training::settings::Flags;
 use crate::training::trainer::Trainer;
@@ -47,7 +48,7 @@ pub fn run(args: Args) -> Result<()> {
     catch_interrupts()?;
     folder.train(&settings, &mut trainer, &mut Progress::new(""))?;
     let (learned, validated) = trainer.sequences();
-    println!("{learned} sequences to learn from, {validated} to validate");
+    say!("{learned} sequences to learn from, {validated} to validate");
     if let Some(best) = trainer.best() {
         let score = best.validation.map_or(String::new(), |score| {
             format!(
@@ -55,8 +56,8 @@ pub fn run(args: Args) -> Result<()> {
                 score.accuracy, score.loss
             )
         });
-        println!("best epoch {} of {}{score}", best.epoch, trainer.epochs());
+        say!("best epoch {} of {}{score}", best.epoch, trainer.epochs());
     }
-    println!("{}", folder.best().display());
+    say!("{}", folder.best().display());
     Ok(())
 }

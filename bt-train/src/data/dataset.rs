@@ -1,9 +1,11 @@
 //! Sequences in memory, in the type their file had, and batches of them as floats.
 
+use crate::data::mapped::Mapped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::ModelConfig;
 use crate::float::model::Model;
 use ndarray::Array3;
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -103,6 +105,29 @@ impl DataSet {
         }
     }
 
+    /// A number that tells one training and validation part from another: of all that is learned
+    /// from, values, classes, lengths and groups (FNV-1a of 64 bits).
+    pub fn fingerprint(&self) -> u64 {
+        let mut hash = 0xcbf2_9ce4_8422_2325u64;
+        let mut add = |word: u64| hash = (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3);
+        for part in [&self.train, &self.validation].into_iter().flatten() {
+            add(part.width as u64);
+            for sequence in 0..part.sequences() {
+                add(part.lengths[sequence] as u64);
+                if let Some(labels) = &part.labels {
+                    add(labels[sequence] as u64);
+                }
+                if let Some(groups) = &part.groups {
+                    add(groups[sequence] as u64);
+                }
+                let range = part.range(sequence);
+                part.values
+                    .for_each(range, |_, value| add(u64::from(value.to_bits())));
+            }
+        }
+        hash
+    }
+
     fn map_parts(mut self, map: impl Fn(&Part) -> Result<Part>) -> Result<DataSet> {
         for (name, part) in [
             (PartName::Train, &mut self.train),
@@ -157,6 +182,8 @@ pub enum Values {
     I16(Vec<i16>),
     /// Single precision.
     F32(Vec<f32>),
+    /// Still in their file.
+    Mapped(Mapped),
 }
 
 /// Type of a data set's values.
@@ -170,6 +197,17 @@ pub enum ElementType {
     I16,
     /// `float32`.
     F32,
+}
+
+impl ElementType {
+    /// Bytes of a value.
+    pub fn bytes(self) -> usize {
+        match self {
+            ElementType::U8 | ElementType::I8 => 1,
+            ElementType::I16 => 2,
+            ElementType::F32 => 4,
+        }
+    }
 }
 
 impl fmt::Display for ElementType {
@@ -191,6 +229,7 @@ impl Values {
             Values::I8(_) => ElementType::I8,
             Values::I16(_) => ElementType::I16,
             Values::F32(_) => ElementType::F32,
+            Values::Mapped(values) => values.element_type(),
         }
     }
 
@@ -201,6 +240,7 @@ impl Values {
             Values::I8(values) => values.len(),
             Values::I16(values) => values.len(),
             Values::F32(values) => values.len(),
+            Values::Mapped(values) => values.len(),
         }
     }
 
@@ -209,8 +249,19 @@ impl Values {
         self.len() == 0
     }
 
+    /// The values as they are in memory, read from their file where they are not.
+    pub fn in_memory(&self) -> Cow<'_, Values> {
+        match self {
+            Values::Mapped(values) => Cow::Owned(values.read()),
+            values => Cow::Borrowed(values),
+        }
+    }
+
     fn extend(&mut self, more: &Values) {
-        match (self, more) {
+        if let Values::Mapped(values) = self {
+            *self = values.read();
+        }
+        match (self, &*more.in_memory()) {
             (Values::U8(values), Values::U8(more)) => values.extend(more),
             (Values::I8(values), Values::I8(more)) => values.extend(more),
             (Values::I16(values), Values::I16(more)) => values.extend(more),
@@ -226,6 +277,7 @@ impl Values {
             Values::I8(values) => visit(&values[range], |i, v| f(i, f32::from(v))),
             Values::I16(values) => visit(&values[range], |i, v| f(i, f32::from(v))),
             Values::F32(values) => visit(&values[range], f),
+            Values::Mapped(values) => values.for_each(range, f),
         }
     }
 }

@@ -49,7 +49,8 @@ impl Part {
     /// When the values are not 16-bit samples, or cut for another front end.
     pub fn whole_steps(&self, config: &FrontEndConfig) -> Result<Part> {
         let width = config.samples_per_step();
-        let Values::I16(samples) = &*self.values else {
+        let values = self.values.in_memory();
+        let Values::I16(samples) = &*values else {
             return Err(Error::setting(format!(
                 "holds {}, the model takes samples of 16 bits",
                 self.values.element_type()
@@ -85,7 +86,8 @@ impl Part {
     /// # Errors
     /// When the values are not uncut 16-bit samples.
     pub fn delayed(&self, zeros: usize) -> Result<Part> {
-        let Values::I16(samples) = &*self.values else {
+        let values = self.values.in_memory();
+        let Values::I16(samples) = &*values else {
             return Err(Error::setting("holds no samples of 16 bits"));
         };
         if self.width != 1 {
@@ -110,6 +112,7 @@ impl Part {
     pub fn features(&self, config: &FrontEndConfig) -> Result<Part> {
         let mut part = self.whole_steps(config)?;
         let pcm = Arc::clone(&part.values);
+        let pcm = pcm.in_memory();
         let Values::I16(samples) = &*pcm else {
             return Ok(part);
         };

@@ -2,6 +2,8 @@
 
 pub mod dataset;
 pub mod features;
+pub mod mapped;
+pub mod memory;
 pub mod npz;
 pub mod npz_writer;
 pub mod split;

@@ -5,7 +5,9 @@
 //! of u8, i8, i16 or f32, y [sequences] of any integer type. Other arrays are
 //! not looked at, whatever they are.
 
-use crate::data::dataset::{DataSet, Part, PartName, Values};
+use crate::data::dataset::{DataSet, ElementType, Part, PartName, Values};
+use crate::data::mapped::Mapped;
+use crate::data::memory;
 use crate::error::{Error, ErrorKind, Result};
 use ndarray::{ArrayD, IxDyn, ShapeBuilder};
 use npyz::{DType, NpyFile, Order, TypeChar};
@@ -13,29 +15,61 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
-use zip::ZipArchive;
+use zip::{CompressionMethod, ZipArchive};
 
 /// Reads the parts asked for; `Validation` may be absent, the others may not.
 ///
 /// # Errors
 /// Names the file, the array and the remedy.
 pub fn load(path: &Path, parts: &[PartName]) -> Result<DataSet> {
-    Archive::open(path)
+    let room = Room {
+        map_from: MAP_FROM,
+        available: memory::available(),
+    };
+    load_in(path, parts, room)
+}
+
+fn load_in(path: &Path, parts: &[PartName], room: Room) -> Result<DataSet> {
+    Archive::open(path, room)
         .and_then(|mut archive| archive.data_set(parts))
         .map_err(|error| error.file(path))
 }
 
+/// What an array may take of memory.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    /// Bytes from which on a stored array stays in its file.
+    map_from: u64,
+    /// Bytes there are for one that does not, where known.
+    available: Option<u64>,
+}
+
+/// Smaller arrays are read at once: they fit, and their file may be written again meanwhile.
+const MAP_FROM: u64 = 1 << 30;
+
 struct Archive {
     zip: ZipArchive<BufReader<File>>,
+    /// The same file, for arrays that stay in it.
+    file: File,
+    room: Room,
+}
+
+/// Where an array's values lie.
+struct Place {
+    /// Bytes of its values.
+    bytes: u64,
+    /// Where they start in the archive, if they are not compressed.
+    start: Option<u64>,
 }
 
 impl Archive {
-    fn open(path: &Path) -> Result<Archive> {
+    fn open(path: &Path, room: Room) -> Result<Archive> {
+        let file = File::open(path)?;
         let zip = ZipArchive::new(BufReader::new(File::open(path)?)).map_err(|error| {
             Error::malformed(error)
                 .remedy("the file is cut short or no .npz; write it again with numpy.savez")
         })?;
-        Ok(Archive { zip })
+        Ok(Archive { zip, file, room })
     }
 
     fn data_set(&mut self, parts: &[PartName]) -> Result<DataSet> {
@@ -136,7 +170,7 @@ impl Archive {
     fn array<T>(
         &mut self,
         field: &str,
-        read: impl FnOnce(NpyFile<&mut dyn Read>) -> Result<T>,
+        read: impl FnOnce(NpyFile<&mut dyn Read>, Place) -> Result<T>,
     ) -> Result<T> {
         if !self.has(field) {
             return Err(Error::new(ErrorKind::Missing)
@@ -153,6 +187,9 @@ impl Archive {
             .by_name(&format!("{field}.npy"))
             .map_err(|error| damaged(&error))?;
         let size = entry.size();
+        let stored = (entry.compression() == CompressionMethod::Stored)
+            .then(|| entry.data_start())
+            .flatten();
         let npy = NpyFile::new(&mut entry as &mut dyn Read).map_err(|error| damaged(&error))?;
         // The header is not to be believed about how much memory to set aside.
         let bytes = npy
@@ -160,13 +197,17 @@ impl Archive {
             .iter()
             .chain([&(npy.dtype().num_bytes().unwrap_or(1) as u64)])
             .try_fold(1u64, |product, &n| product.checked_mul(n));
-        if bytes.is_none_or(|bytes| bytes > size) {
+        let Some(bytes) = bytes.filter(|&bytes| bytes <= size) else {
             return Err(damaged(&format!(
                 "its header promises shape {:?}, which its {size} bytes cannot hold",
                 npy.shape()
             )));
-        }
-        let value = read(npy).map_err(|error| match error.kind {
+        };
+        let place = Place {
+            bytes,
+            start: stored.map(|start| start + size - bytes),
+        };
+        let value = read(npy, place).map_err(|error| match error.kind {
             ErrorKind::Io(error) => damaged(&error),
             _ => error.field(field),
         })?;
@@ -180,8 +221,30 @@ impl Archive {
     }
 
     fn values(&mut self, field: &str) -> Result<(Values, Vec<usize>)> {
-        self.array(field, |npy| {
+        let room = self.room;
+        let file = self.file.try_clone()?;
+        self.array(field, |npy, place| {
             let dtype = npy.dtype();
+            if let Some((start, element)) = stays(&npy, &place, room) {
+                let shape: Vec<usize> = npy.shape().iter().map(|&n| n as usize).collect();
+                // They are read once all the same: the archive's checksum is over all of them.
+                match element {
+                    ElementType::U8 => pass::<u8>(npy)?,
+                    ElementType::I8 => pass::<i8>(npy)?,
+                    ElementType::I16 => pass::<i16>(npy)?,
+                    ElementType::F32 => {
+                        check_finite(npy.data().map_err(Error::malformed)?, &shape)?;
+                    }
+                }
+                let mapped = Mapped::new(&file, start, place.bytes as usize, element)?;
+                return Ok((Values::Mapped(mapped), shape));
+            }
+            let copies = if npy.order() == Order::C { 1 } else { 2 };
+            memory::check(place.bytes.saturating_mul(copies), room.available).map_err(|error| {
+                error.remedy(
+                    "save it with numpy.savez, not compressed, rows first: it then stays in its file",
+                )
+            })?;
             let (values, shape) = match plain(&dtype) {
                 (Some(TypeChar::Uint), 1) => row_major(npy, Values::U8),
                 (Some(TypeChar::Int), 1) => row_major(npy, Values::I8),
@@ -189,14 +252,8 @@ impl Archive {
                 (Some(TypeChar::Float), 4) => row_major(npy, Values::F32),
                 _ => Err(wrong_type(&dtype).remedy("save it as f32, u8, i8 or i16")),
             }?;
-            if let Values::F32(values) = &values
-                && let Some(at) = values.iter().position(|value| !value.is_finite())
-            {
-                return Err(Error::new(ErrorKind::NotFinite {
-                    value: values[at],
-                    index: unravel(at, &shape),
-                })
-                .remedy("replace such values or drop the sequence"));
+            if let Values::F32(values) = &values {
+                check_finite(values.iter().map(|&value| Ok(value)), &shape)?;
             }
             Ok((values, shape))
         })
@@ -204,7 +261,7 @@ impl Archive {
 
     /// One integer for each sequence, of any integer type.
     fn integers(&mut self, field: &str, sequences: usize) -> Result<Vec<i64>> {
-        self.array(field, |npy| {
+        self.array(field, |npy, _| {
             let shape: Vec<usize> = npy.shape().iter().map(|&n| n as usize).collect();
             let dtype = npy.dtype();
             macro_rules! widen {
@@ -240,7 +297,7 @@ impl Archive {
     }
 
     fn strings(&mut self, field: &str) -> Result<Vec<String>> {
-        self.array(field, |npy| {
+        self.array(field, |npy, _| {
             let dtype = npy.dtype();
             if npy.shape().len() != 1 {
                 return Err(Error::new(ErrorKind::Shape {
@@ -255,6 +312,50 @@ impl Archive {
             }
         })
     }
+}
+
+/// Where in the file an array starts that is too large to be read at once and can be used as it lies
+/// there: not compressed, little-endian, rows first.
+fn stays(npy: &NpyFile<&mut dyn Read>, place: &Place, room: Room) -> Option<(u64, ElementType)> {
+    let start = place.start.filter(|_| place.bytes >= room.map_from)?;
+    let dtype = npy.dtype();
+    let DType::Plain(found) = &dtype else {
+        return None;
+    };
+    if npy.order() != Order::C || found.endianness() == npyz::Endianness::Big {
+        return None;
+    }
+    let element = match plain(&dtype) {
+        (Some(TypeChar::Uint), 1) => ElementType::U8,
+        (Some(TypeChar::Int), 1) => ElementType::I8,
+        (Some(TypeChar::Int), 2) => ElementType::I16,
+        (Some(TypeChar::Float), 4) => ElementType::F32,
+        _ => return None,
+    };
+    Some((start, element))
+}
+
+/// Reads all values and keeps none.
+fn pass<T: npyz::Deserialize>(npy: NpyFile<&mut dyn Read>) -> Result<()> {
+    for value in npy.data::<T>().map_err(Error::malformed)? {
+        value?;
+    }
+    Ok(())
+}
+
+/// Checks that no value is a NaN or an infinity.
+fn check_finite(values: impl Iterator<Item = std::io::Result<f32>>, shape: &[usize]) -> Result<()> {
+    for (at, value) in values.enumerate() {
+        let value = value?;
+        if !value.is_finite() {
+            return Err(Error::new(ErrorKind::NotFinite {
+                value,
+                index: unravel(at, shape),
+            })
+            .remedy("replace such values or drop the sequence"));
+        }
+    }
+    Ok(())
 }
 
 /// No data set has more classes; a larger label is a mistake.
@@ -326,7 +427,7 @@ fn unravel(mut at: usize, shape: &[usize]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::NpzWriter;
+    use crate::data::{Normalization, NpzWriter};
 
     struct Fixture {
         place: tempfile::TempDir,
@@ -425,6 +526,80 @@ mod tests {
         fixture.writer = NpzWriter::new();
         fixture.add("x_train", &[1, 2], &[1u8, 2]);
         assert!(fixture.line().starts_with("x_train: has shape [1, 2]"));
+    }
+
+    /// An array that stays in its file gives the same values, batch by batch, as one that is read; one
+    /// that cannot stay there and does not fit is refused before anything is set aside.
+    #[test]
+    fn large_arrays_stay_in_their_file() {
+        let small = |path: &Path| {
+            let room = Room {
+                map_from: 0,
+                available: Some(1),
+            };
+            load_in(path, &[PartName::Train], room)
+        };
+        fn check<T: npyz::AutoSerialize + Copy>(
+            values: &[T],
+            small: &dyn Fn(&Path) -> Result<DataSet>,
+        ) {
+            let mut fixture = Fixture::new();
+            fixture.writer = NpzWriter::new();
+            fixture.add("x_train", &[2, 2, 3], values);
+            fixture.add("y_train", &[2], &[0u8, 1]);
+            let read = fixture.load().unwrap();
+            let mapped = small(&fixture.place.path().join("d.npz")).unwrap();
+            let (whole, part) = (read.train.as_ref().unwrap(), mapped.train.as_ref().unwrap());
+            assert!(matches!(*part.values, Values::Mapped(_)));
+            assert_eq!(*part.values.in_memory(), *whole.values);
+            let normalization = Normalization::identity(3);
+            let batch = |part: &Part| part.batch(&[1, 0], &normalization).x;
+            assert_eq!(batch(part), batch(whole));
+            assert_eq!(read.fingerprint(), mapped.fingerprint());
+            let twice = [part.clone(), part.clone()];
+            assert_eq!(Part::concatenate(&twice).values.len(), 24);
+        }
+        check(&[0u8, 1, 2, 3, 200, 255, 6, 7, 8, 9, 10, 11], &small);
+        check(&[0i8, 1, -2, 3, -128, 127, 6, 7, 8, 9, 10, 11], &small);
+        check(
+            &[0i16, 1, -2, 3, -32_768, 32_767, 6, 7, 8, 9, 10, 11],
+            &small,
+        );
+        check(
+            &[
+                0f32, 1e9, -2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0,
+            ],
+            &small,
+        );
+
+        let mut fixture = Fixture::new();
+        fixture.add("y_train", &[2], &[0u8, 1]);
+        fixture.load().unwrap();
+        let path = fixture.place.path().join("d.npz");
+        let room = Room {
+            map_from: u64::MAX,
+            available: Some(11),
+        };
+        let error = load_in(&path, &[PartName::Train], room).unwrap_err();
+        assert!(
+            matches!(
+                error.kind,
+                ErrorKind::Memory {
+                    need: 12,
+                    available: 11
+                }
+            ),
+            "{error}"
+        );
+        assert!(error.to_string().contains("numpy.savez"), "{error}");
+
+        let mut fixture = Fixture::new();
+        fixture.writer = NpzWriter::new();
+        fixture.add("x_train", &[1, 1, 2], &[1.0, f32::INFINITY]);
+        fixture.add("y_train", &[1], &[0u8]);
+        fixture.line();
+        let error = small(&fixture.place.path().join("d.npz")).unwrap_err();
+        assert!(matches!(error.kind, ErrorKind::NotFinite { .. }), "{error}");
     }
 
     #[test]

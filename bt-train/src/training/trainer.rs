@@ -69,6 +69,8 @@ pub struct Step {
 /// A run under way.
 pub struct Trainer<'a> {
     settings: &'a Settings,
+    /// [`DataSet::fingerprint`] of what is learned from.
+    fingerprint: u64,
     /// Every rendering of the training sequences, one after the other.
     train: Part,
     /// Training sequences of one rendering.
@@ -87,6 +89,8 @@ pub struct Trainer<'a> {
 
 /// What a run learns from and validates on, in frames.
 struct Material {
+    /// [`DataSet::fingerprint`].
+    fingerprint: u64,
     /// Every rendering of the training sequences, one after the other.
     train: Part,
     /// One rendering.
@@ -108,6 +112,7 @@ impl Material {
         .for_model(config)?;
         let plain = frames.part(PartName::Train)?;
         Ok(Material {
+            fingerprint: data.fingerprint(),
             train: renderings(settings, config, &train, plain)?,
             weights: class_weights(settings, plain, config)?,
             frames: plain.clone(),
@@ -139,6 +144,8 @@ pub struct State {
     pub epochs: usize,
     /// Steps taken.
     pub steps: usize,
+    /// [`DataSet::fingerprint`] of what is learned from.
+    pub data: u64,
     /// The best epoch so far.
     pub best: Option<Best>,
 }
@@ -196,6 +203,7 @@ impl<'a> Trainer<'a> {
         let steps = sequences.div_ceil(settings.batch) * settings.epochs;
         Trainer {
             settings,
+            fingerprint: material.fingerprint,
             train: material.train,
             sequences,
             validation: material.validation,
@@ -389,6 +397,7 @@ impl<'a> Trainer<'a> {
         let state = State {
             epochs: self.epochs,
             steps: self.adam.steps,
+            data: self.fingerprint,
             best: self.best().cloned(),
         };
         let mut tensors = Tensors::new();
@@ -403,13 +412,17 @@ impl<'a> Trainer<'a> {
     /// Goes back to a saved state, with the best checkpoint saved beside it.
     ///
     /// # Errors
-    /// When the state is another model's.
+    /// When the state is another model's, or was learned from other data.
     pub fn restore(
         &mut self,
         state: State,
         mut tensors: Tensors,
         best: Option<Checkpoint>,
     ) -> Result<()> {
+        if state.data != self.fingerprint {
+            return Err(Error::new(ErrorKind::OtherData)
+                .remedy("give --data as when the run was started, or choose another --out"));
+        }
         let mut take = |name: String, shape: &[usize]| match tensors.remove(&name) {
             Some(tensor) if tensor.shape() == shape => Ok(tensor),
             found => Err(Error::new(match found {

@@ -7,6 +7,7 @@ use std::error::Error;
 use std::io::{self, Read};
 use std::{env, fs};
 
+use bt_train::remark;
 use defmt_decoder::{DecodeError, Table};
 
 /// Decodes standard input by the table in the ELF file, and prints a line a
@@ -25,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             match decoder.decode() {
                 Ok(frame) => {
                     let level = frame.level().map_or("", |level| level.as_str());
-                    eprintln!("device {level:5} {}", frame.display_message());
+                    remark!("device {level:5} {}", frame.display_message());
                 }
                 Err(DecodeError::UnexpectedEof) => break,
                 Err(DecodeError::Malformed) if table.encoding().can_recover() => {}
