@@ -42,7 +42,8 @@ pub struct Args {
     /// Recordings that form the test part, such as speaker=theo,yweweler.
     #[arg(long, value_name = "COLUMN=VALUE,…")]
     hold_out: Option<String>,
-    /// Training settings instead of tools/demo.toml; keys as the flags of bt-train train.
+    /// Training settings instead of bt-train/recipes/spoken-digits-demo.toml; keys as the flags of
+    /// bt-train train.
     #[arg(long, value_name = "TOML")]
     config: Option<PathBuf>,
     /// Seed of the training.
@@ -63,7 +64,9 @@ pub fn run(args: Args) -> Result<()> {
     setup::ensure(&[board])?;
     let root = firmware::workspace();
     let data = args.data.unwrap_or_else(|| root.join("tests/data/fsdd"));
-    let config = args.config.unwrap_or_else(|| root.join("tools/demo.toml"));
+    let config = args
+        .config
+        .unwrap_or_else(|| root.join("bt-train/recipes/spoken-digits-demo.toml"));
     let folder = folder()?;
     let flags = Flags {
         hold_out: args.hold_out,

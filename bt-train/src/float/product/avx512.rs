@@ -1,177 +1,70 @@
-//! Products with contiguous columns in registers of 16 lanes.
-//!
-//! The products of a contraction are small (sums of 4 to 30, 16 or 32
-//! columns), so nothing is packed: rows of `b` are loaded as they lie, `a` is
-//! broadcast value by value from wherever its strides lead, and a tile of `c`
-//! stays in registers through the whole sum.
+//! Registers of 16 lanes.
 
-use super::Product;
+use super::{Product, tiles::products};
 use std::arch::x86_64::{
     __m512, __mmask16, _mm512_add_ps, _mm512_fmadd_ps, _mm512_mask_storeu_ps,
     _mm512_maskz_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps,
 };
 
-/// Lanes of a register.
-const LANES: usize = 16;
+type Register = __m512;
+type Mask = __mmask16;
 
-/// Most rows of a tile one register wide and of one two registers wide.
+const LANES: usize = 16;
 const ROWS_MAX: [usize; 2] = [16, 12];
 
-/// Whether this machine and this product suit [`run`].
-pub(super) fn suits(product: &Product) -> bool {
-    product.b.line == 1 && product.c_col == 1 && is_x86_feature_detected!("avx512f")
+/// Whether the processor has them.
+pub(super) fn is_there() -> bool {
+    is_x86_feature_detected!("avx512f")
 }
 
-/// Tiles of one size, below each other: where their first values lie.
-#[derive(Clone, Copy)]
-struct Tiles {
-    a: *const f32,
-    b: *const f32,
-    c: *mut f32,
-    /// How many, in each product of the batch.
-    count: usize,
-    /// Valid lanes of the last register.
-    mask: __mmask16,
-}
+products!("avx512f", 1 2 3 4 5 6 7 8 9 10 11 12; 13 14 15 16);
 
-/// Computes the product.
-///
-/// # Safety
-/// [`suits`] said yes, and as for [`Real::multiply`](crate::float::real::Real::multiply).
-#[target_feature(enable = "avx512f")]
-pub(super) unsafe fn run(product: &Product, a: *const f32, b: *const f32, c: *mut f32) {
-    let mut col = 0;
-    while col < product.cols {
-        let width = (product.cols - col).min(2 * LANES);
-        let registers = width.div_ceil(LANES);
-        let lanes = width - (registers - 1) * LANES;
-        let mask = (u32::MAX >> (32 - lanes)) as __mmask16;
-        // Tiles of nearly equal height, so that none is left with a row or two:
-        // first those of one row more.
-        let count = product.rows.div_ceil(ROWS_MAX[registers - 1]);
-        let (rows, taller) = (product.rows / count, product.rows % count);
-        for (row, rows, count) in [
-            (0, rows + 1, taller),
-            (taller * (rows + 1), rows, count - taller),
-        ] {
-            if count == 0 {
-                continue;
-            }
-            // SAFETY: `row` and `col` are inside the product, whose indices
-            // the caller vouches for; `mask` ends at its last column.
-            unsafe {
-                let tiles = Tiles {
-                    a: a.add(row * product.a.line),
-                    b: b.add(col),
-                    c: c.add(row * product.c_row + col),
-                    count,
-                    mask,
-                };
-                dispatch(product, tiles, rows, registers);
-            }
-        }
-        col += width;
-    }
-}
-
-/// Calls the code for tiles of this size.
-///
-/// # Safety
-/// As for [`run`], for `rows` rows and `registers` registers a tile.
 #[target_feature(enable = "avx512f")]
 #[inline]
-unsafe fn dispatch(product: &Product, tiles: Tiles, rows: usize, registers: usize) {
-    macro_rules! sizes {
-        ($($rows:literal)*; $($tall:literal)*) => {
-            // SAFETY: passed on from the caller.
-            unsafe {
-                match (registers, rows) {
-                    $((1, $rows) => run_tiles::<$rows, 1>(product, tiles),
-                    (2, $rows) => run_tiles::<$rows, 2>(product, tiles),)*
-                    $((1, $tall) => run_tiles::<$tall, 1>(product, tiles),)*
-                    _ => unreachable!("no tile of {rows} rows"),
-                }
-            }
-        };
-    }
-    sizes!(1 2 3 4 5 6 7 8 9 10 11 12; 13 14 15 16);
+fn zero() -> Register {
+    _mm512_setzero_ps()
 }
 
-/// Tiles of `ROWS` rows and `WIDE` registers.
-///
-/// # Safety
-/// As for [`run`].
+/// The first lanes.
 #[target_feature(enable = "avx512f")]
-unsafe fn run_tiles<const ROWS: usize, const WIDE: usize>(p: &Product, tiles: Tiles) {
-    let full: __mmask16 = !0;
-    let mask = |register: usize| {
-        if register + 1 == WIDE {
-            tiles.mask
-        } else {
-            full
-        }
-    };
-    // Row 4·g + i is reached from a pointer of its group g, so that no address
-    // waits for another one's.
-    let line = p.a.line;
-    for batch in 0..p.batch {
-        for tile in 0..tiles.count {
-            let mut sums = [[_mm512_setzero_ps(); WIDE]; ROWS];
-            // SAFETY: every offset is one of the product's indices.
-            unsafe {
-                let a = tiles.a.add(batch * p.a.batch + tile * ROWS * line);
-                let b = tiles.b.add(batch * p.b.batch);
-                let c = tiles.c.add(batch * p.c_batch + tile * ROWS * p.c_row);
-                for outer in 0..p.outer {
-                    let a = a.add(outer * p.a.outer);
-                    let mut groups: [*const f32; 4] =
-                        std::array::from_fn(|g| opaque(a.wrapping_add(4 * g * line)));
-                    let mut b = b.add(outer * p.b.outer);
-                    for _ in 0..p.inner {
-                        let values: [__m512; WIDE] = std::array::from_fn(|r| {
-                            _mm512_maskz_loadu_ps(mask(r), b.add(r * LANES))
-                        });
-                        for (row, sums) in sums.iter_mut().enumerate() {
-                            let value =
-                                _mm512_set1_ps(*groups[row / 4].wrapping_add(row % 4 * line));
-                            for (sum, values) in sums.iter_mut().zip(values) {
-                                *sum = _mm512_fmadd_ps(value, values, *sum);
-                            }
-                        }
-                        for group in &mut groups {
-                            *group = opaque(group.wrapping_add(p.a.inner));
-                        }
-                        b = b.wrapping_add(p.b.inner);
-                    }
-                }
-                for (row, sums) in sums.iter().enumerate() {
-                    for (r, &sum) in sums.iter().enumerate() {
-                        let c = c.add(row * p.c_row + r * LANES);
-                        let value = if p.add {
-                            _mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask(r), c))
-                        } else {
-                            sum
-                        };
-                        _mm512_mask_storeu_ps(c, mask(r), value);
-                    }
-                }
-            }
-        }
-    }
+#[inline]
+fn mask(lanes: usize) -> Mask {
+    (u32::MAX >> (32 - lanes)) as Mask
 }
 
-/// The same address, about which the compiler knows nothing: left to itself it
-/// keeps sixteen row pointers, more than there are registers, or finds each
-/// row's address by adding the stride to the row before.
-#[inline(always)]
-fn opaque(mut address: *const f32) -> *const f32 {
-    // SAFETY: no instruction at all.
-    unsafe {
-        std::arch::asm!(
-            "/* {0} */",
-            inout(reg) address,
-            options(pure, readonly, nostack, preserves_flags)
-        );
-    }
-    address
+/// # Safety
+/// The lanes of the mask can be read.
+#[target_feature(enable = "avx512f")]
+#[inline]
+unsafe fn load(from: *const f32, mask: Mask) -> Register {
+    // SAFETY: passed on from the caller.
+    unsafe { _mm512_maskz_loadu_ps(mask, from) }
+}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn splat(value: f32) -> Register {
+    _mm512_set1_ps(value)
+}
+
+/// a·b + c, rounded once.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn fused(a: Register, b: Register, c: Register) -> Register {
+    _mm512_fmadd_ps(a, b, c)
+}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn sum_of(a: Register, b: Register) -> Register {
+    _mm512_add_ps(a, b)
+}
+
+/// # Safety
+/// The lanes of the mask can be written.
+#[target_feature(enable = "avx512f")]
+#[inline]
+unsafe fn store(to: *mut f32, mask: Mask, values: Register) {
+    // SAFETY: passed on from the caller.
+    unsafe { _mm512_mask_storeu_ps(to, mask, values) }
 }

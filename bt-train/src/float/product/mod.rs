@@ -1,8 +1,12 @@
 //! Batches of small strided matrix products: the one primitive every layer is made of.
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 mod buffer;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
 
 pub use buffer::Buffer;
 
@@ -91,9 +95,15 @@ impl Product {
     /// As for [`Real::multiply`].
     pub(crate) unsafe fn run_single(&self, a: *const f32, b: *const f32, c: *mut f32) {
         #[cfg(target_arch = "x86_64")]
-        if avx512::suits(self) {
-            // SAFETY: passed on from the caller.
-            return unsafe { avx512::run(self, a, b, c) };
+        if self.b.line == 1 && self.c_col == 1 {
+            if avx512::is_there() {
+                // SAFETY: the processor has it; the rest is passed on from the caller.
+                return unsafe { avx512::run(self, a, b, c) };
+            }
+            if avx2::is_there() {
+                // SAFETY: likewise.
+                return unsafe { avx2::run(self, a, b, c) };
+            }
         }
         // SAFETY: passed on from the caller.
         unsafe { self.run_gemm(a, b, c) }
@@ -256,9 +266,23 @@ mod tests {
                         let b = ramp(batch * sum * (cols + gap));
                         let mut c = ramp(batch * rows * (cols + gap));
                         let mut expected = c.clone();
-                        p.run(&a, &b, &mut c);
                         naive(&p, &a, &b, &mut expected);
+                        let start = c.clone();
+                        p.run(&a, &b, &mut c);
                         assert_eq!(c, expected, "{p:?}");
+                        // What another processor would take, too.
+                        let (a, b) = (a.as_ptr(), b.as_ptr());
+                        let mut c = start.clone();
+                        // SAFETY: `run` has checked the buffers of this very product.
+                        unsafe { p.run_gemm(a, b, c.as_mut_ptr()) };
+                        assert_eq!(c, expected, "{p:?} by gemm");
+                        #[cfg(target_arch = "x86_64")]
+                        if avx2::is_there() {
+                            let mut c = start;
+                            // SAFETY: likewise, and the processor has it.
+                            unsafe { avx2::run(&p, a, b, c.as_mut_ptr()) };
+                            assert_eq!(c, expected, "{p:?} by AVX2");
+                        }
                     }
                 }
             }
