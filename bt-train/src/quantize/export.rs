@@ -498,16 +498,27 @@ fn frames(part: &Part, format: &InputFormat, chosen: &[usize]) -> Vec<Vec<Vec<i1
         .collect()
 }
 
-/// At most `count` items, evenly spread.
+/// At most `count` items, one from each of as many equal stretches; where in a stretch changes, so
+/// that items of a period (the steps of sequences of one length) are all among them.
 fn spread<T>(items: Vec<T>, count: usize) -> Vec<T> {
     let len = items.len();
-    let mut next = 0;
+    if len <= count {
+        return items;
+    }
+    const GOLDEN: f64 = 0.618_033_988_749_895;
+    let place = |i: usize| {
+        let within = (i as f64 * GOLDEN).fract();
+        ((i as f64 + within) * len as f64 / count as f64) as usize
+    };
+    let mut places = (0..count).map(place).peekable();
     items
         .into_iter()
         .enumerate()
         .filter(|(at, _)| {
-            let take = len <= count || *at * count / len >= next;
-            next += usize::from(take);
+            let mut take = false;
+            while places.next_if_eq(at).is_some() {
+                take = true;
+            }
             take
         })
         .map(|(_, item)| item)
@@ -568,6 +579,19 @@ mod tests {
     use rand_chacha::rand_core::SeedableRng;
     use std::sync::Arc;
 
+    /// 128 sequences of 28 steps: every 56th frame would be a first one.
+    #[test]
+    fn calibration_sees_every_step() {
+        let chosen = spread((0..128 * 28).collect(), 64);
+        assert!((60..=64).contains(&chosen.len()), "{}", chosen.len());
+        let mut steps: Vec<usize> = chosen.iter().map(|at| at % 28).collect();
+        steps.sort_unstable();
+        steps.dedup();
+        assert!(steps.len() > 20, "{steps:?}");
+        assert!(chosen.is_sorted() && chosen[0] < 56 && chosen[63] >= 63 * 56);
+        assert_eq!(spread(vec![1, 2, 3], 3), [1, 2, 3]);
+    }
+
     /// Radar maps: a byte in 16 is not zero, and the scale of the input makes much of it.
     #[test]
     fn a_dense_map_takes_few_large_bytes_among_zeros() {
@@ -589,8 +613,27 @@ mod tests {
                 0
             }
         };
+        let exported = exported(&model, &Values::U8((0..FRAMES * 64).map(byte).collect()));
+        assert!(exported.input.snr_db > 30.0, "{}", exported.input.snr_db);
+    }
+
+    /// Levels that saw nothing but zeros hold whatever may come.
+    #[test]
+    fn calibration_on_zeros_is_no_error() {
+        let config = r#"{"input": {"map": "block-term", "modes": [8, 8]}, "hidden": {"modes": [4, 4]},
+            "head": {"classes": 3}}"#;
+        let mut rng = ChaCha8Rng::seed_from_u64(6);
+        let model = Model::new(serde_json::from_str(config).unwrap(), &mut rng).unwrap();
+        let report = exported(&model, &Values::U8(vec![0; FRAMES * 64])).input;
+        assert!(report.levels.iter().all(|level| level.scale.is_finite()));
+    }
+
+    /// Sequences of 5 steps of 64 values.
+    const FRAMES: usize = 20 * 5;
+
+    fn exported(model: &Model, values: &Values) -> Exported {
         let part = Part {
-            values: Arc::new(Values::U8((0..20 * 5 * 64).map(byte).collect())),
+            values: Arc::new(values.clone()),
             width: 64,
             starts: (0..20).map(|sequence| sequence * 5 * 64).collect(),
             lengths: vec![5; 20],
@@ -602,8 +645,8 @@ mod tests {
             limits: Default::default(),
             sequences: 20,
         };
-        let exported = export(&Checkpoint::of(&model), &part, &[], &options).unwrap();
-        assert!(exported.input.snr_db > 30.0, "{}", exported.input.snr_db);
+        let exported = export(&Checkpoint::of(model), &part, &[], &options).unwrap();
         crate::device::parse(&exported.bytes).unwrap();
+        exported
     }
 }

@@ -111,11 +111,6 @@ impl<'a> Calibrated<'a> {
                 bt_core::program::Store::from_byte(record.store).is_some_and(|store| store.adds());
             record.bits = if adds { 16 } else { bits[index] };
             let limit = f64::from((1u32 << (record.bits - 1)) - 1);
-            let mut scale = if adds {
-                Z_SCALE
-            } else {
-                limit / self.max[index].max(f64::MIN_POSITIVE).max(1e-30)
-            };
             let input_scale = |k: usize| match step.producers.as_slice() {
                 [] => 1.0 / self.input_step,
                 [one] => scales[*one],
@@ -123,6 +118,21 @@ impl<'a> Calibrated<'a> {
             };
             let input_max = self.input_bound(index, bits);
             let columns = step.columns();
+            let mut scale = if adds {
+                Z_SCALE
+            } else if self.max[index] > 0.0 {
+                limit / self.max[index]
+            } else {
+                // Calibration has only seen zeros here: as much as there can ever be.
+                let rows = weights.chunks(columns).map(|row| {
+                    let values = row
+                        .iter()
+                        .enumerate()
+                        .map(|(k, w)| w.abs() / input_scale(k));
+                    values.sum::<f64>() * f64::from(input_max)
+                });
+                limit / rows.fold(1e-30, f64::max)
+            };
             // Weights per LSB of input and output, before the shift.
             let unit: Vec<f64> = weights
                 .iter()
