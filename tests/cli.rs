@@ -144,6 +144,28 @@ fn reports_and_fine_tunes_the_integers() {
     );
     let left = run(&["run", text(&model), "--data", &data, "--json"]);
     assert_eq!(left.status, Some(0), "{left:?}");
+
+    // Calibration needs no labels, fine-tuning does.
+    let mut unlabelled = Toy::empty();
+    unlabelled.add("x_train", &[2, 4, 3, 4], &[7u8; 96]);
+    let bare = place.path().join("bare");
+    std::fs::create_dir(&bare).unwrap();
+    let bare = unlabelled.write(&bare);
+    let words = [
+        "quantize",
+        text(&out),
+        "--data",
+        &bare,
+        "--out",
+        text(&model),
+    ];
+    let left = run(&words);
+    assert_eq!((left.status, left.err.as_str()), (Some(0), ""), "{left:?}");
+    fails(
+        1,
+        &[&words[..], &["--fine-tune", "1"]].concat(),
+        &["d.npz: y_train: is missing"],
+    );
     fails(
         2,
         &[&words[..], &["--fine-tune", "0"]].concat(),

@@ -105,7 +105,8 @@ pub fn run(args: Args) -> Result<()> {
     let tuned = match args.fine_tune {
         Some(epochs) => {
             let settings = settings.fine_tuning(epochs.get());
-            Some(tune(&settings, &checkpoint, &scheme, &data).map_err(in_data)?)
+            let trainer = Trainer::fine_tune(&settings, &checkpoint, &scheme, &data);
+            Some(tune(trainer.map_err(in_data)?)?)
         }
         None => None,
     };
@@ -199,19 +200,21 @@ struct Tuned {
     interrupted: Option<usize>,
 }
 
-fn tune(
-    settings: &Settings,
-    checkpoint: &Checkpoint,
-    scheme: &Scheme,
-    data: &DataSet,
-) -> Result<Tuned> {
-    let mut trainer = Trainer::fine_tune(settings, checkpoint, scheme, data)?;
+fn tune(mut trainer: Trainer<'_>) -> Result<Tuned> {
     catch_interrupts()?;
     let mut progress = Progress::new("integers: ");
     progress.start(&trainer);
     let (mut epochs, mut interrupted) = (Vec::new(), None);
     while !trainer.finished() {
-        let Some(epoch) = trainer.epoch(&mut |step| progress.step(step))? else {
+        let done = trainer
+            .epoch(&mut |step| progress.step(step))
+            .map_err(|error| match error.kind {
+                ErrorKind::Diverged { .. } => error.remedy(
+                    "leave --fine-tune out, or train again with a lower --lr, a tenth of which it takes",
+                ),
+                _ => error,
+            })?;
+        let Some(epoch) = done else {
             interrupted = Some(trainer.epochs());
             break;
         };
@@ -350,9 +353,9 @@ impl Comparison {
 /// What a user should know, and the remedy.
 fn warnings(exported: &Exported, comparison: Option<&Comparison>, tuned: bool) -> Vec<String> {
     let remedy = if tuned {
-        "more epochs of --fine-tune, or training with --weight-decay, may help"
+        "more epochs of --fine-tune may help"
     } else {
-        "--fine-tune 5, or training with --weight-decay, may help"
+        "--fine-tune 5 may win them back"
     };
     let mut warnings = Vec::new();
     if let Some(points) = comparison.and_then(Comparison::loss) {
@@ -363,7 +366,7 @@ fn warnings(exported: &Exported, comparison: Option<&Comparison>, tuned: bool) -
         let maps = exported.input.z_max.max(exported.recurrent.z_max);
         warnings.push(format!(
             "{:.2} % of z are wrong: one map adds up to {maps:.1}, and partial sums are cut off at 16; \
-             {remedy}",
+             training with --weight-decay 0.1 keeps them smaller",
             100.0 * z.wrong
         ));
     }

@@ -322,9 +322,11 @@ impl Part {
     /// # Errors
     /// When the part has none.
     pub fn known_labels(&self, name: PartName) -> Result<&[usize]> {
-        self.labels
-            .as_deref()
-            .ok_or_else(|| Error::new(ErrorKind::Missing).field(format!("y_{}", name.suffix())))
+        self.labels.as_deref().ok_or_else(|| {
+            Error::new(ErrorKind::Missing)
+                .field(format!("y_{}", name.suffix()))
+                .remedy("save the class of each sequence under this name")
+        })
     }
 
     /// The sequences of these indices, sharing the values.

@@ -135,7 +135,7 @@ impl Archive {
             vec![steps; sequences]
         };
         let field = format!("y_{suffix}");
-        let labels = if self.has(&field) || name != PartName::Test {
+        let labels = if self.has(&field) {
             let labels = self.integers(&field, sequences)?;
             let most = classes.map_or(LABEL_MAX, |classes| classes as i64 - 1);
             check_range(&labels, 0, most).map_err(|error| {
@@ -478,9 +478,15 @@ mod tests {
     #[test]
     fn says_what_is_wrong_and_what_to_do() {
         let mut fixture = Fixture::new();
+        let set = fixture.load().unwrap();
+        let error = set
+            .train
+            .unwrap()
+            .known_labels(PartName::Train)
+            .unwrap_err();
         assert_eq!(
-            fixture.line(),
-            "y_train: is missing; save the array under this name"
+            error.to_string(),
+            "y_train: is missing; save the class of each sequence under this name"
         );
         fixture.add("y_train", &[3], &[0i64, 1, 0]);
         assert!(

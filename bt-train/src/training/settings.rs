@@ -290,8 +290,9 @@ impl Settings {
     /// The model for a data set.
     ///
     /// # Errors
-    /// When the modes do not hold the data's width, or no such model can be.
+    /// When the data have no labels, the modes do not hold their width, or no such model can be.
     pub fn model(&self, data: &DataSet) -> Result<ModelConfig> {
+        data.part(PartName::Train)?.known_labels(PartName::Train)?;
         let front_end = data.sample_rate.map(|rate| self.front_end(rate));
         let width = match &front_end {
             Some(front_end) => front_end.values_per_step(),

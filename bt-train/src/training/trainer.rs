@@ -111,6 +111,9 @@ impl Material {
         }
         .for_model(config)?;
         let plain = frames.part(PartName::Train)?;
+        if let Some(validation) = &frames.validation {
+            validation.known_labels(PartName::Validation)?;
+        }
         Ok(Material {
             fingerprint: data.fingerprint(),
             train: renderings(settings, config, &train, plain)?,
