@@ -166,6 +166,12 @@ fn reports_and_fine_tunes_the_integers() {
         &[&words[..], &["--fine-tune", "1"]].concat(),
         &["d.npz: y_train: is missing"],
     );
+    let nowhere = ["quantize", text(&out), "--data", "x.npz", "--out"];
+    fails(
+        1,
+        &[&nowhere[..], &["/nowhere/m.btm"]].concat(),
+        &["/nowhere/m.btm: No such file"],
+    );
     fails(
         2,
         &[&words[..], &["--fine-tune", "0"]].concat(),

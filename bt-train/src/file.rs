@@ -42,6 +42,18 @@ pub fn write_atomic(
     attempt().map_err(|error| error.file(path))
 }
 
+/// Checks that a file can be put there, before the work that it is to hold.
+///
+/// # Errors
+/// Names the file and what the operating system said about its folder.
+pub fn check_place(path: &Path) -> Result<()> {
+    if std::fs::metadata(path).is_ok_and(|about| !about.is_dir()) {
+        return Ok(());
+    }
+    write_atomic(path, |_| Ok(()))?;
+    Ok(std::fs::remove_file(path)?)
+}
+
 /// Temporary files are private by default; a finished file should not be.
 trait PermissionsLikeAnyFile {
     fn permissions_like_any_file(&mut self) -> &mut Self;
@@ -88,6 +100,24 @@ mod tests {
         write_atomic(path, |file| Ok(file.write_all(b"new")?)).unwrap();
         let kind = std::fs::metadata(path).unwrap().file_type();
         assert!(kind.is_char_device());
+    }
+
+    #[test]
+    fn a_place_is_checked_and_left_as_it_was() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("file");
+        check_place(&path).unwrap();
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
+        std::fs::write(&path, b"old").unwrap();
+        check_place(&path).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        let error = check_place(place.path()).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with(place.path().to_str().unwrap())
+        );
+        check_place(Path::new("/nowhere/file")).unwrap_err();
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::data::dataset::check_labels;
 use crate::data::{DataSet, Part, PartName, load};
 use crate::device;
 use crate::error::{Error, ErrorKind, Result};
-use crate::file::write_atomic;
+use crate::file::{check_place, write_atomic};
 use crate::float::checkpoint::Checkpoint;
 use crate::plan::search::Limits;
 use crate::quantize::export::{Options, export};
@@ -100,6 +100,9 @@ pub fn run(args: Args) -> Result<()> {
     let settings = Settings::resolve(args.config.as_deref(), &args.settings)?;
     if args.seeds == 0 {
         return Err(Error::new(ErrorKind::Usage("--seeds is 0".into())));
+    }
+    if let Some(path) = &args.curves {
+        check_place(path)?;
     }
     let parts = [PartName::Train, PartName::Validation, PartName::Test];
     let in_data = |error: Error| error.file(&args.data);

@@ -6,7 +6,7 @@ use crate::data::dataset::check_labels;
 use crate::data::{DataSet, PartName, load};
 use crate::device;
 use crate::error::{Error, ErrorKind, Result};
-use crate::file::write_atomic;
+use crate::file::{check_place, write_atomic};
 use crate::float::checkpoint::Checkpoint;
 use crate::plan::search::Limits;
 use crate::quantize::export::{Exported, MapReport, Options, Scheme};
@@ -74,6 +74,7 @@ const Z_WRONG_MAX: f64 = 0.001;
 /// # Errors
 /// When a file cannot be used or nothing keeps to the limits.
 pub fn run(args: Args) -> Result<()> {
+    check_place(&args.out)?;
     let path = model_path(&args.model);
     let checkpoint = Checkpoint::read(&path)?;
     let settings = crate::command::settings(&args.model, &checkpoint.config)?;
