@@ -66,8 +66,8 @@ const CALIBRATION_SEQUENCES: usize = 128;
 /// A loss of accuracy that deserves a warning.
 const LOSS_MAX: f64 = 0.003;
 
-/// A share of wrong z that deserves one.
-const Z_WRONG_MAX: f64 = 0.001;
+/// A share of wrong gates that deserves one.
+const WRONG_MAX: f64 = 0.001;
 
 /// Calibrates on the training part, fine-tunes if asked to, and writes the integers.
 ///
@@ -156,7 +156,7 @@ pub fn run(args: Args) -> Result<()> {
         print_map(name, map, args.report);
     }
     say!(
-        "z          up to {:.2}, {:.3} % beyond 16, {:.3} % wrong",
+        "z          up to {:.2}, {:.3} % beyond 16, {:.3} % of the gates wrong",
         exported.z.max,
         100.0 * exported.z.beyond,
         100.0 * exported.z.wrong
@@ -363,10 +363,10 @@ fn warnings(exported: &Exported, comparison: Option<&Comparison>, tuned: bool) -
         warnings.push(format!("the integers lose {points:.2} points; {remedy}"));
     }
     let z = &exported.z;
-    if z.wrong > Z_WRONG_MAX {
+    if z.wrong > WRONG_MAX {
         let maps = exported.input.z_max.max(exported.recurrent.z_max);
         warnings.push(format!(
-            "{:.2} % of z are wrong: one map adds up to {maps:.1}, and partial sums are cut off at 16; \
+            "{:.2} % of the gates are wrong: one map adds up to {maps:.1}, and partial sums are cut off at 16; \
              training with --weight-decay 0.1 keeps them smaller",
             100.0 * z.wrong
         ));

@@ -53,8 +53,8 @@ pub struct ZReport {
     /// Share of them beyond ±16, where the device cuts them off. That alone does no harm: sigmoid
     /// and tanh are flat there to the last bit.
     pub beyond: f64,
-    /// Share of them that are wrong by more than 1/8 after that cut: a partial sum was cut off on
-    /// the way, or the weights are too coarse.
+    /// Share of gates that are off by more than 1/32 for it: a partial sum was cut off on the way, or
+    /// the weights are too coarse.
     pub wrong: f64,
 }
 
@@ -127,13 +127,14 @@ impl Scheme {
         let recurrent = lowered(&maps.recurrent, program(&plans.recurrent.plan))?;
         let float_bias = values(checkpoint, "lstm.bias");
 
-        // A feature vector is copied anyway; other values lose their offset on the way to the map only
-        // where it would fill z.
+        let chosen = spread((0..part.sequences()).collect(), options.sequences);
         let form = |centred, fine| {
             let format = InputFormat::new(part, &normalization, centred, fine);
             let bias = folded_bias(&maps.input, input.as_ref(), &format, &float_bias);
             (format, bias)
         };
+        // A feature vector is copied anyway; other values lose their offset on the way to the map only
+        // where it would fill z.
         let mut centred = config.front_end.is_some();
         let (mut format, mut bias) = form(centred, false);
         if bias.iter().any(|b| b.abs() > BIAS_MAX) {
@@ -144,7 +145,6 @@ impl Scheme {
         if maps.input.is_too_coarse(format.map_step) {
             (format, bias) = form(centred, true);
         }
-        let chosen = spread((0..part.sequences()).collect(), options.sequences);
         let frames = frames(part, &format, &chosen);
         let real = RealLayer {
             maps: &maps,
@@ -350,13 +350,17 @@ impl Scheme {
             let shares = real.input_shares(frames, &self.format);
             let steps = passage.z.chunks(4 * units).zip(passage.h.chunks(units));
             for (share, (found, next)) in shares.iter().zip(steps) {
-                for (wanted, &found) in real.z(share, &h).into_iter().zip(found) {
-                    max = max.max(wanted.abs());
-                    beyond += u64::from(wanted.abs() > Z_MAX);
-                    let cut = wanted.clamp(-Z_MAX, Z_MAX);
-                    wrong += u64::from((f64::from(found) / Z_SCALE - cut).abs() > Z_WRONG);
-                    count += 1;
+                let mut wanted = real.z(share, &h);
+                for z in &wanted {
+                    max = max.max(z.abs());
+                    beyond += u64::from(z.abs() > Z_MAX);
                 }
+                let mut found: Vec<f64> = found.iter().map(|&z| f64::from(z) / Z_SCALE).collect();
+                cell::activate(real.gate, &mut wanted);
+                cell::activate(real.gate, &mut found);
+                let pairs = wanted.iter().zip(&found);
+                wrong += pairs.filter(|(a, b)| (*a - *b).abs() > GATE_WRONG).count() as u64;
+                count += wanted.len() as u64;
                 h = next.iter().map(|&h| f64::from(h) / 32_768.0).collect();
             }
         }
@@ -377,8 +381,8 @@ const CALIBRATION_STATES: usize = 256;
 const REPORT_SEQUENCES: usize = 32;
 const REPORT_FRAMES: usize = 128;
 
-/// An error of z beyond which a gate is off by up to 3 %.
-const Z_WRONG: f64 = 0.125;
+/// An error of a gate that counts.
+const GATE_WRONG: f64 = 1.0 / 32.0;
 
 /// Largest magnitude of the hidden state's integers, and one LSB: Q0.15.
 const OF_STATES: (u32, f64) = (1 << 15, 1.0 / 32_768.0);
