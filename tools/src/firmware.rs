@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::board::Board;
+use crate::stack;
 
 /// What to build.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +21,15 @@ pub struct Firmware<'a> {
     pub log: bool,
     /// Another binary of `bt-embed` than the board's firmware.
     pub binary: Option<&'a str>,
+}
+
+/// What a program is built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To run.
+    Use,
+    /// To read stack frames off.
+    Stack,
 }
 
 /// How a model gets into a firmware.
@@ -61,6 +71,15 @@ impl Firmware<'_> {
     ///
     /// The compiler's messages have then gone to standard error.
     pub fn build(&self) -> Result<PathBuf> {
+        self.build_for(Purpose::Use)
+    }
+
+    /// As [`build`](Self::build), for one purpose.
+    ///
+    /// # Errors
+    ///
+    /// As of [`build`](Self::build).
+    pub fn build_for(&self, purpose: Purpose) -> Result<PathBuf> {
         let board = self.board;
         let mut features = format!("board-{}", board.name);
         let mut level = None;
@@ -78,6 +97,13 @@ impl Firmware<'_> {
             .args(["--message-format", "json-render-diagnostics"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
+        if purpose == Purpose::Stack {
+            let target = board.target.to_uppercase().replace(['-', '.'], "_");
+            let flags = format!("CARGO_TARGET_{target}_RUSTFLAGS");
+            command
+                .env(flags, stack::RUSTFLAGS)
+                .env("RUSTC_BOOTSTRAP", "1");
+        }
         command.envs(level.map(|level| ("DEFMT_LOG", level)));
         command.env_remove("BT_MODEL").env_remove("BT_MODEL_SLOT");
         match self.model {

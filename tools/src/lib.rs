@@ -16,6 +16,7 @@ pub mod progress;
 pub mod qemu;
 pub mod setup;
 pub mod size;
+pub mod stack;
 pub mod stream;
 pub mod test;
 pub mod train_bench;

@@ -9,8 +9,9 @@ use object::{Object, ObjectSegment, ObjectSymbol};
 use serde::Serialize;
 
 use crate::board::{self, Board};
-use crate::firmware::{Firmware, ModelIn};
+use crate::firmware::{Firmware, ModelIn, Purpose};
 use crate::setup;
+use crate::stack::Program;
 
 /// Flash and RAM of a board's firmware with a model.
 #[derive(Debug, clap::Args)]
@@ -21,6 +22,9 @@ pub struct Args {
     /// The model to put in.
     #[arg(long, value_name = "M.btm")]
     model: Option<PathBuf>,
+    /// Instead, the most stack that parse, push, step and scores can need.
+    #[arg(long, conflicts_with_all = ["model", "json"])]
+    stack: bool,
     /// One JSON object on standard output.
     #[arg(long)]
     json: bool,
@@ -43,6 +47,9 @@ pub struct Size {
 pub fn run(args: Args) -> Result<()> {
     let board = Board::find(&args.board)?;
     setup::ensure(&[board])?;
+    if args.stack {
+        return print_stack(board);
+    }
     let elf = Firmware {
         board,
         model: args
@@ -62,6 +69,27 @@ pub fn run(args: Args) -> Result<()> {
             "ram   {:>8} bytes, static; the stack besides",
             size.ram_bytes
         );
+    }
+    Ok(())
+}
+
+/// Bounds of the stack of every call of a session and, last, of a program that makes all of them.
+fn print_stack(board: &Board) -> Result<()> {
+    let firmware = Firmware {
+        board,
+        model: ModelIn::Nowhere,
+        log: false,
+        binary: Some("no_panic"),
+    };
+    let program = Program::read(&firmware.build_for(Purpose::Stack)?)?;
+    let is_call = |name: &str| name.contains("Session>::") || name.contains("Session::");
+    let calls = program.find(is_call);
+    for (address, function) in calls.chain(program.find(|name| name == "main")) {
+        let depth = program.depth(address)?;
+        println!("{:>6} bytes  {}", depth.bytes, function.name);
+        for function in depth.chain {
+            println!("{:>14}  {}", function.frame_bytes, function.name);
+        }
     }
     Ok(())
 }
