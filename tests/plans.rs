@@ -1,0 +1,95 @@
+//! Every plan that the search can choose against `numpy.einsum` in float64;
+//! `data/plan/make.py` made the values.
+
+use bt_train::plan::lower;
+use bt_train::plan::search::plans;
+use bt_train::plan::shape::{Form, TensorMap, TensorShape};
+use bt_train::quantize::simulate::Simulation;
+use serde::Deserialize;
+use std::path::PathBuf;
+
+#[derive(Deserialize)]
+struct Case {
+    map: String,
+    input: Vec<usize>,
+    output: Vec<usize>,
+    blocks: usize,
+    rank: usize,
+    /// Per block the core, if there is one, and the factors: 64ths.
+    weights: Vec<Vec<Vec<i32>>>,
+    x: Vec<Vec<u8>>,
+    z: Vec<Vec<f64>>,
+}
+
+impl Case {
+    fn map(&self) -> TensorMap {
+        let form = match self.map.as_str() {
+            "block-term" => Form::BlockTerm {
+                blocks: self.blocks,
+            },
+            _ => Form::TensorTrain,
+        };
+        let shape = TensorShape {
+            form,
+            inputs: self.input.clone(),
+            outputs: self.output.clone(),
+            rank: self.rank,
+        };
+        let mut next = vec![[0; 7]; self.blocks];
+        // Entries are asked for in row-major order.
+        TensorMap::from_fn(shape, |block, mode, _| {
+            let tensor = match (form, mode) {
+                (Form::TensorTrain, mode) => mode.unwrap_or(0),
+                (_, mode) => mode.map_or(0, |k| k + 1),
+            };
+            let at = &mut next[block][tensor];
+            *at += 1;
+            f64::from(self.weights[block][tensor][*at - 1]) / 64.0
+        })
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "data", "plan", "plans.json"]
+        .iter()
+        .collect();
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// Real arithmetic differs by rounding of float64 alone.
+#[test]
+fn every_plan_of_the_search() {
+    // Plans that hold several slabs, sum blocks together, keep z in 32 bits.
+    let mut kinds = [0; 3];
+    for case in cases() {
+        let map = case.map();
+        let shape = &map.shape;
+        let largest = case.z.iter().flatten().fold(0.0f64, |a, z| a.max(z.abs()));
+        let mut tried = 0;
+        for plan in plans(shape) {
+            let Ok(lowered) = lower(shape, &plan) else {
+                continue;
+            };
+            tried += 1;
+            for (count, is) in kinds
+                .iter_mut()
+                .zip([plan.buffer > 1, plan.joint, plan.wide])
+            {
+                *count += usize::from(is);
+            }
+            let mut simulation = Simulation::new(&lowered, &map);
+            for (frame, wanted) in case.x.iter().zip(&case.z) {
+                let frame: Vec<f64> = frame.iter().map(|&x| x.into()).collect();
+                for (found, wanted) in simulation.run(&frame).iter().zip(wanted) {
+                    assert!(
+                        (found - wanted).abs() < 1e-9 * largest,
+                        "{shape:?} {plan}: {found} for {wanted}"
+                    );
+                }
+            }
+        }
+        println!("{shape:?}: {tried} plans");
+        assert!(tried >= 24, "{shape:?}: {tried} plans");
+    }
+    assert!(kinds.iter().all(|&count| count > 100), "{kinds:?}");
+}
