@@ -129,10 +129,12 @@ impl Program {
     }
 
     fn below(&self, address: u64, callers: &mut Vec<u64>) -> Result<Depth<'_>> {
-        let function = self
+        // A jump may lead into the middle of a function in assembly.
+        let (&address, function) = self
             .0
-            .get(&address)
-            .with_context(|| format!("no function begins at {address:#x}"))?;
+            .range(..=address)
+            .next_back()
+            .with_context(|| format!("no function lies at {address:#x}"))?;
         if callers.contains(&address) {
             bail!("{} calls itself", function.name);
         }
