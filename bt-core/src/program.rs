@@ -167,6 +167,19 @@ pub struct ProgramRecord {
     pub digits: u16,
 }
 
+/// Where in a row of a slab value k lies when 8-bit values are pushed as they are: the middle two of
+/// every whole four change places.
+pub const fn pair_order(k: usize, row_values: usize) -> usize {
+    if k / 4 * 4 + 4 > row_values {
+        return k;
+    }
+    match k % 4 {
+        1 => k + 1,
+        2 => k - 1,
+        _ => k,
+    }
+}
+
 /// The odometer over the outer modes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Odometer {

@@ -4,7 +4,7 @@
 //! [`Session::load`] carry it across a power cycle. Several sessions can share one model.
 
 use crate::cell;
-use crate::kernel::{self, Sample};
+use crate::kernel::{self, Centred, Sample};
 use crate::map::{self, Progress};
 use crate::model::layout::CRC;
 use crate::model::{InputType, Model, Pool};
@@ -203,6 +203,10 @@ impl<'m, 'a> Session<'m, 'a> {
     ///
     /// [`PushError`]; nothing is taken then.
     pub fn push_u8(&mut self, values: &[u8]) -> Result<usize, PushError> {
+        let meta = self.model.meta;
+        if meta.input_zero == InputType::MIDDLE && meta.element_scale_table == NONE {
+            return self.push(InputType::U8, bytemuck::cast_slice::<u8, Centred>(values));
+        }
         self.push(InputType::U8, values)
     }
 
@@ -346,7 +350,7 @@ impl<'m, 'a> Session<'m, 'a> {
 
     fn feed<S: Sample>(&mut self, values: &[S]) -> usize {
         let meta = self.model.meta;
-        if meta.element_scale_table == NONE && meta.input_zero == 0 {
+        if meta.element_scale_table == NONE && meta.input_zero == S::ZERO {
             let (taken, complete) = map::feed(self.model, &mut self.progress, values, self.memory);
             self.complete = complete;
             return taken;

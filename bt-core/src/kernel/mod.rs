@@ -7,11 +7,10 @@ mod armv7em;
 pub mod portable;
 
 #[cfg(bt_kernel = "armv7em")]
-use armv7em::tile;
+pub(crate) use armv7em::contract;
 #[cfg(not(bt_kernel = "armv7em"))]
-use portable::tile;
-
-pub use portable::{contract, dense, dot, gather_rows, gather_table};
+pub(crate) use portable::contract;
+pub use portable::{dense, dot, gather_rows, gather_table};
 
 use crate::program::StepRecord;
 
@@ -58,15 +57,52 @@ pub struct DenseRows<'a> {
 }
 
 /// An element type that sensors and data sets deliver.
+///
+/// Maps read i16: bytes are shifted left until they fill it ([`InputType::left_shift`]), so that sums
+/// of products keep their top halves. A core unpacks four bytes with two masks, which leaves bytes 0
+/// and 2 in one word, 1 and 3 in the other; rows of panels keep that order ([`pair_order`]).
+///
+/// [`InputType::left_shift`]: crate::InputType::left_shift
+/// [`pair_order`]: crate::program::pair_order
 pub trait Sample: Copy {
-    /// The value as the kernels see it.
+    /// The offset that the type has taken off its values.
+    const ZERO: i32 = 0;
+
+    /// The value, unshifted.
     fn to_i16(self) -> i16;
+
+    /// The value as maps read it.
+    fn widen(self) -> i16;
+
+    /// Four neighbours of a row as maps read them, two pairs in [`pair_order`](crate::program::pair_order).
+    fn widen_four(four: [Self; 4]) -> [u32; 2];
+
+    /// Whole rows of a slab, from row `row` on, into its panels.
+    fn gather_whole_rows(panels: &mut [u32], row_values: usize, row: usize, values: &[Self]) {
+        portable::whole_rows(panels, row_values, row, values);
+    }
 }
 
 impl Sample for u8 {
     #[inline(always)]
     fn to_i16(self) -> i16 {
         i16::from(self)
+    }
+
+    #[inline(always)]
+    fn widen(self) -> i16 {
+        i16::from(self) << 7
+    }
+
+    #[inline(always)]
+    fn widen_four(four: [Self; 4]) -> [u32; 2] {
+        let word = u32::from_le_bytes(four);
+        [word << 7 & 0x7F80_7F80, word >> 1 & 0x7F80_7F80]
+    }
+
+    #[cfg(bt_kernel = "armv7em")]
+    fn gather_whole_rows(panels: &mut [u32], row_values: usize, row: usize, values: &[Self]) {
+        armv7em::gather_bytes(panels, row_values, row, values);
     }
 }
 
@@ -75,11 +111,63 @@ impl Sample for i8 {
     fn to_i16(self) -> i16 {
         i16::from(self)
     }
+
+    #[inline(always)]
+    fn widen(self) -> i16 {
+        i16::from(self) << 8
+    }
+
+    #[inline(always)]
+    fn widen_four(four: [Self; 4]) -> [u32; 2] {
+        let word = u32::from_le_bytes(four.map(|value| value as u8));
+        [word << 8 & 0xFF00_FF00, word & 0xFF00_FF00]
+    }
+}
+
+/// An unsigned byte less [`InputType::MIDDLE`](crate::InputType::MIDDLE).
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(transparent)]
+pub struct Centred(u8);
+
+impl Sample for Centred {
+    const ZERO: i32 = crate::InputType::MIDDLE;
+
+    #[inline(always)]
+    fn to_i16(self) -> i16 {
+        i16::from(self.0) - 128
+    }
+
+    #[inline(always)]
+    fn widen(self) -> i16 {
+        ((self.0 ^ 0x80) as i8).widen()
+    }
+
+    #[inline(always)]
+    fn widen_four(four: [Self; 4]) -> [u32; 2] {
+        let word = u32::from_le_bytes(four.map(|value| value.0)) ^ 0x8080_8080;
+        [word << 8 & 0xFF00_FF00, word & 0xFF00_FF00]
+    }
+
+    #[cfg(bt_kernel = "armv7em")]
+    fn gather_whole_rows(panels: &mut [u32], row_values: usize, row: usize, values: &[Self]) {
+        armv7em::gather_centred(panels, row_values, row, bytemuck::cast_slice(values));
+    }
 }
 
 impl Sample for i16 {
     #[inline(always)]
     fn to_i16(self) -> i16 {
         self
+    }
+
+    #[inline(always)]
+    fn widen(self) -> i16 {
+        self
+    }
+
+    #[inline(always)]
+    fn widen_four([a, b, c, d]: [Self; 4]) -> [u32; 2] {
+        let pair = |low: i16, high: i16| u32::from(low as u16) | u32::from(high as u16) << 16;
+        [pair(a, b), pair(c, d)]
     }
 }

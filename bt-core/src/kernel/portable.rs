@@ -4,7 +4,7 @@
 //! Slices that are too short end a loop early instead of panicking; `Model::parse` has excluded it.
 
 use super::{Accumulate, Contraction, DenseRows, Sample};
-use crate::program::{DISCARD, Store, TILE};
+use crate::program::{DISCARD, Store, TILE, pair_order};
 use crate::q::saturate;
 
 /// `C[m,n] = Σ_k W[m,k]·X[n,k]` over all tiles of one step, requantised and stored.
@@ -41,7 +41,7 @@ pub fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
             let Some(x) = memory.get(x_start..x_start + x_panel) else {
                 return;
             };
-            let tile = super::tile(w, x, start);
+            let tile = tile(w, x, start);
             match run.accumulate {
                 Accumulate::First | Accumulate::Middle => {
                     let Some(kept) = memory
@@ -68,9 +68,8 @@ pub fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
 
 /// One register tile: two rows of W times four rows of X, in order m0·n0..n3, m1·n0..n3. Two columns
 /// at a time: four sums and four operands are what the registers of an Armv6-M core hold.
-#[cfg(not(bt_kernel = "armv7em"))]
 #[inline(always)]
-pub(super) fn tile(w: &[u32], x: &[u32], sums: [i32; TILE]) -> [i32; TILE] {
+fn tile(w: &[u32], x: &[u32], sums: [i32; TILE]) -> [i32; TILE] {
     let [a0, a1, a2, a3, b0, b1, b2, b3] = sums;
     let [a0, a1, b0, b1] = half_tile(w, x, [a0, a1, b0, b1]);
     let x = x.get(2..).unwrap_or(&[]);
@@ -79,7 +78,6 @@ pub(super) fn tile(w: &[u32], x: &[u32], sums: [i32; TILE]) -> [i32; TILE] {
 }
 
 /// Two columns of a tile; x starts at the first of them.
-#[cfg(not(bt_kernel = "armv7em"))]
 #[inline(always)]
 fn half_tile(w: &[u32], x: &[u32], sums: [i32; 4]) -> [i32; 4] {
     let [mut a0, mut a1, mut b0, mut b1] = sums;
@@ -95,7 +93,6 @@ fn half_tile(w: &[u32], x: &[u32], sums: [i32; 4]) -> [i32; 4] {
 }
 
 /// `sum + lo(a)·lo(b) + hi(a)·hi(b)`: SMLAD.
-#[cfg(not(bt_kernel = "armv7em"))]
 #[inline(always)]
 fn dual(a: u32, b: u32, sum: i32) -> i32 {
     let low = i32::from(a as i16).wrapping_mul(i32::from(b as i16));
@@ -106,6 +103,10 @@ fn dual(a: u32, b: u32, sum: i32) -> i32 {
 /// Shifts right (the rounding constant is in the sum already) and saturates to `bits`.
 #[inline(always)]
 fn requantize(tile: [i32; TILE], shift: u8, bits: u8) -> [i16; TILE] {
+    if shift == 16 && bits == 16 {
+        // The top half of any sum.
+        return tile.map(|value| (value >> 16) as i16);
+    }
     if bits == 16 {
         return tile.map(|value| saturate(value >> shift));
     }
@@ -207,25 +208,95 @@ fn store(
     }
 }
 
-/// Puts values `from..from + values.len()` of a slab whose rows are rows of X into its panels.
+/// Puts values `from..from + values.len()` of a slab whose rows are rows of X into its panels (words).
 ///
-/// Value `v` is element k = v mod `row_values` of row n = v div `row_values`.
-pub fn gather_rows<S: Sample>(panels: &mut [i16], row_values: usize, from: usize, values: &[S]) {
-    let panel = row_values.div_ceil(2) * 8;
+/// Value `v` is element k = v mod `row_values` of row n = v div `row_values`; where 8-bit values are
+/// pushed, each four of a row lie in [`pair_order`](crate::program::pair_order).
+pub fn gather_rows<S: Sample>(panels: &mut [u32], row_values: usize, from: usize, values: &[S]) {
     if row_values == 0 {
         return;
     }
-    let (mut row, mut k) = (from / row_values, from % row_values);
+    let panel = row_values.div_ceil(2) * 4;
+    let (mut row, k) = (from / row_values, from % row_values);
     let mut values = values;
-    while !values.is_empty() {
-        let (now, later) = values.split_at(values.len().min(row_values - k));
-        let start = row / 4 * panel + row % 4 * 2;
-        for (k, &value) in (k..).zip(now) {
-            if let Some(place) = panels.get_mut(start + k / 2 * 8 + k % 2) {
-                *place = value.to_i16();
+    // The rest of a row that an earlier piece began.
+    if k > 0 {
+        let (head, rest) = values.split_at(values.len().min(row_values - k));
+        part_of_row(panels, panel, row_values, row, k, head);
+        (row, values) = (row + 1, rest);
+    }
+    let (whole, tail) = values.split_at(values.len() / row_values * row_values);
+    S::gather_whole_rows(panels, row_values, row, whole);
+    if !tail.is_empty() {
+        part_of_row(
+            panels,
+            panel,
+            row_values,
+            row + whole.len() / row_values,
+            0,
+            tail,
+        );
+    }
+}
+
+/// Whole rows from `row` on.
+pub(super) fn whole_rows<S: Sample>(
+    panels: &mut [u32],
+    row_values: usize,
+    row: usize,
+    values: &[S],
+) {
+    let panel = row_values.div_ceil(2) * 4;
+    for (row, values) in (row..).zip(values.chunks_exact(row_values.max(1))) {
+        // From the row's first word to its last.
+        let start = row / 4 * panel + row % 4;
+        let Some(words) = panels
+            .get_mut(start..)
+            .and_then(|words| words.get_mut(..panel - 3))
+        else {
+            return;
+        };
+        let (fours, tail) = values.as_chunks::<4>();
+        let mut places = words.chunks_mut(8);
+        for (&four, words) in fours.iter().zip(&mut places) {
+            if let [low, _, _, _, high, ..] = words {
+                [*low, *high] = S::widen_four(four);
             }
         }
-        (row, k, values) = (row + 1, 0, later);
+        if let Some(words) = places.next() {
+            for (k, &value) in tail.iter().enumerate() {
+                put(words, k, value);
+            }
+        }
+    }
+}
+
+/// Values of one row from element k on.
+fn part_of_row<S: Sample>(
+    panels: &mut [u32],
+    panel: usize,
+    row_values: usize,
+    row: usize,
+    k: usize,
+    values: &[S],
+) {
+    let Some(words) = panels.get_mut(row / 4 * panel + row % 4..) else {
+        return;
+    };
+    for (k, &value) in (k..).zip(values) {
+        let k = match size_of::<S>() {
+            1 => pair_order(k, row_values),
+            _ => k,
+        };
+        put(words, k, value);
+    }
+}
+
+/// One value at its place in its row, whose first word is that of `words`.
+fn put<S: Sample>(words: &mut [u32], k: usize, value: S) {
+    let halves: &mut [i16] = bytemuck::cast_slice_mut(words);
+    if let Some(place) = halves.get_mut(k / 2 * 8 + k % 2) {
+        *place = value.widen();
     }
 }
 
@@ -233,7 +304,7 @@ pub fn gather_rows<S: Sample>(panels: &mut [i16], row_values: usize, from: usize
 pub fn gather_table<S: Sample>(panels: &mut [i16], table: &[u16], values: &[S]) {
     for (&place, &value) in table.iter().zip(values) {
         if let Some(place) = panels.get_mut(place as usize) {
-            *place = value.to_i16();
+            *place = value.widen();
         }
     }
 }

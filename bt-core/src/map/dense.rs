@@ -19,7 +19,7 @@ pub(super) fn gather<S: Sample>(
         return;
     };
     for (place, value) in places.iter_mut().zip(values) {
-        *place = value.to_i16();
+        *place = value.widen();
     }
 }
 

@@ -28,11 +28,10 @@ pub(super) fn gather_into<S: Sample>(
     let Some(panels) = memory.get_mut((record.slab_word as usize).saturating_sub(base)..) else {
         return;
     };
-    let panels: &mut [i16] = bytemuck::cast_slice_mut(panels);
     if record.gather_table == NONE {
         kernel::gather_rows(panels, record.row_values as usize, from, values);
     } else if let Some(table) = tables.get(record.gather_table as usize + from..) {
-        kernel::gather_table(panels, table, values);
+        kernel::gather_table(bytemuck::cast_slice_mut(panels), table, values);
     }
 }
 

@@ -32,8 +32,21 @@ impl InputType {
         }
     }
 
-    /// Largest magnitude of a value less `zero`, saturated to i16.
-    pub const fn max_abs_from(self, zero: i32) -> u32 {
+    /// Bits by which a map reads values, less `zero`, shifted left, so that they fill i16: those of
+    /// bytes that lose no offset, or their middle, which costs a core nothing. Others keep their size.
+    pub const fn left_shift(self, zero: i32) -> u32 {
+        match (self, zero) {
+            (Self::U8, 0) => 7,
+            (Self::U8, Self::MIDDLE) | (Self::I8, 0) => 8,
+            _ => 0,
+        }
+    }
+
+    /// What makes a signed byte of an unsigned one.
+    pub const MIDDLE: i32 = 128;
+
+    /// Largest magnitude that a map reads when `zero` is taken off every value, saturated to i16.
+    pub const fn map_max(self, zero: i32) -> u32 {
         let (low, high) = match self {
             Self::U8 => (0, 255),
             Self::I8 => (-128, 127),
@@ -41,15 +54,10 @@ impl InputType {
         };
         let (below, above) = ((zero - low).unsigned_abs(), (high - zero).unsigned_abs());
         let max = if below > above { below } else { above };
-        if max > 1 << 15 { 1 << 15 } else { max }
-    }
-
-    /// Largest magnitude of a value.
-    pub const fn max_abs(self) -> u32 {
-        match self {
-            Self::U8 => 255,
-            Self::I8 => 128,
-            Self::I16 => 1 << 15,
+        if max > 1 << 15 {
+            1 << 15
+        } else {
+            max << self.left_shift(zero)
         }
     }
 }

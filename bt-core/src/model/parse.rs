@@ -229,14 +229,14 @@ impl<'m> Model<'m> {
                 } else {
                     input_type
                 };
-                values.max_abs_from(meta.input_zero)
+                values.map_max(meta.input_zero)
             }
             table => {
                 let end = (table as usize).checked_add(map_values);
                 if end.is_none_or(|end| tables.get(table as usize..end).is_none()) {
                     return Err(field("element_scale_table", table));
                 }
-                InputType::I16.max_abs()
+                InputType::I16.map_max(0)
             }
         };
         if meta.element_scale_table != NONE && !(1..=30).contains(&meta.element_shift) {

@@ -153,13 +153,6 @@ pub fn quantize(
     })
 }
 
-/// Whether a unit of a row's sum would be more of z than its scale can say, or half of that, for
-/// inputs of LSB `input_step`.
-pub fn too_coarse(weight: ArrayView2<'_, f64>, input_step: f64) -> bool {
-    let largest = weight.iter().fold(0.0f64, |a, w| a.max(w.abs()));
-    largest / 127.0 * input_step * Z_SCALE * 4_294_967_296.0 >= f64::from(i32::MAX / 2)
-}
-
 /// The largest even divisor of `columns` up to [`PART_MAX`], or all of them.
 fn part_values(columns: usize) -> usize {
     if columns <= PART_MAX {

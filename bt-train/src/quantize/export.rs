@@ -1,6 +1,6 @@
 //! Float model + calibration data → `.btm`.
 
-use super::input::InputFormat;
+use super::input::{InputFormat, Taken};
 use super::map::{MapScheme, RealMap, Z_MAX, apply, lowered};
 use super::tensor::Z_SCALE;
 use crate::data::dataset::{Normalization, Part};
@@ -128,22 +128,24 @@ impl Scheme {
         let float_bias = values(checkpoint, "lstm.bias");
 
         let chosen = spread((0..part.sequences()).collect(), options.sequences);
-        let form = |centred, fine| {
-            let format = InputFormat::new(part, &normalization, centred, fine);
+        // A feature vector is copied anyway; other values lose their offset on the way to the map only
+        // where it would fill z.
+        let form = |taken| {
+            let format = InputFormat::new(part, &normalization, taken);
             let bias = folded_bias(&maps.input, input.as_ref(), &format, &float_bias);
             (format, bias)
         };
-        // A feature vector is copied anyway; other values lose their offset on the way to the map only
-        // where it would fill z.
-        let mut centred = config.front_end.is_some();
-        let (mut format, mut bias) = form(centred, false);
-        if bias.iter().any(|b| b.abs() > BIAS_MAX) {
-            centred = true;
-            (format, bias) = form(centred, false);
-        }
-        // Few large bytes among zeros: i8 weights times them would be coarser than z.
-        if maps.input.is_too_coarse(format.map_step) {
-            (format, bias) = form(centred, true);
+        let fits = |bias: &[f64]| bias.iter().all(|b| b.abs() <= BIAS_MAX);
+        let mut ways = match config.front_end {
+            Some(_) => [Taken::Mean].iter(),
+            None => [Taken::Nothing, Taken::Middle, Taken::Mean].iter(),
+        };
+        let (mut format, mut bias) = form(*ways.next().unwrap_or(&Taken::Mean));
+        for &taken in ways {
+            if fits(&bias) {
+                break;
+            }
+            (format, bias) = form(taken);
         }
         let frames = frames(part, &format, &chosen);
         let real = RealLayer {
@@ -329,8 +331,23 @@ impl Scheme {
         };
         let base = parts.arena().map_err(refused)?.scratch_word;
         let (mut weights, mut tables) = (Vec::new(), Vec::new());
-        parts.input = input.parts(lowered.0, base, streamed.0, &mut weights, &mut tables);
-        parts.recurrent = recurrent.parts(lowered.1, base, streamed.1, &mut weights, &mut tables);
+        let is_raw = self.format.left_shift > 0;
+        parts.input = input.parts(
+            lowered.0,
+            base,
+            streamed.0,
+            is_raw,
+            &mut weights,
+            &mut tables,
+        );
+        parts.recurrent = recurrent.parts(
+            lowered.1,
+            base,
+            streamed.1,
+            false,
+            &mut weights,
+            &mut tables,
+        );
         (parts.weights, parts.tables) = (weights, tables);
         Ok(parts)
     }

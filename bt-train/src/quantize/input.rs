@@ -18,6 +18,8 @@ pub struct InputFormat {
     pub input_zero: i16,
     /// One i16 factor per value and the right shift of the product, where features have scales of their own.
     pub element_scale: Option<(Vec<i16>, u8)>,
+    /// Bits by which the map reads pushed values shifted left.
+    pub left_shift: u32,
     /// Largest magnitude of the map's integers.
     pub map_max: u32,
     /// Normalized value of one LSB of the map's integers.
@@ -26,14 +28,23 @@ pub struct InputFormat {
     pub zero: Vec<f64>,
 }
 
+/// What of the offset is taken off every pushed value; the bias of z takes the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// None of it.
+    Nothing,
+    /// 128 off unsigned bytes, which costs the device nothing.
+    Middle,
+    /// All of it.
+    Mean,
+}
+
 /// Fraction of the range that floats and scaled values seen in calibration may fill.
 const HEADROOM: f64 = 0.9;
 
 impl InputFormat {
-    /// The format for a model's normalization and the values of `part`; `centred` takes the mean
-    /// offset off every value instead of leaving all of it to the bias of z, `fine` gives every
-    /// value a factor even where they share one, so that the map's integers fill i16.
-    pub fn new(part: &Part, normalization: &Normalization, centred: bool, fine: bool) -> Self {
+    /// The format for a model's normalization and the values of `part`.
+    pub fn new(part: &Part, normalization: &Normalization, taken: Taken) -> Self {
         let middle = normalization
             .offset
             .iter()
@@ -62,10 +73,11 @@ impl InputFormat {
                 (InputType::I16, f64::from(step as f32), offset)
             }
         };
-        let input_zero = if centred && part.values.element_type() != ElementType::F32 {
-            middle.round().clamp(-32_768.0, 32_767.0) as i16
-        } else {
-            0
+        let input_zero = match (taken, part.values.element_type()) {
+            (Taken::Nothing, _) | (_, ElementType::F32) => 0,
+            (Taken::Middle, ElementType::U8) => InputType::MIDDLE as i16,
+            (Taken::Middle, _) => 0,
+            (Taken::Mean, _) => middle.round().clamp(-32_768.0, 32_767.0) as i16,
         };
         // The raw value that becomes the map's 0.
         let origin = offset + f64::from(input_zero) * step;
@@ -75,16 +87,17 @@ impl InputFormat {
         let zero: Vec<f64> = (0..normalization.width)
             .map(|i| (origin - pick(&normalization.offset, i)) * scale(i))
             .collect();
-        if normalization.scale.len() == 1 && !fine {
-            let max = input_type.max_abs_from(input_zero.into());
+        if normalization.scale.len() == 1 {
+            let left = input_type.left_shift(input_zero.into());
             return Self {
                 input_type,
                 step,
                 offset,
                 input_zero,
                 element_scale: None,
-                map_max: max,
-                map_step: step * scale(0),
+                left_shift: left,
+                map_max: input_type.map_max(input_zero.into()),
+                map_step: step * scale(0) / f64::from(1u32 << left),
                 zero,
             };
         }
@@ -109,6 +122,7 @@ impl InputFormat {
             offset,
             input_zero,
             element_scale: Some((factors, shift)),
+            left_shift: 0,
             map_max: 1 << 15,
             map_step,
             zero,
@@ -127,7 +141,7 @@ impl InputFormat {
             Some((factors, shift)) => {
                 round_shift_saturate(i32::from(value) * i32::from(factors[i]), u32::from(*shift))
             }
-            None => value,
+            None => value << self.left_shift,
         }
     }
 }

@@ -2,14 +2,14 @@
 
 use super::dense::{self, IntegerDense};
 use super::simulate::Simulation;
-use super::tensor::{self, Calibrated, IntegerMap, QuantizeError, Z_SCALE, place};
+use super::tensor::{self, Calibrated, IntegerMap, QuantizeError, Width, Z_SCALE, place};
 use crate::error::{Error, Result};
 use crate::float::checkpoint::Checkpoint;
 use crate::float::config::MapKind;
 use crate::plan::shape::{Form, TensorMap, TensorShape};
 use crate::plan::{Lowered, Plan};
 use bt_core::model::write::MapParts;
-use bt_core::program::{NONE, ProgramRecord};
+use bt_core::program::{NONE, ProgramRecord, StepRecord, pair_order};
 use ndarray::{Array2, ArrayView2};
 
 /// How a map was quantized.
@@ -94,14 +94,6 @@ impl RealMap {
             }),
         }
     }
-
-    /// Whether i8 weights would make too much of one LSB of the input.
-    pub fn is_too_coarse(&self, input_step: f64) -> bool {
-        match self {
-            Self::Dense(weight) => dense::too_coarse(weight.view(), input_step),
-            Self::Tensor(_) => false,
-        }
-    }
 }
 
 /// What is decided about a map before its weights become integers.
@@ -117,8 +109,8 @@ pub(super) struct MapScheme {
     input_step: f64,
     /// Largest output of every step in calibration.
     maxima: Vec<f64>,
-    /// Bits of every step's output.
-    bits: Vec<u8>,
+    /// How wide every step's output is.
+    widths: Vec<Width>,
 }
 
 /// The steps of a map under a plan.
@@ -166,12 +158,11 @@ impl MapScheme {
         (input_max, input_step): (u32, f64),
         streamed: bool,
     ) -> Result<Self> {
-        let (mut maxima, mut bits) = (Vec::new(), Vec::new());
+        let (mut maxima, mut widths) = (Vec::new(), Vec::new());
         if let (RealMap::Tensor(map), Some(lowered)) = (map, &lowered) {
             maxima = tensor::maxima(lowered, map, &real(frames, input_step));
             let calibrated = Calibrated::new(lowered, map, &maxima, input_max, input_step);
-            let (best, _) = calibrated.best(frames, map).map_err(failed)?;
-            bits = best.steps.iter().map(|step| step.bits).collect();
+            widths = calibrated.best(frames, map).map_err(failed)?;
         }
         Ok(Self {
             lowered,
@@ -179,14 +170,14 @@ impl MapScheme {
             input_max,
             input_step,
             maxima,
-            bits,
+            widths,
         })
     }
 
     /// At most so many bits for every step.
     pub fn coarsen(&mut self, bits: u8) {
-        for kept in &mut self.bits {
-            *kept = bits.min(*kept);
+        for width in &mut self.widths {
+            *width = Width::Bits(bits.min(width.bits()));
         }
     }
 
@@ -196,7 +187,7 @@ impl MapScheme {
             (RealMap::Tensor(map), Some(lowered)) => {
                 let calibrated =
                     Calibrated::new(lowered, map, &self.maxima, self.input_max, self.input_step);
-                let integers = calibrated.quantize(&self.bits).map_err(failed)?;
+                let integers = calibrated.quantize(&self.widths).map_err(failed)?;
                 Ok(IntegerForm::Tensor(integers))
             }
             (RealMap::Dense(weight), _) => {
@@ -293,12 +284,14 @@ impl IntegerForm {
         }
     }
 
-    /// The map with its places, its weights and tables appended to the model's.
+    /// The map with its places, its weights and tables appended to the model's. `is_raw`: bytes are
+    /// gathered as they are pushed.
     pub fn parts(
         &self,
         lowered: Option<&Lowered>,
         base: usize,
         streamed: bool,
+        is_raw: bool,
         weights: &mut Vec<u32>,
         tables: &mut Vec<u16>,
     ) -> MapParts {
@@ -306,7 +299,15 @@ impl IntegerForm {
         match (self, lowered) {
             (Self::Tensor(map), Some(lowered)) => {
                 let first_table = tables.len() as u32;
-                weights.extend(&map.weights);
+                let mut words = map.weights.clone();
+                if is_raw && lowered.record.gather_table == NONE {
+                    for (step, lowered_step) in map.steps.iter().zip(&lowered.steps) {
+                        if lowered_step.producers.is_empty() {
+                            reorder(&mut words, step, lowered_step.columns());
+                        }
+                    }
+                }
+                weights.extend(words);
                 tables.extend(&lowered.tables);
                 let steps = map
                     .steps
@@ -353,6 +354,22 @@ impl IntegerForm {
                 record: bytemuck::Zeroable::zeroed(),
                 steps: map.steps.clone(),
             },
+        }
+    }
+}
+
+/// Puts the columns of a step that reads raw bytes into the order in which they are gathered.
+fn reorder(words: &mut [u32], step: &StepRecord, columns: usize) {
+    let pairs = step.k_pairs as usize;
+    let start = step.weights_word as usize;
+    let step_words = &mut words[start..start + step.slices as usize * step.slice_words()];
+    let halves: &mut [u16] = bytemuck::cast_slice_mut(step_words);
+    // A tile is [k / 2][m % 2][k % 2] in halves.
+    for tile in halves.chunks_exact_mut(pairs * 4) {
+        let natural = tile.to_vec();
+        for (row, k) in (0..2).flat_map(|row| (0..columns).map(move |k| (row, k))) {
+            let half = |k: usize| (k / 2 * 2 + row) * 2 + k % 2;
+            tile[half(pair_order(k, columns))] = natural[half(k)];
         }
     }
 }

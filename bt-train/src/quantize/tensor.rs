@@ -91,12 +91,12 @@ impl<'a> Calibrated<'a> {
         }
     }
 
-    /// Integers for so many bits per step output (16 where a step adds to z).
+    /// Integers for a width of every step's output (16 bits where a step adds to z).
     ///
     /// # Errors
     ///
     /// [`QuantizeError`].
-    pub fn quantize(&self, bits: &[u8]) -> Result<IntegerMap, QuantizeError> {
+    pub fn quantize(&self, widths: &[Width]) -> Result<IntegerMap, QuantizeError> {
         let lowered = self.lowered;
         let mut scales: Vec<f64> = Vec::new();
         let mut steps: Vec<StepRecord> = Vec::new();
@@ -107,63 +107,78 @@ impl<'a> Calibrated<'a> {
             if weights.iter().any(|w| !w.is_finite()) {
                 return Err(QuantizeError::NotFinite { step: index });
             }
-            let adds =
-                bt_core::program::Store::from_byte(record.store).is_some_and(|store| store.adds());
-            record.bits = if adds { 16 } else { bits[index] };
-            let limit = f64::from((1u32 << (record.bits - 1)) - 1);
+            let columns = step.columns();
             let input_scale = |k: usize| match step.producers.as_slice() {
                 [] => 1.0 / self.input_step,
                 [one] => scales[*one],
                 many => scales[many[step.block_of_column(k)]],
             };
-            let input_max = self.input_bound(index, bits);
-            let columns = step.columns();
-            let mut scale = if adds {
-                Z_SCALE
-            } else if self.max[index] > 0.0 {
-                limit / self.max[index]
-            } else {
-                // Calibration has only seen zeros here: as much as there can ever be.
-                let rows = weights.chunks(columns).map(|row| {
-                    let values = row
-                        .iter()
-                        .enumerate()
-                        .map(|(k, w)| w.abs() / input_scale(k));
-                    values.sum::<f64>() * f64::from(input_max)
-                });
-                limit / rows.fold(1e-30, f64::max)
-            };
-            // Weights per LSB of input and output, before the shift.
+            // Weights per LSB of the input, for one LSB per unit of the output.
             let unit: Vec<f64> = weights
                 .iter()
                 .enumerate()
-                .map(|(at, w)| w * scale / input_scale(at % columns))
+                .map(|(at, w)| w / input_scale(at % columns))
                 .collect();
-            let largest = unit.iter().fold(0.0f64, |a, w| a.max(w.abs()));
-            if !adds && largest == 0.0 {
-                scale = 1.0;
-            }
-            record.shift = 16;
-            loop {
-                let factor = f64::from(1u32 << record.shift);
-                if largest * factor <= 32_767.0 {
-                    let words = pack(
-                        &record,
+            let input_max = self.input_bound(index, widths);
+            // The words at a scale and shift, if weights and sums fit.
+            let words = |record: &StepRecord, scale: f64| {
+                let factor = scale * f64::from(1u32 << record.shift);
+                let fits = unit.iter().all(|w| (w * factor).abs() <= 32_767.0);
+                let words = fits.then(|| {
+                    pack(
+                        record,
                         step.rows(),
                         columns,
                         unit.iter().map(|w| (w * factor).round() as i16),
-                    );
-                    if bound::contraction(&record, &words, input_max) <= i32::MAX as u64 {
-                        record.weights_word = packed.len() as u32;
-                        packed.extend(words);
-                        break;
+                    )
+                })?;
+                (bound::contraction(record, &words, input_max) <= i32::MAX as u64).then_some(words)
+            };
+            let largest = unit.iter().fold(0.0f64, |a, w| a.max(w.abs()));
+            record.shift = 16;
+            record.bits = if adds(&record) {
+                16
+            } else {
+                widths[index].bits()
+            };
+            let (scale, words) = match widths[index] {
+                _ if largest == 0.0 && !adds(&record) => (1.0, words(&record, 1.0)),
+                Width::Top if !adds(&record) => {
+                    // The largest scale that fits, from above by a thousandth at a time.
+                    let rows = self.row_sum(index, &unit);
+                    let sums = f64::from(i32::MAX) / (rows * f64::from(input_max));
+                    let mut scale = sums.min(32_767.0 / largest) / 65_536.0;
+                    let mut found = words(&record, scale);
+                    for _ in 0..64 {
+                        if found.is_some() {
+                            break;
+                        }
+                        scale *= 0.999;
+                        found = words(&record, scale);
                     }
+                    (scale, found)
                 }
-                record.shift -= 1;
-                if record.shift == 0 {
-                    return Err(QuantizeError::Overflow { step: index });
+                _ => {
+                    let limit = f64::from((1u32 << (record.bits - 1)) - 1);
+                    let scale = if adds(&record) {
+                        Z_SCALE
+                    } else if self.max[index] > 0.0 {
+                        limit / self.max[index]
+                    } else {
+                        // Calibration has only seen zeros here: as much as there can ever be.
+                        limit / (self.row_sum(index, &unit) * f64::from(input_max)).max(1e-30)
+                    };
+                    let mut found = words(&record, scale);
+                    while found.is_none() && record.shift > 1 {
+                        record.shift -= 1;
+                        found = words(&record, scale);
+                    }
+                    (scale, found)
                 }
-            }
+            };
+            let words = words.ok_or(QuantizeError::Overflow { step: index })?;
+            record.weights_word = packed.len() as u32;
+            packed.extend(words);
             scales.push(scale);
             steps.push(record);
         }
@@ -174,8 +189,23 @@ impl<'a> Calibrated<'a> {
         })
     }
 
+    /// Largest sum of magnitudes of a row of W, over its slices where they accumulate.
+    fn row_sum(&self, index: usize, weights: &[f64]) -> f64 {
+        let step = &self.lowered.steps[index];
+        let sums: Vec<f64> = weights
+            .chunks(step.columns())
+            .map(|row| row.iter().map(|w| w.abs()).sum())
+            .collect();
+        if step.record.acc_word == NONE {
+            return sums.iter().fold(0.0, |a, &b| f64::max(a, b));
+        }
+        (0..step.rows())
+            .map(|row| sums.iter().skip(row).step_by(step.rows()).sum())
+            .fold(0.0, f64::max)
+    }
+
     /// The largest magnitude the steps can leave where step `index` reads: as `Model::parse` sees it.
-    fn input_bound(&self, index: usize, bits: &[u8]) -> u32 {
+    fn input_bound(&self, index: usize, widths: &[Width]) -> u32 {
         let lowered = self.lowered;
         let input = {
             let step = &lowered.steps[index].record;
@@ -191,7 +221,7 @@ impl<'a> Calibrated<'a> {
                 .out_region(other)
                 .is_some_and(|out| out.overlaps(input))
             {
-                max = max.max(1 << (bits[other] - 1));
+                max = max.max(1 << (widths[other].bits() - 1));
             }
             let acc = bound::Region::new(
                 record.acc_word as usize,
@@ -204,17 +234,14 @@ impl<'a> Calibrated<'a> {
         max
     }
 
-    /// Integers with the bits per level that give z the best signal-to-noise ratio on `frames`
-    /// (integers as the device gets them): coordinate descent from 13 bits everywhere.
+    /// The widths that give z the best signal-to-noise ratio on `frames` (integers as
+    /// the device gets them), then with [`Width::Top`] wherever that costs less than
+    /// [`TOP_LOSS_DB`]: coordinate descent from 13 bits everywhere.
     ///
     /// # Errors
     ///
     /// [`QuantizeError`].
-    pub fn best(
-        &self,
-        frames: &[Vec<i16>],
-        map: &TensorMap,
-    ) -> Result<(IntegerMap, f64), QuantizeError> {
+    pub fn best(&self, frames: &[Vec<i16>], map: &TensorMap) -> Result<Vec<Width>, QuantizeError> {
         let lowered = self.lowered;
         let mut simulation = Simulation::new(lowered, map);
         let wanted: Vec<Vec<f64>> = frames
@@ -228,17 +255,13 @@ impl<'a> Calibrated<'a> {
                 )
             })
             .collect();
-        let score = |bits: &[u8]| -> Result<(IntegerMap, f64), QuantizeError> {
-            let integers = self.quantize(bits)?;
-            let db = snr_db(
-                frames
-                    .iter()
-                    .zip(&wanted)
-                    .map(|(frame, wanted)| (integers.run(lowered, frame), wanted)),
-            );
-            Ok((integers, db))
+        let score = |widths: &[Width]| -> Result<f64, QuantizeError> {
+            let integers = self.quantize(widths)?;
+            Ok(snr_db(frames.iter().zip(&wanted).map(|(frame, wanted)| {
+                (integers.run(lowered, frame), wanted)
+            })))
         };
-        // Levels: steps that differ only in their block share their bits.
+        // Levels: steps that differ only in their block share their width.
         let level = |index: usize| {
             let step = &lowered.steps[index];
             lowered.steps[..index]
@@ -247,31 +270,68 @@ impl<'a> Calibrated<'a> {
                 .count()
         };
         let levels = (0..lowered.steps.len()).map(level).max().unwrap_or(0);
-        let mut bits = vec![13u8; lowered.steps.len()];
-        let mut best = score(&bits)?;
+        let with = |widths: &[Width], at: usize, width: Width| -> Vec<Width> {
+            (0..widths.len())
+                .map(|i| if level(i) == at { width } else { widths[i] })
+                .collect()
+        };
+        let mut widths = vec![Width::Bits(13); lowered.steps.len()];
+        let mut best = score(&widths)?;
         for _ in 0..2 {
-            let before = best.1;
+            let before = best;
             for at in 0..levels {
                 for candidate in 10..=16 {
-                    let tried: Vec<u8> = (0..bits.len())
-                        .map(|i| if level(i) == at { candidate } else { bits[i] })
-                        .collect();
-                    if tried == bits {
+                    let tried = with(&widths, at, Width::Bits(candidate));
+                    if tried == widths {
                         continue;
                     }
-                    if let Ok(result) = score(&tried)
-                        && result.1 > best.1
+                    if let Ok(db) = score(&tried)
+                        && db > best
                     {
-                        (best, bits) = (result, tried);
+                        (best, widths) = (db, tried);
                     }
                 }
             }
-            if best.1 - before < 0.1 {
+            if best - before < 0.1 {
                 break;
             }
         }
-        Ok(best)
+        let floor = best - TOP_LOSS_DB;
+        for at in 0..levels {
+            let tried = with(&widths, at, Width::Top);
+            if score(&tried).is_ok_and(|db| db >= floor) {
+                widths = tried;
+            }
+        }
+        Ok(widths)
     }
+}
+
+/// What the signal-to-noise ratio of z may lose in all for the sake of cheaper stores.
+const TOP_LOSS_DB: f64 = 3.0;
+
+/// How a step's sums become i16.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Width {
+    /// Their top halves: the bound of the sums proves that nothing is lost at the top, and the store
+    /// neither shifts nor saturates, but typical values are well below the bound.
+    Top,
+    /// Shifted until what calibration has seen fills so many bits, and saturated to them.
+    Bits(u8),
+}
+
+impl Width {
+    /// Bits that a stored value can fill.
+    pub fn bits(self) -> u8 {
+        match self {
+            Self::Top => 16,
+            Self::Bits(bits) => bits,
+        }
+    }
+}
+
+fn adds(record: &StepRecord) -> bool {
+    bt_core::program::Store::from_byte(record.store).is_some_and(bt_core::program::Store::adds)
 }
 
 /// Packs `[slice][m][k]` into panels `[slice][m / 2][k / 2][m % 2]`.
@@ -313,13 +373,12 @@ impl IntegerMap {
         let extents = &record.extents[..record.digits as usize];
         let mut odometer = Odometer::new();
         for slab in frame.chunks(record.slab_values as usize) {
-            let panels: &mut [i16] =
-                bytemuck::cast_slice_mut(&mut memory[base + record.slab_word as usize..]);
+            let panels = &mut memory[base + record.slab_word as usize..];
             if record.gather_table == NONE {
                 kernel::gather_rows(panels, record.row_values as usize, 0, slab);
             } else {
                 kernel::gather_table(
-                    panels,
+                    bytemuck::cast_slice_mut(panels),
                     &lowered.tables[record.gather_table as usize..],
                     slab,
                 );
@@ -357,7 +416,7 @@ impl IntegerMap {
                     out_word: placed.out_word as usize + moved,
                     accumulate,
                 };
-                kernel::contract(&run, &mut memory);
+                kernel::portable::contract(&run, &mut memory);
                 if !matches!(accumulate, Accumulate::Single | Accumulate::Last) {
                     continue;
                 }

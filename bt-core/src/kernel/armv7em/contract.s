@@ -1,0 +1,387 @@
+@ The tiles of one run of a contraction step, Armv7E-M with single-precision FPU.
+@
+@ A tile is two rows of W times four rows of X: eight sums in r4-r7 (row m0) and r8-r11 (row m1).
+@ The 2 x k words of W are the same for a whole row of tiles and wait in d0-d15, pair of k b in d\b,
+@ right-aligned: fewer than 16 pairs start at a later block. One VMOV fetches a pair for r12 and lr.
+@ The words of X stream through r1-r3 by LDM of three; a pair takes four, so blocks come in three
+@ phases, b mod 3. That is 31 instructions for three pairs, which are 48 multiply-accumulates.
+@
+@ The first block of a tile takes the rounding constant, r11, as the addend of all sums, so there is
+@ one of it for each number of pairs. More than 16 pairs run in passes over all blocks.
+@
+@ What follows a tile depends on the step; its code addresses are in the frame below (struct Tiles of
+@ mod.rs) and are jumped to by LDR PC. No instruction depends on the data.
+
+    .equ COLS, 0            @ next entry of the column table
+    .equ OUT, 4             @ destination of this row of tiles
+    .equ X_END, 8
+    .equ ROUND, 12
+    .equ ACC, 16            @ next kept accumulators
+    .equ TILE, 20           @ code: a tile
+    .equ LOADED, 24         @ code: after W has been loaded
+    .equ SUMMED, 28         @ code: after the last block
+    .equ X, 32              @ from here the constants of a row of tiles, loaded at once
+    .equ W, 36
+    .equ ROWS, 40
+    .equ ROWS_END, 44
+    .equ COLS_START, 48
+    .equ OUT_START, 52
+    .equ ROW, 56            @ code: begin a row of tiles
+    .equ COMPLETE, 60       @ code: after the last pass
+    .equ PACK, 64           @ code: after the shift
+    .equ STORE, 68          @ code: after packing
+    .equ CLAMPED, 72        @ code: after a clamp to fewer than 16 bits
+    .equ KEPT, 76           @ code: after the kept accumulators were loaded
+    .equ ROW_STRIDE, 80     @ bytes
+    .equ W_TILE, 84         @ passes: W of this row of tiles, and its end
+    .equ W_END, 88
+    .equ W_BYTES, 92
+    .equ W_FIRST, 96        @ code: load the first pass of W
+    .equ FRAME, 104
+
+    .macro column a, b, x, first
+    .if \first
+    smlad \a, r12, \x, r11
+    smlad \b, lr, \x, r11
+    .else
+    smlad \a, r12, \x, \a
+    smlad \b, lr, \x, \b
+    .endif
+    .endm
+
+    .macro pair b, first
+    vmov r12, lr, d\b
+    .if \b % 3 == 0
+    ldmia r0!, {r1, r2, r3}
+    column r4, r8, r1, \first
+    column r5, r9, r2, \first
+    column r6, r10, r3, \first
+    .if \b == 15
+    ldr r1, [r0], #4
+    .else
+    ldmia r0!, {r1, r2, r3}
+    .endif
+    column r7, r11, r1, \first
+    .elseif \b % 3 == 1
+    column r4, r8, r2, \first
+    column r5, r9, r3, \first
+    ldmia r0!, {r1, r2, r3}
+    column r6, r10, r1, \first
+    column r7, r11, r2, \first
+    .else
+    column r4, r8, r3, \first
+    ldmia r0!, {r1, r2, r3}
+    column r5, r9, r1, \first
+    column r6, r10, r2, \first
+    column r7, r11, r3, \first
+    .endif
+    .endm
+
+    @ The words of X that the block before b would have left.
+    .macro preload b
+    .if \b % 3 == 1
+    ldmia r0!, {r2, r3}
+    .elseif \b % 3 == 2
+    ldr r3, [r0], #4
+    .endif
+    .endm
+
+    @ Takes place, destination, end of X and rounding constant; moves to the next column.
+    .macro destination
+    ldmia sp, {r1, r2, r3, r11}
+    ldrh r12, [r1], #2
+    str r1, [sp, #COLS]
+    add r2, r2, r12, lsl #2
+    .endm
+
+    .macro next_tile
+    cmp r0, r3
+    it ne
+    ldrne pc, [sp, #TILE]
+    .endm
+
+    .macro top_pairs
+    pkhtb r4, r8, r4, asr #16
+    pkhtb r5, r9, r5, asr #16
+    pkhtb r6, r10, r6, asr #16
+    pkhtb r7, r11, r7, asr #16
+    .endm
+
+    .macro top_rows
+    pkhtb r4, r5, r4, asr #16
+    pkhtb r5, r7, r6, asr #16
+    pkhtb r6, r9, r8, asr #16
+    pkhtb r7, r11, r10, asr #16
+    .endm
+
+    @ One value of a scatter table: offset at r1 in halves from r2, 0xffff (r3) drops it.
+    .macro scatter value
+    ldrh r12, [r1], #2
+    cmp r12, r3
+    it ne
+    strhne \value, [r2, r12, lsl #1]
+    .endm
+
+    .macro add_scatter value
+    ldrh r12, [r1], #2
+    cmp r12, r3
+    add r12, r2, r12, lsl #1
+    ittt ne
+    ldrshne lr, [r12]
+    qadd16ne lr, lr, \value
+    strhne lr, [r12]
+    .endm
+
+    .macro each action
+    .irp value, r4, r5, r6, r7
+    \action \value
+    asr \value, \value, #16
+    \action \value
+    .endr
+    .endm
+
+    .section .text.bt_core_contract_tiles, "ax", %progbits
+    .syntax unified
+    .fpu fpv4-sp-d16
+    .thumb
+    .p2align 2
+    .global bt_core_contract_tiles
+    .type bt_core_contract_tiles, %function
+    .thumb_func
+bt_core_contract_tiles:
+    push {r4-r11, lr}
+    vpush {d8-d15}
+    add r0, r0, #FRAME
+    ldmdb r0!, {r4-r11}
+    push {r4-r11}
+    ldmdb r0!, {r4-r11}
+    push {r4-r11}
+    ldmdb r0!, {r4-r11}
+    push {r4-r11}
+    ldmdb r0!, {r4, r5}
+    push {r4, r5}
+
+.Lbt_row:
+    add r12, sp, #X
+    ldmia r12, {r0-r5}
+    cmp r2, r3
+    beq .Lbt_done
+    ldrh r6, [r2], #2
+    str r2, [sp, #ROWS]
+    add r5, r5, r6, lsl #2
+    strd r4, r5, [sp, #COLS]
+    ldr r11, [sp, #ROUND]
+    ldr pc, [sp, #ROW]
+.Lbt_done:
+    add sp, sp, #FRAME
+    vpop {d8-d15}
+    pop {r4-r11, pc}
+
+    @ W of a row of tiles, or the first pass of it, from r1.
+    .irp b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+.Lbt_load_\b:
+    vldmia r1!, {d\b-d15}
+    str r1, [sp, #W]
+    ldr pc, [sp, #LOADED]
+    .endr
+
+    @ First blocks: the sums start from the rounding constant.
+    .irp b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14
+.Lbt_first_\b:
+    preload \b
+    pair \b, 1
+    b .Lbt_next_\b
+    .endr
+.Lbt_first_15:
+    preload 15
+    pair 15, 1
+    ldr pc, [sp, #SUMMED]
+
+    @ Entries for sums that are there already.
+    .irp b, 1, 2, 4, 5, 7, 8, 10, 11, 13, 14
+.Lbt_enter_\b:
+    preload \b
+    b .Lbt_pair_\b
+    .endr
+
+    .irp b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    .if \b % 3 == 0
+.Lbt_enter_\b:
+    .endif
+.Lbt_pair_\b:
+    pair \b, 0
+.Lbt_next_\b:
+    .endr
+    ldr pc, [sp, #SUMMED]
+
+    @ More than 16 pairs.
+.Lbt_long_row:
+    ldr r2, [sp, #W_BYTES]
+    add r2, r2, r1
+    str r1, [sp, #W_TILE]
+    str r2, [sp, #W_END]
+    ldr pc, [sp, #TILE]
+.Lbt_long_tile:
+    ldr r1, [sp, #W_TILE]
+    ldr pc, [sp, #W_FIRST]
+.Lbt_long_next:
+    ldr r1, [sp, #W]
+    ldr r2, [sp, #W_END]
+    cmp r1, r2
+    it eq
+    ldreq pc, [sp, #COMPLETE]
+    vldmia r1!, {d0-d15}
+    str r1, [sp, #W]
+    b .Lbt_pair_0
+
+    @ Accumulators.
+.Lbt_kept:
+    ldr r12, [sp, #ACC]
+    ldmia r12!, {r4-r11}
+    str r12, [sp, #ACC]
+    ldr pc, [sp, #KEPT]
+.Lbt_keep_first:
+    ldr r12, [sp, #ACC]
+    stmia r12!, {r4-r11}
+    str r12, [sp, #ACC]
+    ldrd r3, r11, [sp, #X_END]
+    next_tile
+    b .Lbt_row
+.Lbt_keep_again:
+    ldr r12, [sp, #ACC]
+    stmdb r12, {r4-r11}
+    ldr r3, [sp, #X_END]
+    next_tile
+    b .Lbt_row
+
+    @ Requantise: the top half where the shift is 16, else shift and saturate.
+    .irp shift, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
+.Lbt_shift_\shift:
+    ssat r4, #16, r4, asr #\shift
+    ssat r5, #16, r5, asr #\shift
+    ssat r6, #16, r6, asr #\shift
+    ssat r7, #16, r7, asr #\shift
+    ssat r8, #16, r8, asr #\shift
+    ssat r9, #16, r9, asr #\shift
+    ssat r10, #16, r10, asr #\shift
+    ssat r11, #16, r11, asr #\shift
+    ldr pc, [sp, #PACK]
+    .endr
+.Lbt_pack_pairs:
+    pkhbt r4, r4, r8, lsl #16
+    pkhbt r5, r5, r9, lsl #16
+    pkhbt r6, r6, r10, lsl #16
+    pkhbt r7, r7, r11, lsl #16
+    ldr pc, [sp, #STORE]
+.Lbt_pack_rows:
+    pkhbt r4, r4, r5, lsl #16
+    pkhbt r5, r6, r7, lsl #16
+    pkhbt r6, r8, r9, lsl #16
+    pkhbt r7, r10, r11, lsl #16
+    ldr pc, [sp, #STORE]
+.Lbt_top_pack_pairs:
+    top_pairs
+    ldr pc, [sp, #STORE]
+.Lbt_top_pack_rows:
+    top_rows
+    ldr pc, [sp, #STORE]
+    .irp bits, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+.Lbt_clamp_\bits:
+    ssat16 r4, #\bits, r4
+    ssat16 r5, #\bits, r5
+    ssat16 r6, #\bits, r6
+    ssat16 r7, #\bits, r7
+    ldr pc, [sp, #CLAMPED]
+    .endr
+
+    @ Stores.
+.Lbt_top_pairs:
+    top_pairs
+.Lbt_pairs:
+    destination
+    stmia r2, {r4-r7}
+    next_tile
+    b .Lbt_row
+
+.Lbt_top_columns:
+    top_rows
+.Lbt_columns:
+    destination
+    strd r4, r6, [r2]
+    strd r5, r7, [r2, #16]
+    next_tile
+    b .Lbt_row
+
+.Lbt_top_add_rows:
+    top_rows
+.Lbt_add_rows:
+    destination
+    ldr r12, [sp, #ROW_STRIDE]
+    ldrd r8, r9, [r2]
+    qadd16 r4, r8, r4
+    qadd16 r5, r9, r5
+    strd r4, r5, [r2]
+    add r2, r2, r12
+    ldrd r8, r9, [r2]
+    qadd16 r6, r8, r6
+    qadd16 r7, r9, r7
+    strd r6, r7, [r2]
+    next_tile
+    b .Lbt_row
+
+.Lbt_top_scatter:
+    top_rows
+.Lbt_scatter:
+    ldr r1, [sp, #COLS_START]
+    ldr r2, [sp, #OUT_START]
+    movw r3, #0xffff
+    each scatter
+    str r1, [sp, #COLS_START]
+    ldrd r3, r11, [sp, #X_END]
+    next_tile
+    b .Lbt_row
+
+.Lbt_top_add_scatter:
+    top_rows
+.Lbt_add_scatter:
+    ldr r1, [sp, #COLS_START]
+    ldr r2, [sp, #OUT_START]
+    movw r3, #0xffff
+    each add_scatter
+    str r1, [sp, #COLS_START]
+    ldrd r3, r11, [sp, #X_END]
+    next_tile
+    b .Lbt_row
+    .size bt_core_contract_tiles, . - bt_core_contract_tiles
+
+    @ Code addresses, in the order of struct Code of mod.rs.
+    .section .rodata.bt_core_contract_code, "a", %progbits
+    .p2align 2
+    .global bt_core_contract_code
+    .type bt_core_contract_code, %object
+bt_core_contract_code:
+    .irp b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    .word .Lbt_load_\b + 1
+    .endr
+    .irp b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    .word .Lbt_first_\b + 1
+    .endr
+    .irp b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    .word .Lbt_enter_\b + 1
+    .endr
+    .irp shift, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
+    .word .Lbt_shift_\shift + 1
+    .endr
+    .word 0, 0
+    .irp bits, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    .word .Lbt_clamp_\bits + 1
+    .endr
+    .irp name, long_row, long_tile, long_next, kept, keep_first, keep_again, pack_pairs, top_pack_pairs, pack_rows, top_pack_rows
+    .word .Lbt_\name + 1
+    .endr
+    .irp name, pairs, columns, add_rows, scatter, add_scatter
+    .word .Lbt_\name + 1
+    .word .Lbt_top_\name + 1
+    .endr
+    .size bt_core_contract_code, . - bt_core_contract_code
+    .text
