@@ -449,8 +449,8 @@ impl<'m, 'a> Session<'m, 'a> {
             .get_mut(..self.model.arena.hidden_word)
             .unwrap_or(&mut []);
         let z: &mut [i16] = bytemuck::cast_slice_mut(z);
-        for (z, &bias) in z.iter_mut().zip(self.model.bias) {
-            *z = bias;
+        if let Some(z) = z.get_mut(..self.model.bias.len()) {
+            z.copy_from_slice(self.model.bias);
         }
     }
 

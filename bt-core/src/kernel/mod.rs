@@ -7,12 +7,12 @@ mod armv7em;
 pub mod portable;
 
 #[cfg(bt_kernel = "armv7em")]
-pub(crate) use armv7em::contract;
+pub(crate) use armv7em::{contract, dense_add};
 #[cfg(not(bt_kernel = "armv7em"))]
-pub(crate) use portable::contract;
-pub use portable::{dense, dot, gather_rows, gather_table};
+pub(crate) use portable::{contract, dense_add};
+pub use portable::{dense, dot, gather_rows, gather_table, rescale};
 
-use crate::program::StepRecord;
+use crate::program::{StepRecord, Store};
 
 /// What a contraction does with its accumulators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub enum Accumulate {
 pub struct Contraction<'a> {
     /// Sizes, shift, store and places of the step. `Model::parse` has checked all of them.
     pub step: &'a StepRecord,
+    /// `step.store`, decoded.
+    pub store: Store,
     /// The weight slice of this run: `[m_tile][k_pair][2]`.
     pub weights: &'a [u32],
     /// `m_tiles` offsets in words, or the whole scatter table.

@@ -135,10 +135,7 @@ fn store(
     tile: [i16; TILE],
     memory: &mut [u32],
 ) {
-    let step = run.step;
-    let Some(kind) = Store::from_byte(step.store) else {
-        return;
-    };
+    let (step, kind) = (run.step, run.store);
     let [a0, a1, a2, a3, b0, b1, b2, b3] = tile;
     if kind.is_table() {
         let first = (m_tile * step.n_tiles as usize + n_tile) * TILE;
@@ -307,6 +304,24 @@ pub fn gather_table<S: Sample>(panels: &mut [i16], table: &[u16], values: &[S]) 
             *place = value.widen();
         }
     }
+}
+
+/// Adds the products of a dense map's rows with x (i16 pairs in words), times each row's scale over
+/// 2³², to z (row pairs in words), with saturation.
+pub fn dense_add(rows: &DenseRows<'_>, x: &[u32], scales: &[u32], z: &mut [u32]) {
+    let z: &mut [i16] = bytemuck::cast_slice_mut(z);
+    dense(rows, x, 0, |row, sum| {
+        if let (Some(z), Some(&scale)) = (z.get_mut(row), scales.get(row)) {
+            *z = z.saturating_add(rescale(sum, scale));
+        }
+    });
+}
+
+/// (sum · scale) / 2³², half up, saturated to i16: SMMULR and SSAT.
+#[inline(always)]
+pub fn rescale(sum: i32, scale: u32) -> i16 {
+    let product = i64::from(sum) * i64::from(scale) + (1 << 31);
+    ((product >> 32) as i32).clamp(i16::MIN.into(), i16::MAX.into()) as i16
 }
 
 /// Products of the row pairs of a dense map with x (i16 pairs in words): calls `finish(row, sum)`

@@ -76,7 +76,7 @@ pub(super) fn part(record: &DenseRecord, weights: &[u32], part: usize, memory: &
             return;
         };
         for ((z, &sum), &scale) in z.iter_mut().zip(sums).zip(scales(record, weights)) {
-            *z = z.saturating_add(rescale(sum as i32, scale));
+            *z = z.saturating_add(kernel::rescale(sum as i32, scale));
         }
     }
 }
@@ -91,19 +91,14 @@ pub(super) fn add(record: &DenseRecord, weights: &[u32], x: &[u32], z: &mut [u32
     let Some(rows) = rows.get(..record.rows as usize / 2 * k_pairs) else {
         return;
     };
-    let z: &mut [i16] = bytemuck::cast_slice_mut(z);
-    kernel::dense(
+    kernel::dense_add(
         &DenseRows {
             weights: rows,
             k_pairs,
         },
         x,
-        0,
-        |row, sum| {
-            if let (Some(z), Some(&scale)) = (z.get_mut(row), scales.get(row)) {
-                *z = z.saturating_add(rescale(sum, scale));
-            }
-        },
+        scales,
+        z,
     );
 }
 
@@ -112,13 +107,6 @@ fn scales<'m>(record: &DenseRecord, weights: &'m [u32]) -> &'m [u32] {
         .get(record.scales_word as usize..)
         .and_then(|rest| rest.get(..record.rows as usize))
         .unwrap_or(&[])
-}
-
-/// (sum · scale) / 2³², half up, saturated to i16: SMMULR.
-#[inline(always)]
-fn rescale(sum: i32, scale: u32) -> i16 {
-    let product = i64::from(sum) * i64::from(scale) + (1 << 31);
-    ((product >> 32) as i32).clamp(i16::MIN.into(), i16::MAX.into()) as i16
 }
 
 /// A region to read and a disjoint one to write.

@@ -78,7 +78,8 @@ fn resolve<'m>(
         .weights
         .get(step.weights_word as usize + slice * slice_words..)?
         .get(..slice_words)?;
-    let is_table = Store::from_byte(step.store)?.is_table();
+    let store = Store::from_byte(step.store)?;
+    let is_table = store.is_table();
     let entries = if is_table {
         step.tiles() * TILE
     } else {
@@ -99,6 +100,7 @@ fn resolve<'m>(
     let moved = odometer.digit(step.out_digit as usize) as usize * step.out_stride as usize;
     Some(Contraction {
         step,
+        store,
         weights,
         rows,
         cols,

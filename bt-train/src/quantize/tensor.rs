@@ -397,7 +397,10 @@ impl IntegerMap {
                     last if last + 1 == step.slices as usize => Accumulate::Last,
                     _ => Accumulate::Middle,
                 };
-                let is_table = Store::from_byte(step.store).is_some_and(Store::is_table);
+                let Some(store) = Store::from_byte(step.store) else {
+                    continue;
+                };
+                let is_table = store.is_table();
                 let entries = if is_table {
                     step.tiles() * TILE
                 } else {
@@ -408,6 +411,7 @@ impl IntegerMap {
                     odometer.digit(step.out_digit as usize) as usize * step.out_stride as usize;
                 let run = Contraction {
                     step: &placed,
+                    store,
                     weights: &self.weights
                         [step.weights_word as usize + slice * step.slice_words()..]
                         [..step.slice_words()],
@@ -420,8 +424,7 @@ impl IntegerMap {
                 if !matches!(accumulate, Accumulate::Single | Accumulate::Last) {
                     continue;
                 }
-                let adds = Store::from_byte(step.store).is_some_and(Store::adds);
-                let first = if adds { 0 } else { 2 * base };
+                let first = if store.adds() { 0 } else { 2 * base };
                 let halves: &[i16] = bytemuck::cast_slice(&memory);
                 for m_tile in 0..step.m_tiles as usize {
                     for n_tile in 0..step.n_tiles as usize {

@@ -2,11 +2,8 @@
 @
 @ r0 first word of the panels of four rows, plus the row; r1 bytes; r2 struct Rows of mod.rs.
 
-    .equ ROWS, 0
-    .equ FOURS, 4
-    .equ TAIL, 8
-    .equ IN_GROUP, 12       @ rows left in the panels of four
-    .equ GROUP_BYTES, 16    @ from the last row of a group to the first of the next
+    @ struct Rows: rows; fours and bytes after them in each; rows left in the panels of four; bytes from
+    @ the last row of these to the first of the next.
 
     @ Word r6: bytes 0 and 2 to r6, 1 and 3 to r7.
     .macro widen_bytes

@@ -4,10 +4,11 @@
 
 use core::arch::global_asm;
 
-use super::{Accumulate, Contraction};
+use super::{Accumulate, Contraction, DenseRows};
 use crate::program::Store;
 
 global_asm!(include_str!("contract.s"), options(raw));
+global_asm!(include_str!("dense.s"), options(raw));
 global_asm!(include_str!("gather.s"), options(raw));
 
 /// Pairs of k that fit the FPU's registers: longer sums are added in passes.
@@ -91,16 +92,8 @@ pub(crate) fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
     let is_long = pairs > PASS_PAIRS;
     // Blocks are right-aligned; masks stand for bounds that `parse` has checked.
     let block = pairs.wrapping_neg() % PASS_PAIRS;
-    let Some(store) = Store::from_byte(step.store) else {
-        return;
-    };
-    let store_code = match store {
-        Store::Pairs => code.store[0],
-        Store::Columns => code.store[1],
-        Store::AddRows => code.store[2],
-        Store::Scatter => code.store[3],
-        Store::AddScatter => code.store[4],
-    };
+    let store = run.store;
+    let store_code = code.store[store as usize];
     let pack = match store {
         Store::Pairs => code.pack_pairs,
         _ => code.pack_rows,
@@ -167,6 +160,62 @@ pub(crate) fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
     // arena that is large enough for it: every place the step names lies in it, every table entry and
     // weight word exists. The codes are those of the step's store, shift and width.
     unsafe { bt_core_contract_tiles(&tiles) };
+}
+
+/// What `dense.s` is told, as it lies in its stack frame.
+#[repr(C)]
+struct DenseAdd {
+    x: *const u32,
+    /// Of eight blocks of four words; the first begins at `entry`.
+    loops: usize,
+    entry: u32,
+    /// Words after the blocks.
+    tail: usize,
+    scales: *const u32,
+    z: *mut u32,
+    z_end: *mut u32,
+    weights: *const u32,
+}
+
+unsafe extern "C" {
+    /// Adds the products of all row pairs to z.
+    ///
+    /// # Safety
+    ///
+    /// With n = 4 · blocks + `tail` words in a row: n are readable at `x`, n for every word of z at
+    /// `weights`, two at `scales`; z is writable up to `z_end`, which is not its start.
+    fn bt_core_dense_rows(dense: &DenseAdd);
+
+    safe static bt_core_dense_code: [u32; 9];
+}
+
+/// The twin of [`portable::dense_add`](super::portable::dense_add).
+pub(crate) fn dense_add(rows: &DenseRows<'_>, x: &[u32], scales: &[u32], z: &mut [u32]) {
+    let words = rows.k_pairs;
+    let pairs = z.len().min(scales.len() / 2);
+    let pairs = pairs.min(rows.weights.len().checked_div(words).unwrap_or(0));
+    if pairs == 0 || x.len() < words {
+        return;
+    }
+    let blocks = words / 4;
+    let [.., tail] = bt_core_dense_code;
+    let dense = DenseAdd {
+        x: x.as_ptr(),
+        loops: blocks.div_ceil(8),
+        entry: if blocks == 0 {
+            tail
+        } else {
+            bt_core_dense_code[blocks.wrapping_neg() % 8]
+        },
+        tail: words % 4,
+        scales: scales.as_ptr(),
+        z: z.as_mut_ptr(),
+        z_end: z.as_mut_ptr().wrapping_add(pairs),
+        weights: rows.weights.as_ptr(),
+    };
+    // SAFETY: `pairs` ≥ 1 rows of `words` words lie in `weights`, twice as many scales in `scales`, as
+    // many words in z; x has `words` words; `blocks` and `tail` make up `words`.
+    unsafe { bt_core_dense_rows(&dense) };
 }
 
 /// What `gather.s` is told of the rows.
