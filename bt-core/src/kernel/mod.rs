@@ -8,9 +8,9 @@ pub mod portable;
 
 #[cfg(bt_kernel = "armv7em")]
 pub(crate) use armv7em::{contract, dense_add};
+pub use portable::{add_rescaled, dense, dot, gather_rows, gather_table};
 #[cfg(not(bt_kernel = "armv7em"))]
 pub(crate) use portable::{contract, dense_add};
-pub use portable::{dense, dot, gather_rows, gather_table, rescale};
 
 use crate::program::{StepRecord, Store};
 

@@ -312,16 +312,17 @@ pub fn dense_add(rows: &DenseRows<'_>, x: &[u32], scales: &[u32], z: &mut [u32])
     let z: &mut [i16] = bytemuck::cast_slice_mut(z);
     dense(rows, x, 0, |row, sum| {
         if let (Some(z), Some(&scale)) = (z.get_mut(row), scales.get(row)) {
-            *z = z.saturating_add(rescale(sum, scale));
+            *z = add_rescaled(*z, sum, scale);
         }
     });
 }
 
-/// (sum · scale) / 2³², half up, saturated to i16: SMMULR and SSAT.
+/// z + (sum · scale) / 2³², half up: SMMULR, SXTAH and SSAT. Only the whole saturates, for a bias may
+/// bring back a share that i16 cannot hold.
 #[inline(always)]
-pub fn rescale(sum: i32, scale: u32) -> i16 {
+pub fn add_rescaled(z: i16, sum: i32, scale: u32) -> i16 {
     let product = i64::from(sum) * i64::from(scale) + (1 << 31);
-    ((product >> 32) as i32).clamp(i16::MIN.into(), i16::MAX.into()) as i16
+    saturate(i32::from(z).wrapping_add((product >> 32) as i32))
 }
 
 /// Products of the row pairs of a dense map with x (i16 pairs in words): calls `finish(row, sum)`

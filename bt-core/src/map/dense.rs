@@ -76,7 +76,7 @@ pub(super) fn part(record: &DenseRecord, weights: &[u32], part: usize, memory: &
             return;
         };
         for ((z, &sum), &scale) in z.iter_mut().zip(sums).zip(scales(record, weights)) {
-            *z = z.saturating_add(kernel::rescale(sum as i32, scale));
+            *z = kernel::add_rescaled(*z, sum as i32, scale);
         }
     }
 }

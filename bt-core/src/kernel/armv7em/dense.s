@@ -64,17 +64,18 @@ bt_core_dense_rows:
     sbc r4, r4, r5, asr #31
     lsrs r3, r3, #8
     orr r3, r3, r4, lsl #24
-    @ z += sum times scale, its top half rounded and saturated
+    @ z + sum times scale, its top half rounded; only the whole saturates
     ldrd r8, r9, [sp, #D_SCALES]
     ldrd r6, r7, [r8], #8
     smmulr r3, r3, r6
     smmulr r5, r5, r7
+    ldr r6, [r9]
+    sxtah r3, r3, r6
+    sxtah r5, r5, r6, ror #16
     ssat r3, #16, r3
     ssat r5, #16, r5
     pkhbt r3, r3, r5, lsl #16
-    ldr r6, [r9]
-    qadd16 r6, r6, r3
-    str r6, [r9], #4
+    str r3, [r9], #4
     strd r8, r9, [sp, #D_SCALES]
     ldr r6, [sp, #D_Z_END]
     cmp r9, r6
