@@ -11,12 +11,16 @@ use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rustc-check-cfg=cfg(bt_kernel, values(\"portable\", \"armv7em\"))");
+    println!(
+        "cargo::rustc-check-cfg=cfg(bt_kernel, values(\"portable\", \"armv6m\", \"armv7m\", \"armv7em\"))"
+    );
     let target = env::var("TARGET").unwrap_or_default();
-    let kernel = if target.starts_with("thumbv7em") {
-        "armv7em"
-    } else {
-        "portable"
+    // The Armv7E-M kernels need the FPU's registers; without them they have none but Armv7-M's.
+    let kernel = match target.split('-').next().unwrap_or_default() {
+        "thumbv6m" | "thumbv8m.base" => "armv6m",
+        "thumbv7em" if target.ends_with("hf") => "armv7em",
+        "thumbv7m" | "thumbv7em" | "thumbv8m.main" => "armv7m",
+        _ => "portable",
     };
     println!("cargo::rustc-cfg=bt_kernel=\"{kernel}\"");
 

@@ -2,8 +2,12 @@
 //! cfg `bt_kernel`, set by the build script, puts a twin in the place of its register tile, which
 //! gives the same bits.
 
+#[cfg(bt_kernel = "armv6m")]
+mod armv6m;
 #[cfg(bt_kernel = "armv7em")]
 mod armv7em;
+#[cfg(bt_kernel = "armv7m")]
+mod armv7m;
 pub mod portable;
 
 #[cfg(bt_kernel = "armv7em")]
@@ -11,6 +15,13 @@ pub(crate) use armv7em::{contract, dense_add};
 pub use portable::{add_rescaled, dense, dot, gather_rows, gather_table};
 #[cfg(not(bt_kernel = "armv7em"))]
 pub(crate) use portable::{contract, dense_add};
+
+#[cfg(bt_kernel = "armv6m")]
+use armv6m::tile;
+#[cfg(bt_kernel = "armv7m")]
+use armv7m::tile;
+#[cfg(not(any(bt_kernel = "armv6m", bt_kernel = "armv7m")))]
+use portable::tile;
 
 use crate::program::{StepRecord, Store};
 

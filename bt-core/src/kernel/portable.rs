@@ -4,8 +4,8 @@
 //! Slices that are too short end a loop early instead of panicking; `Model::parse` has excluded it.
 
 use super::{Accumulate, Contraction, DenseRows, Sample};
-use crate::program::{DISCARD, Store, TILE, pair_order};
-use crate::q::saturate;
+use crate::program::{DISCARD, StepRecord, Store, TILE, pair_order};
+use crate::q::{half, saturate};
 
 /// `C[m,n] = Σ_k W[m,k]·X[n,k]` over all tiles of one step, requantised and stored.
 ///
@@ -13,83 +13,131 @@ use crate::q::saturate;
 /// names. Rounds half up (the rounding constant is the start value), saturates to `step.bits`.
 pub fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
     let step = run.step;
-    let pairs = step.k_pairs as usize;
-    let n_tiles = step.n_tiles as usize;
-    let round = 1i32 << (step.shift - 1);
-    let w_panel = pairs * 2;
-    let x_panel = pairs * 4;
-    for m_tile in 0..step.m_tiles as usize {
-        let Some(w) = run.weights.get(m_tile * w_panel..(m_tile + 1) * w_panel) else {
-            return;
-        };
-        for n_tile in 0..n_tiles {
-            let tile_index = m_tile * n_tiles + n_tile;
-            let x_start = step.input_word as usize + n_tile * x_panel;
-            let acc_start = step.acc_word as usize + tile_index * TILE;
-            let start = match run.accumulate {
-                Accumulate::Single | Accumulate::First => [round; TILE],
-                Accumulate::Middle | Accumulate::Last => {
-                    let Some(kept) = memory
-                        .get(acc_start..)
-                        .and_then(|m| m.first_chunk::<TILE>())
-                    else {
-                        return;
-                    };
-                    kept.map(|word| word as i32)
-                }
-            };
-            let Some(x) = memory.get(x_start..x_start + x_panel) else {
-                return;
-            };
-            let tile = tile(w, x, start);
-            match run.accumulate {
-                Accumulate::First | Accumulate::Middle => {
-                    let Some(kept) = memory
-                        .get_mut(acc_start..)
-                        .and_then(|m| m.first_chunk_mut::<TILE>())
-                    else {
-                        return;
-                    };
-                    *kept = tile.map(|value| value as u32);
-                }
-                Accumulate::Single | Accumulate::Last => {
-                    store(
-                        run,
-                        m_tile,
-                        n_tile,
-                        requantize(tile, step.shift, step.bits),
-                        memory,
-                    );
+    match (run.accumulate, run.store) {
+        (Accumulate::First | Accumulate::Middle, _) => tiles(run, memory, |memory, tile| {
+            if let Some(kept) = chunk_mut(memory, tile.kept) {
+                *kept = tile.sums.map(|value| value as u32);
+            }
+        }),
+        (_, Store::Pairs) => tiles(run, memory, |memory, tile| {
+            let [a0, a1, a2, a3, b0, b1, b2, b3] = requantize(tile.sums, step);
+            if let Some(words) = chunk_mut(memory, tile.out) {
+                *words = [pack(a0, b0), pack(a1, b1), pack(a2, b2), pack(a3, b3)];
+            }
+        }),
+        (_, Store::Columns) => tiles(run, memory, |memory, tile| {
+            let [a0, a1, a2, a3, b0, b1, b2, b3] = requantize(tile.sums, step);
+            if let Some([first, second, _, _, third, fourth]) = chunk_mut(memory, tile.out) {
+                (*first, *second) = (pack(a0, a1), pack(b0, b1));
+                (*third, *fourth) = (pack(a2, a3), pack(b2, b3));
+            }
+        }),
+        (_, Store::AddRows) => tiles(run, memory, |memory, tile| {
+            let [a0, a1, a2, a3, b0, b1, b2, b3] = requantize(tile.sums, step);
+            for (at, pairs) in [
+                (tile.out, [pack(a0, a1), pack(a2, a3)]),
+                (
+                    tile.out + step.row_stride as usize,
+                    [pack(b0, b1), pack(b2, b3)],
+                ),
+            ] {
+                if let Some(words) = chunk_mut::<2>(memory, at) {
+                    words[0] = add_pairs(words[0], pairs[0]);
+                    words[1] = add_pairs(words[1], pairs[1]);
                 }
             }
+        }),
+        (_, Store::Scatter | Store::AddScatter) => tiles(run, memory, |memory, tile| {
+            let values = requantize(tile.sums, step);
+            let table = run.rows.get(tile.index * TILE..).unwrap_or(&[]);
+            let memory = memory.get_mut(run.out_word..).unwrap_or(&mut []);
+            let halves: &mut [i16] = bytemuck::cast_slice_mut(memory);
+            for (&offset, value) in table.iter().zip(values) {
+                if offset == DISCARD {
+                    continue;
+                }
+                if let Some(place) = halves.get_mut(offset as usize) {
+                    *place = if run.store.adds() {
+                        place.saturating_add(value)
+                    } else {
+                        value
+                    };
+                }
+            }
+        }),
+    }
+}
+
+/// The sums of one tile and the places that belong to it.
+struct Tile {
+    /// In order m0·n0..n3, m1·n0..n3.
+    sums: [i32; TILE],
+    /// `m_tile · n_tiles + n_tile`.
+    index: usize,
+    /// Where its sums are kept, if they are.
+    kept: usize,
+    /// Where it is stored, unless a table says so.
+    out: usize,
+}
+
+/// Computes every tile of a step and passes it on.
+#[inline(always)]
+fn tiles(run: &Contraction<'_>, memory: &mut [u32], mut finish: impl FnMut(&mut [u32], Tile)) {
+    let step = run.step;
+    let pairs = step.k_pairs as usize;
+    let n_tiles = step.n_tiles as usize;
+    let is_kept = matches!(run.accumulate, Accumulate::Middle | Accumulate::Last);
+    let round = half(u32::from(step.shift));
+    let mut index = 0;
+    let mut kept = step.acc_word as usize;
+    let weights = run.weights.chunks_exact((pairs * 2).max(1));
+    for (w, &row) in weights.zip(run.rows) {
+        let row = run.out_word + row as usize;
+        let mut x_start = step.input_word as usize;
+        for n_tile in 0..n_tiles {
+            let mut sums = [round; TILE];
+            if is_kept && let Some(words) = chunk_mut(memory, kept) {
+                sums = words.map(|word| word as i32);
+            }
+            let Some(x) = memory.get(x_start..x_start + pairs * 4) else {
+                return;
+            };
+            super::tile(w, x, &mut sums);
+            let column = run.cols.get(n_tile).copied().unwrap_or(0);
+            let tile = Tile {
+                sums,
+                index,
+                kept,
+                out: row + column as usize,
+            };
+            finish(memory, tile);
+            (index, kept, x_start) = (index + 1, kept.wrapping_add(TILE), x_start + pairs * 4);
         }
     }
 }
 
-/// One register tile: two rows of W times four rows of X, in order m0·n0..n3, m1·n0..n3. Two columns
-/// at a time: four sums and four operands are what the registers of an Armv6-M core hold.
+/// Words `at..at + N`.
 #[inline(always)]
-fn tile(w: &[u32], x: &[u32], sums: [i32; TILE]) -> [i32; TILE] {
-    let [a0, a1, a2, a3, b0, b1, b2, b3] = sums;
-    let [a0, a1, b0, b1] = half_tile(w, x, [a0, a1, b0, b1]);
-    let x = x.get(2..).unwrap_or(&[]);
-    let [a2, a3, b2, b3] = half_tile(w, x, [a2, a3, b2, b3]);
-    [a0, a1, a2, a3, b0, b1, b2, b3]
+fn chunk_mut<const N: usize>(memory: &mut [u32], at: usize) -> Option<&mut [u32; N]> {
+    memory.get_mut(at..)?.first_chunk_mut()
 }
 
-/// Two columns of a tile; x starts at the first of them.
+/// Adds the products of one register tile, two rows of W times four rows of X, to its sums, in order
+/// m0·n0..n3, m1·n0..n3.
 #[inline(always)]
-fn half_tile(w: &[u32], x: &[u32], sums: [i32; 4]) -> [i32; 4] {
-    let [mut a0, mut a1, mut b0, mut b1] = sums;
-    let (w, _) = w.as_chunks::<2>();
-    for ([w0, w1], x) in w.iter().zip(x.chunks(4)) {
-        let [x0, x1, ..] = x else { break };
-        a0 = dual(*w0, *x0, a0);
-        a1 = dual(*w0, *x1, a1);
-        b0 = dual(*w1, *x0, b0);
-        b1 = dual(*w1, *x1, b1);
+pub fn tile(w: &[u32], x: &[u32], sums: &mut [i32; TILE]) {
+    let [a0, a1, a2, a3, b0, b1, b2, b3] = sums;
+    for (w, x) in w.as_chunks::<2>().0.iter().zip(x.as_chunks::<4>().0) {
+        for (x, a, b) in [
+            (x[0], &mut *a0, &mut *b0),
+            (x[1], &mut *a1, &mut *b1),
+            (x[2], &mut *a2, &mut *b2),
+            (x[3], &mut *a3, &mut *b3),
+        ] {
+            *a = dual(w[0], x, *a);
+            *b = dual(w[1], x, *b);
+        }
     }
-    [a0, a1, b0, b1]
 }
 
 /// `sum + lo(a)·lo(b) + hi(a)·hi(b)`: SMLAD.
@@ -100,18 +148,19 @@ fn dual(a: u32, b: u32, sum: i32) -> i32 {
     sum.wrapping_add(low).wrapping_add(high)
 }
 
-/// Shifts right (the rounding constant is in the sum already) and saturates to `bits`.
+/// Shifts right (the rounding constant is in the sum already) and saturates to the step's bits.
 #[inline(always)]
-fn requantize(tile: [i32; TILE], shift: u8, bits: u8) -> [i16; TILE] {
-    if shift == 16 && bits == 16 {
+fn requantize(tile: [i32; TILE], step: &StepRecord) -> [i16; TILE] {
+    if step.shift == 16 && step.bits == 16 {
         // The top half of any sum.
         return tile.map(|value| (value >> 16) as i16);
     }
-    if bits == 16 {
-        return tile.map(|value| saturate(value >> shift));
+    let shift = u32::from(step.shift);
+    if step.bits == 16 {
+        return tile.map(|value| saturate(value.wrapping_shr(shift)));
     }
-    let limit = (1i32 << (bits - 1)) - 1;
-    tile.map(|value| (value >> shift).clamp(-limit - 1, limit) as i16)
+    let limit = (1i32 << (step.bits.wrapping_sub(1) % 16)) - 1;
+    tile.map(|value| value.wrapping_shr(shift).clamp(-limit - 1, limit) as i16)
 }
 
 #[inline(always)]
@@ -126,83 +175,6 @@ fn add_pairs(a: u32, b: u32) -> u32 {
         (a as i16).saturating_add(b as i16),
         ((a >> 16) as i16).saturating_add((b >> 16) as i16),
     )
-}
-
-fn store(
-    run: &Contraction<'_>,
-    m_tile: usize,
-    n_tile: usize,
-    tile: [i16; TILE],
-    memory: &mut [u32],
-) {
-    let (step, kind) = (run.step, run.store);
-    let [a0, a1, a2, a3, b0, b1, b2, b3] = tile;
-    if kind.is_table() {
-        let first = (m_tile * step.n_tiles as usize + n_tile) * TILE;
-        let Some(table) = run.rows.get(first..).and_then(|t| t.first_chunk::<TILE>()) else {
-            return;
-        };
-        for (&offset, value) in table.iter().zip(tile) {
-            if offset == DISCARD {
-                continue;
-            }
-            let Some(word) = memory.get_mut(run.out_word + offset as usize / 2) else {
-                return;
-            };
-            let high = offset % 2 == 1;
-            let old = if high {
-                (*word >> 16) as i16
-            } else {
-                *word as i16
-            };
-            let new = if kind.adds() {
-                old.saturating_add(value)
-            } else {
-                value
-            };
-            *word = if high {
-                pack(*word as i16, new)
-            } else {
-                pack(new, (*word >> 16) as i16)
-            };
-        }
-        return;
-    }
-    let (Some(&row), Some(&col)) = (run.rows.get(m_tile), run.cols.get(n_tile)) else {
-        return;
-    };
-    let at = run.out_word + row as usize + col as usize;
-    match kind {
-        Store::Pairs => {
-            let Some(words) = memory.get_mut(at..).and_then(|m| m.first_chunk_mut::<4>()) else {
-                return;
-            };
-            *words = [pack(a0, b0), pack(a1, b1), pack(a2, b2), pack(a3, b3)];
-        }
-        Store::Columns => {
-            let Some(words) = memory.get_mut(at..).and_then(|m| m.first_chunk_mut::<6>()) else {
-                return;
-            };
-            words[0] = pack(a0, a1);
-            words[1] = pack(b0, b1);
-            words[4] = pack(a2, a3);
-            words[5] = pack(b2, b3);
-        }
-        Store::AddRows => {
-            for (at, pairs) in [
-                (at, [pack(a0, a1), pack(a2, a3)]),
-                (at + step.row_stride as usize, [pack(b0, b1), pack(b2, b3)]),
-            ] {
-                let Some(words) = memory.get_mut(at..).and_then(|m| m.first_chunk_mut::<2>())
-                else {
-                    return;
-                };
-                words[0] = add_pairs(words[0], pairs[0]);
-                words[1] = add_pairs(words[1], pairs[1]);
-            }
-        }
-        Store::Scatter | Store::AddScatter => {}
-    }
 }
 
 /// Puts values `from..from + values.len()` of a slab whose rows are rows of X into its panels (words).

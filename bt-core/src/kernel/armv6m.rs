@@ -1,0 +1,129 @@
+//! The register tile for Armv6-M and Armv8-M Baseline cores (Cortex-M0, M0+, M23).
+#![allow(unsafe_code)]
+
+use core::arch::naked_asm;
+
+use crate::program::TILE;
+
+/// The twin of [`portable::tile`](super::portable::tile): 62 instructions for a pair of k, which are
+/// 16 multiply-accumulates.
+#[inline(always)]
+pub(super) fn tile(w: &[u32], x: &[u32], sums: &mut [i32; TILE]) {
+    let pairs = (w.len() / 2).min(x.len() / 4);
+    if pairs > 0 {
+        // SAFETY: w and x hold two and four words for each of at least one pair.
+        unsafe { tile_pairs(w.as_ptr(), x.as_ptr(), pairs, sums) };
+    }
+}
+
+/// A column of the tile: its word of X times both rows, whose values are r2, r3 and r4, r5.
+macro_rules! column {
+    ($a:literal, $b:literal) => {
+        concat!(
+            "ldmia r1!, {{r6}}\n",
+            "sxth r7, r6\n",
+            "muls r7, r2, r7\n",
+            "add ",
+            $a,
+            ", r7\n",
+            "sxth r7, r6\n",
+            "muls r7, r4, r7\n",
+            "add ",
+            $b,
+            ", r7\n",
+            "asrs r6, r6, #16\n",
+            "mov r7, r6\n",
+            "muls r7, r3, r7\n",
+            "add ",
+            $a,
+            ", r7\n",
+            "muls r6, r5, r6\n",
+            "add ",
+            $b,
+            ", r6\n",
+        )
+    };
+}
+
+/// Adds the products of `pairs` pairs of k to the sums.
+///
+/// # Safety
+///
+/// `pairs` ≥ 1; `w` has 2·`pairs` readable words, `x` 4·`pairs`.
+#[unsafe(naked)]
+unsafe extern "C" fn tile_pairs(
+    w: *const u32,
+    x: *const u32,
+    pairs: usize,
+    sums: &mut [i32; TILE],
+) {
+    // Six sums live in r8-r12 and lr, which ADD reaches; those of the last column, whose products may
+    // overwrite the values of W, on the stack, below the end of w and the address of the sums.
+    naked_asm!(
+        "push {{r4-r7, lr}}",
+        "mov r4, r8",
+        "mov r5, r9",
+        "mov r6, r10",
+        "mov r7, r11",
+        "push {{r4-r7}}",
+        "lsls r2, r2, #3",
+        "adds r2, r0, r2",
+        "push {{r2, r3}}",
+        "sub sp, #8",
+        "ldmia r3!, {{r4-r7}}",
+        "mov r8, r4",
+        "mov r9, r5",
+        "mov r10, r6",
+        "str r7, [sp, #0]",
+        "ldmia r3!, {{r4-r7}}",
+        "mov r11, r4",
+        "mov r12, r5",
+        "mov lr, r6",
+        "str r7, [sp, #4]",
+        "2:",
+        "ldmia r0!, {{r3, r5}}",
+        "sxth r2, r3",
+        "asrs r3, r3, #16",
+        "sxth r4, r5",
+        "asrs r5, r5, #16",
+        column!("r8", "r11"),
+        column!("r9", "r12"),
+        column!("r10", "lr"),
+        "ldmia r1!, {{r6}}",
+        "sxth r7, r6",
+        "asrs r6, r6, #16",
+        "muls r2, r7, r2",
+        "muls r3, r6, r3",
+        "muls r4, r7, r4",
+        "muls r5, r6, r5",
+        "adds r2, r2, r3",
+        "adds r4, r4, r5",
+        "ldr r6, [sp, #0]",
+        "adds r6, r6, r2",
+        "str r6, [sp, #0]",
+        "ldr r7, [sp, #4]",
+        "adds r7, r7, r4",
+        "str r7, [sp, #4]",
+        "ldr r6, [sp, #8]",
+        "cmp r0, r6",
+        "bne 2b",
+        "ldr r3, [sp, #12]",
+        "mov r4, r8",
+        "mov r5, r9",
+        "mov r6, r10",
+        "ldr r7, [sp, #0]",
+        "stmia r3!, {{r4-r7}}",
+        "mov r4, r11",
+        "mov r5, r12",
+        "mov r6, lr",
+        "ldr r7, [sp, #4]",
+        "stmia r3!, {{r4-r7}}",
+        "add sp, #16",
+        "pop {{r4-r7}}",
+        "mov r8, r4",
+        "mov r9, r5",
+        "mov r10, r6",
+        "mov r11, r7",
+        "pop {{r4-r7, pc}}",
+    )
+}
