@@ -90,8 +90,12 @@ fn tiles(run: &Contraction<'_>, memory: &mut [u32], mut finish: impl FnMut(&mut 
     let round = half(u32::from(step.shift));
     let mut index = 0;
     let mut kept = step.acc_word as usize;
-    let weights = run.weights.chunks_exact((pairs * 2).max(1));
-    for (w, &row) in weights.zip(run.rows) {
+    let mut weights = run.weights;
+    for &row in run.rows.iter().take(step.m_tiles as usize) {
+        let Some((w, rest)) = weights.split_at_checked(pairs * 2) else {
+            return;
+        };
+        weights = rest;
         let row = run.out_word + row as usize;
         let mut x_start = step.input_word as usize;
         for n_tile in 0..n_tiles {
