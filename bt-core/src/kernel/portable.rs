@@ -20,35 +20,27 @@ pub fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
             }
         }),
         (_, Store::Pairs) => tiles(run, memory, |memory, tile| {
-            let [a0, a1, a2, a3, b0, b1, b2, b3] = requantize(tile.sums, step);
             if let Some(words) = chunk_mut(memory, tile.out) {
-                *words = [pack(a0, b0), pack(a1, b1), pack(a2, b2), pack(a3, b3)];
+                *words = pack_tile(columns(tile.sums), step);
             }
         }),
         (_, Store::Columns) => tiles(run, memory, |memory, tile| {
-            let [a0, a1, a2, a3, b0, b1, b2, b3] = requantize(tile.sums, step);
-            if let Some([first, second, _, _, third, fourth]) = chunk_mut(memory, tile.out) {
-                (*first, *second) = (pack(a0, a1), pack(b0, b1));
-                (*third, *fourth) = (pack(a2, a3), pack(b2, b3));
+            if let Some([a01, b01, _, _, a23, b23]) = chunk_mut(memory, tile.out) {
+                [*a01, *a23, *b01, *b23] = pack_tile(neighbours(tile.sums), step);
             }
         }),
         (_, Store::AddRows) => tiles(run, memory, |memory, tile| {
-            let [a0, a1, a2, a3, b0, b1, b2, b3] = requantize(tile.sums, step);
-            for (at, pairs) in [
-                (tile.out, [pack(a0, a1), pack(a2, a3)]),
-                (
-                    tile.out + step.row_stride as usize,
-                    [pack(b0, b1), pack(b2, b3)],
-                ),
-            ] {
+            let [a01, a23, b01, b23] = pack_tile(neighbours(tile.sums), step);
+            let second = tile.out + step.row_stride as usize;
+            for (at, first, last) in [(tile.out, a01, a23), (second, b01, b23)] {
                 if let Some(words) = chunk_mut::<2>(memory, at) {
-                    words[0] = add_pairs(words[0], pairs[0]);
-                    words[1] = add_pairs(words[1], pairs[1]);
+                    words[0] = add_pairs(words[0], first);
+                    words[1] = add_pairs(words[1], last);
                 }
             }
         }),
         (_, Store::Scatter | Store::AddScatter) => tiles(run, memory, |memory, tile| {
-            let values = requantize(tile.sums, step);
+            let values = tile.sums.map(|sum| requantize(sum, step));
             let table = run.rows.get(tile.index * TILE..).unwrap_or(&[]);
             let memory = memory.get_mut(run.out_word..).unwrap_or(&mut []);
             let halves: &mut [i16] = bytemuck::cast_slice_mut(memory);
@@ -152,19 +144,34 @@ fn dual(a: u32, b: u32, sum: i32) -> i32 {
     sum.wrapping_add(low).wrapping_add(high)
 }
 
+/// Sums that share a word: the two of each column.
+#[inline(always)]
+fn columns([a0, a1, a2, a3, b0, b1, b2, b3]: [i32; TILE]) -> [[i32; 2]; 4] {
+    [[a0, b0], [a1, b1], [a2, b2], [a3, b3]]
+}
+
+/// Sums that share a word: neighbours in each row.
+#[inline(always)]
+fn neighbours([a0, a1, a2, a3, b0, b1, b2, b3]: [i32; TILE]) -> [[i32; 2]; 4] {
+    [[a0, a1], [a2, a3], [b0, b1], [b2, b3]]
+}
+
+/// A tile's values, two to a word.
+#[inline(always)]
+fn pack_tile(sums: [[i32; 2]; 4], step: &StepRecord) -> [u32; 4] {
+    if step.shift == 16 && step.bits == 16 {
+        // The top halves of any sums.
+        return sums.map(|[low, high]| low as u32 >> 16 | high as u32 & 0xFFFF_0000);
+    }
+    sums.map(|[low, high]| pack(requantize(low, step), requantize(high, step)))
+}
+
 /// Shifts right (the rounding constant is in the sum already) and saturates to the step's bits.
 #[inline(always)]
-fn requantize(tile: [i32; TILE], step: &StepRecord) -> [i16; TILE] {
-    if step.shift == 16 && step.bits == 16 {
-        // The top half of any sum.
-        return tile.map(|value| (value >> 16) as i16);
-    }
-    let shift = u32::from(step.shift);
-    if step.bits == 16 {
-        return tile.map(|value| saturate(value.wrapping_shr(shift)));
-    }
+fn requantize(sum: i32, step: &StepRecord) -> i16 {
+    let value = sum.wrapping_shr(u32::from(step.shift));
     let limit = (1i32 << (step.bits.wrapping_sub(1) % 16)) - 1;
-    tile.map(|value| value.wrapping_shr(shift).clamp(-limit - 1, limit) as i16)
+    value.min(limit).max(-limit - 1) as i16
 }
 
 #[inline(always)]
