@@ -5,6 +5,7 @@ use bt_train::plan::lower;
 use bt_train::plan::search::plans;
 use bt_train::plan::shape::{Form, TensorMap, TensorShape};
 use bt_train::quantize::simulate::Simulation;
+use bt_train::quantize::tensor::{Calibrated, Width, maxima, snr_db};
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -56,7 +57,8 @@ fn cases() -> Vec<Case> {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// Real arithmetic differs by rounding of float64 alone.
+/// Real arithmetic differs by rounding of float64 alone; the integers by what 13 bits a level, or
+/// the top halves of sums far from their bound, leave.
 #[test]
 fn every_plan_of_the_search() {
     // Plans that hold several slabs, sum blocks together, keep z in 32 bits.
@@ -65,6 +67,17 @@ fn every_plan_of_the_search() {
         let map = case.map();
         let shape = &map.shape;
         let largest = case.z.iter().flatten().fold(0.0f64, |a, z| a.max(z.abs()));
+        // Keeps z within Q4.11.
+        let step = 8.0 / largest;
+        let real = |scale: f64| -> Vec<Vec<f64>> {
+            let frame = |x: &Vec<u8>| x.iter().map(|&x| f64::from(x) * scale).collect();
+            case.x.iter().map(frame).collect()
+        };
+        let wanted: Vec<Vec<f64>> = case
+            .z
+            .iter()
+            .map(|z| z.iter().map(|z| z * step).collect())
+            .collect();
         let mut tried = 0;
         for plan in plans(shape) {
             let Ok(lowered) = lower(shape, &plan) else {
@@ -78,14 +91,29 @@ fn every_plan_of_the_search() {
                 *count += usize::from(is);
             }
             let mut simulation = Simulation::new(&lowered, &map);
-            for (frame, wanted) in case.x.iter().zip(&case.z) {
-                let frame: Vec<f64> = frame.iter().map(|&x| x.into()).collect();
-                for (found, wanted) in simulation.run(&frame).iter().zip(wanted) {
+            for (frame, wanted) in real(1.0).iter().zip(&case.z) {
+                for (found, wanted) in simulation.run(frame).iter().zip(wanted) {
                     assert!(
                         (found - wanted).abs() < 1e-9 * largest,
                         "{shape:?} {plan}: {found} for {wanted}"
                     );
                 }
+            }
+            // Bytes fill i16, as on the device.
+            let left = 7;
+            let maxima = maxima(&lowered, &map, &real(step));
+            let input_step = step / f64::from(1 << left);
+            let calibrated = Calibrated::new(&lowered, &map, &maxima, 255 << left, input_step);
+            for (width, least) in [(Width::Bits(13), 55.0), (Width::Top, 45.0)] {
+                let integers = calibrated
+                    .quantize(&vec![width; lowered.steps.len()])
+                    .unwrap_or_else(|error| panic!("{shape:?} {plan}: {error}"));
+                let found = case.x.iter().map(|frame| {
+                    let frame: Vec<i16> = frame.iter().map(|&x| i16::from(x) << left).collect();
+                    integers.run(&lowered, &frame)
+                });
+                let db = snr_db(found.zip(&wanted));
+                assert!(db > least, "{shape:?} {plan} {width:?}: {db:.1} dB");
             }
         }
         println!("{shape:?}: {tried} plans");
