@@ -135,6 +135,22 @@ fn random_models_give_the_scores_of_the_host() {
     }
 }
 
+/// The kernels of every core, assembly or not, on the list of cases that the host's tests compare with
+/// an i64 reference.
+#[test]
+fn kernels_give_the_digest_of_the_portable_ones() {
+    for board in &BOARDS {
+        let firmware = Firmware {
+            board,
+            model: ModelIn::Nowhere,
+            log: false,
+            binary: Some("kernel_check"),
+        };
+        let elf = firmware.build().unwrap();
+        run_to_end(board, &elf, LIMIT).unwrap_or_else(|error| panic!("{}: {error}", board.name));
+    }
+}
+
 /// `bt-core` links without a panic handler, for every instruction set, and runs.
 #[test]
 fn nothing_in_the_core_can_panic() {

@@ -1,6 +1,7 @@
-//! The inner loops, by name. [`portable`] is the specification; for cores with the DSP extension the
-//! cfg `bt_kernel`, set by the build script, puts a twin in the place of its register tile, which
-//! gives the same bits.
+//! The inner loops, by name. [`portable`] is the specification. The cfg `bt_kernel`, set by the build
+//! script, puts twins in assembly in their place that give the same bits ([`cases`]): on cores with the
+//! DSP extension and an FPU contractions, whole dense products and rows of bytes, on others the register
+//! tile of contractions.
 
 #[cfg(bt_kernel = "armv6m")]
 mod armv6m;
@@ -8,6 +9,7 @@ mod armv6m;
 mod armv7em;
 #[cfg(bt_kernel = "armv7m")]
 mod armv7m;
+pub mod cases;
 pub mod portable;
 
 #[cfg(bt_kernel = "armv7em")]

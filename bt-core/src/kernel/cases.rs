@@ -1,0 +1,376 @@
+//! What every implementation of the kernels must give to the bit: the host's tests compare the
+//! portable one with an i64 reference, and a program on the chip runs the same list.
+
+use bytemuck::Zeroable;
+
+use super::{Accumulate, Centred, Contraction, DenseRows, Sample, gather_rows, portable};
+use crate::program::{DISCARD, StepRecord, Store, TILE};
+
+/// The digest of the right results. It changes only with the model file's version.
+pub const DIGEST: u32 = 0xb580_5258;
+
+/// Largest extents of a case.
+const TILES_MAX: usize = 3;
+const PAIRS_MAX: usize = 40;
+
+/// Places in the memory of a contraction, words.
+const ACC: usize = TILES_MAX * PAIRS_MAX * 4;
+const OUT: usize = ACC + TILES_MAX * TILES_MAX * TILE;
+const MEMORY: usize = OUT + 128;
+const WEIGHTS: usize = TILES_MAX * PAIRS_MAX * 2;
+
+/// Contractions in the list: every store, accumulation and remainder of the unrolled loops many times.
+const CONTRACTIONS: usize = 480;
+const OTHERS: usize = 120;
+
+/// Runs the kernels of this build over the list and folds all results into one number.
+pub fn digest() -> u32 {
+    digest_of(super::contract, super::dense_add)
+}
+
+/// As [`digest`], of the portable kernels.
+pub fn portable_digest() -> u32 {
+    digest_of(portable::contract, portable::dense_add)
+}
+
+type Contract = fn(&Contraction<'_>, &mut [u32]);
+type DenseAdd = fn(&DenseRows<'_>, &[u32], &[u32], &mut [u32]);
+
+fn digest_of(contract: Contract, dense_add: DenseAdd) -> u32 {
+    let mut digest = Digest(0x811c_9dc5);
+    let mut noise = Noise(0x2545_f491);
+    for index in 0..CONTRACTIONS {
+        contraction(index, &mut noise, |run, memory| {
+            contract(run, memory);
+            memory.iter().for_each(|&word| digest.add(word));
+        });
+    }
+    for index in 0..OTHERS {
+        dense(index, &mut noise, |rows, x, scales, z| {
+            dense_add(rows, x, scales, z);
+            z.iter().for_each(|&word| digest.add(word));
+        });
+        rows(index, &mut noise, &mut digest);
+    }
+    digest.0
+}
+
+/// One random contraction: extremes among its values, sums that keep to 32 bits.
+fn contraction(index: usize, noise: &mut Noise, run: impl FnOnce(&Contraction<'_>, &mut [u32])) {
+    let store = [
+        Store::Pairs,
+        Store::Columns,
+        Store::AddRows,
+        Store::Scatter,
+        Store::AddScatter,
+    ];
+    let (Some(&store), Some(&accumulate)) = (
+        store.get(index % 5),
+        [
+            Accumulate::Single,
+            Accumulate::First,
+            Accumulate::Middle,
+            Accumulate::Last,
+        ]
+        .get(index / 5 % 4),
+    ) else {
+        return;
+    };
+    let (m_tiles, n_tiles) = (noise.below(TILES_MAX) + 1, noise.below(TILES_MAX) + 1);
+    let pairs = noise.below(PAIRS_MAX) + 1;
+    // The cheap cases are common in models.
+    let (shift, bits) = match index % 3 {
+        0 => (16, 16),
+        1 => (16, noise.below(15) + 2),
+        _ => (noise.below(16) + 1, noise.below(15) + 2),
+    };
+    let mut memory = [0; MEMORY];
+    memory.fill_with(|| noise.pair());
+    if let Some(kept) = memory.get_mut(ACC..OUT) {
+        kept.fill_with(|| (noise.next() as i32 >> 2) as u32);
+    }
+    let mut weights = [0; WEIGHTS];
+    // Magnitudes up to 256: 80 products and a kept sum stay below 2^31.
+    weights.fill_with(|| {
+        let pair = noise.next();
+        let small = |half: u32| ((half as i16) >> 7) as u16;
+        u32::from(small(pair)) | u32::from(small(pair >> 16)) << 16
+    });
+    let mut rows = [0u16; TILES_MAX * TILES_MAX * TILE];
+    let mut cols = [0u16; TILES_MAX];
+    if store.is_table() {
+        let count = m_tiles * n_tiles * TILE;
+        for (at, place) in rows.iter_mut().take(count).enumerate() {
+            *place = if noise.below(8) == 0 {
+                DISCARD
+            } else {
+                (count - 1 - at) as u16
+            };
+        }
+    } else {
+        for (at, row) in rows.iter_mut().take(m_tiles).enumerate() {
+            *row = (at * 40) as u16;
+        }
+        for (at, col) in cols.iter_mut().enumerate() {
+            *col = (at * 8) as u16;
+        }
+    }
+    let step = StepRecord {
+        acc_word: ACC as u32,
+        out_word: OUT as u32,
+        row_stride: 20,
+        m_tiles: m_tiles as u16,
+        n_tiles: n_tiles as u16,
+        k_pairs: pairs as u16,
+        slices: 1,
+        store: store as u8,
+        shift: shift as u8,
+        bits: bits as u8,
+        ..StepRecord::zeroed()
+    };
+    let entries = if store.is_table() {
+        m_tiles * n_tiles * TILE
+    } else {
+        m_tiles
+    };
+    let (Some(weights), Some(rows), Some(cols)) = (
+        weights.get(..m_tiles * pairs * 2),
+        rows.get(..entries),
+        cols.get(..if store.is_table() { 0 } else { n_tiles }),
+    ) else {
+        return;
+    };
+    let contraction = Contraction {
+        step: &step,
+        store,
+        weights,
+        rows,
+        cols,
+        out_word: OUT,
+        accumulate,
+    };
+    run(&contraction, &mut memory);
+}
+
+/// One random dense product.
+fn dense(
+    index: usize,
+    noise: &mut Noise,
+    run: impl FnOnce(&DenseRows<'_>, &[u32], &[u32], &mut [u32]),
+) {
+    let k_pairs = index % PAIRS_MAX + 1;
+    let mut x = [0; PAIRS_MAX];
+    x.fill_with(|| noise.pair());
+    let mut weights = [0; WEIGHTS];
+    weights.fill_with(|| {
+        let mut lane = || {
+            let value = 256 * (noise.below(255) as i32 - 127) + noise.below(255) as i32 - 127;
+            u32::from(value as i16 as u16)
+        };
+        lane() | lane() << 16
+    });
+    let mut scales = [0; 2 * TILES_MAX];
+    scales.fill_with(|| noise.next() >> (1 + noise.below(16)));
+    let mut z = [0; TILES_MAX];
+    z.fill_with(|| noise.pair());
+    if let (Some(weights), Some(x)) = (weights.get(..TILES_MAX * k_pairs), x.get(..k_pairs)) {
+        run(&DenseRows { weights, k_pairs }, x, &scales, &mut z);
+    }
+}
+
+/// One slab of every element type, in pieces.
+fn rows(index: usize, noise: &mut Noise, digest: &mut Digest) {
+    let row_values = index % PAIRS_MAX + 1;
+    let mut bytes = [0u8; 5 * PAIRS_MAX];
+    bytes.fill_with(|| noise.next() as u8);
+    let Some(bytes) = bytes.get(..5 * row_values) else {
+        return;
+    };
+    let first = noise.below(bytes.len());
+    gathered(bytes, row_values, first, digest);
+    gathered::<Centred>(bytemuck::cast_slice(bytes), row_values, first, digest);
+    gathered::<i8>(bytemuck::cast_slice(bytes), row_values, first, digest);
+}
+
+/// Two pieces, the first of them `first` long.
+fn gathered<S: Sample>(values: &[S], row_values: usize, first: usize, digest: &mut Digest) {
+    let mut panels = [0; 2 * PAIRS_MAX * 4];
+    let (head, tail) = values.split_at(first.min(values.len()));
+    gather_rows(&mut panels, row_values, 0, head);
+    gather_rows(&mut panels, row_values, head.len(), tail);
+    panels.iter().for_each(|&word| digest.add(word));
+}
+
+/// FNV-1a over words.
+struct Digest(u32);
+
+impl Digest {
+    fn add(&mut self, word: u32) {
+        self.0 = (self.0 ^ word).wrapping_mul(0x0100_0193);
+        // FNV mixes upwards only.
+        self.0 ^= self.0 >> 15;
+    }
+}
+
+/// Xorshift.
+struct Noise(u32);
+
+impl Noise {
+    fn next(&mut self) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 17;
+        self.0 ^= self.0 << 5;
+        self.0
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() >> 8) as usize % bound.max(1)
+    }
+
+    /// Two i16, one in four an end of the range.
+    fn pair(&mut self) -> u32 {
+        let mut half = || match self.next() {
+            value if value % 8 == 0 => 0x8000,
+            value if value % 8 == 1 => 0x7FFF,
+            value => value >> 16,
+        };
+        half() | half() << 16
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn halves(word: u32) -> [i64; 2] {
+        [i64::from(word as i16), i64::from((word >> 16) as i16)]
+    }
+
+    /// The definition, in i64: `C[m,n] = Σ W·X`, rounded half up, saturated, stored.
+    fn reference(run: &Contraction<'_>, before: &[u32]) -> Vec<u32> {
+        let step = run.step;
+        let mut memory = before.to_vec();
+        let pairs = usize::from(step.k_pairs);
+        for m_tile in 0..usize::from(step.m_tiles) {
+            for n_tile in 0..usize::from(step.n_tiles) {
+                let index = m_tile * usize::from(step.n_tiles) + n_tile;
+                for place in 0..TILE {
+                    let (m, n) = (place / 4, place % 4);
+                    let kept = ACC + index * TILE + place;
+                    let mut sum: i64 = match run.accumulate {
+                        Accumulate::Single | Accumulate::First => 1 << (step.shift - 1),
+                        Accumulate::Middle | Accumulate::Last => i64::from(before[kept] as i32),
+                    };
+                    for pair in 0..pairs {
+                        let w = halves(run.weights[(m_tile * pairs + pair) * 2 + m]);
+                        let x = halves(before[(n_tile * pairs + pair) * 4 + n]);
+                        sum += w[0] * x[0] + w[1] * x[1];
+                    }
+                    assert_eq!(sum, i64::from(sum as i32), "the case overflows");
+                    if matches!(run.accumulate, Accumulate::First | Accumulate::Middle) {
+                        memory[kept] = sum as i32 as u32;
+                        continue;
+                    }
+                    let limit = 1i64 << (step.bits - 1);
+                    let value = (sum >> step.shift).clamp(-limit, limit - 1);
+                    let half = match run.store {
+                        Store::Scatter | Store::AddScatter => {
+                            match run.rows[index * TILE + place] {
+                                DISCARD => continue,
+                                offset => OUT * 2 + usize::from(offset),
+                            }
+                        }
+                        _ => {
+                            let at =
+                                OUT + usize::from(run.rows[m_tile]) + usize::from(run.cols[n_tile]);
+                            match run.store {
+                                Store::Pairs => (at + n) * 2 + m,
+                                Store::Columns => (at + n / 2 * 4 + m) * 2 + n % 2,
+                                _ => (at + m * step.row_stride as usize) * 2 + n,
+                            }
+                        }
+                    };
+                    let old = halves(memory[half / 2])[half % 2];
+                    let new = if run.store.adds() { old + value } else { value };
+                    let new = new.clamp(-32_768, 32_767) as i16 as u16;
+                    let keep = if half % 2 == 0 { 0xFFFF_0000 } else { 0xFFFF };
+                    memory[half / 2] = memory[half / 2] & keep | u32::from(new) << (half % 2 * 16);
+                }
+            }
+        }
+        memory
+    }
+
+    #[test]
+    fn contractions_are_those_of_the_definition() {
+        let mut noise = Noise(7);
+        for index in 0..4 * CONTRACTIONS {
+            contraction(index, &mut noise, |run, memory| {
+                let wanted = reference(run, memory);
+                portable::contract(run, memory);
+                assert_eq!(
+                    memory, wanted,
+                    "{index}: {:?} {:?}",
+                    run.step, run.accumulate
+                );
+            });
+        }
+    }
+
+    #[test]
+    fn dense_products_are_those_of_the_definition() {
+        let mut noise = Noise(8);
+        for index in 0..4 * OTHERS {
+            dense(index, &mut noise, |rows, x, scales, z| {
+                let before = z.to_vec();
+                portable::dense_add(rows, x, scales, z);
+                for (row, &scale) in scales.iter().enumerate() {
+                    let words = &rows.weights[row / 2 * rows.k_pairs..][..rows.k_pairs];
+                    let sum: i64 = words
+                        .iter()
+                        .zip(x)
+                        .map(|(&w, &x)| {
+                            let weight = |lane: i64| {
+                                let low = i64::from(lane as i8);
+                                if row % 2 == 1 {
+                                    low
+                                } else {
+                                    (lane - low) / 256
+                                }
+                            };
+                            let (w, x) = (halves(w), halves(x));
+                            weight(w[0]) * x[0] + weight(w[1]) * x[1]
+                        })
+                        .sum();
+                    let share = (sum * i64::from(scale) + (1 << 31)) >> 32;
+                    let wanted = (halves(before[row / 2])[row % 2] + share).clamp(-32_768, 32_767);
+                    assert_eq!(halves(z[row / 2])[row % 2], wanted, "{index} row {row}");
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn rows_are_gathered_in_pair_order() {
+        for row_values in 1..=PAIRS_MAX {
+            let values: Vec<u8> = (0..5 * row_values).map(|v| (v * 37 % 256) as u8).collect();
+            for first in 0..=values.len() {
+                let mut panels = [0; 2 * PAIRS_MAX * 4];
+                gather_rows(&mut panels, row_values, 0, &values[..first]);
+                gather_rows(&mut panels, row_values, first, &values[first..]);
+                for (v, &value) in values.iter().enumerate() {
+                    let (row, k) = (v / row_values, v % row_values);
+                    let k = crate::program::pair_order(k, row_values);
+                    let word = (row / 4 * row_values.div_ceil(2) + k / 2) * 4 + row % 4;
+                    assert_eq!(halves(panels[word])[k % 2], i64::from(value) << 7);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_digest_is_the_one_that_chips_must_give() {
+        assert_eq!(portable_digest(), DIGEST);
+        assert_eq!(digest(), DIGEST);
+    }
+}
