@@ -205,9 +205,10 @@ impl<'m, 'a> Session<'m, 'a> {
     pub fn push_u8(&mut self, values: &[u8]) -> Result<usize, PushError> {
         let meta = self.model.meta;
         if meta.input_zero == InputType::MIDDLE && meta.element_scale_table == NONE {
-            return self.push(InputType::U8, bytemuck::cast_slice::<u8, Centred>(values));
+            let values: &[Centred] = bytemuck::cast_slice(values);
+            return self.push(InputType::U8, values, Self::feed);
         }
-        self.push(InputType::U8, values)
+        self.push(InputType::U8, values, Self::feed)
     }
 
     /// As [`Session::push_u8`], for models of `I8`.
@@ -216,7 +217,7 @@ impl<'m, 'a> Session<'m, 'a> {
     ///
     /// [`PushError`]; nothing is taken then.
     pub fn push_i8(&mut self, values: &[i8]) -> Result<usize, PushError> {
-        self.push(InputType::I8, values)
+        self.push(InputType::I8, values, Self::feed)
     }
 
     /// As [`Session::push_u8`], for models of `I16`, PCM included.
@@ -225,7 +226,10 @@ impl<'m, 'a> Session<'m, 'a> {
     ///
     /// [`PushError`]; nothing is taken then.
     pub fn push_i16(&mut self, values: &[i16]) -> Result<usize, PushError> {
-        self.push(InputType::I16, values)
+        match self.model.front_end {
+            Some(_) => self.push(InputType::I16, values, Self::push_pcm),
+            None => self.push(InputType::I16, values, Self::feed),
+        }
     }
 
     /// Takes little-endian values of the model's own type, as they come off a wire, and returns how
@@ -265,7 +269,13 @@ impl<'m, 'a> Session<'m, 'a> {
         }
     }
 
-    fn push<S: Sample>(&mut self, given: InputType, values: &[S]) -> Result<usize, PushError> {
+    /// Checks what is pushed and lets `take` have it.
+    fn push<S: Sample>(
+        &mut self,
+        given: InputType,
+        values: &[S],
+        take: impl FnOnce(&mut Self, &[S]) -> usize,
+    ) -> Result<usize, PushError> {
         if given != self.model.input_type {
             return Err(PushError::WrongType {
                 need: self.model.input_type,
@@ -277,14 +287,12 @@ impl<'m, 'a> Session<'m, 'a> {
         if self.complete {
             return Err(PushError::FrameComplete);
         }
-        if self.model.front_end.is_some() {
-            return Ok(self.push_pcm(values));
-        }
-        Ok(self.feed(values))
+        Ok(take(self, values))
     }
 
     /// PCM through the front end; each vector it gives goes into the map.
-    fn push_pcm<S: Sample>(&mut self, samples: &[S]) -> usize {
+    #[inline(never)]
+    fn push_pcm(&mut self, samples: &[i16]) -> usize {
         let Some(front_end) = self.model.front_end else {
             return 0;
         };
@@ -294,12 +302,6 @@ impl<'m, 'a> Session<'m, 'a> {
             .get(taken..)
             .filter(|rest| !rest.is_empty() && !self.complete)
         {
-            // `S` is i16 here; the copy keeps one code path for all element types.
-            let mut pcm = [0i16; 32];
-            for (sample, &value) in pcm.iter_mut().zip(rest) {
-                *sample = value.to_i16();
-            }
-            let pcm = pcm.get(..rest.len()).unwrap_or(&pcm);
             let bands = front_end.bands();
             let Some(state) = self
                 .memory
@@ -316,7 +318,7 @@ impl<'m, 'a> Session<'m, 'a> {
             let Some(vector) = vector.get_mut(..bands) else {
                 return taken;
             };
-            let push = front_end.push(state, pcm, vector);
+            let push = front_end.push(state, rest, vector);
             taken += push.consumed;
             self.samples += push.consumed as u32;
             if push.produced {
@@ -355,6 +357,13 @@ impl<'m, 'a> Session<'m, 'a> {
             self.complete = complete;
             return taken;
         }
+        self.feed_adjusted(values)
+    }
+
+    /// Feeds values that lose an offset or are scaled on the way, in pieces that fit the stack.
+    #[inline(never)]
+    fn feed_adjusted<S: Sample>(&mut self, values: &[S]) -> usize {
+        let meta = self.model.meta;
         let mut taken = 0;
         while let Some(rest) = values
             .get(taken..)

@@ -130,6 +130,7 @@ pub(crate) fn recur(model: &Model<'_>, memory: &mut [u32]) {
 }
 
 /// Runs what a complete slab or part triggers; true when it was the frame's last.
+#[inline(never)]
 fn advance(model: &Model<'_>, map: Map<'_>, progress: &mut Progress, memory: &mut [u32]) -> bool {
     match map {
         Map::Program(program) => {

@@ -146,6 +146,8 @@ impl<'m> Model<'m> {
     /// # Errors
     ///
     /// [`ParseError`] names the first thing that is wrong.
+    // Its frame is not to lie under everything that a caller does with the model.
+    #[inline(never)]
     pub fn parse(bytes: &'m [u8]) -> Result<Self, ParseError> {
         let sections = Sections::read(bytes)?;
         let meta: &MetaRecord = sections.record(Section::Meta)?;

@@ -28,9 +28,10 @@ const ARENA: usize = match bt_embed::SLOT_ARENA_BYTES {
 #[cortex_m_rt::entry]
 fn main() -> ! {
     static mut ARENA_WORDS: [u32; ARENA] = [0; ARENA];
+    static mut LINE: [u8; PUSH_BYTES] = [0; PUSH_BYTES];
     static mut SCORES: [i32; bt_embed::CLASSES] = [0; bt_embed::CLASSES];
     let model = bt_embed::flashed(MODEL);
-    match measure(model, ARENA_WORDS, SCORES) {
+    match measure(model, ARENA_WORDS, LINE, SCORES) {
         Some(()) => exit::success(),
         None => exit::failure(),
     }
@@ -49,7 +50,12 @@ struct Figures {
     scores_crc: u32,
 }
 
-fn measure(bytes: &[u8], arena: &mut [u32], scores: &mut [i32]) -> Option<()> {
+fn measure(
+    bytes: &[u8],
+    arena: &mut [u32],
+    line: &mut [u8; PUSH_BYTES],
+    scores: &mut [i32],
+) -> Option<()> {
     let board = board::take()?;
     let model = Model::parse(bytes).ok()?;
     let scores = scores.get_mut(..model.classes())?;
@@ -57,7 +63,7 @@ fn measure(bytes: &[u8], arena: &mut [u32], scores: &mut [i32]) -> Option<()> {
     for (pattern, figures) in Pattern::ALL.into_iter().zip(&mut figures) {
         let mut session = Session::new(&model, arena).ok()?;
         for _ in 0..FRAMES {
-            *figures = frame(&mut session, pattern, &board.ticks, scores)?;
+            *figures = frame(&mut session, line, pattern, &board.ticks, scores)?;
         }
     }
     let cell_ticks = gates(model.gate(), model.hidden(), arena, &board.ticks)?;
@@ -87,6 +93,7 @@ fn measure(bytes: &[u8], arena: &mut [u32], scores: &mut [i32]) -> Option<()> {
 /// One frame and its step.
 fn frame(
     session: &mut Session<'_, '_>,
+    line: &mut [u8; PUSH_BYTES],
     pattern: Pattern,
     ticks: &impl Ticks,
     scores: &mut [i32],
@@ -96,7 +103,6 @@ fn frame(
     let mut figures = Figures::default();
     let (mut at, mut left) = (0, session.model().frame_values() * width);
     while left > 0 {
-        let mut line = [0; PUSH_BYTES];
         let line = line.get_mut(..left.min(PUSH_BYTES))?;
         for (i, byte) in line.iter_mut().enumerate() {
             *byte = pattern.byte(at + i, width, signed);
