@@ -5,6 +5,7 @@
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+mod cases;
 pub mod cell;
 pub mod front_end;
 pub mod kernel;

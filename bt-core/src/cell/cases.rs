@@ -2,6 +2,7 @@
 //! tests and a program on the chip run the same list.
 
 use super::Gate;
+use crate::cases::{Digest, Noise};
 
 /// The digest of the right results. It changes only with the model file's
 /// version.
@@ -14,7 +15,7 @@ const UNITS_MAX: usize = 33;
 /// each from noise over the whole range of every value, its ends among it,
 /// and folds all results into one number.
 pub fn digest(update: fn(Gate, &[i16], &mut [i32], &mut [i16])) -> u32 {
-    let mut digest = Digest(0x811c_9dc5);
+    let mut digest = Digest::new();
     let mut noise = Noise(0x2545_f491);
     let mut z = [0; 4 * UNITS_MAX];
     let (mut c, mut h) = ([0; UNITS_MAX], [0; UNITS_MAX]);
@@ -27,45 +28,27 @@ pub fn digest(update: fn(Gate, &[i16], &mut [i32], &mut [i16])) -> u32 {
             ) else {
                 continue;
             };
-            c.fill_with(|| noise.value(i32::MIN, i32::MAX));
+            c.fill_with(|| value(&mut noise, i32::MIN, i32::MAX));
             for _ in 0..8 {
-                z.fill_with(|| noise.value(i16::MIN.into(), i16::MAX.into()) as i16);
+                z.fill_with(|| value(&mut noise, i16::MIN.into(), i16::MAX.into()) as i16);
                 update(gate, z, c, h);
                 c.iter().for_each(|&c| digest.add(c as u32));
                 h.iter().for_each(|&h| digest.add(h as u32));
             }
         }
     }
-    digest.0
+    digest.value()
 }
 
-/// FNV-1a over words.
-struct Digest(u32);
-
-impl Digest {
-    fn add(&mut self, word: u32) {
-        self.0 = (self.0 ^ word).wrapping_mul(0x0100_0193);
-        // FNV mixes upwards only.
-        self.0 ^= self.0 >> 15;
-    }
-}
-
-/// Xorshift.
-struct Noise(u32);
-
-impl Noise {
-    /// A value of `low ..= high` (the range of a type): one in eight is an
-    /// end, one in four small, the others anything.
-    fn value(&mut self, low: i32, high: i32) -> i32 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 17;
-        self.0 ^= self.0 << 5;
-        let value = self.0 as i32;
-        match self.0.wrapping_mul(0x9e37_79b9) >> 28 {
-            0 => low,
-            1 => high,
-            2..=5 => value >> 20,
-            _ => value >> high.leading_zeros().saturating_sub(1),
-        }
+/// A value of `low ..= high` (the range of a type): one in eight is an end, one in four small, the
+/// others anything.
+fn value(noise: &mut Noise, low: i32, high: i32) -> i32 {
+    let bits = noise.next();
+    let value = bits as i32;
+    match bits.wrapping_mul(0x9e37_79b9) >> 28 {
+        0 => low,
+        1 => high,
+        2..=5 => value >> 20,
+        _ => value >> high.leading_zeros().saturating_sub(1),
     }
 }

@@ -106,6 +106,7 @@ fn portable_with(gate: impl Fn(i16) -> i32, z: &[i16], c: &mut [i32], h: &mut [i
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cases::Noise;
 
     const LSB: f64 = 1.0 / 32_768.0;
     const GATE_ERROR: f64 = 1.43 * LSB;
@@ -147,17 +148,6 @@ mod tests {
             let t_error = self.c_error.min(2.0) + CELL_TANH_ERROR;
             self.h = o * t;
             self.h_error = o * t_error + (t.abs() + t_error) * GATE_ERROR + 0.5 * LSB;
-        }
-    }
-
-    struct Noise(u32);
-
-    impl Noise {
-        fn next(&mut self) -> u32 {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 17;
-            self.0 ^= self.0 << 5;
-            self.0
         }
     }
 

@@ -2,6 +2,7 @@
 //! tests and a program on the chip run the same list.
 
 use super::FrontEnd;
+use crate::cases::Digest;
 
 /// The digest of [`digest`] for the default configuration's section. It
 /// changes only with the section's format.
@@ -19,7 +20,7 @@ const BANDS: usize = 32;
 pub fn digest(front_end: &FrontEnd, state: &mut [u32]) -> u32 {
     front_end.reset(state);
     let mut noise = 1u32;
-    let mut digest = 0x811c_9dc5u32;
+    let mut digest = Digest::new();
     let mut out = [0; BANDS];
     let mut pcm = [0i16; 128];
     for round in 0..40 {
@@ -46,9 +47,8 @@ pub fn digest(front_end: &FrontEnd, state: &mut [u32]) -> u32 {
             }
         }
         for value in out {
-            digest = (digest ^ u32::from(value as u16)).wrapping_mul(0x0100_0193);
-            digest ^= digest >> 15;
+            digest.add(u32::from(value as u16));
         }
     }
-    digest
+    digest.value()
 }

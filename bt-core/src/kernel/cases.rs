@@ -4,6 +4,7 @@
 use bytemuck::Zeroable;
 
 use super::{Accumulate, Centred, Contraction, DenseRows, Sample, gather_rows, portable};
+use crate::cases::{Digest, Noise};
 use crate::program::{DISCARD, StepRecord, Store, TILE};
 
 /// The digest of the right results. It changes only with the model file's version.
@@ -37,7 +38,7 @@ type Contract = fn(&Contraction<'_>, &mut [u32]);
 type DenseAdd = fn(&DenseRows<'_>, &[u32], &[u32], &mut [u32]);
 
 fn digest_of(contract: Contract, dense_add: DenseAdd) -> u32 {
-    let mut digest = Digest(0x811c_9dc5);
+    let mut digest = Digest::new();
     let mut noise = Noise(0x2545_f491);
     for index in 0..CONTRACTIONS {
         contraction(index, &mut noise, |run, memory| {
@@ -52,7 +53,7 @@ fn digest_of(contract: Contract, dense_add: DenseAdd) -> u32 {
         });
         rows(index, &mut noise, &mut digest);
     }
-    digest.0
+    digest.value()
 }
 
 /// One random contraction: extremes among its values, sums that keep to 32 bits.
@@ -76,16 +77,16 @@ fn contraction(index: usize, noise: &mut Noise, run: impl FnOnce(&Contraction<'_
     ) else {
         return;
     };
-    let (m_tiles, n_tiles) = (noise.below(TILES_MAX) + 1, noise.below(TILES_MAX) + 1);
-    let pairs = noise.below(PAIRS_MAX) + 1;
+    let (m_tiles, n_tiles) = (below(noise, TILES_MAX) + 1, below(noise, TILES_MAX) + 1);
+    let pairs = below(noise, PAIRS_MAX) + 1;
     // The cheap cases are common in models.
     let (shift, bits) = match index % 3 {
         0 => (16, 16),
-        1 => (16, noise.below(15) + 2),
-        _ => (noise.below(16) + 1, noise.below(15) + 2),
+        1 => (16, below(noise, 15) + 2),
+        _ => (below(noise, 16) + 1, below(noise, 15) + 2),
     };
     let mut memory = [0; MEMORY];
-    memory.fill_with(|| noise.pair());
+    memory.fill_with(|| pair(noise));
     if let Some(kept) = memory.get_mut(ACC..OUT) {
         kept.fill_with(|| (noise.next() as i32 >> 2) as u32);
     }
@@ -101,7 +102,7 @@ fn contraction(index: usize, noise: &mut Noise, run: impl FnOnce(&Contraction<'_
     if store.is_table() {
         let count = m_tiles * n_tiles * TILE;
         for (at, place) in rows.iter_mut().take(count).enumerate() {
-            *place = if noise.below(8) == 0 {
+            *place = if below(noise, 8) == 0 {
                 DISCARD
             } else {
                 (count - 1 - at) as u16
@@ -160,19 +161,19 @@ fn dense(
 ) {
     let k_pairs = index % PAIRS_MAX + 1;
     let mut x = [0; PAIRS_MAX];
-    x.fill_with(|| noise.pair());
+    x.fill_with(|| pair(noise));
     let mut weights = [0; WEIGHTS];
     weights.fill_with(|| {
         let mut lane = || {
-            let value = 256 * (noise.below(255) as i32 - 127) + noise.below(255) as i32 - 127;
+            let value = 256 * (below(noise, 255) as i32 - 127) + below(noise, 255) as i32 - 127;
             u32::from(value as i16 as u16)
         };
         lane() | lane() << 16
     });
     let mut scales = [0; 2 * TILES_MAX];
-    scales.fill_with(|| noise.next() >> (1 + noise.below(16)));
+    scales.fill_with(|| noise.next() >> (1 + below(noise, 16)));
     let mut z = [0; TILES_MAX];
-    z.fill_with(|| noise.pair());
+    z.fill_with(|| pair(noise));
     if let (Some(weights), Some(x)) = (weights.get(..TILES_MAX * k_pairs), x.get(..k_pairs)) {
         run(&DenseRows { weights, k_pairs }, x, &scales, &mut z);
     }
@@ -186,7 +187,7 @@ fn rows(index: usize, noise: &mut Noise, digest: &mut Digest) {
     let Some(bytes) = bytes.get(..5 * row_values) else {
         return;
     };
-    let first = noise.below(bytes.len());
+    let first = below(noise, bytes.len());
     gathered(bytes, row_values, first, digest);
     gathered::<Centred>(bytemuck::cast_slice(bytes), row_values, first, digest);
     gathered::<i8>(bytemuck::cast_slice(bytes), row_values, first, digest);
@@ -201,41 +202,19 @@ fn gathered<S: Sample>(values: &[S], row_values: usize, first: usize, digest: &m
     panels.iter().for_each(|&word| digest.add(word));
 }
 
-/// FNV-1a over words.
-struct Digest(u32);
-
-impl Digest {
-    fn add(&mut self, word: u32) {
-        self.0 = (self.0 ^ word).wrapping_mul(0x0100_0193);
-        // FNV mixes upwards only.
-        self.0 ^= self.0 >> 15;
-    }
+/// A number below `bound`.
+fn below(noise: &mut Noise, bound: usize) -> usize {
+    (noise.next() >> 8) as usize % bound.max(1)
 }
 
-/// Xorshift.
-struct Noise(u32);
-
-impl Noise {
-    fn next(&mut self) -> u32 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 17;
-        self.0 ^= self.0 << 5;
-        self.0
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() >> 8) as usize % bound.max(1)
-    }
-
-    /// Two i16, one in four an end of the range.
-    fn pair(&mut self) -> u32 {
-        let mut half = || match self.next() {
-            value if value % 8 == 0 => 0x8000,
-            value if value % 8 == 1 => 0x7FFF,
-            value => value >> 16,
-        };
-        half() | half() << 16
-    }
+/// Two i16, one in four an end of the range.
+fn pair(noise: &mut Noise) -> u32 {
+    let mut half = || match noise.next() {
+        value if value % 8 == 0 => 0x8000,
+        value if value % 8 == 1 => 0x7FFF,
+        value => value >> 16,
+    };
+    half() | half() << 16
 }
 
 #[cfg(test)]
