@@ -140,6 +140,18 @@
     .endr
     .endm
 
+    @ A tile whose values have table entries of their own.
+    .macro by_table action
+    ldr r1, [sp, #COLS_START]
+    ldr r2, [sp, #OUT_START]
+    movw r3, #0xffff
+    each \action
+    str r1, [sp, #COLS_START]
+    ldrd r3, r11, [sp, #X_END]
+    next_tile
+    b .Lbt_row
+    .endm
+
     .section .text.bt_core_contract_tiles, "ax", %progbits
     .syntax unified
     .fpu fpv4-sp-d16
@@ -332,26 +344,12 @@ bt_core_contract_tiles:
 .Lbt_top_scatter:
     top_rows
 .Lbt_scatter:
-    ldr r1, [sp, #COLS_START]
-    ldr r2, [sp, #OUT_START]
-    movw r3, #0xffff
-    each scatter
-    str r1, [sp, #COLS_START]
-    ldrd r3, r11, [sp, #X_END]
-    next_tile
-    b .Lbt_row
+    by_table scatter
 
 .Lbt_top_add_scatter:
     top_rows
 .Lbt_add_scatter:
-    ldr r1, [sp, #COLS_START]
-    ldr r2, [sp, #OUT_START]
-    movw r3, #0xffff
-    each add_scatter
-    str r1, [sp, #COLS_START]
-    ldrd r3, r11, [sp, #X_END]
-    next_tile
-    b .Lbt_row
+    by_table add_scatter
     .size bt_core_contract_tiles, . - bt_core_contract_tiles
 
     @ Code addresses, in the order of struct Code of mod.rs.
