@@ -1,5 +1,6 @@
 //! The same scores, bit for bit, on every core in QEMU as on the host.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bt_core::{InputType, Model, Pool, Session};
@@ -27,6 +28,17 @@ const SLOT: ModelIn<'static> = ModelIn::Slot {
     arena_bytes: ARENA_BYTES,
     classes: 64,
 };
+
+/// A board's program: its firmware, or another binary of `bt-embed`.
+fn built(board: &Board, model: ModelIn<'_>, binary: Option<&str>) -> PathBuf {
+    let firmware = Firmware {
+        board,
+        model,
+        log: false,
+        binary,
+    };
+    firmware.build().unwrap()
+}
 
 /// Scores of random bytes on the host.
 fn on_host(model: &Model<'_>, bytes: &[u8]) -> Vec<i32> {
@@ -78,13 +90,7 @@ fn every_board_gives_the_scores_of_the_host() {
         },
     ];
     for board in &BOARDS {
-        let firmware = Firmware {
-            board,
-            model: SLOT,
-            log: false,
-            binary: None,
-        };
-        let program = std::fs::read(firmware.build().unwrap()).unwrap();
+        let program = std::fs::read(built(board, SLOT, None)).unwrap();
         for shape in shapes {
             let file = shape.model();
             let model = Model::parse(file.bytes()).unwrap();
@@ -107,13 +113,7 @@ fn every_board_gives_the_scores_of_the_host() {
 fn random_models_give_the_scores_of_the_host() {
     let count = std::env::var("BT_MODELS").map_or(MODELS, |count| count.parse().unwrap());
     for (first, board) in (0u64..).step_by(1000).zip(&BOARDS) {
-        let firmware = Firmware {
-            board,
-            model: SLOT,
-            log: false,
-            binary: None,
-        };
-        let program = std::fs::read(firmware.build().unwrap()).unwrap();
+        let program = std::fs::read(built(board, SLOT, None)).unwrap();
         // The smallest board decides which are small enough.
         let files = (first..).map(|seed| (seed, exported::random(seed)));
         let small = files.filter(|(_, file)| {
@@ -140,13 +140,7 @@ fn random_models_give_the_scores_of_the_host() {
 #[test]
 fn kernels_give_the_digest_of_the_portable_ones() {
     for board in &BOARDS {
-        let firmware = Firmware {
-            board,
-            model: ModelIn::Nowhere,
-            log: false,
-            binary: Some("kernel_check"),
-        };
-        let elf = firmware.build().unwrap();
+        let elf = built(board, ModelIn::Nowhere, Some("kernel_check"));
         run_to_end(board, &elf, LIMIT).unwrap_or_else(|error| panic!("{}: {error}", board.name));
     }
 }
@@ -158,13 +152,7 @@ fn nothing_in_the_core_can_panic() {
     let elf = tempfile::NamedTempFile::new().unwrap();
     for name in ["microbit", "mps2-an385", "mps2-an386", "mps3-an547"] {
         let board = Board::find(name).unwrap();
-        let firmware = Firmware {
-            board,
-            model: SLOT,
-            log: false,
-            binary: Some("no_panic"),
-        };
-        let program = std::fs::read(firmware.build().unwrap()).unwrap();
+        let program = std::fs::read(built(board, SLOT, Some("no_panic"))).unwrap();
         std::fs::write(elf.path(), fill(&program, file.bytes()).unwrap()).unwrap();
         run_to_end(board, elf.path(), LIMIT).unwrap();
         // What refuses, fails.
@@ -176,13 +164,7 @@ fn nothing_in_the_core_can_panic() {
 #[test]
 fn a_damaged_model_is_refused_on_the_board_and_the_board_serves_on() {
     let board = Board::find("mps2-an386").unwrap();
-    let firmware = Firmware {
-        board,
-        model: SLOT,
-        log: false,
-        binary: None,
-    };
-    let program = std::fs::read(firmware.build().unwrap()).unwrap();
+    let program = std::fs::read(built(board, SLOT, None)).unwrap();
     let file = Dense::default().model();
     let mut damaged = file.bytes().to_vec();
     *damaged.last_mut().unwrap() ^= 0x10;
