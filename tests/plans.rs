@@ -61,8 +61,8 @@ fn cases() -> Vec<Case> {
 /// the top halves of sums far from their bound, leave.
 #[test]
 fn every_plan_of_the_search() {
-    // Plans that hold several slabs, sum blocks together, keep z in 32 bits.
-    let mut kinds = [0; 3];
+    // Plans that hold several slabs, gather over an outer mode, sum blocks together, keep z in 32 bits.
+    let mut kinds = [0; 4];
     for case in cases() {
         let map = case.map();
         let shape = &map.shape;
@@ -84,10 +84,12 @@ fn every_plan_of_the_search() {
                 continue;
             };
             tried += 1;
-            for (count, is) in kinds
-                .iter_mut()
-                .zip([plan.buffer > 1, plan.joint, plan.wide])
-            {
+            for (count, is) in kinds.iter_mut().zip([
+                plan.buffer > plan.gathered,
+                plan.gathered > 1,
+                plan.joint,
+                plan.wide,
+            ]) {
                 *count += usize::from(is);
             }
             let mut simulation = Simulation::new(&lowered, &map);
@@ -104,7 +106,11 @@ fn every_plan_of_the_search() {
             let maxima = maxima(&lowered, &map, &real(step));
             let input_step = step / f64::from(1 << left);
             let calibrated = Calibrated::new(&lowered, &map, &maxima, 255 << left, input_step);
-            for (width, least) in [(Width::Bits(13), 55.0), (Width::Top, 45.0)] {
+            for (width, least) in [
+                (Width::Bits(13), 55.0),
+                (Width::TopOf(13), 50.0),
+                (Width::Top, 45.0),
+            ] {
                 let integers = calibrated
                     .quantize(&vec![width; lowered.steps.len()])
                     .unwrap_or_else(|error| panic!("{shape:?} {plan}: {error}"));

@@ -143,7 +143,6 @@ fn contraction(index: usize, noise: &mut Noise, run: impl FnOnce(&Contraction<'_
     };
     let contraction = Contraction {
         step: &step,
-        store,
         weights,
         rows,
         cols,
@@ -228,6 +227,7 @@ mod tests {
     /// The definition, in i64: `C[m,n] = Σ W·X`, rounded half up, saturated, stored.
     fn reference(run: &Contraction<'_>, before: &[u32]) -> Vec<u32> {
         let step = run.step;
+        let store = Store::from_byte(step.store).unwrap();
         let mut memory = before.to_vec();
         let pairs = usize::from(step.k_pairs);
         for m_tile in 0..usize::from(step.m_tiles) {
@@ -252,7 +252,7 @@ mod tests {
                     }
                     let limit = 1i64 << (step.bits - 1);
                     let value = (sum >> step.shift).clamp(-limit, limit - 1);
-                    let half = match run.store {
+                    let half = match store {
                         Store::Scatter | Store::AddScatter => {
                             match run.rows[index * TILE + place] {
                                 DISCARD => continue,
@@ -262,7 +262,7 @@ mod tests {
                         _ => {
                             let at =
                                 OUT + usize::from(run.rows[m_tile]) + usize::from(run.cols[n_tile]);
-                            match run.store {
+                            match store {
                                 Store::Pairs => (at + n) * 2 + m,
                                 Store::Columns => (at + n / 2 * 4 + m) * 2 + n % 2,
                                 _ => (at + m * step.row_stride as usize) * 2 + n,
@@ -270,7 +270,7 @@ mod tests {
                         }
                     };
                     let old = halves(memory[half / 2])[half % 2];
-                    let new = if run.store.adds() { old + value } else { value };
+                    let new = if store.adds() { old + value } else { value };
                     let new = new.clamp(-32_768, 32_767) as i16 as u16;
                     let keep = if half % 2 == 0 { 0xFFFF_0000 } else { 0xFFFF };
                     memory[half / 2] = memory[half / 2] & keep | u32::from(new) << (half % 2 * 16);

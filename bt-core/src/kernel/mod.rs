@@ -25,19 +25,20 @@ use armv7m::tile;
 #[cfg(not(any(bt_kernel = "armv6m", bt_kernel = "armv7m")))]
 use portable::tile;
 
-use crate::program::{StepRecord, Store};
+use crate::program::StepRecord;
 
 /// What a contraction does with its accumulators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
 pub enum Accumulate {
     /// Starts from the rounding constant and stores the tile.
-    Single,
+    Single = 0,
     /// Starts from the rounding constant and keeps the accumulators.
-    First,
+    First = 1,
     /// Adds to the kept accumulators.
-    Middle,
+    Middle = 2,
     /// Adds to the kept accumulators and stores the tile.
-    Last,
+    Last = 3,
 }
 
 /// The operands of [`contract`] that are not in the arena.
@@ -45,13 +46,11 @@ pub enum Accumulate {
 pub struct Contraction<'a> {
     /// Sizes, shift, store and places of the step. `Model::parse` has checked all of them.
     pub step: &'a StepRecord,
-    /// `step.store`, decoded.
-    pub store: Store,
-    /// The weight slice of this run: `[m_tile][k_pair][2]`.
+    /// From the weight slice of this run on: `[m_tile][k_pair][2]`.
     pub weights: &'a [u32],
-    /// `m_tiles` offsets in words, or the whole scatter table.
+    /// From `m_tiles` offsets in words on, or from the scatter table on.
     pub rows: &'a [u16],
-    /// `n_tiles` offsets in words; empty for scatter tables.
+    /// From `n_tiles` offsets in words on; not read where there is a scatter table.
     pub cols: &'a [u16],
     /// Destination of this run, first word in the arena.
     pub out_word: usize,

@@ -13,7 +13,10 @@ use crate::q::{half, saturate};
 /// names. Rounds half up (the rounding constant is the start value), saturates to `step.bits`.
 pub fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
     let step = run.step;
-    match (run.accumulate, run.store) {
+    let Some(store) = Store::from_byte(step.store) else {
+        return;
+    };
+    match (run.accumulate, store) {
         (Accumulate::First | Accumulate::Middle, _) => tiles(run, memory, |memory, tile| {
             if let Some(kept) = chunk_mut(memory, tile.kept) {
                 *kept = tile.sums.map(|value| value as u32);
@@ -49,7 +52,7 @@ pub fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
                     continue;
                 }
                 if let Some(place) = halves.get_mut(offset as usize) {
-                    *place = if run.store.adds() {
+                    *place = if store.adds() {
                         place.saturating_add(value)
                     } else {
                         value

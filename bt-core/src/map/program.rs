@@ -2,7 +2,7 @@
 
 use crate::kernel::{self, Accumulate, Contraction, Sample};
 use crate::model::{Model, Program};
-use crate::program::{NONE, Odometer, StepRecord, Store, TILE};
+use crate::program::{NONE, Odometer, StepRecord};
 
 /// Puts slab values `from..from + values.len()` into the panels of the first step.
 pub(super) fn gather<S: Sample>(
@@ -61,49 +61,26 @@ fn resolve<'m>(
     model: &Model<'m>,
     odometer: &Odometer,
 ) -> Option<Contraction<'m>> {
-    let slice_words = step.slice_words();
-    let (slice, accumulate) = if step.slices == 1 {
-        (0, Accumulate::Single)
-    } else {
+    let mut weights_word = step.weights_word as usize;
+    let mut accumulate = Accumulate::Single;
+    if step.slices > 1 {
         let digit = odometer.digit((step.depth as usize).wrapping_sub(1));
-        let accumulate = match digit {
-            _ if step.acc_word == NONE => Accumulate::Single,
-            0 => Accumulate::First,
-            last if last + 1 == step.slices => Accumulate::Last,
-            _ => Accumulate::Middle,
-        };
-        (digit as usize, accumulate)
-    };
-    let weights = model
-        .weights
-        .get(step.weights_word as usize + slice * slice_words..)?
-        .get(..slice_words)?;
-    let store = Store::from_byte(step.store)?;
-    let is_table = store.is_table();
-    let entries = if is_table {
-        step.tiles() * TILE
-    } else {
-        step.m_tiles as usize
-    };
-    let rows = model
-        .tables
-        .get(step.rows_table as usize..)?
-        .get(..entries)?;
-    let cols = if is_table {
-        &[]
-    } else {
-        model
-            .tables
-            .get(step.cols_table as usize..)?
-            .get(..step.n_tiles as usize)?
-    };
+        weights_word += digit as usize * step.slice_words();
+        if step.acc_word != NONE {
+            accumulate = match digit {
+                0 => Accumulate::First,
+                last if last + 1 == step.slices => Accumulate::Last,
+                _ => Accumulate::Middle,
+            };
+        }
+    }
     let moved = odometer.digit(step.out_digit as usize) as usize * step.out_stride as usize;
     Some(Contraction {
         step,
-        store,
-        weights,
-        rows,
-        cols,
+        weights: model.weights.get(weights_word..)?,
+        rows: model.tables.get(step.rows_table as usize..)?,
+        // Nothing reads them where there is a scatter table.
+        cols: model.tables.get(step.cols_table as usize..).unwrap_or(&[]),
         out_word: step.out_word as usize + moved,
         accumulate,
     })

@@ -32,7 +32,7 @@ impl Layouts {
             // What a digit or a block offsets is slowest, so that the offset is the same everywhere.
             let (mut held, free): (Vec<Axis>, Vec<Axis>) = contraction.k.iter().partition(|axis| {
                 axis.0 == Label::Block
-                    || index == first_outer && plan.buffer > 1 && matches!(axis.0, Label::In(_))
+                    || index == first_outer && plan.is_buffered() && matches!(axis.0, Label::In(_))
             });
             held.sort_by_key(|axis| axis.0 == Label::Block);
             let ks: Vec<Vec<Axis>> = orders(&free, 1)
@@ -49,10 +49,7 @@ impl Layouts {
                 })
                 .collect()
         };
-        let outer = shape.order() - plan.slab;
-        let slab: Vec<Axis> = (outer..shape.order())
-            .map(|k| (Label::In(k), shape.inputs[k]))
-            .collect();
+        let slab = plan.slab_axes(shape);
         // (panels, cost so far, predecessor, m order of the step before)
         type Node = (Panels, u64, usize, Vec<Axis>);
         let mut layers: Vec<Vec<Node>> = vec![
@@ -80,7 +77,7 @@ impl Layouts {
                     let Target::Panels(next) = target else {
                         return None;
                     };
-                    if !(size(&next.k) / plan.buffer).is_multiple_of(2) {
+                    if !(size(&next.k) / plan.buffer * plan.gathered).is_multiple_of(2) {
                         return None;
                     }
                 }
@@ -89,7 +86,7 @@ impl Layouts {
             };
         for index in 0..chain.len() {
             let layer = &layers[index];
-            let buffered = plan.buffer > 1 && index + 1 == first_outer;
+            let buffered = plan.is_buffered() && index + 1 == first_outer;
             let ms = orders(&chain[index].m, 1);
             let targets: Vec<Option<Panels>> = match chain.get(index + 1) {
                 Some(_) => candidates(index + 1).into_iter().map(Some).collect(),

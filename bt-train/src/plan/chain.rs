@@ -60,17 +60,24 @@ impl Contraction {
 /// A run of one contraction, by one block or by all of them: (block, place in the chain).
 pub(super) type Event = (Option<usize>, usize);
 
-/// Every contraction of every block in the order in which they run.
-pub(super) fn events(blocks: usize, chain_len: usize, joint: bool) -> Vec<Event> {
+/// Every contraction of every block in an order in which they can run: block after block and, where
+/// there are several, every block two steps behind the one before it, so that the slab is done with
+/// before the first block has come far.
+pub(super) fn orders_of_events(blocks: usize, chain_len: usize, joint: bool) -> Vec<Vec<Event>> {
     let last = chain_len - 1;
     let own = if joint { last } else { last + 1 };
-    let mut events: Vec<Event> = (0..blocks)
-        .flat_map(|block| (0..own).map(move |step| (Some(block), step)))
+    let in_turn: Vec<(usize, usize)> = (0..blocks)
+        .flat_map(|block| (0..own).map(move |step| (block, step)))
         .collect();
-    if joint {
-        events.push((None, last));
-    }
-    events
+    let mut staggered = in_turn.clone();
+    staggered.sort_by_key(|&(block, step)| (step + 2 * block, std::cmp::Reverse(block)));
+    let mut orders = vec![in_turn, staggered];
+    orders.dedup();
+    let whole = |order: Vec<(usize, usize)>| {
+        let of_blocks = order.into_iter().map(|(block, step)| (Some(block), step));
+        of_blocks.chain(joint.then_some((None, last))).collect()
+    };
+    orders.into_iter().map(whole).collect()
 }
 
 /// Place of the first contraction over an outer mode; the length of the chain when there is none.
@@ -102,26 +109,28 @@ pub(super) fn contractions(
     {
         return Err(LowerError::Plan("buffer"));
     }
+    if plan.gathered == 0 || !plan.buffer.is_multiple_of(plan.gathered) {
+        return Err(LowerError::Plan("gathered"));
+    }
     if plan.joint && shape.blocks() == 1 {
         return Err(LowerError::Plan("joint"));
     }
     let tucker = shape.form != Form::TensorTrain;
-    let mut state: Vec<Axis> = (outer..d)
-        .map(|k| (Label::In(k), shape.inputs[k]))
-        .collect();
+    let mut state = plan.slab_axes(shape);
     let mut joined = !tucker;
     let mut chain = Vec::new();
-    let digits = outer + usize::from(plan.buffer > 1);
+    let digits = outer + usize::from(plan.is_buffered());
     for (place, &mode) in plan.order.iter().enumerate() {
         let outside = place >= plan.slab;
-        let buffered = outside && place == plan.slab && plan.buffer > 1;
-        if buffered {
+        let collected = outside && place == plan.slab && plan.buffer > 1;
+        if collected {
+            state.retain(|axis| axis.0 != Label::In(mode));
             state.insert(0, (Label::In(mode), plan.buffer));
         }
         // An outer step of mode q runs when every digit after q has wrapped.
         let depth = if !outside { digits } else { mode + 1 };
         if tucker && plan.join == Join::Alone(place) {
-            if place == 0 || buffered {
+            if place == 0 || collected {
                 return Err(LowerError::Plan("join"));
             }
             // It consumes what the step before it left, as often as that runs to its end.
@@ -165,7 +174,7 @@ pub(super) fn contractions(
             });
         let held = state.iter().copied().find(|axis| axis.0 == Label::In(mode));
         let k: Vec<Axis> = held.into_iter().chain(k).collect();
-        let sliced = outside.then_some((mode, if buffered { plan.buffer } else { 1 }));
+        let sliced = outside.then_some((mode, if collected { plan.buffer } else { 1 }));
         push(&mut chain, &mut state, operand, k, m, sliced, depth);
     }
     if !joined {

@@ -215,17 +215,12 @@ impl Outline {
     /// The work of a plan if every store could be a fast one: nothing that layout can bring is cheaper.
     pub(super) fn new(shape: &TensorShape, plan: &Plan) -> Result<Self, LowerError> {
         let chain = contractions(shape, plan)?;
-        let outer = shape.order() - plan.slab;
-        let mut digits: Vec<usize> = shape.inputs[..outer].to_vec();
-        if plan.buffer > 1 {
-            digits[outer - 1] /= plan.buffer;
-            digits.push(plan.buffer);
-        }
-        let events = chain::events(shape.blocks(), chain.len(), plan.joint);
-        let memory = Memory::allocate(&chain, plan, &events);
+        let digits = plan.digits(shape);
+        let memory = Memory::allocate(&chain, plan, shape.blocks());
         let last = chain.len() - 1;
         let mut weights_words = 0;
-        let steps = events
+        let steps = memory
+            .events
             .iter()
             .map(|&(_, index)| {
                 let step: &Contraction = &chain[index];
@@ -251,7 +246,7 @@ impl Outline {
                 }
             })
             .collect::<Vec<_>>();
-        let slab_values: usize = shape.inputs[outer..].iter().product();
+        let slab_values = size(&plan.slab_axes(shape));
         Ok(Self {
             slabs: digits.iter().product::<usize>() as u64,
             slab_values: slab_values as u64,

@@ -164,24 +164,19 @@ pub enum LowerError {
 pub fn lower(shape: &TensorShape, plan: &Plan) -> Result<Lowered, LowerError> {
     let chain = contractions(shape, plan)?;
     let d = shape.order();
-    let outer = d - plan.slab;
     let z: Vec<Axis> = (0..d).map(|k| (Label::Out(k), shape.outputs[k])).collect();
     let layout = Layouts::choose(&chain, plan, shape, &z).ok_or(LowerError::TooLarge)?;
 
     let mut extents = [0u16; DIGITS_MAX];
-    let mut digits: Vec<usize> = shape.inputs[..outer].to_vec();
-    if plan.buffer > 1 {
-        digits[outer - 1] /= plan.buffer;
-        digits.push(plan.buffer);
-    }
+    let digits = plan.digits(shape);
     for (place, &extent) in extents.iter_mut().zip(&digits) {
         *place = u16::try_from(extent).map_err(|_| LowerError::TooLarge)?;
     }
 
     let blocks = shape.blocks();
     let last = chain.len() - 1;
-    let events = chain::events(blocks, chain.len(), plan.joint);
-    let memory = Memory::allocate(&chain, plan, &events);
+    let memory = Memory::allocate(&chain, plan, blocks);
+    let events = &memory.events;
     let mut tables = Vec::new();
     let mut steps: Vec<LoweredStep> = Vec::new();
     let mut weights_word = 0;
@@ -198,10 +193,10 @@ pub fn lower(shape: &TensorShape, plan: &Plan) -> Result<Lowered, LowerError> {
         let cols_table = intern(&mut tables, &store.cols);
         let slices = contraction.slices(shape);
         let accumulates = slices > 1 && (index != last || plan.wide);
-        let buffered = plan.buffer > 1 && index + 1 == layout.first_outer;
+        let buffered = plan.is_buffered() && index + 1 == layout.first_outer;
         let (out_digit, out_stride) = match next {
             Some(panels) if buffered => {
-                let per_digit = size(&panels.k) / plan.buffer;
+                let per_digit = size(&panels.k) / plan.buffer * plan.gathered;
                 ((digits.len() - 1) as u8, per_digit / 2 * 4)
             }
             _ => (u8::MAX, 0),
@@ -254,9 +249,7 @@ pub fn lower(shape: &TensorShape, plan: &Plan) -> Result<Lowered, LowerError> {
         });
     }
 
-    let slab: Vec<Axis> = (outer..d)
-        .map(|k| (Label::In(k), shape.inputs[k]))
-        .collect();
+    let slab = plan.slab_axes(shape);
     let slab_values = size(&slab);
     let first = &layout.panels[0];
     let (gather_table, row_values) =

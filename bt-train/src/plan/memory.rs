@@ -1,11 +1,13 @@
 //! Places in the scratch: buffers that are never alive together share words.
 
 use super::Plan;
-use super::chain::{Contraction, Event, first_outer};
+use super::chain::{Contraction, Event, first_outer, orders_of_events};
 use bt_core::program::TILE;
 
-/// Places in the scratch.
+/// Order of the contractions and places in the scratch.
 pub(super) struct Memory {
+    /// The order in which the contractions run.
+    pub(super) events: Vec<Event>,
     /// (panel index, block or `None` for one that all blocks share) → word.
     panels: Vec<(usize, Option<usize>, usize)>,
     /// Event → word of its accumulators.
@@ -14,8 +16,29 @@ pub(super) struct Memory {
 }
 
 impl Memory {
+    /// The order of events that needs least.
+    pub(super) fn allocate(chain: &[Contraction], plan: &Plan, blocks: usize) -> Self {
+        let orders = orders_of_events(blocks, chain.len(), plan.joint);
+        let mut memories = orders
+            .into_iter()
+            .map(|events| Self::of(chain, plan, events));
+        let first = memories.next().unwrap_or(Self {
+            events: Vec::new(),
+            panels: Vec::new(),
+            accs: Vec::new(),
+            words: 0,
+        });
+        memories.fold(first, |least, other| {
+            if other.words < least.words {
+                other
+            } else {
+                least
+            }
+        })
+    }
+
     /// First fit, largest first; two buffers share words when they are never alive together.
-    pub(super) fn allocate(chain: &[Contraction], plan: &Plan, events: &[Event]) -> Self {
+    fn of(chain: &[Contraction], plan: &Plan, events: Vec<Event>) -> Self {
         enum Owner {
             Panel(usize, Option<usize>),
             Acc(usize),
@@ -36,11 +59,12 @@ impl Memory {
             if index == 0 || block.is_none() {
                 continue;
             }
-            let buffered = plan.buffer > 1 && index == first_outer;
+            let buffered = plan.is_buffered() && index == first_outer;
+            let written = events.iter().position(|e| *e == (block, index - 1));
             let alive = if buffered {
                 always.clone()
             } else {
-                event - 1..=event
+                written.unwrap_or(0)..=event
             };
             wanted.push((
                 chain[index].input_words(),
@@ -50,7 +74,7 @@ impl Memory {
         }
         if plan.joint {
             let first = events.iter().position(|e| e.1 + 1 == last).unwrap_or(0);
-            let buffered = plan.buffer > 1 && last == first_outer;
+            let buffered = plan.is_buffered() && last == first_outer;
             let alive = if buffered {
                 always
             } else {
@@ -66,6 +90,7 @@ impl Memory {
         });
         let mut placed: Vec<(usize, usize, std::ops::RangeInclusive<usize>)> = Vec::new();
         let mut memory = Self {
+            events,
             panels: Vec::new(),
             accs: Vec::new(),
             words: 0,

@@ -14,6 +14,8 @@ pub mod shape;
 pub use lower::{Lowered, lower};
 pub use shape::{Form, TensorShape};
 
+use layout::{Axis, Label};
+
 /// How a tensor map is contracted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Plan {
@@ -24,14 +26,45 @@ pub struct Plan {
     pub slab: usize,
     /// Where the core of a block-term map joins; ignored for tensor trains, which have none.
     pub join: Join,
-    /// Slabs whose result is collected before the first mode outside the slab is summed over
+    /// Values of the first mode outside the slab that are collected before it is summed over
     /// (divides that mode; 1 accumulates at once).
     pub buffer: usize,
+    /// Values of that mode that are gathered with the slab and go through its steps together
+    /// (divides `buffer`; 1 gathers the slab alone).
+    pub gathered: usize,
     /// Whether the last step sums over the blocks too, or each block adds to z on its own.
     pub joint: bool,
     /// Whether what the last step adds to z is kept in 32 bits over its outer mode, or added to the
     /// 16-bit z every time.
     pub wide: bool,
+}
+
+impl Plan {
+    /// Whether the result of several slabs is collected before the next mode is summed over.
+    fn is_buffered(&self) -> bool {
+        self.buffer > self.gathered
+    }
+
+    /// Extents of the odometer's digits: the modes outside the slab, the last of them in groups of
+    /// `buffer` values and, where these come in several slabs, the slabs of a group.
+    fn digits(&self, shape: &TensorShape) -> Vec<usize> {
+        let mut digits = shape.inputs[..shape.order() - self.slab].to_vec();
+        if let Some(last) = digits.last_mut() {
+            *last /= self.buffer;
+        }
+        if self.is_buffered() {
+            digits.push(self.buffer / self.gathered);
+        }
+        digits
+    }
+
+    /// The axes of what is gathered, slowest first.
+    fn slab_axes(&self, shape: &TensorShape) -> Vec<Axis> {
+        let outer = shape.order() - self.slab;
+        let gathered = (self.gathered > 1).then(|| (Label::In(outer - 1), self.gathered));
+        let slab = (outer..shape.order()).map(|k| (Label::In(k), shape.inputs[k]));
+        gathered.into_iter().chain(slab).collect()
+    }
 }
 
 /// Where the core joins.
@@ -56,8 +89,12 @@ impl std::fmt::Display for Plan {
                 _ => write!(f, " x{}", mode + 1)?,
             }
         }
-        if self.buffer > 1 {
-            write!(f, ", {} slabs buffered", self.buffer)?;
+        if self.gathered > 1 {
+            let mode = self.order.len() - self.slab;
+            write!(f, ", {} of x{mode} a slab", self.gathered)?;
+        }
+        if self.is_buffered() {
+            write!(f, ", {} slabs buffered", self.buffer / self.gathered)?;
         }
         if self.joint {
             f.write_str(", blocks summed at the end")?;

@@ -364,22 +364,22 @@ fn dense_front(
 }
 
 /// Every plan of a shape, those that cannot be lowered left out: slabs, orders within them, places
-/// where the core joins, buffers, blocks jointly or in turn, the width of what is added to z.
+/// where the core joins, buffers and what is gathered at once, blocks jointly or in turn, the width of what is added to z.
 pub fn plans(shape: &TensorShape) -> Vec<Plan> {
     let d = shape.order();
     let mut all = Vec::new();
     for slab in 1..=d {
         let outer = d - slab;
-        let buffers: Vec<usize> = match outer.checked_sub(1) {
-            Some(mode) => (1..=shape.inputs[mode])
-                .filter(|buffer| shape.inputs[mode].is_multiple_of(*buffer))
+        let buffers: Vec<(usize, usize)> = match outer.checked_sub(1) {
+            Some(mode) => divisors(shape.inputs[mode])
+                .flat_map(|buffer| divisors(buffer).map(move |gathered| (buffer, gathered)))
                 .collect(),
-            None => vec![1],
+            None => vec![(1, 1)],
         };
         for inner in permutations(&(outer..d).rev().collect::<Vec<_>>()) {
             let order: Vec<usize> = inner.into_iter().chain((0..outer).rev()).collect();
             for join in joins(shape) {
-                for &buffer in &buffers {
+                for &(buffer, gathered) in &buffers {
                     if join == Join::Alone(slab) && buffer > 1 {
                         continue;
                     }
@@ -396,6 +396,7 @@ pub fn plans(shape: &TensorShape) -> Vec<Plan> {
                                 slab,
                                 join,
                                 buffer,
+                                gathered,
                                 joint,
                                 wide,
                             });
@@ -406,6 +407,10 @@ pub fn plans(shape: &TensorShape) -> Vec<Plan> {
         }
     }
     all
+}
+
+fn divisors(number: usize) -> impl Iterator<Item = usize> {
+    (1..=number).filter(move |divisor| number.is_multiple_of(*divisor))
 }
 
 fn joins(shape: &TensorShape) -> Vec<Join> {

@@ -143,11 +143,16 @@ impl<'a> Calibrated<'a> {
             };
             let (scale, words) = match widths[index] {
                 _ if largest == 0.0 && !adds(&record) => (1.0, words(&record, 1.0)),
-                Width::Top if !adds(&record) => {
+                Width::Top | Width::TopOf(_) if !adds(&record) => {
                     // The largest scale that fits, from above by a thousandth at a time.
                     let rows = self.row_sum(index, &unit);
                     let sums = f64::from(i32::MAX) / (rows * f64::from(input_max));
                     let mut scale = sums.min(32_767.0 / largest) / 65_536.0;
+                    if let Width::TopOf(bits) = widths[index]
+                        && self.max[index] > 0.0
+                    {
+                        scale = scale.min(limit(bits) / self.max[index]);
+                    }
                     let mut found = words(&record, scale);
                     for _ in 0..64 {
                         if found.is_some() {
@@ -159,7 +164,7 @@ impl<'a> Calibrated<'a> {
                     (scale, found)
                 }
                 _ => {
-                    let limit = f64::from((1u32 << (record.bits - 1)) - 1);
+                    let limit = limit(record.bits);
                     let scale = if adds(&record) {
                         Z_SCALE
                     } else if self.max[index] > 0.0 {
@@ -235,8 +240,8 @@ impl<'a> Calibrated<'a> {
     }
 
     /// The widths that give z the best signal-to-noise ratio on `frames` (integers as
-    /// the device gets them), then with [`Width::Top`] wherever that costs less than
-    /// [`TOP_LOSS_DB`]: coordinate descent from 13 bits everywhere.
+    /// the device gets them), then with [`Width::Top`], else [`Width::TopOf`], wherever that costs less
+    /// than [`TOP_LOSS_DB`]: coordinate descent from 13 bits everywhere.
     ///
     /// # Errors
     ///
@@ -296,11 +301,20 @@ impl<'a> Calibrated<'a> {
                 break;
             }
         }
+        // Cheaper stores, the cheapest first; of those that saturate, the best.
         let floor = best - TOP_LOSS_DB;
         for at in 0..levels {
-            let tried = with(&widths, at, Width::Top);
-            if score(&tried).is_ok_and(|db| db >= floor) {
-                widths = tried;
+            let with_score = |width: Width| {
+                let tried = with(&widths, at, width);
+                let db = score(&tried).ok().filter(|&db| db >= floor)?;
+                Some((db, tried))
+            };
+            let saturating = || {
+                let all = (10..=15).filter_map(|bits| with_score(Width::TopOf(bits)));
+                all.max_by(|a, b| a.0.total_cmp(&b.0))
+            };
+            if let Some((_, cheaper)) = with_score(Width::Top).or_else(saturating) {
+                widths = cheaper;
             }
         }
         Ok(widths)
@@ -316,6 +330,8 @@ pub enum Width {
     /// Their top halves: the bound of the sums proves that nothing is lost at the top, and the store
     /// neither shifts nor saturates, but typical values are well below the bound.
     Top,
+    /// Their top halves, saturated to so many bits, which what calibration has seen does not exceed.
+    TopOf(u8),
     /// Shifted until what calibration has seen fills so many bits, and saturated to them.
     Bits(u8),
 }
@@ -325,9 +341,14 @@ impl Width {
     pub fn bits(self) -> u8 {
         match self {
             Self::Top => 16,
-            Self::Bits(bits) => bits,
+            Self::TopOf(bits) | Self::Bits(bits) => bits,
         }
     }
+}
+
+/// The largest value of so many bits.
+fn limit(bits: u8) -> f64 {
+    f64::from((1u32 << (bits - 1)) - 1)
 }
 
 fn adds(record: &StepRecord) -> bool {
@@ -400,23 +421,14 @@ impl IntegerMap {
                 let Some(store) = Store::from_byte(step.store) else {
                     continue;
                 };
-                let is_table = store.is_table();
-                let entries = if is_table {
-                    step.tiles() * TILE
-                } else {
-                    step.m_tiles as usize
-                };
-                let cols = if is_table { 0 } else { step.n_tiles as usize };
                 let moved =
                     odometer.digit(step.out_digit as usize) as usize * step.out_stride as usize;
                 let run = Contraction {
                     step: &placed,
-                    store,
                     weights: &self.weights
-                        [step.weights_word as usize + slice * step.slice_words()..]
-                        [..step.slice_words()],
-                    rows: &lowered.tables[step.rows_table as usize..][..entries],
-                    cols: &lowered.tables[step.cols_table as usize..][..cols],
+                        [step.weights_word as usize + slice * step.slice_words()..],
+                    rows: &lowered.tables[step.rows_table as usize..],
+                    cols: &lowered.tables[step.cols_table as usize..],
                     out_word: placed.out_word as usize + moved,
                     accumulate,
                 };

@@ -9,17 +9,20 @@
 @ The first block of a tile takes the rounding constant, r11, as the addend of all sums, so there is
 @ one of it for each number of pairs. More than 16 pairs run in passes over all blocks.
 @
-@ What follows a tile depends on the step; its code addresses are in the frame below (struct Tiles of
-@ mod.rs) and are jumped to by LDR PC. No instruction depends on the data.
+@ What follows a tile depends on the step; its code addresses are in the frame below and are jumped to by
+@ LDR PC. No instruction depends on the data.
+@
+@ Arguments: r0 the step, r1 its weights, r2 its rows, r3 the arena; on the stack its columns, its
+@ destination and what happens to the accumulators (enum Accumulate of mod.rs).
 
     .equ COLS, 0            @ next entry of the column table
     .equ OUT, 4             @ destination of this row of tiles
     .equ X_END, 8
     .equ ROUND, 12
     .equ ACC, 16            @ next kept accumulators
-    .equ TILE, 20           @ code: a tile
-    .equ LOADED, 24         @ code: after W has been loaded
-    .equ SUMMED, 28         @ code: after the last block
+    .equ SUMMED, 20         @ code: after the last block
+    .equ TILE, 24           @ code: a tile
+    .equ LOADED, 28         @ code: after W has been loaded
     .equ X, 32              @ from here the constants of a row of tiles, loaded at once
     .equ W, 36
     .equ ROWS, 40
@@ -27,17 +30,43 @@
     .equ COLS_START, 48
     .equ OUT_START, 52
     .equ ROW, 56            @ code: begin a row of tiles
-    .equ COMPLETE, 60       @ code: after the last pass
+    .equ KEPT, 60           @ code: after the kept accumulators were loaded
     .equ PACK, 64           @ code: after the shift
-    .equ STORE, 68          @ code: after packing
-    .equ CLAMPED, 72        @ code: after a clamp to fewer than 16 bits
-    .equ KEPT, 76           @ code: after the kept accumulators were loaded
-    .equ ROW_STRIDE, 80     @ bytes
-    .equ W_TILE, 84         @ passes: W of this row of tiles, and its end
+    .equ CLAMPED, 68        @ code: after the clamp
+    .equ CLAMP, 72          @ code: after packing
+    .equ ROW_STRIDE, 76     @ bytes
+    .equ COMPLETE, 80       @ passes, code: after the last one
+    .equ W_TILE, 84         @ passes: W of this row of tiles, its end, its bytes
     .equ W_END, 88
     .equ W_BYTES, 92
-    .equ W_FIRST, 96        @ code: load the first pass of W
-    .equ FRAME, 104
+    .equ W_FIRST, 96        @ passes, code: load the first of them
+    .equ FRAME, 100
+    .equ SAVED, 100         @ r4-r11, lr, d8-d15: above them the arguments that have no registers
+
+    @ struct StepRecord of program.rs
+    .equ STEP_INPUT_WORD, 4
+    .equ STEP_ACC_WORD, 8
+    .equ STEP_ROW_STRIDE, 20
+    .equ STEP_M_TILES, 32
+    .equ STEP_N_TILES, 34
+    .equ STEP_K_PAIRS, 36
+    .equ STEP_STORE, 42
+    .equ STEP_SHIFT, 43
+    .equ STEP_BITS, 44
+
+    @ Offsets in the table of codes.
+    .equ CODE_FIRST, 64
+    .equ CODE_ENTER, 128
+    .equ CODE_SHIFT, 192
+    .equ CODE_CLAMP, 256
+    .equ CODE_LONG, 324     @ row, tile, next
+    .equ CODE_KEPT, 336
+    .equ CODE_KEEP, 336     @ by what happens to the accumulators: 1 first, 2 next
+    .equ CODE_KEEP_AGAIN, 348
+    .equ CODE_PACK, 352     @ by store, like the next three
+    .equ CODE_STORE, 372
+    .equ CODE_TOP_PACK, 392
+    .equ CODE_TOP_STORE, 412
 
     .macro column a, b, x, first
     .if \first
@@ -163,15 +192,95 @@
 bt_core_contract_tiles:
     push {r4-r11, lr}
     vpush {d8-d15}
-    add r0, r0, #FRAME
-    ldmdb r0!, {r4-r11}
-    push {r4-r11}
-    ldmdb r0!, {r4-r11}
-    push {r4-r11}
-    ldmdb r0!, {r4-r11}
-    push {r4-r11}
-    ldmdb r0!, {r4, r5}
-    push {r4, r5}
+    sub sp, sp, #FRAME
+    add r12, sp, #FRAME + SAVED
+    mov r6, r0
+    mov r7, r3
+    ldmia r12, {r4, r5, r8}
+    @ Places: X, W, rows, their end, columns, destination.
+    ldr r0, [r6, #STEP_INPUT_WORD]
+    ldrh r3, [r6, #STEP_M_TILES]
+    add r12, sp, #X
+    ldrb lr, [r6, #STEP_STORE]
+    add r0, r7, r0, lsl #2
+    add r3, r2, r3, lsl #1
+    @ A scatter table takes the place of rows and columns.
+    cmp lr, #3
+    it hs
+    movhs r4, r2
+    stmia r12, {r0-r5}
+    ldrh r9, [r6, #STEP_N_TILES]
+    ldrh r10, [r6, #STEP_K_PAIRS]
+    ldrb r11, [r6, #STEP_SHIFT]
+    mul r9, r9, r10
+    add r9, r0, r9, lsl #4
+    movs r12, #1
+    sub r0, r11, #1
+    lsl r12, r12, r0
+    strd r9, r12, [sp, #X_END]
+    ldr r0, [r6, #STEP_ACC_WORD]
+    add r0, r7, r0, lsl #2
+    str r0, [sp, #ACC]
+    ldr r0, [r6, #STEP_ROW_STRIDE]
+    lsl r0, r0, #2
+    str r0, [sp, #ROW_STRIDE]
+    @ Codes by the number of pairs: blocks are right-aligned.
+    ldr r12, =bt_core_contract_code
+    rsb r7, r10, #0
+    and r7, r7, #15
+    add r7, r12, r7, lsl #2
+    ldr r3, [r7]
+    ldr r0, [r7, #CODE_ENTER]
+    strd r3, r0, [sp, #ROW]
+    cmp r8, #2
+    ite lo
+    ldrlo r0, [r7, #CODE_FIRST]
+    ldrhs r0, [r12, #CODE_KEPT]
+    strd r0, r0, [sp, #TILE]
+    @ By store and width.
+    ldrb r9, [r6, #STEP_BITS]
+    add r7, r12, lr, lsl #2
+    add r2, r12, r9, lsl #2
+    ldr r0, [r7, #CODE_PACK]
+    ldr r1, [r7, #CODE_STORE]
+    ldr r2, [r2, #CODE_CLAMP]
+    add r3, sp, #PACK
+    stmia r3, {r0, r1, r2}
+    @ What follows the sums: kept, or requantised.
+    add r0, r12, r8, lsl #2
+    sub r1, r8, #1
+    cmp r1, #2
+    blo .Lbt_keeps
+    add r0, r12, r11, lsl #2
+    sub r0, r0, #CODE_KEEP - CODE_SHIFT
+    cmp r11, #16
+    bne .Lbt_keeps
+    cmp r9, #16
+    ite ne
+    addne r0, r7, #CODE_TOP_PACK - CODE_KEEP
+    addeq r0, r7, #CODE_TOP_STORE - CODE_KEEP
+    @ r0: CODE_KEEP before the entry.
+.Lbt_keeps:
+    ldr r0, [r0, #CODE_KEEP]
+    str r0, [sp, #SUMMED]
+    cmp r10, #16
+    bls .Lbt_row
+    @ More pairs than blocks: passes.
+    str r0, [sp, #COMPLETE]
+    cmp r8, #2
+    it eq
+    ldreq r0, [r12, #CODE_KEEP_AGAIN]
+    it eq
+    streq r0, [sp, #COMPLETE]
+    ldr r0, [sp, #ROW]
+    str r0, [sp, #W_FIRST]
+    lsl r0, r10, #3
+    str r0, [sp, #W_BYTES]
+    add r12, r12, #CODE_LONG
+    ldmia r12, {r0, r1, r2}
+    str r0, [sp, #ROW]
+    str r1, [sp, #TILE]
+    str r2, [sp, #SUMMED]
 
 .Lbt_row:
     add r12, sp, #X
@@ -188,6 +297,7 @@ bt_core_contract_tiles:
     add sp, sp, #FRAME
     vpop {d8-d15}
     pop {r4-r11, pc}
+    .ltorg
 
     @ W of a row of tiles, or the first pass of it, from r1.
     .irp b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
@@ -249,6 +359,7 @@ bt_core_contract_tiles:
     @ Accumulators.
 .Lbt_kept:
     ldr r12, [sp, #ACC]
+.Lbt_kept_next:
     ldmia r12!, {r4-r11}
     str r12, [sp, #ACC]
     ldr pc, [sp, #KEPT]
@@ -259,6 +370,13 @@ bt_core_contract_tiles:
     ldrd r3, r11, [sp, #X_END]
     next_tile
     b .Lbt_row
+.Lbt_keep_next:
+    ldr r12, [sp, #ACC]
+    ldr r3, [sp, #X_END]
+    stmdb r12, {r4-r11}
+    cmp r0, r3
+    bne .Lbt_kept_next
+    b .Lbt_row
 .Lbt_keep_again:
     ldr r12, [sp, #ACC]
     stmdb r12, {r4-r11}
@@ -267,7 +385,7 @@ bt_core_contract_tiles:
     b .Lbt_row
 
     @ Requantise: the top half where the shift is 16, else shift and saturate.
-    .irp shift, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
+    .irp shift, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 .Lbt_shift_\shift:
     ssat r4, #16, r4, asr #\shift
     ssat r5, #16, r5, asr #\shift
@@ -284,19 +402,19 @@ bt_core_contract_tiles:
     pkhbt r5, r5, r9, lsl #16
     pkhbt r6, r6, r10, lsl #16
     pkhbt r7, r7, r11, lsl #16
-    ldr pc, [sp, #STORE]
+    ldr pc, [sp, #CLAMP]
 .Lbt_pack_rows:
     pkhbt r4, r4, r5, lsl #16
     pkhbt r5, r6, r7, lsl #16
     pkhbt r6, r8, r9, lsl #16
     pkhbt r7, r10, r11, lsl #16
-    ldr pc, [sp, #STORE]
+    ldr pc, [sp, #CLAMP]
 .Lbt_top_pack_pairs:
     top_pairs
-    ldr pc, [sp, #STORE]
+    ldr pc, [sp, #CLAMP]
 .Lbt_top_pack_rows:
     top_rows
-    ldr pc, [sp, #STORE]
+    ldr pc, [sp, #CLAMP]
     .irp bits, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 .Lbt_clamp_\bits:
     ssat16 r4, #\bits, r4
@@ -305,6 +423,8 @@ bt_core_contract_tiles:
     ssat16 r7, #\bits, r7
     ldr pc, [sp, #CLAMPED]
     .endr
+.Lbt_clamp_16:
+    ldr pc, [sp, #CLAMPED]
 
     @ Stores.
 .Lbt_top_pairs:
@@ -352,10 +472,9 @@ bt_core_contract_tiles:
     by_table add_scatter
     .size bt_core_contract_tiles, . - bt_core_contract_tiles
 
-    @ Code addresses, in the order of struct Code of mod.rs.
+    @ Code addresses, in the order of CODE_FIRST and the rest.
     .section .rodata.bt_core_contract_code, "a", %progbits
     .p2align 2
-    .global bt_core_contract_code
     .type bt_core_contract_code, %object
 bt_core_contract_code:
     .irp b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
@@ -367,18 +486,27 @@ bt_core_contract_code:
     .irp b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
     .word .Lbt_enter_\b + 1
     .endr
-    .irp shift, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
+    .word 0
+    .irp shift, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
     .word .Lbt_shift_\shift + 1
     .endr
     .word 0, 0
-    .irp bits, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    .irp bits, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
     .word .Lbt_clamp_\bits + 1
     .endr
-    .irp name, long_row, long_tile, long_next, kept, keep_first, keep_again, pack_pairs, top_pack_pairs, pack_rows, top_pack_rows
+    .irp name, long_row, long_tile, long_next, kept, keep_first, keep_next, keep_again
+    .word .Lbt_\name + 1
+    .endr
+    .irp name, pack_pairs, pack_rows, pack_rows, pack_rows, pack_rows
     .word .Lbt_\name + 1
     .endr
     .irp name, pairs, columns, add_rows, scatter, add_scatter
     .word .Lbt_\name + 1
+    .endr
+    .irp name, pack_pairs, pack_rows, pack_rows, pack_rows, pack_rows
+    .word .Lbt_top_\name + 1
+    .endr
+    .irp name, pairs, columns, add_rows, scatter, add_scatter
     .word .Lbt_top_\name + 1
     .endr
     .size bt_core_contract_code, . - bt_core_contract_code

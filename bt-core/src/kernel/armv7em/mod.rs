@@ -5,161 +5,63 @@
 use core::arch::global_asm;
 
 use super::{Accumulate, Contraction, DenseRows};
-use crate::program::Store;
+use crate::program::StepRecord;
 
 global_asm!(include_str!("contract.s"), options(raw));
 global_asm!(include_str!("dense.s"), options(raw));
 global_asm!(include_str!("gather.s"), options(raw));
-
-/// Pairs of k that fit the FPU's registers: longer sums are added in passes.
-const PASS_PAIRS: usize = 16;
-
-/// What a run of a step does, for the assembly: a copy of it is its stack frame.
-#[repr(C)]
-struct Tiles {
-    cols: *const u16,
-    out: *mut u32,
-    x_end: *const u32,
-    round: i32,
-    acc: *mut u32,
-    tile: u32,
-    loaded: u32,
-    summed: u32,
-    x: *const u32,
-    w: *const u32,
-    rows: *const u16,
-    rows_end: *const u16,
-    cols_start: *const u16,
-    out_start: *mut u32,
-    row: u32,
-    complete: u32,
-    pack: u32,
-    store: u32,
-    clamped: u32,
-    kept: u32,
-    row_stride: usize,
-    w_tile: *const u32,
-    w_end: *const u32,
-    w_bytes: usize,
-    w_first: u32,
-    /// The stack is copied in pairs of words.
-    padding: u32,
-}
-
-/// Code addresses in `contract.s`; pairs are (of shifted values, of sums whose top halves they are).
-#[repr(C)]
-struct Code {
-    /// By first block, like the next two.
-    load: [u32; PASS_PAIRS],
-    first: [u32; PASS_PAIRS],
-    enter: [u32; PASS_PAIRS],
-    /// By shift less 1.
-    shift: [u32; 16],
-    /// By bits; 2 to 15 are there.
-    clamp: [u32; 16],
-    long_row: u32,
-    long_tile: u32,
-    long_next: u32,
-    kept: u32,
-    keep_first: u32,
-    keep_again: u32,
-    pack_pairs: [u32; 2],
-    pack_rows: [u32; 2],
-    /// By [`Store`].
-    store: [[u32; 2]; 5],
-}
 
 unsafe extern "C" {
     /// Runs all tiles of a step.
     ///
     /// # Safety
     ///
-    /// All pointers of `tiles` lead to what the step reads and writes, all codes are those of
-    /// `bt_core_contract_code` that fit the step.
-    fn bt_core_contract_tiles(tiles: &Tiles);
-
-    safe static bt_core_contract_code: Code;
+    /// Every place that `step` names lies in the arena at `memory` and, from `out` on, in it too;
+    /// there are `weights` for all its rows, entries of `rows` and `cols` for all its tiles.
+    /// Store, shift and bits are those that `StepRecord` allows.
+    fn bt_core_contract_tiles(
+        step: &StepRecord,
+        weights: *const u32,
+        rows: *const u16,
+        memory: *mut u32,
+        cols: *const u16,
+        out: *mut u32,
+        accumulate: Accumulate,
+    );
 }
+
+// What `contract.s` knows of the records.
+const _: () = {
+    use core::mem::offset_of;
+    assert!(offset_of!(StepRecord, input_word) == 4 && offset_of!(StepRecord, acc_word) == 8);
+    assert!(offset_of!(StepRecord, row_stride) == 20 && offset_of!(StepRecord, m_tiles) == 32);
+    assert!(offset_of!(StepRecord, n_tiles) == 34 && offset_of!(StepRecord, k_pairs) == 36);
+    assert!(offset_of!(StepRecord, store) == 42 && offset_of!(StepRecord, shift) == 43);
+    assert!(offset_of!(StepRecord, bits) == 44);
+};
 
 /// The twin of [`portable::contract`](super::portable::contract).
 ///
 /// `Model::parse` has proven what the assembly relies on: that X, accumulators and every
-/// destination lie in the arena, and that there is an entry of `rows` and `cols` for every tile.
+/// destination lie in the arena, that there is an entry of `rows` and `cols` for every tile, and that
+/// store, shift and width are among those there are.
 pub(crate) fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
-    let step = run.step;
-    let code = &bt_core_contract_code;
-    let pairs = step.k_pairs as usize;
-    let is_long = pairs > PASS_PAIRS;
-    // Blocks are right-aligned; masks stand for bounds that `parse` has checked.
-    let block = pairs.wrapping_neg() % PASS_PAIRS;
-    let store = run.store;
-    let store_code = code.store[store as usize];
-    let pack = match store {
-        Store::Pairs => code.pack_pairs,
-        _ => code.pack_rows,
-    };
-    let starts = match run.accumulate {
-        Accumulate::Single | Accumulate::First => code.first[block],
-        Accumulate::Middle | Accumulate::Last => code.kept,
-    };
-    let complete = match run.accumulate {
-        Accumulate::First => code.keep_first,
-        Accumulate::Middle => code.keep_again,
-        // 16 bits hold the top half of any sum.
-        _ if step.shift == 16 && step.bits == 16 => store_code[1],
-        _ if step.shift == 16 => pack[1],
-        _ => code.shift[step.shift.wrapping_sub(1) as usize % 16],
-    };
-    let base = memory.as_mut_ptr();
-    let x = base.wrapping_add(step.input_word as usize);
-    let out = base.wrapping_add(run.out_word);
-    let weights = run.weights.as_ptr();
-    let rows = run.rows.as_ptr();
-    let cols = if store.is_table() {
-        rows
-    } else {
-        run.cols.as_ptr()
-    };
-    let tiles = Tiles {
-        cols,
-        out,
-        x_end: x.wrapping_add(step.n_tiles as usize * pairs * 4),
-        round: 1 << (step.shift.wrapping_sub(1) % 16),
-        acc: base.wrapping_add(step.acc_word as usize),
-        tile: if is_long { code.long_tile } else { starts },
-        loaded: starts,
-        summed: if is_long { code.long_next } else { complete },
-        x,
-        w: weights,
-        rows,
-        rows_end: rows.wrapping_add(step.m_tiles as usize),
-        cols_start: cols,
-        out_start: out,
-        row: if is_long {
-            code.long_row
-        } else {
-            code.load[block]
-        },
-        complete,
-        pack: pack[0],
-        store: if step.bits == 16 {
-            store_code[0]
-        } else {
-            code.clamp[step.bits as usize % 16]
-        },
-        clamped: store_code[0],
-        kept: code.enter[block],
-        row_stride: step.row_stride as usize * 4,
-        w_tile: weights,
-        w_end: weights,
-        w_bytes: pairs * 8,
-        w_first: code.load[block],
-        padding: 0,
-    };
+    let memory = memory.as_mut_ptr();
+    let out = memory.wrapping_add(run.out_word);
     // SAFETY: a `Contraction` comes from `map::program`, of a `Model` that `parse` has checked and an
     // arena that is large enough for it: every place the step names lies in it, every table entry and
-    // weight word exists. The codes are those of the step's store, shift and width.
-    unsafe { bt_core_contract_tiles(&tiles) };
+    // weight word exists.
+    unsafe {
+        bt_core_contract_tiles(
+            run.step,
+            run.weights.as_ptr(),
+            run.rows.as_ptr(),
+            memory,
+            run.cols.as_ptr(),
+            out,
+            run.accumulate,
+        );
+    }
 }
 
 /// What `dense.s` is told, as it lies in its stack frame.
