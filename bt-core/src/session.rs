@@ -457,10 +457,8 @@ impl<'m, 'a> Session<'m, 'a> {
             .memory
             .get_mut(..self.model.arena.hidden_word)
             .unwrap_or(&mut []);
-        let z: &mut [i16] = bytemuck::cast_slice_mut(z);
-        if let Some(z) = z.get_mut(..self.model.bias.len()) {
-            z.copy_from_slice(self.model.bias);
-        }
+        // 4J values from a section that begins on a word.
+        kernel::copy(z, bytemuck::try_cast_slice(self.model.bias).unwrap_or(&[]));
     }
 
     /// The pre-activations z `[4J]` (Q4.11, gates i, f, g, o, slowest) as they stand: the bias, and

@@ -1,7 +1,7 @@
 //! The inner loops, by name. [`portable`] is the specification. The cfg `bt_kernel`, set by the build
 //! script, puts twins in assembly in their place that give the same bits ([`cases`]): on cores with the
-//! DSP extension and an FPU contractions, whole dense products and rows of bytes, on others the register
-//! tile of contractions.
+//! DSP extension and an FPU contractions, whole dense products, rows of bytes and copies of words, on others
+//! the register tile of contractions.
 
 #[cfg(bt_kernel = "armv6m")]
 mod armv6m;
@@ -13,10 +13,10 @@ pub mod cases;
 pub mod portable;
 
 #[cfg(bt_kernel = "armv7em")]
-pub(crate) use armv7em::{contract, dense_add};
+pub(crate) use armv7em::{clear, contract, copy, dense_add};
 pub use portable::{add_rescaled, dense, dot, gather_rows, gather_table};
 #[cfg(not(bt_kernel = "armv7em"))]
-pub(crate) use portable::{contract, dense_add};
+pub(crate) use portable::{clear, contract, copy, dense_add};
 
 #[cfg(bt_kernel = "armv6m")]
 use armv6m::tile;

@@ -266,12 +266,26 @@ fn part_of_row<S: Sample>(
     let Some(words) = panels.get_mut(row / 4 * panel + row % 4..) else {
         return;
     };
-    for (k, &value) in (k..).zip(values) {
-        let k = match size_of::<S>() {
-            1 => pair_order(k, row_values),
-            _ => k,
-        };
-        put(words, k, value);
+    let (mut k, mut values) = (k, values);
+    loop {
+        if k.is_multiple_of(4)
+            && k + 4 <= row_values
+            && let Some((&four, rest)) = values.split_first_chunk()
+        {
+            if let Some([low, _, _, _, high]) = chunk_mut(words, k * 2) {
+                [*low, *high] = S::widen_four(four);
+            }
+            (k, values) = (k + 4, rest);
+        } else if let Some((&value, rest)) = values.split_first() {
+            let place = match size_of::<S>() {
+                1 => pair_order(k, row_values),
+                _ => k,
+            };
+            put(words, place, value);
+            (k, values) = (k + 1, rest);
+        } else {
+            return;
+        }
     }
 }
 
@@ -280,6 +294,18 @@ fn put<S: Sample>(words: &mut [u32], k: usize, value: S) {
     let halves: &mut [i16] = bytemuck::cast_slice_mut(words);
     if let Some(place) = halves.get_mut(k / 2 * 8 + k % 2) {
         *place = value.widen();
+    }
+}
+
+/// Zeros words.
+pub fn clear(words: &mut [u32]) {
+    words.fill(0);
+}
+
+/// Copies words, as many as both have.
+pub fn copy(to: &mut [u32], from: &[u32]) {
+    for (to, &from) in to.iter_mut().zip(from) {
+        *to = from;
     }
 }
 

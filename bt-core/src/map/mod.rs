@@ -3,7 +3,7 @@
 mod dense;
 mod program;
 
-use crate::kernel::Sample;
+use crate::kernel::{self, Sample};
 use crate::model::{Map, Model};
 use crate::program::Odometer;
 
@@ -90,10 +90,8 @@ pub(crate) fn feed<S: Sample>(
 
 /// Zeros what the maps share, so that neither sees values the other's bounds do not cover.
 pub(crate) fn clear_scratch(model: &Model<'_>, memory: &mut [u32]) {
-    memory
-        .get_mut(model.arena_layout().scratch_word..)
-        .unwrap_or(&mut [])
-        .fill(0);
+    let scratch = memory.get_mut(model.arena_layout().scratch_word..);
+    kernel::clear(scratch.unwrap_or(&mut []));
 }
 
 /// Adds the recurrent map's share, x = h, to z.

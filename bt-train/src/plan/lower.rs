@@ -2,7 +2,7 @@
 
 use super::Plan;
 use super::arrange::Layouts;
-use super::chain::{self, Operand, contractions, operand};
+use super::chain::{Operand, contractions, operand};
 use super::layout::{Axis, Label, Target, positions, size};
 use super::memory::Memory;
 use super::shape::{TensorMap, TensorShape};

@@ -1,9 +1,14 @@
 @ Whole rows of bytes into panels: four bytes of a row become two words of two i16 each, 16 bytes apart.
 @
-@ r0 first word of the panels of four rows, plus the row; r1 bytes; r2 struct Rows of mod.rs.
+@ r0 first word of the panels of four rows, plus the row; r1 bytes; r2 struct Rows of mod.rs, then the
+@ rows left; r3 rounds of eight blocks of four bytes in a row; r12 bytes from the last row of four panels
+@ to the first of the next four; lr the block to begin with; r10 the code for what is left after the
+@ blocks; r11 rows left in the panels of four.
 
-    @ struct Rows: rows; fours and bytes after them in each; rows left in the panels of four; bytes from
-    @ the last row of these to the first of the next.
+    .equ ROWS_FOURS, 4
+    .equ ROWS_TAIL, 8
+    .equ ROWS_IN_GROUP, 12
+    .equ ROWS_GROUP_BYTES, 16
 
     @ Word r6: bytes 0 and 2 to r6, 1 and 3 to r7.
     .macro widen_bytes
@@ -17,6 +22,38 @@
     and r6, r9, r6, lsl #8
     .endm
 
+    @ Halfword r6: bytes 0 and 1 to r6.
+    .macro widen_pair_bytes
+    lsl r7, r6, #7
+    pkhbt r7, r7, r6, lsl #15
+    and r6, r9, r7
+    .endm
+
+    .macro widen_pair_centred
+    eor r6, r6, r8
+    lsl r7, r6, #8
+    pkhbt r7, r7, r6, lsl #16
+    and r6, r9, r7
+    .endm
+
+    @ Byte r6.
+    .macro widen_single_bytes
+    lsl r6, r6, #7
+    .endm
+
+    .macro widen_single_centred
+    eor r6, r6, r8
+    lsl r6, r6, #8
+    .endm
+
+    .macro four_bytes name, block
+.Lbt_\name\()_\block:
+    ldr r6, [r1], #4
+    widen_\name
+    str r7, [r4, #16]
+    str r6, [r4], #32
+    .endm
+
     .macro gather name, mask, flip
     .section .text.bt_core_gather_\name, "ax", %progbits
     .p2align 2
@@ -25,57 +62,70 @@
     .thumb_func
 bt_core_gather_\name:
     push {r4-r11, lr}
-    ldm r2, {r2, r3, r10, r11, r12}
+    ldrd r3, r4, [r2, #ROWS_FOURS]
+    ldrd r11, r12, [r2, #ROWS_IN_GROUP]
+    ldr r2, [r2]
     ldr r9, =\mask
     ldr r8, =\flip
+    adr r5, .Lbt_\name\()_codes
+    add r4, r5, r4, lsl #2
+    ldr r10, [r4]
+    rsb r4, r3, #0
+    and r4, r4, #7
+    add r4, r5, r4, lsl #2
+    ldr lr, [r4, #16]
+    @ A row without blocks begins with what comes after them.
+    cmp r3, #0
+    it eq
+    moveq lr, r10
+    add r3, r3, #7
+    lsr r3, r3, #3
 .Lbt_\name\()_row:
     mov r4, r0
-    movs r5, r3
-    beq .Lbt_\name\()_tail
-    lsrs r5, r5, #1
-    bcc .Lbt_\name\()_even
-    ldr r6, [r1], #4
-    widen_\name
-    str r7, [r4, #16]
-    str r6, [r4], #32
-    beq .Lbt_\name\()_tail
-.Lbt_\name\()_even:
-    ldr r6, [r1], #4
-    widen_\name
-    str r7, [r4, #16]
-    str r6, [r4], #32
-    ldr r6, [r1], #4
-    widen_\name
-    str r7, [r4, #16]
-    str r6, [r4], #32
+    mov r5, r3
+    bx lr
+    four_bytes \name, 0
+    four_bytes \name, 1
+    four_bytes \name, 2
+    four_bytes \name, 3
+    four_bytes \name, 4
+    four_bytes \name, 5
+    four_bytes \name, 6
+    four_bytes \name, 7
     subs r5, r5, #1
-    bne .Lbt_\name\()_even
-.Lbt_\name\()_tail:
-    cmp r10, #0
-    beq .Lbt_\name\()_next
-    @ One to three more: as a pair, and a single one.
-    ldrb r6, [r1], #1
-    cmp r10, #1
-    beq .Lbt_\name\()_single
-    ldrb r7, [r1], #1
-    orr r6, r6, r7, lsl #16
-    widen_\name
+    bne .Lbt_\name\()_0
+    bx r10
+.Lbt_\name\()_pair:
+    ldrh r6, [r1], #2
+    widen_pair_\name
+    str r6, [r4]
+    b .Lbt_\name\()_next
+.Lbt_\name\()_three:
+    ldrh r6, [r1], #2
+    widen_pair_\name
     str r6, [r4], #16
-    cmp r10, #2
-    beq .Lbt_\name\()_next
-    ldrb r6, [r1], #1
 .Lbt_\name\()_single:
-    widen_\name
+    ldrb r6, [r1], #1
+    widen_single_\name
     strh r6, [r4]
 .Lbt_\name\()_next:
     add r0, r0, #4
     subs r11, r11, #1
-    itt eq
-    addeq r0, r0, r12
-    moveq r11, #4
+    beq .Lbt_\name\()_group
     subs r2, r2, #1
     bne .Lbt_\name\()_row
     pop {r4-r11, pc}
+.Lbt_\name\()_group:
+    add r0, r0, r12
+    mov r11, #4
+    subs r2, r2, #1
+    bne .Lbt_\name\()_row
+    pop {r4-r11, pc}
+    .p2align 2
+.Lbt_\name\()_codes:
+    .irp name_of, next, single, pair, three, 0, 1, 2, 3, 4, 5, 6, 7
+    .word .Lbt_\name\()_\name_of + 1
+    .endr
     .ltorg
     .size bt_core_gather_\name, . - bt_core_gather_\name
     .endm

@@ -10,6 +10,7 @@ use crate::program::StepRecord;
 global_asm!(include_str!("contract.s"), options(raw));
 global_asm!(include_str!("dense.s"), options(raw));
 global_asm!(include_str!("gather.s"), options(raw));
+global_asm!(include_str!("words.s"), options(raw));
 
 unsafe extern "C" {
     /// Runs all tiles of a step.
@@ -61,6 +62,51 @@ pub(crate) fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
             out,
             run.accumulate,
         );
+    }
+}
+
+unsafe extern "C" {
+    /// Zeros words, eight at a time.
+    ///
+    /// # Safety
+    ///
+    /// `eights` ≥ 1; 8 · `eights` words are writable.
+    fn bt_core_clear_eights(words: *mut u32, eights: usize);
+
+    /// Copies words, eight at a time.
+    ///
+    /// # Safety
+    ///
+    /// `eights` ≥ 1; 8 · `eights` words are readable at `from` and writable at `to`.
+    fn bt_core_copy_eights(to: *mut u32, from: *const u32, eights: usize);
+}
+
+/// The twin of [`portable::clear`](super::portable::clear).
+pub(crate) fn clear(words: &mut [u32]) {
+    let (eights, tail) = words.as_chunks_mut::<8>();
+    if !eights.is_empty() {
+        // SAFETY: so many eights of words are there.
+        unsafe { bt_core_clear_eights(eights.as_mut_ptr().cast(), eights.len()) };
+    }
+    for word in tail {
+        *word = 0;
+    }
+}
+
+/// The twin of [`portable::copy`](super::portable::copy).
+pub(crate) fn copy(to: &mut [u32], from: &[u32]) {
+    let count = to.len().min(from.len());
+    let (Some(to), Some(from)) = (to.get_mut(..count), from.get(..count)) else {
+        return;
+    };
+    let (to, to_tail) = to.as_chunks_mut::<8>();
+    let (from, from_tail) = from.as_chunks::<8>();
+    if !to.is_empty() {
+        // SAFETY: so many eights of words are in both, and a slice that can be written overlaps no other.
+        unsafe { bt_core_copy_eights(to.as_mut_ptr().cast(), from.as_ptr().cast(), to.len()) };
+    }
+    for (to, from) in to_tail.iter_mut().zip(from_tail) {
+        *to = *from;
     }
 }
 
@@ -120,7 +166,7 @@ pub(crate) fn dense_add(rows: &DenseRows<'_>, x: &[u32], scales: &[u32], z: &mut
     unsafe { bt_core_dense_rows(&dense) };
 }
 
-/// What `gather.s` is told of the rows.
+/// What `gather.s` is told of the rows: it names the offsets.
 #[repr(C)]
 struct Rows {
     /// At least 1.

@@ -1,0 +1,46 @@
+@ Words eight at a time.
+
+    .syntax unified
+    .thumb
+
+    @ r0 words, r1 eights of them, at least one.
+    .section .text.bt_core_clear_eights, "ax", %progbits
+    .p2align 2
+    .global bt_core_clear_eights
+    .type bt_core_clear_eights, %function
+    .thumb_func
+bt_core_clear_eights:
+    push {r4-r9}
+    movs r2, #0
+    movs r3, #0
+    movs r4, #0
+    movs r5, #0
+    mov r6, r2
+    mov r7, r2
+    mov r8, r2
+    mov r9, r2
+.Lbt_clear_eight:
+    stmia r0!, {r2-r9}
+    subs r1, r1, #1
+    bne .Lbt_clear_eight
+    pop {r4-r9}
+    bx lr
+    .size bt_core_clear_eights, . - bt_core_clear_eights
+
+    @ r0 to, r1 from, r2 eights of words, at least one.
+    .section .text.bt_core_copy_eights, "ax", %progbits
+    .p2align 2
+    .global bt_core_copy_eights
+    .type bt_core_copy_eights, %function
+    .thumb_func
+bt_core_copy_eights:
+    push {r4-r10}
+.Lbt_copy_eight:
+    ldmia r1!, {r3-r10}
+    stmia r0!, {r3-r10}
+    subs r2, r2, #1
+    bne .Lbt_copy_eight
+    pop {r4-r10}
+    bx lr
+    .size bt_core_copy_eights, . - bt_core_copy_eights
+    .text
