@@ -152,7 +152,11 @@ fn every_plan_computes_the_map() {
                 .collect();
             let maxima = maxima(&lowered, &map, &scaled);
             let calibrated = Calibrated::new(&lowered, &map, &maxima, 255 << 7, step / 128.0);
-            let width = [Width::Bits(13), Width::Top][index / 3 % 2];
+            let (width, least) = [
+                (Width::Bits(13), 55.0),
+                (Width::TopOf(13), 50.0),
+                (Width::Top, 45.0),
+            ][index / 3 % 3];
             let integers = calibrated
                 .quantize(&vec![width; lowered.steps.len()])
                 .unwrap_or_else(|e| panic!("{plan}: {e}"));
@@ -166,10 +170,6 @@ fn every_plan_computes_the_map() {
                     .zip(&wanted)
                     .map(|(frame, wanted)| (integers.run(&lowered, &widened(frame)), wanted)),
             );
-            let least = match width {
-                Width::Bits(_) => 55.0,
-                Width::Top => 45.0,
-            };
             assert!(db > least, "{shape:?} {plan} {width:?}: {db} dB");
         }
         assert!(tried > 6);

@@ -27,6 +27,29 @@ use portable::tile;
 
 use crate::program::StepRecord;
 
+/// What only this crate may call.
+mod places {
+    /// Values to places that `Model::parse` has checked.
+    pub trait ToPlaces: Sized {
+        /// Puts values to the halves of `panels` that their table entries name.
+        fn to_places(panels: &mut [i16], table: &[u16], values: &[Self]);
+    }
+}
+pub(crate) use places::ToPlaces;
+
+#[cfg(not(bt_kernel = "armv7em"))]
+macro_rules! to_places {
+    ($($sample:ty),*) => {$(
+        impl ToPlaces for $sample {
+            fn to_places(panels: &mut [i16], table: &[u16], values: &[Self]) {
+                portable::gather_table(panels, table, values);
+            }
+        }
+    )*};
+}
+#[cfg(not(bt_kernel = "armv7em"))]
+to_places!(u8, i8, Centred, i16);
+
 /// What a contraction does with its accumulators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -78,7 +101,7 @@ pub struct DenseRows<'a> {
 ///
 /// [`InputType::left_shift`]: crate::InputType::left_shift
 /// [`pair_order`]: crate::program::pair_order
-pub trait Sample: Copy {
+pub trait Sample: Copy + places::ToPlaces {
     /// The offset that the type has taken off its values.
     const ZERO: i32 = 0;
 

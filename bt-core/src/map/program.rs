@@ -31,7 +31,7 @@ pub(super) fn gather_into<S: Sample>(
     if record.gather_table == NONE {
         kernel::gather_rows(panels, record.row_values as usize, from, values);
     } else if let Some(table) = tables.get(record.gather_table as usize + from..) {
-        kernel::gather_table(bytemuck::cast_slice_mut(panels), table, values);
+        S::to_places(bytemuck::cast_slice_mut(panels), table, values);
     }
 }
 

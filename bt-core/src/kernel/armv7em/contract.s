@@ -67,6 +67,7 @@
     .equ CODE_STORE, 372
     .equ CODE_TOP_PACK, 392
     .equ CODE_TOP_STORE, 412
+    .equ CODE_PACK_STORE, 432
 
     .macro column a, b, x, first
     .if \first
@@ -127,6 +128,20 @@
     cmp r0, r3
     it ne
     ldrne pc, [sp, #TILE]
+    .endm
+
+    .macro pack_pairs
+    pkhbt r4, r4, r8, lsl #16
+    pkhbt r5, r5, r9, lsl #16
+    pkhbt r6, r6, r10, lsl #16
+    pkhbt r7, r7, r11, lsl #16
+    .endm
+
+    .macro pack_rows
+    pkhbt r4, r4, r5, lsl #16
+    pkhbt r5, r6, r7, lsl #16
+    pkhbt r6, r8, r9, lsl #16
+    pkhbt r7, r10, r11, lsl #16
     .endm
 
     .macro top_pairs
@@ -241,7 +256,10 @@ bt_core_contract_tiles:
     ldrb r9, [r6, #STEP_BITS]
     add r7, r12, lr, lsl #2
     add r2, r12, r9, lsl #2
-    ldr r0, [r7, #CODE_PACK]
+    cmp r9, #16
+    ite ne
+    ldrne r0, [r7, #CODE_PACK]
+    ldreq r0, [r7, #CODE_PACK_STORE]
     ldr r1, [r7, #CODE_STORE]
     ldr r2, [r2, #CODE_CLAMP]
     add r3, sp, #PACK
@@ -398,16 +416,10 @@ bt_core_contract_tiles:
     ldr pc, [sp, #PACK]
     .endr
 .Lbt_pack_pairs:
-    pkhbt r4, r4, r8, lsl #16
-    pkhbt r5, r5, r9, lsl #16
-    pkhbt r6, r6, r10, lsl #16
-    pkhbt r7, r7, r11, lsl #16
+    pack_pairs
     ldr pc, [sp, #CLAMP]
 .Lbt_pack_rows:
-    pkhbt r4, r4, r5, lsl #16
-    pkhbt r5, r6, r7, lsl #16
-    pkhbt r6, r8, r9, lsl #16
-    pkhbt r7, r10, r11, lsl #16
+    pack_rows
     ldr pc, [sp, #CLAMP]
 .Lbt_top_pack_pairs:
     top_pairs
@@ -423,10 +435,11 @@ bt_core_contract_tiles:
     ssat16 r7, #\bits, r7
     ldr pc, [sp, #CLAMPED]
     .endr
-.Lbt_clamp_16:
-    ldr pc, [sp, #CLAMPED]
 
-    @ Stores.
+    @ Stores. What is added to z is seldom the top half, all else most often.
+.Lbt_pack_store_pairs:
+    pack_pairs
+    b .Lbt_pairs
 .Lbt_top_pairs:
     top_pairs
 .Lbt_pairs:
@@ -435,6 +448,9 @@ bt_core_contract_tiles:
     next_tile
     b .Lbt_row
 
+.Lbt_pack_store_columns:
+    pack_rows
+    b .Lbt_columns
 .Lbt_top_columns:
     top_rows
 .Lbt_columns:
@@ -446,6 +462,9 @@ bt_core_contract_tiles:
 
 .Lbt_top_add_rows:
     top_rows
+    b .Lbt_add_rows
+.Lbt_pack_store_add_rows:
+    pack_rows
 .Lbt_add_rows:
     destination
     ldr r12, [sp, #ROW_STRIDE]
@@ -461,6 +480,9 @@ bt_core_contract_tiles:
     next_tile
     b .Lbt_row
 
+.Lbt_pack_store_scatter:
+    pack_rows
+    b .Lbt_scatter
 .Lbt_top_scatter:
     top_rows
 .Lbt_scatter:
@@ -468,6 +490,9 @@ bt_core_contract_tiles:
 
 .Lbt_top_add_scatter:
     top_rows
+    b .Lbt_add_scatter
+.Lbt_pack_store_add_scatter:
+    pack_rows
 .Lbt_add_scatter:
     by_table add_scatter
     .size bt_core_contract_tiles, . - bt_core_contract_tiles
@@ -491,9 +516,10 @@ bt_core_contract_code:
     .word .Lbt_shift_\shift + 1
     .endr
     .word 0, 0
-    .irp bits, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
+    .irp bits, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
     .word .Lbt_clamp_\bits + 1
     .endr
+    .word 0
     .irp name, long_row, long_tile, long_next, kept, keep_first, keep_next, keep_again
     .word .Lbt_\name + 1
     .endr
@@ -508,6 +534,9 @@ bt_core_contract_code:
     .endr
     .irp name, pairs, columns, add_rows, scatter, add_scatter
     .word .Lbt_top_\name + 1
+    .endr
+    .irp name, pairs, columns, add_rows, scatter, add_scatter
+    .word .Lbt_pack_store_\name + 1
     .endr
     .size bt_core_contract_code, . - bt_core_contract_code
     .text

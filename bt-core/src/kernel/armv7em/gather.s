@@ -1,4 +1,6 @@
-@ Whole rows of bytes into panels: four bytes of a row become two words of two i16 each, 16 bytes apart.
+@ Values into panels: whole rows of bytes, and any by a table of places.
+@
+@ Of rows four bytes of a row become two words of two i16 each, 16 bytes apart.
 @
 @ r0 first word of the panels of four rows, plus the row; r1 bytes; r2 struct Rows of mod.rs, then the
 @ rows left; r3 rounds of eight blocks of four bytes in a row; r12 bytes from the last row of four panels
@@ -10,16 +12,16 @@
     .equ ROWS_IN_GROUP, 12
     .equ ROWS_GROUP_BYTES, 16
 
-    @ Word r6: bytes 0 and 2 to r6, 1 and 3 to r7.
-    .macro widen_bytes
-    and r7, r9, r6, lsr #1
-    and r6, r9, r6, lsl #7
+    @ Word r6: bytes 0 and 2 to \even, 1 and 3 to \odd.
+    .macro widen_bytes even, odd
+    and \odd, r9, r6, lsr #1
+    and \even, r9, r6, lsl #7
     .endm
 
-    .macro widen_centred
+    .macro widen_centred even, odd
     eor r6, r6, r8
-    and r7, r9, r6
-    and r6, r9, r6, lsl #8
+    and \odd, r9, r6
+    and \even, r9, r6, lsl #8
     .endm
 
     @ Halfword r6: bytes 0 and 1 to r6.
@@ -49,7 +51,7 @@
     .macro four_bytes name, block
 .Lbt_\name\()_\block:
     ldr r6, [r1], #4
-    widen_\name
+    widen_\name r6, r7
     str r7, [r4, #16]
     str r6, [r4], #32
     .endm
@@ -130,8 +132,74 @@ bt_core_gather_\name:
     .size bt_core_gather_\name, . - bt_core_gather_\name
     .endm
 
+    @ Values by a table of their places: r0 panels, r1 places, r2 values, r3 fours of them. Places are
+    @ halves from r0; two of them in a word.
+    .macro by_places kind, a, b, c, d
+    ldr r6, [r1], #4
+    ldr r7, [r1], #4
+    uxth r12, r6
+    strh \a, [r0, r12, lsl #1]
+    lsr r6, r6, #16
+    .ifc \kind,halves
+    lsr \b, \a, #16
+    .endif
+    strh \b, [r0, r6, lsl #1]
+    uxth r12, r7
+    .ifc \kind,bytes
+    lsr \c, \a, #16
+    .endif
+    strh \c, [r0, r12, lsl #1]
+    lsr r7, r7, #16
+    .ifc \kind,bytes
+    lsr \d, \b, #16
+    .else
+    lsr \d, \c, #16
+    .endif
+    strh \d, [r0, r7, lsl #1]
+    .endm
+
+    .macro gather_places name, mask, flip
+    .section .text.bt_core_places_\name, "ax", %progbits
+    .p2align 2
+    .global bt_core_places_\name
+    .type bt_core_places_\name, %function
+    .thumb_func
+bt_core_places_\name:
+    push {r4-r9, lr}
+    ldr r9, =\mask
+    ldr r8, =\flip
+.Lbt_places_\name:
+    ldr r6, [r2], #4
+    widen_\name r4, r5
+    by_places bytes, r4, r5, r4, r5
+    subs r3, r3, #1
+    bne .Lbt_places_\name
+    pop {r4-r9, pc}
+    .ltorg
+    .size bt_core_places_\name, . - bt_core_places_\name
+    .endm
+
     .syntax unified
     .thumb
+    gather_places bytes, 0x7f807f80, 0
+    gather_places centred, 0xff00ff00, 0x80808080
+
+    .section .text.bt_core_places_halves, "ax", %progbits
+    .p2align 2
+    .global bt_core_places_halves
+    .type bt_core_places_halves, %function
+    .thumb_func
+bt_core_places_halves:
+    push {r4-r7, lr}
+.Lbt_places_halves:
+    ldr r4, [r2], #4
+    ldr r5, [r2], #4
+    by_places halves, r4, r4, r5, r5
+    subs r3, r3, #1
+    bne .Lbt_places_halves
+    pop {r4-r7, pc}
+    .size bt_core_places_halves, . - bt_core_places_halves
+
     gather bytes, 0x7f807f80, 0
     gather centred, 0xff00ff00, 0x80808080
     .text

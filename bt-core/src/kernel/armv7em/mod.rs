@@ -4,7 +4,7 @@
 
 use core::arch::global_asm;
 
-use super::{Accumulate, Contraction, DenseRows};
+use super::{Accumulate, Centred, Contraction, DenseRows, Sample, ToPlaces};
 use crate::program::StepRecord;
 
 global_asm!(include_str!("contract.s"), options(raw));
@@ -191,6 +191,60 @@ unsafe extern "C" {
     ///
     /// As for `bt_core_gather_bytes`.
     fn bt_core_gather_centred(row: *mut u32, bytes: *const u8, rows: &Rows);
+}
+
+/// A function of `gather.s` that puts values to the places of a table, four at a time.
+///
+/// # Safety
+///
+/// The last argument, fours of values, is ≥ 1; so many places and values are readable, and every place
+/// is that of a half of the panels.
+type Places<S> = unsafe extern "C" fn(*mut i16, *const u16, *const S, usize);
+
+unsafe extern "C" {
+    fn bt_core_places_bytes(panels: *mut i16, table: *const u16, values: *const u8, fours: usize);
+    fn bt_core_places_centred(
+        panels: *mut i16,
+        table: *const u16,
+        values: *const Centred,
+        fours: usize,
+    );
+    fn bt_core_places_halves(panels: *mut i16, table: *const u16, values: *const i16, fours: usize);
+}
+
+/// The twin of [`portable::gather_table`](super::portable::gather_table) for tables that
+/// `Model::parse` has checked.
+fn to_places<S: Sample>(places: Places<S>, panels: &mut [i16], table: &[u16], values: &[S]) {
+    let count = values.len().min(table.len());
+    let fours = count / 4;
+    if fours > 0 {
+        // SAFETY: so many places and values are there; `parse` has found that every place of a gather
+        // table lies in the scratch, which `panels` leads into.
+        unsafe { places(panels.as_mut_ptr(), table.as_ptr(), values.as_ptr(), fours) };
+    }
+    let (table, values) = (table.get(fours * 4..), values.get(fours * 4..));
+    super::portable::gather_table(panels, table.unwrap_or(&[]), values.unwrap_or(&[]));
+}
+
+macro_rules! to_places {
+    ($($sample:ty => $places:ident;)*) => {$(
+        impl ToPlaces for $sample {
+            fn to_places(panels: &mut [i16], table: &[u16], values: &[Self]) {
+                to_places($places, panels, table, values);
+            }
+        }
+    )*};
+}
+to_places! {
+    u8 => bt_core_places_bytes;
+    Centred => bt_core_places_centred;
+    i16 => bt_core_places_halves;
+}
+
+impl ToPlaces for i8 {
+    fn to_places(panels: &mut [i16], table: &[u16], values: &[Self]) {
+        super::portable::gather_table(panels, table, values);
+    }
 }
 
 /// The twin of `portable::whole_rows::<u8>`.
