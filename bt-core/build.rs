@@ -26,8 +26,8 @@ fn main() -> io::Result<()> {
 
     let directory = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
     let mut tables = String::new();
-    table(&mut tables, "SIGMOID", 7, sigmoid);
-    table(&mut tables, "TANH", 6, tanh);
+    table(&mut tables, "SIGMOID", 16, 7, sigmoid);
+    table(&mut tables, "TANH", 15, 6, tanh);
     fs::write(directory.join("nonlinearity_tables.rs"), tables)?;
 
     let mut chords = String::from("/// log₂(1 + k/64), Q1.15.\nstatic LOG2: [u16; 65] = [\n");
@@ -39,15 +39,22 @@ fn main() -> io::Result<()> {
     fs::write(directory.join("logarithm_table.rs"), chords)
 }
 
-/// One table of lines for the whole i16 range of Q4.11, a line every
+/// One table of lines for inputs of `input_bits` bits in Q4.11, a line every
 /// 2^`segment_bits` inputs, indexed by the input's top bits *as an unsigned
 /// number*: entry 0 holds the line from 0 up, the last one the line below 0.
-fn table(source: &mut String, name: &str, segment_bits: u32, f: impl Fn(f64) -> f64) {
-    let segments = 65_536i32 >> segment_bits;
+fn table(
+    source: &mut String,
+    name: &str,
+    input_bits: u32,
+    segment_bits: u32,
+    f: impl Fn(f64) -> f64,
+) {
+    let segments = 1i32 << (input_bits - segment_bits);
+    let sign_bits = 32 - input_bits;
     let _ = writeln!(source, "pub(crate) static {name}: [i32; {segments}] = [");
     for segment in 0..segments {
-        let first = (segment << segment_bits) as u16 as i16;
-        let line = fit(i32::from(first), 1 << segment_bits, &f);
+        let first = (segment << segment_bits << sign_bits) >> sign_bits;
+        let line = fit(first, 1 << segment_bits, &f);
         let _ = writeln!(source, "    {line},");
     }
     let _ = writeln!(source, "];");

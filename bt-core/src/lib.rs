@@ -7,6 +7,7 @@ extern crate alloc;
 
 mod cases;
 pub mod cell;
+mod crc32c;
 pub mod front_end;
 pub mod kernel;
 mod map;

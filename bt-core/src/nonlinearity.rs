@@ -1,9 +1,10 @@
 //! Sigmoid, hard sigmoid and tanh: i16 Q4.11 in, i16 Q0.15 out.
 //!
-//! Sigmoid and tanh are lines: every 1/16 of the input for sigmoid (512
-//! lines), every 1/32 for tanh (1024), over the whole range −16 ..< 16, so
-//! that nothing is clamped and nothing branches. `build.rs` computes the
-//! tables, 6 KiB together, from the formulas. One line is one i32,
+//! Sigmoid and tanh are lines, 512 each: every 1/16 of the input for sigmoid,
+//! over the whole range −16 ..< 16, every 1/32 for tanh, over −8 ..< 8; what
+//! lies beyond is clamped, for tanh is flat there (32767 and −32768 from ±8
+//! on). Nothing branches. `build.rs` computes the tables, 4 KiB together,
+//! from the formulas. One line is one i32,
 //! `base·2^16 + slope`, and one multiply-accumulate evaluates it:
 //!
 //! ```text
@@ -12,7 +13,8 @@
 //!
 //! d is the input's position in a stretch of 2048 inputs; base takes care of
 //! which part of the stretch the line lies in. On Cortex-M4: shift for the
-//! index, load, shift for d, SMLABB, four instructions, and the products of
+//! index, load, shift for d, SMLABB, four instructions (tanh one more to clamp
+//! two), and the products of
 //! the cell read the value where it stands, in the register's top half.
 //!
 //! | function       | largest error over all inputs, LSB of Q0.15 |
@@ -70,24 +72,28 @@ pub(crate) fn hard_sigmoid_high(z: i16) -> i32 {
     (HALF + distance) << 3
 }
 
+/// Beyond ±8 tanh is flat.
+const TANH_LIMIT: i16 = 8 << 11;
+
 /// [`tanh`] in the top half of an i32; the low half means nothing.
 #[inline(always)]
 pub(crate) fn tanh_high(z: i16) -> i32 {
+    let z = z.clamp(-TANH_LIMIT, TANH_LIMIT - 1);
     let d = i32::from(z.wrapping_shl(5));
-    evaluate(TANH[usize::from(z as u16 >> 6)], d)
+    evaluate(TANH[usize::from(z as u16 >> 6 & 511)], d)
 }
 
-/// tanh of a Q7.24 value, clamped to ±16 (where tanh is 1 to nine digits) and
+/// tanh of a Q7.24 value, clamped to ±8 (where tanh is 1 to six digits) and
 /// read in steps of 2⁻¹⁶: the same lines as [`tanh`], with 5 bits more of the
 /// input, at most 2.22 LSB of Q0.15 off for every i32. (Rounding the input to
 /// Q4.11 first would cost up to 8 LSB, and two instructions.) In the top half
 /// of an i32; the low half means nothing.
 #[inline(always)]
 pub(crate) fn tanh_of_cell_high(c: i32) -> i32 {
-    const LIMIT: i32 = 1 << 28;
+    const LIMIT: i32 = 8 << 24;
     let c = c.clamp(-LIMIT, LIMIT - 1);
     let d = i32::from((c >> 8) as i16);
-    let line = TANH[((c >> 19) & 1023) as usize];
+    let line = TANH[((c >> 19) & 511) as usize];
     evaluate(line, d)
 }
 
@@ -150,19 +156,19 @@ mod tests {
         assert!(largest <= 2.22);
     }
 
-    /// The tables are part of a model's meaning: a change of one bit is a new
-    /// version of the model file.
+    /// The values are part of a model's meaning: a change of one bit is a new version of the model file.
     #[test]
-    fn tables_are_the_released_ones() {
-        let sum = SIGMOID
-            .iter()
-            .chain(&TANH)
-            .fold(0xcbf2_9ce4_8422_2325u64, |hash, &line| {
-                line.to_le_bytes().iter().fold(hash, |hash, &byte| {
-                    (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-                })
+    fn values_are_the_released_ones() {
+        let of_inputs = (i16::MIN..=i16::MAX).flat_map(|z| [sigmoid(z), tanh(z)]);
+        let steps = (-17 << 16..17 << 16).map(|step: i32| step << 8);
+        let of_cells = steps.map(|c| (tanh_of_cell_high(c) >> 16) as i16);
+        let sum = of_inputs
+            .chain(of_cells)
+            .flat_map(i16::to_le_bytes)
+            .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
             });
-        assert_eq!(sum, 0x50e9_aeef_2f8c_b8be, "{sum:#x}");
-        assert_eq!(size_of_val(&SIGMOID) + size_of_val(&TANH), 6 * 1024);
+        assert_eq!(sum, 0x99ac_aeca_48f6_44e7, "{sum:#x}");
+        assert_eq!(size_of_val(&SIGMOID) + size_of_val(&TANH), 4 * 1024);
     }
 }

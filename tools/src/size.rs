@@ -73,7 +73,7 @@ pub fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// Bounds of the stack of every call of a session and, last, of a program that makes all of them.
+/// Bounds of the stack of parse, of every call of a session and, last, of a program that makes all of them.
 fn print_stack(board: &Board) -> Result<()> {
     let firmware = Firmware {
         board,
@@ -82,7 +82,9 @@ fn print_stack(board: &Board) -> Result<()> {
         binary: Some("no_panic"),
     };
     let program = Program::read(&firmware.build_for(Purpose::Stack)?)?;
-    let is_call = |name: &str| name.contains("Session>::") || name.contains("Session::");
+    let is_call = |name: &str| {
+        name.contains("Session>::") || name.contains("Session::") || name.contains("Model>::parse")
+    };
     let calls = program.find(is_call);
     for (address, function) in calls.chain(program.find(|name| name == "main")) {
         let depth = program.depth(address)?;

@@ -1,4 +1,4 @@
-//! The cell for Armv7E-M (Cortex-M4, M7): two units at a time, 61
+//! The cell for Armv7E-M (Cortex-M4, M7): two units at a time, 62
 //! instructions a pair. Same bits as [`portable`](super::portable).
 //!
 //! One word holds z of two neighbouring units. `and t, mask, z, lsl #5` makes
@@ -157,14 +157,14 @@ macro_rules! tanh_of_cell {
         concat!(
             "ssat ",
             $c,
-            ", #29, ",
+            ", #28, ",
             $c,
             "\n",
             "ubfx ",
             $scratch,
             ", ",
             $c,
-            ", #19, #10\n",
+            ", #19, #9\n",
             "asr ",
             $c,
             ", ",
@@ -201,8 +201,7 @@ macro_rules! pairs {
         ///
         /// With n = (h_end − h)/2 ≥ 1 pairs and s = stride/2 ≥ 2n: 2n values
         /// are readable at z_o, z_o − s, z_o − 2s and z_o − 3s, and readable
-        /// and writable at c and h; `sigmoid` points to 512 lines and `tanh` to
-        /// 1024.
+        /// and writable at c and h; `sigmoid` and `tanh` point to 512 lines each.
         #[unsafe(naked)]
         unsafe extern "C" fn $name(
             z_o: *const i16,
@@ -226,11 +225,12 @@ macro_rules! pairs {
                 $prepare,
                 "2:",
                 $gate!("r8", "r9", "[r0, r7]"),
-                // tanh(z_g)
+                // tanh(z_g), clamped to ±8
                 "ldr r11, [r0, r3]",
-                "ubfx r10, r11, #6, #10",
+                "ssat16 r11, #15, r11",
+                "ubfx r10, r11, #6, #9",
                 "and r12, r6, r11, lsl #5",
-                "lsr r11, r11, #22",
+                "ubfx r11, r11, #22, #9",
                 "ldr r10, [r5, r10, lsl #2]",
                 "ldr r11, [r5, r11, lsl #2]",
                 "smlabb r10, r10, r12, r10",

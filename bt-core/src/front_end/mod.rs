@@ -162,6 +162,8 @@ impl FrontEnd<'_> {
     /// `state` of [`state_words`](FrontEnd::state_words) words and `out` of
     /// `bands` values are the caller's to provide: with less, nothing is
     /// consumed.
+    // Its frame is not to lie under what a session does with the vector.
+    #[inline(never)]
     pub fn push(&self, state: &mut [u32], pcm: &[i16], out: &mut [i16]) -> Push {
         const NOTHING: Push = Push {
             consumed: 0,

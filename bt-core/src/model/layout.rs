@@ -10,6 +10,8 @@ use core::ops::Range;
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::crc32c::Crc32c;
+
 /// First bytes of every model file.
 pub const MAGIC: [u8; 4] = *b"BTM\x1a";
 /// Raise when layout, rounding, tables of the nonlinearities or gate order change.
@@ -34,32 +36,32 @@ pub const HEADER_LEN: usize = CRC_AT.end;
 /// Length of one entry of the section table: tag, offset, length.
 pub const ENTRY_LEN: usize = 12;
 
-/// What a section holds.
+/// What a section holds; its number is the four characters that name it in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
+#[repr(u32)]
 pub enum Section {
     /// [`MetaRecord`].
-    Meta,
+    Meta = u32::from_le_bytes(*b"META"),
     /// Model name, UTF-8.
-    Name,
+    Name = u32::from_le_bytes(*b"NAME"),
     /// Class labels, UTF-8, separated by line feeds.
-    Labels,
+    Labels = u32::from_le_bytes(*b"LABL"),
     /// What `inspect` shows beside the rest: JSON, UTF-8; never read on the device.
-    About,
+    About = u32::from_le_bytes(*b"ABOU"),
     /// The input map: [`MapHead`] and the map.
-    Input,
+    Input = u32::from_le_bytes(*b"INPM"),
     /// The recurrent map, likewise.
-    Recurrent,
+    Recurrent = u32::from_le_bytes(*b"RECM"),
     /// Weights of both maps, u32 words.
-    Weights,
+    Weights = u32::from_le_bytes(*b"WGHT"),
     /// Offset tables of both maps, u16.
-    Tables,
+    Tables = u32::from_le_bytes(*b"TABL"),
     /// Bias of z, i16 Q4.11 `[4J]`.
-    Bias,
+    Bias = u32::from_le_bytes(*b"BIAS"),
     /// Head: i16 weights `[classes][J]`, padded to a word, then i32 biases `[classes]`.
-    Head,
+    Head = u32::from_le_bytes(*b"HEAD"),
     /// Audio front end; see `front_end`.
-    FrontEnd,
+    FrontEnd = u32::from_le_bytes(*b"FRNT"),
 }
 
 /// Number of [`Section`]s.
@@ -83,19 +85,7 @@ impl Section {
 
     /// The four characters that name the section in the file.
     pub const fn tag(self) -> [u8; 4] {
-        *match self {
-            Self::Meta => b"META",
-            Self::Name => b"NAME",
-            Self::Labels => b"LABL",
-            Self::About => b"ABOU",
-            Self::Input => b"INPM",
-            Self::Recurrent => b"RECM",
-            Self::Weights => b"WGHT",
-            Self::Tables => b"TABL",
-            Self::Bias => b"BIAS",
-            Self::Head => b"HEAD",
-            Self::FrontEnd => b"FRNT",
-        }
+        (self as u32).to_le_bytes()
     }
 
     /// Whether a file must have it.
@@ -188,15 +178,9 @@ pub struct DenseRecord {
     pub part_shift: u32,
 }
 
-/// Seed of the CRC-32C (Castagnoli) over all bytes but the CRC's own.
-pub const CRC: crc::Crc<u32, crc::Table<1>> =
-    crc::Crc::<u32, crc::Table<1>>::new(&crc::CRC_32_ISCSI);
-
-/// The CRC a file of these bytes must carry; `None` when it is shorter than a header.
+/// The CRC-32C (Castagnoli) that a file of these bytes must carry, over all bytes but its own; `None`
+/// when it is shorter than a header.
 pub fn crc(bytes: &[u8]) -> Option<u32> {
-    static TABLE: crc::Crc<u32, crc::Table<1>> = CRC;
-    let mut digest = TABLE.digest();
-    digest.update(bytes.get(..CRC_AT.start)?);
-    digest.update(bytes.get(CRC_AT.end..)?);
-    Some(digest.finalize())
+    let crc = Crc32c::new().with(bytes.get(..CRC_AT.start)?);
+    Some(crc.with(bytes.get(CRC_AT.end..)?).value())
 }

@@ -1,16 +1,19 @@
 //! `Model<'m>`: a checked view of a `.btm` file in flash; behind [`Model::parse`] nobody asks «valid?» again.
 
 pub mod bound;
+mod checks;
+mod error;
 pub mod layout;
 mod parse;
+mod sections;
 #[cfg(feature = "alloc")]
 pub mod write;
 
 use crate::cell::Gate;
 use crate::front_end::FrontEnd;
 use crate::program::{ProgramRecord, StepRecord};
+pub use error::{Field, ParseError};
 use layout::{DenseRecord, MetaRecord};
-pub use parse::ParseError;
 
 /// The type of the values a session takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -261,9 +264,14 @@ impl<'m> Model<'m> {
         self.recurrent
     }
 
-    /// The audio front end, if the model has one.
-    pub fn front_end(&self) -> Option<FrontEnd<'m>> {
-        self.front_end
+    /// The audio front end, if the model has one; never without feature `front-end`.
+    // Whatever uses it is left out of the program then.
+    #[inline(always)]
+    pub fn front_end(&self) -> Option<&FrontEnd<'m>> {
+        match &self.front_end {
+            Some(front_end) if cfg!(feature = "front-end") => Some(front_end),
+            _ => None,
+        }
     }
 
     /// Logits are raw scores · 2^−score_shift.

@@ -207,9 +207,6 @@ impl Scheme {
         let about = serde_json::json!({
             "config": self.config,
             "parameters": self.config.parameters(),
-            "input": input,
-            "recurrent": recurrent,
-            "z": z,
         });
         let front_end = self.config.front_end.as_ref();
         let mut parts = self.parts(checkpoint, front_end)?;

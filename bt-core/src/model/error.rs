@@ -1,0 +1,213 @@
+//! Why bytes are not a model.
+
+use super::layout::{self, Section};
+use crate::front_end::FrontEndError;
+
+/// Why bytes are not a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ParseError {
+    /// The bytes do not start at a multiple of 4; `include_model!` aligns them.
+    Misaligned,
+    /// Fewer bytes than the header says.
+    Truncated {
+        /// Bytes the file should have.
+        need: usize,
+        /// Bytes there are.
+        found: usize,
+    },
+    /// Not a model file.
+    Magic,
+    /// Made by another version of the exporter; export the model again.
+    Version {
+        /// The file's version; this build reads [`layout::VERSION`].
+        found: u16,
+    },
+    /// A byte has changed since the export.
+    Crc {
+        /// What the header says.
+        stated: u32,
+        /// What the bytes give.
+        computed: u32,
+    },
+    /// A section this build does not know.
+    UnknownSection {
+        /// Its four characters.
+        tag: [u8; 4],
+    },
+    /// A section is there twice.
+    DuplicateSection(Section),
+    /// A section is missing.
+    MissingSection(Section),
+    /// A section does not lie within the file, or its length is no multiple of its elements.
+    SectionBounds(Section),
+    /// A field is out of its range.
+    Field {
+        /// Where.
+        section: Section,
+        /// What.
+        field: Field,
+        /// The file's value.
+        found: u32,
+    },
+    /// A step of a map is inconsistent.
+    Step {
+        /// Input or recurrent map.
+        section: Section,
+        /// Which step, from 0.
+        step: usize,
+        /// What is wrong with it.
+        field: Field,
+    },
+    /// A sum could overflow i32.
+    Overflow {
+        /// Where.
+        section: Section,
+        /// Which step or row, from 0.
+        index: usize,
+    },
+    /// The audio front end is inconsistent.
+    FrontEnd(FrontEndError),
+    /// The model has an audio front end, this build none: feature `front-end` is off.
+    NoFrontEnd,
+}
+
+/// A field of the header, of [`MetaRecord`](layout::MetaRecord), of a map's record or of a step, by its
+/// name there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+#[non_exhaustive]
+pub enum Field {
+    AccWord,
+    ArenaBytes,
+    Bits,
+    Classes,
+    Depth,
+    ElementScaleTable,
+    ElementShift,
+    FrameValues,
+    Gate,
+    GoldenSteps,
+    Hidden,
+    InputType,
+    InputWord,
+    InputZero,
+    Kind,
+    MapValues,
+    OutDigit,
+    OutStride,
+    OutWord,
+    PartShift,
+    PartValues,
+    PartWord,
+    Pool,
+    RowStride,
+    Rows,
+    Scales,
+    ScalesWord,
+    Shift,
+    /// Tiles or pairs of a step.
+    Size,
+    SlabValues,
+    SlabWord,
+    Slices,
+    Steps,
+    Store,
+    /// Offsets per row, per column or per value.
+    Table,
+    Values,
+    VectorsPerStep,
+    WeightsWord,
+}
+
+/// A field and the value that it cannot have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fault {
+    pub field: Field,
+    pub found: u32,
+}
+
+impl Fault {
+    /// The error it is in a section.
+    pub(super) fn of(self, section: Section) -> ParseError {
+        ParseError::Field {
+            section,
+            field: self.field,
+            found: self.found,
+        }
+    }
+}
+
+/// [`Fault`] unless `holds`.
+#[inline(always)]
+pub(super) fn check(holds: bool, field: Field, found: u32) -> Result<(), Fault> {
+    if holds {
+        Ok(())
+    } else {
+        Err(Fault { field, found })
+    }
+}
+
+impl core::fmt::Display for ParseError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Misaligned => f.write_str("model bytes must start at a multiple of 4"),
+            Self::Truncated { need, found } => write!(f, "model has {found} bytes of {need}"),
+            Self::Magic => f.write_str("not a .btm model (wrong first bytes)"),
+            Self::Version { found } => {
+                write!(
+                    f,
+                    "model file version {found}, this build reads {}; export it again",
+                    layout::VERSION
+                )
+            }
+            Self::Crc { stated, computed } => {
+                write!(
+                    f,
+                    "model is damaged: CRC-32C is {computed:08x}, should be {stated:08x}"
+                )
+            }
+            Self::UnknownSection { tag } => {
+                f.write_str("model has a section this build does not know: ")?;
+                for byte in tag {
+                    write!(f, "{}", byte.escape_ascii())?;
+                }
+                Ok(())
+            }
+            Self::DuplicateSection(section) => write!(f, "model has section {section:?} twice"),
+            Self::MissingSection(section) => write!(f, "model lacks section {section:?}"),
+            Self::SectionBounds(section) => {
+                write!(f, "model section {section:?} has impossible bounds")
+            }
+            Self::Field {
+                section,
+                field,
+                found,
+            } => {
+                write!(f, "model section {section:?}: {field:?} cannot be {found}")
+            }
+            Self::Step {
+                section,
+                step,
+                field,
+            } => {
+                write!(
+                    f,
+                    "model section {section:?}: step {step} has an impossible {field:?}"
+                )
+            }
+            Self::Overflow { section, index } => {
+                write!(
+                    f,
+                    "model section {section:?}: sum {index} could overflow 32 bits"
+                )
+            }
+            Self::FrontEnd(error) => write!(f, "model section FrontEnd: {error}"),
+            Self::NoFrontEnd => {
+                f.write_str("model has an audio front end, this build none (feature `front-end`)")
+            }
+        }
+    }
+}
+
+impl core::error::Error for ParseError {}

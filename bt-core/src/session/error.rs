@@ -1,0 +1,106 @@
+//! Why calls of a session refuse.
+
+use crate::model::InputType;
+
+/// Why a session could not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionError {
+    /// The arena is smaller than [`Model::arena_bytes`].
+    ArenaTooSmall {
+        /// Bytes the model needs.
+        need: usize,
+        /// Bytes given.
+        found: usize,
+    },
+}
+
+/// Why values were not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PushError {
+    /// The model takes another type of value.
+    WrongType {
+        /// The model's.
+        need: InputType,
+    },
+    /// Bytes end inside a value.
+    PartialValue,
+    /// The frame is complete: call [`Session::step`] first.
+    FrameComplete,
+}
+
+/// Why a step was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepError {
+    /// Values of the frame are missing.
+    FrameIncomplete {
+        /// Values of a frame.
+        need: usize,
+        /// Values pushed since the last step.
+        found: usize,
+    },
+}
+
+/// Why scores were not given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScoresError {
+    /// The slice does not have one place per class.
+    WrongLength {
+        /// Classes of the model.
+        need: usize,
+        /// Length of the slice.
+        found: usize,
+    },
+    /// No step since reset.
+    NoStep,
+}
+
+/// Why a state was not saved or loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateError {
+    /// The buffer does not have [`Session::saved_bytes`] bytes.
+    WrongLength {
+        /// Bytes of a state.
+        need: usize,
+        /// Bytes given.
+        found: usize,
+    },
+    /// A frame is under way; a state is saved between frames.
+    FrameUnderWay,
+    /// The state is another model's, or damaged.
+    Mismatch,
+}
+
+macro_rules! display {
+    ($($error:ty => |$e:ident, $f:ident| $body:expr;)*) => {$(
+        impl core::fmt::Display for $error {
+            fn fmt(&self, $f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                let $e = self;
+                $body
+            }
+        }
+        impl core::error::Error for $error {}
+    )*};
+}
+
+display! {
+    SessionError => |e, f| match e {
+        Self::ArenaTooSmall { need, found } => write!(f, "the arena has {found} bytes, the model needs {need}"),
+    };
+    PushError => |e, f| match e {
+        Self::WrongType { need } => write!(f, "the model takes values of type {need:?}"),
+        Self::PartialValue => f.write_str("bytes end inside a value"),
+        Self::FrameComplete => f.write_str("the frame is complete, a step is due"),
+    };
+    StepError => |e, f| match e {
+        Self::FrameIncomplete { need, found } => write!(f, "the frame has {found} of {need} values"),
+    };
+    ScoresError => |e, f| match e {
+        Self::WrongLength { need, found } => write!(f, "{found} places for {need} scores"),
+        Self::NoStep => f.write_str("no step since reset"),
+    };
+    StateError => |e, f| match e {
+        Self::WrongLength { need, found } => write!(f, "a state has {need} bytes, not {found}"),
+        Self::FrameUnderWay => f.write_str("a frame is under way"),
+        Self::Mismatch => f.write_str("the state belongs to another model or is damaged"),
+    };
+}

@@ -1,0 +1,71 @@
+//! The golden vector: a build proves on the device that it computes what the exporter computed.
+
+use super::Session;
+use crate::crc32c::Crc32c;
+use crate::model::InputType;
+
+impl Session<'_, '_> {
+    /// Runs the golden vector: noise from the model's seed must give scores of the model's CRC.
+    /// Resets the session before and after.
+    pub fn self_test(&mut self) -> SelfTest {
+        let computed = self.golden_crc();
+        self.reset();
+        let stated = self.model.meta.golden_crc;
+        if computed == stated {
+            SelfTest::Passed
+        } else {
+            SelfTest::Failed { stated, computed }
+        }
+    }
+
+    /// CRC-32C of the raw scores (little-endian, class by class, after the last golden step).
+    pub(crate) fn golden_crc(&mut self) -> u32 {
+        self.reset();
+        let mut noise = Noise(self.model.meta.golden_seed | 1);
+        for _ in 0..self.model.meta.golden_steps {
+            while !self.complete {
+                let value = noise.next();
+                let taken = match self.model.input_type {
+                    InputType::U8 => self.push_u8(&[value as u8]),
+                    InputType::I8 => self.push_i8(&[value as i8]),
+                    InputType::I16 => self.push_i16(&[value as i16]),
+                };
+                if taken != Ok(1) {
+                    return 0;
+                }
+            }
+            if self.step().is_err() {
+                return 0;
+            }
+        }
+        let scores = self.raw_scores();
+        let crc = scores.fold(Crc32c::new(), |crc, score| crc.with(&score.to_le_bytes()));
+        crc.value()
+    }
+}
+
+/// What the golden vector showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SelfTest {
+    /// This build computes what the exporter computed.
+    Passed,
+    /// It does not: the build is broken, or flash is.
+    Failed {
+        /// CRC in the model.
+        stated: u32,
+        /// CRC of the scores computed here.
+        computed: u32,
+    },
+}
+
+/// Marsaglia's xorshift32: the golden vector's input.
+struct Noise(u32);
+
+impl Noise {
+    fn next(&mut self) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 17;
+        self.0 ^= self.0 << 5;
+        self.0 >> 8
+    }
+}

@@ -1,0 +1,42 @@
+//! The least a product needs: a frame of bytes through the model in flash, and the class that won.
+//! What it takes of flash beside the model is parse, push, step and scores, and nothing that prints;
+//! `cargo xtask bench` counts it.
+#![no_std]
+#![no_main]
+
+use core::hint::black_box;
+
+use bt_core::{Model, Session};
+use bt_embed::board::exit;
+use panic_never as _;
+
+const MODEL: &[u8] = bt_embed::model!();
+const ARENA: usize = match bt_embed::SLOT_ARENA_BYTES {
+    0 => bt_core::arena_bytes(MODEL).div_ceil(4),
+    bytes => bytes.div_ceil(4),
+};
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    static mut ARENA_WORDS: [u32; ARENA] = [0; ARENA];
+    static mut SCORES: [i32; bt_embed::CLASSES] = [0; bt_embed::CLASSES];
+    match classify(bt_embed::flashed(MODEL), ARENA_WORDS, SCORES) {
+        Some(_) => exit::success(),
+        None => exit::failure(),
+    }
+}
+
+/// The class with the highest score after one frame; `None` when a call refused.
+fn classify(bytes: &[u8], arena: &mut [u32], scores: &mut [i32]) -> Option<usize> {
+    let model = Model::parse(bytes).ok()?;
+    let scores = scores.get_mut(..model.classes())?;
+    let mut session = Session::new(&model, arena).ok()?;
+    while !session.frame_complete() {
+        // A sensor's values are not known to the compiler.
+        session.push_u8(&black_box([128; 6])).ok()?;
+    }
+    session.step().ok()?;
+    session.scores(scores).ok()?;
+    let best = scores.iter().enumerate().max_by_key(|(_, score)| **score);
+    black_box(best.map(|(class, _)| class))
+}
