@@ -10,7 +10,7 @@ use bt_tests::model::{Dense, Noise};
 use tools::board::{BOARDS, Board};
 use tools::device::{Device, Scores};
 use tools::emulator::{Emulator, run_to_end};
-use tools::firmware::{Firmware, ModelIn, fill};
+use tools::firmware::{Firmware, ModelIn, Purpose, fill};
 use tools::stream;
 
 /// A QEMU run that takes longer has failed.
@@ -157,6 +157,32 @@ fn nothing_in_the_core_can_panic() {
         run_to_end(board, elf.path(), LIMIT).unwrap();
         // What refuses, fails.
         std::fs::write(elf.path(), fill(&program, &file.bytes()[1..]).unwrap()).unwrap();
+        assert!(run_to_end(board, elf.path(), LIMIT).is_err());
+    }
+}
+
+/// The program whose flash `cargo xtask bench` counts links without a panic handler too, and runs.
+#[test]
+fn what_is_counted_as_inference_runs() {
+    let bytes = Dense {
+        input_type: InputType::U8,
+        ..Dense::default()
+    };
+    let elf = tempfile::NamedTempFile::new().unwrap();
+    for name in ["microbit", "mps2-an386"] {
+        let board = Board::find(name).unwrap();
+        let firmware = Firmware {
+            board,
+            model: SLOT,
+            log: false,
+            binary: Some("inference"),
+        };
+        let program = std::fs::read(firmware.build_for(Purpose::Flash).unwrap()).unwrap();
+        std::fs::write(elf.path(), fill(&program, bytes.model().bytes()).unwrap()).unwrap();
+        run_to_end(board, elf.path(), LIMIT).unwrap();
+        // It takes nothing but bytes.
+        let wide = Dense::default().model();
+        std::fs::write(elf.path(), fill(&program, wide.bytes()).unwrap()).unwrap();
         assert!(run_to_end(board, elf.path(), LIMIT).is_err());
     }
 }

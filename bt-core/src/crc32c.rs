@@ -11,7 +11,7 @@ const fn halves() -> [u32; 16] {
         let mut crc = half as u32;
         let mut bit = 0;
         while bit < 4 {
-            crc = crc >> 1 ^ (crc & 1) * 0x82F6_3B78;
+            crc = (crc >> 1) ^ ((crc & 1) * 0x82F6_3B78);
             bit += 1;
         }
         halves[half] = crc;
@@ -36,8 +36,8 @@ impl Crc32c {
     pub(crate) fn with(self, bytes: &[u8]) -> Self {
         Self(bytes.iter().fold(self.0, |crc, &byte| {
             let crc = crc ^ u32::from(byte);
-            let crc = crc >> 4 ^ HALVES[(crc & 15) as usize];
-            crc >> 4 ^ HALVES[(crc & 15) as usize]
+            let crc = (crc >> 4) ^ HALVES[(crc & 15) as usize];
+            (crc >> 4) ^ HALVES[(crc & 15) as usize]
         }))
     }
 

@@ -55,12 +55,13 @@ impl<'m, 'a> Session<'m, 'a> {
     /// [`SessionError::ArenaTooSmall`], with need and have.
     pub fn new(model: &'m Model<'m>, arena: &'a mut [u32]) -> Result<Self, SessionError> {
         let found = arena.len() * 4;
-        let memory = arena
-            .get_mut(..model.arena_words)
-            .ok_or(SessionError::ArenaTooSmall {
-                need: model.arena_bytes(),
-                found,
-            })?;
+        let memory =
+            arena
+                .get_mut(..model.arena_bytes() / 4)
+                .ok_or(SessionError::ArenaTooSmall {
+                    need: model.arena_bytes(),
+                    found,
+                })?;
         let mut session = Self {
             model,
             memory,
@@ -322,7 +323,7 @@ impl<'m, 'a> Session<'m, 'a> {
     pub fn step_watched(&mut self, watch: impl FnOnce(Watched<'_>)) -> Result<(), StepError> {
         if !self.complete {
             return Err(StepError::FrameIncomplete {
-                need: self.model.frame_values,
+                need: self.model.frame_values(),
                 found: self.pushed(),
             });
         }

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::board::{BOARDS, Board};
 use crate::emulator::{instructions, run_to_end};
-use crate::firmware::{Firmware, ModelIn, fill};
+use crate::firmware::{Firmware, ModelIn, Purpose, fill};
 use crate::{setup, size, train_bench, workload};
 
 /// A QEMU run that takes longer has failed.
@@ -59,7 +59,8 @@ pub struct Row {
     /// The session's whole arena.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ram_bytes: Option<u64>,
-    /// Model and inference code.
+    /// Model and code of a program that does nothing else, without the chip's vector table: binary
+    /// `inference` of `bt-embed` where the model takes bytes, else `no_panic`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flash_bytes: Option<u64>,
     /// Stack used by parse, push, step and scores.
@@ -131,19 +132,24 @@ fn measure(board: &Board, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Row>> {
     else {
         bail!("the programs have no slot");
     };
-    let build = |binary| {
+    let build = |binary, purpose| {
         let firmware = Firmware {
             board,
             model: slot(board),
             log: false,
             binary: Some(binary),
         };
-        firmware.build()
+        firmware.build_for(purpose)
     };
-    let program = build("bench")?;
+    let program = build("bench", Purpose::Use)?;
     let program = std::fs::read(&program).with_context(|| program.display().to_string())?;
-    // Parse, push, step and scores, and nothing that prints.
-    let code_bytes = size::read(&build("no_panic")?)?.flash_bytes - flash_bytes as u64;
+    let code_bytes = |binary, purpose| {
+        let size = size::read(&build(binary, purpose)?)?;
+        anyhow::Ok(size.flash_bytes - size.vector_table_bytes - flash_bytes as u64)
+    };
+    // Parse, push of bytes, step and scores; and every call of a session, front end included.
+    let least = code_bytes("inference", Purpose::Flash)?;
+    let all = code_bytes("no_panic", Purpose::Use)?;
     let mut rows = Vec::new();
     for workload in workload::ALL
         .iter()
@@ -158,6 +164,10 @@ fn measure(board: &Board, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Row>> {
         let runs = on_board(board, &program, &bytes)
             .with_context(|| format!("{} on {}", workload.name, board.name))?;
         check(&model, &runs).with_context(|| format!("{} on {}", workload.name, board.name))?;
+        let code_bytes = match model.input_type() {
+            InputType::U8 => least,
+            _ => all,
+        };
         let flash = code_bytes + model.flash_bytes() as u64;
         rows.extend(
             figures(board, workload, &model, &runs, flash)

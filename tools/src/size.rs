@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use bt_train::say;
-use object::{Object, ObjectSegment, ObjectSymbol};
+use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol};
 use serde::Serialize;
 
 use crate::board::{self, Board};
@@ -35,6 +35,8 @@ pub struct Args {
 pub struct Size {
     /// Code, constants, model and initial values of data.
     pub flash_bytes: u64,
+    /// Of these, the chip's vector table.
+    pub vector_table_bytes: u64,
     /// Static memory: arena, scores, line buffers. The stack has the rest of the RAM.
     pub ram_bytes: u64,
 }
@@ -115,8 +117,10 @@ pub fn read(elf: &Path) -> Result<Size> {
     }
     // Bytes loaded, wherever they run: code and constants in place, data copied to RAM.
     let flash_bytes = file.segments().map(|segment| segment.file_range().1).sum();
+    let vectors = file.section_by_name(".vector_table");
     Ok(Size {
         flash_bytes,
+        vector_table_bytes: vectors.map_or(0, |section| section.size()),
         ram_bytes: stack_end - ram_start,
     })
 }

@@ -30,7 +30,7 @@ struct Check {
     device: bool,
 }
 
-const CHECKS: [Check; 5] = [
+const CHECKS: [Check; 6] = [
     Check {
         name: "format",
         cargo: &["fmt", "--all", "--check"],
@@ -65,6 +65,18 @@ const CHECKS: [Check; 5] = [
     Check {
         name: "host",
         cargo: &["test", "--workspace", "--exclude=bt-tests"],
+        device: false,
+    },
+    Check {
+        name: "no-front-end",
+        cargo: &[
+            "test",
+            "--package=bt-core",
+            "--lib",
+            "--no-default-features",
+            "--features=alloc",
+            "model",
+        ],
         device: false,
     },
     Check {

@@ -46,7 +46,7 @@ pub enum Gate {
 /// J is the length of `c`. If the others do not agree, nothing is done: the
 /// session's arena gives all three their right lengths.
 ///
-/// Instructions a unit (QEMU, J = 256): M4 30.8, M3 60, M0 94.
+/// Instructions a unit (QEMU, J = 256): M4 31.2, M3 61, M0 105.
 ///
 /// ```
 /// use bt_core::cell::{self, Gate};

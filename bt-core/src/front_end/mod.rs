@@ -37,7 +37,10 @@ pub use parse::FrontEndError;
 #[cfg(feature = "alloc")]
 pub use write::{Config, ConfigError, write};
 
+use core::ops::Range;
+
 use crate::q::saturate;
+use layout::Tables;
 
 /// What the values of a vector are measured against.
 ///
@@ -82,15 +85,14 @@ const LEVEL_FRACTION_BITS: u32 = 16;
 #[derive(Clone, Copy, Debug)]
 pub struct FrontEnd<'m> {
     sample_rate_hz: u32,
-    window: usize,
-    hop: usize,
-    bands: usize,
+    window: u16,
+    hop: u16,
+    bands: u16,
     level: Level,
     /// What the level falls by in a hop, Q16 octaves.
     release: u32,
-    turns: &'m [fft::Turn],
-    rises: &'m [u16],
-    edges: &'m [u16],
+    /// All of it, the header too.
+    section: &'m [u32],
 }
 
 /// What one [`FrontEnd::push`] did.
@@ -116,19 +118,19 @@ impl FrontEnd<'_> {
     /// Samples under one window.
     #[must_use]
     pub fn window(&self) -> usize {
-        self.window
+        self.window.into()
     }
 
     /// Samples from one vector to the next.
     #[must_use]
     pub fn hop(&self) -> usize {
-        self.hop
+        self.hop.into()
     }
 
     /// Values of one vector.
     #[must_use]
     pub fn bands(&self) -> usize {
-        self.bands
+        self.bands.into()
     }
 
     /// What values are measured against.
@@ -141,14 +143,40 @@ impl FrontEnd<'_> {
     /// what a session has to save. 2 + window/2.
     #[must_use]
     pub fn saved_words(&self) -> usize {
-        HEAD_WORDS + self.window / 2
+        HEAD_WORDS + self.window() / 2
     }
 
     /// Words of state that [`push`](FrontEnd::push) takes: the saved ones and
     /// `window` of scratch.
     #[must_use]
     pub fn state_words(&self) -> usize {
-        self.saved_words() + self.window
+        self.saved_words() + self.window()
+    }
+
+    /// Where the section's tables lie in it.
+    fn tables(&self) -> Tables {
+        Tables::new(self.window(), self.bands())
+    }
+
+    /// cos and sin of 2πk/window, k < window/2.
+    fn turns(&self) -> &[fft::Turn] {
+        let Range { start, end } = self.tables().turns;
+        self.section.get(start / 4..end / 4).unwrap_or(&[])
+    }
+
+    /// How far FFT bin k < window/2 has climbed between two mel edges.
+    fn rises(&self) -> &[u16] {
+        self.halves(self.tables().rises)
+    }
+
+    /// The first bin at or above each mel edge: bands + 2.
+    fn edges(&self) -> &[u16] {
+        self.halves(self.tables().edges)
+    }
+
+    fn halves(&self, bytes: Range<usize>) -> &[u16] {
+        let halves: &[u16] = bytemuck::cast_slice(self.section);
+        halves.get(bytes.start / 2..bytes.end / 2).unwrap_or(&[])
     }
 
     /// Start of a stream: all words zero.
@@ -169,26 +197,27 @@ impl FrontEnd<'_> {
             consumed: 0,
             produced: false,
         };
-        let Some(out) = out.get_mut(..self.bands) else {
+        let (window, hop) = (self.window(), self.hop());
+        let Some(out) = out.get_mut(..self.bands()) else {
             return NOTHING;
         };
         let Some(([filled, level], rest)) = state.split_first_chunk_mut::<HEAD_WORDS>() else {
             return NOTHING;
         };
-        let Some((samples, scratch)) = rest.split_at_mut_checked(self.window / 2) else {
+        let Some((samples, scratch)) = rest.split_at_mut_checked(window / 2) else {
             return NOTHING;
         };
-        let Some(scratch) = scratch.get_mut(..self.window) else {
+        let Some(scratch) = scratch.get_mut(..window) else {
             return NOTHING;
         };
-        let have = (*filled as usize).min(self.hop);
-        let consumed = (self.hop - have).min(pcm.len());
+        let have = (*filled as usize).min(hop);
+        let consumed = (hop - have).min(pcm.len());
         Self::append(
             samples,
-            self.window - self.hop + have,
+            window - hop + have,
             pcm.get(..consumed).unwrap_or(&[]),
         );
-        if have + consumed < self.hop {
+        if have + consumed < hop {
             *filled = (have + consumed) as u32;
             return Push {
                 consumed,
@@ -198,7 +227,7 @@ impl FrontEnd<'_> {
         *filled = 0;
         self.vector(samples, bytemuck::cast_slice_mut(scratch), level, out);
         // The window less one hop stays, as the next window's start.
-        let hop_words = self.hop / 2;
+        let hop_words = hop / 2;
         if hop_words <= samples.len() {
             samples.copy_within(hop_words.., 0);
         }
@@ -230,11 +259,11 @@ impl FrontEnd<'_> {
     fn vector(&self, samples: &[u32], scratch: &mut [i32], level: &mut u32, out: &mut [i16]) {
         let (z, _) = scratch.as_chunks_mut::<2>();
         self.weigh(samples, z);
-        fft::transform(z, self.turns);
-        fft::powers(z, self.turns);
+        fft::transform(z, self.turns());
+        fft::powers(z, self.turns());
         let bands = mel::Bands {
-            rises: self.rises,
-            edges: self.edges,
+            rises: self.rises(),
+            edges: self.edges(),
         };
         let mut total = 0u64;
         let mut values = out.iter_mut();
@@ -278,7 +307,7 @@ impl FrontEnd<'_> {
                 *z = [(first * weights[0]) >> 3, (second * weights[1]) >> 3];
             }
         };
-        let (turns, _) = self.turns.as_chunks::<2>();
+        let (turns, _) = self.turns().as_chunks::<2>();
         let mut samples = (0..).zip(samples);
         for (turns, (n, &pair)) in turns.iter().zip(samples.by_ref()) {
             put(

@@ -137,18 +137,19 @@ impl<'m> FrontEnd<'m> {
             .checked_div(sample_rate_hz)
             .ok_or(FrontEndError::SampleRate)?;
 
-        let (window, hop, bands) = (usize::from(window), usize::from(hop), usize::from(bands));
-        let tables = Tables::new(window, bands);
-        let length = FrontEndError::Length {
-            need: tables.end,
-            found,
-        };
-        if found != tables.end {
-            return Err(length);
+        let end = Tables::new(window.into(), bands.into()).end;
+        if found != end {
+            return Err(FrontEndError::Length { need: end, found });
         }
-        let turns: &[Turn] = table(section.get(tables.turns).ok_or(length)?)?;
-        let rises: &[u16] = table(section.get(tables.rises).ok_or(length)?)?;
-        let edges: &[u16] = table(section.get(tables.edges).ok_or(length)?)?;
+        let front_end = FrontEnd {
+            sample_rate_hz,
+            window,
+            hop,
+            bands,
+            level,
+            release,
+            section: bytemuck::try_cast_slice(section).map_err(|_| FrontEndError::Misaligned)?,
+        };
 
         // One and a half LSB of rounding beyond the unit circle.
         let one = i64::from((1i32 << 15) + 1);
@@ -156,33 +157,20 @@ impl<'m> FrontEnd<'m> {
             let (cos, sin) = (i64::from(fft::cos(turn)), i64::from(fft::sin(turn)));
             cos * cos + sin * sin > one * one
         };
-        if let Some(index) = turns.iter().position(too_long) {
+        if let Some(index) = front_end.turns().iter().position(too_long) {
             return Err(FrontEndError::Turn { index });
         }
-        if let Some(index) = rises.iter().position(|&rise| rise > layout::RISE_ONE) {
+        let mut rises = front_end.rises().iter();
+        if let Some(index) = rises.position(|&rise| rise > layout::RISE_ONE) {
             return Err(FrontEndError::Rise { index });
         }
         let mut lowest = 0;
-        for (index, &edge) in edges.iter().enumerate() {
-            if edge < lowest || usize::from(edge) > window / 2 {
+        for (index, &edge) in front_end.edges().iter().enumerate() {
+            if edge < lowest || edge > window / 2 {
                 return Err(FrontEndError::Edge { index });
             }
             lowest = edge;
         }
-        Ok(FrontEnd {
-            sample_rate_hz,
-            window,
-            hop,
-            bands,
-            level,
-            release,
-            turns,
-            rises,
-            edges,
-        })
+        Ok(front_end)
     }
-}
-
-fn table<T: bytemuck::AnyBitPattern>(bytes: &[u8]) -> Result<&[T], FrontEndError> {
-    bytemuck::try_cast_slice(bytes).map_err(|_| FrontEndError::Misaligned)
 }

@@ -40,22 +40,18 @@ impl Region {
 /// Largest |accumulator| of a contraction, rounding constant included, for inputs up to `input_max`.
 ///
 /// `weights` holds all slices of the step. Rows accumulate over slices when the step has accumulators.
+#[inline(never)]
 pub fn contraction(step: &StepRecord, weights: &[u32], input_max: u32) -> u64 {
     let pairs = step.k_pairs as usize;
     let slice = step.slice_words();
     let accumulates = step.acc_word != crate::program::NONE && step.slices > 1;
-    let mut worst = 0u64;
+    let mut worst = 0;
     for row in 0..step.m_tiles as usize * 2 {
         let first = row / 2 * pairs * 2 + row % 2;
-        let mut total = 0u64;
+        let mut total = 0;
         for slice in weights.chunks_exact(slice.max(1)) {
-            let words = slice
-                .get(first..)
-                .unwrap_or(&[])
-                .iter()
-                .step_by(2)
-                .take(pairs);
-            let sum: u64 = words.map(|&w| magnitude(w)).sum();
+            let words = slice.get(first..).unwrap_or(&[]);
+            let sum = magnitudes(words.iter().step_by(2).take(pairs));
             total = if accumulates {
                 total + sum
             } else {
@@ -67,45 +63,54 @@ pub fn contraction(step: &StepRecord, weights: &[u32], input_max: u32) -> u64 {
     worst * u64::from(input_max) + (1 << (step.shift.clamp(1, 32) - 1))
 }
 
-/// |low| + |high| of a pair of i16.
-fn magnitude(word: u32) -> u64 {
-    u64::from((word as i16).unsigned_abs()) + u64::from(((word >> 16) as i16).unsigned_abs())
+/// Σ |low| + |high| of pairs of i16.
+fn magnitudes<'w>(words: impl Iterator<Item = &'w u32>) -> u64 {
+    // 65,535 pairs (`k_pairs` is an u16) of at most 2^16: a sum of a slice fits 32 bits.
+    let pair = |&word: &u32| {
+        u32::from((word as i16).unsigned_abs()) + u32::from(((word >> 16) as i16).unsigned_abs())
+    };
+    words.map(pair).fold(0, u32::wrapping_add).into()
 }
 
-/// Largest |accumulator| of a dense map's rows over all parts, and of any single part.
+/// Largest |accumulator| of a dense map's rows, over all parts or in any single one.
 ///
 /// `weights` is `[part][row pair][k / 2]` of 256·a + b lanes.
+#[inline(never)]
 pub fn dense(
     weights: &[u32],
     k_pairs: usize,
     row_pairs: usize,
     part_shift: u32,
     input_max: u32,
-) -> (u64, u64) {
-    let (mut worst_part, mut worst_total) = (0u64, 0u64);
-    let half = (1u64 << part_shift.min(31)) >> 1;
-    for pair in 0..row_pairs {
-        let mut totals = [0u64; 2];
+) -> u64 {
+    let mut worst = 0;
+    let shift = part_shift.min(31);
+    let half = (1u64 << shift) >> 1;
+    for row in 0..2 * row_pairs {
+        let first = row / 2 * k_pairs;
+        let mut total = 0;
         for part in weights.chunks_exact((k_pairs * row_pairs).max(1)) {
-            let words = part
-                .get(pair * k_pairs..(pair + 1) * k_pairs)
-                .unwrap_or(&[]);
-            let mut sums = [0u64; 2];
-            for lane in words.iter().flat_map(|&w| [w as i16, (w >> 16) as i16]) {
-                let low = lane as i8;
-                let high = (i32::from(lane) - i32::from(low)) >> 8;
-                sums[0] += u64::from(high.unsigned_abs());
-                sums[1] += u64::from(low.unsigned_abs());
-            }
-            for (total, sum) in totals.iter_mut().zip(sums) {
-                let part = sum * u64::from(input_max) + half;
-                worst_part = worst_part.max(part);
-                *total += (part >> part_shift.min(31)) + 1;
-            }
+            let words = part.get(first..).unwrap_or(&[]).iter().take(k_pairs);
+            let sum = lane_magnitudes(words, row % 2 == 0);
+            let part = sum * u64::from(input_max) + half;
+            worst = worst.max(part);
+            total += (part >> shift) + 1;
         }
-        worst_total = worst_total.max(totals[0]).max(totals[1]);
+        worst = worst.max(total);
     }
-    (worst_part, worst_total)
+    worst
+}
+
+/// Σ |a| or Σ |b| of lanes 256·a + b.
+fn lane_magnitudes<'w>(words: impl Iterator<Item = &'w u32>, is_first: bool) -> u64 {
+    let lane = |lane: i16| {
+        let low = i32::from(lane as i8);
+        let high = (i32::from(lane) - low) >> 8;
+        if is_first { high } else { low }.unsigned_abs()
+    };
+    // At most 2^24 values of a frame, each at most 128: the sum fits 32 bits.
+    let words = words.map(|&word| lane(word as i16) + lane((word >> 16) as i16));
+    words.fold(0, u32::wrapping_add).into()
 }
 
 /// Largest |raw score| of a head row: i16 weights times h, plus the bias.

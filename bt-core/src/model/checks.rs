@@ -48,6 +48,7 @@ impl<'m> MapChecks<'m> {
         self.words(step.weights_word, len)
     }
 
+    #[inline(never)]
     fn program(&self, map: &MapIn<'m>, program: &Program<'m>) -> Result<(), ParseError> {
         self.frame(map, program)
             .map_err(|fault| fault.of(map.section))?;
@@ -207,6 +208,7 @@ impl<'m> MapChecks<'m> {
     }
 
     /// Largest magnitude that the map can leave in a region; the scratch is zero when it starts.
+    #[inline(never)]
     fn input_max(&self, frame_max: u32, program: &Program<'m>, region: Region) -> u32 {
         let mut max = 0;
         let mut meet = |other: Region, bound: u32| {
@@ -233,14 +235,14 @@ impl<'m> MapChecks<'m> {
         let weights = self
             .dense_weights(map, record)
             .map_err(|fault| fault.of(map.section))?;
-        let (in_part, total) = bound::dense(
+        let worst = bound::dense(
             weights,
             record.part_values.div_ceil(2) as usize,
             record.rows as usize / 2,
             record.part_shift,
             map.input_max,
         );
-        if in_part.max(total) > i32::MAX as u64 {
+        if worst > i32::MAX as u64 {
             return Err(ParseError::Overflow {
                 section: map.section,
                 index: 0,

@@ -46,7 +46,7 @@ pub enum Section {
     Name = u32::from_le_bytes(*b"NAME"),
     /// Class labels, UTF-8, separated by line feeds.
     Labels = u32::from_le_bytes(*b"LABL"),
-    /// What `inspect` shows beside the rest: JSON, UTF-8; never read on the device.
+    /// What the host needs beside the rest, `inspect` for one: JSON, UTF-8; never read on the device.
     About = u32::from_le_bytes(*b"ABOU"),
     /// The input map: [`MapHead`] and the map.
     Input = u32::from_le_bytes(*b"INPM"),

@@ -13,7 +13,8 @@ use crate::cell::Gate;
 use crate::front_end::FrontEnd;
 use crate::program::{ProgramRecord, StepRecord};
 pub use error::{Field, ParseError};
-use layout::{DenseRecord, MetaRecord};
+use layout::{DenseRecord, MetaRecord, Section};
+use sections::Sections;
 
 /// The type of the values a session takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,15 +164,11 @@ impl ArenaLayout {
 /// A model in flash, checked.
 #[derive(Clone, Copy, Debug)]
 pub struct Model<'m> {
-    pub(crate) bytes: usize,
-    pub(crate) crc: u32,
+    file: Sections<'m>,
     pub(crate) meta: &'m MetaRecord,
     pub(crate) input_type: InputType,
     pub(crate) gate: Gate,
     pub(crate) pool: Pool,
-    pub(crate) name: &'m str,
-    pub(crate) labels: &'m str,
-    pub(crate) about: &'m str,
     pub(crate) input: Map<'m>,
     pub(crate) recurrent: Map<'m>,
     pub(crate) weights: &'m [u32],
@@ -181,19 +178,18 @@ pub struct Model<'m> {
     pub(crate) head_bias: &'m [i32],
     pub(crate) front_end: Option<FrontEnd<'m>>,
     pub(crate) arena: ArenaLayout,
-    pub(crate) arena_words: usize,
-    pub(crate) frame_values: usize,
 }
 
 impl<'m> Model<'m> {
     /// Name given at export.
     pub fn name(&self) -> &'m str {
-        self.name
+        self.file.text(Section::Name).unwrap_or("")
     }
 
     /// Name of a class, if the class exists and has one.
     pub fn label(&self, class: usize) -> Option<&'m str> {
-        self.labels
+        let labels = self.file.text(Section::Labels).unwrap_or("");
+        labels
             .split('\n')
             .nth(class)
             .filter(|label| !label.is_empty())
@@ -216,22 +212,22 @@ impl<'m> Model<'m> {
 
     /// Values to push for one step: the frame, or PCM samples when there is a front end.
     pub fn frame_values(&self) -> usize {
-        self.frame_values
+        self.file.word(layout::FRAME_AT) as usize
     }
 
     /// Bytes a session's arena needs, recurrent map included.
     pub fn arena_bytes(&self) -> usize {
-        self.arena_words * 4
+        self.file.word(layout::ARENA_AT) as usize
     }
 
     /// Bytes of the whole file.
     pub fn flash_bytes(&self) -> usize {
-        self.bytes
+        self.file.length()
     }
 
     /// The file's CRC-32C: two models are the same when it is.
     pub fn crc(&self) -> u32 {
-        self.crc
+        self.file.word(layout::CRC_AT)
     }
 
     /// Sizes and scalars as the file has them.
@@ -251,7 +247,7 @@ impl<'m> Model<'m> {
 
     /// JSON that describes the model for people and reports.
     pub fn about(&self) -> &'m str {
-        self.about
+        self.file.text(Section::About).unwrap_or("")
     }
 
     /// The map from the frame to z.

@@ -37,8 +37,7 @@ impl<'m> Model<'m> {
             Some(bytes) => Some(FrontEnd::parse(bytes).map_err(ParseError::FrontEnd)?),
             None => None,
         };
-        let frame_values =
-            frame_values(&sections, meta, input_type, front_end.as_ref()).map_err(in_meta)?;
+        frame_values(&sections, meta, input_type, front_end.as_ref()).map_err(in_meta)?;
         let (front_end_words, bands) = front_end
             .as_ref()
             .map_or((0, 0), |f| (f.state_words(), f.bands()));
@@ -88,16 +87,15 @@ impl<'m> Model<'m> {
             return Err(ParseError::SectionBounds(Section::Bias));
         }
         let (head_weights, head_bias) = head(&sections, meta)?;
+        for section in [Section::Name, Section::Labels, Section::About] {
+            sections.text(section)?;
+        }
         Ok(Self {
-            bytes: sections.length(),
-            crc: sections.word(layout::CRC_AT),
+            file: sections,
             meta,
             input_type,
             gate,
             pool,
-            name: sections.text(Section::Name)?,
-            labels: sections.text(Section::Labels)?,
-            about: sections.text(Section::About)?,
             input,
             recurrent,
             weights,
@@ -107,8 +105,6 @@ impl<'m> Model<'m> {
             head_bias,
             front_end,
             arena,
-            arena_words,
-            frame_values,
         })
     }
 }
@@ -151,13 +147,13 @@ fn sizes(meta: &MetaRecord) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Values to push for one step, as the header, the map's width and the front end agree.
+/// That the header, the map's width and the front end agree on the values to push for one step.
 fn frame_values(
     sections: &Sections<'_>,
     meta: &MetaRecord,
     input_type: InputType,
     front_end: Option<&FrontEnd<'_>>,
-) -> Result<usize, Fault> {
+) -> Result<(), Fault> {
     let (map_values, vectors) = (meta.map_values as usize, meta.vectors_per_step as usize);
     let (frame_values, agree) = match front_end {
         Some(front_end) => (
@@ -169,8 +165,7 @@ fn frame_values(
     };
     check(agree, Field::VectorsPerStep, meta.vectors_per_step)?;
     let stated = sections.word(layout::FRAME_AT);
-    check(stated as usize == frame_values, Field::FrameValues, stated)?;
-    Ok(frame_values)
+    check(stated as usize == frame_values, Field::FrameValues, stated)
 }
 
 /// Largest magnitude of what the input map reads.
@@ -217,4 +212,68 @@ fn head<'m>(
         }
     }
     Ok((weights, bias))
+}
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests {
+    use super::super::layout::DenseRecord;
+    use super::super::write::{MapParts, Parts};
+    use super::*;
+    use crate::front_end::{self, Config};
+
+    /// `cargo xtask test` runs it with the front end and without.
+    #[test]
+    fn a_front_end_is_refused_where_there_is_none() {
+        const HIDDEN: usize = 2;
+        const BANDS: usize = 32;
+        let config = Config {
+            bands: BANDS,
+            ..Config::default()
+        };
+        let dense = |values: usize, part_word: usize, weights_word: u32| {
+            MapParts::Dense(DenseRecord {
+                rows: 4 * HIDDEN as u32,
+                values: values as u32,
+                part_values: values as u32,
+                part_word: part_word as u32,
+                acc_word: 0,
+                weights_word,
+                scales_word: 0,
+                part_shift: 0,
+            })
+        };
+        let mut parts = Parts {
+            name: "sound".into(),
+            labels: vec![],
+            about: "{}".into(),
+            hidden: HIDDEN,
+            map_values: BANDS,
+            input_type: InputType::I16,
+            gate: Gate::Sigmoid,
+            pool: Pool::Last,
+            element_scale: None,
+            input_zero: 0,
+            score_shift: 0,
+            input_step: 1.0,
+            input_offset: 0.0,
+            front_end: Some((front_end::write(&config).unwrap(), 1)),
+            input: dense(BANDS, 0, 8),
+            recurrent: dense(HIDDEN, 0, 72),
+            weights: vec![0; 76],
+            tables: vec![],
+            bias: vec![0; 4 * HIDDEN],
+            head_weights: vec![0; HIDDEN],
+            head_bias: vec![0],
+            scratch_words: BANDS / 2,
+            golden_seed: 1,
+            golden_steps: 1,
+        };
+        parts.input = dense(BANDS, parts.arena().unwrap().scratch_word, 8);
+        let expected = if cfg!(feature = "front-end") {
+            Ok(())
+        } else {
+            Err(ParseError::NoFrontEnd)
+        };
+        assert_eq!(parts.write().map(|_| ()), expected);
+    }
 }

@@ -15,7 +15,7 @@ const HEADER_WORDS: usize = layout::HEADER_LEN / 4;
 const ENTRY_WORDS: usize = layout::ENTRY_LEN / 4;
 
 /// A file whose header and section table are sound.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Sections<'m> {
     header: &'m [u32; HEADER_WORDS],
     entries: &'m [[u32; ENTRY_WORDS]],
@@ -25,8 +25,16 @@ pub(super) struct Sections<'m> {
 
 impl<'m> Sections<'m> {
     /// Checks header, CRC and section table.
-    #[inline(never)]
+    #[inline(always)]
     pub(super) fn read(bytes: &'m [u8]) -> Result<Self, ParseError> {
+        let sections = Self::below_header(bytes)?;
+        sections.check_table()?;
+        Ok(sections)
+    }
+
+    /// Checks header and CRC.
+    #[inline(never)]
+    fn below_header(bytes: &'m [u8]) -> Result<Self, ParseError> {
         let truncated = |need| ParseError::Truncated {
             need,
             found: bytes.len(),
@@ -61,10 +69,10 @@ impl<'m> Sections<'m> {
         let table = sections.bytes.get(layout::HEADER_LEN..end);
         let table = table.ok_or(truncated(end))?;
         sections.entries = try_cast_slice(table).map_err(|_| ParseError::Misaligned)?;
-        sections.check_table()?;
         Ok(sections)
     }
 
+    #[inline(never)]
     fn check_table(&self) -> Result<(), ParseError> {
         for (index, &[tag, offset, _]) in self.entries.iter().enumerate() {
             let known = Section::ALL.into_iter().find(|&known| known as u32 == tag);
@@ -87,6 +95,7 @@ impl<'m> Sections<'m> {
     }
 
     /// A field of the header.
+    #[inline]
     pub(super) fn word(&self, at: Range<usize>) -> u32 {
         self.header.get(at.start / 4).copied().unwrap_or(0)
     }

@@ -126,7 +126,7 @@ impl Parts {
     pub fn write(&self) -> Result<ModelBytes, ParseError> {
         let draft = self.assemble(0)?;
         let model = Model::parse(draft.bytes())?;
-        let mut arena = vec![0; model.arena_words];
+        let mut arena = vec![0; model.arena_bytes() / 4];
         let mut session = Session::new(&model, &mut arena)
             .map_err(|_| ParseError::SectionBounds(Section::Meta))?;
         let golden = session.golden_crc();

@@ -35,7 +35,7 @@ impl Session<'_, '_> {
             .memory
             .get(first..first + self.state_words())
             .unwrap_or(&[]);
-        let words = [self.model.crc, self.steps]
+        let words = [self.model.crc(), self.steps]
             .into_iter()
             .chain(state.iter().copied());
         for (place, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(words) {
@@ -58,7 +58,7 @@ impl Session<'_, '_> {
         let Some(([model, steps], state)) = words.split_first_chunk::<2>() else {
             return Err(StateError::Mismatch);
         };
-        if u32::from_le_bytes(*model) != self.model.crc {
+        if u32::from_le_bytes(*model) != self.model.crc() {
             return Err(StateError::Mismatch);
         }
         self.reset();

@@ -120,8 +120,8 @@ pub fn quantize(
     }
     let mut part_shift = 0;
     loop {
-        let (in_part, total) = bound::dense(&words, pairs, rows / 2, part_shift, input_max);
-        if in_part <= i32::MAX as u64 && total <= i32::MAX as u64 {
+        let worst = bound::dense(&words, pairs, rows / 2, part_shift, input_max);
+        if worst <= i32::MAX as u64 {
             break;
         }
         part_shift += 1;
