@@ -39,7 +39,7 @@ pub const NONE: u32 = u32::MAX;
 pub const DISCARD: u16 = u16::MAX;
 
 /// How a finished tile is written ([`StepRecord::store`]). Offsets are words of the arena; `o` is
-/// `out_word + digit·out_stride + rows[m_tile] + cols[n_tile]`.
+/// `out_word + digit·out_stride + rows[m_tile] + column(n_tile)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Store {
@@ -99,7 +99,7 @@ pub struct StepRecord {
     pub row_stride: u32,
     /// First entry in the tables section: offsets per m tile (or the scatter table).
     pub rows_table: u32,
-    /// First entry in the tables section: offsets per n tile.
+    /// First entry in the tables section: offsets per n tile, unless they are evenly spaced.
     pub cols_table: u32,
     /// Tiles of two rows of W.
     pub m_tiles: u16,
@@ -120,7 +120,10 @@ pub struct StepRecord {
     /// Width the shifted value saturates to, 2..=16 bits.
     pub bits: u8,
     /// Zero.
-    pub reserved: [u8; 3],
+    pub reserved: u8,
+    /// Words from one n tile to the next where they are evenly spaced; 0: by `cols_table`. Of no
+    /// meaning, and 0, with a scatter table.
+    pub col_stride: u16,
 }
 
 impl StepRecord {
@@ -132,6 +135,32 @@ impl StepRecord {
     /// Words of the X panels.
     pub const fn input_words(&self) -> usize {
         self.n_tiles as usize * self.k_pairs as usize * TILE_N
+    }
+
+    /// Words from the first n tile to this one; `cols` are the entries of `cols_table`.
+    #[inline(always)]
+    pub fn column(&self, cols: &[u16], n_tile: usize) -> usize {
+        match self.col_stride {
+            0 => cols.get(n_tile).map_or(0, |&words| words as usize),
+            stride => n_tile * stride as usize,
+        }
+    }
+
+    /// Entries of `cols_table` in use.
+    pub const fn cols_len(&self) -> usize {
+        if self.col_stride == 0 {
+            self.n_tiles as usize
+        } else {
+            0
+        }
+    }
+
+    /// Words from the first n tile to the farthest.
+    pub fn columns(&self, cols: &[u16]) -> usize {
+        match self.col_stride {
+            0 => cols.iter().max().map_or(0, |&words| words as usize),
+            stride => (self.n_tiles as usize).saturating_sub(1) * stride as usize,
+        }
     }
 
     /// Tiles of C.

@@ -91,7 +91,7 @@ impl<'m, 'a> Session<'m, 'a> {
                 .get_mut(layout.front_end_word..layout.vector_word);
             front_end.reset(state.unwrap_or(&mut []));
         }
-        self.begin_frame();
+        self.end_frame();
     }
 
     /// Steps since reset.
@@ -263,6 +263,9 @@ impl<'m, 'a> Session<'m, 'a> {
     // On its own so that the stack never holds the frames of both ways.
     #[inline(never)]
     fn feed_plain<S: Sample>(&mut self, values: &[S]) -> usize {
+        if self.progress.is_start() {
+            self.begin_frame();
+        }
         let (taken, complete) = map::feed(self.model, &mut self.progress, values, self.memory);
         self.complete = complete;
         taken
@@ -330,7 +333,7 @@ impl<'m, 'a> Session<'m, 'a> {
         map::recur(self.model, self.memory);
         self.update(watch);
         self.steps = self.steps.saturating_add(1);
-        self.begin_frame();
+        self.end_frame();
         Ok(())
     }
 
@@ -369,10 +372,14 @@ impl<'m, 'a> Session<'m, 'a> {
         }
     }
 
-    /// z starts as the bias, the scratch as zeros: the overflow proof reasons about one map at a time.
-    fn begin_frame(&mut self) {
+    fn end_frame(&mut self) {
         self.complete = false;
         self.samples = 0;
+    }
+
+    /// z starts as the bias, the scratch as zeros: the overflow proof reasons about one map at a time.
+    #[inline(never)]
+    fn begin_frame(&mut self) {
         map::clear_scratch(self.model, self.memory);
         let z = self
             .memory
@@ -382,8 +389,9 @@ impl<'m, 'a> Session<'m, 'a> {
         kernel::copy(z, bytemuck::try_cast_slice(self.model.bias).unwrap_or(&[]));
     }
 
-    /// The pre-activations z `[4J]` (Q4.11, gates i, f, g, o, slowest) as they stand: the bias, and
-    /// what the input map has added so far; complete once [`Session::frame_complete`].
+    /// The pre-activations z `[4J]` (Q4.11, gates i, f, g, o, slowest) as they stand: from a frame's
+    /// first value on its bias and what the input map has added so far, complete once
+    /// [`Session::frame_complete`]; between frames those of the last step.
     pub fn pre_activations(&self) -> &[i16] {
         bytemuck::cast_slice(
             self.memory

@@ -3,12 +3,12 @@
 
 use bytemuck::Zeroable;
 
-use super::{Accumulate, Centred, Contraction, DenseRows, Sample, ToPlaces, gather_rows, portable};
+use super::{Accumulate, Centred, Contraction, DenseRows, Sample, gather_rows, portable};
 use crate::cases::{Digest, Noise};
 use crate::program::{DISCARD, StepRecord, Store, TILE};
 
 /// The digest of the right results. It changes with the list and with the model file's version.
-pub const DIGEST: u32 = 0x0fad_efb8;
+pub const DIGEST: u32 = 0xdb5b_549e;
 
 /// Largest extents of a case.
 const TILES_MAX: usize = 3;
@@ -131,6 +131,7 @@ fn contraction(index: usize, noise: &mut Noise, run: impl FnOnce(&Contraction<'_
             *col = (at * 8) as u16;
         }
     }
+    let even = !store.is_table() && below(noise, 2) == 1;
     let step = StepRecord {
         acc_word: ACC as u32,
         out_word: OUT as u32,
@@ -142,6 +143,7 @@ fn contraction(index: usize, noise: &mut Noise, run: impl FnOnce(&Contraction<'_
         store: store as u8,
         shift: shift as u8,
         bits: bits as u8,
+        col_stride: if even { 8 } else { 0 },
         ..StepRecord::zeroed()
     };
     let entries = if store.is_table() {
@@ -152,7 +154,7 @@ fn contraction(index: usize, noise: &mut Noise, run: impl FnOnce(&Contraction<'_
     let (Some(weights), Some(rows), Some(cols)) = (
         weights.get(..m_tiles * pairs * 2),
         rows.get(..entries),
-        cols.get(..if store.is_table() { 0 } else { n_tiles }),
+        cols.get(..if store.is_table() || even { 0 } else { n_tiles }),
     ) else {
         return;
     };
@@ -304,8 +306,7 @@ mod tests {
                             }
                         }
                         _ => {
-                            let at =
-                                OUT + usize::from(run.rows[m_tile]) + usize::from(run.cols[n_tile]);
+                            let at = OUT + usize::from(run.rows[m_tile]) + 8 * n_tile;
                             match store {
                                 Store::Pairs => (at + n) * 2 + m,
                                 Store::Columns => (at + n / 2 * 4 + m) * 2 + n % 2,

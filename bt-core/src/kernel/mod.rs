@@ -73,7 +73,7 @@ pub struct Contraction<'a> {
     pub weights: &'a [u32],
     /// From `m_tiles` offsets in words on, or from the scatter table on.
     pub rows: &'a [u16],
-    /// From `n_tiles` offsets in words on; not read where there is a scatter table.
+    /// From `n_tiles` offsets in words on; not read where they are evenly spaced or in a scatter table.
     pub cols: &'a [u16],
     /// Destination of this run, first word in the arena.
     pub out_word: usize,

@@ -102,12 +102,12 @@ fn tiles(run: &Contraction<'_>, memory: &mut [u32], mut finish: impl FnMut(&mut 
                 return;
             };
             super::tile(w, x, &mut sums);
-            let column = run.cols.get(n_tile).copied().unwrap_or(0);
+            let column = step.column(run.cols, n_tile);
             let tile = Tile {
                 sums,
                 index,
                 kept,
-                out: row + column as usize,
+                out: row + column,
             };
             finish(memory, tile);
             (index, kept, x_start) = (index + 1, kept.wrapping_add(TILE), x_start + pairs * 4);

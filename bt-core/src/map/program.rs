@@ -79,7 +79,7 @@ fn resolve<'m>(
         step,
         weights: model.weights.get(weights_word..)?,
         rows: model.tables.get(step.rows_table as usize..)?,
-        // Nothing reads them where there is a scatter table.
+        // Not always read, and then at no place in particular.
         cols: model.tables.get(step.cols_table as usize..).unwrap_or(&[]),
         out_word: step.out_word as usize + moved,
         accumulate,

@@ -138,6 +138,10 @@ impl<'m> MapChecks<'m> {
         if !(2..=16).contains(&step.bits) {
             return Err(Field::Bits);
         }
+        // Stores by table come last among them.
+        if step.col_stride > 0 && step.store >= Store::Scatter as u8 {
+            return Err(Field::ColStride);
+        }
         let out = self.out(step, extents)?;
         let input = step.input();
         if !self.scratch.contains(input) || input.overlaps(out) {
@@ -182,11 +186,10 @@ impl<'m> MapChecks<'m> {
                 .table(step.rows_table, step.m_tiles as usize)
                 .ok_or(Field::Table)?;
             let cols = self
-                .table(step.cols_table, step.n_tiles as usize)
+                .table(step.cols_table, step.cols_len())
                 .ok_or(Field::Table)?;
-            let last = |table: &[u16]| table.iter().copied().max().unwrap_or(0) as usize;
-            last(rows)
-                + last(cols)
+            rows.iter().max().map_or(0, |&words| words as usize)
+                + step.columns(cols)
                 + match store {
                     Store::Pairs => 4,
                     Store::Columns => 6,

@@ -82,6 +82,7 @@ pub enum Field {
     ArenaBytes,
     Bits,
     Classes,
+    ColStride,
     Depth,
     ElementScaleTable,
     ElementShift,

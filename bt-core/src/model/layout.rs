@@ -15,7 +15,7 @@ use crate::crc32c::Crc32c;
 /// First bytes of every model file.
 pub const MAGIC: [u8; 4] = *b"BTM\x1a";
 /// Raise when layout, rounding, tables of the nonlinearities or gate order change.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// Header: magic.
 pub const MAGIC_AT: Range<usize> = 0..4;

@@ -132,9 +132,10 @@ impl Lowered {
             let used = table(record.rows_table, record.tiles() * TILE).filter(|&at| at != DISCARD);
             used.max().map_or(0, |last| last as usize / 2 + 1)
         } else {
-            let last = |at, len| table(at, len).max().unwrap_or(0) as usize;
-            last(record.rows_table, record.m_tiles as usize)
-                + last(record.cols_table, record.n_tiles as usize)
+            let rows = table(record.rows_table, record.m_tiles as usize);
+            let cols = &self.tables[record.cols_table as usize..][..record.cols_len()];
+            rows.max().unwrap_or(0) as usize
+                + record.columns(cols)
                 + if store == Store::Pairs { 4 } else { 6 }
         };
         let digits = &self.record.extents[..self.record.digits as usize];
@@ -190,7 +191,11 @@ pub fn lower(shape: &TensorShape, plan: &Plan) -> Result<Lowered, LowerError> {
             .store(index, block.unwrap_or(0), target)
             .ok_or(LowerError::TooLarge)?;
         let rows_table = intern(&mut tables, &store.rows);
-        let cols_table = intern(&mut tables, &store.cols);
+        let col_stride = even_stride(&store.cols);
+        let cols_table = match col_stride {
+            0 => intern(&mut tables, &store.cols),
+            _ => 0,
+        };
         let slices = contraction.slices(shape);
         let accumulates = slices > 1 && (index != last || plan.wide);
         let buffered = plan.is_buffered() && index + 1 == layout.first_outer;
@@ -229,7 +234,8 @@ pub fn lower(shape: &TensorShape, plan: &Plan) -> Result<Lowered, LowerError> {
             store: store.store as u8,
             shift: 16,
             bits: 16,
-            reserved: [0; 3],
+            reserved: 0,
+            col_stride,
         };
         weights_word += (record.slice_words() * slices) as u32;
         let producers = events
@@ -282,6 +288,21 @@ pub fn lower(shape: &TensorShape, plan: &Plan) -> Result<Lowered, LowerError> {
         tables,
         scratch_words: memory.words,
     })
+}
+
+/// The distance between neighbours of a table that begins at 0, if it is the same everywhere and
+/// positive; 0 otherwise. A single entry has any distance.
+fn even_stride(table: &[u16]) -> u16 {
+    let stride = match table {
+        [] => return 0,
+        [_] => 1,
+        [_, second, ..] => *second,
+    };
+    let is_even = (0..).map(|at| at * usize::from(stride));
+    let is_even = is_even
+        .zip(table)
+        .all(|(at, &entry)| at == usize::from(entry));
+    if is_even { stride } else { 0 }
 }
 
 /// Where `table` starts in `tables`, appended unless it is there already.

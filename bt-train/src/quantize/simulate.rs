@@ -31,7 +31,7 @@ pub fn places(
             };
         }
         let word = lowered.tables[step.rows_table as usize + m_tile] as usize
-            + lowered.tables[step.cols_table as usize + n_tile] as usize;
+            + step.column(&lowered.tables[step.cols_table as usize..], n_tile);
         let half = word * 2
             + match store {
                 Store::Pairs => 2 * col + row,

@@ -15,8 +15,8 @@
 @ Arguments: r0 the step, r1 its weights, r2 its rows, r3 the arena; on the stack its columns, its
 @ destination and what happens to the accumulators (enum Accumulate of mod.rs).
 
-    .equ COLS, 0            @ next entry of the column table
-    .equ OUT, 4             @ destination of this row of tiles
+    .equ COLS, 0            @ next entry of the column table, or bytes from column to column
+    .equ OUT, 4             @ destination of this row of tiles, or of the next one
     .equ X_END, 8
     .equ ROUND, 12
     .equ ACC, 16            @ next kept accumulators
@@ -53,6 +53,7 @@
     .equ STEP_STORE, 42
     .equ STEP_SHIFT, 43
     .equ STEP_BITS, 44
+    .equ STEP_COL_STRIDE, 46
 
     @ Offsets in the table of codes.
     .equ CODE_FIRST, 64
@@ -63,11 +64,12 @@
     .equ CODE_KEPT, 336
     .equ CODE_KEEP, 336     @ by what happens to the accumulators: 1 first, 2 next
     .equ CODE_KEEP_AGAIN, 348
-    .equ CODE_PACK, 352     @ by store, like the next three
-    .equ CODE_STORE, 372
-    .equ CODE_TOP_PACK, 392
-    .equ CODE_TOP_STORE, 412
-    .equ CODE_PACK_STORE, 432
+    .equ CODE_PACK, 352     @ by store, like the next four; 5 more where columns are evenly spaced
+    .equ CODE_TOP_PACK, 384
+    .equ CODE_STORE, 416
+    .equ CODE_TOP_STORE, 448
+    .equ CODE_PACK_STORE, 480
+    .equ EVEN, 5
 
     .macro column a, b, x, first
     .if \first
@@ -117,11 +119,16 @@
     .endm
 
     @ Takes place, destination, end of X and rounding constant; moves to the next column.
-    .macro destination
+    .macro destination is_even
     ldmia sp, {r1, r2, r3, r11}
+    .if \is_even
+    add r1, r1, r2
+    str r1, [sp, #OUT]
+    .else
     ldrh r12, [r1], #2
     str r1, [sp, #COLS]
     add r2, r2, r12, lsl #2
+    .endif
     .endm
 
     .macro next_tile
@@ -156,6 +163,52 @@
     pkhtb r5, r7, r6, asr #16
     pkhtb r6, r9, r8, asr #16
     pkhtb r7, r11, r10, asr #16
+    .endm
+
+    @ The stores of whole tiles, columns evenly spaced or by their table.
+    .macro stores spaced, is_even
+.Lbt_pack_store_\spaced\()pairs:
+    pack_pairs
+    b .Lbt_\spaced\()pairs
+.Lbt_top_\spaced\()pairs:
+    top_pairs
+.Lbt_\spaced\()pairs:
+    destination \is_even
+    stmia r2, {r4-r7}
+    next_tile
+    b .Lbt_row
+
+.Lbt_pack_store_\spaced\()columns:
+    pack_rows
+    b .Lbt_\spaced\()columns
+.Lbt_top_\spaced\()columns:
+    top_rows
+.Lbt_\spaced\()columns:
+    destination \is_even
+    strd r4, r6, [r2]
+    strd r5, r7, [r2, #16]
+    next_tile
+    b .Lbt_row
+
+.Lbt_top_\spaced\()add_rows:
+    top_rows
+    b .Lbt_\spaced\()add_rows
+.Lbt_pack_store_\spaced\()add_rows:
+    pack_rows
+.Lbt_\spaced\()add_rows:
+    destination \is_even
+    ldr r12, [sp, #ROW_STRIDE]
+    ldrd r8, r9, [r2]
+    qadd16 r4, r8, r4
+    qadd16 r5, r9, r5
+    strd r4, r5, [r2]
+    add r2, r2, r12
+    ldrd r8, r9, [r2]
+    qadd16 r6, r8, r6
+    qadd16 r7, r9, r7
+    strd r6, r7, [r2]
+    next_tile
+    b .Lbt_row
     .endm
 
     @ One value of a scatter table: offset at r1 in halves from r2, 0xffff (r3) drops it.
@@ -196,6 +249,13 @@
     b .Lbt_row
     .endm
 
+    @ Codes by store: those with a table of columns or of all places, those with even columns.
+    .macro by_store kind
+    .irp store, uneven_pairs, uneven_columns, uneven_add_rows, scatter, add_scatter, even_pairs, even_columns, even_add_rows
+    .word .Lbt_\kind\store + 1
+    .endr
+    .endm
+
     .section .text.bt_core_contract_tiles, "ax", %progbits
     .syntax unified
     .fpu fpv4-sp-d16
@@ -217,12 +277,17 @@ bt_core_contract_tiles:
     ldrh r3, [r6, #STEP_M_TILES]
     add r12, sp, #X
     ldrb lr, [r6, #STEP_STORE]
+    ldrh r9, [r6, #STEP_COL_STRIDE]
     add r0, r7, r0, lsl #2
     add r3, r2, r3, lsl #1
     @ A scatter table takes the place of rows and columns.
     cmp lr, #3
     it hs
     movhs r4, r2
+    lsls r9, r9, #2
+    itt ne
+    movne r4, r9
+    addne lr, lr, #EVEN
     stmia r12, {r0-r5}
     ldrh r9, [r6, #STEP_N_TILES]
     ldrh r10, [r6, #STEP_K_PAIRS]
@@ -437,48 +502,8 @@ bt_core_contract_tiles:
     .endr
 
     @ Stores. What is added to z is seldom the top half, all else most often.
-.Lbt_pack_store_pairs:
-    pack_pairs
-    b .Lbt_pairs
-.Lbt_top_pairs:
-    top_pairs
-.Lbt_pairs:
-    destination
-    stmia r2, {r4-r7}
-    next_tile
-    b .Lbt_row
-
-.Lbt_pack_store_columns:
-    pack_rows
-    b .Lbt_columns
-.Lbt_top_columns:
-    top_rows
-.Lbt_columns:
-    destination
-    strd r4, r6, [r2]
-    strd r5, r7, [r2, #16]
-    next_tile
-    b .Lbt_row
-
-.Lbt_top_add_rows:
-    top_rows
-    b .Lbt_add_rows
-.Lbt_pack_store_add_rows:
-    pack_rows
-.Lbt_add_rows:
-    destination
-    ldr r12, [sp, #ROW_STRIDE]
-    ldrd r8, r9, [r2]
-    qadd16 r4, r8, r4
-    qadd16 r5, r9, r5
-    strd r4, r5, [r2]
-    add r2, r2, r12
-    ldrd r8, r9, [r2]
-    qadd16 r6, r8, r6
-    qadd16 r7, r9, r7
-    strd r6, r7, [r2]
-    next_tile
-    b .Lbt_row
+    stores even_, 1
+    stores uneven_, 0
 
 .Lbt_pack_store_scatter:
     pack_rows
@@ -523,20 +548,13 @@ bt_core_contract_code:
     .irp name, long_row, long_tile, long_next, kept, keep_first, keep_next, keep_again
     .word .Lbt_\name + 1
     .endr
-    .irp name, pack_pairs, pack_rows, pack_rows, pack_rows, pack_rows
-    .word .Lbt_\name + 1
+    .irp code, pack, top_pack
+    .irp layout, pairs, rows, rows, rows, rows, pairs, rows, rows
+    .word .Lbt_\code\()_\layout + 1
     .endr
-    .irp name, pairs, columns, add_rows, scatter, add_scatter
-    .word .Lbt_\name + 1
     .endr
-    .irp name, pack_pairs, pack_rows, pack_rows, pack_rows, pack_rows
-    .word .Lbt_top_\name + 1
-    .endr
-    .irp name, pairs, columns, add_rows, scatter, add_scatter
-    .word .Lbt_top_\name + 1
-    .endr
-    .irp name, pairs, columns, add_rows, scatter, add_scatter
-    .word .Lbt_pack_store_\name + 1
-    .endr
+    by_store
+    by_store top_
+    by_store pack_store_
     .size bt_core_contract_code, . - bt_core_contract_code
     .text

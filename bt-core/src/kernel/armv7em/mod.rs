@@ -18,8 +18,8 @@ unsafe extern "C" {
     /// # Safety
     ///
     /// Every place that `step` names lies in the arena at `memory` and, from `out` on, in it too;
-    /// there are `weights` for all its rows, entries of `rows` and `cols` for all its tiles.
-    /// Store, shift and bits are those that `StepRecord` allows.
+    /// there are `weights` for all its rows, entries of `rows` and, if it reads them, of `cols` for all
+    /// its tiles. Store, shift, bits and column stride are those that `parse` allows.
     fn bt_core_contract_tiles(
         step: &StepRecord,
         weights: *const u32,
@@ -38,7 +38,7 @@ const _: () = {
     assert!(offset_of!(StepRecord, row_stride) == 20 && offset_of!(StepRecord, m_tiles) == 32);
     assert!(offset_of!(StepRecord, n_tiles) == 34 && offset_of!(StepRecord, k_pairs) == 36);
     assert!(offset_of!(StepRecord, store) == 42 && offset_of!(StepRecord, shift) == 43);
-    assert!(offset_of!(StepRecord, bits) == 44);
+    assert!(offset_of!(StepRecord, bits) == 44 && offset_of!(StepRecord, col_stride) == 46);
 };
 
 /// The twin of [`portable::contract`](super::portable::contract).
