@@ -301,7 +301,7 @@ impl<'a> Calibrated<'a> {
                 break;
             }
         }
-        // Cheaper stores, the cheapest first; of those that saturate, the best.
+        // Cheaper stores, the cheapest first; of those that saturate top halves, the best.
         let floor = best - TOP_LOSS_DB;
         for at in 0..levels {
             let with_score = |width: Width| {
@@ -313,7 +313,9 @@ impl<'a> Calibrated<'a> {
                 let all = (10..=15).filter_map(|bits| with_score(Width::TopOf(bits)));
                 all.max_by(|a, b| a.0.total_cmp(&b.0))
             };
-            if let Some((_, cheaper)) = with_score(Width::Top).or_else(saturating) {
+            let unsaturated = || with_score(Width::Bits(16));
+            let cheapest = with_score(Width::Top).or_else(saturating);
+            if let Some((_, cheaper)) = cheapest.or_else(unsaturated) {
                 widths = cheaper;
             }
         }

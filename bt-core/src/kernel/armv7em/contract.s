@@ -19,7 +19,7 @@
     .equ OUT, 4             @ destination of this row of tiles, or of the next one
     .equ X_END, 8
     .equ ROUND, 12
-    .equ ACC, 16            @ next kept accumulators
+    .equ ROW_STRIDE, 16     @ bytes
     .equ SUMMED, 20         @ code: after the last block
     .equ TILE, 24           @ code: a tile
     .equ LOADED, 28         @ code: after W has been loaded
@@ -34,7 +34,7 @@
     .equ PACK, 64           @ code: after the shift
     .equ CLAMPED, 68        @ code: after the clamp
     .equ CLAMP, 72          @ code: after packing
-    .equ ROW_STRIDE, 76     @ bytes
+    .equ ACC, 76            @ next kept accumulators
     .equ COMPLETE, 80       @ passes, code: after the last one
     .equ W_TILE, 84         @ passes: W of this row of tiles, its end, its bytes
     .equ W_END, 88
@@ -118,9 +118,9 @@
     .endif
     .endm
 
-    @ Takes place, destination, end of X and rounding constant; moves to the next column.
+    @ Takes place, destination, end of X, rounding constant and row stride; moves to the next column.
     .macro destination is_even
-    ldmia sp, {r1, r2, r3, r11}
+    ldmia sp, {r1, r2, r3, r11, r12}
     .if \is_even
     add r1, r1, r2
     str r1, [sp, #OUT]
@@ -197,7 +197,9 @@
     pack_rows
 .Lbt_\spaced\()add_rows:
     destination \is_even
+    .ifeq \is_even
     ldr r12, [sp, #ROW_STRIDE]
+    .endif
     ldrd r8, r9, [r2]
     qadd16 r4, r8, r4
     qadd16 r5, r9, r5
@@ -391,12 +393,18 @@ bt_core_contract_tiles:
     .endr
 
     @ First blocks: the sums start from the rounding constant.
-    .irp b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14
+    .irp b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
 .Lbt_first_\b:
     preload \b
     pair \b, 1
     b .Lbt_next_\b
     .endr
+    @ Two pairs are too few for a jump.
+.Lbt_first_14:
+    preload 14
+    pair 14, 1
+    pair 15, 0
+    ldr pc, [sp, #SUMMED]
 .Lbt_first_15:
     preload 15
     pair 15, 1
