@@ -45,6 +45,9 @@ fn trains_evaluates_and_describes() {
     ));
     assert_eq!(left.status, Some(0), "{left:?}");
     assert_eq!(left.err, "", "no bar where there is no terminal");
+    for expected in ["validation", "best", "is / seen        0        1        2"] {
+        assert!(left.out.contains(expected), "{expected}: {}", left.out);
+    }
 
     let logits = place.path().join("l.npz");
     let words = [
@@ -381,6 +384,23 @@ fn bad_data_is_one_line_with_file_field_and_remedy() {
         &["y_train: has shape [3], expected [2]"],
     );
 
+    // Regression and labels of single steps are refused by name.
+    let mut toy = Toy::empty();
+    toy.add("x_train", &[2, 1, 12], &[0u8; 24]);
+    toy.add("y_train", &[2], &[0.5f32, 1.5]);
+    let expected = ["y_train: is float32", "regression is not supported"];
+    fails_with(&toy.write(place.path()), &expected);
+    let mut toy = Toy::empty();
+    toy.add("x_train", &[2, 2, 12], &[0u8; 48]);
+    toy.add("y_train", &[2, 2], &[0i64, 1, 1, 0]);
+    let expected = ["y_train: has shape [2, 2]", "labels of single steps"];
+    fails_with(&toy.write(place.path()), &expected);
+    let mut toy = Toy::empty();
+    toy.add("x_train", &[2, 1, 12], &[0u8; 24]);
+    toy.add("lengths_train", &[3], &[1i64, 1, 1]);
+    let expected = ["lengths_train: has shape [3]", "one integer for each"];
+    fails_with(&toy.write(place.path()), &expected);
+
     let mut toy = Toy::empty();
     toy.add("x_train", &[24], &[0u8; 24]);
     fails_with(&toy.write(place.path()), &["x_train: has shape [24]"]);
@@ -436,6 +456,80 @@ fn modes_that_do_not_fit_are_answered_with_some_that_do() {
     assert_eq!(strs(&words("3x5", &["--pad"])), 0);
     let left = run(&["eval", text(&out), "--data", &data, "--json"]);
     assert_eq!(left.status, Some(0), "{left:?}");
+}
+
+/// Settings of the front end are looked at before anything is cut or computed by them.
+#[test]
+fn a_front_end_that_cannot_be_is_one_line() {
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("run");
+    let sound = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/fsdd");
+    for (more, expected) in [
+        (["--hop", "0"], "a hop of 0 samples"),
+        (["--bands", "0"], "0 bands"),
+        (["--vectors-per-step", "0"], "vectors-per-step: is 0"),
+        (["--window", "100"], "a window of 100 samples"),
+        (["--delays", "1024"], "delays: is 1024; a step has 1024"),
+    ] {
+        let mut words = vec!["train", "--data", text(&sound), "--out", text(&out)];
+        words.extend(["--input-modes", "4x8x8", "--hidden-modes", "2x2x2"]);
+        words.extend(more);
+        fails(1, &words, &[expected]);
+    }
+}
+
+/// A model that memory cannot hold is refused before it is made; the limit of address space counts.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_model_larger_than_memory_is_one_line() {
+    let place = tempfile::tempdir().unwrap();
+    let data = Toy::new(30).write(place.path());
+    let out = place.path().join("run");
+    let words = |modes: &'static str| {
+        let mut words = vec!["train", "--data", &data, "--out", text(&out)];
+        words.extend(["--input-modes", "3x4", "--hidden-modes", modes]);
+        words.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let huge = words("10000x10000");
+    let huge: Vec<&str> = huge.iter().map(String::as_str).collect();
+    fails(
+        1,
+        &huge,
+        &["hidden-modes: takes", "GB of memory", "smaller"],
+    );
+    // 4·10,000² weights, 8 GB while they learn.
+    let program = bt_train();
+    let left = Left::from(
+        std::process::Command::new("sh")
+            .args(["-c", "ulimit -v 4000000; exec \"$0\" \"$@\""])
+            .arg(program.get_program())
+            .args(words("100x100"))
+            .env("RAYON_NUM_THREADS", "1")
+            .output()
+            .unwrap(),
+    );
+    assert_eq!(left.status, Some(1), "{left:?}");
+    assert_eq!(left.err.lines().count(), 1, "{left:?}");
+    assert!(left.err.contains("takes 8.0"), "{left:?}");
+}
+
+/// One line, and nothing of the archive's own.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_behind_the_logits_is_one_line() {
+    let place = tempfile::tempdir().unwrap();
+    let data = Toy::new(30).write(place.path());
+    let out = place.path().join("run");
+    let words = train_words(&data, text(&out), &["--epochs", "1"]);
+    assert_eq!(run(&words).status, Some(0));
+    let words = ["eval", text(&out), "--data", &data, "--logits", "/dev/full"];
+    let left = run(&words);
+    assert_eq!(left.status, Some(1), "{left:?}");
+    assert!(
+        left.err.starts_with("error: /dev/full: No space"),
+        "{left:?}"
+    );
+    assert_eq!(left.err.lines().count(), 1, "{left:?}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use bt_train::plan::search::{Layer, Limits, MapPlan, MapShape, best};
 use bt_train::plan::shape::{TensorMap, TensorShape};
 use bt_train::plan::{Lowered, Plan, lower};
 use bt_train::quantize::simulate::Simulation;
-use bt_train::quantize::tensor::{Calibrated, IntegerMap, Width, Z_SCALE, maxima};
+use bt_train::quantize::tensor::{Calibrated, HEADROOM, IntegerMap, Width, Z_SCALE, maxima};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::path::Path;
@@ -24,8 +24,8 @@ const OUTPUTS: [usize; 4] = [16, 4, 4, 4];
 const BLOCKS: usize = 2;
 const RANK: usize = 4;
 const RAM_BYTES: usize = 10 << 10;
-/// Of the largest value of calibration, what an i16 input fills: as `quantize` has it.
-const HEADROOM: f64 = 0.9;
+/// What the largest value of calibration fills of an i16 input: as `quantize` has it.
+const INPUT_FILL: f64 = 0.9;
 /// Frames of calibration that the widths of levels are searched on; ranges are taken from all.
 const SEARCH_FRAMES: usize = 16;
 /// Of the light, what is left of it in frames whose bytes are rounded.
@@ -176,7 +176,7 @@ struct Trial<'a> {
     shares: Vec<Vec<f64>>,
     signals: Vec<Vec<f64>>,
     input_max: u32,
-    maxima: Vec<f64>,
+    ranges: Vec<f64>,
 }
 
 impl<'a> Trial<'a> {
@@ -204,7 +204,7 @@ impl<'a> Trial<'a> {
             }
             Input::Words => {
                 let half = seen().fold(0.0f64, |a, x| a.max((x - mean).abs()));
-                (mean, half / (32_767.0 * HEADROOM), 1 << 15)
+                (mean, half / (32_767.0 * INPUT_FILL), 1 << 15)
             }
         };
         let whole = |x: f64| match input {
@@ -238,7 +238,10 @@ impl<'a> Trial<'a> {
             shares,
             signals,
             input_max,
-            maxima: maxima(lowered, map, &seen),
+            ranges: maxima(lowered, map, &seen)
+                .iter()
+                .map(|max| max * HEADROOM)
+                .collect(),
         }
     }
 
@@ -246,7 +249,7 @@ impl<'a> Trial<'a> {
         Calibrated::new(
             self.lowered,
             self.map,
-            &self.maxima,
+            &self.ranges,
             self.input_max,
             self.step,
         )

@@ -1,19 +1,50 @@
-//! Times a training step at the paper's UCF11 shape; `--json` for programs,
-//! `--repetitions K` for more than 30 steps.
+//! Times a training step, at the paper's UCF11 shape unless told otherwise; `--help` lists the options.
 
-use bt_train::benchmark;
+use bt_train::benchmark::{Shape, train_step};
+use bt_train::training::modes::Modes;
+use clap::Parser;
+
+/// Times a training step: loss, gradients and descent of one batch
+#[derive(Debug, Parser)]
+struct Args {
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Steps that are timed
+    #[arg(long, default_value_t = 30)]
+    repetitions: usize,
+    /// Modes of a frame
+    #[arg(long, default_value = "8x20x20x18")]
+    input: Modes,
+    /// Modes of the hidden state
+    #[arg(long, default_value = "4x4x4x4")]
+    hidden: Modes,
+    /// Blocks of the input map
+    #[arg(long, default_value_t = 2)]
+    blocks: usize,
+    /// Its rank
+    #[arg(long, default_value_t = 4)]
+    rank: usize,
+    /// Sequences in a batch
+    #[arg(long, default_value_t = 16)]
+    batch: usize,
+    /// Steps of each
+    #[arg(long, default_value_t = 6)]
+    steps: usize,
+}
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let repetitions = match arguments.iter().position(|a| a == "--repetitions") {
-        Some(at) => arguments
-            .get(at + 1)
-            .ok_or("--repetitions takes a number")?
-            .parse()?,
-        None => 30,
+    let args = Args::parse();
+    let shape = Shape {
+        input: args.input.0,
+        hidden: args.hidden.0,
+        blocks: args.blocks,
+        rank: args.rank,
+        batch: args.batch.max(1),
+        steps: args.steps.max(1),
     };
-    let row = benchmark::train_step(repetitions)?;
-    if arguments.iter().any(|a| a == "--json") {
+    let row = train_step(&shape, args.repetitions)?;
+    if args.json {
         println!("{}", serde_json::to_string(&row)?);
     } else {
         println!(

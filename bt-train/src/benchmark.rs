@@ -15,7 +15,9 @@
 //! | TedNet's `BTTLSTM` | 1523.1 | 1623.8 | 2237 |
 
 use crate::Result;
-use crate::float::config::ModelConfig;
+use crate::float::config::{
+    HeadConfig, HiddenConfig, InputConfig, MapKind, ModelConfig, Pool, RecurrentConfig,
+};
 use crate::float::init;
 use crate::float::map::BlockTerm;
 use crate::float::model::{LossOptions, Model};
@@ -27,24 +29,80 @@ use rayon::prelude::*;
 use serde::Serialize;
 use std::time::Instant;
 
-/// Sequences in a batch.
-const BATCH: usize = 16;
+/// What a step is timed at: a block-term input map, a dense recurrent map.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shape {
+    /// Modes of a frame.
+    pub input: Vec<usize>,
+    /// Modes of the hidden state.
+    pub hidden: Vec<usize>,
+    /// Blocks of the input map.
+    pub blocks: usize,
+    /// Its rank.
+    pub rank: usize,
+    /// Sequences in a batch.
+    pub batch: usize,
+    /// Steps of each.
+    pub steps: usize,
+}
 
-/// Steps of each.
-const STEPS: usize = 6;
+impl Default for Shape {
+    /// The paper's for UCF11: frames of 57,600 values.
+    fn default() -> Shape {
+        Shape {
+            input: vec![8, 20, 20, 18],
+            hidden: vec![4, 4, 4, 4],
+            blocks: 2,
+            rank: 4,
+            batch: 16,
+            steps: 6,
+        }
+    }
+}
 
-const CONFIG: &str = r#"{
-    "input": {"map": "block-term", "modes": [8, 20, 20, 18], "blocks": 2, "rank": 4},
-    "hidden": {"modes": [4, 4, 4, 4]},
-    "recurrent": {"map": "dense"},
-    "head": {"classes": 11}
-}"#;
+impl Shape {
+    fn config(&self) -> ModelConfig {
+        ModelConfig {
+            input: InputConfig {
+                map: MapKind::BlockTerm {
+                    blocks: self.blocks,
+                    rank: self.rank,
+                },
+                modes: self.input.clone(),
+                width: None,
+            },
+            hidden: HiddenConfig {
+                modes: self.hidden.clone(),
+            },
+            recurrent: RecurrentConfig {
+                map: MapKind::Dense,
+            },
+            gate: Default::default(),
+            head: HeadConfig {
+                classes: CLASSES,
+                pool: Pool::Last,
+                labels: Vec::new(),
+            },
+            front_end: None,
+        }
+    }
+
+    /// `train_step_ucf11`, or the modes of the frame.
+    fn name(&self) -> String {
+        if *self == Shape::default() {
+            return "train_step_ucf11".into();
+        }
+        format!("train_step_{}", crate::error::times(&self.input))
+    }
+}
+
+const CLASSES: usize = 11;
 
 /// A row of `cargo xtask bench --train`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TrainStep {
-    /// `train_step_ucf11`.
-    pub name: &'static str,
+    /// `train_step_ucf11`, or for another shape `train_step_` and the modes of its frame.
+    pub name: String,
     /// Shortest step.
     pub milliseconds: f64,
     /// Median of all steps.
@@ -63,22 +121,22 @@ pub struct TrainStep {
     pub repetitions: usize,
 }
 
-/// Times `repetitions` steps: loss and gradients of a batch of 16 sequences of
-/// 6 frames of 57,600 values, and a plain descent of all parameters.
+/// Times `repetitions` steps: loss and gradients of a batch, and a plain descent
+/// of all parameters.
 ///
 /// # Errors
-/// None with the shape built in; the model's constructor could refuse another.
-pub fn train_step(repetitions: usize) -> Result<TrainStep> {
-    let config: ModelConfig =
-        serde_json::from_str(CONFIG).map_err(|e| crate::Error::setting(e.to_string()))?;
+/// When there is no such model.
+pub fn train_step(shape: &Shape, repetitions: usize) -> Result<TrainStep> {
+    let config = shape.config();
+    config.validate()?;
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let inputs = config.inputs();
-    let flops = step_flops(&config);
-    let classes = config.head.classes;
+    let flops = step_flops(shape);
     let mut model = Model::new(config, &mut rng)?;
-    let x = Array3::from_shape_simple_fn((BATCH, STEPS, inputs), || init::normal(&mut rng) as f32);
-    let lengths = [STEPS; BATCH];
-    let labels: Vec<usize> = (0..BATCH).map(|b| b % classes).collect();
+    let (batch, steps) = (shape.batch, shape.steps);
+    let x = Array3::from_shape_simple_fn((batch, steps, inputs), || init::normal(&mut rng) as f32);
+    let lengths = vec![steps; batch];
+    let labels: Vec<usize> = (0..batch).map(|b| b % CLASSES).collect();
     let options = LossOptions::default();
     let mut times: Vec<f64> = (0..repetitions.max(1) + 1)
         .map(|_| {
@@ -96,7 +154,7 @@ pub fn train_step(repetitions: usize) -> Result<TrainStep> {
     let peak_rss_bytes = peak_rss_bytes();
     times.sort_by(f64::total_cmp);
     Ok(TrainStep {
-        name: "train_step_ucf11",
+        name: shape.name(),
         milliseconds: times[0],
         milliseconds_median: times[times.len() / 2],
         peak_rss_bytes,
@@ -109,15 +167,15 @@ pub fn train_step(repetitions: usize) -> Result<TrainStep> {
 
 /// Floating-point operations of a step in the order the model chose: forward,
 /// gradient of the weights, gradient of every state but the frame.
-fn step_flops(config: &ModelConfig) -> f64 {
-    let units = config.units();
-    let mut output = config.hidden.modes.clone();
+fn step_flops(shape: &Shape) -> f64 {
+    let units: usize = shape.hidden.iter().product();
+    let mut output = shape.hidden.clone();
     output[0] *= 4;
-    let map = BlockTerm::<f32>::zeros(&config.input.modes, &output, 2, 4);
+    let map = BlockTerm::<f32>::zeros(&shape.input, &output, shape.blocks, shape.rank);
     let plan = map.plan();
     let first = plan.blocks * plan.steps[0].macs();
-    let input = BATCH * STEPS * (3 * plan.macs() - first);
-    let recurrent = BATCH * (STEPS - 1) * 3 * 4 * units * units;
+    let input = shape.batch * shape.steps * (3 * plan.macs() - first);
+    let recurrent = shape.batch * (shape.steps.max(1) - 1) * 3 * 4 * units * units;
     2.0 * (input + recurrent) as f64
 }
 

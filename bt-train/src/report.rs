@@ -108,6 +108,38 @@ pub fn curves(epochs: &[Epoch]) -> String {
     svg + "</svg>\n"
 }
 
+/// A table of the epochs for the terminal: first, best and last, and some of those between.
+pub fn table(epochs: &[Epoch], best: Option<usize>) -> String {
+    let mut table = format!(
+        "{:>6}{:>10}{:>10}{:>12}{:>12}{:>11}{:>10}",
+        "epoch", "loss", "accuracy", "validation", "its loss", "rate", "gradient"
+    );
+    let stride = epochs.len().div_ceil(TABLE_EPOCHS).max(1);
+    for epoch in epochs {
+        let number = epoch.epoch;
+        let is_best = best == Some(number);
+        if !((number - 1).is_multiple_of(stride) || number == epochs.len() || is_best) {
+            continue;
+        }
+        let score = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.4}"));
+        let _ = write!(
+            table,
+            "\n{number:>6}{:>10.4}{:>10.4}{:>12}{:>12}{:>11.2e}{:>10.3}{}",
+            epoch.loss,
+            epoch.accuracy,
+            score(epoch.validation.map(|score| score.accuracy)),
+            score(epoch.validation.map(|score| score.loss)),
+            epoch.lr,
+            epoch.gradient,
+            if is_best { "  best" } else { "" }
+        );
+    }
+    table
+}
+
+/// About so many epochs are told in a terminal.
+const TABLE_EPOCHS: usize = 10;
+
 /// Size of a chart's field.
 const WIDTH: usize = 600;
 const HEIGHT: usize = 200;
@@ -208,9 +240,8 @@ mod tests {
         assert!(confusion.svg(&names).contains("yes &lt;&amp;"));
     }
 
-    #[test]
-    fn curves_hold_a_point_for_every_epoch() {
-        let epoch = |epoch| Epoch {
+    fn epoch(epoch: usize) -> Epoch {
+        Epoch {
             epoch,
             loss: 2.0 / epoch as f64,
             accuracy: 0.5,
@@ -221,7 +252,29 @@ mod tests {
             lr: 0.1,
             gradient: 1.0,
             seconds: 1.0,
-        };
+        }
+    }
+
+    #[test]
+    fn a_table_of_epochs_tells_the_first_the_best_and_the_last() {
+        let epochs: Vec<Epoch> = (1..=40).map(epoch).collect();
+        let text = table(&epochs, Some(6));
+        let told: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.split_whitespace().next())
+            .collect();
+        let numbers = [
+            "1", "5", "6", "9", "13", "17", "21", "25", "29", "33", "37", "40",
+        ];
+        assert_eq!(told[1..], numbers);
+        assert_eq!(
+            text.lines().nth(3),
+            Some("     6    0.3333    0.5000      0.2500      1.0000    1.00e-1     1.000  best")
+        );
+    }
+
+    #[test]
+    fn curves_hold_a_point_for_every_epoch() {
         let svg = curves(&[epoch(1), epoch(2)]);
         // Loss 2 of at most 2 is the top of the field, half of it the middle.
         assert!(svg.contains(r#"points="360.0,30.0 660.0,130.0""#), "{svg}");

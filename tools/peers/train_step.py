@@ -5,10 +5,11 @@
     cargo build --release -p bt-train --example train_step
     python3 tools/peers/train_step.py [--json] [--rounds 10] [--threads 2]
             [--ours target/release/examples/train_step] [--only NAME …]
+            [--input 8x20x20x18] [--hidden 4x4x4x4] [--blocks 2] [--rank 4] [--batch 16] [--steps 6]
 
 One step: loss and gradients of 16 sequences of 6 frames of 57,600 values
 (8·20·20·18), hidden 256 (4·4·4·4), N = 2, R = 4, dense recurrent matrix, and a
-plain descent of all parameters. Every peer lives in a process of its own, so
+plain descent of all parameters; or of any other shape of four modes. Every peer lives in a process of its own, so
 that its peak memory is its own; rounds are interleaved, so that a busy moment
 of the machine meets all alike.
 
@@ -21,6 +22,7 @@ torch_compiled    the latter under torch.compile
 
 import argparse
 import json
+import math
 import os
 import resource
 import statistics
@@ -28,21 +30,21 @@ import subprocess
 import sys
 import time
 
-BATCH, STEPS, CLASSES = 16, 6, 11
-I, J, N, R = (8, 20, 20, 18), (16, 4, 4, 4), 2, 4
-UNITS = 256
+CLASSES = 11
 PEERS = ["tednet_bttlstm", "dense_lstm", "torch_x4_first", "torch_x3_first", "torch_compiled"]
 
 
-def build(name, torch):
-    """A module from x [batch, steps, 57600] to logits."""
+def build(name, torch, shape):
+    """A module from x [batch, steps, inputs] to logits."""
     nn = torch.nn
+    (i1, i2, i3, i4), (j1, j2, j3, j4), n, r = shape.input, shape.hidden, shape.blocks, shape.rank
+    inputs, units = math.prod(shape.input), math.prod(shape.hidden)
 
     class Head(nn.Module):
         def __init__(self, layer):
             super().__init__()
             self.layer = layer
-            self.head = nn.Linear(UNITS, CLASSES)
+            self.head = nn.Linear(units, CLASSES)
 
         def forward(self, x):
             return self.head(self.layer(x))
@@ -54,11 +56,11 @@ def build(name, torch):
         class Layer(nn.Module):
             def __init__(self):
                 super().__init__()
-                shapes = np.array(I), np.array([4, 4, 4, 4]), np.array([R] * 4)
-                self.lstm = BTTLSTM(*shapes, N, 0.0, 0.0)
+                shapes = np.array(shape.input), np.array(shape.hidden), np.array([r] * 4)
+                self.lstm = BTTLSTM(*shapes, n, 0.0, 0.0)
 
             def forward(self, x):
-                state = x.new_zeros(len(x), UNITS), x.new_zeros(len(x), UNITS)
+                state = x.new_zeros(len(x), units), x.new_zeros(len(x), units)
                 return self.lstm(x.transpose(0, 1), state)[0][-1]
 
         return Head(Layer())
@@ -67,7 +69,7 @@ def build(name, torch):
         class Layer(nn.Module):
             def __init__(self):
                 super().__init__()
-                self.lstm = nn.LSTM(57600, UNITS, batch_first=True)
+                self.lstm = nn.LSTM(inputs, units, batch_first=True)
 
             def forward(self, x):
                 return self.lstm(x)[0][:, -1]
@@ -77,44 +79,47 @@ def build(name, torch):
     class Layer(nn.Module):
         def __init__(self, third_first):
             super().__init__()
-            s = (57600**-0.5 / (N * R**4) ** 0.5) ** 0.2
-            self.core = nn.Parameter(torch.randn(N, *[R] * 4) * s)
+            s = (inputs**-0.5 / (n * r**4) ** 0.5) ** 0.2
+            self.core = nn.Parameter(torch.randn(n, *[r] * 4) * s)
             self.factors = nn.ParameterList(
-                nn.Parameter(torch.randn(N, i, j, R) * s) for i, j in zip(I, J)
+                nn.Parameter(torch.randn(n, i, j, r) * s)
+                for i, j in zip(shape.input, (4 * j1, j2, j3, j4))
             )
-            self.u = nn.Parameter(torch.randn(UNITS, 4 * UNITS) / 16)
-            self.bias = nn.Parameter(torch.zeros(4 * UNITS))
+            self.u = nn.Parameter(torch.randn(units, 4 * units) / units**0.5)
+            self.bias = nn.Parameter(torch.zeros(4 * units))
             self.third_first = third_first
 
         def input_map(self, x):
             a1, a2, a3, a4 = self.factors
-            frames = x.numel() // 57600
-            slices = x.reshape(frames * 160, 20, 18)
+            frames = x.numel() // inputs
+            slices = x.reshape(frames * i1 * i2, i3, i4)
             # The core joins the second factor: [n, (i2 r3 r4), (r1 j2)].
-            joined = torch.einsum("nabcd,nijb->nicdaj", self.core, a2).reshape(N, 320, 16)
+            joined = torch.einsum("nabcd,nijb->nicdaj", self.core, a2)
+            joined = joined.reshape(n, i2 * r * r, r * j2)
             if self.third_first:
-                first = a3.permute(0, 2, 3, 1).reshape(N * 16, 20)
-                state = torch.matmul(first, slices).reshape(-1, N, 16, 18)
-                state = state.transpose(0, 1).reshape(N, -1, 18) @ a4.reshape(N, 18, 16)
+                first = a3.permute(0, 2, 3, 1).reshape(n * j3 * r, i3)
+                state = torch.matmul(first, slices).reshape(-1, n, j3 * r, i4)
+                state = state.transpose(0, 1).reshape(n, -1, i4) @ a4.reshape(n, i4, j4 * r)
             else:
-                first = a4.permute(1, 0, 2, 3).reshape(18, N * 16)
-                state = (slices.reshape(-1, 18) @ first).reshape(-1, 20, N, 16)
+                first = a4.permute(1, 0, 2, 3).reshape(i4, n * j4 * r)
+                state = (slices.reshape(-1, i4) @ first).reshape(-1, i3, n, j4 * r)
                 state = state.permute(2, 0, 1, 3)
-                third = a3.permute(0, 2, 3, 1).reshape(N, 1, 16, 20)
+                third = a3.permute(0, 2, 3, 1).reshape(n, 1, j3 * r, i3)
                 state = torch.matmul(third, state)
             # [n, f i1 i2, j3 r3, j4 r4] → [n, f i1, (i2 r3 r4), (j3 j4)]
-            state = state.reshape(N, -1, 20, 4, 4, 4, 4).permute(0, 1, 2, 4, 6, 3, 5)
-            state = state.reshape(N, -1, 320, 16)
+            state = state.reshape(n, -1, i2, j3, r, j4, r).permute(0, 1, 2, 4, 6, 3, 5)
+            state = state.reshape(n, -1, i2 * r * r, j3 * j4)
             state = torch.matmul(joined.transpose(1, 2).unsqueeze(1), state)
-            # [n, f, i1, r1, (j2 j3 j4)] → [f, (n i1 r1), 64]
-            state = state.reshape(N, frames, 8, 4, 64).transpose(0, 1)
-            last = a1.permute(2, 0, 1, 3).reshape(16, N * 32)
-            return (last @ state.reshape(frames, N * 32, 64)).reshape(frames, 4 * UNITS)
+            # [n, f, i1, r1, (j2 j3 j4)] → [f, (n i1 r1), (j2 j3 j4)]
+            state = state.reshape(n, frames, i1, r, j2 * j3 * j4).transpose(0, 1)
+            last = a1.permute(2, 0, 1, 3).reshape(4 * j1, n * i1 * r)
+            state = last @ state.reshape(frames, n * i1 * r, j2 * j3 * j4)
+            return state.reshape(frames, 4 * units)
 
         def forward(self, x):
-            z = self.input_map(x).reshape(BATCH, STEPS, 4 * UNITS) + self.bias
-            h = c = x.new_zeros(BATCH, UNITS)
-            for t in range(STEPS):
+            z = self.input_map(x).reshape(shape.batch, shape.steps, 4 * units) + self.bias
+            h = c = x.new_zeros(shape.batch, units)
+            for t in range(shape.steps):
                 i, f, g, o = torch.addmm(z[:, t], h, self.u).chunk(4, 1)
                 c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
                 h = torch.sigmoid(o) * torch.tanh(c)
@@ -124,7 +129,7 @@ def build(name, torch):
     return torch.compile(model) if name == "torch_compiled" else model
 
 
-def worker(name, threads):
+def worker(name, threads, shape):
     """Runs one step for every line on standard input."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # What libraries print goes elsewhere.
@@ -132,9 +137,9 @@ def worker(name, threads):
 
     torch.set_num_threads(threads)
     torch.manual_seed(1)
-    model = build(name, torch)
-    x = torch.randn(BATCH, STEPS, 57600)
-    labels = torch.arange(BATCH) % CLASSES
+    model = build(name, torch, shape)
+    x = torch.randn(shape.batch, shape.steps, math.prod(shape.input))
+    labels = torch.arange(shape.batch) % CLASSES
     descent = torch.optim.SGD(model.parameters(), lr=1e-3)
     for _ in sys.stdin:
         start = time.perf_counter()
@@ -146,6 +151,13 @@ def worker(name, threads):
         print(json.dumps([milliseconds, peak]), file=answers, flush=True)
 
 
+def modes(text):
+    sizes = tuple(int(size) for size in text.split("x"))
+    if len(sizes) != 4 or min(sizes) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not of the form 8x20x20x18")
+    return sizes
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true")
@@ -153,12 +165,21 @@ def main():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--ours", help="the built example train_step")
     parser.add_argument("--only", nargs="*", choices=PEERS, default=PEERS)
+    parser.add_argument("--input", type=modes, default=modes("8x20x20x18"))
+    parser.add_argument("--hidden", type=modes, default=modes("4x4x4x4"))
+    for name, default in {"blocks": 2, "rank": 4, "batch": 16, "steps": 6}.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--worker", choices=PEERS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
-        return worker(args.worker, args.threads)
+        return worker(args.worker, args.threads, args)
 
-    command = [sys.executable, __file__, "--threads", str(args.threads), "--worker"]
+    shape = []
+    for name in ("input", "hidden"):
+        shape += [f"--{name}", "x".join(map(str, getattr(args, name)))]
+    for name in ("blocks", "rank", "batch", "steps"):
+        shape += [f"--{name}", str(getattr(args, name))]
+    command = [sys.executable, __file__, "--threads", str(args.threads), *shape, "--worker"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     errors = None if sys.stderr.isatty() else subprocess.DEVNULL
     workers = {
@@ -179,8 +200,8 @@ def main():
                 times[name].append(milliseconds)
         if args.ours and round_ >= 2:
             environment = os.environ | {"RAYON_NUM_THREADS": str(args.threads)}
-            command = [args.ours, "--json", "--repetitions", "10"]
-            out = subprocess.run(command, env=environment, check=True, capture_output=True)
+            ours_now = [args.ours, "--json", "--repetitions", "10", *shape]
+            out = subprocess.run(ours_now, env=environment, check=True, capture_output=True)
             ours.append(json.loads(out.stdout))
     for process in workers.values():
         process.stdin.close()

@@ -21,21 +21,41 @@ use crate::{progress, setup, stream};
 /// How long a read or write of the UART's socket waits before it looks at the clock.
 const UART_PATIENCE: Duration = Duration::from_millis(100);
 
+/// What is flashed where, and what is sent to it.
+#[derive(Debug, clap::Args)]
+pub struct Subject {
+    /// The board: microbit, mps2-an385, mps2-an386, mps2-an500, mps2-an505 or mps3-an547.
+    #[arg(long, default_value = board::DEFAULT)]
+    pub board: String,
+    /// The model to flash.
+    #[arg(long, value_name = "M.btm")]
+    pub model: PathBuf,
+    /// The data set; its test part is sent: an .npz file or a directory of .wav files.
+    #[arg(long, value_name = "D.npz")]
+    pub data: PathBuf,
+    /// Recordings that form the test part of a directory.
+    #[arg(long, value_name = "COLUMN=VALUE,…")]
+    pub hold_out: Option<String>,
+}
+
+impl Subject {
+    /// The test part as the model takes it.
+    ///
+    /// # Errors
+    ///
+    /// Names the data set.
+    pub fn test_part(&self, model: &Model<'_>) -> Result<Part> {
+        let recordings = Recordings::new(self.hold_out.as_deref().unwrap_or_default(), "")?;
+        let part = test_part(model, &self.data, &recordings);
+        Ok(part.map_err(|error| error.file(&self.data))?)
+    }
+}
+
 /// A model on an emulated board.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The board: microbit, mps2-an385, mps2-an386, mps2-an500, mps2-an505 or mps3-an547.
-    #[arg(long, default_value = board::DEFAULT)]
-    board: String,
-    /// The model to flash.
-    #[arg(long, value_name = "M.btm")]
-    model: PathBuf,
-    /// The data set; its test part is sent: an .npz file or a directory of .wav files.
-    #[arg(long, value_name = "D.npz")]
-    data: PathBuf,
-    /// Recordings that form the test part of a directory.
-    #[arg(long, value_name = "COLUMN=VALUE,…")]
-    hold_out: Option<String>,
+    #[command(flatten)]
+    subject: Subject,
     /// Send only the first K sequences.
     #[arg(long, value_name = "K")]
     limit: Option<usize>,
@@ -101,16 +121,14 @@ struct Report {
 ///
 /// Names the file, or says what the device or QEMU did.
 pub fn run(args: Args) -> Result<()> {
-    let board = Board::find(&args.board)?;
-    let bytes = device::read_model(&args.model)?;
+    let board = Board::find(&args.subject.board)?;
+    let bytes = device::read_model(&args.subject.model)?;
     let model = device::parse(&bytes)?;
-    let recordings = Recordings::new(args.hold_out.as_deref().unwrap_or_default(), "")?;
-    let part =
-        test_part(&model, &args.data, &recordings).map_err(|error| error.file(&args.data))?;
+    let part = args.subject.test_part(&model)?;
     setup::ensure(&[board])?;
     let outcome = Evaluation {
         board,
-        model: &args.model,
+        model: &args.subject.model,
         part: &part,
         count: args.limit.unwrap_or(usize::MAX),
         log: args.log,

@@ -1,19 +1,17 @@
 //! `cargo xtask stream`: one sequence, its scores told after every step, as a
 //! listener would follow them.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use bt_train::data::Recordings;
 use bt_train::device as host;
 use bt_train::say;
 
-use crate::board::{self, Board};
+use crate::board::Board;
 use crate::device::Device;
 use crate::emulator::Emulator;
 use crate::firmware::{Firmware, ModelIn};
-use crate::qemu::test_part;
+use crate::qemu::Subject;
 use crate::setup;
 
 /// How long the sequence may take.
@@ -22,21 +20,11 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// One sequence through a model on an emulated board, step by step.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The board.
-    #[arg(long, default_value = board::DEFAULT)]
-    board: String,
-    /// The model to flash.
-    #[arg(long, value_name = "M.btm")]
-    model: PathBuf,
-    /// The data set: an .npz file or a directory of .wav files.
-    #[arg(long, value_name = "D.npz")]
-    data: PathBuf,
+    #[command(flatten)]
+    subject: Subject,
     /// Index of the sequence in the test part.
     #[arg(long, default_value_t = 0)]
     sequence: usize,
-    /// Recordings that form the test part of a directory.
-    #[arg(long, value_name = "COLUMN=VALUE,…")]
-    hold_out: Option<String>,
 }
 
 /// Streams the sequence and prints class and confidence after every step.
@@ -45,23 +33,21 @@ pub struct Args {
 ///
 /// Names the file, or says what the device or QEMU did.
 pub fn run(args: Args) -> Result<()> {
-    let board = Board::find(&args.board)?;
-    let bytes = host::read_model(&args.model)?;
+    let board = Board::find(&args.subject.board)?;
+    let bytes = host::read_model(&args.subject.model)?;
     let model = host::parse(&bytes)?;
-    let recordings = Recordings::new(args.hold_out.as_deref().unwrap_or_default(), "")?;
-    let part =
-        test_part(&model, &args.data, &recordings).map_err(|error| error.file(&args.data))?;
+    let part = args.subject.test_part(&model)?;
     if args.sequence >= part.sequences() {
         bail!(
             "{}: has {} test sequences",
-            args.data.display(),
+            args.subject.data.display(),
             part.sequences()
         );
     }
     setup::ensure(&[board])?;
     let elf = Firmware {
         board,
-        model: ModelIn::Program(&args.model),
+        model: ModelIn::Program(&args.subject.model),
         log: false,
         binary: None,
     }

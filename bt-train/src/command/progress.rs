@@ -25,14 +25,22 @@ pub fn catch_interrupts() -> Result<()> {
 
 /// A bar on standard error; nothing at all where that is no terminal.
 pub fn bar(length: usize, unit: &str) -> ProgressBar {
+    styled(
+        length,
+        &format!("{{bar:30}} {{pos}}/{{len}} {unit}, left {{eta}}"),
+    )
+}
+
+fn styled(length: usize, template: &str) -> ProgressBar {
     let bar = ProgressBar::new(length as u64);
-    let template =
-        format!("{{bar:30}} {{pos}}/{{len}} {unit} {{elapsed}} (left {{eta}}) {{wide_msg}}");
-    if let Ok(style) = ProgressStyle::with_template(&template) {
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
     bar
 }
+
+/// Narrow, so that loss, accuracy and validation fit the 80 columns of a small terminal.
+const OF_TRAINING: &str = "{bar:8} {percent:>3}% left {eta} {wide_msg}";
 
 /// Shows the training of one model.
 pub struct Progress {
@@ -45,7 +53,7 @@ impl Progress {
     /// A bar with this before its message.
     pub fn new(name: &str) -> Progress {
         Progress {
-            bar: bar(0, "steps"),
+            bar: styled(0, OF_TRAINING),
             name: name.to_owned(),
             validation: String::new(),
         }
@@ -75,7 +83,7 @@ impl RunWatch for Progress {
 
     fn epoch(&mut self, epoch: &Epoch) {
         if let Some(score) = epoch.validation {
-            self.validation = format!(", validation {:.3}", score.accuracy);
+            self.validation = format!(" validation {:.3}", score.accuracy);
         }
     }
 }

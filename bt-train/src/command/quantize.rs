@@ -395,20 +395,30 @@ fn print_tuning(tuned: &Tuned) {
     }
 }
 
+/// A ratio, or nothing where calibration saw no signal.
+fn decibels(value: f64) -> String {
+    if value.is_finite() {
+        format!("{value:.1}")
+    } else {
+        "-".into()
+    }
+}
+
 fn print_map(name: &str, map: &MapReport, levels: bool) {
     let plan = map.plan.as_deref().unwrap_or("dense, 8-bit rows");
     say!(
-        "{name:<10} {plan}: {:.1} dB, |z| up to {:.2}",
-        map.snr_db,
+        "{name:<10} {plan}: {} dB, |z| up to {:.2}",
+        decibels(map.snr_db),
         map.z_max
     );
     if !levels {
         return;
     }
     say!(
-        "  {:>4}{:>14}{:>16}{:>7}{:>6}{:>9}{:>13}",
+        "  {:>4}{:>12}{:>12}{:>14}{:>7}{:>6}{:>9}{:>13}",
         "step",
         "largest",
+        "range",
         "LSB per unit",
         "shift",
         "bits",
@@ -417,12 +427,13 @@ fn print_map(name: &str, map: &MapReport, levels: bool) {
     );
     for (step, level) in map.levels.iter().enumerate() {
         say!(
-            "  {step:>4}{:>14.5}{:>16.2}{:>7}{:>6}{:>9.1}{:>13.4}",
+            "  {step:>4}{:>12.5}{:>12.5}{:>14.2}{:>7}{:>6}{:>9}{:>13.4}",
             level.max,
+            level.range,
             level.scale,
             level.shift,
             level.bits,
-            level.snr_db,
+            decibels(level.snr_db),
             100.0 * level.saturated
         );
     }

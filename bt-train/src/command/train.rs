@@ -3,6 +3,7 @@
 use crate::command::progress::{Progress, catch_interrupts};
 use crate::data::{PartName, load};
 use crate::error::Result;
+use crate::report;
 use crate::say;
 use crate::training::run::RunFolder;
 use crate::training::settings::Flags;
@@ -46,7 +47,17 @@ pub fn run(args: Args) -> Result<()> {
     let mut trainer =
         Trainer::new(&settings, config, &data).map_err(|error| error.file(&args.data))?;
     catch_interrupts()?;
-    folder.train(&settings, &mut trainer, &mut Progress::new(""))?;
+    let epochs = folder.train(&settings, &mut trainer, &mut Progress::new(""))?;
+    say!(
+        "{}",
+        report::table(&epochs, trainer.best().map(|best| best.epoch))
+    );
+    if let Some(confusion) = trainer.confusion()? {
+        let table = confusion.table(&data.labels);
+        if !table.is_empty() {
+            say!("\n{table}\n");
+        }
+    }
     let (learned, validated) = trainer.sequences();
     say!("{learned} sequences to learn from, {validated} to validate");
     if let Some(best) = trainer.best() {

@@ -77,6 +77,9 @@ impl DataSet {
             ))
             .remedy("resample the recordings"));
         }
+        if let Some(front_end) = &config.front_end {
+            front_end.section()?;
+        }
         self.map_parts(|part| {
             if let Some(front_end) = &config.front_end {
                 return part.whole_steps(front_end);

@@ -23,7 +23,9 @@ impl FrontEndConfig {
     /// Names the setting that cannot be.
     pub fn section(&self) -> Result<Vec<u8>> {
         if self.vectors_per_step == 0 {
-            return Err(Error::setting("is 0").field("vectors-per-step"));
+            return Err(Error::setting("is 0")
+                .field("vectors-per-step")
+                .remedy("give 1 or more"));
         }
         front_end::write(&front_end::Config {
             sample_rate_hz: self.sample_rate_hz,

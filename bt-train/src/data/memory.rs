@@ -2,8 +2,8 @@
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Bytes that can be taken without swapping, where the operating system tells (Linux: the smaller of
-/// what the machine and the control group have left).
+/// Bytes that can be taken without swapping, where the operating system tells (Linux: the smallest of
+/// what the machine, the control group and the limit of address space have left).
 pub fn available() -> Option<u64> {
     let machine = std::fs::read_to_string("/proc/meminfo")
         .ok()
@@ -19,7 +19,19 @@ pub fn available() -> Option<u64> {
     let group = number("memory.max")
         .zip(number("memory.current"))
         .map(|(limit, used)| limit.saturating_sub(used));
-    machine.into_iter().chain(group).min()
+    let file = |name: &str| std::fs::read_to_string(format!("/proc/self/{name}")).ok();
+    let space = file("limits")
+        .zip(file("status"))
+        .and_then(|(limits, status)| {
+            let limit = limits
+                .lines()
+                .find_map(|l| l.strip_prefix("Max address space"))?;
+            let limit: u64 = limit.split_whitespace().next()?.parse().ok()?;
+            let used = status.lines().find_map(|l| l.strip_prefix("VmSize:"))?;
+            let used: u64 = used.trim().strip_suffix("kB")?.trim().parse().ok()?;
+            Some(limit.saturating_sub(used * 1024))
+        });
+    machine.into_iter().chain(group).chain(space).min()
 }
 
 /// Checks that so many bytes can be had.

@@ -236,7 +236,8 @@ impl Archive {
                         check_finite(npy.data().map_err(Error::malformed)?, &shape)?;
                     }
                 }
-                let mapped = Mapped::new(&file, start, place.bytes as usize, element)?;
+                let mapped = Mapped::new(&file, start, place.bytes as usize, element)
+                    .map_err(unmappable)?;
                 return Ok((Values::Mapped(mapped), shape));
             }
             let copies = if npy.order() == Order::C { 1 } else { 2 };
@@ -282,7 +283,11 @@ impl Archive {
                 (Some(TypeChar::Uint), 4) => widen!(u32),
                 (Some(TypeChar::Uint), 8) => widen!(u64),
                 _ => {
-                    return Err(wrong_type(&dtype).remedy("save one integer for each sequence"));
+                    return Err(wrong_type(&dtype).remedy(if field.starts_with("y_") {
+                        "save the class of each sequence as an integer; regression is not supported"
+                    } else {
+                        "save one integer for each sequence"
+                    }));
                 }
             };
             if shape != [sequences] {
@@ -290,7 +295,11 @@ impl Archive {
                     expected: format!("[{sequences}], one value for each sequence of x"),
                     found: shape,
                 })
-                .remedy("x and y need equal counts; labels of single steps are not supported"));
+                .remedy(if field.starts_with("y_") {
+                    "x and y need equal counts; labels of single steps are not supported"
+                } else {
+                    "save one integer for each sequence"
+                }));
             }
             Ok(values)
         })
@@ -333,6 +342,12 @@ fn stays(npy: &NpyFile<&mut dyn Read>, place: &Place, room: Room) -> Option<(u64
         _ => return None,
     };
     Some((start, element))
+}
+
+/// A file that is whole but cannot be mapped, as under a limit of address space.
+fn unmappable(error: Error) -> Error {
+    Error::setting(format!("cannot be mapped: {error}"))
+        .remedy("lift the limit of address space (ulimit -v), or split the data set")
 }
 
 /// Reads all values and keeps none.

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::file::write_atomic;
 use npyz::WriterBuilder;
-use std::io::Write;
+use std::io::{Cursor, Write};
 use std::path::Path;
 use zip::write::SimpleFileOptions;
 
@@ -53,7 +53,10 @@ impl NpzWriter {
     /// Names the file.
     pub fn write(&self, path: &Path) -> Result<()> {
         write_atomic(path, |file| {
-            let mut zip = zip::ZipWriter::new(file);
+            // In memory first: an archive that cannot be finished on a full disk would complain
+            // on standard error by itself.
+            let mut archive = Cursor::new(Vec::new());
+            let mut zip = zip::ZipWriter::new(&mut archive);
             for (name, bytes) in &self.arrays {
                 let options = SimpleFileOptions::default()
                     .compression_method(zip::CompressionMethod::Stored)
@@ -63,7 +66,7 @@ impl NpzWriter {
                 zip.write_all(bytes)?;
             }
             zip.finish().map_err(std::io::Error::from)?;
-            Ok(())
+            Ok(file.write_all(archive.get_ref())?)
         })
     }
 }

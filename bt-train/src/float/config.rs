@@ -205,11 +205,15 @@ impl ModelConfig {
     pub fn validate(&self) -> Result<()> {
         let inputs = product("input.modes", &self.input.modes)?;
         let units = product("hidden.modes", &self.hidden.modes)?;
-        if units.checked_mul(4).is_none() {
+        let rows = units.checked_mul(4);
+        if rows
+            .and_then(|rows| rows.checked_mul(inputs.max(units)))
+            .is_none()
+        {
             return Err(Error::setting("is too large").field("hidden.modes"));
         }
-        self.input.map.validate("input")?;
-        self.recurrent.map.validate("recurrent")?;
+        self.input.map.validate("input.")?;
+        self.recurrent.map.validate("recurrent.")?;
         let (input_order, hidden_order) = (self.input.modes.len(), self.hidden.modes.len());
         if self.input.map != MapKind::Dense && input_order != hidden_order {
             return Err(Error::setting(format!(
@@ -290,8 +294,8 @@ impl MapKind {
     /// Checks ranks and blocks.
     ///
     /// # Errors
-    /// Names the size that is out of range; `part` is the map concerned.
-    pub fn validate(self, part: &str) -> Result<()> {
+    /// Names the size that is out of range; `prefix` stands before the names of this map's.
+    pub fn validate(self, prefix: &str) -> Result<()> {
         let sizes = match self {
             MapKind::BlockTerm { blocks, rank } => vec![("blocks", blocks), ("rank", rank)],
             MapKind::TensorTrain { rank } => vec![("rank", rank)],
@@ -300,7 +304,7 @@ impl MapKind {
         for (name, size) in sizes {
             if !(1..=SIZE_MAX).contains(&size) {
                 return Err(Error::setting(format!("is {size}"))
-                    .field(format!("{part}.{name}"))
+                    .field(format!("{prefix}{name}"))
                     .remedy(format!("1 to {SIZE_MAX} are possible")));
             }
         }

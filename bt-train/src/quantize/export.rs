@@ -1,22 +1,25 @@
 //! Float model + calibration data → `.btm`.
 
+use super::head::head;
 use super::input::{InputFormat, Taken};
-use super::map::{MapScheme, RealMap, Z_MAX, apply, lowered};
+use super::map::{IntegerForm, MapScheme, lowered};
+use super::real::{RealLayer, RealMaps, folded_bias, frames, hidden_states, values};
+use super::spread::spread;
 use super::tensor::Z_SCALE;
 use crate::data::dataset::{Normalization, Part};
 use crate::device;
 use crate::error::{Error, Result};
-use crate::float::cell;
 use crate::float::checkpoint::Checkpoint;
 use crate::float::config::{FrontEndConfig, Gate, ModelConfig, Pool};
 use crate::float::model::Model;
+use crate::plan::Plan;
 use crate::plan::search::{self, Layer, Limits, MapPlan, MapShape};
-use crate::plan::{Lowered, Plan};
 use bt_core::cell::Gate as CoreGate;
 use bt_core::model::Pool as CorePool;
 use bt_core::model::write::{MapParts, ModelBytes, Parts};
-use ndarray::{ArrayView2, Axis, Ix2};
+use ndarray::Ix2;
 
+pub use super::gates::ZReport;
 pub use super::map::{LevelReport, MapReport};
 
 /// What the caller decides.
@@ -45,19 +48,6 @@ pub struct Exported {
     pub instructions: u64,
 }
 
-/// What becomes of the pre-activations z, Q4.11, on calibration sequences.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
-pub struct ZReport {
-    /// Largest magnitude in real arithmetic.
-    pub max: f64,
-    /// Share of them beyond ±16, where the device cuts them off. That alone does no harm: sigmoid
-    /// and tanh are flat there to the last bit.
-    pub beyond: f64,
-    /// Share of gates that are off by more than 1/32 for it: a partial sum was cut off on the way, or
-    /// the weights are too coarse.
-    pub wrong: f64,
-}
-
 /// How a model becomes integers: everything that calibration decides, and none of the weights. Other
 /// weights of the same model, such as a fine-tuned one's, can be put through it.
 #[derive(Debug)]
@@ -74,21 +64,13 @@ pub struct Scheme {
     instructions: u64,
 }
 
-/// The maps of a checkpoint in f64.
-struct RealMaps {
-    input: RealMap,
-    recurrent: RealMap,
-}
-
-impl RealMaps {
-    fn read(checkpoint: &Checkpoint) -> Self {
-        let config = &checkpoint.config;
-        let read = |prefix, map, modes| RealMap::read(checkpoint, prefix, map, modes);
-        Self {
-            input: read("lstm.input", config.input.map, &config.input.modes),
-            recurrent: read("lstm.recurrent", config.recurrent.map, &config.hidden.modes),
-        }
-    }
+/// The weights of a checkpoint under a scheme, real and in integers.
+struct Weights {
+    maps: RealMaps,
+    /// Of z, with what the input map makes of integer zeros.
+    bias: Vec<f64>,
+    input: IntegerForm,
+    recurrent: IntegerForm,
 }
 
 /// Quantizes a model. `part` is (a selection of) the training part, in raw values of the input map:
@@ -187,29 +169,34 @@ impl Scheme {
     ///
     /// When the weights cannot be quantized.
     pub fn export(&self, checkpoint: &Checkpoint) -> Result<Exported> {
-        let maps = RealMaps::read(checkpoint);
-        let bias = self.bias(checkpoint, &maps);
+        let weights = self.weights(checkpoint)?;
         let chosen: Vec<usize> = (0..self.sample.sequences()).collect();
         let sample = frames(&self.sample, &self.format, &chosen);
         let real = RealLayer {
-            maps: &maps,
+            maps: &weights.maps,
             input: self.input.lowered.as_ref(),
             recurrent: self.recurrent.lowered.as_ref(),
-            bias: &bias,
+            bias: &weights.bias,
             gate: self.config.gate,
         };
         let hidden = hidden_states(&sample, &self.format, &real);
-        let z = self.z_report(&self.core(checkpoint)?, &sample, &real)?;
+        let core = write(self.parts(checkpoint, &weights, None)?)?;
+        let passages = device::trace(&device::parse(&core)?, &self.sample)?;
+        let z = ZReport::of(&passages, &sample, &self.format, &real);
         let flat = spread(sample.into_iter().flatten().collect(), REPORT_FRAMES);
-        let input = self.input.report(&maps.input, &flat)?;
+        let input = self
+            .input
+            .report(&weights.maps.input, &weights.input, &flat)?;
         let hidden = spread(hidden, CALIBRATION_STATES);
-        let recurrent = self.recurrent.report(&maps.recurrent, &hidden)?;
+        let recurrent =
+            self.recurrent
+                .report(&weights.maps.recurrent, &weights.recurrent, &hidden)?;
         let about = serde_json::json!({
             "config": self.config,
             "parameters": self.config.parameters(),
         });
         let front_end = self.config.front_end.as_ref();
-        let mut parts = self.parts(checkpoint, front_end)?;
+        let mut parts = self.parts(checkpoint, &weights, front_end)?;
         parts.about = about.to_string();
         Ok(Exported {
             bytes: write(parts)?,
@@ -227,7 +214,7 @@ impl Scheme {
     ///
     /// When the weights cannot be quantized.
     pub fn core(&self, checkpoint: &Checkpoint) -> Result<ModelBytes> {
-        write(self.parts(checkpoint, None)?)
+        write(self.parts(checkpoint, &self.weights(checkpoint)?, None)?)
     }
 
     /// `model` with the weights that the integers of its dense maps stand for. Tensor maps, whose
@@ -257,23 +244,27 @@ impl Scheme {
         Ok(rounded)
     }
 
-    fn bias(&self, checkpoint: &Checkpoint, maps: &RealMaps) -> Vec<f64> {
+    fn weights(&self, checkpoint: &Checkpoint) -> Result<Weights> {
+        let maps = RealMaps::read(checkpoint);
         let bias = values(checkpoint, "lstm.bias");
-        folded_bias(
-            &maps.input,
-            self.input.lowered.as_ref(),
-            &self.format,
-            &bias,
-        )
+        let lowered = self.input.lowered.as_ref();
+        Ok(Weights {
+            bias: folded_bias(&maps.input, lowered, &self.format, &bias),
+            input: self.input.integers(&maps.input)?,
+            recurrent: self.recurrent.integers(&maps.recurrent)?,
+            maps,
+        })
     }
 
     /// Everything but what is told about the model.
-    fn parts(&self, checkpoint: &Checkpoint, front_end: Option<&FrontEndConfig>) -> Result<Parts> {
+    fn parts(
+        &self,
+        checkpoint: &Checkpoint,
+        weights: &Weights,
+        front_end: Option<&FrontEndConfig>,
+    ) -> Result<Parts> {
         let config = &self.config;
-        let maps = RealMaps::read(checkpoint);
-        let bias = self.bias(checkpoint, &maps);
-        let input = self.input.integers(&maps.input)?;
-        let recurrent = self.recurrent.integers(&maps.recurrent)?;
+        let (input, recurrent) = (&weights.input, &weights.recurrent);
         let weight = checkpoint.tensors["head.weight"]
             .mapv(f64::from)
             .into_dimensionality::<Ix2>()
@@ -314,7 +305,8 @@ impl Scheme {
             recurrent: MapParts::Dense(bytemuck::Zeroable::zeroed()),
             weights: Vec::new(),
             tables: Vec::new(),
-            bias: bias
+            bias: weights
+                .bias
                 .iter()
                 .map(|b| (b * Z_SCALE).round().clamp(-32_768.0, 32_767.0) as i16)
                 .collect(),
@@ -348,55 +340,15 @@ impl Scheme {
         (parts.weights, parts.tables) = (weights, tables);
         Ok(parts)
     }
-
-    /// What becomes of z on the device, step by step at the device's own hidden states.
-    fn z_report(
-        &self,
-        core: &ModelBytes,
-        sample: &[Vec<Vec<i16>>],
-        real: &RealLayer<'_>,
-    ) -> Result<ZReport> {
-        let passages = device::trace(&device::parse(core)?, &self.sample)?;
-        let (mut max, mut beyond, mut wrong, mut count) = (0.0f64, 0u64, 0u64, 0u64);
-        for (frames, passage) in sample.iter().zip(&passages) {
-            let units = passage.h.len() / frames.len().max(1);
-            let mut h = vec![0.0; units];
-            let shares = real.input_shares(frames, &self.format);
-            let steps = passage.z.chunks(4 * units).zip(passage.h.chunks(units));
-            for (share, (found, next)) in shares.iter().zip(steps) {
-                let mut wanted = real.z(share, &h);
-                for z in &wanted {
-                    max = max.max(z.abs());
-                    beyond += u64::from(z.abs() > Z_MAX);
-                }
-                let mut found: Vec<f64> = found.iter().map(|&z| f64::from(z) / Z_SCALE).collect();
-                cell::activate(real.gate, &mut wanted);
-                cell::activate(real.gate, &mut found);
-                let pairs = wanted.iter().zip(&found);
-                wrong += pairs.filter(|(a, b)| (*a - *b).abs() > GATE_WRONG).count() as u64;
-                count += wanted.len() as u64;
-                h = next.iter().map(|&h| f64::from(h) / 32_768.0).collect();
-            }
-        }
-        let share = |part: u64| part as f64 / count.max(1) as f64;
-        Ok(ZReport {
-            max,
-            beyond: share(beyond),
-            wrong: share(wrong),
-        })
-    }
 }
 
 /// Frames and hidden states that ranges and bits are chosen on.
-const CALIBRATION_FRAMES: usize = 64;
+const CALIBRATION_FRAMES: usize = 256;
 const CALIBRATION_STATES: usize = 256;
 
 /// What the report looks at.
 const REPORT_SEQUENCES: usize = 32;
 const REPORT_FRAMES: usize = 128;
-
-/// An error of a gate that counts.
-const GATE_WRONG: f64 = 1.0 / 32.0;
 
 /// Largest magnitude of the hidden state's integers, and one LSB: Q0.15.
 const OF_STATES: (u32, f64) = (1 << 15, 1.0 / 32_768.0);
@@ -407,42 +359,6 @@ fn refused(error: bt_core::ParseError) -> Error {
 
 fn write(parts: Parts) -> Result<ModelBytes> {
     parts.write().map_err(refused)
-}
-
-/// The values of a checkpoint's tensor.
-fn values(checkpoint: &Checkpoint, name: &str) -> Vec<f64> {
-    let tensor = checkpoint.tensors[name].iter();
-    tensor.map(|&value| f64::from(value)).collect()
-}
-
-/// A layer in real arithmetic whose input are the map's integers.
-struct RealLayer<'a> {
-    maps: &'a RealMaps,
-    input: Option<&'a Lowered>,
-    recurrent: Option<&'a Lowered>,
-    /// With what the map makes of integer zeros.
-    bias: &'a [f64],
-    gate: Gate,
-}
-
-impl RealLayer<'_> {
-    /// The input map's share of z for each frame of a sequence.
-    fn input_shares(&self, frames: &[Vec<i16>], format: &InputFormat) -> Vec<Vec<f64>> {
-        let real = |q: &i16| f64::from(*q) * format.map_step;
-        let real: Vec<Vec<f64>> = frames
-            .iter()
-            .map(|frame| frame.iter().map(real).collect())
-            .collect();
-        apply(&self.maps.input, self.input, &real)
-    }
-
-    /// z of a step.
-    fn z(&self, share: &[f64], h: &Vec<f64>) -> Vec<f64> {
-        let states = std::slice::from_ref(h);
-        let back = apply(&self.maps.recurrent, self.recurrent, states).remove(0);
-        let sums = share.iter().zip(&back).zip(self.bias);
-        sums.map(|((a, b), c)| a + b + c).collect()
-    }
 }
 
 /// What the search of plans has to know of a model. A front end's own state is not counted.
@@ -475,140 +391,14 @@ fn program(plan: &MapPlan) -> Option<&Plan> {
 /// Largest bias of z that leaves room for what the maps add.
 const BIAS_MAX: f64 = 8.0;
 
-/// The bias with what the map makes of integer zeros.
-fn folded_bias(
-    input: &RealMap,
-    lowered: Option<&Lowered>,
-    format: &InputFormat,
-    bias: &[f64],
-) -> Vec<f64> {
-    let zero = std::slice::from_ref(&format.zero);
-    let share = apply(input, lowered, zero).remove(0);
-    bias.iter().zip(share).map(|(b, z)| b + z).collect()
-}
-
-/// The map's integers, `[sequence][step][value]`, of the sequences chosen.
-fn frames(part: &Part, format: &InputFormat, chosen: &[usize]) -> Vec<Vec<Vec<i16>>> {
-    let width = format.zero.len();
-    let padding = format.pushed(0.0);
-    chosen
-        .iter()
-        .map(|&sequence| {
-            let mut values = Vec::new();
-            part.values.for_each(part.range(sequence), |_, value| {
-                values.push(format.pushed(value))
-            });
-            values
-                .chunks(part.width)
-                .map(|step| {
-                    let padded = step
-                        .iter()
-                        .copied()
-                        .chain(std::iter::repeat(padding))
-                        .take(width);
-                    padded
-                        .enumerate()
-                        .map(|(i, value)| format.mapped(i, value))
-                        .collect()
-                })
-                .collect()
-        })
-        .collect()
-}
-
-/// At most `count` items, one from each of as many equal stretches; where in a stretch changes, so
-/// that items of a period (the steps of sequences of one length) are all among them.
-fn spread<T>(items: Vec<T>, count: usize) -> Vec<T> {
-    let len = items.len();
-    if len <= count {
-        return items;
-    }
-    const GOLDEN: f64 = 0.618_033_988_749_895;
-    let place = |i: usize| {
-        let within = (i as f64 * GOLDEN).fract();
-        ((i as f64 + within) * len as f64 / count as f64) as usize
-    };
-    let mut places = (0..count).map(place).peekable();
-    items
-        .into_iter()
-        .enumerate()
-        .filter(|(at, _)| {
-            let mut take = false;
-            while places.next_if_eq(at).is_some() {
-                take = true;
-            }
-            take
-        })
-        .map(|(_, item)| item)
-        .collect()
-}
-
-/// Hidden states of all steps of every sequence, Q0.15, computed in f64.
-fn hidden_states(
-    frames: &[Vec<Vec<i16>>],
-    format: &InputFormat,
-    real: &RealLayer<'_>,
-) -> Vec<Vec<i16>> {
-    let units = real.bias.len() / 4;
-    let mut all = Vec::new();
-    for sequence in frames {
-        let (mut c, mut h) = (vec![0.0; units], vec![0.0; units]);
-        for share in real.input_shares(sequence, format) {
-            let mut z = real.z(&share, &h);
-            cell::forward(real.gate, &mut z, &mut c, &mut h);
-            all.push(
-                h.iter()
-                    .map(|h| (h * 32_768.0).round().clamp(-32_768.0, 32_767.0) as i16)
-                    .collect(),
-            );
-        }
-    }
-    all
-}
-
-/// Head weights in i16 at the largest scale whose sums cannot leave 32 bits; logits = raw · 2^−shift.
-fn head(weight: ArrayView2<'_, f64>, bias: &[f64]) -> (Vec<i16>, Vec<i32>, i32) {
-    let mut shift = 30;
-    loop {
-        let factor = 2f64.powi(shift - 15);
-        let levels = weight.mapv(|w| (w * factor).round());
-        let fits = levels.iter().all(|w| w.abs() <= 32_767.0)
-            && levels.axis_iter(Axis(0)).zip(bias).all(|(row, b)| {
-                let sum: f64 = row.iter().map(|w| w.abs() * 32_768.0).sum();
-                sum + (b * 2f64.powi(shift)).abs() + 1.0 <= f64::from(i32::MAX)
-            });
-        if fits || shift < -64 {
-            let bias = bias
-                .iter()
-                .map(|b| (b * 2f64.powi(shift)).round() as i32)
-                .collect();
-            return (levels.iter().map(|&w| w as i16).collect(), bias, shift);
-        }
-        shift -= 1;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::data::Values;
     use crate::float::model::Model;
     use rand_chacha::ChaCha8Rng;
-    use rand_chacha::rand_core::SeedableRng;
+    use rand_chacha::rand_core::{Rng, SeedableRng};
     use std::sync::Arc;
-
-    /// 128 sequences of 28 steps: every 56th frame would be a first one.
-    #[test]
-    fn calibration_sees_every_step() {
-        let chosen = spread((0..128 * 28).collect(), 64);
-        assert!((60..=64).contains(&chosen.len()), "{}", chosen.len());
-        let mut steps: Vec<usize> = chosen.iter().map(|at| at % 28).collect();
-        steps.sort_unstable();
-        steps.dedup();
-        assert!(steps.len() > 20, "{steps:?}");
-        assert!(chosen.is_sorted() && chosen[0] < 56 && chosen[63] >= 63 * 56);
-        assert_eq!(spread(vec![1, 2, 3], 3), [1, 2, 3]);
-    }
 
     /// Radar maps: a byte in 16 is not zero, and the scale of the input makes much of it.
     #[test]
@@ -646,24 +436,51 @@ mod tests {
         assert!(report.levels.iter().all(|level| level.scale.is_finite()));
     }
 
+    /// The report looks at more frames than ranges were taken from: those are held too, or nearly all.
+    #[test]
+    fn frames_that_calibration_did_not_see_are_not_cut_off() {
+        let config = r#"{"input": {"map": "block-term", "modes": [2, 12, 11]},
+            "hidden": {"modes": [2, 2, 2]}, "head": {"classes": 3}}"#;
+        let mut rng = ChaCha8Rng::seed_from_u64(7);
+        let mut model = Model::new(serde_json::from_str(config).unwrap(), &mut rng).unwrap();
+        model.scale = vec![1.0 / 64.0].into();
+        let noise = (0..400 * 264).map(|_| (rng.next_u32() >> 24) as u8);
+        let part = part(&Values::U8(noise.collect()), 264);
+        let exported = exported_of(&model, &part);
+        let cut = exported.input.levels.iter().map(|level| level.saturated);
+        assert!(cut.fold(0.0, f64::max) < 1e-3, "{:?}", exported.input);
+        assert!(exported.input.snr_db > 60.0, "{}", exported.input.snr_db);
+    }
+
     /// Sequences of 5 steps of 64 values.
     const FRAMES: usize = 20 * 5;
 
     fn exported(model: &Model, values: &Values) -> Exported {
-        let part = Part {
+        exported_of(model, &part(values, 64))
+    }
+
+    /// Sequences of 5 steps of `width` values.
+    fn part(values: &Values, width: usize) -> Part {
+        let sequences = values.len() / (5 * width);
+        Part {
             values: Arc::new(values.clone()),
-            width: 64,
-            starts: (0..20).map(|sequence| sequence * 5 * 64).collect(),
-            lengths: vec![5; 20],
+            width,
+            starts: (0..sequences)
+                .map(|sequence| sequence * 5 * width)
+                .collect(),
+            lengths: vec![5; sequences],
             labels: None,
             groups: None,
-        };
+        }
+    }
+
+    fn exported_of(model: &Model, part: &Part) -> Exported {
         let options = Options {
             name: "sparse".into(),
             limits: Default::default(),
-            sequences: 20,
+            sequences: 80,
         };
-        let exported = export(&Checkpoint::of(model), &part, &[], &options).unwrap();
+        let exported = export(&Checkpoint::of(model), part, &[], &options).unwrap();
         crate::device::parse(&exported.bytes).unwrap();
         exported
     }

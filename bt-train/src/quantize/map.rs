@@ -2,7 +2,7 @@
 
 use super::dense::{self, IntegerDense};
 use super::simulate::Simulation;
-use super::tensor::{self, Calibrated, IntegerMap, QuantizeError, Width, Z_SCALE, place};
+use super::tensor::{self, Calibrated, HEADROOM, IntegerMap, QuantizeError, Width, Z_SCALE, place};
 use crate::error::{Error, Result};
 use crate::float::checkpoint::Checkpoint;
 use crate::float::config::MapKind;
@@ -30,6 +30,8 @@ pub struct MapReport {
 pub struct LevelReport {
     /// Largest output in calibration; of a step that adds to z, the largest sum.
     pub max: f64,
+    /// Largest output that it can hold; what is beyond is cut off.
+    pub range: f64,
     /// LSB per unit.
     pub scale: f64,
     /// Right shift.
@@ -109,6 +111,8 @@ pub(super) struct MapScheme {
     input_step: f64,
     /// Largest output of every step in calibration.
     maxima: Vec<f64>,
+    /// What a step has to hold: [`HEADROOM`] times as much.
+    ranges: Vec<f64>,
     /// How wide every step's output is.
     widths: Vec<Width>,
 }
@@ -158,11 +162,14 @@ impl MapScheme {
         (input_max, input_step): (u32, f64),
         streamed: bool,
     ) -> Result<Self> {
-        let (mut maxima, mut widths) = (Vec::new(), Vec::new());
+        let (mut maxima, mut ranges, mut widths) = (Vec::new(), Vec::new(), Vec::new());
         if let (RealMap::Tensor(map), Some(lowered)) = (map, &lowered) {
             maxima = tensor::maxima(lowered, map, &real(frames, input_step));
-            let calibrated = Calibrated::new(lowered, map, &maxima, input_max, input_step);
-            widths = calibrated.best(frames, map).map_err(failed)?;
+            ranges = maxima.iter().map(|max| max * HEADROOM).collect();
+            let calibrated = Calibrated::new(lowered, map, &ranges, input_max, input_step);
+            let stride = frames.len().div_ceil(SEARCH_FRAMES).max(1);
+            let searched: Vec<Vec<i16>> = frames.iter().step_by(stride).cloned().collect();
+            widths = calibrated.best(&searched, map).map_err(failed)?;
         }
         Ok(Self {
             lowered,
@@ -170,6 +177,7 @@ impl MapScheme {
             input_max,
             input_step,
             maxima,
+            ranges,
             widths,
         })
     }
@@ -186,33 +194,38 @@ impl MapScheme {
         match (map, &self.lowered) {
             (RealMap::Tensor(map), Some(lowered)) => {
                 let calibrated =
-                    Calibrated::new(lowered, map, &self.maxima, self.input_max, self.input_step);
+                    Calibrated::new(lowered, map, &self.ranges, self.input_max, self.input_step);
                 let integers = calibrated.quantize(&self.widths).map_err(failed)?;
                 Ok(IntegerForm::Tensor(integers))
             }
-            (RealMap::Dense(weight), _) => {
-                let (max, step) = (self.input_max, self.input_step);
-                dense::quantize(weight.view(), max, step, self.streamed)
-                    .map(IntegerForm::Dense)
-                    .map_err(failed)
-            }
+            (RealMap::Dense(weight), _) => self.dense(weight).map(IntegerForm::Dense),
             (RealMap::Tensor(_), None) => Err(Error::setting("a tensor map without a plan")),
         }
     }
 
-    /// The weights that the integers of a dense map stand for.
-    pub fn rounded(&self, map: &RealMap) -> Result<Option<Array2<f64>>> {
-        Ok(match self.integers(map)? {
-            IntegerForm::Dense(integers) => Some(integers.real(self.input_step)),
-            IntegerForm::Tensor(_) => None,
-        })
+    fn dense(&self, weight: &Array2<f64>) -> Result<IntegerDense> {
+        let (max, step) = (self.input_max, self.input_step);
+        dense::quantize(weight.view(), max, step, self.streamed).map_err(failed)
     }
 
-    /// What quantization does to `map` on `frames`.
-    pub fn report(&self, map: &RealMap, frames: &[Vec<i16>]) -> Result<MapReport> {
+    /// The weights that the integers of a dense map stand for.
+    pub fn rounded(&self, map: &RealMap) -> Result<Option<Array2<f64>>> {
+        match map {
+            RealMap::Dense(weight) => Ok(Some(self.dense(weight)?.real(self.input_step))),
+            RealMap::Tensor(_) => Ok(None),
+        }
+    }
+
+    /// What quantization does to `map` on `frames`; `integers` are its own.
+    pub fn report(
+        &self,
+        map: &RealMap,
+        integers: &IntegerForm,
+        frames: &[Vec<i16>],
+    ) -> Result<MapReport> {
         let shares = apply(map, self.lowered.as_ref(), &real(frames, self.input_step));
         let z_max = shares.iter().flatten().fold(0.0f64, |a, z| a.max(z.abs()));
-        match (self.integers(map)?, map, &self.lowered) {
+        match (integers, map, &self.lowered) {
             (IntegerForm::Tensor(integers), RealMap::Tensor(map), Some(lowered)) => {
                 let noise = integers.noise(lowered, map, frames, self.input_step);
                 let found = frames.iter().map(|frame| integers.run(lowered, frame));
@@ -225,6 +238,7 @@ impl MapScheme {
                         .zip(self.maxima.iter().zip(noise))
                         .map(|((step, &scale), (&max, noise))| LevelReport {
                             max,
+                            range: f64::from(1u32 << (step.bits - 1)) / scale,
                             scale,
                             shift: u32::from(step.shift),
                             bits: step.bits,
@@ -235,7 +249,7 @@ impl MapScheme {
                 })
             }
             (IntegerForm::Dense(integers), RealMap::Dense(weight), _) => {
-                let snr_db = dense::snr_db(&integers, weight.view(), frames, self.input_step);
+                let snr_db = dense::snr_db(integers, weight.view(), frames, self.input_step);
                 let cut = shares.iter().flatten().filter(|z| z.abs() > Z_MAX).count();
                 let count = shares.iter().map(Vec::len).sum::<usize>().max(1);
                 Ok(MapReport {
@@ -244,6 +258,7 @@ impl MapScheme {
                     z_max,
                     levels: vec![LevelReport {
                         max: z_max,
+                        range: Z_MAX,
                         scale: Z_SCALE,
                         shift: integers.record.part_shift,
                         bits: 16,
@@ -256,6 +271,9 @@ impl MapScheme {
         }
     }
 }
+
+/// Frames of calibration that widths are searched on; ranges are taken from all.
+const SEARCH_FRAMES: usize = 64;
 
 /// Beyond this z is cut off: 16 in Q4.11.
 pub(super) const Z_MAX: f64 = 32_768.0 / Z_SCALE;

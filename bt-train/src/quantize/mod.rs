@@ -4,7 +4,11 @@
 pub mod dense;
 pub mod export;
 pub mod fine_tune;
+mod gates;
+mod head;
 pub mod input;
 mod map;
+mod real;
 pub mod simulate;
+mod spread;
 pub mod tensor;

@@ -14,6 +14,11 @@ use bt_core::program::{NONE, Odometer, StepRecord, Store, TILE};
 /// LSB of z per unit: Q4.11.
 pub const Z_SCALE: f64 = 2048.0;
 
+/// What a level is given room for, as a multiple of the [`maxima`] of calibration. Other frames go
+/// beyond them, and one value cut off in a thousand costs far more than an eighth of the range, which
+/// is 1 dB of rounding.
+pub const HEADROOM: f64 = 1.125;
+
 /// A tensor map in integers: steps, packed weights and tables, places counted as in [`Lowered`].
 #[derive(Debug, Clone)]
 pub struct IntegerMap {
@@ -72,7 +77,8 @@ pub struct Calibrated<'a> {
 }
 
 impl<'a> Calibrated<'a> {
-    /// The weights of `map`, with the [`maxima`] of calibration. `input_max` and `input_step` describe
+    /// The weights of `map`, and what every step is to hold: the [`maxima`] of calibration, with
+    /// [`HEADROOM`] where other frames are to come. `input_max` and `input_step` describe
     /// the integers that will be gathered: value = integer · input_step.
     pub fn new(
         lowered: &'a Lowered,

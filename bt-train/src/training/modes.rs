@@ -12,7 +12,10 @@ pub struct Modes(pub Vec<usize>);
 
 /// Both forms a configuration file may use.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "modes as \"8x20x20x18\" or [8, 20, 20, 18] are needed"
+)]
 enum Written {
     Text(String),
     List(Vec<usize>),

@@ -83,7 +83,7 @@ impl RunFolder {
     }
 
     /// Trains to the end, from where the folder's run stopped, or until `watch`
-    /// breaks it off.
+    /// breaks it off. Gives all epochs of the run.
     ///
     /// # Errors
     /// When a file cannot be written, the loss explodes, or `watch` broke it
@@ -93,7 +93,7 @@ impl RunFolder {
         settings: &Settings,
         trainer: &mut Trainer<'_>,
         watch: &mut dyn RunWatch,
-    ) -> Result<()> {
+    ) -> Result<Vec<Epoch>> {
         std::fs::create_dir_all(&self.path).map_err(|error| Error::from(error).file(&self.path))?;
         let mut epochs = self.restore(trainer)?;
         watch.start(trainer);
@@ -126,7 +126,7 @@ impl RunFolder {
             let names = &trainer.checkpoint().config.head.labels;
             self.write_text("confusion.svg", &confusion.svg(names))?;
         }
-        Ok(())
+        Ok(epochs)
     }
 
     fn write_text(&self, name: &str, text: &str) -> Result<()> {
@@ -219,7 +219,7 @@ mod tests {
         fn epoch(&mut self, _: &Epoch) {}
     }
 
-    fn train(folder: &RunFolder, settings: &Settings, break_at: usize) -> Result<()> {
+    fn train(folder: &RunFolder, settings: &Settings, break_at: usize) -> Result<Vec<Epoch>> {
         let data = data();
         let mut trainer = Trainer::new(settings, settings.model(&data)?, &data)?;
         folder.train(settings, &mut trainer, &mut BreakAt(break_at))

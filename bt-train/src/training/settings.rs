@@ -51,7 +51,7 @@ macro_rules! settings {
         #[serde(rename_all = "kebab-case")]
         pub struct Flags {
             $($(#[doc = $doc])*
-            #[arg(long, help_heading = "Training", $($arg)*)]
+            #[arg(long, help_heading = "Training", allow_negative_numbers = true, $($arg)*)]
             #[serde(skip_serializing_if = "Option::is_none")]
             pub $name: Option<$type>,)*
         }
@@ -164,15 +164,21 @@ impl Settings {
             None => toml::Table::new(),
         };
         let flags = toml::Table::try_from(flags).map_err(Error::malformed)?;
-        table.extend(flags);
-        let settings: Settings = table.try_into().map_err(|error: toml::de::Error| {
-            let error = Error::setting(error.message());
-            match file {
-                Some(path) => error.file(path),
-                None => error,
-            }
-        })?;
-        settings.validate()?;
+        // Whose fault a key is: a flag is known by its name alone.
+        let in_file = |error: Error| match (file, &error.field) {
+            (Some(path), Some(key)) if !flags.contains_key(key) => error.file(path),
+            _ => error,
+        };
+        table.extend(flags.clone());
+        // One by one, so that a value of the wrong type is told with its key.
+        for (key, value) in &table {
+            let alone = toml::Table::from_iter([(key.clone(), value.clone())]);
+            alone
+                .try_into::<Settings>()
+                .map_err(|error| in_file(Error::setting(error.message()).field(key)))?;
+        }
+        let settings: Settings = table.try_into().map_err(Error::malformed)?;
+        settings.validate().map_err(in_file)?;
         Ok(settings)
     }
 
@@ -239,8 +245,6 @@ impl Settings {
         }
         let shares = [
             ("warm-up", self.warm_up),
-            ("final-lr", self.final_lr),
-            ("weight-decay", self.weight_decay),
             ("label-smoothing", self.label_smoothing),
             ("input-dropout", self.input_dropout),
             ("recurrent-dropout", self.recurrent_dropout),
@@ -252,6 +256,26 @@ impl Settings {
                     .field(field)
                     .remedy("give a share from 0 to below 1"));
             }
+        }
+        if !(0.0..=1.0).contains(&self.final_lr) {
+            return Err(Error::setting(format!("is {}", self.final_lr))
+                .field("final-lr")
+                .remedy("give a share from 0 to 1"));
+        }
+        if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
+            return Err(Error::setting(format!("is {}", self.weight_decay))
+                .field("weight-decay")
+                .remedy("give 0 or more"));
+        }
+        let (input, recurrent) = (self.input_map, self.recurrent_map);
+        for (prefix, map) in [
+            ("", input.with(self.blocks, self.rank)),
+            (
+                "recurrent-",
+                recurrent.with(self.recurrent_blocks, self.recurrent_rank),
+            ),
+        ] {
+            map.validate(prefix)?;
         }
         if !(self.train_share > 0.0 && self.train_share <= 1.0) {
             return Err(Error::setting(format!("is {}", self.train_share))
@@ -295,7 +319,10 @@ impl Settings {
         data.part(PartName::Train)?.known_labels(PartName::Train)?;
         let front_end = data.sample_rate.map(|rate| self.front_end(rate));
         let width = match &front_end {
-            Some(front_end) => front_end.values_per_step(),
+            Some(front_end) => {
+                front_end.section()?;
+                front_end.values_per_step()
+            }
             None => data.part(PartName::Train)?.width,
         };
         modes::check(&self.input_modes.0, width, self.pad)?;
@@ -361,9 +388,14 @@ fn read_table(path: &Path) -> Result<toml::Table> {
     }
 }
 
+/// The known key that is spelled most alike; before all others one that holds the key as a part, as
+/// `input-dropout` holds `dropout`.
 fn nearest<'a>(key: &str, known: &'a [String]) -> &'a str {
     let key = key.replace('_', "-");
-    let similarity = |candidate: &str| strsim::jaro_winkler(&key, candidate);
+    let similarity = |candidate: &str| {
+        let is_part = key.len() > 2 && candidate.contains(&key);
+        strsim::jaro_winkler(&key, candidate) + f64::from(is_part)
+    };
     known
         .iter()
         .max_by(|a, b| similarity(a).total_cmp(&similarity(b)))
@@ -440,6 +472,50 @@ mod tests {
             line.ends_with("weight_decai: unknown key; did you mean `weight-decay`?"),
             "{line}"
         );
+        assert_eq!(nearest("dropout", &keys()), "input-dropout");
+        assert_eq!(nearest("smoothing", &keys()), "label-smoothing");
+        assert_eq!(nearest("epoch", &keys()), "epochs");
+    }
+
+    /// A value that cannot be is told with its key, and with the file where it came from there.
+    #[test]
+    fn a_wrong_value_is_told_with_file_and_key() {
+        let line = |text: &str, flags: &Flags| {
+            let (_place, path) = file(text);
+            let error = Settings::resolve(Some(&path), flags).unwrap_err();
+            let line = error.to_string();
+            let name = path.to_str().unwrap().to_owned() + ": ";
+            match line.strip_prefix(&name) {
+                Some(rest) => format!("FILE {rest}"),
+                None => line,
+            }
+        };
+        for (text, expected) in [
+            ("lr = \"x\"", "FILE lr: invalid type: string"),
+            ("epochs = 1.5", "FILE epochs: invalid type: floating point"),
+            ("input-map = \"dens\"", "FILE input-map: unknown variant"),
+            ("lr = -1.0", "FILE lr: is -1; give a number above 0"),
+            ("rank = 65", "FILE rank: is 65; 1 to 64 are possible"),
+            ("final-lr = 1.5", "FILE final-lr: is 1.5; give a share"),
+            ("weight-decay = -1.0", "FILE weight-decay: is -1; give 0"),
+        ] {
+            let line = line(text, &flags());
+            assert!(line.starts_with(expected), "{line}");
+        }
+        let modes = line("input-modes = 12", &Flags::default());
+        assert!(modes.starts_with("FILE input-modes: modes as"), "{modes}");
+        let lower = Flags {
+            lr: Some(-2.0),
+            recurrent_map: Some(MapName::TensorTrain),
+            recurrent_rank: Some(0),
+            ..flags()
+        };
+        assert_eq!(line("lr = 1.0", &lower), "lr: is -2; give a number above 0");
+        let rank = Flags { lr: None, ..lower };
+        assert!(line("lr = 1.0", &rank).starts_with("recurrent-rank: is 0"));
+        // A constant rate, and more decay than 1, are settings like others.
+        let (_place, path) = file("final-lr = 1.0\nweight-decay = 1.5");
+        Settings::resolve(Some(&path), &flags()).unwrap();
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Whatever is random about an epoch comes from the seed and the epoch's
 //! number alone, so a run that goes on after a kill needs no generator's state.
 
+use crate::data::memory;
 use crate::data::split::split;
 use crate::data::{DataSet, Normalization, Part, PartName};
 use crate::error::{Error, ErrorKind, Result};
@@ -160,6 +161,12 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// When the data do not fit the settings, or a class has no sequence.
     pub fn new(settings: &'a Settings, config: ModelConfig, data: &DataSet) -> Result<Trainer<'a>> {
+        let need = BYTES_A_WEIGHT.saturating_mul(config.parameters() as u64);
+        memory::check(need, memory::available()).map_err(|error| {
+            error
+                .field("hidden-modes")
+                .remedy("take a smaller hidden state, or block-term maps")
+        })?;
         let material = Material::new(settings, &config, data)?;
         let normalization =
             Normalization::fit(&material.frames, config.inputs(), settings.normalize);
@@ -451,6 +458,9 @@ impl<'a> Trainer<'a> {
     }
 }
 
+/// What a weight takes while it learns: itself, its gradient, two moments, the best so far.
+const BYTES_A_WEIGHT: u64 = 5 * 4;
+
 /// A loss beyond this is no loss to learn from: the logits are thousands apart.
 const LOSS_MAX: f64 = 1e3;
 
@@ -486,8 +496,18 @@ fn renderings(
     let Some(front_end) = &config.front_end else {
         return Err(Error::setting("is for sound only").field("delays"));
     };
+    let steps = front_end.samples_per_step();
+    if settings.delays >= steps {
+        return Err(Error::setting(format!("is {}", settings.delays))
+            .field("delays")
+            .remedy(format!("a step has {steps} samples to spread them over")));
+    }
+    let bytes = frames.values.len() as u64 * frames.values.element_type().bytes() as u64;
+    let need = bytes.saturating_mul(settings.delays as u64);
+    memory::check(need, memory::available())
+        .map_err(|error| error.field("delays").remedy("take fewer"))?;
     let delayed = (1..=settings.delays).map(|k| {
-        let zeros = k * front_end.samples_per_step() / (settings.delays + 1);
+        let zeros = k * steps / (settings.delays + 1);
         samples.delayed(zeros)?.features(front_end)
     });
     let parts = std::iter::once(Ok(frames.clone()))

@@ -1,0 +1,25 @@
+//! The head in integers.
+
+use ndarray::{ArrayView2, Axis};
+
+/// Head weights in i16 at the largest scale whose sums cannot leave 32 bits; logits = raw · 2^−shift.
+pub(super) fn head(weight: ArrayView2<'_, f64>, bias: &[f64]) -> (Vec<i16>, Vec<i32>, i32) {
+    let mut shift = 30;
+    loop {
+        let factor = 2f64.powi(shift - 15);
+        let levels = weight.mapv(|w| (w * factor).round());
+        let fits = levels.iter().all(|w| w.abs() <= 32_767.0)
+            && levels.axis_iter(Axis(0)).zip(bias).all(|(row, b)| {
+                let sum: f64 = row.iter().map(|w| w.abs() * 32_768.0).sum();
+                sum + (b * 2f64.powi(shift)).abs() + 1.0 <= f64::from(i32::MAX)
+            });
+        if fits || shift < -64 {
+            let bias = bias
+                .iter()
+                .map(|b| (b * 2f64.powi(shift)).round() as i32)
+                .collect();
+            return (levels.iter().map(|&w| w as i16).collect(), bias, shift);
+        }
+        shift -= 1;
+    }
+}

@@ -1,0 +1,127 @@
+//! A layer in real arithmetic on the map's integers: what the device is calibrated with and measured
+//! against.
+
+use super::input::InputFormat;
+use super::map::{RealMap, apply};
+use crate::data::dataset::Part;
+use crate::float::cell;
+use crate::float::checkpoint::Checkpoint;
+use crate::float::config::Gate;
+use crate::plan::Lowered;
+
+/// The maps of a checkpoint in f64.
+pub(super) struct RealMaps {
+    pub input: RealMap,
+    pub recurrent: RealMap,
+}
+
+impl RealMaps {
+    pub fn read(checkpoint: &Checkpoint) -> Self {
+        let config = &checkpoint.config;
+        let read = |prefix, map, modes| RealMap::read(checkpoint, prefix, map, modes);
+        Self {
+            input: read("lstm.input", config.input.map, &config.input.modes),
+            recurrent: read("lstm.recurrent", config.recurrent.map, &config.hidden.modes),
+        }
+    }
+}
+
+/// The values of a checkpoint's tensor.
+pub(super) fn values(checkpoint: &Checkpoint, name: &str) -> Vec<f64> {
+    let tensor = checkpoint.tensors[name].iter();
+    tensor.map(|&value| f64::from(value)).collect()
+}
+
+/// A layer in real arithmetic whose input are the map's integers.
+pub(super) struct RealLayer<'a> {
+    pub maps: &'a RealMaps,
+    pub input: Option<&'a Lowered>,
+    pub recurrent: Option<&'a Lowered>,
+    /// With what the map makes of integer zeros.
+    pub bias: &'a [f64],
+    pub gate: Gate,
+}
+
+impl RealLayer<'_> {
+    /// The input map's share of z for each frame of a sequence.
+    pub fn input_shares(&self, frames: &[Vec<i16>], format: &InputFormat) -> Vec<Vec<f64>> {
+        let real = |q: &i16| f64::from(*q) * format.map_step;
+        let real: Vec<Vec<f64>> = frames
+            .iter()
+            .map(|frame| frame.iter().map(real).collect())
+            .collect();
+        apply(&self.maps.input, self.input, &real)
+    }
+
+    /// z of a step.
+    pub fn z(&self, share: &[f64], h: &Vec<f64>) -> Vec<f64> {
+        let states = std::slice::from_ref(h);
+        let back = apply(&self.maps.recurrent, self.recurrent, states).remove(0);
+        let sums = share.iter().zip(&back).zip(self.bias);
+        sums.map(|((a, b), c)| a + b + c).collect()
+    }
+}
+
+/// The bias with what the map makes of integer zeros.
+pub(super) fn folded_bias(
+    input: &RealMap,
+    lowered: Option<&Lowered>,
+    format: &InputFormat,
+    bias: &[f64],
+) -> Vec<f64> {
+    let zero = std::slice::from_ref(&format.zero);
+    let share = apply(input, lowered, zero).remove(0);
+    bias.iter().zip(share).map(|(b, z)| b + z).collect()
+}
+
+/// The map's integers, `[sequence][step][value]`, of the sequences chosen.
+pub(super) fn frames(part: &Part, format: &InputFormat, chosen: &[usize]) -> Vec<Vec<Vec<i16>>> {
+    let width = format.zero.len();
+    let padding = format.pushed(0.0);
+    chosen
+        .iter()
+        .map(|&sequence| {
+            let mut values = Vec::new();
+            part.values.for_each(part.range(sequence), |_, value| {
+                values.push(format.pushed(value))
+            });
+            values
+                .chunks(part.width)
+                .map(|step| {
+                    let padded = step
+                        .iter()
+                        .copied()
+                        .chain(std::iter::repeat(padding))
+                        .take(width);
+                    padded
+                        .enumerate()
+                        .map(|(i, value)| format.mapped(i, value))
+                        .collect()
+                })
+                .collect()
+        })
+        .collect()
+}
+
+/// Hidden states of all steps of every sequence, Q0.15, computed in f64.
+pub(super) fn hidden_states(
+    frames: &[Vec<Vec<i16>>],
+    format: &InputFormat,
+    real: &RealLayer<'_>,
+) -> Vec<Vec<i16>> {
+    let units = real.bias.len() / 4;
+    let mut all = Vec::new();
+    for sequence in frames {
+        let (mut c, mut h) = (vec![0.0; units], vec![0.0; units]);
+        for share in real.input_shares(sequence, format) {
+            let mut z = real.z(&share, &h);
+            cell::forward(real.gate, &mut z, &mut c, &mut h);
+            all.push(
+                h.iter()
+                    .map(|h| (h * 32_768.0).round().clamp(-32_768.0, 32_767.0) as i16)
+                    .collect(),
+            );
+        }
+    }
+    all
+}
