@@ -377,10 +377,12 @@ impl<'m, 'a> Session<'m, 'a> {
         self.samples = 0;
     }
 
-    /// z starts as the bias, the scratch as zeros: the overflow proof reasons about one map at a time.
+    /// z starts as the bias, the scratch as zeros where the overflow proof wants them.
     #[inline(never)]
     fn begin_frame(&mut self) {
-        map::clear_scratch(self.model, self.memory);
+        if self.model.input_needs_zeros {
+            map::clear_scratch(self.model, self.memory);
+        }
         let z = self
             .memory
             .get_mut(..self.model.arena.hidden_word)

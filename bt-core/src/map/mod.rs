@@ -88,7 +88,7 @@ pub(crate) fn feed<S: Sample>(
     (taken, false)
 }
 
-/// Zeros what the maps share, so that neither sees values the other's bounds do not cover.
+/// Zeros what the maps share, so that neither sees values that its bounds do not cover.
 pub(crate) fn clear_scratch(model: &Model<'_>, memory: &mut [u32]) {
     let scratch = memory.get_mut(model.arena_layout().scratch_word..);
     kernel::clear(scratch.unwrap_or(&mut []));
@@ -96,7 +96,9 @@ pub(crate) fn clear_scratch(model: &Model<'_>, memory: &mut [u32]) {
 
 /// Adds the recurrent map's share, x = h, to z.
 pub(crate) fn recur(model: &Model<'_>, memory: &mut [u32]) {
-    clear_scratch(model, memory);
+    if model.recurrent_needs_zeros {
+        clear_scratch(model, memory);
+    }
     let layout = model.arena_layout();
     let hidden_words = layout.hidden_word..layout.hidden_word + model.hidden().div_ceil(2);
     match model.recurrent {

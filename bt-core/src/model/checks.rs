@@ -25,12 +25,13 @@ pub(super) struct MapChecks<'m> {
 }
 
 impl<'m> MapChecks<'m> {
-    /// Everything that must hold of a map.
+    /// Everything that must hold of a map. Returns whether its sums keep to 32 bits only if the
+    /// scratch is zero when it starts.
     #[inline(never)]
-    pub(super) fn map(&self, map: &MapIn<'m>) -> Result<(), ParseError> {
+    pub(super) fn map(&self, map: &MapIn<'m>) -> Result<bool, ParseError> {
         match map.map {
             Map::Program(program) => self.program(map, &program),
-            Map::Dense(record) => self.dense(map, record),
+            Map::Dense(record) => self.dense(map, record).map(|()| false),
         }
     }
 
@@ -49,7 +50,7 @@ impl<'m> MapChecks<'m> {
     }
 
     #[inline(never)]
-    fn program(&self, map: &MapIn<'m>, program: &Program<'m>) -> Result<(), ParseError> {
+    fn program(&self, map: &MapIn<'m>, program: &Program<'m>) -> Result<bool, ParseError> {
         self.frame(map, program)
             .map_err(|fault| fault.of(map.section))?;
         for (index, step) in program.steps.iter().enumerate() {
@@ -61,19 +62,23 @@ impl<'m> MapChecks<'m> {
                 })?;
         }
         // Sums last: they rely on the regions being sound.
+        let mut needs_zeros = false;
         for (index, step) in program.steps.iter().enumerate() {
-            let input_max = self.input_max(map.input_max, program, step.input());
-            let fits = self
-                .step_weights(step)
-                .is_some_and(|all| bound::contraction(step, all, input_max) <= i32::MAX as u64);
-            if !fits {
-                return Err(ParseError::Overflow {
-                    section: map.section,
-                    index,
-                });
+            let overflow = ParseError::Overflow {
+                section: map.section,
+                index,
+            };
+            let weights = self.step_weights(step).ok_or(overflow)?;
+            let fits = |max| bound::contraction(step, weights, max) <= i32::MAX as u64;
+            // Whatever lies there, or else what this map can have put there.
+            if !fits(1 << 15) {
+                needs_zeros = true;
+                if !fits(self.input_max(map.input_max, program, step.input())) {
+                    return Err(overflow);
+                }
             }
         }
-        Ok(())
+        Ok(needs_zeros)
     }
 
     /// That a frame is cut into slabs, and that there is room for one.

@@ -171,6 +171,10 @@ pub struct Model<'m> {
     pub(crate) pool: Pool,
     pub(crate) input: Map<'m>,
     pub(crate) recurrent: Map<'m>,
+    /// Whether the sums of a map are proven only for a scratch that is zero when it starts, so that no
+    /// step reads what the other map has left.
+    pub(crate) input_needs_zeros: bool,
+    pub(crate) recurrent_needs_zeros: bool,
     pub(crate) weights: &'m [u32],
     pub(crate) tables: &'m [u16],
     pub(crate) bias: &'m [i16],

@@ -104,6 +104,7 @@ impl<'a> Calibrated<'a> {
     /// [`QuantizeError`].
     pub fn quantize(&self, widths: &[Width]) -> Result<IntegerMap, QuantizeError> {
         let lowered = self.lowered;
+        let bits: Vec<u8> = widths.iter().map(|width| width.bits()).collect();
         let mut scales: Vec<f64> = Vec::new();
         let mut steps: Vec<StepRecord> = Vec::new();
         let mut packed = Vec::new();
@@ -125,7 +126,7 @@ impl<'a> Calibrated<'a> {
                 .enumerate()
                 .map(|(at, w)| w / input_scale(at % columns))
                 .collect();
-            let input_max = self.input_bound(index, widths);
+            let input_max = self.input_bound(index, &bits);
             // The words at a scale and shift, if weights and sums fit.
             let words = |record: &StepRecord, scale: f64| {
                 let factor = scale * f64::from(1u32 << record.shift);
@@ -142,11 +143,7 @@ impl<'a> Calibrated<'a> {
             };
             let largest = unit.iter().fold(0.0f64, |a, w| a.max(w.abs()));
             record.shift = 16;
-            record.bits = if adds(&record) {
-                16
-            } else {
-                widths[index].bits()
-            };
+            record.bits = if adds(&record) { 16 } else { bits[index] };
             let (scale, words) = match widths[index] {
                 _ if largest == 0.0 && !adds(&record) => (1.0, words(&record, 1.0)),
                 Width::Top | Width::TopOf(_) if !adds(&record) => {
@@ -193,6 +190,7 @@ impl<'a> Calibrated<'a> {
             scales.push(scale);
             steps.push(record);
         }
+        self.saturate_only_where_needed(&mut steps, &packed);
         Ok(IntegerMap {
             steps,
             weights: packed,
@@ -215,8 +213,28 @@ impl<'a> Calibrated<'a> {
             .fold(0.0, f64::max)
     }
 
-    /// The largest magnitude the steps can leave where step `index` reads: as `Model::parse` sees it.
-    fn input_bound(&self, index: usize, widths: &[Width]) -> u32 {
+    /// Lets the outputs of steps have all 16 bits where the sums that read them keep to 32 bits all the
+    /// same: nothing is cut off then, and the store is cheaper.
+    fn saturate_only_where_needed(&self, steps: &mut [StepRecord], packed: &[u32]) {
+        for at in 0..steps.len() {
+            let before = std::mem::replace(&mut steps[at].bits, 16);
+            let bits: Vec<u8> = steps.iter().map(|step| step.bits).collect();
+            let fits = before == 16
+                || steps.iter().enumerate().all(|(index, step)| {
+                    let words = &packed[step.weights_word as usize..]
+                        [..step.slices as usize * step.slice_words()];
+                    let input_max = self.input_bound(index, &bits);
+                    bound::contraction(step, words, input_max) <= i32::MAX as u64
+                });
+            if !fits {
+                steps[at].bits = before;
+            }
+        }
+    }
+
+    /// The largest magnitude the steps can leave where step `index` reads if they store so many bits:
+    /// as `Model::parse` sees it.
+    fn input_bound(&self, index: usize, bits: &[u8]) -> u32 {
         let lowered = self.lowered;
         let input = {
             let step = &lowered.steps[index].record;
@@ -232,7 +250,7 @@ impl<'a> Calibrated<'a> {
                 .out_region(other)
                 .is_some_and(|out| out.overlaps(input))
             {
-                max = max.max(1 << (widths[other].bits() - 1));
+                max = max.max(1 << (bits[other] - 1));
             }
             let acc = bound::Region::new(
                 record.acc_word as usize,
