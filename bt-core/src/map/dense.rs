@@ -24,6 +24,7 @@ pub(super) fn gather<S: Sample>(
 }
 
 /// Multiplies the gathered part `part` of a frame; the last one adds the sums to z.
+#[inline(never)]
 pub(super) fn part(record: &DenseRecord, weights: &[u32], part: usize, memory: &mut [u32]) {
     let rows = record.rows as usize;
     let k_pairs = record.part_values.div_ceil(2) as usize;

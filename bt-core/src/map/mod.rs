@@ -62,25 +62,15 @@ pub(crate) fn feed<S: Sample>(
     values: &[S],
     memory: &mut [u32],
 ) -> (usize, bool) {
-    let map = model.input;
     let mut taken = 0;
     while let Some(rest) = values.get(taken..).filter(|rest| !rest.is_empty()) {
-        let now = rest.get(..missing(&map, progress)).unwrap_or(rest);
-        match map {
-            Map::Program(program) => program::gather(
-                &program,
-                model.tables,
-                progress.filled as usize,
-                now,
-                memory,
-            ),
-            Map::Dense(record) => dense::gather(record, progress.filled as usize, now, memory),
-        }
+        let now = rest.get(..missing(&model.input, progress)).unwrap_or(rest);
+        gather(model, progress.filled as usize, now, memory);
         taken += now.len();
         progress.filled += now.len() as u32;
-        if missing(&map, progress) == 0 {
+        if missing(&model.input, progress) == 0 {
             progress.filled = 0;
-            if advance(model, map, progress, memory) {
+            if advance(model, progress, memory) {
                 return (taken, true);
             }
         }
@@ -129,12 +119,22 @@ pub(crate) fn recur(model: &Model<'_>, memory: &mut [u32]) {
     }
 }
 
+/// Puts values `from..` of the slab or part under way where the first step reads them.
+// On its own, like the two below: the stack holds the frame of one of them at a time.
+#[inline(never)]
+fn gather<S: Sample>(model: &Model<'_>, from: usize, values: &[S], memory: &mut [u32]) {
+    match &model.input {
+        Map::Program(program) => program::gather(program, model.tables, from, values, memory),
+        Map::Dense(record) => dense::gather(record, from, values, memory),
+    }
+}
+
 /// Runs what a complete slab or part triggers; true when it was the frame's last.
 #[inline(never)]
-fn advance(model: &Model<'_>, map: Map<'_>, progress: &mut Progress, memory: &mut [u32]) -> bool {
-    match map {
+fn advance(model: &Model<'_>, progress: &mut Progress, memory: &mut [u32]) -> bool {
+    match &model.input {
         Map::Program(program) => {
-            program::run(&program, model, &progress.odometer, memory);
+            program::run(program, model, &progress.odometer, memory);
             progress.odometer.advance(program.extents())
         }
         Map::Dense(record) => {

@@ -45,31 +45,32 @@ pub fn contraction(step: &StepRecord, weights: &[u32], input_max: u32) -> u64 {
     let pairs = step.k_pairs as usize;
     let slice = step.slice_words();
     let accumulates = step.acc_word != crate::program::NONE && step.slices > 1;
-    let mut worst = 0;
+    // Saturated sums are beyond every limit, whatever they are multiplied with.
+    let mut worst = 0u32;
     for row in 0..step.m_tiles as usize * 2 {
         let first = row / 2 * pairs * 2 + row % 2;
-        let mut total = 0;
+        let mut total = 0u32;
         for slice in weights.chunks_exact(slice.max(1)) {
             let words = slice.get(first..).unwrap_or(&[]);
             let sum = magnitudes(words.iter().step_by(2).take(pairs));
             total = if accumulates {
-                total + sum
+                total.saturating_add(sum)
             } else {
                 total.max(sum)
             };
         }
         worst = worst.max(total);
     }
-    worst * u64::from(input_max) + (1 << (step.shift.clamp(1, 32) - 1))
+    u64::from(worst) * u64::from(input_max) + (1 << (step.shift.clamp(1, 32) - 1))
 }
 
 /// Σ |low| + |high| of pairs of i16.
-fn magnitudes<'w>(words: impl Iterator<Item = &'w u32>) -> u64 {
+fn magnitudes<'w>(words: impl Iterator<Item = &'w u32>) -> u32 {
     // 65,535 pairs (`k_pairs` is an u16) of at most 2^16: a sum of a slice fits 32 bits.
     let pair = |&word: &u32| {
         u32::from((word as i16).unsigned_abs()) + u32::from(((word >> 16) as i16).unsigned_abs())
     };
-    words.map(pair).fold(0, u32::wrapping_add).into()
+    words.map(pair).fold(0, u32::wrapping_add)
 }
 
 /// Largest |accumulator| of a dense map's rows, over all parts or in any single one.

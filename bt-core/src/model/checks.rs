@@ -29,8 +29,11 @@ impl<'m> MapChecks<'m> {
     /// scratch is zero when it starts.
     #[inline(never)]
     pub(super) fn map(&self, map: &MapIn<'m>) -> Result<bool, ParseError> {
-        match map.map {
-            Map::Program(program) => self.program(map, &program),
+        match &map.map {
+            Map::Program(program) => {
+                self.program(map, program)?;
+                self.sums(map, program)
+            }
             Map::Dense(record) => self.dense(map, record).map(|()| false),
         }
     }
@@ -50,7 +53,7 @@ impl<'m> MapChecks<'m> {
     }
 
     #[inline(never)]
-    fn program(&self, map: &MapIn<'m>, program: &Program<'m>) -> Result<bool, ParseError> {
+    fn program(&self, map: &MapIn<'m>, program: &Program<'m>) -> Result<(), ParseError> {
         self.frame(map, program)
             .map_err(|fault| fault.of(map.section))?;
         for (index, step) in program.steps.iter().enumerate() {
@@ -61,24 +64,31 @@ impl<'m> MapChecks<'m> {
                     field,
                 })?;
         }
-        // Sums last: they rely on the regions being sound.
+        Ok(())
+    }
+
+    /// What [`map`](Self::map) returns; relies on the regions being sound.
+    #[inline(never)]
+    fn sums(&self, map: &MapIn<'m>, program: &Program<'m>) -> Result<bool, ParseError> {
         let mut needs_zeros = false;
         for (index, step) in program.steps.iter().enumerate() {
-            let overflow = ParseError::Overflow {
-                section: map.section,
-                index,
-            };
-            let weights = self.step_weights(step).ok_or(overflow)?;
-            let fits = |max| bound::contraction(step, weights, max) <= i32::MAX as u64;
             // Whatever lies there, or else what this map can have put there.
-            if !fits(1 << 15) {
+            if !self.fits(step, 1 << 15) {
                 needs_zeros = true;
-                if !fits(self.input_max(map.input_max, program, step.input())) {
-                    return Err(overflow);
+                let input_max = self.input_max(map.input_max, program, step.input());
+                if !self.fits(step, input_max) {
+                    let section = map.section;
+                    return Err(ParseError::Overflow { section, index });
                 }
             }
         }
         Ok(needs_zeros)
+    }
+
+    #[inline(never)]
+    fn fits(&self, step: &StepRecord, input_max: u32) -> bool {
+        self.step_weights(step)
+            .is_some_and(|weights| bound::contraction(step, weights, input_max) <= i32::MAX as u64)
     }
 
     /// That a frame is cut into slabs, and that there is room for one.
