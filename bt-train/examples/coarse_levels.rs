@@ -1,16 +1,17 @@
 //! What rounding costs and fine-tuning wins back, level by level coarser than a device ever is:
 //! `cargo run --release -p bt-train --example coarse_levels -- RUN DATA EPOCHS`
 //!
-//! Accuracy on the validation part of the run, the fine-tuned one of the epoch that validates best.
+//! Accuracy on the test part, the fine-tuned one of the epoch that validates best.
 
 use bt_train::data::{PartName, load};
 use bt_train::error::{Error, Result};
 use bt_train::float::checkpoint::Checkpoint;
 use bt_train::quantize::export::{Options, Scheme};
+use bt_train::quantize::fine_tune;
 use bt_train::training::evaluate::{self, Score};
 use bt_train::training::run::RunFolder;
 use bt_train::training::settings::{Flags, Settings};
-use bt_train::training::trainer::{Trainer, split_off};
+use bt_train::training::trainer::Trainer;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -23,7 +24,7 @@ fn main() -> Result<()> {
     let folder = RunFolder::new(run);
     let settings = Settings::resolve(Some(&folder.config()), &Flags::default())?;
     let checkpoint = Checkpoint::read(&folder.best())?;
-    let parts = [PartName::Train, PartName::Validation];
+    let parts = [PartName::Train, PartName::Validation, PartName::Test];
     let data = load(Path::new(data), &settings.recordings()?, &parts)?;
     let frames = data.clone().for_model(&checkpoint.config)?;
     let options = Options {
@@ -32,26 +33,26 @@ fn main() -> Result<()> {
         sequences: 128,
     };
     let part = frames.part(PartName::Train)?;
-    if let (_, Some(validation)) = split_off(&settings, &frames)? {
-        let logits = evaluate::logits(&checkpoint.model()?, &validation);
-        let labels = validation.known_labels(PartName::Validation)?;
-        let accuracy = Score::of(&logits, labels).accuracy;
-        println!("floats    {accuracy:.4} of {} sequences", labels.len());
-    }
+    let test = frames.part(PartName::Test)?;
+    let labels = test.known_labels(PartName::Test)?;
+    let logits = evaluate::logits(&checkpoint.model()?, test);
+    let floats = Score::of(&logits, labels).accuracy;
+    println!("floats    {floats:.4} of {} test sequences", labels.len());
     let settings = settings.fine_tuning(epochs);
     for bits in [16, 8, 6, 5, 4, 3] {
         let mut scheme = Scheme::calibrate(&checkpoint, part, &[], &options)?;
         scheme.coarsen(bits);
         let mut trainer = Trainer::fine_tune(&settings, &checkpoint, &scheme, &data)?;
-        let accuracy = |trainer: &Trainer<'_>| {
-            let score = trainer.best().and_then(|best| best.validation);
-            score.map_or(f64::NAN, |score| score.accuracy)
+        let accuracy = |trainer: &Trainer<'_>| -> Result<f64> {
+            let model = trainer.checkpoint().model()?;
+            let logits = fine_tune::logits(&scheme, &model, test)?;
+            Ok(Score::of(&logits, labels).accuracy)
         };
-        let before = accuracy(&trainer);
+        let before = accuracy(&trainer)?;
         while !trainer.finished() {
             trainer.epoch(&mut |_| ControlFlow::Continue(()))?;
         }
-        let after = accuracy(&trainer);
+        let after = accuracy(&trainer)?;
         println!("{bits:>2} bits   {before:.4}   fine-tuned {after:.4}");
     }
     Ok(())
