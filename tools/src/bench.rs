@@ -9,7 +9,9 @@ use bt_core::model::write::ModelBytes;
 use bt_core::{InputType, Map, Model, Session};
 use bt_embed::pattern::Pattern;
 use bt_embed::wire::frame::CRC;
+use bt_train::plan::cost::Core;
 use bt_train::{remark, say};
+use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::board::{BOARDS, Board};
@@ -49,6 +51,10 @@ pub struct Row {
     pub core: &'static str,
     /// Instructions in all.
     pub instructions: u64,
+    /// Cycles estimated from them: by the core's timing table in the inner loops of maps, one an
+    /// instruction elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cycles: Option<u64>,
     /// Multiply-accumulates in all; units for the gates.
     pub macs: u64,
     /// Largest difference between zeros, extremes and noise, in instructions.
@@ -92,21 +98,24 @@ pub fn run(args: Args) -> Result<()> {
         say!("{}", serde_json::json!({ "rows": rows }));
         return Ok(());
     }
-    say!("| row | core | instructions | MACs | per MAC | spread | RAM | flash | stack |");
-    say!("|---|---|---:|---:|---:|---:|---:|---:|---:|");
+    say!(
+        "| row | core | instructions | cycles, about | MACs | per MAC | spread | RAM | flash | stack |"
+    );
+    say!("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|");
     for row in rows {
-        let bytes = |value: Option<u64>| value.map_or_else(String::new, |bytes| bytes.to_string());
+        let number = |value: Option<u64>| value.map_or_else(String::new, |n| n.to_string());
         say!(
-            "| {} | {} | {} | {} | {:.2} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {:.2} | {} | {} | {} | {} |",
             row.name,
             row.core,
             row.instructions,
+            number(row.cycles),
             row.macs,
             row.instructions as f64 / row.macs as f64,
             row.spread,
-            bytes(row.ram_bytes),
-            bytes(row.flash_bytes),
-            bytes(row.stack_bytes),
+            number(row.ram_bytes),
+            number(row.flash_bytes),
+            number(row.stack_bytes),
         );
     }
     Ok(())
@@ -280,6 +289,17 @@ fn macs(map: &Map<'_>) -> u64 {
     }
 }
 
+/// Cycles that the inner loops of maps take on a core beyond one an instruction, if its timing table is
+/// known.
+fn stalls(core: &str, maps: &[Map<'_>]) -> Option<u64> {
+    let counts = Core::from_str(core, false).ok()?.counts();
+    let of_map = |map: &Map<'_>| match map {
+        Map::Program(program) => counts.program_stalls(program.macs()),
+        Map::Dense(_) => counts.dense_stalls(macs(map)),
+    };
+    Some(maps.iter().map(of_map).sum())
+}
+
 fn figures(
     board: &Board,
     workload: &workload::Workload,
@@ -296,6 +316,7 @@ fn figures(
             name,
             core: board.core,
             instructions: all.last().copied().unwrap_or(0),
+            cycles: None,
             macs,
             spread: most.unwrap_or(0) - least.unwrap_or(0),
             push_instructions_max: None,
@@ -322,17 +343,30 @@ fn figures(
             macs(&model.recurrent_map()),
         )
     };
+    let (input, both) = (
+        model.input_map(),
+        [model.input_map(), model.recurrent_map()],
+    );
+    let with_cycles = |row: Row, maps: &[Map<'_>]| Row {
+        cycles: stalls(board.core, maps).map(|stalls| row.instructions + stalls),
+        ..row
+    };
     let mut rows = Vec::new();
     for figure in workload.figures {
         rows.push(match *figure {
-            workload::Figure::Frame(name) => frame(name),
-            workload::Figure::Recurrent(name) => recurrent(name),
+            workload::Figure::Frame(name) => with_cycles(frame(name), &[input]),
+            workload::Figure::Recurrent(name) => with_cycles(recurrent(name), &both[1..]),
             workload::Figure::Gates(name) => row(name, &|_| runs.gate_ticks, model.hidden() as u64),
-            workload::Figure::Step(name) => Row {
-                instructions: row(name, &|run| run.push_ticks + run.step_ticks, 1).instructions,
-                macs: macs(&model.input_map()) + macs(&model.recurrent_map()),
-                ..frame(name)
-            },
+            workload::Figure::Step(name) => {
+                let instructions =
+                    row(name, &|run| run.push_ticks + run.step_ticks, 1).instructions;
+                let step = Row {
+                    instructions,
+                    macs: both.iter().map(macs).sum(),
+                    ..frame(name)
+                };
+                with_cycles(step, &both)
+            }
         });
     }
     rows

@@ -20,6 +20,9 @@ pub struct Args {
     /// Leave out what runs in QEMU.
     #[arg(long)]
     host: bool,
+    /// Write reviewed tables (`tests/golden`) anew where they differ.
+    #[arg(long)]
+    bless: bool,
 }
 
 /// One command that must succeed.
@@ -116,7 +119,7 @@ pub fn run(args: Args) -> Result<()> {
     for check in checks {
         let start = Instant::now();
         say!("== {}: cargo {}", check.name, check.cargo.join(" "));
-        let (count, success) = execute(check)?;
+        let (count, success) = execute(check, args.bless)?;
         total.passed += count.passed;
         total.failed += count.failed;
         let verdict = if success { "passed" } else { "FAILED" };
@@ -137,8 +140,11 @@ pub fn run(args: Args) -> Result<()> {
 }
 
 /// Runs one check, its output passed on, its tests counted.
-fn execute(check: &Check) -> Result<(Count, bool)> {
+fn execute(check: &Check, bless: bool) -> Result<(Count, bool)> {
     let mut command: Command = firmware::cargo();
+    if bless {
+        command.env("BT_BLESS", "1");
+    }
     let mut child = command
         .args(check.cargo)
         .args(

@@ -3,7 +3,7 @@
 //! The prediction counts what the kernels do (k pairs, tiles, stores, runs) and weighs it with
 //! [`Counts`], fitted to instruction counts of QEMU (`cargo xtask bench` prints both side by side).
 
-use super::chain::{self, Contraction, contractions};
+use super::chain::{Contraction, contractions};
 use super::layout::size;
 use super::lower::{LowerError, Lowered};
 use super::memory::Memory;
@@ -83,8 +83,8 @@ pub struct Counts {
 }
 
 impl Core {
-    /// The constants. Cycles of the M4: LDM of n words n + 1, LDRD 3, SMLAD and the rest 1, a taken
-    /// branch 2 to 4, counted 3; M3: loads 2, MLA 2; M0: loads 2, MULS 1 (32-cycle multipliers exist).
+    /// The constants. Cycles of the M4: LDM of n words n + 1, VMOV of two registers 2, SMLAD and the rest
+    /// 1, a taken branch 2 to 4, counted 3; M3: loads 2, MLA 2; M0: loads 2, MULS 1 (32-cycle multipliers exist).
     pub fn counts(self) -> Counts {
         match self {
             Self::M4f => Counts {
@@ -105,7 +105,7 @@ impl Core {
                 gather_table: 5.1,
                 dense_pair: 3.6,
                 dense_rows: 30.0,
-                pair_cycles: 17.0,
+                pair_cycles: 46.0 / 3.0,
                 dense_pair_cycles: 6.0,
             },
             Self::M3 => Counts {
@@ -151,6 +151,19 @@ impl Core {
                 dense_pair_cycles: 40.0,
             },
         }
+    }
+}
+
+impl Counts {
+    /// Cycles that the inner loops of so many products of a program, padding included, take beyond one
+    /// an instruction.
+    pub fn program_stalls(&self, padded_macs: u64) -> u64 {
+        (padded_macs as f64 / 16.0 * (self.pair_cycles - self.pair)).round() as u64
+    }
+
+    /// As [`program_stalls`](Self::program_stalls), of a dense map.
+    pub fn dense_stalls(&self, padded_macs: u64) -> u64 {
+        (padded_macs as f64 / 4.0 * (self.dense_pair_cycles - self.dense_pair)).round() as u64
     }
 }
 
@@ -274,7 +287,6 @@ impl Outline {
                 Gather::Rows(row) => values * counts.gather_row + values / row as f64 * counts.row,
                 Gather::Table => values * counts.gather_table,
             };
-        let mut inner = 0.0;
         for step in &self.steps {
             let tiles = (step.m_tiles * step.n_tiles) as f64;
             let runs = step.runs as f64;
@@ -286,7 +298,6 @@ impl Outline {
                 Store::Scatter => counts.scatter,
                 Store::AddScatter => counts.add_scatter,
             };
-            inner += pairs;
             instructions += pairs * counts.pair
                 + tiles * (runs * counts.tile + stores * store)
                 + tiles * (runs - stores) * (counts.keep + counts.load)
@@ -296,7 +307,7 @@ impl Outline {
             cost.padded_macs += pairs as u64 * 16;
         }
         cost.instructions = instructions.round() as u64;
-        cost.cycles = (instructions + inner * (counts.pair_cycles - counts.pair)).round() as u64;
+        cost.cycles = cost.instructions + counts.program_stalls(cost.padded_macs);
         cost
     }
 }
@@ -341,12 +352,15 @@ pub fn dense(
     if gathered {
         instructions += inputs as f64 * counts.gather_row + parts as f64 * counts.slab;
     }
+    let (instructions, padded_macs) = (
+        instructions.round() as u64,
+        (parts * row_pairs * part_words * 4) as u64,
+    );
     Cost {
         macs: (inputs * outputs) as u64,
-        padded_macs: (parts * row_pairs * part_words * 4) as u64,
-        instructions: instructions.round() as u64,
-        cycles: (instructions + pairs * (counts.dense_pair_cycles - counts.dense_pair)).round()
-            as u64,
+        padded_macs,
+        instructions,
+        cycles: instructions + counts.dense_stalls(padded_macs),
         scratch_words: match (gathered, parts) {
             (false, _) => 0,
             (true, 1) => part_words,

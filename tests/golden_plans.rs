@@ -1,0 +1,80 @@
+//! The plans that the search chooses, as a table that is reviewed: a change of any figure is a diff.
+//!
+//! `cargo xtask test --bless` writes it anew.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use bt_core::Pool;
+use bt_train::float::config::MapKind;
+use bt_train::plan::cost::Core;
+use bt_train::plan::search::{Layer, Limits, MapShape, best};
+
+const KINDS: [(&str, MapKind); 2] = [
+    ("block-term", MapKind::BlockTerm { blocks: 2, rank: 4 }),
+    ("tensor-train", MapKind::TensorTrain { rank: 4 }),
+];
+
+/// Input and hidden modes.
+const SHAPES: [(&[usize], &[usize]); 5] = [
+    (&[8, 20, 20, 18], &[4, 4, 4, 4]),
+    (&[8, 16, 16, 12], &[4, 4, 4, 4]),
+    (&[5, 7, 9, 11], &[4, 4, 4, 4]),
+    (&[4, 8, 8], &[2, 8, 8]),
+    (&[16, 16], &[8, 16]),
+];
+
+fn table() -> String {
+    let mut text =
+        String::from("input -> hidden, map, core: MACs, instructions, RAM, flash, plan\n");
+    for (inputs, hidden) in SHAPES {
+        let mut outputs = hidden.to_vec();
+        outputs[0] *= 4;
+        for (name, kind) in KINDS {
+            for core in [Core::M4f, Core::M3, Core::M0] {
+                let units = hidden.iter().product();
+                let layer = Layer {
+                    input: MapShape::new(kind, inputs, &outputs, 255 << 7),
+                    recurrent: MapShape::new(kind, hidden, &outputs, 1 << 15),
+                    hidden: units,
+                    pool: Pool::Last,
+                };
+                let limits = Limits {
+                    ram_bytes: Some(10 << 10),
+                    flash_bytes: None,
+                    core,
+                };
+                let plan = best(&layer, &limits).unwrap();
+                let cost = plan.input.cost;
+                writeln!(
+                    text,
+                    "{inputs:?} -> {hidden:?}, {name}, {core:?}: {}, {}, {}, {}, {}; {}",
+                    cost.macs,
+                    plan.instructions(),
+                    plan.ram_bytes,
+                    plan.flash_bytes,
+                    plan.input.plan,
+                    plan.recurrent.plan,
+                )
+                .unwrap();
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn the_plans_of_known_shapes() {
+    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "golden", "plans.txt"]
+        .iter()
+        .collect();
+    let found = table();
+    if std::env::var_os("BT_BLESS").is_some() {
+        std::fs::write(&path, &found).unwrap();
+    }
+    let golden = std::fs::read_to_string(&path).unwrap();
+    for (found, golden) in found.lines().zip(golden.lines()) {
+        assert_eq!(found, golden, "see {}", path.display());
+    }
+    assert_eq!(found.lines().count(), golden.lines().count());
+}
