@@ -45,6 +45,9 @@ pub struct Session<'m, 'a> {
     steps: u32,
     /// PCM samples of the frame under way.
     samples: u32,
+    /// [`Model::needs_zeros`] of each map.
+    input_needs_zeros: bool,
+    recurrent_needs_zeros: bool,
 }
 
 impl<'m, 'a> Session<'m, 'a> {
@@ -69,6 +72,8 @@ impl<'m, 'a> Session<'m, 'a> {
             complete: false,
             steps: 0,
             samples: 0,
+            input_needs_zeros: model.needs_zeros(&model.input),
+            recurrent_needs_zeros: model.needs_zeros(&model.recurrent),
         };
         session.reset();
         Ok(session)
@@ -330,6 +335,9 @@ impl<'m, 'a> Session<'m, 'a> {
                 found: self.pushed(),
             });
         }
+        if self.recurrent_needs_zeros {
+            map::clear_scratch(self.model, self.memory);
+        }
         map::recur(self.model, self.memory);
         self.update(watch);
         self.steps = self.steps.saturating_add(1);
@@ -380,7 +388,7 @@ impl<'m, 'a> Session<'m, 'a> {
     /// z starts as the bias, the scratch as zeros where the overflow proof wants them.
     #[inline(never)]
     fn begin_frame(&mut self) {
-        if self.model.input_needs_zeros {
+        if self.input_needs_zeros {
             map::clear_scratch(self.model, self.memory);
         }
         let z = self

@@ -86,9 +86,6 @@ pub(crate) fn clear_scratch(model: &Model<'_>, memory: &mut [u32]) {
 
 /// Adds the recurrent map's share, x = h, to z.
 pub(crate) fn recur(model: &Model<'_>, memory: &mut [u32]) {
-    if model.recurrent_needs_zeros {
-        clear_scratch(model, memory);
-    }
     let layout = model.arena_layout();
     let hidden_words = layout.hidden_word..layout.hidden_word + model.hidden().div_ceil(2);
     match model.recurrent {

@@ -25,16 +25,12 @@ pub(super) struct MapChecks<'m> {
 }
 
 impl<'m> MapChecks<'m> {
-    /// Everything that must hold of a map. Returns whether its sums keep to 32 bits only if the
-    /// scratch is zero when it starts.
+    /// Everything that must hold of a map.
     #[inline(never)]
-    pub(super) fn map(&self, map: &MapIn<'m>) -> Result<bool, ParseError> {
-        match &map.map {
-            Map::Program(program) => {
-                self.program(map, program)?;
-                self.sums(map, program)
-            }
-            Map::Dense(record) => self.dense(map, record).map(|()| false),
+    pub(super) fn map(&self, map: &MapIn<'m>) -> Result<(), ParseError> {
+        match map.map {
+            Map::Program(program) => self.program(map, &program),
+            Map::Dense(record) => self.dense(map, record),
         }
     }
 
@@ -64,34 +60,28 @@ impl<'m> MapChecks<'m> {
                     field,
                 })?;
         }
+        // Sums last: they rely on the regions being sound.
+        for (index, step) in program.steps.iter().enumerate() {
+            let input_max = self.input_max(map.input_max, program, step.input());
+            if !self.fits(step, input_max) {
+                return Err(ParseError::Overflow {
+                    section: map.section,
+                    index,
+                });
+            }
+        }
         Ok(())
     }
 
-    /// What [`map`](Self::map) returns; relies on the regions being sound.
-    #[inline(never)]
-    fn sums(&self, map: &MapIn<'m>, program: &Program<'m>) -> Result<bool, ParseError> {
-        let mut needs_zeros = false;
-        for (index, step) in program.steps.iter().enumerate() {
-            // Whatever lies there, or else what this map can have put there.
-            if !self.fits(step, 1 << 15) {
-                needs_zeros = true;
-                let input_max = self.input_max(map.input_max, program, step.input());
-                if !self.fits(step, input_max) {
-                    let section = map.section;
-                    return Err(ParseError::Overflow { section, index });
-                }
-            }
-        }
-        Ok(needs_zeros)
-    }
-
+    /// Whether the sums of a step keep to 32 bits.
     #[inline(never)]
     fn fits(&self, step: &StepRecord, input_max: u32) -> bool {
         self.step_weights(step)
-            .is_some_and(|weights| bound::contraction(step, weights, input_max) <= i32::MAX as u64)
+            .is_some_and(|all| bound::contraction(step, all, input_max) <= i32::MAX as u64)
     }
 
     /// That a frame is cut into slabs, and that there is room for one.
+    #[inline(never)]
     fn frame(&self, map: &MapIn<'m>, program: &Program<'m>) -> Result<(), Fault> {
         let record = program.record;
         let slabs = program

@@ -171,10 +171,6 @@ pub struct Model<'m> {
     pub(crate) pool: Pool,
     pub(crate) input: Map<'m>,
     pub(crate) recurrent: Map<'m>,
-    /// Whether the sums of a map are proven only for a scratch that is zero when it starts, so that no
-    /// step reads what the other map has left.
-    pub(crate) input_needs_zeros: bool,
-    pub(crate) recurrent_needs_zeros: bool,
     pub(crate) weights: &'m [u32],
     pub(crate) tables: &'m [u16],
     pub(crate) bias: &'m [i16],
@@ -185,6 +181,21 @@ pub struct Model<'m> {
 }
 
 impl<'m> Model<'m> {
+    /// Whether the sums of a map keep to 32 bits only if the scratch is zero when it starts, so that no
+    /// step reads what the other map has left there.
+    #[inline(never)]
+    pub(crate) fn needs_zeros(&self, map: &Map<'m>) -> bool {
+        let Map::Program(program) = map else {
+            return false;
+        };
+        program.steps.iter().any(|step| {
+            let weights = self.weights.get(step.weights_word as usize..);
+            let weights = weights.and_then(|w| w.get(..step.slice_words() * step.slices as usize));
+            let most = bound::contraction(step, weights.unwrap_or(&[]), 1 << 15);
+            most > i32::MAX as u64
+        })
+    }
+
     /// Name given at export.
     pub fn name(&self) -> &'m str {
         self.file.text(Section::Name).unwrap_or("")

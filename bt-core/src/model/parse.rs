@@ -69,13 +69,13 @@ impl<'m> Model<'m> {
                 end: arena_words,
             },
         };
-        let input_needs_zeros = checks.map(&MapIn {
+        checks.map(&MapIn {
             section: Section::Input,
             map: input,
             values: map_values,
             input_max,
         })?;
-        let recurrent_needs_zeros = checks.map(&MapIn {
+        checks.map(&MapIn {
             section: Section::Recurrent,
             map: recurrent,
             values: hidden,
@@ -98,8 +98,6 @@ impl<'m> Model<'m> {
             pool,
             input,
             recurrent,
-            input_needs_zeros,
-            recurrent_needs_zeros,
             weights,
             tables,
             bias,

@@ -5,6 +5,7 @@ use super::chain::{Contraction, Event, first_outer, orders_of_events};
 use bt_core::program::TILE;
 
 /// Order of the contractions and places in the scratch.
+#[derive(Default)]
 pub(super) struct Memory {
     /// The order in which the contractions run.
     pub(super) events: Vec<Event>,
@@ -16,25 +17,13 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// The order of events that needs least.
+    /// The order of events that needs least, the first of those that need as much.
     pub(super) fn allocate(chain: &[Contraction], plan: &Plan, blocks: usize) -> Self {
-        let orders = orders_of_events(blocks, chain.len(), plan.joint);
-        let mut memories = orders
-            .into_iter()
-            .map(|events| Self::of(chain, plan, events));
-        let first = memories.next().unwrap_or(Self {
-            events: Vec::new(),
-            panels: Vec::new(),
-            accs: Vec::new(),
-            words: 0,
-        });
-        memories.fold(first, |least, other| {
-            if other.words < least.words {
-                other
-            } else {
-                least
-            }
-        })
+        let orders = orders_of_events(blocks, chain.len(), plan.joint).into_iter();
+        let memories = orders.map(|events| Self::of(chain, plan, events));
+        memories
+            .min_by_key(|memory| memory.words)
+            .unwrap_or_default()
     }
 
     /// First fit, largest first; two buffers share words when they are never alive together.
