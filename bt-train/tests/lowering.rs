@@ -171,3 +171,91 @@ fn every_plan_computes_the_map() {
         assert!(tried > 6);
     }
 }
+
+/// What the widths of the levels may lose for cheaper stores, dB: as `Calibrated::best` has it.
+const LOSS_DB: f64 = 3.0;
+
+/// The search of widths descends one level at a time, all of them: blocks summed in one step at the
+/// end, or each by a step of its own.
+#[test]
+fn no_level_of_the_widths_chosen_wants_another() {
+    let mut rng = ChaCha8Rng::seed_from_u64(11);
+    let shape = TensorShape {
+        form: Form::BlockTerm { blocks: 2 },
+        inputs: vec![8, 4, 6],
+        outputs: vec![16, 4, 4],
+        rank: 4,
+    };
+    let map = random_map(shape.clone(), &mut rng);
+    // Most frames are faint beside the largest: it is the rounding of levels that counts.
+    let light = |at: usize| if at == 0 { 255 } else { 40 };
+    let frames: Vec<Vec<i16>> = (0..12)
+        .map(|at| {
+            (0..shape.width())
+                .map(|_| rng.random_range(0..light(at)) << 7)
+                .collect()
+        })
+        .collect();
+    let largest = 1.0 / f64::from(255 << 7);
+    let scaled = |frame: &Vec<i16>, step: f64| -> Vec<f64> {
+        frame.iter().map(|&x| f64::from(x) * step).collect()
+    };
+    let z = |step: f64| -> Vec<Vec<f64>> {
+        frames
+            .iter()
+            .map(|frame| reference(&map, &scaled(frame, step)))
+            .collect()
+    };
+    let step = largest * 8.0
+        / z(largest)
+            .iter()
+            .flatten()
+            .fold(0.0f64, |a, z| a.max(z.abs()));
+    let wanted = z(step);
+    for joint in [true, false] {
+        let mut tried = 0;
+        for plan in plans(&shape)
+            .into_iter()
+            .filter(|plan| plan.joint == joint)
+            .step_by(97)
+        {
+            let Ok(lowered) = lower(&shape, &plan) else {
+                continue;
+            };
+            tried += 1;
+            let real: Vec<Vec<f64>> = frames.iter().map(|frame| scaled(frame, step)).collect();
+            let maxima = maxima(&lowered, &map, &real);
+            let calibrated = Calibrated::new(&lowered, &map, &maxima, 255 << 7, step);
+            let db = |widths: &[Width]| -> Option<f64> {
+                let integers = calibrated.quantize(widths).ok()?;
+                let found = frames.iter().map(|frame| integers.run(&lowered, frame));
+                Some(snr_db(found.zip(&wanted)))
+            };
+            let best = calibrated.best(&frames, &map).unwrap();
+            let reached = db(&best).unwrap();
+            // Steps of one place in their blocks are one level.
+            let place = |at: usize| {
+                let block = lowered.steps[at].block;
+                let before = lowered.steps[..at]
+                    .iter()
+                    .filter(|step| step.block == block);
+                (block.is_some(), before.count())
+            };
+            for at in 0..best.len() {
+                for bits in 10..=16 {
+                    let with = |i: usize| match place(i) == place(at) {
+                        true => Width::Bits(bits),
+                        false => best[i],
+                    };
+                    let widths: Vec<Width> = (0..best.len()).map(with).collect();
+                    let other = db(&widths).unwrap_or(0.0);
+                    assert!(
+                        other < reached + LOSS_DB + 0.5,
+                        "{plan}, step {at}, {bits} bits: {other} dB, not {reached}"
+                    );
+                }
+            }
+        }
+        assert!(tried > 2, "{tried} plans");
+    }
+}

@@ -290,18 +290,24 @@ impl<'a> Calibrated<'a> {
                 (integers.run(lowered, frame), wanted)
             })))
         };
-        // Levels: steps that differ only in their block share their width.
+        // Levels: steps that differ only in their block share their width. Those that add to z have none.
         let level = |index: usize| {
             let step = &lowered.steps[index];
-            lowered.steps[..index]
-                .iter()
-                .filter(|s| s.block == step.block)
-                .count()
+            let before = &lowered.steps[..index];
+            let level = before.iter().filter(|s| s.block == step.block).count();
+            (!adds(&step.record)).then_some(level)
         };
-        let levels = (0..lowered.steps.len()).map(level).max().unwrap_or(0);
+        let levels = (0..lowered.steps.len()).filter_map(level).max();
+        let levels = levels.map_or(0, |last| last + 1);
         let with = |widths: &[Width], at: usize, width: Width| -> Vec<Width> {
             (0..widths.len())
-                .map(|i| if level(i) == at { width } else { widths[i] })
+                .map(|i| {
+                    if level(i) == Some(at) {
+                        width
+                    } else {
+                        widths[i]
+                    }
+                })
                 .collect()
         };
         let mut widths = vec![Width::Bits(13); lowered.steps.len()];
