@@ -14,7 +14,9 @@ use bt_train::plan::search::{Layer, Limits, MapPlan, MapShape, best};
 use bt_train::plan::shape::{TensorMap, TensorShape};
 use bt_train::plan::{Lowered, Plan, lower};
 use bt_train::quantize::simulate::Simulation;
-use bt_train::quantize::tensor::{Calibrated, HEADROOM, IntegerMap, Width, Z_SCALE, maxima};
+use bt_train::quantize::tensor::{
+    Calibrated, IntegerMap, PerPart, Width, Z_SCALE, maxima, with_headroom,
+};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::path::Path;
@@ -176,7 +178,7 @@ struct Trial<'a> {
     shares: Vec<Vec<f64>>,
     signals: Vec<Vec<f64>>,
     input_max: u32,
-    ranges: Vec<f64>,
+    ranges: PerPart,
 }
 
 impl<'a> Trial<'a> {
@@ -238,10 +240,7 @@ impl<'a> Trial<'a> {
             shares,
             signals,
             input_max,
-            ranges: maxima(lowered, map, &seen)
-                .iter()
-                .map(|max| max * HEADROOM)
-                .collect(),
+            ranges: with_headroom(&maxima(lowered, map, &seen)),
         }
     }
 

@@ -233,16 +233,9 @@ fn no_level_of_the_widths_chosen_wants_another() {
             };
             let best = calibrated.best(&frames, &map).unwrap();
             let reached = db(&best).unwrap();
-            // Steps of one place in their blocks are one level.
-            let place = |at: usize| {
-                let block = lowered.steps[at].block;
-                let before = lowered.steps[..at]
-                    .iter()
-                    .filter(|step| step.block == block);
-                (block.is_some(), before.count())
-            };
             for at in 0..best.len() {
                 for bits in 10..=16 {
+                    let place = |i: usize| lowered.steps[i].place;
                     let with = |i: usize| match place(i) == place(at) {
                         true => Width::Bits(bits),
                         false => best[i],

@@ -12,6 +12,8 @@ pub(super) struct Layouts {
     pub(super) panels: Vec<Panels>,
     pub(super) m: Vec<Vec<Axis>>,
     pub(super) first_outer: usize,
+    /// Blocks whose panels the first step writes one behind the other.
+    copies: usize,
 }
 
 /// What a table store costs more than a fast one, in instructions per tile, and a table gather per value.
@@ -27,6 +29,8 @@ impl Layouts {
         z: &[Axis],
     ) -> Option<Self> {
         let first_outer = chain::first_outer(chain);
+        let is_side_by_side = plan.side_by_side && !(plan.joint && chain.len() == 2);
+        let copies = if is_side_by_side { shape.blocks() } else { 1 };
         let candidates = |index: usize| -> Vec<Panels> {
             let contraction = &chain[index];
             // What a digit or a block offsets is slowest, so that the offset is the same everywhere.
@@ -74,7 +78,7 @@ impl Layouts {
                     return Some(0);
                 }
                 if buffered {
-                    let Target::Panels(next) = target else {
+                    let Target::Panels { panels: next, .. } = target else {
                         return None;
                     };
                     if !(size(&next.k) / plan.buffer * plan.gathered).is_multiple_of(2) {
@@ -87,14 +91,23 @@ impl Layouts {
         for index in 0..chain.len() {
             let layer = &layers[index];
             let buffered = plan.is_buffered() && index + 1 == first_outer;
-            let ms = orders(&chain[index].m, 1);
+            // A tile's rows are of one block.
+            let (held, free): (Vec<Axis>, Vec<Axis>) = chain[index]
+                .m
+                .iter()
+                .partition(|axis| axis.0 == Label::Block);
+            let with_held = |m: Vec<Axis>| held.iter().copied().chain(m).collect();
+            let ms: Vec<Vec<Axis>> = orders(&free, 1).into_iter().map(with_held).collect();
+            let blocks = if index == 0 { copies } else { 1 };
             let targets: Vec<Option<Panels>> = match chain.get(index + 1) {
                 Some(_) => candidates(index + 1).into_iter().map(Some).collect(),
                 None => vec![None],
             };
             let mut next: Vec<Node> = Vec::new();
             for panels in targets {
-                let target = panels.as_ref().map_or(Target::Z(z), Target::Panels);
+                let target = panels
+                    .as_ref()
+                    .map_or(Target::Z(z), |panels| Target::Panels { panels, blocks });
                 let mut best: Option<(u64, usize, &Vec<Axis>)> = None;
                 for (at, (from, so_far, ..)) in layer.iter().enumerate() {
                     for m in &ms {
@@ -139,7 +152,13 @@ impl Layouts {
             panels,
             m: ms,
             first_outer,
+            copies,
         })
+    }
+
+    /// Blocks whose panels a step writes one behind the other.
+    pub(super) fn copies(&self, index: usize) -> usize {
+        if index == 0 { self.copies } else { 1 }
     }
 
     pub(super) fn store(

@@ -57,25 +57,27 @@ impl Contraction {
     }
 }
 
-/// A run of one contraction, by one block or by all of them: (block, place in the chain).
+/// A run of one contraction, by one block or, `None`, by all of them: (block, place in the chain).
 pub(super) type Event = (Option<usize>, usize);
 
 /// Every contraction of every block in an order in which they can run: block after block and, where
 /// there are several, every block two steps behind the one before it, so that the slab is done with
-/// before the first block has come far.
-pub(super) fn orders_of_events(blocks: usize, chain_len: usize, joint: bool) -> Vec<Vec<Event>> {
+/// before the first block has come far. What all blocks do together comes first or last.
+pub(super) fn orders_of_events(blocks: usize, chain_len: usize, plan: &Plan) -> Vec<Vec<Event>> {
     let last = chain_len - 1;
-    let own = if joint { last } else { last + 1 };
+    let own = usize::from(plan.side_by_side)..if plan.joint { last } else { last + 1 };
     let in_turn: Vec<(usize, usize)> = (0..blocks)
-        .flat_map(|block| (0..own).map(move |step| (block, step)))
+        .flat_map(|block| own.clone().map(move |step| (block, step)))
         .collect();
     let mut staggered = in_turn.clone();
     staggered.sort_by_key(|&(block, step)| (step + 2 * block, std::cmp::Reverse(block)));
     let mut orders = vec![in_turn, staggered];
     orders.dedup();
     let whole = |order: Vec<(usize, usize)>| {
+        let first = plan.side_by_side.then_some((None, 0));
         let of_blocks = order.into_iter().map(|(block, step)| (Some(block), step));
-        of_blocks.chain(joint.then_some((None, last))).collect()
+        let last = plan.joint.then_some((None, last));
+        first.into_iter().chain(of_blocks).chain(last).collect()
     };
     orders.into_iter().map(whole).collect()
 }
@@ -112,11 +114,14 @@ pub(super) fn contractions(
     if plan.gathered == 0 || !plan.buffer.is_multiple_of(plan.gathered) {
         return Err(LowerError::Plan("gathered"));
     }
-    if plan.joint && shape.blocks() == 1 {
-        return Err(LowerError::Plan("joint"));
+    if (plan.joint || plan.side_by_side) && shape.blocks() == 1 {
+        return Err(LowerError::Plan("blocks"));
     }
     let tucker = shape.form != Form::TensorTrain;
     let mut state = plan.slab_axes(shape);
+    if tucker == (plan.join == Join::NoCore) {
+        return Err(LowerError::Plan("join"));
+    }
     let mut joined = !tucker;
     let mut chain = Vec::new();
     let digits = outer + usize::from(plan.is_buffered());
@@ -129,7 +134,7 @@ pub(super) fn contractions(
         }
         // An outer step of mode q runs when every digit after q has wrapped.
         let depth = if !outside { digits } else { mode + 1 };
-        if tucker && plan.join == Join::Alone(place) {
+        if plan.join == Join::Alone(place) {
             if place == 0 || collected {
                 return Err(LowerError::Plan("join"));
             }
@@ -157,7 +162,7 @@ pub(super) fn contractions(
             );
             joined = true;
         }
-        let merges = tucker && plan.join == Join::Merged(place);
+        let merges = plan.join == Join::Merged(place);
         let operand = if merges {
             Operand::Merged(mode)
         } else {
@@ -179,6 +184,11 @@ pub(super) fn contractions(
     }
     if !joined {
         return Err(LowerError::Plan("join"));
+    }
+    if plan.side_by_side
+        && let Some(first) = chain.first_mut()
+    {
+        first.m.insert(0, (Label::Block, shape.blocks()));
     }
     if plan.joint
         && let Some(last) = chain.last_mut()

@@ -184,15 +184,6 @@ pub struct Cost {
     pub flash_bytes: usize,
 }
 
-impl Cost {
-    /// Whether `other` is no worse in any respect.
-    pub fn is_dominated_by(&self, other: &Self) -> bool {
-        other.instructions <= self.instructions
-            && other.scratch_words <= self.scratch_words
-            && other.flash_bytes <= self.flash_bytes
-    }
-}
-
 /// How a slab gets into the panels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Gather {

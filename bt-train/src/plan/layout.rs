@@ -5,7 +5,7 @@ use bt_core::program::{DISCARD, Store, TILE};
 /// An index of a partial result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Label {
-    /// The block n of a joint step.
+    /// The block n, of a step that all blocks share.
     Block,
     /// i_k, not yet summed over.
     In(usize),
@@ -70,7 +70,7 @@ impl Panels {
 
     /// Where element (k, n) lies, in i16 from the first word.
     pub fn half(&self, k: usize, n: usize) -> usize {
-        (n / 4 * self.k_pairs() + k / 2) * 8 + n % 4 * 2 + k % 2
+        half(self.k_pairs(), k, n)
     }
 
     /// Whether an i16 of the panels is padding.
@@ -82,11 +82,22 @@ impl Panels {
     }
 }
 
+/// Where element (k, n) lies in panels of so many pairs of k a row.
+fn half(k_pairs: usize, k: usize, n: usize) -> usize {
+    (n / 4 * k_pairs + k / 2) * 8 + n % 4 * 2 + k % 2
+}
+
 /// Where C of a step goes.
 #[derive(Debug, Clone, Copy)]
 pub enum Target<'a> {
     /// X of the next step.
-    Panels(&'a Panels),
+    Panels {
+        /// Of one block, or of all where the next step sums over them.
+        panels: &'a Panels,
+        /// So many of them one behind the other, of which the block of a row picks one; 1 unless all
+        /// blocks are written at once.
+        blocks: usize,
+    },
     /// z, row-major over these axes.
     Z(&'a [Axis]),
 }
@@ -110,12 +121,16 @@ struct Destinations<'a> {
     m: [Vec<usize>; 2],
     n: [Vec<usize>; 2],
     fixed: [usize; 2],
+    /// Per row where its panels begin.
+    start: Vec<usize>,
+    /// Of the panels; the axes of z have no k.
+    k_pairs: Option<usize>,
 }
 
 impl<'a> Destinations<'a> {
     fn new(m: &[Axis], n: &[Axis], block: usize, target: Target<'a>) -> Self {
         let (k_axes, n_axes): (&[Axis], &[Axis]) = match target {
-            Target::Panels(panels) => (&panels.k, &panels.n),
+            Target::Panels { panels, .. } => (&panels.k, &panels.n),
             Target::Z(axes) => (&[], axes),
         };
         let block_stride = positions(&[(Label::Block, 2)], k_axes)[1];
@@ -124,15 +139,29 @@ impl<'a> Destinations<'a> {
             m: [positions(m, k_axes), positions(m, n_axes)],
             n: [positions(n, k_axes), positions(n, n_axes)],
             fixed: [block * block_stride, 0],
+            start: match target {
+                Target::Panels {
+                    panels,
+                    blocks: 2..,
+                } => {
+                    let blocks = positions(m, &[(Label::Block, 1)]).into_iter();
+                    blocks.map(|block| block * panels.words() * 2).collect()
+                }
+                _ => vec![0; size(m)],
+            },
+            k_pairs: match target {
+                Target::Panels { panels, .. } => Some(panels.k_pairs()),
+                Target::Z(_) => None,
+            },
         }
     }
 
     fn half(&self, m: usize, n: usize) -> usize {
         let k = self.m[0][m] + self.n[0][n] + self.fixed[0];
         let row = self.m[1][m] + self.n[1][n] + self.fixed[1];
-        match self.target {
-            Target::Panels(panels) => panels.half(k, row),
-            Target::Z(_) => row,
+        match self.k_pairs {
+            Some(k_pairs) => self.start[m] + half(k_pairs, k, row),
+            None => row,
         }
     }
 
@@ -146,7 +175,10 @@ impl<'a> Destinations<'a> {
 
     fn is_padding(&self, half: usize) -> bool {
         match self.target {
-            Target::Panels(panels) => half < panels.words() * 2 && panels.is_padding(half),
+            Target::Panels { panels, blocks } => {
+                let halves = panels.words() * 2;
+                half < halves * blocks && panels.is_padding(half % halves)
+            }
             Target::Z(_) => false,
         }
     }
@@ -251,7 +283,7 @@ pub fn fast_store(m: &[Axis], n: &[Axis], block: usize, target: Target<'_>) -> O
     }
     let destinations = Destinations::new(m, n, block, target);
     match target {
-        Target::Panels(_) => destinations
+        Target::Panels { .. } => destinations
             .fit(Store::Pairs)
             .or_else(|| destinations.fit(Store::Columns)),
         Target::Z(_) => destinations.fit(Store::AddRows),
@@ -262,7 +294,7 @@ pub fn fast_store(m: &[Axis], n: &[Axis], block: usize, target: Target<'_>) -> O
 fn first_tile_fits(m: &[Axis], n: &[Axis], target: Target<'_>) -> bool {
     let (rows, cols) = (size(m).min(2), size(n).min(4));
     let place = |m_at: usize, n_at: usize| match target {
-        Target::Panels(panels) => panels.half(
+        Target::Panels { panels, .. } => panels.half(
             position(m_at, m, &panels.k) + position(n_at, n, &panels.k),
             position(m_at, m, &panels.n) + position(n_at, n, &panels.n),
         ),
@@ -272,7 +304,7 @@ fn first_tile_fits(m: &[Axis], n: &[Axis], target: Target<'_>) -> bool {
         (0..rows).all(|row| (0..cols).all(|col| place(row, col) == expected(row, col)))
     };
     match target {
-        Target::Panels(_) => {
+        Target::Panels { .. } => {
             fits(&|row, col| 2 * col + row) || fits(&|row, col| col / 2 * 8 + row * 2 + col % 2)
         }
         Target::Z(_) => (0..cols).all(|col| place(0, col) == col),
@@ -294,10 +326,16 @@ fn position(mut at: usize, from: &[Axis], to: &[Axis]) -> usize {
     share
 }
 
+/// Whether any store could reach so many words: the offsets of a tile are the sum of two entries of
+/// 16 bits.
+pub fn is_reachable(words: usize) -> bool {
+    words <= 2 << 16
+}
+
 /// Whether a table's 16 bits reach every i16 of `target`.
 pub fn table_reaches(target: Target<'_>) -> bool {
     let halves = match target {
-        Target::Panels(panels) => panels.words() * 2,
+        Target::Panels { panels, blocks } => panels.words() * 2 * blocks,
         Target::Z(axes) => size(axes),
     };
     halves <= DISCARD as usize
@@ -306,7 +344,7 @@ pub fn table_reaches(target: Target<'_>) -> bool {
 /// A store of C into `target` by a table; `None` when the target is too large for its 16 bits.
 pub fn table_store(m: &[Axis], n: &[Axis], block: usize, target: Target<'_>) -> Option<StorePlan> {
     let store = match target {
-        Target::Panels(_) => Store::Scatter,
+        Target::Panels { .. } => Store::Scatter,
         Target::Z(_) => Store::AddScatter,
     };
     Destinations::new(m, n, block, target).scatter(store)

@@ -3,7 +3,7 @@
 use super::Plan;
 use super::arrange::Layouts;
 use super::chain::{Operand, contractions, operand};
-use super::layout::{Axis, Label, Target, positions, size};
+use super::layout::{Axis, Label, Target, is_reachable, positions, size};
 use super::memory::Memory;
 use super::shape::{TensorMap, TensorShape};
 use bt_core::model::bound::Region;
@@ -18,8 +18,10 @@ pub struct LoweredStep {
     pub record: StepRecord,
     /// Steps whose output it reads; empty: the slab.
     pub producers: Vec<usize>,
-    /// Block, or `None` when it sums over all of them.
+    /// Block, or `None` when it does the work of all of them.
     pub block: Option<usize>,
+    /// Place in the chain of contractions: steps of one place differ in their block only.
+    pub place: usize,
     operand: Operand,
     m: Vec<Axis>,
     k: Vec<Axis>,
@@ -48,6 +50,19 @@ impl LoweredStep {
                 .collect();
             positions(&self.k, &block)[k]
         })
+    }
+
+    /// Blocks whose results lie side by side in the rows of W, each with a range of its own; 1 where
+    /// there is nothing to tell apart.
+    pub fn parts(&self) -> usize {
+        let block = self.m.iter().find(|axis| axis.0 == Label::Block);
+        block.map_or(1, |axis| axis.1)
+    }
+
+    /// The one of [`parts`](Self::parts) that row m of W belongs to.
+    pub fn part_of_row(&self, m: usize) -> usize {
+        // The block runs slowest; rows that pad the last tile go with the last block.
+        (m * self.parts() / self.rows()).min(self.parts() - 1)
     }
 
     /// W, `[slice][m][k]` row-major, for the entries of `map`.
@@ -164,6 +179,13 @@ pub enum LowerError {
 /// [`LowerError`].
 pub fn lower(shape: &TensorShape, plan: &Plan) -> Result<Lowered, LowerError> {
     let chain = contractions(shape, plan)?;
+    if !chain
+        .iter()
+        .skip(1)
+        .all(|contraction| is_reachable(contraction.input_words()))
+    {
+        return Err(LowerError::TooLarge);
+    }
     let d = shape.order();
     let z: Vec<Axis> = (0..d).map(|k| (Label::Out(k), shape.outputs[k])).collect();
     let layout = Layouts::choose(&chain, plan, shape, &z).ok_or(LowerError::TooLarge)?;
@@ -186,7 +208,10 @@ pub fn lower(shape: &TensorShape, plan: &Plan) -> Result<Lowered, LowerError> {
         let m = &layout.m[index];
         let panels = &layout.panels[index];
         let next = layout.panels.get(index + 1);
-        let target = next.map_or(Target::Z(&z), Target::Panels);
+        let target = next.map_or(Target::Z(&z), |panels| Target::Panels {
+            panels,
+            blocks: layout.copies(index),
+        });
         let store = layout
             .store(index, block.unwrap_or(0), target)
             .ok_or(LowerError::TooLarge)?;
@@ -241,13 +266,15 @@ pub fn lower(shape: &TensorShape, plan: &Plan) -> Result<Lowered, LowerError> {
         let producers = events
             .iter()
             .enumerate()
-            .filter(|(_, e)| e.1 + 1 == index && (block.is_none() || e.0 == block))
+            .filter(|(_, e)| e.1 + 1 == index)
+            .filter(|(_, e)| block.is_none() || e.0.is_none() || e.0 == block)
             .map(|(at, _)| at)
             .collect();
         steps.push(LoweredStep {
             record,
             producers,
             block,
+            place: index,
             operand: contraction.operand,
             m: m.clone(),
             k: panels.k.clone(),

@@ -9,7 +9,8 @@ use bt_core::program::TILE;
 pub(super) struct Memory {
     /// The order in which the contractions run.
     pub(super) events: Vec<Event>,
-    /// (panel index, block or `None` for one that all blocks share) → word.
+    /// (panel index, block or `None` for one that all blocks share) → word. Those of a step that writes
+    /// every block's lie one behind the other.
     panels: Vec<(usize, Option<usize>, usize)>,
     /// Event → word of its accumulators.
     accs: Vec<(usize, usize)>,
@@ -19,17 +20,19 @@ pub(super) struct Memory {
 impl Memory {
     /// The order of events that needs least, the first of those that need as much.
     pub(super) fn allocate(chain: &[Contraction], plan: &Plan, blocks: usize) -> Self {
-        let orders = orders_of_events(blocks, chain.len(), plan.joint).into_iter();
-        let memories = orders.map(|events| Self::of(chain, plan, events));
+        let orders = orders_of_events(blocks, chain.len(), plan).into_iter();
+        let memories = orders.map(|events| Self::of(chain, plan, blocks, events));
         memories
             .min_by_key(|memory| memory.words)
             .unwrap_or_default()
     }
 
     /// First fit, largest first; two buffers share words when they are never alive together.
-    fn of(chain: &[Contraction], plan: &Plan, events: Vec<Event>) -> Self {
+    fn of(chain: &[Contraction], plan: &Plan, blocks: usize, events: Vec<Event>) -> Self {
         enum Owner {
             Panel(usize, Option<usize>),
+            /// Of every block, one behind the other.
+            Panels(usize),
             Acc(usize),
         }
         let last = chain.len() - 1;
@@ -45,7 +48,7 @@ impl Memory {
                 let words = chain[index].n_tiles() * chain[index].m_tiles() * TILE;
                 wanted.push((words, always.clone(), Owner::Acc(event)));
             }
-            if index == 0 || block.is_none() {
+            if index == 0 || block.is_none() || plan.side_by_side && index == 1 {
                 continue;
             }
             let buffered = plan.is_buffered() && index == first_outer;
@@ -60,6 +63,17 @@ impl Memory {
                 alive,
                 Owner::Panel(index, block),
             ));
+        }
+        let is_last_joint = plan.joint && last == 1;
+        if plan.side_by_side && !is_last_joint {
+            let read = events.iter().rposition(|e| e.1 == 1).unwrap_or(0);
+            let alive = if plan.is_buffered() && first_outer == 1 {
+                always.clone()
+            } else {
+                0..=read
+            };
+            let words = blocks * chain[1].input_words();
+            wanted.push((words, alive, Owner::Panels(1)));
         }
         if plan.joint {
             let first = events.iter().position(|e| e.1 + 1 == last).unwrap_or(0);
@@ -104,17 +118,23 @@ impl Memory {
             memory.words = memory.words.max(at + words);
             match owner {
                 Owner::Panel(index, block) => memory.panels.push((index, block, at)),
+                Owner::Panels(index) => {
+                    let words = chain[index].input_words();
+                    let places = (0..blocks).map(|n| (index, Some(n), at + n * words));
+                    memory.panels.extend(places);
+                }
                 Owner::Acc(event) => memory.accs.push((event, at)),
             }
         }
         memory
     }
 
+    /// Where the panels of a block lie; of all blocks, the first one's.
     pub(super) fn panel(&self, index: usize, block: Option<usize>) -> usize {
         let found = self
             .panels
             .iter()
-            .find(|p| p.0 == index && (p.1 == block || p.1.is_none()));
+            .find(|p| p.0 == index && (p.1 == block || p.1.is_none() || block.is_none()));
         found.map_or(0, |p| p.2)
     }
 

@@ -24,7 +24,7 @@ pub struct Plan {
     pub order: Vec<usize>,
     /// Trailing modes that are gathered before anything is computed, 1..=d.
     pub slab: usize,
-    /// Where the core of a block-term map joins; ignored for tensor trains, which have none.
+    /// Where the core of a block-term map joins.
     pub join: Join,
     /// Values of the first mode outside the slab that are collected before it is summed over
     /// (divides that mode; 1 accumulates at once).
@@ -32,6 +32,9 @@ pub struct Plan {
     /// Values of that mode that are gathered with the slab and go through its steps together
     /// (divides `buffer`; 1 gathers the slab alone).
     pub gathered: usize,
+    /// Whether the first step is one for all blocks, side by side as rows of one W, or each block
+    /// reads the slab on its own.
+    pub side_by_side: bool,
     /// Whether the last step sums over the blocks too, or each block adds to z on its own.
     pub joint: bool,
     /// Whether what the last step adds to z is kept in 32 bits over its outer mode, or added to the
@@ -75,18 +78,20 @@ pub enum Join {
     Merged(usize),
     /// A step of its own, before this place of the order (≥ 1).
     Alone(usize),
+    /// Nowhere: tensor trains have none.
+    NoCore,
 }
 
 impl std::fmt::Display for Plan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (place, mode) in self.order.iter().enumerate() {
-            if place == self.slab {
-                f.write_str(" |")?;
+            if place > 0 {
+                f.write_str(if place == self.slab { " | " } else { " " })?;
             }
             match self.join {
-                Join::Alone(at) if at == place => write!(f, " G x{}", mode + 1)?,
-                Join::Merged(at) if at == place => write!(f, " (Gx{})", mode + 1)?,
-                _ => write!(f, " x{}", mode + 1)?,
+                Join::Alone(at) if at == place => write!(f, "G x{}", mode + 1)?,
+                Join::Merged(at) if at == place => write!(f, "(Gx{})", mode + 1)?,
+                _ => write!(f, "x{}", mode + 1)?,
             }
         }
         if self.gathered > 1 {
@@ -96,8 +101,11 @@ impl std::fmt::Display for Plan {
         if self.is_buffered() {
             write!(f, ", {} slabs buffered", self.buffer / self.gathered)?;
         }
-        if self.joint {
-            f.write_str(", blocks summed at the end")?;
+        match (self.side_by_side, self.joint) {
+            (true, true) => f.write_str(", blocks side by side at first, summed at the end")?,
+            (true, false) => f.write_str(", blocks side by side at first")?,
+            (false, true) => f.write_str(", blocks summed at the end")?,
+            (false, false) => (),
         }
         if self.wide {
             f.write_str(", z in 32 bits")?;

@@ -14,9 +14,11 @@ use bt_core::Pool;
 use bt_core::model::ArenaLayout;
 
 /// Plans lowered for one map at most: a bound on the time of a search, out of reach of d ≤ 4.
-const LOWERED_MAX: usize = 400;
-/// Without a limit of RAM, [`best`] gives up this share of the speed for a smaller arena.
+const LOWERED_MAX: usize = 10000;
+/// The share of the speed that [`best`] gives up for a smaller arena, without a limit of RAM.
 const SPEED_FOR_RAM: f64 = 0.02;
+/// The same within a limit of RAM.
+const SPEED_FOR_RAM_WITHIN: f64 = 0.005;
 
 /// What a map is and how large.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +71,29 @@ pub struct Limits {
     pub core: Core,
 }
 
+impl Limits {
+    /// By what share of a limit so much is above it, both taken together.
+    fn excess(&self, ram_bytes: usize, flash_bytes: usize) -> f64 {
+        let over = |have: usize, limit: Option<usize>| match limit {
+            Some(limit) => (have as f64 / limit.max(1) as f64 - 1.0).max(0.0),
+            None => 0.0,
+        };
+        over(ram_bytes, self.ram_bytes) + over(flash_bytes, self.flash_bytes)
+    }
+
+    /// Whether so much flash is no better than another amount: it counts only where it is limited.
+    fn do_not_prefer(&self, flash_bytes: usize, other: usize) -> bool {
+        self.flash_bytes.is_none() || other <= flash_bytes
+    }
+
+    /// Whether nothing of a map speaks for it beside another.
+    fn dominated(&self, cost: &Cost, other: &Cost) -> bool {
+        other.instructions <= cost.instructions
+            && other.scratch_words <= cost.scratch_words
+            && self.do_not_prefer(cost.flash_bytes, other.flash_bytes)
+    }
+}
+
 /// How a map is executed.
 #[derive(Debug, Clone)]
 pub enum MapPlan {
@@ -118,18 +143,10 @@ impl Ranked {
         self.input.cost.instructions + self.recurrent.cost.instructions
     }
 
-    fn is_dominated_by(&self, other: &Self) -> bool {
+    fn is_dominated_by(&self, other: &Self, limits: &Limits) -> bool {
         other.instructions() <= self.instructions()
             && other.ram_bytes <= self.ram_bytes
-            && other.flash_bytes <= self.flash_bytes
-    }
-
-    fn excess(&self, limits: &Limits) -> f64 {
-        let over = |have: usize, limit: Option<usize>| match limit {
-            Some(limit) => (have as f64 / limit.max(1) as f64 - 1.0).max(0.0),
-            None => 0.0,
-        };
-        over(self.ram_bytes, limits.ram_bytes) + over(self.flash_bytes, limits.flash_bytes)
+            && limits.do_not_prefer(self.flash_bytes, other.flash_bytes)
     }
 }
 
@@ -200,17 +217,20 @@ pub fn refused(error: &SearchError, limits: &Limits) -> Error {
         .remedy(remedy)
 }
 
-/// The plan to use: the fastest within the limits. Without a limit of RAM, the one of least RAM
-/// among those at most 2 % slower than the fastest.
+/// The plan to use: of those within the limits that are at most 0.5 % slower than the fastest (2 %
+/// without a limit of RAM), the one of least RAM.
 ///
 /// # Errors
 ///
 /// [`SearchError`].
 pub fn best(layer: &Layer, limits: &Limits) -> Result<Ranked, SearchError> {
     let plans = rank(layer, limits)?;
-    let slowest = plans.first().map_or(0, Ranked::instructions) as f64 * (1.0 + SPEED_FOR_RAM);
-    let tolerated =
-        |plan: &Ranked| limits.ram_bytes.is_none() && plan.instructions() as f64 <= slowest;
+    let given_up = match limits.ram_bytes {
+        None => SPEED_FOR_RAM,
+        Some(_) => SPEED_FOR_RAM_WITHIN,
+    };
+    let slowest = plans.first().map_or(0, Ranked::instructions) as f64 * (1.0 + given_up);
+    let tolerated = |plan: &Ranked| plan.instructions() as f64 <= slowest;
     let mut plans = plans.into_iter();
     let first = plans.next().ok_or(SearchError::TooLarge)?;
     Ok(plans.fold(first, |best, plan| {
@@ -229,8 +249,9 @@ pub fn best(layer: &Layer, limits: &Limits) -> Result<Ranked, SearchError> {
 /// [`SearchError`].
 pub fn rank(layer: &Layer, limits: &Limits) -> Result<Vec<Ranked>, SearchError> {
     let fixed_words = ArenaLayout::new(layer.hidden, layer.pool, 0, 0).scratch_word;
-    let input = front(&layer.input, true, limits.core);
-    let recurrent = front(&layer.recurrent, false, limits.core);
+    let room = |cost: &Cost| (fixed_words + cost.scratch_words) * 4;
+    let input = front(&layer.input, true, limits, room);
+    let recurrent = front(&layer.recurrent, false, limits, room);
     let mut all: Vec<Ranked> = Vec::new();
     for input in &input {
         for recurrent in &recurrent {
@@ -243,73 +264,95 @@ pub fn rank(layer: &Layer, limits: &Limits) -> Result<Vec<Ranked>, SearchError> 
             });
         }
     }
+    let excess = |plan: &Ranked| limits.excess(plan.ram_bytes, plan.flash_bytes);
     let Some(closest) = all.iter().min_by(|a, b| {
-        let order = a.excess(limits).total_cmp(&b.excess(limits));
+        let order = excess(a).total_cmp(&excess(b));
         order.then(a.instructions().cmp(&b.instructions()))
     }) else {
         return Err(SearchError::TooLarge);
     };
-    if closest.excess(limits) > 0.0 {
+    if excess(closest) > 0.0 {
         return Err(SearchError::Limits {
             closest: Box::new(closest.clone()),
         });
     }
-    all.retain(|plan| plan.excess(limits) == 0.0);
+    all.retain(|plan| excess(plan) == 0.0);
     all.sort_by_key(|plan| (plan.instructions(), plan.ram_bytes, plan.flash_bytes));
     let mut kept: Vec<Ranked> = Vec::new();
     for plan in all {
-        if !kept.iter().any(|other| plan.is_dominated_by(other)) {
+        if !kept.iter().any(|other| plan.is_dominated_by(other, limits)) {
             kept.push(plan);
         }
     }
     Ok(kept)
 }
 
-/// The plans of one map of which none is dominated by another, fastest first. `gathered`: the map
-/// reads what is pushed rather than h.
-pub fn front(shape: &MapShape, gathered: bool, core: Core) -> Vec<MapRanked> {
+/// The plans of one map of which none is dominated by another, fastest first, and that fit the limits
+/// by themselves; the one that exceeds them least if none does. `gathered`: the map reads what is
+/// pushed rather than h; `ram_bytes`: of a session with a map of that cost.
+fn front(
+    shape: &MapShape,
+    gathered: bool,
+    limits: &Limits,
+    ram_bytes: impl Fn(&Cost) -> usize,
+) -> Vec<MapRanked> {
+    let excess = |cost: &Cost| limits.excess(ram_bytes(cost), cost.flash_bytes);
     match shape {
-        MapShape::Tensor(shape) => tensor_front(shape, core),
+        MapShape::Tensor(shape) => tensor_front(shape, limits, excess),
         &MapShape::Dense {
             inputs,
             outputs,
             input_max,
-        } => dense_front(inputs, outputs, input_max, gathered, core),
+        } => dense_front(inputs, outputs, input_max, gathered, limits),
     }
 }
 
-fn tensor_front(shape: &TensorShape, core: Core) -> Vec<MapRanked> {
-    let counts = core.counts();
+fn tensor_front(
+    shape: &TensorShape,
+    limits: &Limits,
+    excess: impl Fn(&Cost) -> f64,
+) -> Vec<MapRanked> {
+    let counts = limits.core.counts();
     let mut bounds: Vec<(Cost, Plan)> = plans(shape)
         .into_iter()
         .filter_map(|plan| Some((Outline::new(shape, &plan).ok()?.cost(&counts), plan)))
         .collect();
+    let lowered = |plan: &Plan| -> Option<MapRanked> {
+        let lowered = lower(shape, plan).ok()?;
+        let cost = lowered.cost(limits.core).ok()?;
+        let plan = MapPlan::Program(Box::new(lowered));
+        Some(MapRanked { plan, cost })
+    };
+    let fits = |bound: &(Cost, Plan)| excess(&bound.0) == 0.0;
+    if !bounds.iter().any(fits) {
+        bounds.sort_by(|a, b| excess(&a.0).total_cmp(&excess(&b.0)));
+        let closest = bounds.iter().find_map(|(_, plan)| lowered(plan));
+        return closest.into_iter().collect();
+    }
+    bounds.retain(fits);
     // A stable sort: equals stay in the order of enumeration, simpler plans first.
     bounds.sort_by_key(|(cost, _)| (cost.instructions, cost.scratch_words));
     let mut kept: Vec<MapRanked> = Vec::new();
     let mut lowered_count = 0;
     for (bound, plan) in bounds {
-        if kept.iter().any(|other| bound.is_dominated_by(&other.cost)) {
+        let is_dominated = |cost: &Cost, kept: &[MapRanked]| {
+            kept.iter().any(|other| limits.dominated(cost, &other.cost))
+        };
+        if is_dominated(&bound, &kept) {
             continue;
         }
         if lowered_count == LOWERED_MAX {
             break;
         }
         lowered_count += 1;
-        let Ok(lowered) = lower(shape, &plan) else {
+        let Some(ranked) = lowered(&plan) else {
             continue;
         };
-        let Ok(cost) = lowered.cost(core) else {
-            continue;
-        };
-        if kept.iter().any(|other| cost.is_dominated_by(&other.cost)) {
+        if is_dominated(&ranked.cost, &kept) {
             continue;
         }
-        kept.retain(|other| !other.cost.is_dominated_by(&cost));
-        kept.push(MapRanked {
-            plan: MapPlan::Program(Box::new(lowered)),
-            cost,
-        });
+        kept.retain(|other| !limits.dominated(&other.cost, &ranked.cost));
+        kept.push(ranked);
     }
     kept.sort_by_key(|plan| (plan.cost.instructions, plan.cost.scratch_words));
     kept
@@ -320,8 +363,9 @@ fn dense_front(
     outputs: usize,
     input_max: u32,
     gathered: bool,
-    core: Core,
+    limits: &Limits,
 ) -> Vec<MapRanked> {
+    let core = limits.core;
     if outputs == 0 {
         return vec![MapRanked {
             plan: MapPlan::Dense {
@@ -355,7 +399,7 @@ fn dense_front(
     for plan in all {
         if !kept
             .iter()
-            .any(|other| plan.cost.is_dominated_by(&other.cost))
+            .any(|other| limits.dominated(&plan.cost, &other.cost))
         {
             kept.push(plan);
         }
@@ -364,7 +408,8 @@ fn dense_front(
 }
 
 /// Every plan of a shape, those that cannot be lowered left out: slabs, orders within them, places
-/// where the core joins, buffers and what is gathered at once, blocks jointly or in turn, the width of what is added to z.
+/// where the core joins, buffers and what is gathered at once, blocks side by side or in turn at first
+/// and at the end, the width of what is added to z.
 pub fn plans(shape: &TensorShape) -> Vec<Plan> {
     let d = shape.order();
     let mut all = Vec::new();
@@ -383,10 +428,7 @@ pub fn plans(shape: &TensorShape) -> Vec<Plan> {
                     if join == Join::Alone(slab) && buffer > 1 {
                         continue;
                     }
-                    for joint in [false, true] {
-                        if joint && shape.blocks() == 1 {
-                            continue;
-                        }
+                    for &(side_by_side, joint) in together(shape) {
                         for wide in [false, true] {
                             if wide && outer == 0 {
                                 continue;
@@ -397,6 +439,7 @@ pub fn plans(shape: &TensorShape) -> Vec<Plan> {
                                 join,
                                 buffer,
                                 gathered,
+                                side_by_side,
                                 joint,
                                 wide,
                             });
@@ -409,6 +452,14 @@ pub fn plans(shape: &TensorShape) -> Vec<Plan> {
     all
 }
 
+/// What blocks do in one step: the first one, the last one.
+fn together(shape: &TensorShape) -> &'static [(bool, bool)] {
+    match shape.blocks() {
+        1 => &[(false, false)],
+        _ => &[(false, false), (false, true), (true, false), (true, true)],
+    }
+}
+
 fn divisors(number: usize) -> impl Iterator<Item = usize> {
     (1..=number).filter(move |divisor| number.is_multiple_of(*divisor))
 }
@@ -416,7 +467,7 @@ fn divisors(number: usize) -> impl Iterator<Item = usize> {
 fn joins(shape: &TensorShape) -> Vec<Join> {
     let d = shape.order();
     match shape.form {
-        Form::TensorTrain => vec![Join::Merged(0)],
+        Form::TensorTrain => vec![Join::NoCore],
         Form::BlockTerm { .. } => (0..d)
             .map(Join::Merged)
             .chain((1..d).map(Join::Alone))
@@ -530,7 +581,8 @@ mod tests {
                 input_max: 1 << 15,
             },
             true,
-            Core::M4f,
+            &Limits::default(),
+            |cost| cost.scratch_words * 4,
         );
         for plan in plans {
             let MapPlan::Dense { part_values } = plan.plan else {

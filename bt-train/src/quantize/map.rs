@@ -2,7 +2,9 @@
 
 use super::dense::{self, IntegerDense};
 use super::simulate::Simulation;
-use super::tensor::{self, Calibrated, HEADROOM, IntegerMap, QuantizeError, Width, Z_SCALE, place};
+use super::tensor::{
+    self, Calibrated, IntegerMap, PerPart, QuantizeError, Width, Z_SCALE, place, with_headroom,
+};
 use crate::error::{Error, Result};
 use crate::float::checkpoint::Checkpoint;
 use crate::float::config::MapKind;
@@ -110,9 +112,9 @@ pub(super) struct MapScheme {
     /// Real value of one of them.
     input_step: f64,
     /// Largest output of every step in calibration.
-    maxima: Vec<f64>,
+    maxima: PerPart,
     /// What a step has to hold: [`HEADROOM`] times as much.
-    ranges: Vec<f64>,
+    ranges: PerPart,
     /// How wide every step's output is.
     widths: Vec<Width>,
 }
@@ -165,7 +167,7 @@ impl MapScheme {
         let (mut maxima, mut ranges, mut widths) = (Vec::new(), Vec::new(), Vec::new());
         if let (RealMap::Tensor(map), Some(lowered)) = (map, &lowered) {
             maxima = tensor::maxima(lowered, map, &real(frames, input_step));
-            ranges = maxima.iter().map(|max| max * HEADROOM).collect();
+            ranges = with_headroom(&maxima);
             let calibrated = Calibrated::new(lowered, map, &ranges, input_max, input_step);
             let stride = frames.len().div_ceil(SEARCH_FRAMES).max(1);
             let searched: Vec<Vec<i16>> = frames.iter().step_by(stride).cloned().collect();
@@ -229,14 +231,19 @@ impl MapScheme {
             (IntegerForm::Tensor(integers), RealMap::Tensor(map), Some(lowered)) => {
                 let noise = integers.noise(lowered, map, frames, self.input_step);
                 let found = frames.iter().map(|frame| integers.run(lowered, frame));
-                let levels = integers.steps.iter().zip(&integers.scales);
+                // Of blocks side by side, the one with the largest values.
+                let max = |of: &[f64]| of.iter().copied().fold(0.0, f64::max);
+                let min = |of: &[f64]| of.iter().copied().fold(f64::INFINITY, f64::min);
+                let scales = integers.scales.iter().map(|scales| min(scales));
+                let maxima = self.maxima.iter().map(|maxima| max(maxima));
+                let levels = integers.steps.iter().zip(scales);
                 Ok(MapReport {
                     plan: Some(lowered.plan.to_string()),
                     snr_db: tensor::snr_db(found.zip(&shares)),
                     z_max,
                     levels: levels
-                        .zip(self.maxima.iter().zip(noise))
-                        .map(|((step, &scale), (&max, noise))| LevelReport {
+                        .zip(maxima.zip(noise))
+                        .map(|((step, scale), (max, noise))| LevelReport {
                             max,
                             range: f64::from(1u32 << (step.bits - 1)) / scale,
                             scale,

@@ -2,7 +2,7 @@
 
 use crate::plan::lower::Lowered;
 use crate::plan::shape::TensorMap;
-use bt_core::program::{DISCARD, NONE, Odometer, Store, TILE};
+use bt_core::program::{DISCARD, NONE, Odometer, Store, TILE, TILE_M};
 
 /// Values of a store, one per place of a tile; `None` where the tile is wider than the output.
 pub type Stored<T> = [Option<T>; TILE];
@@ -86,15 +86,15 @@ impl<'a> Simulation<'a> {
 
     /// z `[4J]` = W·x of one frame.
     pub fn run(&mut self, frame: &[f64]) -> Vec<f64> {
-        self.run_watched(frame, |_, _| ())
+        self.run_watched(frame, |_, _, _| ())
     }
 
-    /// As [`run`](Self::run), showing `watch` what every step stores, tile by tile; a store that adds
-    /// to z shows the sum.
+    /// As [`run`](Self::run), showing `watch` what every step stores, tile by tile: the step, the first
+    /// row of the tile and its values; a store that adds to z shows the sum.
     pub fn run_watched(
         &mut self,
         frame: &[f64],
-        mut watch: impl FnMut(usize, Stored<f64>),
+        mut watch: impl FnMut(usize, usize, Stored<f64>),
     ) -> Vec<f64> {
         let lowered = self.lowered;
         let record = &lowered.record;
@@ -131,7 +131,7 @@ impl<'a> Simulation<'a> {
         index: usize,
         odometer: &Odometer,
         z: &mut [f64],
-        watch: &mut impl FnMut(usize, Stored<f64>),
+        watch: &mut impl FnMut(usize, usize, Stored<f64>),
     ) {
         let lowered = self.lowered;
         let step = &lowered.steps[index].record;
@@ -181,7 +181,7 @@ impl<'a> Simulation<'a> {
                     *place = if adds { *place } else { 0.0 } + values[at];
                     Some(*place)
                 });
-                watch(index, stored);
+                watch(index, m_tile * TILE_M, stored);
             }
         }
     }

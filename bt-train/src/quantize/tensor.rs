@@ -9,7 +9,7 @@ use super::simulate::{Simulation, Stored, places};
 use crate::plan::lower::Lowered;
 use crate::plan::shape::TensorMap;
 use bt_core::model::bound;
-use bt_core::program::{NONE, Odometer, StepRecord, Store, TILE};
+use bt_core::program::{NONE, Odometer, StepRecord, Store, TILE, TILE_M, TILE_N};
 
 /// LSB of z per unit: Q4.11.
 pub const Z_SCALE: f64 = 2048.0;
@@ -17,7 +17,7 @@ pub const Z_SCALE: f64 = 2048.0;
 /// What a level is given room for, as a multiple of the [`maxima`] of calibration. Other frames go
 /// beyond them, and one value cut off in a thousand costs far more than an eighth of the range, which
 /// is 1 dB of rounding.
-pub const HEADROOM: f64 = 1.125;
+const HEADROOM: f64 = 1.125;
 
 /// A tensor map in integers: steps, packed weights and tables, places counted as in [`Lowered`].
 #[derive(Debug, Clone)]
@@ -27,8 +27,11 @@ pub struct IntegerMap {
     /// Packed weights of all steps.
     pub weights: Vec<u32>,
     /// LSB per unit of every step's output.
-    pub scales: Vec<f64>,
+    pub scales: PerPart,
 }
+
+/// One number per step and part of it ([`parts`](crate::plan::lower::LoweredStep::parts)).
+pub type PerPart = Vec<Vec<f64>>;
 
 /// Why a map cannot be quantized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -50,16 +53,28 @@ pub enum QuantizeError {
 }
 
 /// Largest magnitude of every step's output over `frames` (real values).
-pub fn maxima(lowered: &Lowered, map: &TensorMap, frames: &[Vec<f64>]) -> Vec<f64> {
-    let mut maxima = vec![0.0f64; lowered.steps.len()];
+pub fn maxima(lowered: &Lowered, map: &TensorMap, frames: &[Vec<f64>]) -> PerPart {
+    let steps = lowered.steps.iter();
+    let mut maxima: PerPart = steps.map(|step| vec![0.0; step.parts()]).collect();
     let mut simulation = Simulation::new(lowered, map);
     for frame in frames {
-        simulation.run_watched(frame, |step, stored| {
-            let largest = stored.iter().flatten().map(|value| value.abs());
-            maxima[step] = largest.fold(maxima[step], f64::max);
+        simulation.run_watched(frame, |step, first_row, stored| {
+            for (at, value) in stored.iter().enumerate() {
+                let row = first_row + at / TILE_N;
+                if let Some(value) = value {
+                    let max = &mut maxima[step][lowered.steps[step].part_of_row(row)];
+                    *max = max.max(value.abs());
+                }
+            }
         });
     }
     maxima
+}
+
+/// What levels with these [`maxima`] are to hold: [`HEADROOM`] times as much.
+pub fn with_headroom(maxima: &[Vec<f64>]) -> PerPart {
+    let more = |parts: &Vec<f64>| parts.iter().map(|max| max * HEADROOM).collect();
+    maxima.iter().map(more).collect()
 }
 
 /// Real weights of every step and what calibration has seen of its output.
@@ -68,8 +83,8 @@ pub struct Calibrated<'a> {
     lowered: &'a Lowered,
     /// Per step `[slice][m][k]`.
     weights: Vec<Vec<f64>>,
-    /// Largest output per step.
-    max: &'a [f64],
+    /// Largest output.
+    max: &'a [Vec<f64>],
     /// Largest input value, LSB.
     input_max: u32,
     /// Real value of one LSB of the input.
@@ -83,7 +98,7 @@ impl<'a> Calibrated<'a> {
     pub fn new(
         lowered: &'a Lowered,
         map: &TensorMap,
-        max: &'a [f64],
+        max: &'a [Vec<f64>],
         input_max: u32,
         input_step: f64,
     ) -> Self {
@@ -105,7 +120,7 @@ impl<'a> Calibrated<'a> {
     pub fn quantize(&self, widths: &[Width]) -> Result<IntegerMap, QuantizeError> {
         let lowered = self.lowered;
         let bits: Vec<u8> = widths.iter().map(|width| width.bits()).collect();
-        let mut scales: Vec<f64> = Vec::new();
+        let mut scales: PerPart = Vec::new();
         let mut steps: Vec<StepRecord> = Vec::new();
         let mut packed = Vec::new();
         for (index, step) in lowered.steps.iter().enumerate() {
@@ -115,10 +130,14 @@ impl<'a> Calibrated<'a> {
                 return Err(QuantizeError::NotFinite { step: index });
             }
             let columns = step.columns();
+            let block = |k: usize| step.block.unwrap_or_else(|| step.block_of_column(k));
             let input_scale = |k: usize| match step.producers.as_slice() {
                 [] => 1.0 / self.input_step,
-                [one] => scales[*one],
-                many => scales[many[step.block_of_column(k)]],
+                [one] => match scales[*one].as_slice() {
+                    [scale] => *scale,
+                    parts => parts[block(k)],
+                },
+                many => scales[many[block(k)]][0],
             };
             // Weights per LSB of the input, for one LSB per unit of the output.
             let unit: Vec<f64> = weights
@@ -127,64 +146,62 @@ impl<'a> Calibrated<'a> {
                 .map(|(at, w)| w / input_scale(at % columns))
                 .collect();
             let input_max = self.input_bound(index, &bits);
-            // The words at a scale and shift, if weights and sums fit.
-            let words = |record: &StepRecord, scale: f64| {
-                let factor = scale * f64::from(1u32 << record.shift);
-                let fits = unit.iter().all(|w| (w * factor).abs() <= 32_767.0);
-                let words = fits.then(|| {
-                    pack(
-                        record,
-                        step.rows(),
-                        columns,
-                        unit.iter().map(|w| (w * factor).round() as i16),
-                    )
-                })?;
+            let rows = step.rows();
+            let part = |at: usize| step.part_of_row(at / columns % rows);
+            // The words at scales and a shift, if weights and sums fit.
+            let words = |record: &StepRecord, scales: &[f64]| {
+                let shifted = f64::from(1u32 << record.shift);
+                let weights = unit.iter().enumerate();
+                let weights = weights.map(|(at, w)| w * scales[part(at)] * shifted);
+                let fits = weights.clone().all(|w| w.abs() <= 32_767.0);
+                let rounded = weights.map(|w| w.round() as i16);
+                let words = fits.then(|| pack(record, rows, columns, rounded))?;
                 (bound::contraction(record, &words, input_max) <= i32::MAX as u64).then_some(words)
             };
-            let largest = unit.iter().fold(0.0f64, |a, w| a.max(w.abs()));
+            let mut largest = vec![0.0f64; step.parts()];
+            for (at, w) in unit.iter().enumerate() {
+                let largest = &mut largest[part(at)];
+                *largest = largest.max(w.abs());
+            }
+            let sums = self.row_sums(index, &unit);
             record.shift = 16;
             record.bits = if adds(&record) { 16 } else { bits[index] };
-            let (scale, words) = match widths[index] {
-                _ if largest == 0.0 && !adds(&record) => (1.0, words(&record, 1.0)),
-                Width::Top | Width::TopOf(_) if !adds(&record) => {
-                    // The largest scale that fits, from above by a thousandth at a time.
-                    let rows = self.row_sum(index, &unit);
-                    let sums = f64::from(i32::MAX) / (rows * f64::from(input_max));
-                    let mut scale = sums.min(32_767.0 / largest) / 65_536.0;
-                    if let Width::TopOf(bits) = widths[index]
-                        && self.max[index] > 0.0
-                    {
-                        scale = scale.min(limit(bits) / self.max[index]);
-                    }
-                    let mut found = words(&record, scale);
-                    for _ in 0..64 {
-                        if found.is_some() {
-                            break;
+            let is_top = !adds(&record) && matches!(widths[index], Width::Top | Width::TopOf(_));
+            let scale = |part: usize| {
+                let (largest, max) = (largest[part], self.max[index][part]);
+                let reach = sums[part] * f64::from(input_max);
+                match widths[index] {
+                    _ if adds(&record) => Z_SCALE,
+                    _ if largest == 0.0 => 1.0,
+                    Width::Top | Width::TopOf(_) => {
+                        let fits = (f64::from(i32::MAX) / reach).min(32_767.0 / largest) / 65_536.0;
+                        match widths[index] {
+                            Width::TopOf(bits) if max > 0.0 => fits.min(limit(bits) / max),
+                            _ => fits,
                         }
-                        scale *= 0.999;
-                        found = words(&record, scale);
                     }
-                    (scale, found)
-                }
-                _ => {
-                    let limit = limit(record.bits);
-                    let scale = if adds(&record) {
-                        Z_SCALE
-                    } else if self.max[index] > 0.0 {
-                        limit / self.max[index]
-                    } else {
-                        // Calibration has only seen zeros here: as much as there can ever be.
-                        limit / (self.row_sum(index, &unit) * f64::from(input_max)).max(1e-30)
-                    };
-                    let mut found = words(&record, scale);
-                    while found.is_none() && record.shift > 1 {
-                        record.shift -= 1;
-                        found = words(&record, scale);
-                    }
-                    (scale, found)
+                    Width::Bits(_) if max > 0.0 => limit(record.bits) / max,
+                    // Calibration has only seen zeros here: as much as there can ever be.
+                    Width::Bits(_) => limit(record.bits) / reach.max(1e-30),
                 }
             };
-            let words = words.ok_or(QuantizeError::Overflow { step: index })?;
+            let mut scale: Vec<f64> = (0..step.parts()).map(scale).collect();
+            let mut found = words(&record, &scale);
+            if is_top {
+                // The largest scale that fits, from above by a thousandth at a time.
+                for _ in 0..64 {
+                    if found.is_some() {
+                        break;
+                    }
+                    scale.iter_mut().for_each(|scale| *scale *= 0.999);
+                    found = words(&record, &scale);
+                }
+            }
+            while found.is_none() && !is_top && record.shift > 1 {
+                record.shift -= 1;
+                found = words(&record, &scale);
+            }
+            let words = found.ok_or(QuantizeError::Overflow { step: index })?;
             record.weights_word = packed.len() as u32;
             packed.extend(words);
             scales.push(scale);
@@ -198,19 +215,24 @@ impl<'a> Calibrated<'a> {
         })
     }
 
-    /// Largest sum of magnitudes of a row of W, over its slices where they accumulate.
-    fn row_sum(&self, index: usize, weights: &[f64]) -> f64 {
+    /// Per part the largest sum of magnitudes of a row of W, over its slices where they accumulate.
+    fn row_sums(&self, index: usize, weights: &[f64]) -> Vec<f64> {
         let step = &self.lowered.steps[index];
         let sums: Vec<f64> = weights
             .chunks(step.columns())
             .map(|row| row.iter().map(|w| w.abs()).sum())
             .collect();
-        if step.record.acc_word == NONE {
-            return sums.iter().fold(0.0, |a, &b| f64::max(a, b));
+        let mut largest = vec![0.0f64; step.parts()];
+        for row in 0..step.rows() {
+            let slices = sums.iter().skip(row).step_by(step.rows());
+            let sum = match step.record.acc_word {
+                NONE => slices.fold(0.0, |a, &b| f64::max(a, b)),
+                _ => slices.sum(),
+            };
+            let largest = &mut largest[step.part_of_row(row)];
+            *largest = largest.max(sum);
         }
-        (0..step.rows())
-            .map(|row| sums.iter().skip(row).step_by(step.rows()).sum())
-            .fold(0.0, f64::max)
+        largest
     }
 
     /// Lets the outputs of steps have all 16 bits where the sums that read them keep to 32 bits all the
@@ -290,12 +312,10 @@ impl<'a> Calibrated<'a> {
                 (integers.run(lowered, frame), wanted)
             })))
         };
-        // Levels: steps that differ only in their block share their width. Those that add to z have none.
+        // Steps that differ only in their block share their width. Those that add to z have none.
         let level = |index: usize| {
             let step = &lowered.steps[index];
-            let before = &lowered.steps[..index];
-            let level = before.iter().filter(|s| s.block == step.block).count();
-            (!adds(&step.record)).then_some(level)
+            (!adds(&step.record)).then_some(step.place)
         };
         let levels = (0..lowered.steps.len()).filter_map(level).max();
         let levels = levels.map_or(0, |last| last + 1);
@@ -407,7 +427,7 @@ fn pack(
 impl IntegerMap {
     /// z (Q4.11, without bias) of one frame, by the device's own kernels.
     pub fn run(&self, lowered: &Lowered, frame: &[i16]) -> Vec<i16> {
-        self.run_watched(lowered, frame, |_, _| ())
+        self.run_watched(lowered, frame, |_, _, _| ())
     }
 
     /// As [`run`](Self::run), showing `watch` what every step has stored, tile by tile, in the order
@@ -416,7 +436,7 @@ impl IntegerMap {
         &self,
         lowered: &Lowered,
         frame: &[i16],
-        mut watch: impl FnMut(usize, Stored<i16>),
+        mut watch: impl FnMut(usize, usize, Stored<i16>),
     ) -> Vec<i16> {
         use bt_core::kernel::{self, Accumulate, Contraction};
         let height = lowered.shape.height();
@@ -474,7 +494,7 @@ impl IntegerMap {
                     for n_tile in 0..step.n_tiles as usize {
                         let places = places(lowered, index, &odometer, m_tile, n_tile);
                         let stored = places.map(|place| place.map(|half| halves[first + half]));
-                        watch(index, stored);
+                        watch(index, m_tile * TILE_M, stored);
                     }
                 }
             }
@@ -510,16 +530,17 @@ impl IntegerMap {
         for frame in frames {
             let real: Vec<f64> = frame.iter().map(|&q| f64::from(q) * input_step).collect();
             let mut wanted: Vec<Stored<f64>> = Vec::new();
-            simulation.run_watched(&real, |_, stored| wanted.push(stored));
+            simulation.run_watched(&real, |_, _, stored| wanted.push(stored));
             let mut wanted = wanted.into_iter();
-            self.run_watched(lowered, frame, |step, stored| {
+            self.run_watched(lowered, frame, |step, first_row, stored| {
                 let wanted = wanted.next().unwrap_or([None; TILE]);
-                let scale = self.scales[step];
                 let limit = f64::from((1u32 << (self.steps[step].bits - 1)) - 1);
-                for (found, wanted) in stored.into_iter().zip(wanted) {
+                for (at, (found, wanted)) in stored.into_iter().zip(wanted).enumerate() {
                     let (Some(found), Some(wanted)) = (found, wanted) else {
                         continue;
                     };
+                    let part = lowered.steps[step].part_of_row(first_row + at / TILE_N);
+                    let scale = self.scales[step][part];
                     let found = f64::from(found);
                     signal[step] += wanted * wanted;
                     noise[step] += (found / scale - wanted).powi(2);
