@@ -1,6 +1,7 @@
 //! Model files: every corruption is an error with the right name, and none makes the device panic.
 
-use bt_core::model::layout;
+use bt_core::model::Field;
+use bt_core::model::layout::{self, Section};
 use bt_core::model::write::ModelBytes;
 use bt_core::session::SelfTest;
 use bt_core::{Model, ParseError, Session};
@@ -126,4 +127,29 @@ fn what_is_written_is_what_is_read() {
         let error = Session::new(&model, &mut short).unwrap_err().to_string();
         assert!(error.contains(&model.arena_bytes().to_string()), "{error}");
     }
+}
+
+/// What a later version may give a meaning is refused by this one, once for every step.
+#[test]
+fn reserved_bytes_are_zero() {
+    let model = exported::random(3);
+    let whole = model.bytes();
+    let refused = |at: usize| {
+        let mut changed = whole.to_vec();
+        changed[at] ^= 1;
+        reseal(&mut changed);
+        match parse(&changed) {
+            Err(ParseError::Step {
+                section,
+                step,
+                field,
+            }) if field == Field::Reserved => Some((section, step)),
+            _ => None,
+        }
+    };
+    let found: Vec<(Section, usize)> = (0..whole.len()).filter_map(refused).collect();
+    let of_input = found.iter().filter(|at| at.0 == Section::Input);
+    let steps: Vec<usize> = of_input.map(|at| at.1).collect();
+    assert!(!steps.is_empty());
+    assert_eq!(steps, (0..steps.len()).collect::<Vec<_>>());
 }

@@ -132,6 +132,12 @@ impl StepRecord {
         self.m_tiles as usize * self.k_pairs as usize * TILE_M
     }
 
+    /// All slices of W; `None` where the section ends before them.
+    pub fn weights<'w>(&self, section: &'w [u32]) -> Option<&'w [u32]> {
+        let words = self.slice_words().checked_mul(self.slices as usize)?;
+        section.get(self.weights_word as usize..)?.get(..words)
+    }
+
     /// Words of the X panels.
     pub const fn input_words(&self) -> usize {
         self.n_tiles as usize * self.k_pairs as usize * TILE_N

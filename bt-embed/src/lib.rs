@@ -25,6 +25,15 @@ pub mod wire;
 
 include!(concat!(env!("OUT_DIR"), "/model.rs"));
 
+/// Words of the arena: those of the model, or as many as a slot for models leaves it.
+#[cfg(feature = "_board")]
+pub const fn arena_words(model: &[u8]) -> usize {
+    match SLOT_ARENA_BYTES {
+        0 => bt_core::arena_bytes(model).div_ceil(4),
+        bytes => bytes.div_ceil(4),
+    }
+}
+
 /// What is in flash at run time: the model, without what is left of its slot.
 #[cfg(feature = "_board")]
 pub fn flashed(model: &'static [u8]) -> &'static [u8] {
@@ -56,10 +65,7 @@ macro_rules! model {
 macro_rules! firmware {
     ($line:expr) => {
         const MODEL: &[u8] = $crate::model!();
-        const ARENA: usize = match $crate::SLOT_ARENA_BYTES {
-            0 => bt_core::arena_bytes(MODEL).div_ceil(4),
-            bytes => bytes.div_ceil(4),
-        };
+        const ARENA: usize = $crate::arena_words(MODEL);
 
         #[cortex_m_rt::entry]
         fn main() -> ! {

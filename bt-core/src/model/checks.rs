@@ -43,11 +43,6 @@ impl<'m> MapChecks<'m> {
         self.weights.get(start as usize..)?.get(..len)
     }
 
-    fn step_weights(&self, step: &StepRecord) -> Option<&'m [u32]> {
-        let len = step.slice_words().checked_mul(step.slices as usize)?;
-        self.words(step.weights_word, len)
-    }
-
     #[inline(never)]
     fn program(&self, map: &MapIn<'m>, program: &Program<'m>) -> Result<(), ParseError> {
         self.frame(map, program)
@@ -76,7 +71,7 @@ impl<'m> MapChecks<'m> {
     /// Whether the sums of a step keep to 32 bits.
     #[inline(never)]
     fn fits(&self, step: &StepRecord, input_max: u32) -> bool {
-        self.step_weights(step)
+        step.weights(self.weights)
             .is_some_and(|all| bound::contraction(step, all, input_max) <= i32::MAX as u64)
     }
 
@@ -143,6 +138,9 @@ impl<'m> MapChecks<'m> {
         if !(2..=16).contains(&step.bits) {
             return Err(Field::Bits);
         }
+        if step.reserved != 0 {
+            return Err(Field::Reserved);
+        }
         // Stores by table come last among them.
         if step.col_stride > 0 && step.store >= Store::Scatter as u8 {
             return Err(Field::ColStride);
@@ -157,7 +155,7 @@ impl<'m> MapChecks<'m> {
         {
             return Err(Field::AccWord);
         }
-        self.step_weights(step)
+        step.weights(self.weights)
             .map(|_| ())
             .ok_or(Field::WeightsWord)
     }

@@ -102,6 +102,7 @@ pub enum Field {
     PartValues,
     PartWord,
     Pool,
+    Reserved,
     RowStride,
     Rows,
     Scales,

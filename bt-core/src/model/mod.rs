@@ -189,10 +189,8 @@ impl<'m> Model<'m> {
             return false;
         };
         program.steps.iter().any(|step| {
-            let weights = self.weights.get(step.weights_word as usize..);
-            let weights = weights.and_then(|w| w.get(..step.slice_words() * step.slices as usize));
-            let most = bound::contraction(step, weights.unwrap_or(&[]), 1 << 15);
-            most > i32::MAX as u64
+            let weights = step.weights(self.weights).unwrap_or(&[]);
+            bound::contraction(step, weights, 1 << 15) > i32::MAX as u64
         })
     }
 

@@ -20,10 +20,7 @@ const PUSH_BYTES: usize = 480;
 const FRAMES: usize = 2;
 
 const MODEL: &[u8] = bt_embed::model!();
-const ARENA: usize = match bt_embed::SLOT_ARENA_BYTES {
-    0 => bt_core::arena_bytes(MODEL).div_ceil(4),
-    bytes => bytes.div_ceil(4),
-};
+const ARENA: usize = bt_embed::arena_words(MODEL);
 
 #[cortex_m_rt::entry]
 fn main() -> ! {

@@ -11,10 +11,7 @@ use bt_embed::board::exit;
 use panic_never as _;
 
 const MODEL: &[u8] = bt_embed::model!();
-const ARENA: usize = match bt_embed::SLOT_ARENA_BYTES {
-    0 => bt_core::arena_bytes(MODEL).div_ceil(4),
-    bytes => bytes.div_ceil(4),
-};
+const ARENA: usize = bt_embed::arena_words(MODEL);
 
 #[cortex_m_rt::entry]
 fn main() -> ! {

@@ -243,10 +243,10 @@ impl<'a> Calibrated<'a> {
             let bits: Vec<u8> = steps.iter().map(|step| step.bits).collect();
             let fits = before == 16
                 || steps.iter().enumerate().all(|(index, step)| {
-                    let words = &packed[step.weights_word as usize..]
-                        [..step.slices as usize * step.slice_words()];
                     let input_max = self.input_bound(index, &bits);
-                    bound::contraction(step, words, input_max) <= i32::MAX as u64
+                    step.weights(packed).is_some_and(|words| {
+                        bound::contraction(step, words, input_max) <= i32::MAX as u64
+                    })
                 });
             if !fits {
                 steps[at].bits = before;

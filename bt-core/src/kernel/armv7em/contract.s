@@ -61,7 +61,6 @@
     .equ CODE_SHIFT, 192
     .equ CODE_CLAMP, 256
     .equ CODE_LONG, 324     @ row, tile, next
-    .equ CODE_KEPT, 336
     .equ CODE_KEEP, 336     @ by what happens to the accumulators: 1 first, 2 next
     .equ CODE_KEEP_AGAIN, 348
     .equ CODE_PACK, 352     @ by store, like the next four; 5 more where columns are evenly spaced
@@ -317,7 +316,7 @@ bt_core_contract_tiles:
     cmp r8, #2
     ite lo
     ldrlo r0, [r7, #CODE_FIRST]
-    ldrhs r0, [r12, #CODE_KEPT]
+    ldrhs r0, [r12, #CODE_KEEP]
     strd r0, r0, [sp, #TILE]
     @ By store and width.
     ldrb r9, [r6, #STEP_BITS]
