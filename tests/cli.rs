@@ -251,6 +251,14 @@ fn compares_models_that_learnt_from_the_validation_part_too() {
             .iter()
             .all(|epoch| epoch["metrics"]["validation"].is_null())
     );
+    let picture = place.path().join("curves.svg");
+    let at = words.iter().position(|word| *word == "--curves").unwrap();
+    words[at + 1] = picture.to_str().unwrap();
+    assert_eq!(run(&words).status, Some(0));
+    let svg = std::fs::read_to_string(&picture).unwrap();
+    for map in ["dense", "tensor-train", "block-term"] {
+        assert!(svg.contains(&format!("accuracy, {map}")), "{svg}");
+    }
 }
 
 /// `bt-train … | head -0`, and a full disk behind standard output.

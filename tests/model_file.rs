@@ -142,8 +142,8 @@ fn reserved_bytes_are_zero() {
             Err(ParseError::Step {
                 section,
                 step,
-                field,
-            }) if field == Field::Reserved => Some((section, step)),
+                field: Field::Reserved,
+            }) => Some((section, step)),
             _ => None,
         }
     };

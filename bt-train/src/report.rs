@@ -91,20 +91,61 @@ const TABLE_CLASSES_MAX: usize = 14;
 
 /// Loss and accuracy over the epochs, training and validation.
 pub fn curves(epochs: &[Epoch]) -> String {
-    let mut svg = head(WIDTH + 80, 2 * (HEIGHT + 60));
     let of = |value: fn(&Epoch) -> Option<f64>| epochs.iter().filter_map(value).collect::<Vec<_>>();
-    let loss = of(|epoch| Some(epoch.loss));
-    let validation_loss = of(|epoch| Some(epoch.validation?.loss));
-    let largest = loss
-        .iter()
-        .chain(&validation_loss)
-        .fold(1e-9f64, |most, &value| most.max(value));
-    chart(&mut svg, 30, "loss", largest, &[&loss, &validation_loss]);
-    let accuracy = of(|epoch| Some(epoch.accuracy));
-    let validation_accuracy = of(|epoch| Some(epoch.validation?.accuracy));
-    let top = 30 + HEIGHT + 60;
-    let lines = [&accuracy[..], &validation_accuracy];
-    chart(&mut svg, top, "accuracy", 1.0, &lines);
+    let [training, validation] = [("training", BLUE), ("validation", RED)];
+    charts(
+        &[
+            (training, of(|epoch| Some(epoch.loss))),
+            (validation, of(|epoch| Some(epoch.validation?.loss))),
+        ],
+        &[
+            (training, of(|epoch| Some(epoch.accuracy))),
+            (validation, of(|epoch| Some(epoch.validation?.accuracy))),
+        ],
+    )
+}
+
+/// Training loss and accuracy over the epochs of several kinds of models, the means over all models of a
+/// kind that came so far.
+pub fn compared(kinds: &[(&str, Vec<&[Epoch]>)]) -> String {
+    let lines = |value: fn(&Epoch) -> f64| -> Vec<Line<'_>> {
+        let mean = |models: &[&[Epoch]], at: usize| {
+            let values: Vec<f64> = models
+                .iter()
+                .filter_map(|epochs| epochs.get(at))
+                .map(value)
+                .collect();
+            values.iter().sum::<f64>() / values.len().max(1) as f64
+        };
+        kinds
+            .iter()
+            .zip([BLUE, RED, GREEN].into_iter().cycle())
+            .map(|((name, models), colour)| {
+                let epochs = models.iter().map(|epochs| epochs.len()).max().unwrap_or(0);
+                (
+                    (*name, colour),
+                    (0..epochs).map(|at| mean(models, at)).collect(),
+                )
+            })
+            .collect()
+    };
+    charts(&lines(|epoch| epoch.loss), &lines(|epoch| epoch.accuracy))
+}
+
+/// Name and colour of a line, and its values epoch after epoch.
+type Line<'a> = ((&'a str, &'static str), Vec<f64>);
+
+const BLUE: &str = "#1f5fa8";
+const RED: &str = "#c0501f";
+const GREEN: &str = "#2e8540";
+
+/// A picture of losses and, below them, of accuracies.
+fn charts(losses: &[Line<'_>], accuracies: &[Line<'_>]) -> String {
+    let mut svg = head(WIDTH + 80, 2 * (HEIGHT + 60));
+    let values = losses.iter().flat_map(|(_, values)| values);
+    let largest = values.fold(1e-9f64, |most, &value| most.max(value));
+    chart(&mut svg, 30, "loss", largest, losses);
+    chart(&mut svg, 30 + HEIGHT + 60, "accuracy", 1.0, accuracies);
     svg + "</svg>\n"
 }
 
@@ -144,8 +185,8 @@ const TABLE_EPOCHS: usize = 10;
 const WIDTH: usize = 600;
 const HEIGHT: usize = 200;
 
-/// A field from 0 to `largest` with the line of the training part and that of validation.
-fn chart(svg: &mut String, top: usize, title: &str, largest: f64, lines: &[&[f64]]) {
+/// A field from 0 to `largest` with lines.
+fn chart(svg: &mut String, top: usize, title: &str, largest: f64, lines: &[Line<'_>]) {
     const LEFT: usize = 60;
     let _ = writeln!(
         svg,
@@ -153,11 +194,7 @@ fn chart(svg: &mut String, top: usize, title: &str, largest: f64, lines: &[&[f64
     );
     text(svg, LEFT - 6, top + 10, "end", &format!("{largest:.3}"));
     text(svg, LEFT - 6, top + HEIGHT, "end", "0");
-    for (place, (line, (name, colour))) in lines
-        .iter()
-        .zip([("training", "#1f5fa8"), ("validation", "#c0501f")])
-        .enumerate()
-    {
+    for (place, ((name, colour), line)) in lines.iter().enumerate() {
         let points: Vec<String> = line
             .iter()
             .enumerate()
@@ -180,7 +217,7 @@ fn chart(svg: &mut String, top: usize, title: &str, largest: f64, lines: &[&[f64
             top - 8
         );
     }
-    let epochs = lines.first().map_or(0, |line| line.len());
+    let epochs = lines.iter().map(|(_, line)| line.len()).max().unwrap_or(0);
     text(
         svg,
         LEFT + WIDTH,
@@ -278,6 +315,19 @@ mod tests {
         let svg = curves(&[epoch(1), epoch(2)]);
         // Loss 2 of at most 2 is the top of the field, half of it the middle.
         assert!(svg.contains(r#"points="360.0,30.0 660.0,130.0""#), "{svg}");
+        assert_eq!(svg.matches("<polyline").count(), 4);
+    }
+
+    #[test]
+    fn kinds_are_compared_by_the_mean_of_their_models() {
+        // Losses 2 and 1, and 2 alone: the means are 2 and 1.
+        let (two, one) = ([epoch(1), epoch(2)], [epoch(1)]);
+        let svg = compared(&[("dense", vec![&two, &one]), ("block-term", vec![&one])]);
+        assert!(svg.contains(r#"points="360.0,30.0 660.0,130.0""#), "{svg}");
+        assert!(
+            svg.contains("loss, block-term") && svg.contains("2 epochs"),
+            "{svg}"
+        );
         assert_eq!(svg.matches("<polyline").count(), 4);
     }
 }

@@ -9,6 +9,7 @@ use crate::file::{check_place, write_atomic};
 use crate::float::checkpoint::Checkpoint;
 use crate::plan::search::Limits;
 use crate::quantize::export::{Options, export};
+use crate::report;
 use crate::say;
 use crate::training::evaluate::{self, Score};
 use crate::training::run::RunWatch;
@@ -38,8 +39,9 @@ pub struct Args {
     /// Settings in TOML, keys named like the flags; flags win.
     #[arg(long, value_name = "TOML")]
     pub config: Option<PathBuf>,
-    /// Write the learning curves to this file, one line an epoch.
-    #[arg(long, value_name = "JSONL")]
+    /// Write the learning curves to this file: a picture if its name ends in .svg, otherwise JSON, one
+    /// line an epoch.
+    #[arg(long, value_name = "FILE")]
     pub curves: Option<PathBuf>,
     /// Print one JSON object instead of a table.
     #[arg(long)]
@@ -92,6 +94,36 @@ struct Outcome {
     epochs: Vec<Epoch>,
 }
 
+/// How one model learned.
+struct Curve {
+    input_map: &'static str,
+    seed: u64,
+    epochs: Vec<Epoch>,
+}
+
+impl Curve {
+    fn write(&self, file: &mut dyn Write) -> std::io::Result<()> {
+        let (input_map, seed) = (self.input_map, self.seed);
+        for epoch in &self.epochs {
+            let line = json!({ "input_map": input_map, "seed": seed, "metrics": epoch });
+            writeln!(file, "{line}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The curves of each kind as one.
+fn picture(curves: &[Curve]) -> String {
+    let mut kinds: Vec<(&str, Vec<&[Epoch]>)> = Vec::new();
+    for curve in curves {
+        match kinds.last_mut() {
+            Some((name, models)) if *name == curve.input_map => models.push(&curve.epochs),
+            _ => kinds.push((curve.input_map, vec![&curve.epochs])),
+        }
+    }
+    report::compared(&kinds)
+}
+
 /// Trains all models and prints one table.
 ///
 /// # Errors
@@ -112,7 +144,7 @@ pub fn run(args: Args) -> Result<()> {
         .map_err(|error| in_data(error.field("y_test")))?;
     catch_interrupts()?;
     let mut rows = Vec::new();
-    let mut curves = Vec::new();
+    let mut curves: Vec<Curve> = Vec::new();
     for map in [MapName::Dense, MapName::TensorTrain, MapName::BlockTerm] {
         let settings = Settings {
             input_map: map,
@@ -122,9 +154,11 @@ pub fn run(args: Args) -> Result<()> {
         rows.push(row);
     }
     if let Some(path) = &args.curves {
+        let is_picture = path.extension().is_some_and(|extension| extension == "svg");
         write_atomic(path, |file| {
-            for line in &curves {
-                writeln!(file, "{line}")?;
+            match is_picture {
+                true => file.write_all(picture(&curves).as_bytes())?,
+                false => curves.iter().try_for_each(|curve| curve.write(file))?,
             }
             Ok(())
         })?;
@@ -137,12 +171,7 @@ pub fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-fn kind(
-    settings: &Settings,
-    data: &DataSet,
-    args: &Args,
-    curves: &mut Vec<serde_json::Value>,
-) -> Result<Row> {
+fn kind(settings: &Settings, data: &DataSet, args: &Args, curves: &mut Vec<Curve>) -> Result<Row> {
     let mut settings = settings.clone();
     let config = settings.model(data)?;
     let name = config.input.map.name();
@@ -165,11 +194,15 @@ fn kind(
         let data = whole.as_ref().unwrap_or(data);
         outcomes.push(train(&settings, data, &format!("{name}, seed {seed}: "))?);
     }
-    for (k, outcome) in outcomes.iter().enumerate() {
-        curves.extend(outcome.epochs.iter().map(|epoch| {
-            json!({ "input_map": name, "seed": settings.seed + k as u64, "metrics": epoch })
-        }));
-    }
+    curves.extend(
+        (settings.seed..)
+            .zip(&outcomes)
+            .map(|(seed, outcome)| Curve {
+                input_map: name,
+                seed,
+                epochs: outcome.epochs.clone(),
+            }),
+    );
     let frames = data.clone().for_model(&config)?;
     let raw = data.clone().raw_for_model(&config)?;
     let test = frames.part(PartName::Test)?;
