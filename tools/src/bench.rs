@@ -62,7 +62,7 @@ pub struct Row {
     /// Instructions of the longest push of a line of 480 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub push_instructions_max: Option<u64>,
-    /// The session's whole arena.
+    /// The session's whole arena; like what follows, in the first row of a model only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ram_bytes: Option<u64>,
     /// Model and code of a program that does nothing else, without the chip's vector table: binary
@@ -331,9 +331,6 @@ fn figures(
             .iter()
             .map(|run| count(run.push_ticks_max))
             .max(),
-        ram_bytes: Some(model.arena_bytes() as u64),
-        flash_bytes: Some(flash),
-        stack_bytes: Some(runs.stack_bytes),
         ..row(name, &|run| run.push_ticks, macs(&model.input_map()))
     };
     let recurrent = |name| {
@@ -368,6 +365,11 @@ fn figures(
                 with_cycles(step, &both)
             }
         });
+    }
+    if let Some(first) = rows.first_mut() {
+        first.ram_bytes = Some(model.arena_bytes() as u64);
+        first.flash_bytes = Some(flash);
+        first.stack_bytes = Some(runs.stack_bytes);
     }
     rows
 }

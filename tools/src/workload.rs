@@ -60,10 +60,10 @@ pub const ALL: [Workload; 5] = [
     Workload {
         name: "dense recurrence",
         figures: &[Figure::Recurrent("dense_recurrent_256x1024")],
-        config: r#"{"input": {"map": "block-term", "modes": [2,2,2,2], "blocks": 1, "rank": 1},
+        config: r#"{"input": {"map": "block-term", "modes": [8,20,20,18], "blocks": 2, "rank": 4},
             "hidden": {"modes": [4,4,4,4]}, "recurrent": {"map": "dense"},
             "gate": "sigmoid", "head": {"classes": 11, "pool": "last"}}"#,
-        bytes: false,
+        bytes: true,
     },
     Workload {
         name: "8x16x16x12",
