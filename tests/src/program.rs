@@ -143,3 +143,40 @@ fn toy_part(sequences: usize, seed: u32) -> (Vec<u8>, Vec<i64>, Vec<i32>) {
     }
     (x, y, lengths)
 }
+
+/// Modes for [`Toy`] data.
+pub const MODES: &[&str] = &["--input-modes", "3x4", "--hidden-modes", "2x4"];
+
+/// Runs and expects a failure with one line that holds all these words.
+///
+/// # Panics
+/// When it is otherwise.
+pub fn fails(status: i32, words: &[&str], expected: &[&str]) {
+    let left = run(words);
+    assert_eq!(left.status, Some(status), "{words:?}: {left:?}");
+    assert_eq!(
+        left.err.trim_end().lines().count(),
+        1,
+        "{words:?}: {left:?}"
+    );
+    assert_eq!(left.out, "", "{words:?}");
+    for expected in expected {
+        assert!(left.err.contains(expected), "{expected}: {}", left.err);
+    }
+}
+
+/// `train` of [`MODES`], with more flags.
+pub fn train_words<'a>(data: &'a str, out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let mut words = vec!["train", "--data", data, "--out", out];
+    words.extend(MODES);
+    words.extend(more);
+    words
+}
+
+/// A path of a test is UTF-8.
+///
+/// # Panics
+/// When it is not.
+pub fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}

@@ -1,0 +1,99 @@
+//! Runs that are killed, interrupted and gone on with.
+
+use bt_tests::program::{Toy, bt_train, fails, run, text, train_words};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+/// Starts a training run and waits for so many lines of metrics.
+fn start_and_wait(words: &[&str], out: &Path, lines: usize) -> Child {
+    let child = bt_train()
+        .args(words)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let metrics = out.join("metrics.jsonl");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while std::fs::read_to_string(&metrics).map_or(0, |text| text.lines().count()) < lines {
+        assert!(Instant::now() < deadline, "no progress");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child
+}
+
+#[test]
+fn a_killed_run_resumes_to_the_same_bytes() {
+    let place = tempfile::tempdir().unwrap();
+    let data = Toy::new(600).write(place.path());
+    let (whole, killed) = (place.path().join("whole"), place.path().join("killed"));
+    let more = ["--epochs", "40", "--recurrent-dropout", "0.1"];
+    assert_eq!(
+        run(&train_words(&data, text(&whole), &more)).status,
+        Some(0)
+    );
+
+    let words = train_words(&data, text(&killed), &more);
+    let mut child = start_and_wait(&words, &killed, 3);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let done = std::fs::read_to_string(killed.join("metrics.jsonl")).unwrap();
+    assert!(
+        done.lines().count() < 40,
+        "killed too late to mean anything"
+    );
+
+    // Not without --resume, and nothing new with it.
+    fails(1, &words, &["holds a run already", "--resume"]);
+    let resume = ["train", "--data", &data, "--out", text(&killed), "--resume"];
+    let mut other = resume.to_vec();
+    other.extend(["--lr", "0.5"]);
+    fails(1, &other, &["lr: is 0.5"]);
+    assert_eq!(run(&resume).status, Some(0));
+    for file in ["best.safetensors", "state.safetensors", "config.toml"] {
+        let read = |run: &Path| std::fs::read(run.join(file)).unwrap();
+        assert!(read(&whole) == read(&killed), "{file}");
+    }
+}
+
+#[cfg(unix)]
+/// A run goes on as it was started: with the same data and the same settings.
+#[test]
+fn a_run_does_not_go_on_with_other_data_or_settings() {
+    let place = tempfile::tempdir().unwrap();
+    let data = Toy::new(30).write(place.path());
+    let out = place.path().join("run");
+    let words = train_words(&data, text(&out), &["--epochs", "2"]);
+    assert_eq!(run(&words).status, Some(0));
+    let best = std::fs::read(out.join("best.safetensors")).unwrap();
+    let on = train_words(&data, text(&out), &["--epochs", "2", "--resume"]);
+    assert_eq!(run(&on).status, Some(0));
+    let other = train_words(&data, text(&out), &["--epochs", "3", "--resume"]);
+    fails(1, &other, &["epochs: is 3", "started with 2"]);
+    let there = std::fs::create_dir(place.path().join("other"));
+    there.unwrap();
+    let other = Toy::new(33).write(&place.path().join("other"));
+    let other = train_words(&other, text(&out), &["--resume"]);
+    fails(1, &other, &["started with another data set", "--out"]);
+    assert!(std::fs::read(out.join("best.safetensors")).unwrap() == best);
+}
+
+#[test]
+fn ctrl_c_leaves_a_usable_checkpoint() {
+    let place = tempfile::tempdir().unwrap();
+    let data = Toy::new(600).write(place.path());
+    let out = place.path().join("run");
+    let words = train_words(&data, text(&out), &["--epochs", "100000"]);
+    let child = start_and_wait(&words, &out, 2);
+    let sent = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(sent.success());
+    let left = bt_tests::program::Left::from(child.wait_with_output().unwrap());
+    assert_eq!(left.status, Some(1), "{left:?}");
+    assert_eq!(left.err.trim_end().lines().count(), 1, "{left:?}");
+    assert!(left.err.contains("--resume"), "{left:?}");
+    let left = run(&["eval", text(&out), "--data", &data]);
+    assert_eq!(left.status, Some(0), "{left:?}");
+}
