@@ -1,6 +1,6 @@
 //! What a device is fed and what it answers: `run` and the host end of the wire share this.
 
-use crate::data::dataset::{ElementType, Part};
+use crate::data::{ElementType, Part};
 use crate::error::{Error, Result};
 use crate::float::config::ModelConfig;
 use crate::quantize::input::pushed;

@@ -1,12 +1,9 @@
 //! Sequences in memory, in the type their file had, and batches of them as floats.
 
-use crate::data::mapped::Mapped;
+use crate::data::{Normalization, Values};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::ModelConfig;
-use crate::float::model::Model;
 use ndarray::Array3;
-use std::borrow::Cow;
-use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -174,123 +171,6 @@ pub fn check_labels(labels: &[usize], classes: usize) -> Result<()> {
     }
 }
 
-/// Values as their file stores them, one after the other.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Values {
-    /// Unsigned bytes.
-    U8(Vec<u8>),
-    /// Signed bytes.
-    I8(Vec<i8>),
-    /// 16-bit integers.
-    I16(Vec<i16>),
-    /// Single precision.
-    F32(Vec<f32>),
-    /// Still in their file.
-    Mapped(Mapped),
-}
-
-/// Type of a data set's values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ElementType {
-    /// `uint8`.
-    U8,
-    /// `int8`.
-    I8,
-    /// `int16`.
-    I16,
-    /// `float32`.
-    F32,
-}
-
-impl ElementType {
-    /// Bytes of a value.
-    pub fn bytes(self) -> usize {
-        match self {
-            ElementType::U8 | ElementType::I8 => 1,
-            ElementType::I16 => 2,
-            ElementType::F32 => 4,
-        }
-    }
-}
-
-impl fmt::Display for ElementType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ElementType::U8 => "u8",
-            ElementType::I8 => "i8",
-            ElementType::I16 => "i16",
-            ElementType::F32 => "f32",
-        })
-    }
-}
-
-impl Values {
-    /// Their type.
-    pub fn element_type(&self) -> ElementType {
-        match self {
-            Values::U8(_) => ElementType::U8,
-            Values::I8(_) => ElementType::I8,
-            Values::I16(_) => ElementType::I16,
-            Values::F32(_) => ElementType::F32,
-            Values::Mapped(values) => values.element_type(),
-        }
-    }
-
-    /// How many.
-    pub fn len(&self) -> usize {
-        match self {
-            Values::U8(values) => values.len(),
-            Values::I8(values) => values.len(),
-            Values::I16(values) => values.len(),
-            Values::F32(values) => values.len(),
-            Values::Mapped(values) => values.len(),
-        }
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The values as they are in memory, read from their file where they are not.
-    pub fn in_memory(&self) -> Cow<'_, Values> {
-        match self {
-            Values::Mapped(values) => Cow::Owned(values.read()),
-            values => Cow::Borrowed(values),
-        }
-    }
-
-    fn extend(&mut self, more: &Values) {
-        if let Values::Mapped(values) = self {
-            *self = values.read();
-        }
-        match (self, &*more.in_memory()) {
-            (Values::U8(values), Values::U8(more)) => values.extend(more),
-            (Values::I8(values), Values::I8(more)) => values.extend(more),
-            (Values::I16(values), Values::I16(more)) => values.extend(more),
-            (Values::F32(values), Values::F32(more)) => values.extend(more),
-            (values, more) => panic!("{} and {}", values.element_type(), more.element_type()),
-        }
-    }
-
-    /// Calls `f` with the place and the value of each in `range`, in order.
-    pub fn for_each(&self, range: Range<usize>, mut f: impl FnMut(usize, f32)) {
-        match self {
-            Values::U8(values) => visit(&values[range], |i, v| f(i, f32::from(v))),
-            Values::I8(values) => visit(&values[range], |i, v| f(i, f32::from(v))),
-            Values::I16(values) => visit(&values[range], |i, v| f(i, f32::from(v))),
-            Values::F32(values) => visit(&values[range], f),
-            Values::Mapped(values) => values.for_each(range, f),
-        }
-    }
-}
-
-fn visit<T: Copy>(values: &[T], mut f: impl FnMut(usize, T)) {
-    for (i, &value) in values.iter().enumerate() {
-        f(i, value);
-    }
-}
-
 /// Sequences with their labels. Several parts may share the values.
 #[derive(Debug, Clone)]
 pub struct Part {
@@ -414,137 +294,6 @@ pub struct Batch {
     pub labels: Vec<usize>,
 }
 
-/// x̂ = (x − offset)·scale, for frames of `width` values.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Normalization {
-    /// Values of a frame of the model. Data that have fewer a step are followed
-    /// by raw zeros.
-    pub width: usize,
-    /// One for all features or one each.
-    pub offset: Vec<f32>,
-    /// One for all features or one each.
-    pub scale: Vec<f32>,
-}
-
-/// What the offset and scale are taken over.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Default,
-    serde::Serialize,
-    serde::Deserialize,
-    clap::ValueEnum,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum NormalizeOver {
-    /// One offset and one scale for all features.
-    #[default]
-    Set,
-    /// An offset for each feature, one scale for all: costs the device nothing.
-    Offset,
-    /// An offset and a scale for each feature: a multiplication a value on the device.
-    Feature,
-    /// None: the data are taken as they are.
-    None,
-}
-
-impl Normalization {
-    /// Offset 0 and scale 1.
-    pub fn identity(width: usize) -> Normalization {
-        Normalization {
-            width,
-            offset: vec![0.0],
-            scale: vec![1.0],
-        }
-    }
-
-    /// The mean and the inverse standard deviation of the valid values of a
-    /// part. A constant feature keeps scale 1.
-    pub fn fit(part: &Part, width: usize, over: NormalizeOver) -> Normalization {
-        if over == NormalizeOver::None {
-            return Normalization::identity(width);
-        }
-        let mut sum = vec![0f64; part.width];
-        let mut square = vec![0f64; part.width];
-        let mut steps = 0;
-        for sequence in 0..part.sequences() {
-            steps += part.lengths[sequence];
-            part.values.for_each(part.range(sequence), |i, value| {
-                let value = f64::from(value);
-                sum[i % part.width] += value;
-                square[i % part.width] += value * value;
-            });
-        }
-        let count = steps as f64;
-        let mean: Vec<f64> = sum.iter().map(|sum| sum / count).collect();
-        let variance: Vec<f64> = square
-            .iter()
-            .zip(&mean)
-            .map(|(square, mean)| (square / count - mean * mean).max(0.0))
-            .collect();
-        let average = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-        let inverse = |variance: f64| {
-            if variance > 1e-12 {
-                variance.sqrt().recip() as f32
-            } else {
-                1.0
-            }
-        };
-        let total_mean = average(&mean);
-        let total_variance = average(&variance)
-            + average(
-                &mean
-                    .iter()
-                    .map(|m| (m - total_mean).powi(2))
-                    .collect::<Vec<_>>(),
-            );
-        let per_feature = |values: Vec<f32>, fill: f32| {
-            let mut values = values;
-            values.resize(width, fill);
-            values
-        };
-        let offsets = || per_feature(mean.iter().map(|&mean| mean as f32).collect(), 0.0);
-        let (offset, scale) = match over {
-            NormalizeOver::Set => (vec![total_mean as f32], vec![inverse(total_variance)]),
-            NormalizeOver::Offset => (offsets(), vec![inverse(average(&variance))]),
-            NormalizeOver::Feature => (
-                offsets(),
-                per_feature(variance.iter().map(|&v| inverse(v)).collect(), 1.0),
-            ),
-            NormalizeOver::None => unreachable!("returned above"),
-        };
-        Normalization {
-            width,
-            offset,
-            scale,
-        }
-    }
-
-    /// What a model was trained with.
-    pub fn of(model: &Model) -> Normalization {
-        Normalization {
-            width: model.config.inputs(),
-            offset: model.offset.to_vec(),
-            scale: model.scale.to_vec(),
-        }
-    }
-
-    /// The normalized value of feature `i`.
-    pub fn apply(&self, i: usize, value: f32) -> f32 {
-        let pick = |values: &[f32]| {
-            if values.len() == 1 {
-                values[0]
-            } else {
-                values[i]
-            }
-        };
-        (value - pick(&self.offset)) * pick(&self.scale)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -581,21 +330,5 @@ mod tests {
         assert_eq!(both.labels.as_deref(), Some(&[1, 0, 0][..]));
         let identity = Normalization::identity(2);
         assert_eq!(both.batch(&[2], &identity).x, both.batch(&[1], &identity).x);
-    }
-
-    #[test]
-    fn normalization_takes_valid_values_only() {
-        // Valid: 1..=6; the trailing nines belong to no sequence.
-        let set = Normalization::fit(&part(), 2, NormalizeOver::Set);
-        assert_eq!(set.offset, [3.5]);
-        assert!((set.scale[0] - (35.0f32 / 12.0).sqrt().recip()).abs() < 1e-6);
-        let feature = Normalization::fit(&part(), 3, NormalizeOver::Feature);
-        assert_eq!(feature.offset, [3.0, 4.0, 0.0]);
-        assert_eq!(feature.scale[2], 1.0);
-        let sub = part().subset(&[1]);
-        assert_eq!(
-            Normalization::fit(&sub, 2, NormalizeOver::Set).offset,
-            [5.5]
-        );
     }
 }

@@ -1,6 +1,6 @@
 //! From samples to frames, by the very code that the device runs.
 
-use crate::data::dataset::{Part, Values};
+use crate::data::{Part, Values};
 use crate::error::{Error, Result};
 use crate::float::config::{FrontEndConfig, Level};
 use bt_core::front_end::{self, FrontEnd};

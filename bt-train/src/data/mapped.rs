@@ -1,6 +1,6 @@
 //! Values that stay in their file: the operating system brings in what is read and drops it again.
 
-use crate::data::dataset::{ElementType, Values};
+use crate::data::{ElementType, Values};
 use crate::error::Result;
 use memmap2::{Mmap, MmapOptions};
 use std::fs::File;

@@ -4,15 +4,17 @@ pub mod dataset;
 pub mod features;
 pub mod mapped;
 pub mod memory;
+pub mod normalization;
 pub mod npz;
 pub mod npz_writer;
 pub mod split;
+pub mod values;
 pub mod wav;
 
-pub use dataset::{
-    Batch, DataSet, ElementType, Normalization, NormalizeOver, Part, PartName, Values,
-};
+pub use dataset::{Batch, DataSet, Part, PartName};
+pub use normalization::{Normalization, NormalizeOver};
 pub use npz_writer::NpzWriter;
+pub use values::{ElementType, Values};
 pub use wav::Recordings;
 
 use crate::error::{Error, Result};

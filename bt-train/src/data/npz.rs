@@ -5,9 +5,9 @@
 //! of u8, i8, i16 or f32, y [sequences] of any integer type. Other arrays are
 //! not looked at, whatever they are.
 
-use crate::data::dataset::{DataSet, ElementType, Part, PartName, Values};
 use crate::data::mapped::Mapped;
 use crate::data::memory;
+use crate::data::{DataSet, ElementType, Part, PartName, Values};
 use crate::error::{Error, ErrorKind, Result};
 use ndarray::{ArrayD, IxDyn, ShapeBuilder};
 use npyz::{DType, NpyFile, Order, TypeChar};

@@ -1,6 +1,6 @@
 //! Which training sequences serve for validation.
 
-use crate::data::dataset::Part;
+use crate::data::Part;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -81,7 +81,7 @@ fn so_many_of_each(classes: Vec<Vec<usize>>, fraction: f32, rng: &mut impl Rng) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::dataset::Values;
+    use crate::data::Values;
     use std::sync::Arc;
 
     fn part(labels: Vec<usize>, groups: Option<Vec<i64>>) -> Part {

@@ -6,7 +6,7 @@
 //! part, whatever their split. Without split and hold-out one recording in
 //! five is for the test, chosen by its name alone.
 
-use crate::data::dataset::{DataSet, Part, PartName, Values};
+use crate::data::{DataSet, Part, PartName, Values};
 use crate::error::{Error, ErrorKind, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -6,7 +6,7 @@ use super::map::{IntegerForm, MapScheme, lowered};
 use super::real::{RealLayer, RealMaps, folded_bias, frames, hidden_states, values};
 use super::spread::spread;
 use super::tensor::Z_SCALE;
-use crate::data::dataset::{Normalization, Part};
+use crate::data::{Normalization, Part};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::float::checkpoint::Checkpoint;

@@ -6,7 +6,7 @@
 //! float model at these values, as if rounding were the identity. Where a value is cut off, sigmoid
 //! and tanh are flat and the gradient vanishes by itself.
 
-use crate::data::dataset::{Batch, Part};
+use crate::data::{Batch, Part};
 use crate::device::{self, Passage};
 use crate::error::Result;
 use crate::float::checkpoint::Checkpoint;

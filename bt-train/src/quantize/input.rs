@@ -1,7 +1,7 @@
 //! What the device is fed: element type, the real value of one LSB, offset and scale folded away.
 
 use crate::data::Normalization;
-use crate::data::dataset::{ElementType, Part};
+use crate::data::{ElementType, Part};
 use bt_core::model::InputType;
 use bt_core::q::{round_shift_saturate, saturate};
 

@@ -3,7 +3,7 @@
 
 use super::input::InputFormat;
 use super::map::{RealMap, apply};
-use crate::data::dataset::Part;
+use crate::data::Part;
 use crate::float::cell;
 use crate::float::checkpoint::Checkpoint;
 use crate::float::config::Gate;

@@ -4,6 +4,7 @@
 //! keeps what it did in a folder so that it can go on after a kill.
 
 pub mod evaluate;
+pub mod material;
 pub mod modes;
 pub mod optimizer;
 pub mod run;

@@ -4,7 +4,6 @@
 //! number alone, so a run that goes on after a kill needs no generator's state.
 
 use crate::data::memory;
-use crate::data::split::split;
 use crate::data::{DataSet, Normalization, Part, PartName};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::{Checkpoint, Tensors};
@@ -16,9 +15,10 @@ use crate::quantize::export::Scheme;
 use crate::quantize::fine_tune;
 use crate::report::Confusion;
 use crate::training::evaluate::{self, Score};
+use crate::training::material::Material;
 use crate::training::optimizer::{Adam, clip};
 use crate::training::schedule::Schedule;
-use crate::training::settings::{ClassWeights, Settings};
+use crate::training::settings::Settings;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -86,59 +86,6 @@ pub struct Trainer<'a> {
     adam: Adam,
     epochs: usize,
     best: Option<(Best, Checkpoint)>,
-}
-
-/// What a run learns from and validates on, in frames.
-struct Material {
-    /// [`DataSet::fingerprint`].
-    fingerprint: u64,
-    /// Every rendering of the training sequences, one after the other.
-    train: Part,
-    /// One rendering.
-    frames: Part,
-    validation: Option<Part>,
-    weights: LossWeights,
-}
-
-impl Material {
-    fn new(settings: &Settings, config: &ModelConfig, data: &DataSet) -> Result<Material> {
-        let (train, validation) = split_off(settings, data)?;
-        let train = share(train, settings);
-        let frames = DataSet {
-            train: Some(train.clone()),
-            validation,
-            sample_rate: data.sample_rate,
-            ..DataSet::default()
-        }
-        .for_model(config)?;
-        let plain = frames.part(PartName::Train)?;
-        if let Some(validation) = &frames.validation {
-            validation.known_labels(PartName::Validation)?;
-        }
-        Ok(Material {
-            fingerprint: data.fingerprint(),
-            train: renderings(settings, config, &train, plain)?,
-            weights: class_weights(settings, plain, config)?,
-            frames: plain.clone(),
-            validation: frames.validation,
-        })
-    }
-}
-
-/// The sequences to learn from and those to validate on, as loaded.
-///
-/// # Errors
-/// When there is no training part.
-pub fn split_off(settings: &Settings, data: &DataSet) -> Result<(Part, Option<Part>)> {
-    let whole = data.part(PartName::Train)?;
-    let (train, validation) = match &data.validation {
-        Some(validation) => (whole.clone(), validation.clone()),
-        None => {
-            let parts = split(whole, settings.validation, settings.seed);
-            (whole.subset(&parts.train), whole.subset(&parts.validation))
-        }
-    };
-    Ok((train, Some(validation).filter(|part| part.sequences() > 0)))
 }
 
 /// What of a trainer changes, less its arrays.
@@ -468,78 +415,6 @@ fn generator(seed: u64, stream: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(stream);
     rng
-}
-
-/// The share of a part that the settings ask for, of every class alike.
-fn share(train: Part, settings: &Settings) -> Part {
-    if settings.train_share >= 1.0 {
-        return train;
-    }
-    let ungrouped = Part {
-        groups: None,
-        ..train
-    };
-    let rest = 1.0 - settings.train_share;
-    ungrouped.subset(&split(&ungrouped, rest, settings.seed).train)
-}
-
-/// The training frames and those of every delayed rendering, one part after the other.
-fn renderings(
-    settings: &Settings,
-    config: &ModelConfig,
-    samples: &Part,
-    frames: &Part,
-) -> Result<Part> {
-    if settings.delays == 0 {
-        return Ok(frames.clone());
-    }
-    let Some(front_end) = &config.front_end else {
-        return Err(Error::setting("is for sound only").field("delays"));
-    };
-    let steps = front_end.samples_per_step();
-    if settings.delays >= steps {
-        return Err(Error::setting(format!("is {}", settings.delays))
-            .field("delays")
-            .remedy(format!("a step has {steps} samples to spread them over")));
-    }
-    let bytes = frames.values.len() as u64 * frames.values.element_type().bytes() as u64;
-    let need = bytes.saturating_mul(settings.delays as u64);
-    memory::check(need, memory::available())
-        .map_err(|error| error.field("delays").remedy("take fewer"))?;
-    let delayed = (1..=settings.delays).map(|k| {
-        let zeros = k * steps / (settings.delays + 1);
-        samples.delayed(zeros)?.features(front_end)
-    });
-    let parts = std::iter::once(Ok(frames.clone()))
-        .chain(delayed)
-        .collect::<Result<Vec<Part>>>()?;
-    Ok(Part::concatenate(&parts))
-}
-
-fn class_weights(settings: &Settings, train: &Part, config: &ModelConfig) -> Result<LossWeights> {
-    let labels = train.known_labels(PartName::Train)?;
-    let classes = config.head.classes;
-    let mut counts = vec![0usize; classes];
-    for &label in labels {
-        counts[label] += 1;
-    }
-    if let Some(class) = counts.iter().position(|&count| count == 0) {
-        return Err(Error::new(ErrorKind::ClassMissing { class })
-            .field("y_train")
-            .remedy(
-                "add sequences of it, number the classes without gaps, or lower --validation",
-            ));
-    }
-    Ok(LossWeights {
-        label_smoothing: f64::from(settings.label_smoothing),
-        class_weights: match settings.class_weights {
-            ClassWeights::None => Vec::new(),
-            ClassWeights::Balanced => counts
-                .iter()
-                .map(|&count| labels.len() as f64 / (classes * count) as f64)
-                .collect(),
-        },
-    })
 }
 
 #[cfg(test)]
