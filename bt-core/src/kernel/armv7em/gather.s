@@ -132,30 +132,54 @@ bt_core_gather_\name:
     .size bt_core_gather_\name, . - bt_core_gather_\name
     .endm
 
-    @ Values by a table of their places: r0 panels, r1 places, r2 values, r3 fours of them. Places are
-    @ halves from r0; two of them in a word.
+    @ Values by a table of their places: r0 panels, r1 places, r2 values, r3 fours of them, two of which
+    @ make a round. Places are halves from r0.
     .macro by_places kind, a, b, c, d
-    ldr r6, [r1], #4
-    ldr r7, [r1], #4
-    uxth r12, r6
-    strh \a, [r0, r12, lsl #1]
-    lsr r6, r6, #16
+    ldrh r6, [r1], #8
+    ldrh r7, [r1, #-6]
+    strh \a, [r0, r6, lsl #1]
     .ifc \kind,halves
     lsr \b, \a, #16
     .endif
-    strh \b, [r0, r6, lsl #1]
-    uxth r12, r7
+    strh \b, [r0, r7, lsl #1]
+    ldrh r6, [r1, #-4]
+    ldrh r7, [r1, #-2]
     .ifc \kind,bytes
     lsr \c, \a, #16
     .endif
-    strh \c, [r0, r12, lsl #1]
-    lsr r7, r7, #16
+    strh \c, [r0, r6, lsl #1]
     .ifc \kind,bytes
     lsr \d, \b, #16
     .else
     lsr \d, \c, #16
     .endif
     strh \d, [r0, r7, lsl #1]
+    .endm
+
+    .macro four_bytes_placed name
+    ldr r6, [r2], #4
+    widen_\name r4, r5
+    by_places bytes, r4, r5, r4, r5
+    .endm
+
+    .macro four_halves_placed
+    ldr r4, [r2], #4
+    ldr r5, [r2], #4
+    by_places halves, r4, r4, r5, r5
+    .endm
+
+    @ An odd four is done by half a round.
+    .macro rounds name, four:vararg
+    tst r3, #1
+    add r3, r3, #1
+    lsr r3, r3, #1
+    bne .Lbt_places_half_\name
+.Lbt_places_\name:
+    \four
+.Lbt_places_half_\name:
+    \four
+    subs r3, r3, #1
+    bne .Lbt_places_\name
     .endm
 
     .macro gather_places name, mask, flip
@@ -168,12 +192,7 @@ bt_core_places_\name:
     push {r4-r9, lr}
     ldr r9, =\mask
     ldr r8, =\flip
-.Lbt_places_\name:
-    ldr r6, [r2], #4
-    widen_\name r4, r5
-    by_places bytes, r4, r5, r4, r5
-    subs r3, r3, #1
-    bne .Lbt_places_\name
+    rounds \name, four_bytes_placed \name
     pop {r4-r9, pc}
     .ltorg
     .size bt_core_places_\name, . - bt_core_places_\name
@@ -191,12 +210,7 @@ bt_core_places_\name:
     .thumb_func
 bt_core_places_halves:
     push {r4-r7, lr}
-.Lbt_places_halves:
-    ldr r4, [r2], #4
-    ldr r5, [r2], #4
-    by_places halves, r4, r4, r5, r5
-    subs r3, r3, #1
-    bne .Lbt_places_halves
+    rounds halves, four_halves_placed
     pop {r4-r7, pc}
     .size bt_core_places_halves, . - bt_core_places_halves
 
