@@ -102,7 +102,7 @@ impl Core {
                 slab: 130.0,
                 gather_row: 2.2,
                 row: 15.4,
-                gather_table: 5.1,
+                gather_table: 4.4,
                 dense_pair: 3.6,
                 dense_rows: 30.0,
                 pair_cycles: 46.0 / 3.0,
