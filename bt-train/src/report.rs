@@ -94,6 +94,7 @@ pub fn curves(epochs: &[Epoch]) -> String {
     let of = |value: fn(&Epoch) -> Option<f64>| epochs.iter().filter_map(value).collect::<Vec<_>>();
     let [training, validation] = [("training", BLUE), ("validation", RED)];
     charts(
+        ["loss", "accuracy"],
         &[
             (training, of(|epoch| Some(epoch.loss))),
             (validation, of(|epoch| Some(epoch.validation?.loss))),
@@ -129,7 +130,11 @@ pub fn compared(kinds: &[(&str, Vec<&[Epoch]>)]) -> String {
             })
             .collect()
     };
-    charts(&lines(|epoch| epoch.loss), &lines(|epoch| epoch.accuracy))
+    charts(
+        ["training loss", "training accuracy"],
+        &lines(|epoch| epoch.loss),
+        &lines(|epoch| epoch.accuracy),
+    )
 }
 
 /// Name and colour of a line, and its values epoch after epoch.
@@ -140,12 +145,13 @@ const RED: &str = "#c0501f";
 const GREEN: &str = "#2e8540";
 
 /// A picture of losses and, below them, of accuracies.
-fn charts(losses: &[Line<'_>], accuracies: &[Line<'_>]) -> String {
+fn charts(titles: [&str; 2], losses: &[Line<'_>], accuracies: &[Line<'_>]) -> String {
     let mut svg = head(WIDTH + 80, 2 * (HEIGHT + 60));
     let values = losses.iter().flat_map(|(_, values)| values);
     let largest = values.fold(1e-9f64, |most, &value| most.max(value));
-    chart(&mut svg, 30, "loss", largest, losses);
-    chart(&mut svg, 30 + HEIGHT + 60, "accuracy", 1.0, accuracies);
+    let [loss, accuracy] = titles;
+    chart(&mut svg, 30, loss, largest, losses);
+    chart(&mut svg, 30 + HEIGHT + 60, accuracy, 1.0, accuracies);
     svg + "</svg>\n"
 }
 
@@ -194,12 +200,13 @@ fn chart(svg: &mut String, top: usize, title: &str, largest: f64, lines: &[Line<
     );
     text(svg, LEFT - 6, top + 10, "end", &format!("{largest:.3}"));
     text(svg, LEFT - 6, top + HEIGHT, "end", "0");
+    let epochs = lines.iter().map(|(_, line)| line.len()).max().unwrap_or(0);
     for (place, ((name, colour), line)) in lines.iter().enumerate() {
         let points: Vec<String> = line
             .iter()
             .enumerate()
             .map(|(epoch, value)| {
-                let x = LEFT as f64 + WIDTH as f64 * (epoch + 1) as f64 / line.len() as f64;
+                let x = LEFT as f64 + WIDTH as f64 * (epoch + 1) as f64 / epochs as f64;
                 let y = top as f64 + HEIGHT as f64 * (1.0 - value / largest);
                 format!("{x:.1},{y:.1}")
             })
@@ -217,7 +224,6 @@ fn chart(svg: &mut String, top: usize, title: &str, largest: f64, lines: &[Line<
             top - 8
         );
     }
-    let epochs = lines.iter().map(|(_, line)| line.len()).max().unwrap_or(0);
     text(
         svg,
         LEFT + WIDTH,
@@ -328,6 +334,8 @@ mod tests {
             svg.contains("loss, block-term") && svg.contains("2 epochs"),
             "{svg}"
         );
+        // One of two epochs ends in the middle.
+        assert!(svg.contains(r#"points="360.0,30.0"/>"#), "{svg}");
         assert_eq!(svg.matches("<polyline").count(), 4);
     }
 }

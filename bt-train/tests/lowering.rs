@@ -4,7 +4,7 @@ use bt_train::plan::search::plans;
 use bt_train::plan::shape::{Form, TensorMap, TensorShape};
 use bt_train::plan::{Join, lower};
 use bt_train::quantize::simulate::Simulation;
-use bt_train::quantize::tensor::{Calibrated, Width, maxima, snr_db};
+use bt_train::quantize::tensor::{Calibrated, TOP_LOSS_DB, Width, maxima, snr_db};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -172,9 +172,6 @@ fn every_plan_computes_the_map() {
     }
 }
 
-/// What the widths of the levels may lose for cheaper stores, dB: as `Calibrated::best` has it.
-const LOSS_DB: f64 = 3.0;
-
 /// The search of widths descends one level at a time, all of them: blocks summed in one step at the
 /// end, or each by a step of its own.
 #[test]
@@ -243,7 +240,7 @@ fn no_level_of_the_widths_chosen_wants_another() {
                     let widths: Vec<Width> = (0..best.len()).map(with).collect();
                     let other = db(&widths).unwrap_or(0.0);
                     assert!(
-                        other < reached + LOSS_DB + 0.5,
+                        other < reached + TOP_LOSS_DB + 0.5,
                         "{plan}, step {at}, {bits} bits: {other} dB, not {reached}"
                     );
                 }

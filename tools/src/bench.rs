@@ -177,12 +177,14 @@ fn measure(board: &Board, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Row>> {
             InputType::U8 => least,
             _ => all,
         };
-        let flash = code_bytes + model.flash_bytes() as u64;
-        rows.extend(
-            figures(board, workload, &model, &runs, flash)
-                .into_iter()
-                .filter(|row| wanted(row.name)),
-        );
+        let mut of_model = figures(board, workload, &model, &runs);
+        of_model.retain(|row| wanted(row.name));
+        if let Some(first) = of_model.first_mut() {
+            first.ram_bytes = Some(model.arena_bytes() as u64);
+            first.flash_bytes = Some(code_bytes + model.flash_bytes() as u64);
+            first.stack_bytes = Some(runs.stack_bytes);
+        }
+        rows.extend(of_model);
     }
     Ok(rows)
 }
@@ -305,7 +307,6 @@ fn figures(
     workload: &workload::Workload,
     model: &Model<'_>,
     runs: &Runs,
-    flash: u64,
 ) -> Vec<Row> {
     let count = |ticks: u64| instructions(ticks as f64, runs.tick_hz).round() as u64;
     // The count that is told is noise's; the others differ by `spread`.
@@ -365,11 +366,6 @@ fn figures(
                 with_cycles(step, &both)
             }
         });
-    }
-    if let Some(first) = rows.first_mut() {
-        first.ram_bytes = Some(model.arena_bytes() as u64);
-        first.flash_bytes = Some(flash);
-        first.stack_bytes = Some(runs.stack_bytes);
     }
     rows
 }

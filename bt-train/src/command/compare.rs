@@ -154,7 +154,8 @@ pub fn run(args: Args) -> Result<()> {
         rows.push(row);
     }
     if let Some(path) = &args.curves {
-        let is_picture = path.extension().is_some_and(|extension| extension == "svg");
+        let extension = path.extension();
+        let is_picture = extension.is_some_and(|extension| extension.eq_ignore_ascii_case("svg"));
         write_atomic(path, |file| {
             match is_picture {
                 true => file.write_all(picture(&curves).as_bytes())?,

@@ -214,7 +214,7 @@ fn milliseconds(cost: &Cost, clock: u64) -> f64 {
 
 fn table(args: &Args, layer: &Layer, plans: &[Ranked], with_recurrent: bool) {
     say!(
-        "input map {} -> 4 x {} on {:?}: plans, fastest first, each smaller than those above it",
+        "input map {} -> 4 x {} on {:?}: plans, fastest first, each smaller in RAM or flash than those above",
         args.input,
         args.hidden,
         args.core

@@ -12,8 +12,6 @@ pub(super) struct Layouts {
     pub(super) panels: Vec<Panels>,
     pub(super) m: Vec<Vec<Axis>>,
     pub(super) first_outer: usize,
-    /// Blocks whose panels the first step writes one behind the other.
-    copies: usize,
 }
 
 /// What a table store costs more than a fast one, in instructions per tile, and a table gather per value.
@@ -29,8 +27,6 @@ impl Layouts {
         z: &[Axis],
     ) -> Option<Self> {
         let first_outer = chain::first_outer(chain);
-        let is_side_by_side = plan.side_by_side && !(plan.joint && chain.len() == 2);
-        let copies = if is_side_by_side { shape.blocks() } else { 1 };
         let candidates = |index: usize| -> Vec<Panels> {
             let contraction = &chain[index];
             // What a digit or a block offsets is slowest, so that the offset is the same everywhere.
@@ -91,14 +87,14 @@ impl Layouts {
         for index in 0..chain.len() {
             let layer = &layers[index];
             let buffered = plan.is_buffered() && index + 1 == first_outer;
-            // A tile's rows are of one block.
+            // The block runs slowest, as `LoweredStep::part_of_row` relies on.
             let (held, free): (Vec<Axis>, Vec<Axis>) = chain[index]
                 .m
                 .iter()
                 .partition(|axis| axis.0 == Label::Block);
             let with_held = |m: Vec<Axis>| held.iter().copied().chain(m).collect();
             let ms: Vec<Vec<Axis>> = orders(&free, 1).into_iter().map(with_held).collect();
-            let blocks = if index == 0 { copies } else { 1 };
+            let blocks = plan.copies(shape, index, chain.len());
             let targets: Vec<Option<Panels>> = match chain.get(index + 1) {
                 Some(_) => candidates(index + 1).into_iter().map(Some).collect(),
                 None => vec![None],
@@ -152,13 +148,7 @@ impl Layouts {
             panels,
             m: ms,
             first_outer,
-            copies,
         })
-    }
-
-    /// Blocks whose panels a step writes one behind the other.
-    pub(super) fn copies(&self, index: usize) -> usize {
-        if index == 0 { self.copies } else { 1 }
     }
 
     pub(super) fn store(

@@ -185,6 +185,9 @@ pub(super) fn contractions(
     if !joined {
         return Err(LowerError::Plan("join"));
     }
+    if plan.side_by_side && chain.len() < 2 {
+        return Err(LowerError::Plan("blocks"));
+    }
     if plan.side_by_side
         && let Some(first) = chain.first_mut()
     {

@@ -189,6 +189,8 @@ pub struct Cost {
 enum Gather {
     Rows(usize),
     Table,
+    /// The layout decides.
+    RowsOrTable(usize),
 }
 
 /// One step of the program: how often it runs and how much it does.
@@ -255,7 +257,7 @@ impl Outline {
             slabs: digits.iter().product::<usize>() as u64,
             slab_values: slab_values as u64,
             gather: if plan.order[0] + 1 == shape.order() {
-                Gather::Rows(shape.inputs[plan.order[0]])
+                Gather::RowsOrTable(shape.inputs[plan.order[0]])
             } else {
                 Gather::Table
             },
@@ -273,10 +275,13 @@ impl Outline {
             ..Cost::default()
         };
         let values = (self.slabs * self.slab_values) as f64;
+        let rows = |row: usize| values * counts.gather_row + values / row as f64 * counts.row;
+        let table = values * counts.gather_table;
         let mut instructions = self.slabs as f64 * counts.slab
             + match self.gather {
-                Gather::Rows(row) => values * counts.gather_row + values / row as f64 * counts.row,
-                Gather::Table => values * counts.gather_table,
+                Gather::Rows(row) => rows(row),
+                Gather::Table => table,
+                Gather::RowsOrTable(row) => rows(row).min(table),
             };
         for step in &self.steps {
             let tiles = (step.m_tiles * step.n_tiles) as f64;

@@ -326,8 +326,7 @@ fn position(mut at: usize, from: &[Axis], to: &[Axis]) -> usize {
     share
 }
 
-/// Whether any store could reach so many words: the offsets of a tile are the sum of two entries of
-/// 16 bits.
+/// Whether the offsets of a tile, sums of two entries of 16 bits, could reach so many words.
 pub fn is_reachable(words: usize) -> bool {
     words <= 2 << 16
 }

@@ -64,8 +64,7 @@ impl Memory {
                 Owner::Panel(index, block),
             ));
         }
-        let is_last_joint = plan.joint && last == 1;
-        if plan.side_by_side && !is_last_joint {
+        if plan.side_by_side && !(plan.joint && last == 1) {
             let read = events.iter().rposition(|e| e.1 == 1).unwrap_or(0);
             let alive = if plan.is_buffered() && first_outer == 1 {
                 always.clone()

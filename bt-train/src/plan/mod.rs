@@ -61,6 +61,17 @@ impl Plan {
         digits
     }
 
+    /// How many blocks' panels, one behind the other, a step at this place of so many writes: more than
+    /// one after a first step of all blocks that read the panels each for itself.
+    fn copies(&self, shape: &TensorShape, index: usize, chain_len: usize) -> usize {
+        let is_summed_next = self.joint && chain_len == 2;
+        if self.side_by_side && index == 0 && !is_summed_next {
+            shape.blocks()
+        } else {
+            1
+        }
+    }
+
     /// The axes of what is gathered, slowest first.
     fn slab_axes(&self, shape: &TensorShape) -> Vec<Axis> {
         let outer = shape.order() - self.slab;

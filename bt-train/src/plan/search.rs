@@ -1,9 +1,9 @@
 //! Every plan of a map, and of both maps of a layer together, under limits of RAM and flash.
 //!
-//! Plans are enumerated whole (d ≤ 6: some ten thousand) and ranked by a bound that no layout can
-//! beat ([`Outline`]); the promising ones are lowered, most promising first, until no plan is left
-//! whose bound is not dominated by a lowered one. What remains is the front: each plan is either
-//! faster or smaller than every other.
+//! Plans are enumerated whole (d = 4: some thousand, d = 6: some hundred thousand) and ranked by a bound
+//! that no layout can beat ([`Outline`]); those whose bound is within the limits are lowered, most
+//! promising first, until no plan is left whose bound is not dominated by a lowered one. What remains is
+//! the front: each plan is either faster or smaller than every other.
 
 use super::cost::{self, Core, Cost, Outline};
 use super::shape::{Form, TensorShape};
@@ -13,8 +13,9 @@ use crate::float::config::MapKind;
 use bt_core::Pool;
 use bt_core::model::ArenaLayout;
 
-/// Plans lowered for one map at most: a bound on the time of a search, out of reach of d ≤ 4.
-const LOWERED_MAX: usize = 10000;
+/// Plans lowered for one map at most: a bound on the time of a search. Maps of four modes or fewer stay
+/// below it, those of the README below a quarter.
+const LOWERED_MAX: usize = 1000;
 /// The share of the speed that [`best`] gives up for a smaller arena, without a limit of RAM.
 const SPEED_FOR_RAM: f64 = 0.02;
 /// The same within a limit of RAM.
@@ -81,16 +82,11 @@ impl Limits {
         over(ram_bytes, self.ram_bytes) + over(flash_bytes, self.flash_bytes)
     }
 
-    /// Whether so much flash is no better than another amount: it counts only where it is limited.
-    fn do_not_prefer(&self, flash_bytes: usize, other: usize) -> bool {
-        self.flash_bytes.is_none() || other <= flash_bytes
-    }
-
-    /// Whether nothing of a map speaks for it beside another.
-    fn dominated(&self, cost: &Cost, other: &Cost) -> bool {
-        other.instructions <= cost.instructions
-            && other.scratch_words <= cost.scratch_words
-            && self.do_not_prefer(cost.flash_bytes, other.flash_bytes)
+    /// Whether nothing speaks for one cost beside another. Flash counts where a search is told so.
+    fn is_dominated(cost: &Cost, by: &Cost, flash_counts: bool) -> bool {
+        by.instructions <= cost.instructions
+            && by.scratch_words <= cost.scratch_words
+            && (!flash_counts || by.flash_bytes <= cost.flash_bytes)
     }
 }
 
@@ -143,10 +139,10 @@ impl Ranked {
         self.input.cost.instructions + self.recurrent.cost.instructions
     }
 
-    fn is_dominated_by(&self, other: &Self, limits: &Limits) -> bool {
-        other.instructions() <= self.instructions()
-            && other.ram_bytes <= self.ram_bytes
-            && limits.do_not_prefer(self.flash_bytes, other.flash_bytes)
+    fn is_dominated(&self, by: &Self, flash_counts: bool) -> bool {
+        by.instructions() <= self.instructions()
+            && by.ram_bytes <= self.ram_bytes
+            && (!flash_counts || by.flash_bytes <= self.flash_bytes)
     }
 }
 
@@ -242,29 +238,21 @@ pub fn best(layer: &Layer, limits: &Limits) -> Result<Ranked, SearchError> {
     }))
 }
 
-/// All plans worth having within the limits, fastest first: each is smaller than those before it.
+/// All plans worth having within the limits, fastest first: each takes less RAM than those before it, or
+/// less flash where that is scarce.
 ///
 /// # Errors
 ///
 /// [`SearchError`].
 pub fn rank(layer: &Layer, limits: &Limits) -> Result<Vec<Ranked>, SearchError> {
-    let fixed_words = ArenaLayout::new(layer.hidden, layer.pool, 0, 0).scratch_word;
-    let room = |cost: &Cost| (fixed_words + cost.scratch_words) * 4;
-    let input = front(&layer.input, true, limits, room);
-    let recurrent = front(&layer.recurrent, false, limits, room);
-    let mut all: Vec<Ranked> = Vec::new();
-    for input in &input {
-        for recurrent in &recurrent {
-            let scratch = input.cost.scratch_words.max(recurrent.cost.scratch_words);
-            all.push(Ranked {
-                ram_bytes: (fixed_words + scratch) * 4,
-                flash_bytes: input.cost.flash_bytes + recurrent.cost.flash_bytes,
-                input: input.clone(),
-                recurrent: recurrent.clone(),
-            });
-        }
-    }
     let excess = |plan: &Ranked| limits.excess(plan.ram_bytes, plan.flash_bytes);
+    // Flash has many values and makes for long searches: first only as a limit of each map.
+    let mut flash_counts = false;
+    let mut all = pairs(layer, limits, flash_counts);
+    if limits.flash_bytes.is_some() && all.iter().any(|plan| excess(plan) > 0.0) {
+        flash_counts = true;
+        all = pairs(layer, limits, flash_counts);
+    }
     let Some(closest) = all.iter().min_by(|a, b| {
         let order = excess(a).total_cmp(&excess(b));
         order.then(a.instructions().cmp(&b.instructions()))
@@ -280,82 +268,113 @@ pub fn rank(layer: &Layer, limits: &Limits) -> Result<Vec<Ranked>, SearchError> 
     all.sort_by_key(|plan| (plan.instructions(), plan.ram_bytes, plan.flash_bytes));
     let mut kept: Vec<Ranked> = Vec::new();
     for plan in all {
-        if !kept.iter().any(|other| plan.is_dominated_by(other, limits)) {
+        if !kept.iter().any(|by| plan.is_dominated(by, flash_counts)) {
             kept.push(plan);
         }
     }
     Ok(kept)
 }
 
-/// The plans of one map of which none is dominated by another, fastest first, and that fit the limits
-/// by themselves; the one that exceeds them least if none does. `gathered`: the map reads what is
-/// pushed rather than h; `ram_bytes`: of a session with a map of that cost.
-fn front(
-    shape: &MapShape,
-    gathered: bool,
-    limits: &Limits,
-    ram_bytes: impl Fn(&Cost) -> usize,
-) -> Vec<MapRanked> {
-    let excess = |cost: &Cost| limits.excess(ram_bytes(cost), cost.flash_bytes);
-    match shape {
-        MapShape::Tensor(shape) => tensor_front(shape, limits, excess),
+/// The plans of the input map's front with those of the recurrent map's.
+fn pairs(layer: &Layer, limits: &Limits, flash_counts: bool) -> Vec<Ranked> {
+    let fixed_words = ArenaLayout::new(layer.hidden, layer.pool, 0, 0).scratch_word;
+    let front = |map: &MapShape, gathered| match map {
+        MapShape::Tensor(shape) => {
+            let excess = |cost: &Cost| {
+                limits.excess((fixed_words + cost.scratch_words) * 4, cost.flash_bytes)
+            };
+            tensor_front(shape, limits.core, excess, flash_counts)
+        }
         &MapShape::Dense {
             inputs,
             outputs,
             input_max,
-        } => dense_front(inputs, outputs, input_max, gathered, limits),
+        } => dense_front(inputs, outputs, input_max, gathered, limits.core),
+    };
+    let recurrent = front(&layer.recurrent, false);
+    let mut all: Vec<Ranked> = Vec::new();
+    for input in front(&layer.input, true) {
+        for recurrent in &recurrent {
+            let scratch = input.cost.scratch_words.max(recurrent.cost.scratch_words);
+            all.push(Ranked {
+                ram_bytes: (fixed_words + scratch) * 4,
+                flash_bytes: input.cost.flash_bytes + recurrent.cost.flash_bytes,
+                input: input.clone(),
+                recurrent: recurrent.clone(),
+            });
+        }
     }
+    all
 }
 
+/// The plans of one map that exceed no limit by themselves and of which none is dominated by another,
+/// fastest first; where there are none, the one that exceeds the limits least.
 fn tensor_front(
     shape: &TensorShape,
-    limits: &Limits,
+    core: Core,
     excess: impl Fn(&Cost) -> f64,
+    flash_counts: bool,
 ) -> Vec<MapRanked> {
-    let counts = limits.core.counts();
+    let counts = core.counts();
     let mut bounds: Vec<(Cost, Plan)> = plans(shape)
         .into_iter()
         .filter_map(|plan| Some((Outline::new(shape, &plan).ok()?.cost(&counts), plan)))
         .collect();
     let lowered = |plan: &Plan| -> Option<MapRanked> {
         let lowered = lower(shape, plan).ok()?;
-        let cost = lowered.cost(limits.core).ok()?;
+        let cost = lowered.cost(core).ok()?;
         let plan = MapPlan::Program(Box::new(lowered));
         Some(MapRanked { plan, cost })
     };
-    let fits = |bound: &(Cost, Plan)| excess(&bound.0) == 0.0;
-    if !bounds.iter().any(fits) {
-        bounds.sort_by(|a, b| excess(&a.0).total_cmp(&excess(&b.0)));
-        let closest = bounds.iter().find_map(|(_, plan)| lowered(plan));
-        return closest.into_iter().collect();
-    }
-    bounds.retain(fits);
     // A stable sort: equals stay in the order of enumeration, simpler plans first.
-    bounds.sort_by_key(|(cost, _)| (cost.instructions, cost.scratch_words));
+    bounds.sort_by_key(|(cost, _)| (cost.instructions, cost.scratch_words, cost.flash_bytes));
     let mut kept: Vec<MapRanked> = Vec::new();
     let mut lowered_count = 0;
-    for (bound, plan) in bounds {
+    for (bound, plan) in bounds.iter().filter(|(bound, _)| excess(bound) == 0.0) {
         let is_dominated = |cost: &Cost, kept: &[MapRanked]| {
-            kept.iter().any(|other| limits.dominated(cost, &other.cost))
+            kept.iter()
+                .any(|by| Limits::is_dominated(cost, &by.cost, flash_counts))
         };
-        if is_dominated(&bound, &kept) {
+        if is_dominated(bound, &kept) {
             continue;
         }
         if lowered_count == LOWERED_MAX {
             break;
         }
         lowered_count += 1;
-        let Some(ranked) = lowered(&plan) else {
+        let Some(ranked) = lowered(plan) else {
             continue;
         };
-        if is_dominated(&ranked.cost, &kept) {
+        if excess(&ranked.cost) > 0.0 || is_dominated(&ranked.cost, &kept) {
             continue;
         }
-        kept.retain(|other| !limits.dominated(&other.cost, &ranked.cost));
+        kept.retain(|other| !Limits::is_dominated(&other.cost, &ranked.cost, flash_counts));
         kept.push(ranked);
     }
     kept.sort_by_key(|plan| (plan.cost.instructions, plan.cost.scratch_words));
-    kept
+    if !kept.is_empty() {
+        return kept;
+    }
+    // Tables may take a plan past the limits, never back.
+    bounds.sort_by(|a, b| excess(&a.0).total_cmp(&excess(&b.0)));
+    let mut closest: Option<MapRanked> = None;
+    for (bound, plan) in bounds.iter().take(LOWERED_MAX) {
+        if closest
+            .as_ref()
+            .is_some_and(|found| excess(bound) > excess(&found.cost))
+        {
+            break;
+        }
+        if let Some(ranked) = lowered(plan)
+            && closest.as_ref().is_none_or(|found| {
+                let order = excess(&ranked.cost).total_cmp(&excess(&found.cost));
+                order.is_lt() || order.is_eq() && ranked.cost.instructions < found.cost.instructions
+            })
+        {
+            closest = Some(ranked);
+        }
+    }
+    closest.into_iter().collect()
 }
 
 fn dense_front(
@@ -363,9 +382,8 @@ fn dense_front(
     outputs: usize,
     input_max: u32,
     gathered: bool,
-    limits: &Limits,
+    core: Core,
 ) -> Vec<MapRanked> {
-    let core = limits.core;
     if outputs == 0 {
         return vec![MapRanked {
             plan: MapPlan::Dense {
@@ -399,7 +417,7 @@ fn dense_front(
     for plan in all {
         if !kept
             .iter()
-            .any(|other| limits.dominated(&plan.cost, &other.cost))
+            .any(|by| Limits::is_dominated(&plan.cost, &by.cost, true))
         {
             kept.push(plan);
         }
@@ -559,31 +577,59 @@ mod tests {
             outputs: vec![8, 3, 2],
             ..paper()
         };
-        let counts = Core::M4f.counts();
-        for plan in plans(&shape) {
-            let bound = Outline::new(&shape, &plan).unwrap().cost(&counts);
-            let Ok(lowered) = lower(&shape, &plan) else {
-                continue;
-            };
-            let cost = lowered.cost(Core::M4f).unwrap();
-            assert!(bound.instructions <= cost.instructions, "{plan}");
-            assert_eq!(bound.scratch_words, lowered.scratch_words, "{plan}");
-            assert!(bound.flash_bytes <= cost.flash_bytes, "{plan}");
+        for core in [Core::M4f, Core::M3, Core::M0] {
+            for plan in plans(&shape) {
+                let bound = Outline::new(&shape, &plan).unwrap().cost(&core.counts());
+                let Ok(lowered) = lower(&shape, &plan) else {
+                    continue;
+                };
+                let cost = lowered.cost(core).unwrap();
+                assert!(bound.instructions <= cost.instructions, "{core:?}: {plan}");
+                assert_eq!(bound.scratch_words, lowered.scratch_words, "{plan}");
+                assert!(bound.flash_bytes <= cost.flash_bytes, "{plan}");
+            }
         }
+    }
+
+    /// The limit that an error names is enough; a word less of RAM is not, nor a fiftieth less of flash,
+    /// whose least value for both maps together is not searched to the byte.
+    #[test]
+    fn what_is_said_to_fit_does() {
+        let small = TensorShape {
+            inputs: vec![4, 8, 8],
+            outputs: vec![8, 8, 8],
+            ..paper()
+        };
+        let recurrent = TensorShape {
+            inputs: vec![2, 8, 8],
+            ..small.clone()
+        };
+        let layer = Layer {
+            hidden: 128,
+            input: MapShape::Tensor(small),
+            recurrent: MapShape::Tensor(recurrent),
+            pool: Pool::Last,
+        };
+        let limits = |ram_bytes, flash_bytes| Limits {
+            ram_bytes,
+            flash_bytes,
+            ..Limits::default()
+        };
+        let needs = |limits: Limits| match rank(&layer, &limits) {
+            Err(SearchError::Limits { closest }) => closest,
+            other => panic!("{other:?}"),
+        };
+        let ram = needs(limits(Some(1 << 10), None)).ram_bytes;
+        assert!(rank(&layer, &limits(Some(ram), None)).is_ok());
+        assert!(rank(&layer, &limits(Some(ram - 4), None)).is_err());
+        let flash = needs(limits(None, Some(1 << 10))).flash_bytes;
+        assert!(rank(&layer, &limits(None, Some(flash))).is_ok());
+        assert!(rank(&layer, &limits(None, Some(flash - flash / 50))).is_err());
     }
 
     #[test]
     fn dense_maps_come_in_parts_that_cannot_overflow() {
-        let plans = front(
-            &MapShape::Dense {
-                inputs: 57_600,
-                outputs: 1024,
-                input_max: 1 << 15,
-            },
-            true,
-            &Limits::default(),
-            |cost| cost.scratch_words * 4,
-        );
+        let plans = dense_front(57_600, 1024, 1 << 15, true, Core::M4f);
         for plan in plans {
             let MapPlan::Dense { part_values } = plan.plan else {
                 panic!("{}", plan.plan);

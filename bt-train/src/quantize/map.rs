@@ -113,7 +113,7 @@ pub(super) struct MapScheme {
     input_step: f64,
     /// Largest output of every step in calibration.
     maxima: PerPart,
-    /// What a step has to hold: [`HEADROOM`] times as much.
+    /// What a step has to hold ([`with_headroom`]).
     ranges: PerPart,
     /// How wide every step's output is.
     widths: Vec<Width>,
@@ -231,19 +231,20 @@ impl MapScheme {
             (IntegerForm::Tensor(integers), RealMap::Tensor(map), Some(lowered)) => {
                 let noise = integers.noise(lowered, map, frames, self.input_step);
                 let found = frames.iter().map(|frame| integers.run(lowered, frame));
-                // Of blocks side by side, the one with the largest values.
-                let max = |of: &[f64]| of.iter().copied().fold(0.0, f64::max);
-                let min = |of: &[f64]| of.iter().copied().fold(f64::INFINITY, f64::min);
-                let scales = integers.scales.iter().map(|scales| min(scales));
-                let maxima = self.maxima.iter().map(|maxima| max(maxima));
-                let levels = integers.steps.iter().zip(scales);
+                // Of blocks side by side, the one that fills its range most.
+                let fullest = |(maxima, scales): (&Vec<f64>, &Vec<f64>)| {
+                    let parts = maxima.iter().copied().zip(scales.iter().copied());
+                    let fullest = parts.max_by(|a, b| (a.0 * a.1).total_cmp(&(b.0 * b.1)));
+                    fullest.unwrap_or((0.0, 1.0))
+                };
+                let parts = self.maxima.iter().zip(&integers.scales).map(fullest);
                 Ok(MapReport {
                     plan: Some(lowered.plan.to_string()),
                     snr_db: tensor::snr_db(found.zip(&shares)),
                     z_max,
-                    levels: levels
-                        .zip(maxima.zip(noise))
-                        .map(|((step, scale), (max, noise))| LevelReport {
+                    levels: (integers.steps.iter().zip(parts))
+                        .zip(noise)
+                        .map(|((step, (max, scale)), noise)| LevelReport {
                             max,
                             range: f64::from(1u32 << (step.bits - 1)) / scale,
                             scale,

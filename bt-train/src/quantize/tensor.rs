@@ -71,7 +71,7 @@ pub fn maxima(lowered: &Lowered, map: &TensorMap, frames: &[Vec<f64>]) -> PerPar
     maxima
 }
 
-/// What levels with these [`maxima`] are to hold: [`HEADROOM`] times as much.
+/// What levels with these [`maxima`] are to hold: an eighth more.
 pub fn with_headroom(maxima: &[Vec<f64>]) -> PerPart {
     let more = |parts: &Vec<f64>| parts.iter().map(|max| max * HEADROOM).collect();
     maxima.iter().map(more).collect()
@@ -92,8 +92,8 @@ pub struct Calibrated<'a> {
 }
 
 impl<'a> Calibrated<'a> {
-    /// The weights of `map`, and what every step is to hold: the [`maxima`] of calibration, with
-    /// [`HEADROOM`] where other frames are to come. `input_max` and `input_step` describe
+    /// The weights of `map`, and what every step is to hold: the [`maxima`] of calibration,
+    /// [`with_headroom`] where other frames are to come. `input_max` and `input_step` describe
     /// the integers that will be gathered: value = integer · input_step.
     pub fn new(
         lowered: &'a Lowered,
@@ -374,7 +374,7 @@ impl<'a> Calibrated<'a> {
 }
 
 /// What the signal-to-noise ratio of z may lose in all for the sake of cheaper stores.
-const TOP_LOSS_DB: f64 = 3.0;
+pub const TOP_LOSS_DB: f64 = 3.0;
 
 /// How a step's sums become i16.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
