@@ -230,6 +230,20 @@ fn an_exploding_loss_stops_with_the_step_and_the_remedy() {
     assert_eq!(run(&words).status, Some(0));
 }
 
+/// A value that cannot be is wrong usage as a flag, a failure as a line of a file.
+#[test]
+fn a_value_that_cannot_be_is_told_with_its_place() {
+    let place = tempfile::tempdir().unwrap();
+    let config = place.path().join("model.toml");
+    std::fs::write(&config, "input-dropout = 2.0\n").unwrap();
+    let expected = ["input-dropout: "];
+    let flag = train_words("d.npz", "o", &["--input-dropout", "2"]);
+    fails(2, &flag, &expected);
+    let words = ["--config", text(&config)];
+    let line = train_words("d.npz", "o", &words);
+    fails(1, &line, &["model.toml: input-dropout: "]);
+}
+
 #[test]
 fn an_unknown_key_is_answered_with_the_nearest_known_one() {
     let place = tempfile::tempdir().unwrap();

@@ -163,6 +163,16 @@ impl Error {
         self
     }
 
+    /// The same error as wrong usage, if it is a setting that cannot be.
+    #[must_use]
+    pub fn into_usage(self) -> Error {
+        let kind = match self.kind {
+            ErrorKind::Setting(text) => ErrorKind::Usage(text),
+            kind => kind,
+        };
+        Error { kind, ..self }
+    }
+
     /// Exit status of a command that ends with this error.
     pub fn exit_status(&self) -> u8 {
         match self.kind {

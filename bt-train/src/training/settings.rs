@@ -164,9 +164,10 @@ impl Settings {
             None => toml::Table::new(),
         };
         let flags = toml::Table::try_from(flags).map_err(Error::malformed)?;
-        // Whose fault a key is: a flag is known by its name alone.
-        let in_file = |error: Error| match (file, &error.field) {
-            (Some(path), Some(key)) if !flags.contains_key(key) => error.file(path),
+        // Whose fault a key is: a flag is known by its name alone, and wrong usage.
+        let in_place = |error: Error| match (file, &error.field) {
+            (_, Some(key)) if flags.contains_key(key) => error.into_usage(),
+            (Some(path), Some(_)) => error.file(path),
             _ => error,
         };
         table.extend(flags.clone());
@@ -175,10 +176,10 @@ impl Settings {
             let alone = toml::Table::from_iter([(key.clone(), value.clone())]);
             alone
                 .try_into::<Settings>()
-                .map_err(|error| in_file(Error::setting(error.message()).field(key)))?;
+                .map_err(|error| in_place(Error::setting(error.message()).field(key)))?;
         }
         let settings: Settings = table.try_into().map_err(Error::malformed)?;
-        settings.validate().map_err(in_file)?;
+        settings.validate().map_err(in_place)?;
         Ok(settings)
     }
 
