@@ -184,6 +184,15 @@ pub struct Cost {
     pub flash_bytes: usize,
 }
 
+impl Cost {
+    /// Whether nothing speaks for it beside another; flash may count or not.
+    pub(super) fn is_dominated(&self, by: &Self, flash_counts: bool) -> bool {
+        by.instructions <= self.instructions
+            && by.scratch_words <= self.scratch_words
+            && (!flash_counts || by.flash_bytes <= self.flash_bytes)
+    }
+}
+
 /// How a slab gets into the panels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Gather {

@@ -61,8 +61,8 @@ impl Plan {
         digits
     }
 
-    /// How many blocks' panels, one behind the other, a step at this place of so many writes: more than
-    /// one after a first step of all blocks that read the panels each for itself.
+    /// Copies of the next step's panels, one behind the other, that the step at this place of the chain
+    /// writes: one for each block where the first step is for all blocks and the next for each.
     fn copies(&self, shape: &TensorShape, index: usize, chain_len: usize) -> usize {
         let is_summed_next = self.joint && chain_len == 2;
         if self.side_by_side && index == 0 && !is_summed_next {

@@ -13,8 +13,8 @@ use crate::float::config::MapKind;
 use bt_core::Pool;
 use bt_core::model::ArenaLayout;
 
-/// Plans lowered for one map at most: a bound on the time of a search. Maps of four modes or fewer stay
-/// below it, those of the README below a quarter.
+/// Plans lowered for one map at most: a bound on the time of a search. Maps of four modes as README and
+/// RESULTS have them stay below a quarter of it.
 const LOWERED_MAX: usize = 1000;
 /// The share of the speed that [`best`] gives up for a smaller arena, without a limit of RAM.
 const SPEED_FOR_RAM: f64 = 0.02;
@@ -80,13 +80,6 @@ impl Limits {
             None => 0.0,
         };
         over(ram_bytes, self.ram_bytes) + over(flash_bytes, self.flash_bytes)
-    }
-
-    /// Whether nothing speaks for one cost beside another. Flash counts where a search is told so.
-    fn is_dominated(cost: &Cost, by: &Cost, flash_counts: bool) -> bool {
-        by.instructions <= cost.instructions
-            && by.scratch_words <= cost.scratch_words
-            && (!flash_counts || by.flash_bytes <= cost.flash_bytes)
     }
 }
 
@@ -333,7 +326,7 @@ fn tensor_front(
     for (bound, plan) in bounds.iter().filter(|(bound, _)| excess(bound) == 0.0) {
         let is_dominated = |cost: &Cost, kept: &[MapRanked]| {
             kept.iter()
-                .any(|by| Limits::is_dominated(cost, &by.cost, flash_counts))
+                .any(|by| cost.is_dominated(&by.cost, flash_counts))
         };
         if is_dominated(bound, &kept) {
             continue;
@@ -348,7 +341,7 @@ fn tensor_front(
         if excess(&ranked.cost) > 0.0 || is_dominated(&ranked.cost, &kept) {
             continue;
         }
-        kept.retain(|other| !Limits::is_dominated(&other.cost, &ranked.cost, flash_counts));
+        kept.retain(|other| !other.cost.is_dominated(&ranked.cost, flash_counts));
         kept.push(ranked);
     }
     kept.sort_by_key(|plan| (plan.cost.instructions, plan.cost.scratch_words));
@@ -415,10 +408,7 @@ fn dense_front(
     all.sort_by_key(|plan| (plan.cost.instructions, plan.cost.scratch_words));
     let mut kept: Vec<MapRanked> = Vec::new();
     for plan in all {
-        if !kept
-            .iter()
-            .any(|by| Limits::is_dominated(&plan.cost, &by.cost, true))
-        {
+        if !kept.iter().any(|by| plan.cost.is_dominated(&by.cost, true)) {
             kept.push(plan);
         }
     }
