@@ -33,7 +33,7 @@ struct Check {
     device: bool,
 }
 
-const CHECKS: [Check; 6] = [
+const CHECKS: [Check; 7] = [
     Check {
         name: "format",
         cargo: &["fmt", "--all", "--check"],
@@ -64,6 +64,16 @@ const CHECKS: [Check; 6] = [
             "warnings",
         ],
         device: true,
+    },
+    Check {
+        name: "docs",
+        cargo: &[
+            "doc",
+            "--no-deps",
+            "--package=bt-core",
+            "--package=bt-train",
+        ],
+        device: false,
     },
     Check {
         name: "host",

@@ -194,7 +194,7 @@ fn add_pairs(a: u32, b: u32) -> u32 {
 /// Puts values `from..from + values.len()` of a slab whose rows are rows of X into its panels (words).
 ///
 /// Value `v` is element k = v mod `row_values` of row n = v div `row_values`; where 8-bit values are
-/// pushed, each four of a row lie in [`pair_order`](crate::program::pair_order).
+/// pushed, each four of a row lie in [`pair_order`].
 pub fn gather_rows<S: Sample>(panels: &mut [u32], row_values: usize, from: usize, values: &[S]) {
     if row_values == 0 {
         return;

@@ -48,7 +48,7 @@ pub enum Section {
     Labels = u32::from_le_bytes(*b"LABL"),
     /// What the host needs beside the rest, `inspect` for one: JSON, UTF-8; never read on the device.
     About = u32::from_le_bytes(*b"ABOU"),
-    /// The input map: [`MapHead`] and the map.
+    /// The input map: a word that names its form, then its records.
     Input = u32::from_le_bytes(*b"INPM"),
     /// The recurrent map, likewise.
     Recurrent = u32::from_le_bytes(*b"RECM"),

@@ -5,7 +5,7 @@ use crate::model::InputType;
 /// Why a session could not be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionError {
-    /// The arena is smaller than [`Model::arena_bytes`].
+    /// The arena is smaller than [`Model::arena_bytes`](crate::Model::arena_bytes).
     ArenaTooSmall {
         /// Bytes the model needs.
         need: usize,
@@ -24,7 +24,7 @@ pub enum PushError {
     },
     /// Bytes end inside a value.
     PartialValue,
-    /// The frame is complete: call [`Session::step`] first.
+    /// The frame is complete: call [`Session::step`](crate::Session::step) first.
     FrameComplete,
 }
 
@@ -57,7 +57,7 @@ pub enum ScoresError {
 /// Why a state was not saved or loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StateError {
-    /// The buffer does not have [`Session::saved_bytes`] bytes.
+    /// The buffer does not have [`Session::saved_bytes`](crate::Session::saved_bytes) bytes.
     WrongLength {
         /// Bytes of a state.
         need: usize,

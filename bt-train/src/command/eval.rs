@@ -19,7 +19,7 @@ pub struct Args {
     /// The data set: an .npz file or a directory of .wav files.
     #[arg(long)]
     pub data: PathBuf,
-    /// Write `logits` [sequences, classes] and `pred` [sequences] to this file.
+    /// Write `logits` `[sequences, classes]` and `pred` `[sequences]` to this file.
     #[arg(long, value_name = "NPZ")]
     pub logits: Option<PathBuf>,
     /// Print one JSON object instead of text.
@@ -78,7 +78,7 @@ pub fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// Writes `logits` [sequences, classes] and `pred` [sequences].
+/// Writes `logits` `[sequences, classes]` and `pred` [sequences].
 fn write_logits(path: &Path, logits: &Array2<f32>) -> Result<()> {
     let predictions: Vec<i64> = evaluate::predictions(logits)
         .into_iter()

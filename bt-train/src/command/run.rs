@@ -83,7 +83,7 @@ fn report(labels: Option<&[usize]>, raw: &[Vec<i32>], json: bool) {
     }
 }
 
-/// Writes `logits` (f32), `pred` and `raw` (i32) of raw scores [sequences][classes].
+/// Writes `logits` (f32), `pred` and `raw` (i32) of raw scores `[sequences, classes]`.
 ///
 /// # Errors
 /// Names the file.

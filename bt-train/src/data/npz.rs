@@ -2,7 +2,7 @@
 //!
 //! `x_train`, `y_train`, `x_test`, `y_test`, optionally `x_val`, `y_val`,
 //! `lengths_*`, `group_train` and `labels`. x is [sequences, steps, features…]
-//! of u8, i8, i16 or f32, y [sequences] of any integer type. Other arrays are
+//! of u8, i8, i16 or f32, y `[sequences]` of any integer type. Other arrays are
 //! not looked at, whatever they are.
 
 use crate::data::mapped::Mapped;

@@ -34,8 +34,8 @@ pub fn activate<T: Real>(kind: Gate, z: &mut [T]) {
 }
 
 /// One row's step. `z` [4·J] holds pre-activations and is left holding the
-/// gates' values, which [`backward`] wants; `c` [J] is the state after the
-/// previous step and becomes the new one; `h` [J] is overwritten.
+/// gates' values, which [`backward`] wants; `c` `[J]` is the state after the
+/// previous step and becomes the new one; `h` `[J]` is overwritten.
 pub fn forward<T: Real>(kind: Gate, z: &mut [T], c: &mut [T], h: &mut [T]) {
     // One loop per kind, so that each is straight code for the vectoriser.
     match kind {

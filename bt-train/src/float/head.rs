@@ -8,7 +8,7 @@ use ndarray::{Array1, Array2, ArrayView2, Axis};
 pub struct Head<T> {
     /// W [classes, J].
     pub weight: Array2<T>,
-    /// b [classes].
+    /// b `[classes]`.
     pub bias: Array1<T>,
 }
 

@@ -18,10 +18,10 @@ pub use super::recurrence::States;
 pub struct Network<T> {
     /// What it is made of.
     pub config: ModelConfig,
-    /// Subtracted from a raw input, [1] or [I]. Not applied by
+    /// Subtracted from a raw input, `[1]` or `[I]`. Not applied by
     /// [`logits`](Self::logits), which takes normalised inputs.
     pub offset: Array1<f32>,
-    /// Multiplies what is left, [1] or [I].
+    /// Multiplies what is left, `[1]` or `[I]`.
     pub scale: Array1<f32>,
     input: Box<dyn Map<T>>,
     recurrent: Box<dyn Map<T>>,

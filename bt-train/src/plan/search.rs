@@ -1,7 +1,7 @@
 //! Every plan of a map, and of both maps of a layer together, under limits of RAM and flash.
 //!
 //! Plans are enumerated whole (d = 4: some thousand, d = 6: some hundred thousand) and ranked by a bound
-//! that no layout can beat ([`Outline`]); those whose bound is within the limits are lowered, most
+//! that no layout can beat (`Outline`); those whose bound is within the limits are lowered, most
 //! promising first, until no plan is left whose bound is not dominated by a lowered one. What remains is
 //! the front: each plan is either faster or smaller than every other.
 

@@ -3,7 +3,7 @@
 //! A step's output is kept at `scale` LSB per unit in `bits` bits; the weights absorb the ratio of
 //! output to input scale and the shift, so scales need not be powers of two and every block and
 //! level has its own. Bits given to a level are taken from the weights of the next one (their
-//! product is what the 32-bit accumulator bounds), hence the search in [`quantize`].
+//! product is what the 32-bit accumulator bounds), hence the search in [`Calibrated::best`].
 
 use super::simulate::{Simulation, Stored, places};
 use crate::plan::lower::Lowered;
