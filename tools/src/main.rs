@@ -17,7 +17,7 @@ enum Command {
     Demo(tools::demo::Args),
     /// Count instructions of frames, recurrences and gates on every core, or time a training step
     Bench(tools::bench::Args),
-    /// Run every check, cheapest first: format, clippy, host tests, tests in QEMU
+    /// Run every check, cheapest first: format, clippy, documentation, host tests, tests in QEMU
     Test(tools::test::Args),
     /// Run a model on an emulated board and stream a data set through it
     Qemu(tools::qemu::Args),
