@@ -64,6 +64,14 @@ pub fn contraction(step: &StepRecord, weights: &[u32], input_max: u32) -> u64 {
     u64::from(worst) * u64::from(input_max) + (1 << (step.shift.clamp(1, 32) - 1))
 }
 
+/// Whether the sums of a step whose weights lie in `section` keep to 32 bits for inputs up to
+/// `input_max`.
+#[inline(never)]
+pub fn fits(step: &StepRecord, section: &[u32], input_max: u32) -> bool {
+    step.weights(section)
+        .is_some_and(|all| contraction(step, all, input_max) <= i32::MAX as u64)
+}
+
 /// Σ |low| + |high| of pairs of i16.
 fn magnitudes<'w>(words: impl Iterator<Item = &'w u32>) -> u32 {
     // 65,535 pairs (`k_pairs` is an u16) of at most 2^16: a sum of a slice fits 32 bits.

@@ -58,7 +58,7 @@ impl<'m> MapChecks<'m> {
         // Sums last: they rely on the regions being sound.
         for (index, step) in program.steps.iter().enumerate() {
             let input_max = self.input_max(map.input_max, program, step.input());
-            if !self.fits(step, input_max) {
+            if !bound::fits(step, self.weights, input_max) {
                 return Err(ParseError::Overflow {
                     section: map.section,
                     index,
@@ -66,13 +66,6 @@ impl<'m> MapChecks<'m> {
             }
         }
         Ok(())
-    }
-
-    /// Whether the sums of a step keep to 32 bits.
-    #[inline(never)]
-    fn fits(&self, step: &StepRecord, input_max: u32) -> bool {
-        step.weights(self.weights)
-            .is_some_and(|all| bound::contraction(step, all, input_max) <= i32::MAX as u64)
     }
 
     /// That a frame is cut into slabs, and that there is room for one.

@@ -188,10 +188,8 @@ impl<'m> Model<'m> {
         let Map::Program(program) = map else {
             return false;
         };
-        program.steps.iter().any(|step| {
-            let weights = step.weights(self.weights).unwrap_or(&[]);
-            bound::contraction(step, weights, 1 << 15) > i32::MAX as u64
-        })
+        let mut steps = program.steps.iter();
+        steps.any(|step| !bound::fits(step, self.weights, 1 << 15))
     }
 
     /// Name given at export.

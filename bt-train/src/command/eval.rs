@@ -78,7 +78,7 @@ pub fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// Writes `logits` `[sequences, classes]` and `pred` [sequences].
+/// Writes `logits` `[sequences, classes]` and `pred` `[sequences]`.
 fn write_logits(path: &Path, logits: &Array2<f32>) -> Result<()> {
     let predictions: Vec<i64> = evaluate::predictions(logits)
         .into_iter()

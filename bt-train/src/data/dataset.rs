@@ -295,10 +295,11 @@ pub struct Batch {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn part() -> Part {
+    /// Two sequences of 1 to 6 in steps of two values; the nines behind them belong to none.
+    pub fn part() -> Part {
         Part {
             values: Arc::new(Values::U8(vec![1, 2, 3, 4, 5, 6, 9, 9])),
             width: 2,

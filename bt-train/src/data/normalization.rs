@@ -137,19 +137,7 @@ impl Normalization {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Values;
-    use std::sync::Arc;
-
-    fn part() -> Part {
-        Part {
-            values: Arc::new(Values::U8(vec![1, 2, 3, 4, 5, 6, 9, 9])),
-            width: 2,
-            starts: vec![0, 4],
-            lengths: vec![2, 1],
-            labels: None,
-            groups: None,
-        }
-    }
+    use crate::data::dataset::tests::part;
 
     #[test]
     fn normalization_takes_valid_values_only() {

@@ -94,7 +94,7 @@ impl Layouts {
                 .partition(|axis| axis.0 == Label::Block);
             let with_held = |m: Vec<Axis>| held.iter().copied().chain(m).collect();
             let ms: Vec<Vec<Axis>> = orders(&free, 1).into_iter().map(with_held).collect();
-            let blocks = plan.copies(shape, index, chain.len());
+            let blocks = plan.copies(shape.blocks(), index, chain.len());
             let targets: Vec<Option<Panels>> = match chain.get(index + 1) {
                 Some(_) => candidates(index + 1).into_iter().map(Some).collect(),
                 None => vec![None],

@@ -185,12 +185,10 @@ pub(super) fn contractions(
     if !joined {
         return Err(LowerError::Plan("join"));
     }
-    if plan.side_by_side && chain.len() < 2 {
-        return Err(LowerError::Plan("blocks"));
-    }
-    if plan.side_by_side
-        && let Some(first) = chain.first_mut()
-    {
+    if plan.side_by_side {
+        let [first, _, ..] = chain.as_mut_slice() else {
+            return Err(LowerError::Plan("blocks"));
+        };
         first.m.insert(0, (Label::Block, shape.blocks()));
     }
     if plan.joint

@@ -210,7 +210,7 @@ pub fn lower(shape: &TensorShape, plan: &Plan) -> Result<Lowered, LowerError> {
         let next = layout.panels.get(index + 1);
         let target = next.map_or(Target::Z(&z), |panels| Target::Panels {
             panels,
-            blocks: plan.copies(shape, index, chain.len()),
+            blocks: plan.copies(blocks, index, chain.len()),
         });
         let store = layout
             .store(index, block.unwrap_or(0), target)

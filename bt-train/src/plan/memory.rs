@@ -39,6 +39,15 @@ impl Memory {
         let first_outer = first_outer(chain);
         let mut wanted: Vec<(usize, std::ops::RangeInclusive<usize>, Owner)> = Vec::new();
         let always = 0..=events.len();
+        // What collects several slabs outlives each of them.
+        let alive = |panel: usize, written: usize, read: usize| {
+            if plan.is_buffered() && panel == first_outer {
+                always.clone()
+            } else {
+                written..=read
+            }
+        };
+        let copies = plan.copies(blocks, 0, chain.len());
         // The slab is read by the first step of every block.
         let slab_end = events.iter().rposition(|e| e.1 == 0).unwrap_or(0);
         wanted.push((chain[0].input_words(), 0..=slab_end, Owner::Panel(0, None)));
@@ -48,41 +57,28 @@ impl Memory {
                 let words = chain[index].n_tiles() * chain[index].m_tiles() * TILE;
                 wanted.push((words, always.clone(), Owner::Acc(event)));
             }
-            if index == 0 || block.is_none() || plan.side_by_side && index == 1 {
+            if index == 0 || block.is_none() || copies > 1 && index == 1 {
                 continue;
             }
-            let buffered = plan.is_buffered() && index == first_outer;
             let written = events.iter().position(|e| *e == (block, index - 1));
-            let alive = if buffered {
-                always.clone()
-            } else {
-                written.unwrap_or(0)..=event
-            };
             wanted.push((
                 chain[index].input_words(),
-                alive,
+                alive(index, written.unwrap_or(0), event),
                 Owner::Panel(index, block),
             ));
         }
-        if plan.side_by_side && !(plan.joint && last == 1) {
+        if copies > 1 {
             let read = events.iter().rposition(|e| e.1 == 1).unwrap_or(0);
-            let alive = if plan.is_buffered() && first_outer == 1 {
-                always.clone()
-            } else {
-                0..=read
-            };
-            let words = blocks * chain[1].input_words();
-            wanted.push((words, alive, Owner::Panels(1)));
+            let words = copies * chain[1].input_words();
+            wanted.push((words, alive(1, 0, read), Owner::Panels(1)));
         }
         if plan.joint {
             let first = events.iter().position(|e| e.1 + 1 == last).unwrap_or(0);
-            let buffered = plan.is_buffered() && last == first_outer;
-            let alive = if buffered {
-                always
-            } else {
-                first..=events.len() - 1
-            };
-            wanted.push((chain[last].input_words(), alive, Owner::Panel(last, None)));
+            wanted.push((
+                chain[last].input_words(),
+                alive(last, first, events.len() - 1),
+                Owner::Panel(last, None),
+            ));
         }
         wanted.sort_by_key(|(words, alive, _)| {
             (

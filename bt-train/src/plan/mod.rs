@@ -63,10 +63,10 @@ impl Plan {
 
     /// Copies of the next step's panels, one behind the other, that the step at this place of the chain
     /// writes: one for each block where the first step is for all blocks and the next for each.
-    fn copies(&self, shape: &TensorShape, index: usize, chain_len: usize) -> usize {
+    fn copies(&self, blocks: usize, index: usize, chain_len: usize) -> usize {
         let is_summed_next = self.joint && chain_len == 2;
         if self.side_by_side && index == 0 && !is_summed_next {
-            shape.blocks()
+            blocks
         } else {
             1
         }

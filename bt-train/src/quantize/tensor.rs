@@ -170,16 +170,12 @@ impl<'a> Calibrated<'a> {
             let scale = |part: usize| {
                 let (largest, max) = (largest[part], self.max[index][part]);
                 let reach = sums[part] * f64::from(input_max);
+                let fits = (f64::from(i32::MAX) / reach).min(32_767.0 / largest) / 65_536.0;
                 match widths[index] {
                     _ if adds(&record) => Z_SCALE,
                     _ if largest == 0.0 => 1.0,
-                    Width::Top | Width::TopOf(_) => {
-                        let fits = (f64::from(i32::MAX) / reach).min(32_767.0 / largest) / 65_536.0;
-                        match widths[index] {
-                            Width::TopOf(bits) if max > 0.0 => fits.min(limit(bits) / max),
-                            _ => fits,
-                        }
-                    }
+                    Width::TopOf(bits) if max > 0.0 => fits.min(limit(bits) / max),
+                    Width::Top | Width::TopOf(_) => fits,
                     Width::Bits(_) if max > 0.0 => limit(record.bits) / max,
                     // Calibration has only seen zeros here: as much as there can ever be.
                     Width::Bits(_) => limit(record.bits) / reach.max(1e-30),
@@ -242,12 +238,10 @@ impl<'a> Calibrated<'a> {
             let before = std::mem::replace(&mut steps[at].bits, 16);
             let bits: Vec<u8> = steps.iter().map(|step| step.bits).collect();
             let fits = before == 16
-                || steps.iter().enumerate().all(|(index, step)| {
-                    let input_max = self.input_bound(index, &bits);
-                    step.weights(packed).is_some_and(|words| {
-                        bound::contraction(step, words, input_max) <= i32::MAX as u64
-                    })
-                });
+                || steps
+                    .iter()
+                    .enumerate()
+                    .all(|(index, step)| bound::fits(step, packed, self.input_bound(index, &bits)));
             if !fits {
                 steps[at].bits = before;
             }
