@@ -14,6 +14,7 @@ mod map;
 pub mod model;
 pub mod nonlinearity;
 pub mod program;
+mod proven;
 pub mod q;
 pub mod session;
 

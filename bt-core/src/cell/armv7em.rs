@@ -10,21 +10,19 @@
 
 use core::arch::naked_asm;
 
-use super::Gate;
+use super::{Gate, Units};
 use crate::nonlinearity::{SIGMOID, TANH};
+use crate::proven::Proven;
 
-/// [`super::update`], lengths checked here again: the assembly trusts them.
-pub(super) fn update(gate: Gate, z: &[i16], c: &mut [i32], h: &mut [i16]) {
+/// [`super::update`]: the assembly trusts the lengths that [`Units`] vouches for.
+pub(super) fn update(gate: Gate, Units { z, c, h }: Units<'_>) {
     let units = c.len();
-    if h.len() != units || z.len() / 4 != units {
-        return;
-    }
     let pairs = units / 2;
     if pairs > 0 {
         let z_o = z.as_ptr().wrapping_add(3 * units);
         let h_end = h.as_ptr().wrapping_add(2 * pairs);
         let (c, h) = (c.as_mut_ptr(), h.as_mut_ptr());
-        // SAFETY: all pointers are to slices of the lengths checked above, the
+        // SAFETY: z, c and h have the lengths that `Units` vouches for, the
         // tables of the lengths that the functions' contract names; at least
         // one pair; the DSP extension is part of every thumbv7em target.
         unsafe {
@@ -46,13 +44,13 @@ pub(super) fn update(gate: Gate, z: &[i16], c: &mut [i32], h: &mut [i16]) {
             }
         }
     }
-    // The last of an odd number of units.
+    // The last of an odd number of units, which lies past h_end.
     if units % 2 == 1 {
-        let last = |gate: usize| z.get((gate + 1) * units - 1).copied().unwrap_or(0);
-        let z = [last(0), last(1), last(2), last(3)];
+        let last = |gate: usize| z.get((gate + 1) * units - 1).proven().copied();
+        let z = [last(0), last(1), last(2), last(3)].map(|z| z.unwrap_or(0));
         let tail = 2 * pairs..;
         if let (Some(c), Some(h)) = (c.get_mut(tail.clone()), h.get_mut(tail)) {
-            super::portable(gate, &z, c, h);
+            super::portable(gate, Units { z: &z, c, h });
         }
     }
 }
@@ -192,7 +190,8 @@ macro_rules! tanh_of_cell {
 ///
 /// Registers: r0 z_o, r1 c, r2 h, r3 −stride and r7 −3·stride in bytes (how z
 /// of the other gates is reached), r4 the gate's table (or its slope), r5
-/// tanh's, r6 the mask of d, lr the rounding of h; r8 to r12 are free.
+/// tanh's, r6 the mask of d, lr the rounding of h; r8 to r12 are free. With an
+/// odd J the gates begin on odd halves: z is read by LDR alone, which may.
 macro_rules! pairs {
     ($(#[$doc:meta])* $name:ident, $gate:ident, $prepare:literal) => {
         $(#[$doc])*

@@ -71,7 +71,9 @@ impl InputType {
 pub enum Pool {
     /// h of the last step.
     Last,
-    /// Mean of h over the steps since reset (the first 65,535 of them).
+    /// Mean of h over the steps since reset. At the 65,536th, and every 32,768 steps after it, the sums
+    /// (half up) and their count are halved: what came before weighs half as much from then on, so that
+    /// the mean of a stream without end goes on moving. Up to 65,535 steps all weigh alike.
     Mean,
 }
 
