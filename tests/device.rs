@@ -85,7 +85,12 @@ fn every_board_gives_the_scores_of_the_host() {
         Dense {
             input_type: InputType::I8,
             values: 33,
+            hidden: 7,
             pool: Pool::Mean,
+            ..Dense::default()
+        },
+        Dense {
+            hidden: 1,
             ..Dense::default()
         },
     ];
@@ -120,8 +125,10 @@ fn random_models_give_the_scores_of_the_host() {
             let model = Model::parse(file.bytes()).unwrap();
             model.flash_bytes() <= FLASH_BYTES && model.arena_bytes() <= ARENA_BYTES
         });
+        let mut odd = 0;
         for (seed, file) in small.take(count) {
             let model = Model::parse(file.bytes()).unwrap();
+            odd += model.hidden() % 2;
             let frame = model.frame_values() * model.input_type().bytes();
             let bytes = Noise::new(seed as u32).bytes(5 * frame);
             let scores = on_board(board, &program, file.bytes(), &bytes);
@@ -132,6 +139,8 @@ fn random_models_give_the_scores_of_the_host() {
                 board.name
             );
         }
+        // One in four has an odd number of units.
+        assert!(odd > 0 || count < MODELS, "{}", board.name);
     }
 }
 

@@ -119,7 +119,7 @@ pub enum Pool {
     /// The one after the last valid step.
     #[default]
     Last,
-    /// The mean over all valid steps.
+    /// The mean over all valid steps; of more than 65,535 the recent ones weigh more, as on the device.
     Mean,
 }
 
