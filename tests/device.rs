@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use bt_core::model::cases;
 use bt_core::{InputType, Model, Pool, Session};
 use bt_embed::wire::Golden;
 use bt_tests::exported;
@@ -202,5 +203,26 @@ fn a_damaged_model_is_refused_on_the_board_and_the_board_serves_on() {
     for _ in 0..2 {
         let error = device.hello().unwrap_err().to_string();
         assert_eq!(error, "the device answered: the model in flash is damaged");
+    }
+}
+
+/// What wraps at 32 bits is refused where there are no more: by the smallest core, and by the one whose
+/// kernels check nothing.
+#[test]
+fn a_board_refuses_what_the_host_refuses() {
+    let elf = tempfile::NamedTempFile::new().unwrap();
+    for name in ["microbit", "mps2-an386"] {
+        let board = Board::find(name).unwrap();
+        let program = std::fs::read(built(board, SLOT, Some("no_panic"))).unwrap();
+        let runs = |model: &[u8]| {
+            std::fs::write(elf.path(), fill(&program, model).unwrap()).unwrap();
+            run_to_end(board, elf.path(), LIMIT).is_ok()
+        };
+        for sound in [cases::program(), cases::odd_dense()] {
+            assert!(runs(sound.write().unwrap().bytes()), "{name}");
+        }
+        for file in cases::crafted() {
+            assert!(!runs(file.bytes.bytes()), "{name}: {}", file.name);
+        }
     }
 }

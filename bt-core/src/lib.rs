@@ -16,6 +16,7 @@ pub mod nonlinearity;
 pub mod program;
 pub mod q;
 pub mod session;
+pub mod size;
 
 pub use model::{InputType, Map, Model, ParseError, Pool, arena_bytes};
 pub use session::Session;
