@@ -213,16 +213,21 @@ fn a_board_refuses_what_the_host_refuses() {
     let elf = tempfile::NamedTempFile::new().unwrap();
     for name in ["microbit", "mps2-an386"] {
         let board = Board::find(name).unwrap();
-        let program = std::fs::read(built(board, SLOT, Some("no_panic"))).unwrap();
-        let runs = |model: &[u8]| {
+        let program = std::fs::read(built(board, SLOT, None)).unwrap();
+        let hello = |model: &[u8]| {
             std::fs::write(elf.path(), fill(&program, model).unwrap()).unwrap();
-            run_to_end(board, elf.path(), LIMIT).is_ok()
+            let emulator = Emulator::start(board, elf.path(), false).unwrap();
+            let uart = emulator.uart(Duration::from_millis(50)).unwrap();
+            Device::new(uart, Instant::now() + LIMIT).hello()
         };
         for sound in [cases::program(), cases::odd_dense()] {
-            assert!(runs(sound.write().unwrap().bytes()), "{name}");
+            let identity = hello(sound.write().unwrap().bytes()).unwrap();
+            assert_eq!(identity.golden, Golden::Passed, "{name}");
         }
         for file in cases::crafted() {
-            assert!(!runs(file.bytes.bytes()), "{name}: {}", file.name);
+            // One that is taken says who it is.
+            let error = hello(file.bytes.bytes()).expect_err(file.name).to_string();
+            assert!(error.contains("the device answered"), "{name}: {error}");
         }
     }
 }

@@ -15,10 +15,12 @@ type Place = (usize, usize);
 
 /// Fields of these widths, one after the other.
 fn fields(start: usize, widths: &[(usize, usize)]) -> Vec<Place> {
-    let mut at = start;
     let all = widths.iter().flat_map(|&(count, bytes)| vec![bytes; count]);
-    all.map(|bytes| (std::mem::replace(&mut at, at + bytes), bytes))
-        .collect()
+    all.scan(start, |end, bytes| {
+        *end += bytes;
+        Some((*end - bytes, bytes))
+    })
+    .collect()
 }
 
 /// Where the fields of all records lie; of weights, tables, bias and head some values.

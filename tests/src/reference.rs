@@ -25,7 +25,9 @@ fn section<T: bytemuck::Pod>(file: &[u8], wanted: Section) -> Vec<T> {
     let at = entries
         .find(|&at| file[at..at + 4] == wanted.tag())
         .expect("parsed");
-    bytemuck::pod_collect_to_vec(&file[word(at + 4)..][..word(at + 8)])
+    let bytes = &file[word(at + 4)..][..word(at + 8)];
+    let elements = bytes.chunks_exact(size_of::<T>());
+    elements.map(bytemuck::pod_read_unaligned).collect()
 }
 
 /// Half a word.
