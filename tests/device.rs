@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use bt_core::model::cases;
 use bt_core::{InputType, Model, Pool, Session};
 use bt_embed::wire::Golden;
 use bt_tests::exported;
@@ -211,5 +212,31 @@ fn a_damaged_model_is_refused_on_the_board_and_the_board_serves_on() {
     for _ in 0..2 {
         let error = device.hello().unwrap_err().to_string();
         assert_eq!(error, "the device answered: the model in flash is damaged");
+    }
+}
+
+/// What wraps at 32 bits is refused where there are no more: by the smallest core, and by the one whose
+/// kernels check nothing.
+#[test]
+fn a_board_refuses_what_the_host_refuses() {
+    let elf = tempfile::NamedTempFile::new().unwrap();
+    for name in ["microbit", "mps2-an386"] {
+        let board = Board::find(name).unwrap();
+        let program = std::fs::read(built(board, SLOT, None)).unwrap();
+        let hello = |model: &[u8]| {
+            std::fs::write(elf.path(), fill(&program, model).unwrap()).unwrap();
+            let emulator = Emulator::start(board, elf.path(), false).unwrap();
+            let uart = emulator.uart(Duration::from_millis(50)).unwrap();
+            Device::new(uart, Instant::now() + LIMIT).hello()
+        };
+        for sound in [cases::program(), cases::odd_dense()] {
+            let identity = hello(sound.write().unwrap().bytes()).unwrap();
+            assert_eq!(identity.golden, Golden::Passed, "{name}");
+        }
+        for file in cases::crafted() {
+            // One that is taken says who it is.
+            let error = hello(file.bytes.bytes()).expect_err(file.name).to_string();
+            assert!(error.contains("the device answered"), "{name}: {error}");
+        }
     }
 }

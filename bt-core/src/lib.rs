@@ -17,6 +17,7 @@ pub mod program;
 mod proven;
 pub mod q;
 pub mod session;
+pub mod size;
 
 pub use model::{InputType, Map, Model, ParseError, Pool, arena_bytes};
 pub use session::Session;

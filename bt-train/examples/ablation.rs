@@ -330,7 +330,7 @@ impl<'a> Trial<'a> {
 /// sums are then those of i8 weights shifted left, and the shift to the right takes it off again.
 fn to_8_bits(integers: &mut IntegerMap) {
     for step in &integers.steps {
-        let words = step.slice_words() * step.slices as usize;
+        let words = (step.slice_words() * step.slices).get();
         let words = &mut integers.weights[step.weights_word as usize..][..words];
         let halves: &mut [i16] = bytemuck::cast_slice_mut(words);
         let largest = halves.iter().map(|w| w.unsigned_abs()).max().unwrap_or(0);

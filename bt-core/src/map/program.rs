@@ -68,7 +68,7 @@ fn resolve<'m>(
     let mut accumulate = Accumulate::Single;
     if step.slices > 1 {
         let digit = odometer.digit((step.depth as usize).wrapping_sub(1));
-        weights_word += digit as usize * step.slice_words();
+        weights_word += digit as usize * step.slice_words().get();
         if step.acc_word != NONE {
             accumulate = match digit {
                 0 => Accumulate::First,

@@ -1,11 +1,15 @@
 //! `Model<'m>`: a checked view of a `.btm` file in flash; behind [`Model::parse`] nobody asks «valid?» again.
 
 pub mod bound;
+#[cfg(feature = "alloc")]
+pub mod cases;
 mod checks;
 mod error;
 pub mod layout;
 mod parse;
+mod regions;
 mod sections;
+pub mod work;
 #[cfg(feature = "alloc")]
 pub mod write;
 
@@ -14,6 +18,7 @@ use crate::front_end::FrontEnd;
 use crate::program::{ProgramRecord, StepRecord};
 pub use error::{Field, ParseError};
 use layout::{DenseRecord, MetaRecord, Section};
+pub use regions::Region;
 use sections::Sections;
 
 /// The type of the values a session takes.
@@ -89,26 +94,7 @@ pub struct Program<'m> {
 impl Program<'_> {
     /// Extents of the outer modes, slowest first.
     pub fn extents(&self) -> &[u16] {
-        self.record
-            .extents
-            .get(..self.record.digits as usize)
-            .unwrap_or(&[])
-    }
-
-    /// Multiply-accumulates for one frame, padding included.
-    pub fn macs(&self) -> u64 {
-        let extents = self.extents();
-        let runs = |depth: u8| {
-            extents
-                .iter()
-                .take(depth as usize)
-                .map(|&e| u64::from(e))
-                .product::<u64>()
-        };
-        self.steps
-            .iter()
-            .map(|step| step.macs() * runs(step.depth))
-            .sum()
+        self.record.extents()
     }
 }
 
@@ -180,6 +166,7 @@ pub struct Model<'m> {
     pub(crate) head_bias: &'m [i32],
     pub(crate) front_end: Option<FrontEnd<'m>>,
     pub(crate) arena: ArenaLayout,
+    frame_work: u32,
 }
 
 impl<'m> Model<'m> {
@@ -236,6 +223,13 @@ impl<'m> Model<'m> {
     /// Bytes of the whole file.
     pub fn flash_bytes(&self) -> usize {
         self.file.length()
+    }
+
+    /// Work of one step in products, see [`work`]: those of both maps, padding included, the visits of
+    /// their steps and the windows of the front end; at most [`work::FRAME_WORK_MAX`]. The gates and the
+    /// head, in proportion to what the file holds of them, come on top.
+    pub fn frame_work(&self) -> u32 {
+        self.frame_work
     }
 
     /// The file's CRC-32C: two models are the same when it is.

@@ -83,10 +83,7 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
     let labels: Vec<&str> = (0..model.classes())
         .filter_map(|class| model.label(class))
         .collect();
-    let macs = |map: Map<'_>| match map {
-        Map::Program(program) => program.macs(),
-        Map::Dense(dense) => u64::from(dense.rows) * u64::from(dense.values),
-    };
+    let macs = |map: Map<'_>| map.macs().to_u32();
     let input_type = format!("{:?}", model.input_type()).to_lowercase();
     if as_json {
         say!(
@@ -101,6 +98,7 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
                 "frame_values": model.frame_values(),
                 "input_macs": macs(model.input_map()),
                 "recurrent_macs": macs(model.recurrent_map()),
+                "work": model.frame_work(),
                 "ram_bytes": model.arena_bytes(),
                 "flash_bytes": model.flash_bytes(),
                 "crc": model.crc(),
@@ -122,9 +120,10 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
     );
     say!("hidden      {} units", model.hidden());
     say!(
-        "a step      {} MAC input map, {} MAC recurrent map",
+        "a step      {} MAC input map, {} MAC recurrent map, work {}",
         macs(model.input_map()),
-        macs(model.recurrent_map())
+        macs(model.recurrent_map()),
+        model.frame_work()
     );
     say!(
         "memory      {} bytes of flash, {} bytes of RAM",

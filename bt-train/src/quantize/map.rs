@@ -388,7 +388,7 @@ impl IntegerForm {
 fn reorder(words: &mut [u32], step: &StepRecord, columns: usize) {
     let pairs = step.k_pairs as usize;
     let start = step.weights_word as usize;
-    let step_words = &mut words[start..start + step.slices as usize * step.slice_words()];
+    let step_words = &mut words[start..start + (step.slice_words() * step.slices).get()];
     let halves: &mut [u16] = bytemuck::cast_slice_mut(step_words);
     // A tile is [k / 2][m % 2][k % 2] in halves.
     for tile in halves.chunks_exact_mut(pairs * 4) {

@@ -79,7 +79,7 @@ impl<'a> Simulation<'a> {
             accs: lowered
                 .steps
                 .iter()
-                .map(|step| vec![0.0; step.record.tiles() * TILE])
+                .map(|step| vec![0.0; (step.record.tiles() * TILE).get()])
                 .collect(),
         }
     }
