@@ -4,9 +4,11 @@
 //! is one `split` (`train`, `val`, `test`), or one folder for each class. A
 //! hold-out makes all recordings with certain values of a column the test
 //! part, whatever their split. Without split and hold-out one recording in
-//! five is for the test, chosen by its name alone.
+//! five is for the test, chosen by its name alone; where names tell the
+//! speaker, all recordings of one in five speakers.
 
-use crate::data::{DataSet, Part, PartName, Values};
+use crate::data::hash::Fnv;
+use crate::data::{DataSet, Part, PartName, Values, riff, twins};
 use crate::error::{Error, ErrorKind, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -49,9 +51,22 @@ impl Recordings {
 /// One recording as the index has it.
 struct Entry {
     file: PathBuf,
+    /// What it is called there.
+    name: String,
     label: String,
-    part: PartName,
+    /// Where index or hold-out tell it.
+    part: Option<PartName>,
     group: Option<String>,
+}
+
+impl Entry {
+    /// Who speaks, where the name tells it as `SPEAKER_nohash_N.wav`, the way of Google's speech
+    /// commands.
+    fn speaker(&self) -> Option<&str> {
+        let name = self.name.rsplit(['/', '\\']).next()?;
+        let (speaker, _) = name.split_once("_nohash_")?;
+        Some(speaker).filter(|speaker| !speaker.is_empty())
+    }
 }
 
 /// Reads the parts asked for as mono 16-bit samples: width 1, a step a sample.
@@ -60,18 +75,21 @@ struct Entry {
 /// Names the file, the column and the remedy.
 pub fn load(directory: &Path, recordings: &Recordings, parts: &[PartName]) -> Result<DataSet> {
     let index = directory.join("index.csv");
-    let entries = if index.exists() {
+    let mut set = DataSet::default();
+    let mut entries = if index.exists() {
         from_index(directory, &index, recordings).map_err(|error| error.file(&index))
     } else {
-        from_folders(directory, recordings).map_err(|error| error.file(directory))
+        from_folders(directory, recordings, &mut set.warnings)
+            .map_err(|error| error.file(directory))
     }?;
-    let labels = in_order(entries.iter().map(|entry| entry.label.clone()).collect());
-    let mut set = DataSet {
-        labels,
-        ..DataSet::default()
-    };
+    set.warnings.extend(by_speaker(&mut entries));
+    let part_of = |entry: &Entry| entry.part.unwrap_or_else(|| by_name(&entry.name));
+    set.labels = in_order(entries.iter().map(|entry| entry.label.clone()).collect());
     for &name in parts {
-        let chosen: Vec<&Entry> = entries.iter().filter(|entry| entry.part == name).collect();
+        let chosen: Vec<&Entry> = entries
+            .iter()
+            .filter(|entry| part_of(entry) == name)
+            .collect();
         if chosen.is_empty() {
             if name == PartName::Validation {
                 continue;
@@ -89,7 +107,85 @@ pub fn load(directory: &Path, recordings: &Recordings, parts: &[PartName]) -> Re
             PartName::Test => set.test = Some(part),
         }
     }
+    if parts.contains(&PartName::Train) {
+        // A test part that was not asked for is looked at too, where it can be read.
+        let in_part = |name| entries.iter().filter(move |entry| part_of(entry) == name);
+        let unasked = match set.test {
+            Some(_) => None,
+            None => {
+                let chosen: Vec<&Entry> = in_part(PartName::Test).collect();
+                read(&chosen, &set.labels, &mut set.sample_rate).ok()
+            }
+        };
+        let parts: Vec<(PartName, &Part)> = [
+            (PartName::Train, &set.train),
+            (PartName::Validation, &set.validation),
+            (PartName::Test, &set.test),
+            (PartName::Test, &unasked),
+        ]
+        .into_iter()
+        .filter_map(|(name, part)| Some((name, part.as_ref()?)))
+        .collect();
+        let file = |name, sequence| {
+            let entry = in_part(name).nth(sequence);
+            entry.map_or_else(String::new, |entry| entry.file.display().to_string())
+        };
+        set.warnings.extend(twins::warnings(&parts, file));
+    }
     Ok(set)
+}
+
+/// Where names tell several speakers, keeps each one's recordings together: in the test part or out
+/// of it where nothing else tells, and in validation where no group was chosen. Says so.
+fn by_speaker(entries: &mut [Entry]) -> Option<String> {
+    let speakers: BTreeSet<String> = entries
+        .iter()
+        .filter_map(|entry| entry.speaker().map(str::to_owned))
+        .collect();
+    if speakers.len() < 2 {
+        return None;
+    }
+    let mut test: BTreeSet<&String> = speakers
+        .iter()
+        .filter(|speaker| by_name(speaker) == PartName::Test)
+        .collect();
+    // Few speakers may all fall to one part: each part has at least one.
+    let first = speakers.iter().min_by_key(|speaker| Fnv::of(speaker));
+    if test.is_empty() {
+        test.extend(first);
+    } else if test.len() == speakers.len()
+        && let Some(first) = first
+    {
+        test.remove(first);
+    }
+    let splits = entries.iter().any(|entry| entry.part.is_none());
+    let groups = entries.iter().all(|entry| entry.group.is_none());
+    for entry in entries.iter_mut() {
+        let Some(speaker) = entry.speaker().map(str::to_owned) else {
+            // A name without a speaker stands for itself.
+            if groups {
+                entry.group = Some(entry.name.clone());
+            }
+            continue;
+        };
+        let part = if test.contains(&speaker) {
+            PartName::Test
+        } else {
+            PartName::Train
+        };
+        entry.part.get_or_insert(part);
+        entry.group.get_or_insert(speaker);
+    }
+    let parts = match (splits, groups) {
+        (true, true) => "test and validation part take",
+        (true, false) => "the test part takes",
+        (false, true) => "validation takes",
+        (false, false) => return None,
+    };
+    Some(format!(
+        "names such as SPEAKER_nohash_N tell {} speakers: {parts} whole speakers; an index.csv with --hold-out and --group chooses otherwise",
+        speakers.len()
+    ))
 }
 
 /// Distinct names, numbers by their value before all others.
@@ -100,9 +196,12 @@ fn in_order(names: BTreeSet<String>) -> Vec<String> {
 }
 
 fn from_index(directory: &Path, index: &Path, recordings: &Recordings) -> Result<Vec<Entry>> {
-    let mut reader = csv::Reader::from_path(index).map_err(Error::malformed)?;
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .from_path(index)
+        .map_err(Error::malformed)?;
     let header = reader.headers().map_err(Error::malformed)?.clone();
-    let column = |name: &str| header.iter().position(|column| column.trim() == name);
+    let column = |name: &str| header.iter().position(|column| column == name);
     let required = |name: &str| {
         column(name).ok_or_else(|| {
             Error::new(ErrorKind::Missing)
@@ -128,26 +227,32 @@ fn from_index(directory: &Path, index: &Path, recordings: &Recordings) -> Result
             (Some((column, values)), _) => {
                 let value = row[*column].to_owned();
                 unused.remove(&value);
-                if values.contains(&value) {
+                Some(if values.contains(&value) {
                     PartName::Test
                 } else {
                     PartName::Train
-                }
+                })
             }
-            (None, Some(split)) => match row[split].trim() {
-                "train" => PartName::Train,
-                "val" | "validation" => PartName::Validation,
-                "test" => PartName::Test,
+            (None, Some(split)) => match &row[split] {
+                "train" => Some(PartName::Train),
+                "val" | "validation" => Some(PartName::Validation),
+                "test" => Some(PartName::Test),
                 other => {
                     return Err(Error::setting(format!("is `{other}` for {name}"))
                         .field("column `split`")
                         .remedy("write train, val or test"));
                 }
             },
-            (None, None) => by_name(name),
+            (None, None) => None,
         };
+        if row[label].is_empty() {
+            return Err(Error::setting(format!("is empty for {name}"))
+                .field("column `label`")
+                .remedy("name its class"));
+        }
         entries.push(Entry {
             file: directory.join(name),
+            name: name.to_owned(),
             label: row[label].to_owned(),
             part,
             group: group.map(|column| row[column].to_owned()),
@@ -163,7 +268,11 @@ fn from_index(directory: &Path, index: &Path, recordings: &Recordings) -> Result
     }
 }
 
-fn from_folders(directory: &Path, recordings: &Recordings) -> Result<Vec<Entry>> {
+fn from_folders(
+    directory: &Path,
+    recordings: &Recordings,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Entry>> {
     if recordings.hold_out.is_some() || recordings.group.is_some() {
         return Err(Error::new(ErrorKind::Missing)
             .field("index.csv")
@@ -171,20 +280,27 @@ fn from_folders(directory: &Path, recordings: &Recordings) -> Result<Vec<Entry>>
     }
     let mut entries = Vec::new();
     for folder in sorted(directory)?.into_iter().filter(|path| path.is_dir()) {
-        let label = file_name(&folder);
-        for file in sorted(&folder)? {
-            if file
-                .extension()
+        let label = file_name(&folder).trim().to_owned();
+        let files = sorted(&folder)?.into_iter().filter(|file| {
+            file.extension()
                 .is_some_and(|end| end.eq_ignore_ascii_case("wav"))
-            {
-                entries.push(Entry {
-                    part: by_name(&file_name(&file)),
-                    label: label.clone(),
-                    file,
-                    group: None,
-                });
+        });
+        if label.starts_with(['_', '.']) {
+            let count = files.count();
+            if count > 0 {
+                warnings.push(format!(
+                    "{label} is no class by its name: {count} recordings are left out"
+                ));
             }
+            continue;
         }
+        entries.extend(files.map(|file| Entry {
+            part: None,
+            label: label.clone(),
+            name: file_name(&file),
+            file,
+            group: None,
+        }));
     }
     if entries.is_empty() {
         return Err(
@@ -209,12 +325,9 @@ fn file_name(path: &Path) -> String {
         .unwrap_or_default()
 }
 
-/// One in five to test, whatever else the directory holds (FNV-1a of the name).
+/// One in five to test, whatever else the directory holds.
 fn by_name(name: &str) -> PartName {
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    if hash >> 32 & 0xffff < 0xffff / 5 {
+    if Fnv::of(name) >> 32 & 0xffff < 0xffff / 5 {
         PartName::Test
     } else {
         PartName::Train
@@ -233,8 +346,9 @@ fn read(entries: &[&Entry], labels: &[String], sample_rate: &mut Option<u32>) ->
     };
     for entry in entries {
         let start = samples.len();
-        let rate =
-            read_samples(&entry.file, &mut samples).map_err(|error| error.file(&entry.file))?;
+        let sound = riff::read(&entry.file).map_err(|error| error.file(&entry.file))?;
+        let rate = sound.rate;
+        samples.extend(sound.samples);
         if *sample_rate.get_or_insert(rate) != rate {
             return Err(Error::setting(format!("has {rate} samples a second"))
                 .file(&entry.file)
@@ -270,36 +384,6 @@ fn read(entries: &[&Entry], labels: &[String], sample_rate: &mut Option<u32>) ->
         .collect();
     part.values = Arc::new(Values::I16(samples));
     Ok(part)
-}
-
-/// Appends the samples of a file, several channels averaged; returns its rate.
-fn read_samples(path: &Path, samples: &mut Vec<i16>) -> Result<u32> {
-    let wrong = |error: hound::Error| match error {
-        hound::Error::IoError(error) if error.raw_os_error().is_some() => Error::from(error),
-        error => Error::malformed(error).remedy("the file is cut short or no .wav"),
-    };
-    let reader = hound::WavReader::open(path).map_err(wrong)?;
-    let spec = reader.spec();
-    if spec.sample_format != hound::SampleFormat::Int || spec.bits_per_sample != 16 {
-        return Err(Error::new(ErrorKind::ElementType {
-            found: format!("{} bits of {:?}", spec.bits_per_sample, spec.sample_format),
-        })
-        .field("samples")
-        .remedy("save it as 16-bit integers"));
-    }
-    let interleaved = reader
-        .into_samples::<i16>()
-        .collect::<std::result::Result<Vec<i16>, _>>()
-        .map_err(wrong)?;
-    let channels = i32::from(spec.channels);
-    samples.extend(
-        interleaved
-            .chunks_exact(usize::from(spec.channels))
-            .map(|frame| {
-                (frame.iter().map(|&sample| i32::from(sample)).sum::<i32>() / channels) as i16
-            }),
-    );
-    Ok(spec.sample_rate)
 }
 
 #[cfg(test)]
@@ -387,6 +471,154 @@ mod tests {
         let (train, test) = (set.train.unwrap(), set.test.unwrap());
         assert_eq!(train.sequences() + test.sequences(), 40);
         assert!(test.sequences() >= 2, "{}", test.sequences());
+    }
+
+    /// Blanks around labels and values are none of them.
+    #[test]
+    fn blanks_in_an_index_do_not_count() {
+        let place = tempfile::tempdir().unwrap();
+        let mut index = "file , label, speaker,split\n".to_owned();
+        for i in 0..8 {
+            let name = format!("{i}.wav");
+            write(&place.path().join(&name), &[i, 1]);
+            let (label, blank) = (["low", "high"][i as usize / 4], [" ", ""][i as usize % 2]);
+            let split = ["train", "test"][i as usize / 2 % 2];
+            index += &format!("{name},{label}{blank},{blank}ann{blank},{split}{blank}\n");
+        }
+        std::fs::write(place.path().join("index.csv"), index).unwrap();
+        let choice = Recordings::new("", "speaker").unwrap();
+        let set = load(place.path(), &choice, BOTH).unwrap();
+        assert_eq!(set.labels, ["high", "low"]);
+        let train = set.train.unwrap();
+        assert_eq!(train.labels, Some(vec![1, 1, 0, 0]));
+        assert_eq!(train.groups, Some(vec![0; 4]));
+        assert!(set.warnings.is_empty(), "{:?}", set.warnings);
+
+        std::fs::write(place.path().join("index.csv"), "file,label\n0.wav, \n").unwrap();
+        let line = load(place.path(), &choice, BOTH).unwrap_err().to_string();
+        assert!(line.contains("column `speaker`: is missing"), "{line}");
+        let line = load(place.path(), &Recordings::default(), BOTH);
+        let line = line.unwrap_err().to_string();
+        assert!(
+            line.contains("column `label`: is empty for 0.wav"),
+            "{line}"
+        );
+    }
+
+    /// Speakers that the names tell are in one part each, and together in validation.
+    #[test]
+    fn speakers_told_by_names_are_kept_together() {
+        let place = tempfile::tempdir().unwrap();
+        let mut sample = 0;
+        for class in ["no", "yes"] {
+            for speaker in 0..12 {
+                for take in 0..3 {
+                    let name = format!("{class}/{speaker:08x}_nohash_{take}.wav");
+                    sample += 1;
+                    write(&place.path().join(name), &[sample]);
+                }
+            }
+        }
+        let set = load(place.path(), &Recordings::default(), BOTH).unwrap();
+        let (train, test) = (set.train.unwrap(), set.test.unwrap());
+        assert_eq!(train.sequences() + test.sequences(), 72);
+        // Sample n is of speaker (n − 1) / 3 mod 12.
+        let speakers = |part: &Part| {
+            let Values::I16(samples) = &*part.values else {
+                panic!("samples");
+            };
+            let speaker = |&sample: &i16| (sample - 1) / 3 % 12;
+            samples.iter().map(speaker).collect::<Vec<i16>>()
+        };
+        let in_test = speakers(&test);
+        assert!(!in_test.is_empty());
+        for (speaker, group) in speakers(&train).iter().zip(train.groups.as_ref().unwrap()) {
+            assert!(!in_test.contains(speaker), "{speaker}");
+            let of_group = speakers(&train)
+                .into_iter()
+                .zip(train.groups.as_ref().unwrap())
+                .filter(|(_, other)| *other == group);
+            assert_eq!(of_group.filter(|(other, _)| other == speaker).count(), 6);
+        }
+        assert_eq!(set.warnings.len(), 1, "{:?}", set.warnings);
+        let expected = "names such as SPEAKER_nohash_N tell 12 speakers: test and validation part take whole speakers";
+        assert!(set.warnings[0].starts_with(expected), "{:?}", set.warnings);
+    }
+
+    /// However few they are, each part has one.
+    #[test]
+    fn two_speakers_are_one_to_learn_from_and_one_to_test() {
+        for (one, other) in [("a", "b"), ("c", "d"), ("e", "f"), ("g", "h"), ("i", "j")] {
+            let place = tempfile::tempdir().unwrap();
+            for (i, speaker) in [one, other].iter().enumerate() {
+                for take in 0..2i16 {
+                    let name = format!("x/{speaker}_nohash_{take}.wav");
+                    write(&place.path().join(name), &[i as i16, take]);
+                }
+            }
+            let set = load(place.path(), &Recordings::default(), BOTH).unwrap();
+            assert_eq!(set.train.unwrap().sequences(), 2);
+            assert_eq!(set.test.unwrap().sequences(), 2);
+        }
+    }
+
+    #[test]
+    fn folders_that_are_no_classes_are_left_out() {
+        let place = tempfile::tempdir().unwrap();
+        for (i, name) in ["no/1", "no/5", "no/6", "yes/2", "_noise_/3", ".old/4"]
+            .iter()
+            .enumerate()
+        {
+            write(&place.path().join(format!("{name}.wav")), &[i as i16]);
+        }
+        std::fs::create_dir(place.path().join(".git")).unwrap();
+        let set = load(place.path(), &Recordings::default(), &[PartName::Train]).unwrap();
+        assert_eq!(set.labels, ["no", "yes"]);
+        let left_out = "is no class by its name: 1 recordings are left out";
+        let expected = [format!(".old {left_out}"), format!("_noise_ {left_out}")];
+        assert_eq!(set.warnings, expected);
+    }
+
+    /// A test part that was not asked for is compared too.
+    #[test]
+    fn the_same_recording_in_two_parts_is_told() {
+        let place = tempfile::tempdir().unwrap();
+        let mut index = "file,label,split\n".to_owned();
+        for (name, label, split, sample) in [
+            ("a", "no", "train", 1),
+            ("b", "yes", "train", 2),
+            ("c", "no", "test", 1),
+            ("d", "no", "val", 2),
+        ] {
+            write(&place.path().join(format!("{name}.wav")), &[sample; 5]);
+            index += &format!("{name}.wav,{label},{split}\n");
+        }
+        std::fs::write(place.path().join("index.csv"), index).unwrap();
+        let parts = [PartName::Train, PartName::Validation];
+        let set = load(place.path(), &Recordings::default(), &parts).unwrap();
+        assert!(set.test.is_none());
+        let names = |a: &str, b: &str| {
+            let path = |name: &str| {
+                place
+                    .path()
+                    .join(format!("{name}.wav"))
+                    .display()
+                    .to_string()
+            };
+            format!("such as {} and {};", path(a), path(b))
+        };
+        let expected = [
+            ("1 sequence of the validation part", names("b", "d")),
+            ("1 sequence of the test part", names("a", "c")),
+            (
+                "1 sequence with the values of one with another label",
+                names("b", "d"),
+            ),
+        ];
+        assert_eq!(set.warnings.len(), expected.len(), "{:?}", set.warnings);
+        for (line, (start, names)) in set.warnings.iter().zip(&expected) {
+            assert!(line.starts_with(start) && line.contains(names), "{line}");
+        }
     }
 
     #[test]
