@@ -147,8 +147,7 @@ impl Temporary {
 
     /// Gives the file its name, once all of it is on the disk.
     fn put_at(mut self, path: &Path) -> io::Result<()> {
-        fault::before(fault::Operation::Write)?;
-        self.file.sync_all()?;
+        fault::sync(&self.file)?;
         fault::before(fault::Operation::Rename)?;
         std::fs::rename(&self.path, path)?;
         self.is_there = false;
@@ -224,7 +223,7 @@ mod tests {
                 Ok(())
             })
         };
-        let ((), operations) = ending(usize::MAX, End::Killed, || write(&old).unwrap());
+        let ((), operations) = ending(usize::MAX, End::Killed, || write(&new).unwrap());
         assert!(operations >= 5, "{operations}");
         for end in [End::Killed, End::Full] {
             for at in 0..=operations {

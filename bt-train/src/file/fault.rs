@@ -29,8 +29,14 @@ pub fn write(file: &mut File, bytes: &[u8]) -> io::Result<usize> {
     io::Write::write(file, bytes)
 }
 
+/// Brings what was written to the disk.
+#[cfg(not(test))]
+pub fn sync(file: &File) -> io::Result<()> {
+    file.sync_all()
+}
+
 #[cfg(test)]
-pub use injected::{End, before, ending, write};
+pub use injected::{End, before, ending, sync, write};
 
 #[cfg(test)]
 mod injected {
@@ -85,6 +91,11 @@ mod injected {
             End::Abort => std::process::abort(),
             end => Err(error(end)),
         }
+    }
+
+    /// Tests end processes, not the machine: what was written is there without waiting for the disk.
+    pub fn sync(_: &File) -> io::Result<()> {
+        before(Operation::Write)
     }
 
     /// The end, if the operation falls to it.
