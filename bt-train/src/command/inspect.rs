@@ -1,9 +1,8 @@
 //! `bt-train inspect FILE`
 
-use crate::command::model_path;
+use crate::command::{checkpoint, model_path};
 use crate::device;
 use crate::error::{Error, Result, times};
-use crate::float::checkpoint::Checkpoint;
 use crate::float::config::{MapKind, ModelConfig};
 use crate::say;
 use bt_core::model::Map;
@@ -36,7 +35,7 @@ pub fn run(args: Args) -> Result<()> {
 }
 
 fn float(path: &Path, as_json: bool) -> Result<()> {
-    let checkpoint = Checkpoint::read(path)?;
+    let checkpoint = checkpoint(path)?;
     let config = &checkpoint.config;
     if as_json {
         say!("{}", describe(config)?);

@@ -1,6 +1,6 @@
 //! Float models in `.safetensors` files; models of other programs come in here.
 //!
-//! All tensors are f32, by the names of [`shapes`]. The metadata key `bt` holds
+//! The model's tensors are f32, by the names of [`shapes`]; others may stand beside them. The metadata key `bt` holds
 //! the [`ModelConfig`] as JSON. `lstm.bias`, `head.bias`, `input.offset` and
 //! `input.scale` may be absent: 0, 0, 0 and 1.
 
@@ -12,8 +12,18 @@ use ndarray::{ArrayD, IxDyn};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
 use std::path::Path;
+
+/// What a file of tensors holds.
+#[derive(Debug)]
+pub struct TensorFile {
+    /// Text by name.
+    pub metadata: HashMap<String, String>,
+    /// The tensors of type f32.
+    pub tensors: Tensors,
+    /// Types of all others.
+    pub other_types: BTreeMap<String, Dtype>,
+}
 
 /// Tensors by name.
 pub type Tensors = BTreeMap<String, ArrayD<f32>>;
@@ -89,14 +99,23 @@ fn map_shapes(
 }
 
 impl Checkpoint {
-    /// Reads a model and checks every tensor against the metadata.
+    /// Reads a model and checks every tensor against the metadata. Tensors that are not the model's
+    /// are ignored, whatever their type.
     ///
     /// # Errors
     /// Names the file and the tensor, what was found and what was expected.
     pub fn read(path: &Path) -> Result<Checkpoint> {
+        Ok(Checkpoint::read_with_ignored(path)?.0)
+    }
+
+    /// As [`Checkpoint::read`]; gives also the names of the tensors that were ignored.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::read`].
+    pub fn read_with_ignored(path: &Path) -> Result<(Checkpoint, Vec<String>)> {
         let read = || {
-            let (metadata, tensors) = read_tensors(path)?;
-            let text = metadata.get(METADATA_KEY).ok_or_else(|| {
+            let file = read_tensors(path)?;
+            let text = file.metadata.get(METADATA_KEY).ok_or_else(|| {
                 Error::new(ErrorKind::Missing)
                     .field(format!("metadata `{METADATA_KEY}`"))
                     .remedy("save the model's configuration as JSON under this key")
@@ -104,9 +123,18 @@ impl Checkpoint {
             let config: ModelConfig = serde_json::from_str(text).map_err(|error| {
                 Error::malformed(error).field(format!("metadata `{METADATA_KEY}`"))
             })?;
-            Checkpoint::new(config, tensors)
+            if let Some((name, found)) = file.other_types.iter().find(|(name, _)| is_ours(name)) {
+                return Err(Error::new(ErrorKind::ElementType {
+                    found: format!("{found:?}"),
+                })
+                .field(name)
+                .remedy("save it as f32"));
+            }
+            let names = file.tensors.keys().chain(file.other_types.keys());
+            let ignored = names.filter(|name| !is_ours(name)).cloned().collect();
+            Ok((Checkpoint::new(config, file.tensors)?, ignored))
         };
-        read().map_err(|error| error.file(path))
+        read().map_err(|error: Error| error.file(path))
     }
 
     /// Puts a model together, filling in what may be absent.
@@ -142,12 +170,7 @@ impl Checkpoint {
             }
             tensors.insert(name.into(), tensor);
         }
-        let ours = |name: &String| {
-            ["lstm.", "head.", "input."]
-                .iter()
-                .any(|p| name.starts_with(p))
-        };
-        if let Some(name) = found.keys().find(|name| ours(name)) {
+        if let Some(name) = found.keys().find(|name| is_ours(name)) {
             return Err(Error::setting("belongs to no part of the metadata's model")
                 .field(name)
                 .remedy("blocks, rank, modes and maps of the metadata must fit the tensors"));
@@ -206,6 +229,13 @@ impl Checkpoint {
     }
 }
 
+/// Whether a tensor of this name can only be meant for the model.
+fn is_ours(name: &str) -> bool {
+    ["lstm.", "head.", "input."]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+}
+
 fn wrong_shape(name: String, expected: String, found: &[usize]) -> Error {
     Error::new(ErrorKind::Shape {
         expected,
@@ -215,11 +245,11 @@ fn wrong_shape(name: String, expected: String, found: &[usize]) -> Error {
     .remedy("tensors and metadata must describe the same model")
 }
 
-/// Reads all f32 tensors of a file and its metadata.
+/// Reads all f32 tensors of a file and its metadata; of other tensors their types.
 ///
 /// # Errors
 /// Names the file or the tensor.
-pub fn read_tensors(path: &Path) -> Result<(HashMap<String, String>, Tensors)> {
+pub fn read_tensors(path: &Path) -> Result<TensorFile> {
     let damaged = |error: &dyn std::fmt::Display| {
         Error::malformed(error)
             .file(path)
@@ -228,15 +258,11 @@ pub fn read_tensors(path: &Path) -> Result<(HashMap<String, String>, Tensors)> {
     let bytes = std::fs::read(path).map_err(|error| Error::from(error).file(path))?;
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(&error))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| damaged(&error))?;
-    let mut tensors = Tensors::new();
+    let (mut tensors, mut other_types) = (Tensors::new(), BTreeMap::new());
     for (name, view) in file.iter() {
         if view.dtype() != Dtype::F32 {
-            return Err(Error::new(ErrorKind::ElementType {
-                found: format!("{:?}", view.dtype()),
-            })
-            .file(path)
-            .field(name)
-            .remedy("save it as f32"));
+            other_types.insert(name.to_owned(), view.dtype());
+            continue;
         }
         let values = view
             .data()
@@ -247,7 +273,11 @@ pub fn read_tensors(path: &Path) -> Result<(HashMap<String, String>, Tensors)> {
             .map_err(|error| damaged(&error).field(name))?;
         tensors.insert(name.to_owned(), tensor);
     }
-    Ok((header.metadata().clone().unwrap_or_default(), tensors))
+    Ok(TensorFile {
+        metadata: header.metadata().clone().unwrap_or_default(),
+        tensors,
+        other_types,
+    })
 }
 
 /// Writes tensors and one metadata entry, whole or not at all. The same
@@ -364,6 +394,48 @@ mod tests {
             line.starts_with("lstm.input.block.1.core: belongs"),
             "{line}"
         );
+    }
+
+    /// A tensor that is no part of the model may be of any type; one of the model's must be f32.
+    #[test]
+    fn ignores_what_is_not_the_models() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("m.safetensors");
+        let model = small();
+        let write = |extra: &str, dtype| {
+            let bytes: Vec<(&String, Vec<u8>)> = model
+                .tensors
+                .iter()
+                .filter(|(name, _)| *name != extra)
+                .map(|(name, tensor)| {
+                    let bytes = tensor.iter().flat_map(|value| value.to_le_bytes());
+                    (name, bytes.collect())
+                })
+                .collect();
+            let mut views: Vec<(&str, TensorView<'_>)> = bytes
+                .iter()
+                .map(|(name, bytes)| {
+                    let shape = model.tensors[*name].shape().to_vec();
+                    let view = TensorView::new(Dtype::F32, shape, bytes).unwrap();
+                    (name.as_str(), view)
+                })
+                .collect();
+            views.push((extra, TensorView::new(dtype, vec![2], &[0; 16]).unwrap()));
+            let config = serde_json::to_string(&model.config).unwrap();
+            let metadata = HashMap::from([(METADATA_KEY.to_owned(), config)]);
+            std::fs::write(&path, serialize(views, Some(metadata)).unwrap()).unwrap();
+            Checkpoint::read_with_ignored(&path)
+        };
+        for name in ["steps", "optimizer.step", "lstmx"] {
+            let (found, ignored) = write(name, Dtype::I64).unwrap();
+            assert_eq!(found, model);
+            assert_eq!(ignored, [name]);
+        }
+        for name in ["head.bias", "lstm.extra"] {
+            let line = write(name, Dtype::F64).unwrap_err().to_string();
+            let expected = format!("m.safetensors: {name}: is F64; save it as f32");
+            assert!(line.ends_with(&expected), "{line}");
+        }
     }
 
     #[test]
