@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use bt_core::model::write::ModelBytes;
 use bt_core::{InputType, Model, Pool, Session};
 use bt_embed::wire::Golden;
 use bt_tests::exported;
@@ -194,6 +195,7 @@ fn a_damaged_model_is_refused_on_the_board_and_the_board_serves_on() {
     let file = Dense::default().model();
     let mut damaged = file.bytes().to_vec();
     *damaged.last_mut().unwrap() ^= 0x10;
+    let reason = Model::parse(ModelBytes::from_unaligned(&damaged).bytes()).unwrap_err();
     let elf = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(elf.path(), fill(&program, &damaged).unwrap()).unwrap();
     let emulator = Emulator::start(board, elf.path(), false).unwrap();
@@ -201,6 +203,6 @@ fn a_damaged_model_is_refused_on_the_board_and_the_board_serves_on() {
     let mut device = Device::new(uart, Instant::now() + LIMIT);
     for _ in 0..2 {
         let error = device.hello().unwrap_err().to_string();
-        assert_eq!(error, "the device answered: the model in flash is damaged");
+        assert_eq!(error, format!("the device has no model to serve: {reason}"));
     }
 }
