@@ -3,6 +3,7 @@
 //! was fed directly.
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
@@ -15,7 +16,7 @@ use bt_core::{InputType, Model, ParseError, Pool, Session};
 use bt_embed::app::{Ended, Memory, run};
 use bt_embed::board::{Board, Stack, Ticks};
 use bt_embed::service::Refusal;
-use bt_embed::wire::{Golden, LineCounts, REASON_BYTES_MAX, Reply, Request};
+use bt_embed::wire::{Golden, LineCounts, REASON_BYTES_MAX, Reply, Request, frame};
 use bt_tests::line::{End, Faults, Uart, line};
 use bt_tests::model::{Dense, Noise};
 use embedded_hal::digital::{ErrorType, OutputPin};
@@ -311,6 +312,87 @@ fn wrong_requests_have_clear_answers() {
         // It serves on.
         assert_eq!(device.hello().unwrap().classes, 3);
     });
+}
+
+/// A device that answers whatever it is asked with one frame.
+struct Stubborn {
+    answer: Vec<u8>,
+    unread: Vec<u8>,
+}
+
+impl io::Read for Stubborn {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        if self.unread.is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let count = self.unread.len().min(bytes.len());
+        bytes[..count].copy_from_slice(&self.unread[..count]);
+        self.unread.drain(..count);
+        Ok(count)
+    }
+}
+
+impl io::Write for Stubborn {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.unread.extend(&self.answer);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_device_of_another_version_is_refused_by_name_at_once() {
+    // As a device of version 1 answers it, and one that answers in our version.
+    for (body, named) in [
+        ([1, 0xFF, 0, 3, 1, 0, 0, 0], 1),
+        ([2, 0xFF, 1, 3, 7, 0, 0, 0], 7),
+    ] {
+        let mut line = [0; 40];
+        let length = frame::encode(&mut line, |w| w.bytes(&body)).unwrap();
+        let stream = Stubborn {
+            answer: line[..length].to_vec(),
+            unread: Vec::new(),
+        };
+        let mut device = Device::new(stream, Instant::now() + Duration::from_secs(10));
+        let error = device.hello().unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!(
+                "the device answered: it speaks version {named} of the protocol, this program version 2"
+            )
+        );
+        assert_eq!(device.repeats(), 0);
+    }
+}
+
+/// Counts are cleared once, however often the host must ask.
+#[test]
+fn a_period_is_cleared_once() {
+    let file = Dense::default().model();
+    let faults = Faults {
+        cut: 150,
+        ..Faults::default()
+    };
+    with_device(
+        file.bytes(),
+        [Faults::default(), faults],
+        3,
+        |mut device, _| {
+            let mut steps = 0;
+            for period in 0..30 {
+                device.reset().unwrap();
+                device.chunk(&[1; 14]).unwrap();
+                let ended = device.clear().unwrap();
+                assert_eq!((ended.period, ended.steps), (period, 1));
+                steps += ended.steps;
+            }
+            assert_eq!(steps, 30);
+            assert!(device.repeats() > 10, "no reply was lost");
+        },
+    );
 }
 
 /// What a device says of a model that it refuses, twice.

@@ -56,7 +56,6 @@ fn a_killed_run_resumes_to_the_same_bytes() {
     }
 }
 
-#[cfg(unix)]
 /// A run goes on as it was started: with the same data and the same settings.
 #[test]
 fn a_run_does_not_go_on_with_other_data_or_settings() {
@@ -78,6 +77,8 @@ fn a_run_does_not_go_on_with_other_data_or_settings() {
     assert!(std::fs::read(out.join("best.safetensors")).unwrap() == best);
 }
 
+// Ctrl-C is sent as a signal.
+#[cfg(unix)]
 #[test]
 fn ctrl_c_leaves_a_usable_checkpoint() {
     let place = tempfile::tempdir().unwrap();
