@@ -108,6 +108,7 @@ fn a_run_does_not_go_on_with_other_data_or_settings() {
     assert!(std::fs::read(out.join("best.safetensors")).unwrap() == best);
 }
 
+// Ctrl-C is sent as a signal.
 #[cfg(unix)]
 #[test]
 fn ctrl_c_leaves_a_usable_checkpoint() {

@@ -56,7 +56,7 @@ const CHECKS: [Check; 8] = [
         cargo: &[
             "clippy",
             "--package=bt-embed",
-            "--profile=firmware",
+            "--profile=firmware-small",
             "--target=thumbv7em-none-eabihf",
             "--features=board-mps2-an386,log",
             "--",

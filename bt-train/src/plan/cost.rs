@@ -30,11 +30,11 @@ const DENSE_BYTES: usize = 4 + size_of::<bt_core::model::layout::DenseRecord>();
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Core {
-    /// Armv6-M, portable kernels.
+    /// Armv6-M, the register tile of contractions in assembly, the rest portable.
     M0,
-    /// Armv7-M, portable kernels.
+    /// Armv7-M, the same.
     M3,
-    /// Armv7E-M, DSP kernels.
+    /// Armv7E-M with FPU, all inner loops in assembly.
     #[default]
     M4f,
 }
