@@ -312,14 +312,14 @@ impl<'m, 'a> Session<'m, 'a> {
             *value = saturate(i32::from(*value) - meta.input_zero);
         }
         if meta.element_scale_table != NONE {
-            let table = meta.element_scale_table as usize;
-            let first = table + self.progress.taken(&self.model.input);
+            let done = self.progress.taken(&self.model.input);
             let scales = self
                 .model
                 .tables
-                .get(first..table + meta.map_values as usize);
+                .get(meta.element_scale_table as usize + done..);
             let scales = scales.proven().unwrap_or(&[]);
             // What lies past the frame's end has no scale and is not taken.
+            debug_assert!(scales.len() >= piece.len().min(meta.map_values as usize - done));
             for (value, &scale) in piece.iter_mut().zip(scales) {
                 let product = i32::from(*value) * i32::from(scale as i16);
                 *value = round_shift_saturate(product, u32::from(meta.element_shift));

@@ -12,9 +12,13 @@ pub(super) fn gather<S: Sample>(
     values: &[S],
     memory: &mut [u32],
 ) {
-    let buffer = memory.get_mut(record.part_word as usize..).proven();
-    let buffer: &mut [i16] = bytemuck::cast_slice_mut(buffer.unwrap_or(&mut []));
-    let places = buffer.get_mut(from..).proven().unwrap_or(&mut []);
+    let Some(buffer) = memory.get_mut(record.part_word as usize..).proven() else {
+        return;
+    };
+    let buffer: &mut [i16] = bytemuck::cast_slice_mut(buffer);
+    let Some(places) = buffer.get_mut(from..).proven() else {
+        return;
+    };
     debug_assert!(places.len() >= values.len());
     for (place, value) in places.iter_mut().zip(values) {
         *place = value.widen();
@@ -73,11 +77,13 @@ pub(super) fn part(record: &DenseRecord, weights: &[u32], part: usize, memory: &
     if (part + 1) * record.part_values as usize == record.values as usize {
         let (z, rest) = memory.split_at_mut((rows / 2).min(memory.len()));
         let z: &mut [i16] = bytemuck::cast_slice_mut(z);
-        let sums = rest.get(acc.saturating_sub(rows / 2)..);
-        let sums = sums.and_then(|sums| sums.get(..rows)).proven();
+        let Some(sums) = rest.get(acc.saturating_sub(rows / 2)..).proven() else {
+            return;
+        };
         let scales = scales(record, weights);
         debug_assert_eq!((z.len(), scales.len()), (rows, rows));
-        for ((z, &sum), &scale) in z.iter_mut().zip(sums.unwrap_or(&[])).zip(scales) {
+        debug_assert!(sums.len() >= rows);
+        for ((z, &sum), &scale) in z.iter_mut().zip(sums).zip(scales) {
             *z = kernel::add_rescaled(*z, sum as i32, scale);
         }
     }

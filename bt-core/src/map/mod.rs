@@ -95,9 +95,13 @@ pub(crate) fn recur(model: &Model<'_>, memory: &mut [u32]) {
             let slab = program.record.slab_values as usize;
             for start in (0..model.hidden()).step_by(slab.max(1)) {
                 let (fixed, scratch) = memory.split_at_mut(layout.scratch_word.min(memory.len()));
-                let h = fixed.get(hidden_words.clone()).proven();
-                let h: &[i16] = bytemuck::cast_slice(h.unwrap_or(&[]));
-                let h = h.get(start..start + slab).proven().unwrap_or(&[]);
+                let Some(h) = fixed.get(hidden_words.clone()).proven() else {
+                    return;
+                };
+                let h: &[i16] = bytemuck::cast_slice(h);
+                let Some(h) = h.get(start..start + slab).proven() else {
+                    return;
+                };
                 program::gather_into(&program, model.tables, 0, h, scratch, layout.scratch_word);
                 program::run(&program, model, &progress.odometer, memory);
                 progress.odometer.advance(program.extents());
@@ -105,8 +109,10 @@ pub(crate) fn recur(model: &Model<'_>, memory: &mut [u32]) {
         }
         Map::Dense(record) => {
             let (z, rest) = memory.split_at_mut(layout.hidden_word.min(memory.len()));
-            let h = rest.get(..model.hidden().div_ceil(2)).proven();
-            dense::add(record, model.weights, h.unwrap_or(&[]), z);
+            let Some(h) = rest.get(..model.hidden().div_ceil(2)).proven() else {
+                return;
+            };
+            dense::add(record, model.weights, h, z);
         }
     }
 }

@@ -27,13 +27,13 @@ pub(super) fn gather_into<S: Sample>(
 ) {
     let record = program.record;
     debug_assert!(record.slab_word as usize >= base);
-    let panels = memory.get_mut((record.slab_word as usize).saturating_sub(base)..);
-    let panels = panels.proven().unwrap_or(&mut []);
+    let first = (record.slab_word as usize).saturating_sub(base);
+    let Some(panels) = memory.get_mut(first..).proven() else {
+        return;
+    };
     if record.gather_table == NONE {
         kernel::gather_rows(panels, record.row_values as usize, from, values);
-    } else {
-        let table = tables.get(record.gather_table as usize + from..);
-        let table = table.proven().unwrap_or(&[]);
+    } else if let Some(table) = tables.get(record.gather_table as usize + from..).proven() {
         S::to_places(bytemuck::cast_slice_mut(panels), table, values);
     }
 }
