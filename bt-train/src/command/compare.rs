@@ -12,9 +12,10 @@ use crate::plan::search::Limits;
 use crate::quantize::export::{Options, export};
 use crate::report;
 use crate::say;
+use crate::shape::MapName;
 use crate::training::evaluate::{self, Score};
 use crate::training::run::RunWatch;
-use crate::training::settings::{Flags, MapName, Settings};
+use crate::training::settings::{Flags, Settings};
 use crate::training::trainer::{Epoch, Trainer};
 use serde::Serialize;
 use serde_json::json;
@@ -243,10 +244,7 @@ fn kind(settings: &Settings, data: &DataSet, args: &Args, curves: &mut Vec<Curve
         input_map: name,
         recurrent_map: config.recurrent.map.name(),
         parameters: config.parameters(),
-        input_parameters: config
-            .input
-            .map
-            .parameters(&config.input.modes, &config.hidden.modes),
+        input_parameters: config.input_shape().parameters(),
         input_compression: config.input_compression(),
         compression: config.compression(),
         lr: settings.lr,

@@ -3,8 +3,9 @@
 use crate::command::{checkpoint, model_path};
 use crate::device;
 use crate::error::{Error, Result, times};
-use crate::float::config::{MapKind, ModelConfig};
+use crate::float::config::ModelConfig;
 use crate::say;
+use crate::shape::{MapKind, MapShape};
 use bt_core::model::Map;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -41,20 +42,20 @@ fn float(path: &Path, as_json: bool) -> Result<()> {
         say!("{}", describe(config)?);
         return Ok(());
     }
-    let (inputs, units) = (config.inputs(), config.units());
-    let (input, hidden) = (&config.input.modes, &config.hidden.modes);
-    let map = |name: &str, map: MapKind, width: usize, modes: &[usize]| {
-        let parameters = map.parameters(modes, hidden);
+    let map = |name: &str, shape: MapShape| {
+        let parameters = shape.parameters();
         say!(
-            "{name:<12}{}, {width} ({}) -> 4 x {units} ({}), {parameters} parameters, {:.1} times fewer than dense",
-            form(map),
-            times(modes),
-            times(hidden),
-            (4 * units * width) as f64 / parameters as f64
+            "{name:<12}{}, {} ({}) -> 4 x {} ({}), {parameters} parameters, {:.1} times fewer than dense",
+            form(shape.kind),
+            shape.width(),
+            times(&shape.inputs),
+            config.units(),
+            times(&config.hidden.modes),
+            shape.dense().parameters() as f64 / parameters as f64
         );
     };
-    map("input", config.input.map, inputs, input);
-    map("recurrent", config.recurrent.map, units, hidden);
+    map("input", config.input_shape());
+    map("recurrent", config.recurrent_shape());
     say!(
         "head        {} classes from the {} hidden state",
         config.head.classes,
@@ -145,15 +146,14 @@ fn form(map: MapKind) -> String {
 
 /// Sizes of a model and its configuration.
 fn describe(config: &ModelConfig) -> Result<Value> {
-    let (input, hidden) = (&config.input.modes, &config.hidden.modes);
     Ok(json!({
         "format": "safetensors",
         "config": serde_json::to_value(config).map_err(Error::malformed)?,
         "inputs": config.inputs(),
         "hidden": config.units(),
         "parameters": config.parameters(),
-        "input_parameters": config.input.map.parameters(input, hidden),
-        "recurrent_parameters": config.recurrent.map.parameters(hidden, hidden),
+        "input_parameters": config.input_shape().parameters(),
+        "recurrent_parameters": config.recurrent_shape().parameters(),
         "input_compression": config.input_compression(),
         "compression": config.compression(),
     }))

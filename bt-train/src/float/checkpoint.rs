@@ -6,8 +6,9 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::write_atomic;
-use crate::float::config::{MapKind, ModelConfig};
+use crate::float::config::ModelConfig;
 use crate::float::model::Model;
+use crate::shape::MapShape;
 use ndarray::{ArrayD, IxDyn};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
@@ -31,6 +32,15 @@ pub type Tensors = BTreeMap<String, ArrayD<f32>>;
 /// Name of the metadata entry with the model's configuration.
 pub const METADATA_KEY: &str = "bt";
 
+/// Prefix of the input map's tensors.
+pub const INPUT_MAP: &str = "lstm.input";
+
+/// Prefix of the recurrent map's tensors.
+pub const RECURRENT_MAP: &str = "lstm.recurrent";
+
+/// Name of the bias of z.
+pub const BIAS: &str = "lstm.bias";
+
 /// Name of the tensor subtracted from raw values.
 pub const INPUT_OFFSET: &str = "input.offset";
 
@@ -49,53 +59,17 @@ pub struct Checkpoint {
 /// Names and shapes of the trainable tensors of a model: input map, recurrent
 /// map, bias, head.
 pub fn shapes(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
-    let (input, hidden) = (&config.input.modes, &config.hidden.modes);
     let units = config.units();
-    let mut shapes = map_shapes("lstm.input", config.input.map, input, hidden);
-    shapes.extend(map_shapes(
-        "lstm.recurrent",
-        config.recurrent.map,
-        hidden,
-        hidden,
-    ));
-    shapes.push(("lstm.bias".into(), vec![4 * units]));
+    let of_map = |prefix: &str, shape: MapShape| {
+        let named = move |(name, shape)| (format!("{prefix}.{name}"), shape);
+        shape.tensors().into_iter().map(named).collect::<Vec<_>>()
+    };
+    let mut shapes = of_map(INPUT_MAP, config.input_shape());
+    shapes.extend(of_map(RECURRENT_MAP, config.recurrent_shape()));
+    shapes.push((BIAS.into(), vec![config.bias_values()]));
     shapes.push(("head.weight".into(), vec![config.head.classes, units]));
     shapes.push(("head.bias".into(), vec![config.head.classes]));
     shapes
-}
-
-fn map_shapes(
-    prefix: &str,
-    map: MapKind,
-    input: &[usize],
-    hidden: &[usize],
-) -> Vec<(String, Vec<usize>)> {
-    let order = hidden.len();
-    let output = |k: usize| hidden[k] * if k == 0 { 4 } else { 1 };
-    match map {
-        MapKind::Dense => vec![(
-            format!("{prefix}.weight"),
-            vec![4 * hidden.iter().product::<usize>(), input.iter().product()],
-        )],
-        MapKind::BlockTerm { blocks, rank } => (0..blocks)
-            .flat_map(|n| {
-                let core = (format!("{prefix}.block.{n}.core"), vec![rank; order]);
-                let factors = (0..order).map(move |k| {
-                    let name = format!("{prefix}.block.{n}.factor.{k}");
-                    (name, vec![input[k], output(k), rank])
-                });
-                std::iter::once(core).chain(factors).collect::<Vec<_>>()
-            })
-            .collect(),
-        MapKind::TensorTrain { rank } => (0..order)
-            .map(|k| {
-                let left = if k == 0 { 1 } else { rank };
-                let right = if k + 1 == order { 1 } else { rank };
-                let name = format!("{prefix}.tt.{k}");
-                (name, vec![left, input[k], output(k), right])
-            })
-            .collect(),
-    }
 }
 
 impl Checkpoint {

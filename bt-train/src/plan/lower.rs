@@ -5,7 +5,8 @@ use super::arrange::Layouts;
 use super::chain::{Operand, contractions, operand};
 use super::layout::{Axis, Label, Target, is_reachable, positions, size};
 use super::memory::Memory;
-use super::shape::{TensorMap, TensorShape};
+use super::tensor_map::TensorMap;
+use crate::shape::MapShape;
 use bt_core::program::{DIGITS_MAX, NONE, ProgramRecord, StepRecord};
 use ndarray::{ArrayD, IxDyn};
 
@@ -110,7 +111,7 @@ impl LoweredStep {
 #[derive(Debug, Clone)]
 pub struct Lowered {
     /// What was lowered.
-    pub shape: TensorShape,
+    pub shape: MapShape,
     /// By what.
     pub plan: Plan,
     /// The odometer and the gather.
@@ -139,7 +140,7 @@ pub enum LowerError {
 /// # Errors
 ///
 /// [`LowerError`].
-pub fn lower(shape: &TensorShape, plan: &Plan) -> Result<Lowered, LowerError> {
+pub fn lower(shape: &MapShape, plan: &Plan) -> Result<Lowered, LowerError> {
     let chain = contractions(shape, plan)?;
     if !chain
         .iter()

@@ -6,8 +6,8 @@
 //! product is what the 32-bit accumulator bounds), hence the search in [`Calibrated::best`].
 
 use super::simulate::{Simulation, Stored, places};
+use crate::plan::TensorMap;
 use crate::plan::lower::{Lowered, LoweredStep};
-use crate::plan::shape::TensorMap;
 use bt_core::model::{Program, bound};
 use bt_core::program::{NONE, Odometer, StepRecord, Store, TILE, TILE_M, TILE_N};
 
