@@ -125,6 +125,7 @@ fn shapes() -> Vec<Dense> {
                 classes,
                 pool,
                 seed,
+                ..Dense::default()
             });
         }
     }
