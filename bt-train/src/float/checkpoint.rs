@@ -118,7 +118,11 @@ impl Checkpoint {
     pub fn new(config: ModelConfig, mut found: Tensors) -> Result<Checkpoint> {
         config.validate()?;
         let mut tensors = Tensors::new();
-        for (name, shape) in shapes(&config) {
+        // Biases last: what the file holds bounds how much is set aside for those it does not.
+        let (biases, weights): (Vec<_>, Vec<_>) = shapes(&config)
+            .into_iter()
+            .partition(|(name, _)| name.ends_with(".bias"));
+        for (name, shape) in weights.into_iter().chain(biases) {
             let tensor = match found.remove(&name) {
                 Some(tensor) if tensor.shape() == shape => tensor,
                 Some(tensor) => {
@@ -409,6 +413,31 @@ mod tests {
             let line = write(name, Dtype::F64).unwrap_err().to_string();
             let expected = format!("m.safetensors: {name}: is F64; save it as f32");
             assert!(line.ends_with(&expected), "{line}");
+        }
+    }
+
+    /// Headers that promise more than the file holds, with the numbers as large as they can be written.
+    #[test]
+    fn refuses_headers_that_promise_nonsense() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("m.safetensors");
+        let max = u64::MAX;
+        let tensor = |shape: &str, end: u64| {
+            format!(r#"{{"w":{{"dtype":"F32","shape":{shape},"data_offsets":[0,{end}]}}}}"#)
+        };
+        for (length, header) in [
+            (Some(max), "{}".to_owned()),
+            (Some(1 << 40), "{}".to_owned()),
+            (None, tensor("[4294967296,4294967296,4]", 8)),
+            (None, tensor("[4611686018427387904]", 0)),
+            (None, tensor("[2]", max)),
+            (None, tensor("[9000000000000000000]", 8)),
+        ] {
+            let length = length.unwrap_or(header.len() as u64);
+            let bytes = [&length.to_le_bytes()[..], header.as_bytes(), &[0; 8]].concat();
+            std::fs::write(&path, bytes).unwrap();
+            let line = read_tensors(&path).unwrap_err().to_string();
+            assert!(line.contains("m.safetensors: cannot be read"), "{line}");
         }
     }
 
