@@ -3,8 +3,9 @@
 //! neither.
 
 use bt_core::model::layout::{self, DenseRecord, Section};
-use bt_core::model::{Map, Program, bound};
-use bt_core::program::{DISCARD, NONE, StepRecord, Store, pair_order};
+use bt_core::model::{Map, bound};
+use bt_core::program::panel::pair_order;
+use bt_core::program::{DISCARD, NONE, Program, StepRecord, Store};
 use bt_core::{InputType, Model};
 
 /// The maps of a model and the words of an arena they work on.

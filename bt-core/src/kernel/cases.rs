@@ -3,9 +3,9 @@
 
 use bytemuck::Zeroable;
 
-use super::{Accumulate, Centred, Contraction, DenseRows, Sample, gather_rows, portable};
+use super::{Centred, DenseRows, Sample, gather_rows, portable};
 use crate::cases::{Digest, Noise};
-use crate::program::{DISCARD, StepRecord, Store, TILE};
+use crate::program::{Accumulate, Contraction, DISCARD, StepRecord, Store, TILE};
 
 /// The digest of the right results. It changes with the list and with the model file's version.
 pub const DIGEST: u32 = 0xdb5b_549e;
@@ -412,7 +412,7 @@ mod tests {
                 gather_rows(&mut panels, row_values, first, &values[first..]);
                 for (v, &value) in values.iter().enumerate() {
                     let (row, k) = (v / row_values, v % row_values);
-                    let k = crate::program::pair_order(k, row_values);
+                    let k = crate::program::panel::pair_order(k, row_values);
                     let word = (row / 4 * row_values.div_ceil(2) + k / 2) * 4 + row % 4;
                     assert_eq!(halves(panels[word])[k % 2], i64::from(value) << 7);
                 }

@@ -4,8 +4,9 @@
 //! Slices that are too short end a loop early instead of panicking; `Model::parse` has excluded it, and a
 //! debug build asserts it.
 
-use super::{Accumulate, Contraction, DenseRows, Sample};
-use crate::program::{DISCARD, StepRecord, Store, TILE, pair_order};
+use super::{DenseRows, Sample};
+use crate::program::panel::{half_in_row, pair_order, row_word};
+use crate::program::{Accumulate, Contraction, DISCARD, StepRecord, Store, TILE, TILE_N, k_pairs};
 use crate::proven::Proven;
 use crate::q::{half, saturate};
 
@@ -104,7 +105,7 @@ fn tiles(run: &Contraction<'_>, memory: &mut [u32], mut finish: impl FnMut(&mut 
             if is_kept && let Some(words) = chunk_mut(memory, kept) {
                 sums = words.map(|word| word as i32);
             }
-            let Some(x) = memory.get(x_start..x_start + pairs * 4).proven() else {
+            let Some(x) = memory.get(x_start..x_start + pairs * TILE_N).proven() else {
                 return;
             };
             super::tile(w, x, &mut sums);
@@ -116,7 +117,7 @@ fn tiles(run: &Contraction<'_>, memory: &mut [u32], mut finish: impl FnMut(&mut 
                 out: row + column,
             };
             finish(memory, tile);
-            (index, kept, x_start) = (index + 1, kept.wrapping_add(TILE), x_start + pairs * 4);
+            (index, kept, x_start) = (index + 1, kept.wrapping_add(TILE), x_start + pairs * TILE_N);
         }
     }
 }
@@ -208,26 +209,19 @@ pub fn gather_rows<S: Sample>(panels: &mut [u32], row_values: usize, from: usize
     if row_values == 0 {
         return;
     }
-    let panel = row_values.div_ceil(2) * 4;
     let (mut row, k) = (from / row_values, from % row_values);
     let mut values = values;
     // The rest of a row that an earlier piece began.
     if k > 0 {
         let (head, rest) = values.split_at(values.len().min(row_values - k));
-        part_of_row(panels, panel, row_values, row, k, head);
+        part_of_row(panels, row_values, row, k, head);
         (row, values) = (row + 1, rest);
     }
     let (whole, tail) = values.split_at(values.len() / row_values * row_values);
     S::gather_whole_rows(panels, row_values, row, whole);
     if !tail.is_empty() {
-        part_of_row(
-            panels,
-            panel,
-            row_values,
-            row + whole.len() / row_values,
-            0,
-            tail,
-        );
+        let row = row + whole.len() / row_values;
+        part_of_row(panels, row_values, row, 0, tail);
     }
 }
 
@@ -238,13 +232,13 @@ pub(super) fn whole_rows<S: Sample>(
     row: usize,
     values: &[S],
 ) {
-    let panel = row_values.div_ceil(2) * 4;
+    let pairs = k_pairs(row_values);
     for (row, values) in (row..).zip(values.chunks_exact(row_values.max(1))) {
         // From the row's first word to its last.
-        let start = row / 4 * panel + row % 4;
+        let start = row_word(pairs, row);
         let Some(words) = panels
             .get_mut(start..)
-            .and_then(|words| words.get_mut(..panel - 3))
+            .and_then(|words| words.get_mut(..pairs * TILE_N - (TILE_N - 1)))
             .proven()
         else {
             return;
@@ -267,13 +261,12 @@ pub(super) fn whole_rows<S: Sample>(
 /// Values of one row from element k on.
 fn part_of_row<S: Sample>(
     panels: &mut [u32],
-    panel: usize,
     row_values: usize,
     row: usize,
     k: usize,
     values: &[S],
 ) {
-    let first = row / 4 * panel + row % 4;
+    let first = row_word(k_pairs(row_values), row);
     let Some(words) = panels.get_mut(first..).proven() else {
         return;
     };
@@ -303,7 +296,7 @@ fn part_of_row<S: Sample>(
 /// One value at its place in its row, whose first word is that of `words`.
 fn put<S: Sample>(words: &mut [u32], k: usize, value: S) {
     let halves: &mut [i16] = bytemuck::cast_slice_mut(words);
-    if let Some(place) = halves.get_mut(k / 2 * 8 + k % 2).proven() {
+    if let Some(place) = halves.get_mut(half_in_row(k)).proven() {
         *place = value.widen();
     }
 }

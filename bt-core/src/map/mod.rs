@@ -1,7 +1,7 @@
 //! z += W·x for one frame, in pieces of any length; chooses the form of the map once per piece.
 
 mod dense;
-mod program;
+pub mod program;
 
 use crate::kernel::{self, Sample};
 use crate::model::{Map, Model};
@@ -103,7 +103,13 @@ pub(crate) fn recur(model: &Model<'_>, memory: &mut [u32]) {
                     return;
                 };
                 program::gather_into(&program, model.tables, 0, h, scratch, layout.scratch_word);
-                program::run(&program, model, &progress.odometer, memory);
+                program::run(
+                    &program,
+                    &model.operands(),
+                    &progress.odometer,
+                    memory,
+                    |_, _, _| (),
+                );
                 progress.odometer.advance(program.extents());
             }
         }
@@ -132,7 +138,13 @@ fn gather<S: Sample>(model: &Model<'_>, from: usize, values: &[S], memory: &mut 
 fn advance(model: &Model<'_>, progress: &mut Progress, memory: &mut [u32]) -> bool {
     match &model.input {
         Map::Program(program) => {
-            program::run(program, model, &progress.odometer, memory);
+            program::run(
+                program,
+                &model.operands(),
+                &progress.odometer,
+                memory,
+                |_, _, _| (),
+            );
             progress.odometer.advance(program.extents())
         }
         Map::Dense(record) => {

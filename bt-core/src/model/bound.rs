@@ -19,8 +19,7 @@
 //! Dense maps read h, or a buffer that only frames are gathered in. What pads an odd number of values is
 //! written by no one: its weight is zero, which `parse` checks.
 
-use super::{Program, Region};
-use crate::program::{StepRecord, Store};
+use crate::program::{Program, Region, StepRecord, Store, panel};
 
 /// The largest magnitude that the program can leave where its step `index` reads, for frames of
 /// magnitudes up to `frame_max`; `None` where the accumulators of the step are not its own. The
@@ -39,7 +38,7 @@ pub fn input_max(
     let stores = program.steps.iter().filter_map(|step| {
         let store = Store::from_byte(step.store).filter(|store| !store.adds());
         let out = step.out(tables, program.extents());
-        Some((store.and(out.ok())?, 1 << step.bits.wrapping_sub(1) % 16))
+        Some((store.and(out.ok())?, 1 << (step.bits.wrapping_sub(1) % 16)))
     });
     for (written, bound) in slab.into_iter().chain(stores) {
         if written.overlaps(input) {
@@ -72,7 +71,7 @@ pub fn contraction(step: &StepRecord, weights: &[u32], input_max: u32) -> u64 {
     // Saturated sums are beyond every limit, whatever they are multiplied with.
     let mut worst = 0u32;
     for row in 0..step.m_tiles as usize * 2 {
-        let first = row / 2 * pairs * 2 + row % 2;
+        let first = panel::weight_word(pairs, row, 0);
         let mut total = 0u32;
         for slice in weights.chunks_exact(slice.max(1)) {
             let words = slice.get(first..).unwrap_or(&[]);

@@ -3,8 +3,8 @@
 use super::error::{Fault, Field, ParseError, check};
 use super::layout::{DenseRecord, Section};
 use super::work::TABLE_READS_MAX;
-use super::{Map, Program, Region, bound};
-use crate::program::{ProgramRecord, StepRecord, Store};
+use super::{Map, bound};
+use crate::program::{Misplaced, Program, ProgramRecord, Region, StepRecord, Store};
 use crate::size::Size;
 
 /// A map, what it reads, and where errors in it are reported.
@@ -119,7 +119,7 @@ impl<'m> MapChecks<'m> {
         if step.col_stride > 0 && step.store >= Store::Scatter as u8 {
             return Err(Field::ColStride);
         }
-        let out = step.out(self.tables, extents)?;
+        let out = step.out(self.tables, extents).map_err(field)?;
         let adds = Store::from_byte(step.store).is_some_and(Store::adds);
         let allowed = if adds { self.z } else { self.scratch };
         if !allowed.contains(out) {
@@ -225,5 +225,14 @@ impl<'m> MapChecks<'m> {
             check(padding.is_none(), Field::Padding, padding.unwrap_or(0))?;
         }
         Ok(weights)
+    }
+}
+
+/// The field of a step to blame.
+fn field(misplaced: Misplaced) -> Field {
+    match misplaced {
+        Misplaced::Store => Field::Store,
+        Misplaced::OutDigit => Field::OutDigit,
+        Misplaced::Table => Field::Table,
     }
 }

@@ -7,7 +7,6 @@ mod checks;
 mod error;
 pub mod layout;
 mod parse;
-mod regions;
 mod sections;
 pub mod work;
 #[cfg(feature = "alloc")]
@@ -15,10 +14,9 @@ pub mod write;
 
 use crate::cell::Gate;
 use crate::front_end::FrontEnd;
-use crate::program::{ProgramRecord, StepRecord};
+use crate::program::{Operands, Program};
 pub use error::{Field, ParseError};
 use layout::{DenseRecord, MetaRecord, Section};
-pub use regions::Region;
 use sections::Sections;
 
 /// The type of the values a session takes.
@@ -80,22 +78,6 @@ pub enum Pool {
     /// (half up) and their count are halved: what came before weighs half as much from then on, so that
     /// the mean of a stream without end goes on moving. Up to 65,535 steps all weigh alike.
     Mean,
-}
-
-/// A contraction program in flash.
-#[derive(Clone, Copy, Debug)]
-pub struct Program<'m> {
-    /// Sizes and the gather of slabs.
-    pub record: &'m ProgramRecord,
-    /// Steps in the order in which they run.
-    pub steps: &'m [StepRecord],
-}
-
-impl Program<'_> {
-    /// Extents of the outer modes, slowest first.
-    pub fn extents(&self) -> &[u16] {
-        self.record.extents()
-    }
 }
 
 /// A linear map that adds to z. Others (tensor ring, hierarchical Tucker, …) lower to a program too.
@@ -179,6 +161,15 @@ impl<'m> Model<'m> {
         };
         let mut steps = program.steps.iter();
         steps.any(|step| !bound::fits(step, self.weights, 1 << 15))
+    }
+
+    /// What the steps of both maps read beside the arena.
+    #[inline(always)]
+    pub(crate) fn operands(&self) -> Operands<'m> {
+        Operands {
+            weights: self.weights,
+            tables: self.tables,
+        }
     }
 
     /// Name given at export.

@@ -9,10 +9,10 @@ use super::error::{Fault, Field, ParseError, check};
 use super::layout::{self, MetaRecord, Section};
 use super::sections::Sections;
 use super::work::{FRAME_WORK_MAX, OF_SAMPLE, OF_VALUE, SELF_TEST_WORK_MAX};
-use super::{ArenaLayout, InputType, Map, Model, Pool, Region, bound};
+use super::{ArenaLayout, InputType, Map, Model, Pool, bound};
 use crate::cell::Gate;
 use crate::front_end::FrontEnd;
-use crate::program::NONE;
+use crate::program::{NONE, Region};
 use crate::size::Size;
 
 impl<'m> Model<'m> {

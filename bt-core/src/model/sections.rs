@@ -4,11 +4,11 @@ use core::ops::Range;
 
 use bytemuck::{Pod, try_cast_slice, try_from_bytes};
 
+use super::Map;
 use super::error::{Fault, Field, ParseError};
 use super::layout::{self, MapKind, Section};
 use super::work::STEPS_MAX;
-use super::{Map, Program};
-use crate::program::{DIGITS_MAX, ProgramRecord, StepRecord};
+use crate::program::{DIGITS_MAX, Program, ProgramRecord, StepRecord};
 
 /// Words of the header.
 const HEADER_WORDS: usize = layout::HEADER_LEN / 4;

@@ -9,8 +9,9 @@
 //! not wrapped as one, a value pushed alone as [`OF_VALUE`], a sample under a window of the front end as
 //! [`OF_SAMPLE`].
 
+use super::Map;
 use super::layout::DenseRecord;
-use super::{Map, Program};
+use crate::program::Program;
 use crate::size::Size;
 
 /// Most work of one frame: [`Model::frame_work`](super::Model::frame_work).

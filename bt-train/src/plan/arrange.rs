@@ -6,6 +6,7 @@ use super::layout::{
     Axis, Label, Panels, StorePlan, Target, fast_store, orders, size, table_reaches, table_store,
 };
 use crate::shape::MapShape;
+use bt_core::program::m_tiles;
 
 /// Layouts of all panels and the order of rows of every W.
 pub(super) struct Layouts {
@@ -82,7 +83,7 @@ impl Layouts {
                     }
                 }
                 table_reaches(target)
-                    .then_some((size(m).div_ceil(2) * from.n_tiles()) as u64 * TABLE_STORE)
+                    .then_some((m_tiles(size(m)) * from.n_tiles()) as u64 * TABLE_STORE)
             };
         for index in 0..chain.len() {
             let layer = &layers[index];

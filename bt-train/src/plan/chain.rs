@@ -5,6 +5,7 @@ use super::lower::LowerError;
 use super::tensor_map::TensorMap;
 use super::{Join, Plan};
 use crate::shape::{MapKind, MapShape};
+use bt_core::program::{k_pairs, m_tiles, n_tiles, panel};
 use ndarray::{ArrayD, Dimension, IxDyn};
 
 /// Which tensor a step multiplies with.
@@ -31,24 +32,24 @@ pub(super) struct Contraction {
 }
 
 impl Contraction {
-    /// Tiles of two rows of W.
+    /// Tiles of rows of W.
     pub(super) fn m_tiles(&self) -> usize {
-        size(&self.m).div_ceil(2)
+        m_tiles(size(&self.m))
     }
 
-    /// Tiles of four rows of X.
+    /// Tiles of rows of X.
     pub(super) fn n_tiles(&self) -> usize {
-        size(&self.n).div_ceil(4)
+        n_tiles(size(&self.n))
     }
 
     /// Words of a row: pairs of k.
     pub(super) fn k_pairs(&self) -> usize {
-        size(&self.k).div_ceil(2)
+        k_pairs(size(&self.k))
     }
 
     /// Words of the panels of X.
     pub(super) fn input_words(&self) -> usize {
-        self.n_tiles() * self.k_pairs() * 4
+        panel::words(size(&self.n), size(&self.k))
     }
 
     /// Weight slices: values of the outer mode, in groups that one slice covers.

@@ -7,7 +7,7 @@ use super::layout::{Axis, Label, Target, is_reachable, positions, size};
 use super::memory::Memory;
 use super::tensor_map::TensorMap;
 use crate::shape::MapShape;
-use bt_core::program::{DIGITS_MAX, NONE, ProgramRecord, StepRecord};
+use bt_core::program::{self, DIGITS_MAX, NONE, ProgramRecord, StepRecord};
 use ndarray::{ArrayD, IxDyn};
 
 /// One step of the device, with what its weights are made of.
@@ -213,7 +213,7 @@ pub fn lower(shape: &MapShape, plan: &Plan) -> Result<Lowered, LowerError> {
             row_stride: store.row_stride as u32,
             rows_table,
             cols_table,
-            m_tiles: half(size(m).div_ceil(2))?,
+            m_tiles: half(program::m_tiles(size(m)))?,
             n_tiles: half(panels.n_tiles())?,
             k_pairs: half(k_pairs)?,
             slices: half(slices)?,

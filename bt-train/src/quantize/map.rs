@@ -10,7 +10,8 @@ use crate::float::checkpoint::Checkpoint;
 use crate::plan::{Lowered, Plan, TensorMap};
 use crate::shape::{MapKind, MapShape, name};
 use bt_core::model::write::MapParts;
-use bt_core::program::{NONE, ProgramRecord, StepRecord, pair_order};
+use bt_core::program::panel::{pair_order, weight_word};
+use bt_core::program::{NONE, ProgramRecord, StepRecord, TILE_M};
 use ndarray::{Array2, ArrayView2};
 
 /// How a map was quantized.
@@ -360,11 +361,11 @@ fn reorder(words: &mut [u32], step: &StepRecord, columns: usize) {
     let start = step.weights_word as usize;
     let step_words = &mut words[start..start + (step.slice_words() * step.slices).get()];
     let halves: &mut [u16] = bytemuck::cast_slice_mut(step_words);
-    // A tile is [k / 2][m % 2][k % 2] in halves.
-    for tile in halves.chunks_exact_mut(pairs * 4) {
+    // Two halves a word.
+    for tile in halves.chunks_exact_mut(pairs * TILE_M * 2) {
         let natural = tile.to_vec();
-        for (row, k) in (0..2).flat_map(|row| (0..columns).map(move |k| (row, k))) {
-            let half = |k: usize| (k / 2 * 2 + row) * 2 + k % 2;
+        for (row, k) in (0..TILE_M).flat_map(|row| (0..columns).map(move |k| (row, k))) {
+            let half = |k: usize| weight_word(pairs, row, k) * 2 + k % 2;
             tile[half(pair_order(k, columns))] = natural[half(k)];
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::plan::TensorMap;
 use crate::plan::lower::Lowered;
-use bt_core::program::{DISCARD, NONE, Odometer, Store, TILE, TILE_M};
+use bt_core::program::{NONE, Odometer, Store, TILE, TILE_M, TILE_N, k_pairs, panel};
 
 /// Values of a store, one per place of a tile; `None` where the tile is wider than the output.
 pub type Stored<T> = [Option<T>; TILE];
@@ -16,29 +16,10 @@ pub fn places(
     n_tile: usize,
 ) -> Stored<usize> {
     let step = &lowered.steps[index].record;
-    let Some(store) = Store::from_byte(step.store) else {
-        return [None; TILE];
-    };
-    let moved = odometer.digit(step.out_digit as usize) as usize * step.out_stride as usize;
-    let out = (step.out_word as usize + moved) * 2;
+    let out_word = step.turn(odometer).out_word;
     std::array::from_fn(|at| {
-        let (row, col) = (at / 4, at % 4);
-        if store.is_table() {
-            let tile = m_tile * step.n_tiles as usize + n_tile;
-            return match lowered.tables[step.rows_table as usize + tile * TILE + at] {
-                DISCARD => None,
-                half => Some(out + half as usize),
-            };
-        }
-        let word = lowered.tables[step.rows_table as usize + m_tile] as usize
-            + step.column(&lowered.tables[step.cols_table as usize..], n_tile);
-        let half = word * 2
-            + match store {
-                Store::Pairs => 2 * col + row,
-                Store::Columns => col / 2 * 8 + row * 2 + col % 2,
-                _ => row * step.row_stride as usize * 2 + col,
-            };
-        Some(out + half)
+        let place = (at / TILE_N, at % TILE_N);
+        step.place(&lowered.tables, out_word, (m_tile, n_tile), place)
     })
 }
 
@@ -108,8 +89,7 @@ impl<'a> Simulation<'a> {
                         index / record.row_values as usize,
                         index % record.row_values as usize,
                     );
-                    let pairs = (record.row_values as usize).div_ceil(2);
-                    (row / 4 * pairs + k / 2) * 8 + row % 4 * 2 + k % 2
+                    panel::half(k_pairs(record.row_values as usize), k, row)
                 } else {
                     lowered.tables[record.gather_table as usize + index] as usize
                 };
@@ -140,35 +120,29 @@ impl<'a> Simulation<'a> {
             step.n_tiles as usize,
             step.k_pairs as usize,
         );
-        let slice = if step.slices > 1 {
-            odometer.digit(step.depth as usize - 1) as usize
-        } else {
-            0
-        };
-        let accumulates = step.acc_word != NONE && step.slices > 1;
-        let (first, last) = (
-            !accumulates || slice == 0,
-            !accumulates || slice + 1 == step.slices as usize,
-        );
+        let turn = step.turn(odometer);
         let columns = pairs * 2;
-        let slice_start = slice * m_tiles * 2 * columns;
+        let slice_start = turn.slice * m_tiles * TILE_M * columns;
         for (m_tile, n_tile) in (0..m_tiles).flat_map(|m| (0..n_tiles).map(move |n| (m, n))) {
             let tile = m_tile * n_tiles + n_tile;
             let mut sums = [0.0; TILE];
             for (at, sum) in sums.iter_mut().enumerate() {
-                let (row, col) = (at / 4, at % 4);
-                let w =
-                    &self.weights[index][slice_start + (m_tile * 2 + row) * columns..][..columns];
-                let x = &self.memory[(step.input_word as usize + n_tile * pairs * 4) * 2..];
+                let (row, col) = (m_tile * TILE_M + at / TILE_N, n_tile * TILE_N + at % TILE_N);
+                let w = &self.weights[index][slice_start + row * columns..][..columns];
+                let x = &self.memory[step.input_word as usize * 2..];
                 *sum = (0..columns)
-                    .map(|k| w[k] * x[k / 2 * 8 + col * 2 + k % 2])
+                    .map(|k| w[k] * x[panel::half(pairs, k, col)])
                     .sum();
             }
             let acc = &mut self.accs[index][tile * TILE..][..TILE];
             for (acc, sum) in acc.iter_mut().zip(sums) {
-                *acc = if first { sum } else { *acc + sum };
+                *acc = if turn.accumulate.starts() {
+                    sum
+                } else {
+                    *acc + sum
+                };
             }
-            if last {
+            if turn.accumulate.stores() {
                 let values: [f64; TILE] = std::array::from_fn(|at| acc[at]);
                 let places = places(lowered, index, odometer, m_tile, n_tile);
                 let adds = Store::from_byte(step.store).is_some_and(Store::adds);

@@ -5,11 +5,15 @@
 //! level has its own. Bits given to a level are taken from the weights of the next one (their
 //! product is what the 32-bit accumulator bounds), hence the search in [`Calibrated::best`].
 
-use super::simulate::{Simulation, Stored, places};
+use super::simulate::{Simulation, Stored};
 use crate::plan::TensorMap;
 use crate::plan::lower::{Lowered, LoweredStep};
-use bt_core::model::{Program, bound};
-use bt_core::program::{NONE, Odometer, StepRecord, Store, TILE, TILE_M, TILE_N};
+use bt_core::map;
+use bt_core::model::bound;
+use bt_core::program::{
+    Contraction, NONE, Odometer, Operands, Program, ProgramRecord, StepRecord, Store, TILE, TILE_M,
+    TILE_N, panel,
+};
 
 /// LSB of z per unit: Q4.11.
 pub const Z_SCALE: f64 = 2048.0;
@@ -392,7 +396,7 @@ fn limit(bits: u8) -> f64 {
 }
 
 fn adds(record: &StepRecord) -> bool {
-    bt_core::program::Store::from_byte(record.store).is_some_and(bt_core::program::Store::adds)
+    Store::from_byte(record.store).is_some_and(Store::adds)
 }
 
 /// Packs `[slice][m][k]` into panels `[slice][m / 2][k / 2][m % 2]`.
@@ -406,7 +410,7 @@ fn pack(
     let mut words = vec![0u32; (record.slice_words() * record.slices).get()];
     for (at, weight) in weights.enumerate() {
         let (slice, m, k) = (at / columns / rows, at / columns % rows, at % columns);
-        let word = slice * record.slice_words().get() + (m / 2 * pairs + k / 2) * 2 + m % 2;
+        let word = slice * record.slice_words().get() + panel::weight_word(pairs, m, k);
         words[word] |= u32::from(weight as u16) << (k % 2 * 16);
     }
     words
@@ -426,67 +430,43 @@ impl IntegerMap {
         frame: &[i16],
         mut watch: impl FnMut(usize, usize, Stored<i16>),
     ) -> Vec<i16> {
-        use bt_core::kernel::{self, Accumulate, Contraction};
         let height = lowered.shape.height();
         let base = height.div_ceil(2);
         let mut memory = vec![0u32; base + lowered.scratch_words];
-        let record = &lowered.record;
-        let extents = &record.extents[..record.digits as usize];
+        let steps: Vec<StepRecord> = self.steps.iter().map(|step| place(step, base)).collect();
+        let program = Program {
+            record: &ProgramRecord {
+                slab_word: lowered.record.slab_word + base as u32,
+                ..lowered.record
+            },
+            steps: &steps,
+        };
+        let operands = Operands {
+            weights: &self.weights,
+            tables: &lowered.tables,
+        };
         let mut odometer = Odometer::new();
-        for slab in frame.chunks(record.slab_values as usize) {
-            let panels = &mut memory[base + record.slab_word as usize..];
-            if record.gather_table == NONE {
-                kernel::gather_rows(panels, record.row_values as usize, 0, slab);
-            } else {
-                kernel::gather_table(
-                    bytemuck::cast_slice_mut(panels),
-                    &lowered.tables[record.gather_table as usize..],
-                    slab,
-                );
-            }
-            let wrapped = odometer.wrapped(extents);
-            for (index, step) in self.steps.iter().enumerate() {
-                if (step.depth as usize) < wrapped {
-                    continue;
+        for slab in frame.chunks(lowered.record.slab_values as usize) {
+            map::program::gather(&program, operands.tables, 0, slab, &mut memory);
+            let mut show = |index: usize, run: &Contraction<'_>, memory: &[u32]| {
+                if !run.accumulate.stores() {
+                    return;
                 }
-                let placed = place(step, base);
-                let digit = odometer.digit((step.depth as usize).wrapping_sub(1)) as usize;
-                let slice = if step.slices > 1 { digit } else { 0 };
-                let accumulate = match slice {
-                    _ if step.slices == 1 || step.acc_word == NONE => Accumulate::Single,
-                    0 => Accumulate::First,
-                    last if last + 1 == step.slices as usize => Accumulate::Last,
-                    _ => Accumulate::Middle,
-                };
-                let Some(store) = Store::from_byte(step.store) else {
-                    continue;
-                };
-                let moved =
-                    odometer.digit(step.out_digit as usize) as usize * step.out_stride as usize;
-                let run = Contraction {
-                    step: &placed,
-                    weights: &self.weights
-                        [step.weights_word as usize + slice * step.slice_words().get()..],
-                    rows: &lowered.tables[step.rows_table as usize..],
-                    cols: &lowered.tables[step.cols_table as usize..],
-                    out_word: placed.out_word as usize + moved,
-                    accumulate,
-                };
-                kernel::portable::contract(&run, &mut memory);
-                if !matches!(accumulate, Accumulate::Single | Accumulate::Last) {
-                    continue;
+                let halves: &[i16] = bytemuck::cast_slice(memory);
+                let (m_tiles, n_tiles) = (run.step.m_tiles as usize, run.step.n_tiles as usize);
+                for (m_tile, n_tile) in (0..m_tiles).flat_map(|m| (0..n_tiles).map(move |n| (m, n)))
+                {
+                    let stored = std::array::from_fn(|at| {
+                        let place = (at / TILE_N, at % TILE_N);
+                        let tile = (m_tile, n_tile);
+                        let half = run.step.place(operands.tables, run.out_word, tile, place)?;
+                        Some(halves[half])
+                    });
+                    watch(index, m_tile * TILE_M, stored);
                 }
-                let first = if store.adds() { 0 } else { 2 * base };
-                let halves: &[i16] = bytemuck::cast_slice(&memory);
-                for m_tile in 0..step.m_tiles as usize {
-                    for n_tile in 0..step.n_tiles as usize {
-                        let places = places(lowered, index, &odometer, m_tile, n_tile);
-                        let stored = places.map(|place| place.map(|half| halves[first + half]));
-                        watch(index, m_tile * TILE_M, stored);
-                    }
-                }
-            }
-            odometer.advance(extents);
+            };
+            map::program::run(&program, &operands, &odometer, &mut memory, &mut show);
+            odometer.advance(program.extents());
         }
         let z: &[i16] = bytemuck::cast_slice(&memory[..base]);
         z[..height].to_vec()
@@ -556,7 +536,7 @@ pub fn place(step: &StepRecord, base: usize) -> StepRecord {
     if placed.acc_word != NONE {
         placed.acc_word += base;
     }
-    if !bt_core::program::Store::from_byte(step.store).is_some_and(|store| store.adds()) {
+    if !adds(step) {
         placed.out_word += base;
     }
     placed

@@ -4,8 +4,8 @@
 
 use core::arch::global_asm;
 
-use super::{Accumulate, Centred, Contraction, DenseRows, Sample, ToPlaces};
-use crate::program::StepRecord;
+use super::{Centred, DenseRows, Sample, ToPlaces};
+use crate::program::{Accumulate, Contraction, StepRecord};
 
 global_asm!(include_str!("contract.s"), options(raw));
 global_asm!(include_str!("dense.s"), options(raw));
