@@ -116,6 +116,7 @@ fn shapes() -> Vec<Dense> {
             shapes.push(Dense {
                 input_type,
                 values,
+                vectors: 0,
                 hidden,
                 classes,
                 pool,
