@@ -121,6 +121,7 @@ fn shapes() -> Vec<Dense> {
             shapes.push(Dense {
                 input_type,
                 values,
+                vectors: 0,
                 hidden,
                 classes,
                 pool,

@@ -219,7 +219,7 @@ fn a_resealed_state_keeps_to_its_ranges() {
     assert_eq!(load(&[(steps, &[4])]), damaged);
     assert_eq!(load(&[(pooled, &[4])]), damaged);
     assert_eq!(load(&[(steps, &[4]), (pooled, &[4])]), Ok(()));
-    let largest = (3 << 15) as i32;
+    let largest: i32 = 3 << 15;
     for (sum, expected) in [
         (largest, Ok(())),
         (-largest, Ok(())),

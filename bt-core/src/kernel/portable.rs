@@ -125,8 +125,7 @@ fn tiles(run: &Contraction<'_>, memory: &mut [u32], mut finish: impl FnMut(&mut 
 /// Words `at..at + N`.
 #[inline(always)]
 fn chunk_mut<const N: usize>(memory: &mut [u32], at: usize) -> Option<&mut [u32; N]> {
-    let chunk = memory.get_mut(at..).and_then(<[u32]>::first_chunk_mut);
-    chunk.proven()
+    memory.get_mut(at..).proven()?.first_chunk_mut().proven()
 }
 
 /// Adds the products of one register tile, two rows of W times four rows of X, to its sums, in order
@@ -246,7 +245,8 @@ pub(super) fn whole_rows<S: Sample>(
         let (fours, tail) = values.as_chunks::<4>();
         let mut places = words.chunks_mut(8);
         for (&four, words) in fours.iter().zip(&mut places) {
-            if let Some([low, _, _, _, high]) = chunk_mut(words, 0) {
+            debug_assert!(words.len() > 4);
+            if let [low, _, _, _, high, ..] = words {
                 [*low, *high] = S::widen_four(four);
             }
         }
