@@ -9,7 +9,7 @@
 //! not wrapped as one, a value pushed alone as [`OF_VALUE`], a sample under a window of the front end as
 //! [`OF_SAMPLE`].
 
-use super::layout::DenseRecord;
+use super::layout::{DenseRecord, MetaRecord};
 use super::{Map, Program};
 use crate::size::Size;
 
@@ -37,7 +37,6 @@ impl Program<'_> {
     }
 
     /// Products of one frame, padding included.
-    #[inline(never)]
     pub fn macs(&self) -> Size {
         let steps = self.steps.iter();
         let products = steps.map(|step| step.macs() * self.runs(step.depth));
@@ -62,6 +61,7 @@ impl Map<'_> {
     }
 
     /// Work of one frame.
+    #[inline(never)]
     pub(super) fn work(&self) -> Size {
         let visits = match self {
             Self::Program(program) => program.runs(u8::MAX) * program.steps.len(),
@@ -69,4 +69,9 @@ impl Map<'_> {
         };
         self.macs() + visits
     }
+}
+
+/// Work of the windows of one frame, each of so many samples.
+pub(super) fn of_windows(meta: &MetaRecord, samples: usize) -> Size {
+    Size::from(meta.vectors_per_step) * samples * OF_SAMPLE
 }
