@@ -16,6 +16,8 @@ pub struct Reference<'m> {
     tables: Vec<u16>,
     bias: Vec<i16>,
     memory: Vec<u32>,
+    /// Which step keeps a partial sum in a word, if one does.
+    kept: Vec<Option<*const StepRecord>>,
 }
 
 /// The elements of a section of a file.
@@ -55,6 +57,7 @@ impl<'m> Reference<'m> {
             tables: section(file, Section::Tables),
             bias: section(file, Section::Bias),
             memory: vec![0; model.arena_bytes() / 4],
+            kept: vec![None; model.arena_bytes() / 4],
         }
     }
 
@@ -114,6 +117,7 @@ impl<'m> Reference<'m> {
         {
             let scratch = self.scratch();
             self.memory[scratch..].fill(0);
+            self.kept[scratch..].fill(None);
         }
     }
 
@@ -131,6 +135,7 @@ impl<'m> Reference<'m> {
     }
 
     fn put(&mut self, word: usize, half_at: usize, value: i16) {
+        self.kept[word + half_at / 2] = None;
         let place = self.word(word + half_at / 2);
         let shift = half_at % 2 * 16;
         *place = *place & !(0xFFFF << shift) | u32::from(value as u16) << shift;
@@ -170,13 +175,13 @@ impl<'m> Reference<'m> {
                     .zip(&extents[inner])
                     .all(|(d, e)| d + 1 == *e)
                 {
-                    self.step(step, &digits);
+                    self.step(program, step, &digits);
                 }
             }
         }
     }
 
-    fn step(&mut self, step: &StepRecord, digits: &[usize]) {
+    fn step(&mut self, program: &Program<'_>, step: &StepRecord, digits: &[usize]) {
         let (m_tiles, n_tiles) = (usize::from(step.m_tiles), usize::from(step.n_tiles));
         let (pairs, slices) = (usize::from(step.k_pairs), usize::from(step.slices));
         let slice = if slices > 1 {
@@ -196,6 +201,8 @@ impl<'m> Reference<'m> {
             for (m, n) in (0..2).flat_map(|m| (0..4).map(move |n| (m, n))) {
                 let acc = step.acc_word as usize + tile * 8 + m * 4 + n;
                 let mut sum = if accumulates && slice > 0 {
+                    let is_own = self.kept[acc] == Some(std::ptr::from_ref(step));
+                    assert!(is_own, "word {acc} is no sum of this step any more");
                     i64::from(*self.word(acc) as i32)
                 } else {
                     1 << (step.shift - 1)
@@ -204,11 +211,15 @@ impl<'m> Reference<'m> {
                     let w = ((slice * m_tiles + m_tile) * pairs + k / 2) * 2 + m;
                     let w = half(self.weights[step.weights_word as usize + w], k % 2 == 1);
                     let x = step.input_word as usize + (n_tile * pairs + k / 2) * 4 + n;
+                    let steps = program.steps.as_ptr_range();
+                    let is_sum = self.kept[x].is_some_and(|keeper| steps.contains(&keeper));
+                    assert!(!is_sum, "word {x} of a panel is half a sum");
                     let x = half(*self.word(x), k % 2 == 1);
                     sum = held(sum + w * x);
                 }
                 if accumulates && slice + 1 < slices {
                     *self.word(acc) = sum as i32 as u32;
+                    self.kept[acc] = Some(std::ptr::from_ref(step));
                     continue;
                 }
                 let most = (1 << (step.bits - 1)) - 1;

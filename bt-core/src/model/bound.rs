@@ -3,7 +3,8 @@
 //!
 //! For every row of W: Σ|w|·max|x| + 2^(shift−1) ≤ 2³¹ − 1, where a row that accumulates over an
 //! outer mode sums over all its slices, and max|x| is the largest magnitude that any store of the
-//! map can leave in the panels the step reads. That rests on two things ([`input_max`]):
+//! map can leave in the panels the step reads. That rests on two things ([`written_max`],
+//! [`has_accumulators_alone`]):
 //!
 //! - *Panels may share words with anything that is stored.* A program stores i16 alone, so that whatever
 //!   lies in a panel, written there or left over, is no larger than the largest store that reaches its
@@ -21,43 +22,42 @@
 
 use crate::program::{Program, Region, StepRecord, Store, panel};
 
-/// The largest magnitude that the program can leave where its step `index` reads, for frames of
-/// magnitudes up to `frame_max`; `None` where the accumulators of the step are not its own. The
-/// regions of every step are sound.
+/// The largest magnitude that slabs, of values up to `frame_max`, and stores can leave in a region of the
+/// scratch; 0 where they leave it alone. The regions of every step are sound.
 #[inline(never)]
-pub fn input_max(
-    program: &Program<'_>,
-    tables: &[u16],
-    frame_max: u32,
-    index: usize,
-) -> Option<u32> {
-    let reader = program.steps.get(index)?;
-    let (input, acc) = (reader.input(), reader.acc());
-    let mut max = 0;
-    let slab = program.record.slab(tables).map(|slab| (slab, frame_max));
-    let stores = program.steps.iter().filter_map(|step| {
-        let store = Store::from_byte(step.store).filter(|store| !store.adds());
+pub fn written_max(program: &Program<'_>, tables: &[u16], frame_max: u32, region: Region) -> u32 {
+    let mut max = match program.record.slab(tables) {
+        Some(slab) if slab.overlaps(region) => frame_max,
+        _ => 0,
+    };
+    for step in program.steps {
+        // Stores that add go to z, which is no part of the scratch.
+        let adds = Store::from_byte(step.store).is_none_or(Store::adds);
         let out = step.out(tables, program.extents());
-        Some((store.and(out.ok())?, 1 << (step.bits.wrapping_sub(1) % 16)))
-    });
-    for (written, bound) in slab.into_iter().chain(stores) {
-        if written.overlaps(input) {
-            max = bound.max(max);
-        }
-        if acc.is_some_and(|acc| acc.overlaps(written)) {
-            return None;
+        if !adds && out.is_ok_and(|out| out.overlaps(region)) {
+            max = max.max(1 << (step.bits.wrapping_sub(1) % 16));
         }
     }
-    for (other, step) in program.steps.iter().enumerate() {
-        let shared = |acc: Region| {
-            acc.overlaps(step.input())
-                || other != index && step.acc().is_some_and(|other| other.overlaps(acc))
-        };
-        if acc.is_some_and(shared) {
-            return None;
-        }
-    }
-    Some(max)
+    max
+}
+
+/// Whether nothing but step `index` touches its accumulators. The regions of every step are sound.
+#[inline(always)]
+pub fn has_accumulators_alone(program: &Program<'_>, tables: &[u16], index: usize) -> bool {
+    let Some(acc) = program.steps.get(index).and_then(StepRecord::acc) else {
+        return true;
+    };
+    is_unread(program, acc, index) && written_max(program, tables, 1 << 15, acc) == 0
+}
+
+/// Whether no step reads the accumulators of step `index` as its panels, or keeps its own there.
+// The stack holds its frame or that of `written_max`.
+#[inline(never)]
+fn is_unread(program: &Program<'_>, acc: Region, index: usize) -> bool {
+    program.steps.iter().enumerate().all(|(other, step)| {
+        !step.input().overlaps(acc)
+            && (other == index || step.acc().is_none_or(|other| !other.overlaps(acc)))
+    })
 }
 
 /// Largest |accumulator| of a contraction, rounding constant included, for inputs up to `input_max`.

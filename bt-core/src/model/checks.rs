@@ -26,7 +26,8 @@ pub(super) struct MapChecks<'m> {
 }
 
 impl<'m> MapChecks<'m> {
-    /// Everything that must hold of a map.
+    /// Everything that must hold of a map but [`accumulators`](Self::accumulators) and
+    /// [`sums`](Self::sums), which come after it; the stack holds the frame of one of them.
     #[inline(never)]
     pub(super) fn map(&self, map: &MapIn<'m>) -> Result<(), ParseError> {
         match map.map {
@@ -55,21 +56,38 @@ impl<'m> MapChecks<'m> {
             entries = entries + step.table_entries();
         }
         let reads = (entries * program.steps.len()).to_u32();
-        check(reads <= TABLE_READS_MAX, Field::Table, reads)
-            .map_err(|fault| fault.of(map.section))?;
-        // Sums last: they rely on the regions being sound.
-        for (index, step) in program.steps.iter().enumerate() {
-            let input_max = bound::input_max(program, self.tables, map.input_max, index);
-            let input_max = input_max.ok_or(ParseError::Step {
-                section: map.section,
-                step: index,
-                field: Field::AccWord,
-            })?;
-            if !bound::fits(step, self.weights, input_max) {
-                return Err(ParseError::Overflow {
-                    section: map.section,
-                    index,
+        check(reads <= TABLE_READS_MAX, Field::Table, reads).map_err(|fault| fault.of(map.section))
+    }
+
+    /// That every step has its accumulators alone: relies on the regions being sound.
+    #[inline(never)]
+    pub(super) fn accumulators(&self, map: &MapIn<'m>) -> Result<(), ParseError> {
+        let (section, Map::Program(program)) = (map.section, &map.map) else {
+            return Ok(());
+        };
+        for step in 0..program.steps.len() {
+            if !bound::has_accumulators_alone(program, self.tables, step) {
+                let field = Field::AccWord;
+                return Err(ParseError::Step {
+                    section,
+                    step,
+                    field,
                 });
+            }
+        }
+        Ok(())
+    }
+
+    /// That sums keep to 32 bits: relies on the regions being sound.
+    #[inline(never)]
+    pub(super) fn sums(&self, map: &MapIn<'m>) -> Result<(), ParseError> {
+        let (section, Map::Program(program)) = (map.section, &map.map) else {
+            return Ok(());
+        };
+        for (index, step) in program.steps.iter().enumerate() {
+            let input_max = bound::written_max(program, self.tables, map.input_max, step.input());
+            if !bound::fits(step, self.weights, input_max) {
+                return Err(ParseError::Overflow { section, index });
             }
         }
         Ok(())
@@ -168,6 +186,7 @@ impl<'m> MapChecks<'m> {
     }
 
     /// The weights, if all of the record is sound.
+    #[inline(never)]
     fn dense_weights(&self, map: &MapIn<'m>, record: &DenseRecord) -> Result<&'m [u32], Fault> {
         let rows = record.rows as usize;
         let part = record.part_values as usize;

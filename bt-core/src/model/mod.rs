@@ -148,7 +148,6 @@ pub struct Model<'m> {
     pub(crate) head_bias: &'m [i32],
     pub(crate) front_end: Option<FrontEnd<'m>>,
     pub(crate) arena: ArenaLayout,
-    frame_work: u32,
 }
 
 impl<'m> Model<'m> {
@@ -220,7 +219,9 @@ impl<'m> Model<'m> {
     /// their steps and the windows of the front end; at most [`work::FRAME_WORK_MAX`]. The gates and the
     /// head, in proportion to what the file holds of them, come on top.
     pub fn frame_work(&self) -> u32 {
-        self.frame_work
+        let window = self.front_end().map_or(0, FrontEnd::window);
+        let windows = work::of_windows(self.meta, window);
+        (self.input.work() + self.recurrent.work() + windows).to_u32()
     }
 
     /// The file's CRC-32C: two models are the same when it is.

@@ -8,8 +8,8 @@ use super::checks::{MapChecks, MapIn};
 use super::error::{Fault, Field, ParseError, check};
 use super::layout::{self, MetaRecord, Section};
 use super::sections::Sections;
-use super::work::{FRAME_WORK_MAX, OF_SAMPLE, OF_VALUE, SELF_TEST_WORK_MAX};
-use super::{ArenaLayout, InputType, Map, Model, Pool, bound};
+use super::work::{FRAME_WORK_MAX, OF_VALUE, SELF_TEST_WORK_MAX, of_windows};
+use super::{ArenaLayout, InputType, Model, Pool, bound};
 use crate::cell::Gate;
 use crate::front_end::FrontEnd;
 use crate::program::{NONE, Region};
@@ -32,7 +32,7 @@ impl<'m> Model<'m> {
         let in_meta = |fault: Fault| fault.of(Section::Meta);
         let (input_type, gate, pool) = forms(meta).map_err(in_meta)?;
         sizes(meta).map_err(in_meta)?;
-        let (hidden, map_values) = (meta.hidden as usize, meta.map_values as usize);
+        let hidden = meta.hidden as usize;
         let front_end = match sections.find(Section::FrontEnd) {
             Some(_) if !cfg!(feature = "front-end") => return Err(ParseError::NoFrontEnd),
             Some(bytes) => Some(FrontEnd::parse(bytes).map_err(ParseError::FrontEnd)?),
@@ -51,40 +51,43 @@ impl<'m> Model<'m> {
             arena_bytes,
         )
         .map_err(in_meta)?;
-        let tables: &[u16] = sections.slice(Section::Tables)?;
-        let weights: &[u32] = sections.slice(Section::Weights)?;
         let values = match front_end {
             Some(_) => InputType::I16,
             None => input_type,
         };
-        let input_max = input_max(meta, values, tables).map_err(in_meta)?;
+        let window = front_end.as_ref().map_or(0, FrontEnd::window);
 
-        let input = sections.map(Section::Input)?;
-        let recurrent = sections.map(Section::Recurrent)?;
         let checks = MapChecks {
-            weights,
-            tables,
+            weights: sections.slice(Section::Weights)?,
+            tables: sections.slice(Section::Tables)?,
             z: Region::new(0usize, 2 * hidden),
             scratch: Region {
                 start: arena.scratch_word.into(),
                 end: arena_words.into(),
             },
         };
-        checks.map(&MapIn {
+        // One map after the other in the same place of the stack.
+        let input = sections.map(Section::Input)?;
+        let mut map = MapIn {
             section: Section::Input,
             map: input,
-            values: map_values,
-            input_max,
-        })?;
-        checks.map(&MapIn {
+            values: meta.map_values as usize,
+            input_max: input_max(meta, values, checks.tables).map_err(in_meta)?,
+        };
+        checks.map(&map)?;
+        checks.accumulators(&map)?;
+        checks.sums(&map)?;
+        map = MapIn {
             section: Section::Recurrent,
-            map: recurrent,
+            map: sections.map(Section::Recurrent)?,
             values: hidden,
             input_max: 1 << 15,
-        })?;
-
-        let windows = front_end.as_ref().map_or(0, FrontEnd::window);
-        let frame_work = work(&sections, meta, [input, recurrent], windows).map_err(in_meta)?;
+        };
+        checks.map(&map)?;
+        checks.accumulators(&map)?;
+        checks.sums(&map)?;
+        let frame_work = input.work() + map.map.work() + of_windows(meta, window);
+        work(&sections, meta, frame_work)?;
 
         let bias: &[i16] = sections.slice(Section::Bias)?;
         if bias.len() != 4 * hidden {
@@ -101,15 +104,14 @@ impl<'m> Model<'m> {
             gate,
             pool,
             input,
-            recurrent,
-            weights,
-            tables,
+            recurrent: map.map,
+            weights: checks.weights,
+            tables: checks.tables,
             bias,
             head_weights,
             head_bias,
             front_end,
             arena,
-            frame_work,
         })
     }
 }
@@ -153,6 +155,7 @@ fn sizes(meta: &MetaRecord) -> Result<(), Fault> {
 }
 
 /// That the header, the map's width and the front end agree on the values to push for one step.
+#[inline(never)]
 fn frame_values(
     sections: &Sections<'_>,
     meta: &MetaRecord,
@@ -177,25 +180,17 @@ fn frame_values(
     )
 }
 
-/// The work of one frame, if it and the golden vector's keep to their limits.
+/// That the work of a frame and of the golden vector keep to their limits.
 #[inline(never)]
-fn work(
-    sections: &Sections<'_>,
-    meta: &MetaRecord,
-    maps: [Map<'_>; 2],
-    window: usize,
-) -> Result<u32, Fault> {
-    let [input, recurrent] = maps;
-    let windows = Size::from(meta.vectors_per_step) * window * OF_SAMPLE;
-    let frame = input.work() + recurrent.work() + windows;
-    check(frame <= FRAME_WORK_MAX.into(), Field::Work, frame.to_u32())?;
+fn work(sections: &Sections<'_>, meta: &MetaRecord, frame: Size) -> Result<(), ParseError> {
     let pushed = Size::from(sections.word(layout::FRAME_AT)) * OF_VALUE;
-    check(
-        (frame + pushed) * meta.golden_steps <= SELF_TEST_WORK_MAX.into(),
-        Field::GoldenSteps,
-        meta.golden_steps,
-    )?;
-    Ok(frame.to_u32())
+    let self_test = (frame + pushed) * meta.golden_steps;
+    check(frame <= FRAME_WORK_MAX.into(), Field::Work, frame.to_u32())
+        .and_then(|()| {
+            let holds = self_test <= SELF_TEST_WORK_MAX.into();
+            check(holds, Field::GoldenSteps, meta.golden_steps)
+        })
+        .map_err(|fault| fault.of(Section::Meta))
 }
 
 /// Largest magnitude of what the input map reads.

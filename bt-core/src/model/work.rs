@@ -10,7 +10,7 @@
 //! [`OF_SAMPLE`].
 
 use super::Map;
-use super::layout::DenseRecord;
+use super::layout::{DenseRecord, MetaRecord};
 use crate::program::Program;
 use crate::size::Size;
 
@@ -38,7 +38,6 @@ impl Program<'_> {
     }
 
     /// Products of one frame, padding included.
-    #[inline(never)]
     pub fn macs(&self) -> Size {
         let steps = self.steps.iter();
         let products = steps.map(|step| step.macs() * self.runs(step.depth));
@@ -63,6 +62,7 @@ impl Map<'_> {
     }
 
     /// Work of one frame.
+    #[inline(never)]
     pub(super) fn work(&self) -> Size {
         let visits = match self {
             Self::Program(program) => program.runs(u8::MAX) * program.steps.len(),
@@ -70,4 +70,9 @@ impl Map<'_> {
         };
         self.macs() + visits
     }
+}
+
+/// Work of the windows of one frame, each of so many samples.
+pub(super) fn of_windows(meta: &MetaRecord, samples: usize) -> Size {
+    Size::from(meta.vectors_per_step) * samples * OF_SAMPLE
 }

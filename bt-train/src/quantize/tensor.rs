@@ -270,11 +270,16 @@ impl<'a> Calibrated<'a> {
             record: &lowered.record,
             steps: &steps,
         };
-        let bound = |step| {
-            bound::input_max(&program, &lowered.tables, self.input_max, step)
-                .ok_or(QuantizeError::Overflow { step })
+        let bound = |(index, step): (usize, &StepRecord)| {
+            if bound::has_accumulators_alone(&program, &lowered.tables, index) {
+                let max =
+                    bound::written_max(&program, &lowered.tables, self.input_max, step.input());
+                Ok(max)
+            } else {
+                Err(QuantizeError::Overflow { step: index })
+            }
         };
-        (0..steps.len()).map(bound).collect()
+        steps.iter().enumerate().map(bound).collect()
     }
 
     /// The widths that give z the best signal-to-noise ratio on `frames` (integers as
