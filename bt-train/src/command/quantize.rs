@@ -18,6 +18,7 @@ use crate::training::material::split_off;
 use crate::training::run::RunWatch;
 use crate::training::settings::Settings;
 use crate::training::trainer::{Best, Epoch, Trainer};
+use bt_core::model::layout::CELL_FRACTION;
 use ndarray::Array2;
 use serde::Serialize;
 use serde_json::json;
@@ -136,6 +137,7 @@ pub fn run(args: Args) -> Result<()> {
             "input": exported.input,
             "recurrent": exported.recurrent,
             "z": exported.z,
+            "cell": exported.cell,
             "warnings": warnings,
         });
         if let Some(comparison) = &comparison {
@@ -162,6 +164,15 @@ pub fn run(args: Args) -> Result<()> {
         100.0 * exported.z.beyond,
         100.0 * exported.z.wrong
     );
+    let cell = &exported.cell;
+    if cell.fraction < CELL_FRACTION {
+        say!(
+            "cell       up to {:.1}: kept in Q{}.{}",
+            cell.max,
+            31 - cell.fraction,
+            cell.fraction
+        );
+    }
     if let Some(comparison) = &comparison {
         comparison.print(args.report);
     }
