@@ -21,7 +21,7 @@ use bt_core::model::write::{MapParts, ModelBytes, Parts};
 use ndarray::Ix2;
 
 pub use super::gates::ZReport;
-pub use super::map::{LevelReport, MapReport};
+pub use super::map::{LevelReport, MapReport, Z_MAX};
 
 /// What the caller decides.
 #[derive(Debug, Clone)]
@@ -97,6 +97,9 @@ struct Weights {
     maps: RealMaps,
     /// Of z, with what the input map makes of integer zeros.
     bias: Vec<f64>,
+    /// The same with what its integers make of them: an offset that stays in the values then meets the
+    /// same weights as the values, and rounding them costs no more than without it.
+    integer_bias: Vec<f64>,
     input: IntegerForm,
     recurrent: IntegerForm,
 }
@@ -269,8 +272,14 @@ impl Scheme {
         let maps = RealMaps::read(checkpoint);
         let bias = values(checkpoint, "lstm.bias");
         let lowered = self.input.lowered.as_ref();
+        let folded = |map: &RealMap| folded_bias(map, lowered, &self.format, &bias);
+        let real = folded(&maps.input);
         Ok(Weights {
-            bias: folded_bias(&maps.input, lowered, &self.format, &bias),
+            integer_bias: match self.input.rounded(&maps.input)? {
+                Some(rounded) => folded(&RealMap::Dense(rounded)),
+                None => real.clone(),
+            },
+            bias: real,
             input: self.input.integers(&maps.input)?,
             recurrent: self.recurrent.integers(&maps.recurrent)?,
             maps,
@@ -326,7 +335,7 @@ impl Scheme {
             weights: Vec::new(),
             tables: Vec::new(),
             bias: weights
-                .bias
+                .integer_bias
                 .iter()
                 .map(|b| (b * Z_SCALE).round().clamp(-32_768.0, 32_767.0) as i16)
                 .collect(),

@@ -292,7 +292,7 @@ impl MapScheme {
 const SEARCH_FRAMES: usize = 64;
 
 /// Beyond this z is cut off: 16 in Q4.11.
-pub(super) const Z_MAX: f64 = 32_768.0 / Z_SCALE;
+pub const Z_MAX: f64 = 32_768.0 / Z_SCALE;
 
 fn real(frames: &[Vec<i16>], step: f64) -> Vec<Vec<f64>> {
     let real = |frame: &Vec<i16>| frame.iter().map(|&q| f64::from(q) * step).collect();
