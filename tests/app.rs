@@ -3,15 +3,20 @@
 //! was fed directly.
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bt_core::{InputType, Model, Pool, Session};
+use bt_core::model::write::ModelBytes;
+use bt_core::model::{Field, layout};
+use bt_core::session::SessionError;
+use bt_core::{InputType, Model, ParseError, Pool, Session};
 use bt_embed::app::{Ended, Memory, run};
 use bt_embed::board::{Board, Stack, Ticks};
-use bt_embed::wire::{Golden, Reply, Request};
+use bt_embed::service::Refusal;
+use bt_embed::wire::{Golden, LineCounts, REASON_BYTES_MAX, Reply, Request, frame};
 use bt_tests::line::{End, Faults, Uart, line};
 use bt_tests::model::{Dense, Noise};
 use embedded_hal::digital::{ErrorType, OutputPin};
@@ -120,6 +125,7 @@ fn shapes() -> Vec<Dense> {
                 classes,
                 pool,
                 seed,
+                ..Dense::default()
             });
         }
     }
@@ -139,6 +145,7 @@ fn scores_are_those_of_a_session_fed_directly() {
             assert_eq!(identity.classes, model.classes());
             assert_eq!(identity.frame_values, model.frame_values());
             assert_eq!(identity.arena_bytes, model.arena_bytes());
+            assert_eq!(identity.model_crc, model.crc());
             assert_eq!(
                 device.label(shape.classes - 1).unwrap(),
                 format!("class {}", shape.classes - 1)
@@ -157,15 +164,17 @@ fn scores_are_those_of_a_session_fed_directly() {
                     Some(scores.best)
                 );
             }
-            let statistics = device.statistics(true).unwrap();
-            assert_eq!((statistics.steps, statistics.frames_garbled), (5, 0));
+            let statistics = device.clear().unwrap();
+            assert_eq!((statistics.period, statistics.steps), (0, 5));
+            assert_eq!(statistics.line, LineCounts::default());
             assert_eq!(
                 (statistics.stack_bytes_used, statistics.stack_bytes),
                 (5, 9)
             );
             // The clock wraps in the test; one look before and one after each call.
             assert!((10..1000).contains(&statistics.ticks), "{statistics:?}");
-            assert_eq!(device.statistics(false).unwrap().steps, 0);
+            let statistics = device.statistics().unwrap();
+            assert_eq!((statistics.period, statistics.steps), (1, 0));
             assert_eq!(device.repeats(), 0);
         });
     }
@@ -306,24 +315,213 @@ fn wrong_requests_have_clear_answers() {
     });
 }
 
+/// A device that answers whatever it is asked with one frame.
+struct Stubborn {
+    answer: Vec<u8>,
+    unread: Vec<u8>,
+}
+
+impl io::Read for Stubborn {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        if self.unread.is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let count = self.unread.len().min(bytes.len());
+        bytes[..count].copy_from_slice(&self.unread[..count]);
+        self.unread.drain(..count);
+        Ok(count)
+    }
+}
+
+impl io::Write for Stubborn {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.unread.extend(&self.answer);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_device_of_another_version_is_refused_by_name_at_once() {
+    // As a device of version 1 answers it, and one that answers in our version.
+    for (body, named) in [
+        ([1, 0xFF, 0, 3, 1, 0, 0, 0], 1),
+        ([2, 0xFF, 1, 3, 7, 0, 0, 0], 7),
+    ] {
+        let mut line = [0; 40];
+        let length = frame::encode(&mut line, |w| w.bytes(&body)).unwrap();
+        let stream = Stubborn {
+            answer: line[..length].to_vec(),
+            unread: Vec::new(),
+        };
+        let mut device = Device::new(stream, Instant::now() + Duration::from_secs(10));
+        let error = device.hello().unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!(
+                "the device answered: it speaks version {named} of the protocol, this program version 2"
+            )
+        );
+        assert_eq!(device.repeats(), 0);
+    }
+}
+
+/// Counts are cleared once, however often the host must ask.
+#[test]
+fn a_period_is_cleared_once() {
+    let file = Dense::default().model();
+    let faults = Faults {
+        cut: 150,
+        ..Faults::default()
+    };
+    with_device(
+        file.bytes(),
+        [Faults::default(), faults],
+        3,
+        |mut device, _| {
+            let mut steps = 0;
+            for period in 0..30 {
+                device.reset().unwrap();
+                device.chunk(&[1; 14]).unwrap();
+                let ended = device.clear().unwrap();
+                assert_eq!((ended.period, ended.steps), (period, 1));
+                steps += ended.steps;
+            }
+            assert_eq!(steps, 30);
+            assert!(device.repeats() > 10, "no reply was lost");
+        },
+    );
+}
+
+/// What a device says of a model that it refuses, twice.
+fn refusal(model: &[u8]) -> String {
+    with_device(model, [Faults::default(); 2], 1, |mut device, _| {
+        let [first, second] = [(); 2].map(|()| device.hello().unwrap_err().to_string());
+        assert_eq!(first, second);
+        assert_eq!(device.reset().unwrap_err().to_string(), first);
+        assert_eq!(device.repeats(), 0);
+        let reason = first.strip_prefix("the device has no model to serve: ");
+        reason.expect(&first).to_owned()
+    })
+}
+
 #[test]
 fn a_model_with_any_byte_changed_is_refused_and_the_device_serves_on() {
     let file = Dense::default().model();
-    let whole = file.bytes();
-    for at in 0..whole.len() {
-        let mut words = vec![0u32; whole.len() / 4];
-        let damaged: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
-        damaged.copy_from_slice(whole);
+    for at in 0..file.bytes().len() {
+        let mut damaged = file.bytes().to_vec();
         damaged[at] ^= 1 << (at % 8);
-        assert!(Model::parse(damaged).is_err(), "byte {at}");
+        let damaged = ModelBytes::from_unaligned(&damaged);
+        let error = Model::parse(damaged.bytes()).unwrap_err();
         if at % 40 == 0 {
-            with_device(damaged, [Faults::default(); 2], 1, |mut device, _| {
-                for _ in 0..2 {
-                    let error = device.hello().unwrap_err().to_string();
-                    assert_eq!(error, "the device answered: the model in flash is damaged");
-                }
-            });
+            assert_eq!(refusal(damaged.bytes()), error.to_string());
         }
+    }
+}
+
+/// The device gives the reason that the host would give, whatever it is.
+#[test]
+fn the_reason_of_a_refusal_crosses_the_line() {
+    let file = Dense::default().model();
+    let changed = |change: &dyn Fn(&mut [u8])| {
+        let mut changed = file.bytes().to_vec();
+        change(&mut changed);
+        let sum = layout::crc(&changed).unwrap();
+        changed[layout::CRC_AT].copy_from_slice(&sum.to_le_bytes());
+        ModelBytes::from_unaligned(&changed)
+    };
+    let (oldest, newest) = (layout::VERSION_OLDEST, layout::VERSION);
+    let refusals = [
+        (
+            changed(&|bytes| bytes[layout::VERSION_AT.start] = 77),
+            format!(
+                "model file version 77, this build reads {oldest} to {newest}; export it again"
+            ),
+        ),
+        (
+            changed(&|bytes| bytes[0] = b'Z'),
+            "not a .btm model (wrong first bytes)".to_owned(),
+        ),
+        (
+            changed(&|bytes| bytes[layout::HEADER_LEN..][..4].copy_from_slice(b"NEW!")),
+            "model has a section this build does not know: NEW!".to_owned(),
+        ),
+    ];
+    for (model, reason) in &refusals {
+        assert_eq!(refusal(model.bytes()), *reason);
+        let on_host = Model::parse(model.bytes()).unwrap_err();
+        assert_eq!(on_host.to_string(), *reason);
+    }
+    let half = &file.bytes()[..file.bytes().len() / 2];
+    let half = ModelBytes::from_unaligned(half);
+    let (need, found) = (file.bytes().len(), half.bytes().len());
+    assert_eq!(
+        refusal(half.bytes()),
+        format!("model has {found} bytes of {need}")
+    );
+}
+
+/// The longest reasons there can be fit the reply.
+#[test]
+fn no_reason_is_cut() {
+    let most = usize::MAX;
+    let mut reasons = vec![
+        ParseError::NoFrontEnd.to_string(),
+        ParseError::Crc {
+            stated: u32::MAX,
+            computed: u32::MAX,
+        }
+        .to_string(),
+        ParseError::Version { found: u16::MAX }.to_string(),
+        ParseError::UnknownSection { tag: [0xFF; 4] }.to_string(),
+        ParseError::Truncated {
+            need: most,
+            found: most,
+        }
+        .to_string(),
+        Refusal::Classes {
+            need: most,
+            found: most,
+        }
+        .to_string(),
+        Refusal::Session(SessionError::ArenaTooSmall {
+            need: most,
+            found: most,
+        })
+        .to_string(),
+    ];
+    for section in layout::Section::ALL {
+        // The longest name of a field.
+        let field = Field::ElementScaleTable;
+        reasons.push(
+            ParseError::Field {
+                section,
+                field,
+                found: u32::MAX,
+            }
+            .to_string(),
+        );
+        reasons.push(
+            ParseError::Step {
+                section,
+                step: most,
+                field,
+            }
+            .to_string(),
+        );
+        reasons.push(
+            ParseError::Overflow {
+                section,
+                index: most,
+            }
+            .to_string(),
+        );
+    }
+    for reason in reasons {
+        assert!(reason.len() <= usize::from(REASON_BYTES_MAX), "{reason}");
     }
 }
 
@@ -333,27 +531,19 @@ fn a_model_too_big_for_its_memory_is_refused() {
         hidden: 300,
         ..Dense::default()
     };
-    with_device(
-        shape.model().bytes(),
-        [Faults::default(); 2],
-        1,
-        |mut device, _| {
-            let error = device.hello().unwrap_err().to_string();
-            assert_eq!(error, "the device answered: the model needs a larger arena");
-        },
+    let file = shape.model();
+    let need = Model::parse(file.bytes()).unwrap().arena_bytes();
+    assert_eq!(
+        refusal(file.bytes()),
+        format!("the arena has 4000 bytes, the model needs {need}")
     );
     let shape = Dense {
         classes: 71,
         ..Dense::default()
     };
-    with_device(
-        shape.model().bytes(),
-        [Faults::default(); 2],
-        1,
-        |mut device, _| {
-            let error = device.hello().unwrap_err().to_string();
-            assert_eq!(error, "the device answered: the model has too many classes");
-        },
+    assert_eq!(
+        refusal(shape.model().bytes()),
+        "the firmware has room for 70 classes, the model needs 71"
     );
 }
 

@@ -293,3 +293,36 @@ fn evaluates_without_labels_and_without_a_training_part() {
     let object: serde_json::Value = serde_json::from_str(&left.out).unwrap();
     assert_eq!(object, serde_json::json!({ "sequences": 2 }));
 }
+
+/// What is strange about data or a model is told in a line each on standard error, when the command is
+/// done: standard output keeps to its object, and a command that fails writes its one line.
+#[test]
+fn warnings_follow_on_standard_error() {
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("run");
+    let mut toy = Toy::empty();
+    let x: Vec<u8> = (0..20u32 * 12)
+        .map(|i| (i * i % 97) as u8 + if i / 12 % 2 == i % 12 { 120 } else { 0 })
+        .collect();
+    let y: Vec<i64> = (0..20).map(|sequence| sequence % 2).collect();
+    for part in ["train", "test"] {
+        toy.add(&format!("x_{part}"), &[20, 1, 12], &x);
+        toy.add(&format!("y_{part}"), &[20], &y);
+    }
+    let data = toy.write(place.path());
+    let left = run(&train_words(&data, text(&out), &["--epochs", "2"]));
+    let expected = format!(
+        "warning: {data}: 20 sequences of the test part with the values of one of the training part, such as x_train[0] and x_test[0]; drop them from one of the two\n"
+    );
+    assert_eq!((left.status, &left.err), (Some(0), &expected), "{left:?}");
+    let model = place.path().join("m.btm");
+    let words = ["quantize", text(&out), "--data", &data, "--json", "--out"];
+    let left = run(&[&words[..], &[text(&model)]].concat());
+    assert_eq!((left.status, &left.err), (Some(0), &expected), "{left:?}");
+    serde_json::from_str::<serde_json::Value>(&left.out).unwrap();
+    fails(
+        1,
+        &train_words(&data, text(&place.path().join("other")), &["--lr", "1e9"]),
+        &["the loss became"],
+    );
+}

@@ -1,8 +1,12 @@
 //! The same scores, bit for bit, on every core in QEMU as on the host.
 
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use bt_core::model::cases;
+use bt_core::model::write::ModelBytes;
 use bt_core::{InputType, Model, Pool, Session};
 use bt_embed::wire::Golden;
 use bt_tests::exported;
@@ -85,7 +89,12 @@ fn every_board_gives_the_scores_of_the_host() {
         Dense {
             input_type: InputType::I8,
             values: 33,
+            hidden: 7,
             pool: Pool::Mean,
+            ..Dense::default()
+        },
+        Dense {
+            hidden: 1,
             ..Dense::default()
         },
     ];
@@ -120,8 +129,10 @@ fn random_models_give_the_scores_of_the_host() {
             let model = Model::parse(file.bytes()).unwrap();
             model.flash_bytes() <= FLASH_BYTES && model.arena_bytes() <= ARENA_BYTES
         });
+        let mut odd = 0;
         for (seed, file) in small.take(count) {
             let model = Model::parse(file.bytes()).unwrap();
+            odd += model.hidden() % 2;
             let frame = model.frame_values() * model.input_type().bytes();
             let bytes = Noise::new(seed as u32).bytes(5 * frame);
             let scores = on_board(board, &program, file.bytes(), &bytes);
@@ -132,6 +143,8 @@ fn random_models_give_the_scores_of_the_host() {
                 board.name
             );
         }
+        // One in four has an odd number of units.
+        assert!(odd > 0 || count < MODELS, "{}", board.name);
     }
 }
 
@@ -194,6 +207,7 @@ fn a_damaged_model_is_refused_on_the_board_and_the_board_serves_on() {
     let file = Dense::default().model();
     let mut damaged = file.bytes().to_vec();
     *damaged.last_mut().unwrap() ^= 0x10;
+    let reason = Model::parse(ModelBytes::from_unaligned(&damaged).bytes()).unwrap_err();
     let elf = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(elf.path(), fill(&program, &damaged).unwrap()).unwrap();
     let emulator = Emulator::start(board, elf.path(), false).unwrap();
@@ -201,6 +215,91 @@ fn a_damaged_model_is_refused_on_the_board_and_the_board_serves_on() {
     let mut device = Device::new(uart, Instant::now() + LIMIT);
     for _ in 0..2 {
         let error = device.hello().unwrap_err().to_string();
-        assert_eq!(error, "the device answered: the model in flash is damaged");
+        assert_eq!(error, format!("the device has no model to serve: {reason}"));
     }
+}
+
+/// What wraps at 32 bits is refused where there are no more: by the smallest core, and by the one whose
+/// kernels check nothing.
+#[test]
+fn a_board_refuses_what_the_host_refuses() {
+    let elf = tempfile::NamedTempFile::new().unwrap();
+    for name in ["microbit", "mps2-an386"] {
+        let board = Board::find(name).unwrap();
+        let program = std::fs::read(built(board, SLOT, None)).unwrap();
+        let hello = |model: &[u8]| {
+            std::fs::write(elf.path(), fill(&program, model).unwrap()).unwrap();
+            let emulator = Emulator::start(board, elf.path(), false).unwrap();
+            let uart = emulator.uart(Duration::from_millis(50)).unwrap();
+            Device::new(uart, Instant::now() + LIMIT).hello()
+        };
+        for sound in [cases::program(), cases::odd_dense()] {
+            let identity = hello(sound.write().unwrap().bytes()).unwrap();
+            assert_eq!(identity.golden, Golden::Passed, "{name}");
+        }
+        for file in cases::crafted() {
+            // One that is taken says who it is.
+            let error = hello(file.bytes.bytes()).expect_err(file.name).to_string();
+            assert!(error.contains("the device answered"), "{name}: {error}");
+        }
+    }
+}
+/// The UART's end of an emulator started with breaks.
+struct Breaking {
+    uart: UnixStream,
+}
+
+/// What makes a break of a `b` behind it.
+const ESCAPE: u8 = 0x14;
+
+impl Read for Breaking {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.uart.read(bytes)
+    }
+}
+
+impl Write for Breaking {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for &byte in bytes {
+            let twice = 1 + usize::from(byte == ESCAPE);
+            self.uart.write_all(&[byte; 2][..twice])?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.uart.flush()
+    }
+}
+
+/// The hardware's error flags are read, cleared and counted, and service goes on.
+#[test]
+fn breaks_on_the_line_are_counted_and_served_over() {
+    let board = Board::find("microbit").unwrap();
+    let program = std::fs::read(built(board, SLOT, None)).unwrap();
+    let file = Dense::default().model();
+    let model = Model::parse(file.bytes()).unwrap();
+    let elf = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(elf.path(), fill(&program, file.bytes()).unwrap()).unwrap();
+    let emulator = Emulator::start_with_breaks(board, elf.path(), ESCAPE).unwrap();
+    let mut uart = emulator.uart(Duration::from_millis(50)).unwrap();
+    let line = Breaking {
+        uart: uart.try_clone().unwrap(),
+    };
+    let mut device = Device::new(line, Instant::now() + LIMIT);
+    let identity = device.hello().unwrap();
+    let frame = model.frame_values() * model.input_type().bytes();
+    let bytes = Noise::new(9).bytes(20 * frame);
+    let mut breaks = 0;
+    device.reset().unwrap();
+    for chunk in bytes.chunks(frame) {
+        uart.write_all(&[ESCAPE, b'b']).unwrap();
+        breaks += 1;
+        device.chunk(chunk).unwrap();
+    }
+    assert_eq!(device.scores().unwrap().raw, on_host(&model, &bytes));
+    let line = device.statistics().unwrap().line;
+    assert_eq!((line.read_errors, line.frames_lost), (breaks, breaks));
+    assert!(device.repeats() >= breaks);
+    assert_eq!(identity.model_crc, model.crc());
 }

@@ -6,9 +6,10 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use bt_core::Pool;
-use bt_train::float::config::MapKind;
+use bt_core::model::ArenaLayout;
 use bt_train::plan::cost::Core;
-use bt_train::plan::search::{Layer, Limits, MapShape, best};
+use bt_train::plan::search::{Layer, Limits, best};
+use bt_train::shape::{MapKind, MapShape};
 
 const KINDS: [(&str, MapKind); 2] = [
     ("block-term", MapKind::BlockTerm { blocks: 2, rank: 4 }),
@@ -28,16 +29,14 @@ fn table() -> String {
     let mut text =
         String::from("input -> hidden, map, core: MACs, instructions, RAM, flash, plan\n");
     for (inputs, hidden) in SHAPES {
-        let mut outputs = hidden.to_vec();
-        outputs[0] *= 4;
         for (name, kind) in KINDS {
             for core in [Core::M4f, Core::M3, Core::M0] {
                 let units = hidden.iter().product();
                 let layer = Layer {
-                    input: MapShape::new(kind, inputs, &outputs, 255 << 7),
-                    recurrent: MapShape::new(kind, hidden, &outputs, 1 << 15),
-                    hidden: units,
-                    pool: Pool::Last,
+                    input: MapShape::to_gates(kind, inputs, hidden),
+                    input_max: 255 << 7,
+                    recurrent: Some(MapShape::to_gates(kind, hidden, hidden)),
+                    arena: ArenaLayout::new(units, Pool::Last, 0, 0),
                 };
                 let limits = Limits {
                     ram_bytes: Some(10 << 10),
@@ -54,7 +53,7 @@ fn table() -> String {
                     plan.ram_bytes,
                     plan.flash_bytes,
                     plan.input.plan,
-                    plan.recurrent.plan,
+                    plan.recurrent.unwrap().plan,
                 )
                 .unwrap();
             }

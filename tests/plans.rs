@@ -1,11 +1,12 @@
 //! Every plan that the search can choose against `numpy.einsum` in float64;
 //! `data/plan/make.py` made the values.
 
+use bt_train::plan::TensorMap;
 use bt_train::plan::lower;
 use bt_train::plan::search::plans;
-use bt_train::plan::shape::{Form, TensorMap, TensorShape};
 use bt_train::quantize::simulate::Simulation;
 use bt_train::quantize::tensor::{Calibrated, Width, maxima, snr_db};
+use bt_train::shape::{MapKind, MapShape};
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -24,23 +25,21 @@ struct Case {
 
 impl Case {
     fn map(&self) -> TensorMap {
-        let form = match self.map.as_str() {
-            "block-term" => Form::BlockTerm {
-                blocks: self.blocks,
-            },
-            _ => Form::TensorTrain,
+        let (blocks, rank) = (self.blocks, self.rank);
+        let kind = match self.map.as_str() {
+            "block-term" => MapKind::BlockTerm { blocks, rank },
+            _ => MapKind::TensorTrain { rank },
         };
-        let shape = TensorShape {
-            form,
+        let shape = MapShape {
+            kind,
             inputs: self.input.clone(),
             outputs: self.output.clone(),
-            rank: self.rank,
         };
         let mut next = vec![[0; 7]; self.blocks];
         // Entries are asked for in row-major order.
         TensorMap::from_fn(shape, |block, mode, _| {
-            let tensor = match (form, mode) {
-                (Form::TensorTrain, mode) => mode.unwrap_or(0),
+            let tensor = match (kind, mode) {
+                (MapKind::TensorTrain { .. }, mode) => mode.unwrap_or(0),
                 (_, mode) => mode.map_or(0, |k| k + 1),
             };
             let at = &mut next[block][tensor];

@@ -1,6 +1,8 @@
 //! Runs that are killed, interrupted and gone on with.
 
 use bt_tests::program::{Toy, bt_train, fails, run, text, train_words};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -22,6 +24,7 @@ fn start_and_wait(words: &[&str], out: &Path, lines: usize) -> Child {
     child
 }
 
+/// Killed again and again, a run ends in the same bytes, in every file.
 #[test]
 fn a_killed_run_resumes_to_the_same_bytes() {
     let place = tempfile::tempdir().unwrap();
@@ -34,9 +37,12 @@ fn a_killed_run_resumes_to_the_same_bytes() {
     );
 
     let words = train_words(&data, text(&killed), &more);
-    let mut child = start_and_wait(&words, &killed, 3);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let resume = ["train", "--data", &data, "--out", text(&killed), "--resume"];
+    for (words, lines) in [(&words[..], 3), (&resume, 9), (&resume, 15)] {
+        let mut child = start_and_wait(words, &killed, lines);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
     let done = std::fs::read_to_string(killed.join("metrics.jsonl")).unwrap();
     assert!(
         done.lines().count() < 40,
@@ -45,18 +51,42 @@ fn a_killed_run_resumes_to_the_same_bytes() {
 
     // Not without --resume, and nothing new with it.
     fails(1, &words, &["holds a run already", "--resume"]);
-    let resume = ["train", "--data", &data, "--out", text(&killed), "--resume"];
     let mut other = resume.to_vec();
     other.extend(["--lr", "0.5"]);
     fails(1, &other, &["lr: is 0.5"]);
     assert_eq!(run(&resume).status, Some(0));
-    for file in ["best.safetensors", "state.safetensors", "config.toml"] {
-        let read = |run: &Path| std::fs::read(run.join(file)).unwrap();
-        assert!(read(&whole) == read(&killed), "{file}");
-    }
+    assert!(files(&whole) == files(&killed));
+    // What is done can be asked for once more.
+    assert_eq!(run(&resume).status, Some(0));
+    assert!(files(&whole) == files(&killed));
 }
 
-#[cfg(unix)]
+/// Name and content of every file of a folder.
+fn files(folder: &Path) -> BTreeMap<OsString, Vec<u8>> {
+    std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| {
+            let entry = entry.unwrap();
+            (entry.file_name(), std::fs::read(entry.path()).unwrap())
+        })
+        .collect()
+}
+
+/// Who trains in a folder is alone there; the one that comes later changes nothing.
+#[test]
+fn a_folder_takes_one_training_at_a_time() {
+    let place = tempfile::tempdir().unwrap();
+    let data = Toy::new(60).write(place.path());
+    let out = place.path().join("run");
+    let words = train_words(&data, text(&out), &["--epochs", "1000000"]);
+    let mut child = start_and_wait(&words, &out, 2);
+    let resume = ["train", "--data", &data, "--out", text(&out), "--resume"];
+    let expected = [text(&out), "another training run writes here; wait"];
+    fails(1, &resume, &expected);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 /// A run goes on as it was started: with the same data and the same settings.
 #[test]
 fn a_run_does_not_go_on_with_other_data_or_settings() {
@@ -78,6 +108,8 @@ fn a_run_does_not_go_on_with_other_data_or_settings() {
     assert!(std::fs::read(out.join("best.safetensors")).unwrap() == best);
 }
 
+// Ctrl-C is sent as a signal.
+#[cfg(unix)]
 #[test]
 fn ctrl_c_leaves_a_usable_checkpoint() {
     let place = tempfile::tempdir().unwrap();

@@ -1,9 +1,10 @@
 //! The session's promises: pieces of any length, save and load, several streams over one model.
 
 use bt_core::session::{PushError, ScoresError, StateError, StepError};
-use bt_core::{Model, Session};
+use bt_core::{Model, Pool, Session};
 use bt_tests::exported;
-use bt_tests::model::Noise;
+use bt_tests::model::{Dense, Noise};
+use crc::{CRC_32_ISCSI, Crc};
 
 fn frame_bytes(model: &Model<'_>) -> usize {
     model.frame_values() * model.input_type().bytes()
@@ -70,9 +71,7 @@ fn a_saved_state_goes_on_as_if_nothing_had_happened() {
         resumed.load(&state).unwrap();
         feed(&mut resumed, second, 3);
         assert_eq!(scores(&resumed), scores(&unbroken));
-        // A state of another model, of a wrong length, or in the middle of a frame.
-        state[0] ^= 1;
-        assert_eq!(resumed.load(&state), Err(StateError::Mismatch));
+        // Of a wrong length, or in the middle of a frame.
         assert!(matches!(
             resumed.load(&state[1..]),
             Err(StateError::WrongLength { .. })
@@ -115,4 +114,253 @@ fn misuse_is_an_error_and_changes_nothing() {
     session.reset();
     assert_eq!(session.steps(), 0);
     assert!(session.hidden_state().iter().all(|&h| h == 0));
+}
+
+/// A model of few bytes of state, with a pool.
+fn small(hidden: usize) -> Dense {
+    Dense {
+        values: 3,
+        hidden,
+        pool: Pool::Mean,
+        ..Dense::default()
+    }
+}
+
+/// The state of a session after three frames.
+fn saved(model: &Model<'_>) -> Vec<u8> {
+    let mut arena = vec![0; model.arena_bytes() / 4];
+    let mut session = Session::new(model, &mut arena).unwrap();
+    feed(
+        &mut session,
+        &Noise::new(3).bytes(3 * frame_bytes(model)),
+        9,
+    );
+    let mut state = vec![0; session.saved_bytes()];
+    session.save(&mut state).unwrap();
+    state
+}
+
+/// Puts the CRC-32C of a changed state right.
+fn reseal(state: &mut [u8]) {
+    let (bytes, crc) = state.split_last_chunk_mut::<4>().unwrap();
+    *crc = Crc::<u32>::new(&CRC_32_ISCSI).checksum(bytes).to_le_bytes();
+}
+
+#[test]
+fn every_flip_and_every_cut_of_a_saved_state_is_refused() {
+    let bytes = small(3).model();
+    let model = Model::parse(bytes.bytes()).unwrap();
+    let state = saved(&model);
+    let mut arena = vec![0; model.arena_bytes() / 4];
+    let mut session = Session::new(&model, &mut arena).unwrap();
+    feed(
+        &mut session,
+        &Noise::new(4).bytes(5 * frame_bytes(&model)),
+        9,
+    );
+    let mut before = vec![0; session.saved_bytes()];
+    session.save(&mut before).unwrap();
+    let mut after = before.clone();
+    let mut unchanged = |session: &Session<'_, '_>| {
+        session.save(&mut after).unwrap();
+        assert_eq!(after, before);
+    };
+    for bit in 0..state.len() * 8 {
+        let mut damaged = state.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(
+            session.load(&damaged),
+            Err(StateError::Damaged),
+            "bit {bit}"
+        );
+        unchanged(&session);
+    }
+    for length in 0..state.len() {
+        let (need, found) = (state.len(), length);
+        let error = Err(StateError::WrongLength { need, found });
+        assert_eq!(session.load(&state[..length]), error);
+        unchanged(&session);
+    }
+    session.load(&state).unwrap();
+    assert_eq!(session.steps(), 3);
+
+    // Sound, and of another model of the same sizes.
+    let other = Dense {
+        seed: 2,
+        ..small(3)
+    }
+    .model();
+    let other = Model::parse(other.bytes()).unwrap();
+    assert_eq!(session.load(&saved(&other)), Err(StateError::Mismatch));
+}
+
+/// Under a right CRC only what a session can come to is loaded.
+#[test]
+fn a_resealed_state_keeps_to_its_ranges() {
+    let bytes = small(3).model();
+    let model = Model::parse(bytes.bytes()).unwrap();
+    let state = saved(&model);
+    let mut arena = vec![0; model.arena_bytes() / 4];
+    let mut session = Session::new(&model, &mut arena).unwrap();
+    // Words: model, steps, pooled, h of 3 units and their pad, c, sums.
+    let (steps, pooled, pad, sums) = (4, 8, 18, 32);
+    let mut load = |changes: &[(usize, &[u8])]| {
+        let mut state = state.clone();
+        for &(at, bytes) in changes {
+            state[at..at + bytes.len()].copy_from_slice(bytes);
+        }
+        reseal(&mut state);
+        session.load(&state)
+    };
+    let damaged = Err(StateError::Damaged);
+    assert_eq!(load(&[]), Ok(()));
+    assert_eq!(load(&[(pad, &[1])]), damaged);
+    assert_eq!(load(&[(pad - 2, &[0xff; 2]), (20, &[0xff; 12])]), Ok(()));
+    assert_eq!(load(&[(steps, &[4])]), damaged);
+    assert_eq!(load(&[(pooled, &[4])]), damaged);
+    assert_eq!(load(&[(steps, &[4]), (pooled, &[4])]), Ok(()));
+    let largest = (3 << 15) as i32;
+    for (sum, expected) in [
+        (largest, Ok(())),
+        (-largest, Ok(())),
+        (largest + 1, damaged),
+    ] {
+        for unit in 0..3 {
+            assert_eq!(load(&[(sums + 4 * unit, &sum.to_le_bytes())]), expected);
+        }
+    }
+    // Long streams: the pool's count goes up and down between 32,768 and 65,535.
+    for (count, expected) in [
+        (32_767u32, damaged),
+        (32_768, Ok(())),
+        (65_535, Ok(())),
+        (65_536, damaged),
+    ] {
+        let long = [(steps, &[0xff; 4][..]), (pooled, &count.to_le_bytes())];
+        assert_eq!(load(&long), expected, "{count}");
+    }
+
+    // No pool has no count.
+    let bytes = Dense::default().model();
+    let model = Model::parse(bytes.bytes()).unwrap();
+    let mut state = saved(&model);
+    state[pooled] = 3;
+    reseal(&mut state);
+    let mut arena = vec![0; model.arena_bytes() / 4];
+    let mut session = Session::new(&model, &mut arena).unwrap();
+    assert_eq!(session.load(&state), damaged);
+}
+
+/// The front end's words, too: no sample of a hop under way, a level that energies reach.
+#[test]
+fn a_resealed_state_of_a_front_end_keeps_to_its_ranges() {
+    let bytes = Dense {
+        values: 16,
+        vectors: 2,
+        ..Dense::default()
+    }
+    .model();
+    let model = Model::parse(bytes.bytes()).unwrap();
+    let state = saved(&model);
+    let layout = model.arena_layout();
+    let filled = 12 + 4 * (layout.front_end_word - layout.hidden_word);
+    let mut arena = vec![0; model.arena_bytes() / 4];
+    let mut session = Session::new(&model, &mut arena).unwrap();
+    let mut load = |at: usize, value: u32| {
+        let mut state = state.clone();
+        state[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        reseal(&mut state);
+        session.load(&state)
+    };
+    let damaged = Err(StateError::Damaged);
+    assert_eq!(load(filled, 0), Ok(()));
+    for value in [1, 128, u32::MAX] {
+        assert_eq!(load(filled, value), damaged);
+    }
+    // 64 bits of energy lie 23 octaves above the lowest level.
+    assert_eq!(load(filled + 4, 23 << 16), Ok(()));
+    for value in [(23 << 16) + 1, u32::MAX] {
+        assert_eq!(load(filled + 4, value), damaged);
+    }
+    assert_eq!(load(filled + 8, u32::MAX), Ok(()));
+}
+
+/// The pool as its docs have it, in i64.
+struct Mean {
+    sums: Vec<i64>,
+    count: i64,
+}
+
+impl Mean {
+    fn add(&mut self, h: &[i16]) {
+        for (sum, &h) in self.sums.iter_mut().zip(h) {
+            *sum += i64::from(h);
+        }
+        self.count += 1;
+        if self.count == 65_536 {
+            for sum in &mut self.sums {
+                *sum = (*sum + 1).div_euclid(2);
+            }
+            self.count = 32_768;
+        }
+    }
+
+    /// Of a head without bias.
+    fn scores(&self, weights: &[i16]) -> Vec<i32> {
+        let means = self.sums.iter();
+        let means: Vec<i64> = means
+            .map(|sum| (sum + self.count / 2).div_euclid(self.count))
+            .collect();
+        let rows = weights.chunks(means.len());
+        rows.map(|row| row.iter().zip(&means).map(|(&w, m)| i64::from(w) * m).sum())
+            .map(|score: i64| score as i32)
+            .collect()
+    }
+}
+
+/// Steps of noise about a middle, compared with the reference around every halving and now and then.
+fn pooled(session: &mut Session<'_, '_>, mean: &mut Mean, shape: &Dense, steps: u32, middle: i16) {
+    let mut noise = Noise::new(steps);
+    let weights = shape.head_weights();
+    for _ in 0..steps {
+        let frame = [0; 3].map(|_| (noise.bits() as i16 >> 4) + middle);
+        session.push_i16(&frame).unwrap();
+        session.step().unwrap();
+        mean.add(session.hidden_state());
+        let step = session.steps();
+        if (step + 3) % 32_768 < 6 || step.is_multiple_of(997) {
+            assert_eq!(scores(session), mean.scores(&weights), "step {step}");
+        }
+    }
+}
+
+/// 200,000 steps, then another input: 20,000 steps of it have 36 % of the weight that is then there.
+#[test]
+fn the_mean_of_a_long_stream_goes_on() {
+    for hidden in [2, 3] {
+        let shape = small(hidden);
+        let bytes = shape.model();
+        let model = Model::parse(bytes.bytes()).unwrap();
+        let mut arena = vec![0; model.arena_bytes() / 4];
+        let mut session = Session::new(&model, &mut arena).unwrap();
+        let fresh = || Mean {
+            sums: vec![0; hidden],
+            count: 0,
+        };
+        pooled(&mut session, &mut fresh(), &shape, 20_000, -28_000);
+        let other = scores(&session);
+        session.reset();
+        let mut mean = fresh();
+        pooled(&mut session, &mut mean, &shape, 200_000, 28_000);
+        let before = scores(&session);
+        pooled(&mut session, &mut mean, &shape, 20_000, -28_000);
+        // Of scores far enough apart for the rounding of the mean not to count.
+        let shares = before.iter().zip(other).zip(scores(&session));
+        let shares = shares
+            .filter(|((before, other), _)| before.abs_diff(*other) > 100_000)
+            .map(|((before, other), after)| f64::from(after - before) / f64::from(other - before));
+        let shares: Vec<f64> = shares.collect();
+        let right = |share: &f64| (share - 20_000.0 / 56_160.0).abs() < 0.01;
+        assert!(shares.len() > 1 && shares.iter().all(right), "{shares:?}");
+    }
 }

@@ -14,8 +14,10 @@ mod map;
 pub mod model;
 pub mod nonlinearity;
 pub mod program;
+mod proven;
 pub mod q;
 pub mod session;
+pub mod size;
 
 pub use model::{InputType, Map, Model, ParseError, Pool, arena_bytes};
 pub use session::Session;

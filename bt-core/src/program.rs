@@ -25,6 +25,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::size::Size;
+
 /// Rows of W in one register tile.
 pub const TILE_M: usize = 2;
 /// Rows of X in one register tile.
@@ -89,7 +91,8 @@ pub struct StepRecord {
     pub weights_word: u32,
     /// X panels: first word in the arena.
     pub input_word: u32,
-    /// i32 accumulators `[m_tile][n_tile][8]` in the arena, or [`NONE`] (then every run stores).
+    /// i32 accumulators `[m_tile][n_tile][8]` in the arena; [`NONE`] where there is but one slice, or
+    /// every run stores.
     pub acc_word: u32,
     /// Destination: first word in the arena.
     pub out_word: u32,
@@ -128,19 +131,22 @@ pub struct StepRecord {
 
 impl StepRecord {
     /// Words of one weight slice.
-    pub const fn slice_words(&self) -> usize {
-        self.m_tiles as usize * self.k_pairs as usize * TILE_M
+    #[inline(always)]
+    pub fn slice_words(&self) -> Size {
+        Size::from(self.m_tiles) * self.k_pairs * TILE_M
     }
 
     /// All slices of W; `None` where the section ends before them.
     pub fn weights<'w>(&self, section: &'w [u32]) -> Option<&'w [u32]> {
-        let words = self.slice_words().checked_mul(self.slices as usize)?;
-        section.get(self.weights_word as usize..)?.get(..words)
+        let words = self.slice_words() * self.slices;
+        section
+            .get(self.weights_word as usize..)?
+            .get(..words.get())
     }
 
     /// Words of the X panels.
-    pub const fn input_words(&self) -> usize {
-        self.n_tiles as usize * self.k_pairs as usize * TILE_N
+    pub fn input_words(&self) -> Size {
+        Size::from(self.n_tiles) * self.k_pairs * TILE_N
     }
 
     /// Words from the first n tile to this one; `cols` are the entries of `cols_table`.
@@ -153,30 +159,22 @@ impl StepRecord {
     }
 
     /// Entries of `cols_table` in use.
-    pub const fn cols_len(&self) -> usize {
-        if self.col_stride == 0 {
-            self.n_tiles as usize
+    pub fn cols_len(&self) -> Size {
+        Size::from(if self.col_stride == 0 {
+            self.n_tiles
         } else {
             0
-        }
-    }
-
-    /// Words from the first n tile to the farthest.
-    pub fn columns(&self, cols: &[u16]) -> usize {
-        match self.col_stride {
-            0 => cols.iter().max().map_or(0, |&words| words as usize),
-            stride => (self.n_tiles as usize).saturating_sub(1) * stride as usize,
-        }
+        })
     }
 
     /// Tiles of C.
-    pub const fn tiles(&self) -> usize {
-        self.m_tiles as usize * self.n_tiles as usize
+    pub fn tiles(&self) -> Size {
+        Size::from(self.m_tiles) * self.n_tiles
     }
 
-    /// Multiply-accumulates of one run, padding included.
-    pub const fn macs(&self) -> u64 {
-        self.tiles() as u64 * TILE as u64 * self.k_pairs as u64 * 2
+    /// Products of one run, padding included.
+    pub fn macs(&self) -> Size {
+        self.tiles() * TILE * self.k_pairs * 2u32
     }
 }
 

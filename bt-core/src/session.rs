@@ -7,19 +7,20 @@ mod error;
 mod self_test;
 mod state;
 
-use crate::cell;
+use crate::cell::{self, Units};
 use crate::front_end::{FrontEnd, Push};
 use crate::kernel::{self, Centred, Sample};
 use crate::map::{self, Progress};
 use crate::model::layout::CELL_FRACTION;
-use crate::model::{InputType, Model, Pool};
-use crate::q::{round_shift_saturate, saturate};
+use crate::model::{ArenaLayout, InputType, Model, Pool};
+use crate::proven::Proven;
+use crate::q::{round_shift, round_shift_saturate, saturate};
 
 pub use error::{PushError, ScoresError, SessionError, StateError, StepError};
 pub use self_test::SelfTest;
 
-/// Steps the mean pools before it stops taking in more (its sums are 32 bits wide).
-pub const POOL_STEPS_MAX: u32 = u16::MAX as u32;
+/// Most steps that the mean's sums, 32 bits wide, hold between two calls: the step after it halves them.
+const POOLED_MAX: u32 = u16::MAX as u32;
 
 /// Values that are copied to the stack at a time.
 const PIECE: usize = 16;
@@ -43,6 +44,8 @@ pub struct Session<'m, 'a> {
     progress: Progress,
     complete: bool,
     steps: u32,
+    /// Steps that the mean's sums stand for, up to [`POOLED_MAX`]; 0 without a mean.
+    pooled: u32,
     /// PCM samples of the frame under way.
     samples: u32,
     /// [`Model::needs_zeros`] of each map.
@@ -71,6 +74,7 @@ impl<'m, 'a> Session<'m, 'a> {
             progress: Progress::new(),
             complete: false,
             steps: 0,
+            pooled: 0,
             samples: 0,
             input_needs_zeros: model.needs_zeros(&model.input),
             recurrent_needs_zeros: model.needs_zeros(&model.recurrent),
@@ -89,17 +93,18 @@ impl<'m, 'a> Session<'m, 'a> {
         self.memory.fill(0);
         self.progress = Progress::new();
         self.steps = 0;
+        self.pooled = 0;
         if let Some(front_end) = self.model.front_end() {
             let layout = &self.model.arena;
             let state = self
                 .memory
                 .get_mut(layout.front_end_word..layout.vector_word);
-            front_end.reset(state.unwrap_or(&mut []));
+            front_end.reset(state.proven().unwrap_or(&mut []));
         }
         self.end_frame();
     }
 
-    /// Steps since reset.
+    /// Steps since reset, 2³² − 1 for more.
     pub fn steps(&self) -> u32 {
         self.steps
     }
@@ -177,7 +182,7 @@ impl<'m, 'a> Session<'m, 'a> {
                     for (value, &pair) in values.iter_mut().zip(pairs) {
                         *value = i16::from_le_bytes(pair);
                     }
-                    let values = values.get(..pairs.len()).unwrap_or(&[]);
+                    let values = values.get(..pairs.len()).proven().unwrap_or(&[]);
                     let now = self.push_i16(values)?;
                     taken += now;
                     if now < values.len() || self.complete {
@@ -208,7 +213,7 @@ impl<'m, 'a> Session<'m, 'a> {
             .get(taken..)
             .filter(|rest| !rest.is_empty() && !self.complete)
         {
-            let Some(push) = self.push_hop(front_end, rest) else {
+            let Some(push) = self.push_hop(front_end, rest).proven() else {
                 return taken;
             };
             taken += push.consumed;
@@ -216,6 +221,7 @@ impl<'m, 'a> Session<'m, 'a> {
             if push.produced {
                 self.feed_vector(front_end.bands());
             } else if push.consumed == 0 {
+                debug_assert!(false, "the front end has its state and its vector");
                 return taken;
             }
         }
@@ -243,13 +249,15 @@ impl<'m, 'a> Session<'m, 'a> {
             let words = self
                 .memory
                 .get(first + done / 2..self.model.arena.scratch_word)
+                .proven()
                 .unwrap_or(&[]);
             let values: &[i16] = bytemuck::cast_slice(words);
             let count = piece.len().min(bands - done);
             for (place, &value) in piece.iter_mut().zip(values) {
                 *place = value;
             }
-            self.feed(piece.get(..count).unwrap_or(&[]));
+            debug_assert!(values.len() >= count);
+            self.feed(piece.get(..count).proven().unwrap_or(&[]));
             done += count;
         }
     }
@@ -287,7 +295,7 @@ impl<'m, 'a> Session<'m, 'a> {
             for (place, &value) in piece.iter_mut().zip(rest) {
                 *place = value.to_i16();
             }
-            let piece = piece.get_mut(..count).unwrap_or(&mut []);
+            let piece = piece.get_mut(..count).proven().unwrap_or(&mut []);
             self.adjust(piece);
             taken += self.feed_plain(piece);
         }
@@ -362,29 +370,20 @@ impl<'m, 'a> Session<'m, 'a> {
     // Apart from `recur`: the stack holds one of them at a time.
     #[inline(never)]
     fn update(&mut self, watch: impl FnOnce(Watched<'_>)) {
-        let layout = &self.model.arena;
-        let hidden = self.model.hidden();
-        let (z, rest) = self
-            .memory
-            .split_at_mut(layout.hidden_word.min(self.memory.len()));
-        let (h, rest) = rest.split_at_mut(hidden.div_ceil(2).min(rest.len()));
-        let (c, rest) = rest.split_at_mut(hidden.min(rest.len()));
-        let (z, h): (&[i16], &mut [i16]) = (bytemuck::cast_slice(z), bytemuck::cast_slice_mut(h));
-        let c: &mut [i32] = bytemuck::cast_slice_mut(c);
+        let Some(Streamed { z, h, c, sums }) = streamed(&self.model.arena, self.memory).proven()
+        else {
+            return;
+        };
+        let Some(units) = Units::new(z, &mut *c, &mut *h).proven() else {
+            return;
+        };
         match self.model.cell_fraction() {
-            CELL_FRACTION => cell::update(self.model.gate, z, c, h),
-            fraction => cell::wide::update(self.model.gate, fraction, z, c, h),
+            CELL_FRACTION => cell::update(self.model.gate, units),
+            fraction => cell::wide::update(self.model.gate, fraction, units),
         }
-        watch(Watched {
-            z,
-            c,
-            h: h.get(..hidden).unwrap_or(&[]),
-        });
-        if self.model.pool == Pool::Mean && self.steps < POOL_STEPS_MAX {
-            let sums: &mut [i32] = bytemuck::cast_slice_mut(rest);
-            for (sum, &h) in sums.iter_mut().zip(h.iter()).take(hidden) {
-                *sum = sum.wrapping_add(i32::from(h));
-            }
+        watch(Watched { z, c, h });
+        if self.model.pool == Pool::Mean {
+            pool(sums, h, &mut self.pooled);
         }
     }
 
@@ -410,9 +409,13 @@ impl<'m, 'a> Session<'m, 'a> {
         let z = self
             .memory
             .get_mut(..self.model.arena.hidden_word)
+            .proven()
             .unwrap_or(&mut []);
         // 4J values from a section that begins on a word.
-        kernel::copy(z, bytemuck::try_cast_slice(self.model.bias).unwrap_or(&[]));
+        let bias = bytemuck::try_cast_slice(self.model.bias).ok().proven();
+        let bias = bias.unwrap_or(&[]);
+        debug_assert_eq!(z.len(), bias.len());
+        kernel::copy(z, bias);
     }
 
     /// The pre-activations z `[4J]` (Q4.11, gates i, f, g, o, slowest) as they stand: from a frame's
@@ -422,6 +425,7 @@ impl<'m, 'a> Session<'m, 'a> {
         bytemuck::cast_slice(
             self.memory
                 .get(..self.model.arena.hidden_word)
+                .proven()
                 .unwrap_or(&[]),
         )
     }
@@ -432,9 +436,10 @@ impl<'m, 'a> Session<'m, 'a> {
         let words = self
             .memory
             .get(first..first + self.model.hidden().div_ceil(2))
+            .proven()
             .unwrap_or(&[]);
         let h: &[i16] = bytemuck::cast_slice(words);
-        h.get(..self.model.hidden()).unwrap_or(&[])
+        h.get(..self.model.hidden()).proven().unwrap_or(&[])
     }
 
     /// Raw scores of every class; logits are these · 2^−[`Model::score_shift`].
@@ -468,22 +473,67 @@ impl<'m, 'a> Session<'m, 'a> {
             Pool::Last => kernel::dot(row, self.hidden_state(), bias),
             Pool::Mean => {
                 let first = self.model.arena.pool_word;
-                let sums: &[i32] =
-                    bytemuck::cast_slice(self.memory.get(first..first + hidden).unwrap_or(&[]));
-                let steps = self.steps.clamp(1, POOL_STEPS_MAX) as i32;
+                let sums = self.memory.get(first..first + hidden).proven();
+                let sums: &[i32] = bytemuck::cast_slice(sums.unwrap_or(&[]));
+                let pooled = self.pooled.max(1) as i32;
                 let terms = row
                     .iter()
                     .zip(sums)
-                    .map(|(&w, &sum)| i32::from(w) * i32::from(mean(sum, steps)));
+                    .map(|(&w, &sum)| i32::from(w) * i32::from(mean(sum, pooled)));
                 terms.fold(bias, i32::wrapping_add)
             }
         })
     }
 }
 
-/// sum / steps, half up; steps ≥ 1. |sum| ≤ 2¹⁵·(2¹⁶ − 1), so the rounding term fits.
-fn mean(sum: i32, steps: i32) -> i16 {
-    sum.wrapping_add(steps / 2)
-        .checked_div_euclid(steps)
+/// What a session keeps of a stream beside the front end's state.
+struct Streamed<'a> {
+    /// `[4J]`.
+    z: &'a [i16],
+    /// `[J]`; where J is odd, a half behind it that is always 0 fills the word.
+    h: &'a mut [i16],
+    /// `[J]`.
+    c: &'a mut [i32],
+    /// `[J]` for the mean, or none.
+    sums: &'a mut [i32],
+}
+
+/// The one place that cuts them from the arena, so that they agree on J.
+#[inline(always)]
+fn streamed<'a>(layout: &ArenaLayout, memory: &'a mut [u32]) -> Option<Streamed<'a>> {
+    let memory = memory.get_mut(..layout.front_end_word)?;
+    let (memory, sums) = memory.split_at_mut_checked(layout.pool_word)?;
+    let (memory, c) = memory.split_at_mut_checked(layout.cell_word)?;
+    let (z, h) = memory.split_at_mut_checked(layout.hidden_word)?;
+    let h: &mut [i16] = bytemuck::cast_slice_mut(h);
+    Some(Streamed {
+        z: bytemuck::cast_slice(z),
+        h: h.get_mut(..c.len())?,
+        c: bytemuck::cast_slice_mut(c),
+        sums: bytemuck::cast_slice_mut(sums),
+    })
+}
+
+/// Adds a step's h to the sums. Those of 65,536 steps, |sum| ≤ 2³¹, become half as many of half the
+/// weight: the mean goes on for ever, and what lies long ago fades.
+#[inline(always)]
+fn pool(sums: &mut [i32], h: &[i16], pooled: &mut u32) {
+    debug_assert_eq!(sums.len(), h.len());
+    for (sum, &h) in sums.iter_mut().zip(h) {
+        *sum = sum.wrapping_add(i32::from(h));
+    }
+    *pooled += 1;
+    if *pooled > POOLED_MAX {
+        for sum in sums {
+            *sum = round_shift(*sum, 1);
+        }
+        *pooled /= 2;
+    }
+}
+
+/// sum / pooled, half up; pooled ≥ 1. |sum| ≤ 2¹⁵·(2¹⁶ − 1), so the rounding term fits.
+fn mean(sum: i32, pooled: i32) -> i16 {
+    sum.wrapping_add(pooled / 2)
+        .checked_div_euclid(pooled)
         .unwrap_or(0) as i16
 }

@@ -1,17 +1,31 @@
 //! The application: a line on one side, a session on the other.
 //!
 //! [`run`] answers one request after the other until the line ends, which a
-//! UART never does. Noise is answered with an error and forgotten. A model that
-//! was refused does not stop it: every request is then answered with why.
+//! UART never does. Nothing that the line does stops it: noise and bytes lost
+//! are answered with an error, a reply that cannot be written is given up, and
+//! all of it is counted. A model that is refused does not stop it either: every
+//! request is then answered with why.
+
+use core::fmt::Write as _;
 
 use bt_core::Model;
 use embedded_hal::digital::OutputPin;
 use embedded_io::{Read, Write};
+use heapless::String;
 
-use crate::board::Board;
+use crate::board::{Board, Ticks};
 use crate::link::{ReceiveError, Receiver, SendError, Sender};
-use crate::service::{Service, Surroundings};
-use crate::wire::{self, Error, Golden, NO_TAG, Reply, Request, Scores, chunk_bytes_max};
+use crate::service::{Refusal, Service, Surroundings};
+use crate::wire::{
+    self, Error, Golden, LineCounts, NO_TAG, Reply, Request, Scores, chunk_bytes_max,
+};
+
+/// A line of which so many reads failed in a row, no byte between them, is read
+/// again only every [`PAUSE_MS`].
+const ERRORS_BEFORE_PAUSE: u32 = 16;
+
+/// Milliseconds before a dead line is read again.
+const PAUSE_MS: u32 = 10;
 
 /// The application's memory, made to measure and static: frames of `LINE` bytes
 /// each way, an arena of `ARENA` words, scores of `CLASSES` classes.
@@ -25,9 +39,10 @@ pub struct Memory<const LINE: usize, const ARENA: usize, const CLASSES: usize> {
 impl<const LINE: usize, const ARENA: usize, const CLASSES: usize> Memory<LINE, ARENA, CLASSES> {
     /// Memory at rest.
     pub const fn new() -> Self {
-        // The longest reply but scores, which are sent in parts: hello.
+        // The longest replies but scores, which are sent in parts.
         const {
             assert!(LINE >= wire::frame::line_bytes_max(wire::Hello::BYTES_MAX));
+            assert!(LINE >= wire::frame::line_bytes_max(Reply::REFUSED_BYTES_MAX));
             assert!(LINE <= u16::MAX as usize);
         }
         Memory {
@@ -49,11 +64,9 @@ impl<const LINE: usize, const ARENA: usize, const CLASSES: usize> Default
 
 /// Why [`run`] came back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended<E> {
+pub enum Ended {
     /// The line ended.
     End,
-    /// The line failed.
-    Io(E),
     /// A reply did not fit its buffer; excluded by [`Memory::new`].
     TooSmall,
 }
@@ -63,10 +76,10 @@ pub fn run<S, T, L, const LINE: usize, const ARENA: usize, const CLASSES: usize>
     board: Board<S, T, L>,
     model: &[u8],
     memory: &mut Memory<LINE, ARENA, CLASSES>,
-) -> Ended<S::Error>
+) -> Ended
 where
     S: Read + Write,
-    T: crate::board::Ticks,
+    T: Ticks,
     L: OutputPin,
 {
     let Memory {
@@ -79,7 +92,7 @@ where
         board: board.name,
         chunk_bytes_max: chunk_bytes_max(LINE) as u16,
         score_count_max: wire::frame::body_bytes_max(LINE).saturating_sub(Scores::HEADER_BYTES) / 4,
-        frames_garbled: 0,
+        line: LineCounts::default(),
         stack: board.stack,
     };
     let mut line = Line {
@@ -87,12 +100,14 @@ where
         receiver,
         sender,
         surroundings,
+        ticks: &board.ticks,
     };
     let parsed = Model::parse(model);
     let mut service = match &parsed {
-        Ok(model) => Service::new(model, arena, scores, board.ticks, board.led),
-        Err(_) => Err(Error::Model { reason: 1 }),
+        Ok(model) => Service::new(model, arena, scores, &board.ticks, board.led),
+        Err(error) => Err(Refusal::Parse(*error)),
     };
+    let mut reason = String::<{ wire::REASON_BYTES_MAX as usize }>::new();
     match &service {
         Ok(service) => event!(
             info,
@@ -100,17 +115,21 @@ where
             board.name,
             service.golden() == Golden::Passed
         ),
-        Err(error) => event!(
-            error,
-            "{=str}: no model to serve ({=u32})",
-            board.name,
-            error.to_wire().1
-        ),
+        Err(refusal) => {
+            // Where it is too long, its end is left out.
+            let _ = write!(reason, "{refusal}");
+            event!(
+                error,
+                "{=str}: no model to serve: {=str}",
+                board.name,
+                reason.as_str()
+            );
+        }
     }
     loop {
         let served = line.serve(|request, surroundings| match &mut service {
             Ok(service) => service.handle(request, surroundings),
-            Err(error) => Reply::Error(*error),
+            Err(_) => Reply::Refused { reason: &reason },
         });
         if let Err(ended) = served {
             return ended;
@@ -119,31 +138,43 @@ where
 }
 
 /// The line and its buffers.
-struct Line<'a, S, const LINE: usize> {
+struct Line<'a, S, T, const LINE: usize> {
     stream: S,
     receiver: &'a mut Receiver<LINE>,
     sender: &'a mut Sender<LINE>,
     surroundings: Surroundings,
+    ticks: &'a T,
 }
 
-impl<S: Read + Write, const LINE: usize> Line<'_, S, LINE> {
-    /// Waits for one frame and answers it.
+impl<S: Read + Write, T: Ticks, const LINE: usize> Line<'_, S, T, LINE> {
+    /// Waits for one frame and answers it, or for a read that fails.
     fn serve<'s>(
         &mut self,
         handle: impl FnOnce(Request<'_>, &Surroundings) -> Reply<'s>,
-    ) -> Result<(), Ended<S::Error>> {
+    ) -> Result<(), Ended> {
+        let counts = &mut self.surroundings.line;
         let (tag, reply) = match self.receiver.receive(&mut self.stream) {
             Ok(body) => match Request::decode(body) {
                 Ok((tag, request)) => (tag, handle(request, &self.surroundings)),
                 Err((tag, error)) => (tag, Reply::Error(error)),
             },
             Err(ReceiveError::Frame(error)) => {
-                let count = &mut self.surroundings.frames_garbled;
-                *count = count.wrapping_add(1);
+                count(match error {
+                    Error::Line => &mut counts.frames_lost,
+                    Error::TooLong { .. } => &mut counts.frames_too_long,
+                    _ => &mut counts.frames_garbled,
+                });
                 (NO_TAG, Reply::Error(error))
             }
+            Err(ReceiveError::Io(_)) => {
+                count(&mut counts.read_errors);
+                event!(warn, "a read failed: {=u32} since boot", counts.read_errors);
+                if self.receiver.errors_in_a_row() >= ERRORS_BEFORE_PAUSE {
+                    pause(self.ticks);
+                }
+                return Ok(());
+            }
             Err(ReceiveError::End) => return Err(Ended::End),
-            Err(ReceiveError::Io(error)) => return Err(Ended::Io(error)),
         };
         if let Reply::Error(error) = reply {
             event!(
@@ -153,11 +184,38 @@ impl<S: Read + Write, const LINE: usize> Line<'_, S, LINE> {
                 error.to_wire().0
             );
         }
-        self.sender
-            .send(&mut self.stream, |line| reply.encode(tag, line))
-            .map_err(|error| match error {
-                SendError::Io(error) => Ended::Io(error),
-                SendError::TooSmall => Ended::TooSmall,
-            })
+        let sent = self
+            .sender
+            .send(&mut self.stream, |line| reply.encode(tag, line));
+        match sent {
+            Ok(()) => Ok(()),
+            Err(SendError::Io(_) | SendError::Stuck) => {
+                let counts = &mut self.surroundings.line;
+                count(&mut counts.replies_lost);
+                event!(
+                    warn,
+                    "a reply was lost: {=u32} since boot",
+                    counts.replies_lost
+                );
+                Ok(())
+            }
+            Err(SendError::TooSmall) => Err(Ended::TooSmall),
+        }
+    }
+}
+
+/// One more, as long as there are numbers.
+fn count(counter: &mut u32) {
+    *counter = counter.saturating_add(1);
+}
+
+/// Waits for [`PAUSE_MS`]. A look at the clock takes a tick or more, so that a
+/// clock which stands still holds nothing up.
+fn pause<T: Ticks>(ticks: &T) {
+    let (start, wait) = (ticks.now(), ticks.hertz() / 1000 * PAUSE_MS);
+    for _ in 0..wait {
+        if ticks.now().wrapping_sub(start) >= wait {
+            break;
+        }
     }
 }

@@ -25,6 +25,8 @@ mod register;
 mod stack;
 #[cfg(feature = "_mps")]
 mod sys_tick;
+#[cfg(feature = "_board")]
+mod uart_error;
 
 #[cfg(feature = "board-microbit")]
 pub use microbit::take;
@@ -47,6 +49,16 @@ pub trait Ticks {
 
     /// Ticks so far, modulo 2³².
     fn now(&self) -> u32;
+}
+
+impl<T: Ticks> Ticks for &T {
+    fn hertz(&self) -> u32 {
+        T::hertz(self)
+    }
+
+    fn now(&self) -> u32 {
+        T::now(self)
+    }
 }
 
 /// A board, ready to run the application.

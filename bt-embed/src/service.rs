@@ -1,12 +1,17 @@
 //! Requests carried out on a session: everything the device does but the line.
 
-use bt_core::session::{ScoresError, SelfTest};
+use core::fmt;
+
+use bt_core::model::ParseError;
+use bt_core::session::{ScoresError, SelfTest, SessionError};
 use bt_core::{InputType, Model, Session};
 use embedded_hal::digital::OutputPin;
 
 use crate::board::{Stack, Ticks};
 use crate::confidence::{self, Best};
-use crate::wire::{Error, Golden, Hello, Reply, Request, Scores, Statistics, reply::Raw};
+use crate::wire::{
+    Error, Golden, Hello, LineCounts, Reply, Request, Scores, Statistics, reply::Raw,
+};
 
 /// The LED is lit while the confidence is at least this.
 pub const DETECTION_CONFIDENCE: f32 = 0.9;
@@ -17,6 +22,37 @@ pub const FIRMWARE: [u8; 3] = [
     version(env!("CARGO_PKG_VERSION_MINOR")),
     version(env!("CARGO_PKG_VERSION_PATCH")),
 ];
+
+/// Why there is nothing to serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The bytes in flash are no model.
+    Parse(ParseError),
+    /// The model does not fit the memory of its session.
+    Session(SessionError),
+    /// The model has more classes than there is room for.
+    Classes {
+        /// Classes of the model.
+        need: usize,
+        /// Room.
+        found: usize,
+    },
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Parse(error) => error.fmt(f),
+            Refusal::Session(error) => error.fmt(f),
+            Refusal::Classes { need, found } => write!(
+                f,
+                "the firmware has room for {found} classes, the model needs {need}"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for Refusal {}
 
 /// A session, its scores, and what the clock and the LED say about them.
 pub struct Service<'m, 'a, T, L> {
@@ -38,18 +74,20 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
     ///
     /// # Errors
     ///
-    /// [`Error::Model`] when they do not.
+    /// [`Refusal::Classes`] or [`Refusal::Session`] when they do not.
     pub fn new(
         model: &'m Model<'m>,
         arena: &'a mut [u32],
         scores: &'a mut [i32],
         ticks: T,
         led: L,
-    ) -> Result<Self, Error> {
-        let scores = scores
-            .get_mut(..model.classes())
-            .ok_or(Error::Model { reason: 3 })?;
-        let mut session = Session::new(model, arena).map_err(|_| Error::Model { reason: 2 })?;
+    ) -> Result<Self, Refusal> {
+        let found = scores.len();
+        let scores = scores.get_mut(..model.classes()).ok_or(Refusal::Classes {
+            need: model.classes(),
+            found,
+        })?;
+        let mut session = Session::new(model, arena).map_err(Refusal::Session)?;
         let golden = match session.self_test() {
             SelfTest::Passed => Golden::Passed,
             SelfTest::Failed { .. } => Golden::Failed,
@@ -74,7 +112,7 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
     }
 
     /// Carries out one request. `board` and `chunk_bytes_max` are for the hello
-    /// message, `frames_garbled` and `stack` for the statistics.
+    /// message, `line` and `stack` for the statistics.
     pub fn handle(&mut self, request: Request<'_>, surroundings: &Surroundings) -> Reply<'_> {
         let result = match request {
             Request::Hello => Ok(Reply::Hello(self.hello(surroundings))),
@@ -82,7 +120,8 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
             Request::Data { sequence, bytes } => self.data(sequence, bytes),
             Request::Scores { first } => self.scores(first, surroundings.score_count_max),
             Request::Reset => Ok(self.reset()),
-            Request::Statistics { clear } => Ok(self.statistics(clear, surroundings)),
+            Request::Statistics => Ok(self.statistics(surroundings)),
+            Request::Clear { period } => self.clear(period),
         };
         result.unwrap_or_else(Reply::Error)
     }
@@ -99,6 +138,7 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
             hidden: model.hidden() as u16,
             frame_values: model.frame_values() as u32,
             arena_bytes: model.arena_bytes() as u32,
+            model_crc: model.crc(),
             tick_hz: self.ticks.hertz(),
             board: surroundings.board,
             model: model.name(),
@@ -231,18 +271,29 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
         }))
     }
 
-    fn statistics(&mut self, clear: bool, surroundings: &Surroundings) -> Reply<'static> {
+    fn statistics(&self, surroundings: &Surroundings) -> Reply<'static> {
         let stack = (surroundings.stack)();
-        let statistics = Statistics {
-            frames_garbled: surroundings.frames_garbled,
+        Reply::Statistics(Statistics {
+            line: surroundings.line,
             stack_bytes_used: stack.bytes_used,
             stack_bytes: stack.bytes,
             ..self.statistics
-        };
-        if clear {
-            self.statistics = Statistics::default();
+        })
+    }
+
+    /// Begins a period; says so again when the host, which may have missed the
+    /// reply, ends the one before it.
+    fn clear(&mut self, period: u32) -> Result<Reply<'static>, Error> {
+        let current = self.statistics.period;
+        if period == current {
+            self.statistics = Statistics {
+                period: current.wrapping_add(1),
+                ..Statistics::default()
+            };
+        } else if period.wrapping_add(1) != current {
+            return Err(Error::Period { current });
         }
-        Reply::Statistics(statistics)
+        Ok(Reply::Ready)
     }
 }
 
@@ -255,8 +306,8 @@ pub struct Surroundings {
     pub chunk_bytes_max: u16,
     /// Most raw scores in a reply.
     pub score_count_max: usize,
-    /// Frames that came garbled so far.
-    pub frames_garbled: u32,
+    /// What the line lost since boot.
+    pub line: LineCounts,
     /// Measures the stack.
     pub stack: fn() -> Stack,
 }

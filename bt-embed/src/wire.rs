@@ -16,22 +16,29 @@ pub mod reply;
 pub mod request;
 
 pub use frame::{Decoder, TooSmall};
-pub use reply::{Golden, Hello, Reply, Scores, Statistics};
+pub use reply::{Golden, Hello, LineCounts, Reply, Scores, Statistics};
 pub use request::Request;
 
 /// Version of the protocol, the first byte of every body.
 ///
-/// Raise it when a message changes its layout or meaning.
-pub const VERSION: u8 = 1;
+/// Raise it when a message changes its layout or meaning. What must stay in
+/// every version, so that two ends of different versions can say so: frame and
+/// checksum, the three bytes at the start of a body, and the layout of
+/// [`Error::Version`].
+pub const VERSION: u8 = 2;
 
-/// Tag of a reply to something that could not be read as a request.
+/// Tag of a reply to something whose tag could not be read.
 pub const NO_TAG: u8 = 0;
 
 /// Bytes of a body before the fields of its kind: version, kind, tag.
 pub const HEADER_BYTES: usize = 3;
 
-/// Texts (board, model, label) are cut to this many bytes.
-pub const TEXT_BYTES_MAX: usize = 64;
+/// Names (board, model, label) are cut to this many bytes.
+pub const NAME_BYTES_MAX: u8 = 64;
+
+/// The reason why a model is refused is cut to this many bytes; a test knows
+/// that none is longer.
+pub const REASON_BYTES_MAX: u8 = 160;
 
 /// Bytes of values that a data request carries at most on a line of
 /// `line_bytes`, delimiter included.
@@ -52,10 +59,10 @@ pub enum Error {
         /// Length of the buffer.
         line_bytes_max: u32,
     },
-    /// Code 3. Another protocol version; the number is the one spoken here.
+    /// Code 3. The ends speak different versions of the protocol.
     Version {
-        /// The version spoken here.
-        supported: u8,
+        /// The one that the device speaks.
+        device: u8,
     },
     /// Code 4. No such kind of message.
     Kind {
@@ -79,13 +86,16 @@ pub enum Error {
         /// Count of classes.
         classes: u32,
     },
-    /// Code 9. The model in flash was refused at boot; the number says why.
-    Model {
-        /// 1 the bytes are damaged, 2 the arena is too small, 3 too many classes.
-        reason: u32,
-    },
+    /// Code 9. The device could not read all bytes of the frame off its line
+    /// (overrun, framing, parity) and dropped it. Send it again.
+    Line,
     /// Code 10. The session refused a value; a fault of the firmware.
     Session,
+    /// Code 11. The period to be cleared is not the one under way.
+    Period {
+        /// The one under way.
+        current: u32,
+    },
 }
 
 impl Error {
@@ -94,14 +104,15 @@ impl Error {
         match self {
             Error::Garbled => (1, 0),
             Error::TooLong { line_bytes_max } => (2, line_bytes_max),
-            Error::Version { supported } => (3, supported as u32),
+            Error::Version { device } => (3, device as u32),
             Error::Kind { found } => (4, found as u32),
             Error::Fields { kind } => (5, kind as u32),
             Error::Sequence { expected } => (6, expected),
             Error::NoStep => (7, 0),
             Error::Class { classes } => (8, classes),
-            Error::Model { reason } => (9, reason),
+            Error::Line => (9, 0),
             Error::Session => (10, 0),
+            Error::Period { current } => (11, current),
         }
     }
 
@@ -113,16 +124,15 @@ impl Error {
             2 => Error::TooLong {
                 line_bytes_max: number,
             },
-            3 => Error::Version {
-                supported: byte.ok()?,
-            },
+            3 => Error::Version { device: byte.ok()? },
             4 => Error::Kind { found: byte.ok()? },
             5 => Error::Fields { kind: byte.ok()? },
             6 => Error::Sequence { expected: number },
             7 => Error::NoStep,
             8 => Error::Class { classes: number },
-            9 => Error::Model { reason: number },
+            9 => Error::Line,
             10 => Error::Session,
+            11 => Error::Period { current: number },
             _ => return None,
         })
     }
@@ -135,19 +145,18 @@ impl core::fmt::Display for Error {
             Error::TooLong { line_bytes_max } => {
                 write!(f, "a frame is longer than {line_bytes_max} bytes")
             }
-            Error::Version { supported } => {
-                write!(f, "only protocol version {supported} is spoken")
-            }
+            Error::Version { device } => write!(
+                f,
+                "it speaks version {device} of the protocol, this program version {VERSION}"
+            ),
             Error::Kind { found } => write!(f, "no message has the kind 0x{found:02x}"),
             Error::Fields { kind } => write!(f, "wrong fields in a message of kind 0x{kind:02x}"),
             Error::Sequence { expected } => write!(f, "data chunk {expected} is due"),
             Error::NoStep => write!(f, "no step is complete yet"),
             Error::Class { classes } => write!(f, "there are only {classes} classes"),
-            Error::Model { reason: 1 } => write!(f, "the model in flash is damaged"),
-            Error::Model { reason: 2 } => write!(f, "the model needs a larger arena"),
-            Error::Model { reason: 3 } => write!(f, "the model has too many classes"),
-            Error::Model { .. } => write!(f, "the model in flash was refused"),
+            Error::Line => write!(f, "bytes of a frame were lost on the line"),
             Error::Session => write!(f, "the session refused a value"),
+            Error::Period { current } => write!(f, "period {current} of the counts is under way"),
         }
     }
 }
@@ -217,15 +226,16 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Splits a body into kind, tag and fields; a wrong version is an error.
-fn open(body: &[u8]) -> Result<(u8, u8, Fields<'_>), Error> {
+/// What stands at the start of a body, the same in every version.
+struct Header {
+    version: u8,
+    kind: u8,
+    tag: u8,
+}
+
+/// Splits a body into header and fields.
+fn open(body: &[u8]) -> Result<(Header, Fields<'_>), Error> {
     let mut fields = Fields { bytes: body };
-    match fields.u8() {
-        Ok(VERSION) => {}
-        Ok(_) => return Err(Error::Version { supported: VERSION }),
-        Err(Short) => return Err(Error::Garbled),
-    }
-    let kind = fields.u8().map_err(|_| Error::Garbled)?;
-    let tag = fields.u8().map_err(|_| Error::Garbled)?;
-    Ok((kind, tag, fields))
+    let [version, kind, tag] = fields.array().map_err(|Short| Error::Garbled)?;
+    Ok((Header { version, kind, tag }, fields))
 }

@@ -6,23 +6,23 @@
 //! other frame is calibrated on, the others are measured. The weights are random, of the scale that
 //! training starts from; the plan is the one that `bt-train plan --ram 10K` puts first.
 
+use bt_core::model::ArenaLayout;
 use bt_core::{InputType, Pool};
 use bt_train::error::{Error, Result};
-use bt_train::float::config::MapKind;
 use bt_train::float::init::{deviation, normal};
-use bt_train::plan::search::{Layer, Limits, MapPlan, MapShape, best};
-use bt_train::plan::shape::{TensorMap, TensorShape};
-use bt_train::plan::{Lowered, Plan, lower};
+use bt_train::plan::search::{Layer, Limits, MapPlan, best};
+use bt_train::plan::{Lowered, Plan, TensorMap, lower};
 use bt_train::quantize::simulate::Simulation;
 use bt_train::quantize::tensor::{
     Calibrated, IntegerMap, PerPart, Width, Z_SCALE, maxima, with_headroom,
 };
+use bt_train::shape::{MapKind, MapShape};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::path::Path;
 
 const INPUTS: [usize; 4] = [8, 20, 20, 18];
-const OUTPUTS: [usize; 4] = [16, 4, 4, 4];
+const HIDDEN: [usize; 4] = [4, 4, 4, 4];
 const BLOCKS: usize = 2;
 const RANK: usize = 4;
 const RAM_BYTES: usize = 10 << 10;
@@ -39,17 +39,12 @@ fn main() -> Result<()> {
         return Err(Error::setting("give an .npy of u8 frames"));
     };
     let frames = read(Path::new(path))?;
-    let shape = TensorShape {
-        form: bt_train::plan::Form::BlockTerm { blocks: BLOCKS },
-        inputs: INPUTS.to_vec(),
-        outputs: OUTPUTS.to_vec(),
-        rank: RANK,
-    };
     let kind = MapKind::BlockTerm {
         blocks: BLOCKS,
         rank: RANK,
     };
-    let s = deviation(kind, shape.width(), shape.order());
+    let shape = MapShape::to_gates(kind, &INPUTS, &HIDDEN);
+    let s = deviation(&shape);
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let map = TensorMap::from_fn(shape.clone(), |_, _, _| s * normal(&mut rng));
     let chosen = chosen_plan(&shape)?;
@@ -137,13 +132,13 @@ fn read(path: &Path) -> Result<Vec<Vec<u8>>> {
 }
 
 /// The plan of the input map of the paper's layer.
-fn chosen_plan(shape: &TensorShape) -> Result<Plan> {
+fn chosen_plan(shape: &MapShape) -> Result<Plan> {
     let recurrent = MapKind::BlockTerm { blocks: 2, rank: 2 };
     let layer = Layer {
-        input: MapShape::Tensor(shape.clone()),
-        recurrent: MapShape::new(recurrent, &[4, 4, 4, 4], &OUTPUTS, 1 << 15),
-        hidden: 256,
-        pool: Pool::Last,
+        input: shape.clone(),
+        input_max: 1 << 15,
+        recurrent: Some(MapShape::to_gates(recurrent, &HIDDEN, &HIDDEN)),
+        arena: ArenaLayout::new(256, Pool::Last, 0, 0),
     };
     let limits = Limits {
         ram_bytes: Some(RAM_BYTES),
@@ -330,7 +325,7 @@ impl<'a> Trial<'a> {
 /// sums are then those of i8 weights shifted left, and the shift to the right takes it off again.
 fn to_8_bits(integers: &mut IntegerMap) {
     for step in &integers.steps {
-        let words = step.slice_words() * step.slices as usize;
+        let words = (step.slice_words() * step.slices).get();
         let words = &mut integers.weights[step.weights_word as usize..][..words];
         let halves: &mut [i16] = bytemuck::cast_slice_mut(words);
         let largest = halves.iter().map(|w| w.unsigned_abs()).max().unwrap_or(0);

@@ -16,12 +16,13 @@
 
 use crate::Result;
 use crate::float::config::{
-    HeadConfig, HiddenConfig, InputConfig, MapKind, ModelConfig, Pool, RecurrentConfig,
+    HeadConfig, HiddenConfig, InputConfig, ModelConfig, Pool, RecurrentConfig,
 };
 use crate::float::init;
 use crate::float::map::BlockTerm;
 use crate::float::model::{LossOptions, Model};
 use crate::float::product::{Product, Strides};
+use crate::shape::{GATES, MapKind};
 use ndarray::Array3;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -169,13 +170,12 @@ pub fn train_step(shape: &Shape, repetitions: usize) -> Result<TrainStep> {
 /// gradient of the weights, gradient of every state but the frame.
 fn step_flops(shape: &Shape) -> f64 {
     let units: usize = shape.hidden.iter().product();
-    let mut output = shape.hidden.clone();
-    output[0] *= 4;
-    let map = BlockTerm::<f32>::zeros(&shape.input, &output, shape.blocks, shape.rank);
+    let outputs = shape.config().input_shape().outputs;
+    let map = BlockTerm::<f32>::zeros(&shape.input, &outputs, shape.blocks, shape.rank);
     let plan = map.plan();
     let first = plan.blocks * plan.steps[0].macs();
     let input = shape.batch * shape.steps * (3 * plan.macs() - first);
-    let recurrent = shape.batch * (shape.steps.max(1) - 1) * 3 * 4 * units * units;
+    let recurrent = shape.batch * (shape.steps.max(1) - 1) * 3 * GATES * units * units;
     2.0 * (input + recurrent) as f64
 }
 

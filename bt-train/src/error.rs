@@ -101,6 +101,9 @@ pub enum ErrorKind {
         /// Epoch, from 1.
         epoch: usize,
     },
+    /// Another process writes in the folder.
+    #[error("another training run writes here")]
+    InUse,
     /// A run that goes on was started with another data set.
     #[error("the run was started with another data set")]
     OtherData,

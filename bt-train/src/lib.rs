@@ -51,6 +51,7 @@ pub mod output;
 pub mod plan;
 pub mod quantize;
 pub mod report;
+pub mod shape;
 pub mod training;
 
 pub use error::{Error, ErrorKind, Result};

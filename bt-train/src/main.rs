@@ -2,7 +2,7 @@
 
 use bt_train::command::Cli;
 use bt_train::error::one_line;
-use bt_train::output::until_unread;
+use bt_train::output::{tell_warnings, until_unread};
 use bt_train::remark;
 use clap::Parser;
 use std::io::IsTerminal;
@@ -15,7 +15,10 @@ fn main() -> ExitCode {
 fn run() -> ExitCode {
     match Cli::try_parse() {
         Ok(cli) => match cli.run() {
-            Ok(()) => ExitCode::SUCCESS,
+            Ok(()) => {
+                tell_warnings();
+                ExitCode::SUCCESS
+            }
             Err(error) => {
                 remark!("error: {error}");
                 ExitCode::from(error.exit_status())

@@ -294,7 +294,6 @@ mod tests {
             }),
             lr: 0.1,
             gradient: 1.0,
-            seconds: 1.0,
         }
     }
 

@@ -1,10 +1,10 @@
 //! Every plan of a map computes W·x, in real arithmetic and in the device's integers.
 
 use bt_train::plan::search::plans;
-use bt_train::plan::shape::{Form, TensorMap, TensorShape};
-use bt_train::plan::{Join, lower};
+use bt_train::plan::{Join, TensorMap, lower};
 use bt_train::quantize::simulate::Simulation;
 use bt_train::quantize::tensor::{Calibrated, TOP_LOSS_DB, Width, maxima, snr_db};
+use bt_train::shape::{MapKind, MapShape};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -26,8 +26,8 @@ fn reference(map: &TensorMap, x: &[f64]) -> Vec<f64> {
             (0..shape.width())
                 .map(|column| {
                     let i = digits(column, &shape.inputs);
-                    let entry: f64 = match shape.form {
-                        Form::BlockTerm { blocks } => (0..blocks)
+                    let entry: f64 = match shape.kind {
+                        MapKind::BlockTerm { blocks, .. } => (0..blocks)
                             .map(|n| {
                                 map.cores[n]
                                     .indexed_iter()
@@ -40,7 +40,7 @@ fn reference(map: &TensorMap, x: &[f64]) -> Vec<f64> {
                                     .sum::<f64>()
                             })
                             .sum(),
-                        Form::TensorTrain => {
+                        MapKind::TensorTrain { .. } => {
                             let mut row = vec![1.0];
                             for k in 0..d {
                                 let core = &map.factors[0][k];
@@ -54,6 +54,7 @@ fn reference(map: &TensorMap, x: &[f64]) -> Vec<f64> {
                             }
                             row[0]
                         }
+                        MapKind::Dense => panic!("a tensor map is not dense"),
                     };
                     entry * x[column]
                 })
@@ -65,35 +66,32 @@ fn reference(map: &TensorMap, x: &[f64]) -> Vec<f64> {
 /// Plans tried of a shape at most, evenly over all of them.
 const PLANS: usize = 300;
 
-fn random_map(shape: TensorShape, rng: &mut ChaCha8Rng) -> TensorMap {
+fn random_map(shape: MapShape, rng: &mut ChaCha8Rng) -> TensorMap {
     TensorMap::from_fn(shape, |_, _, _| rng.random_range(-1.0..1.0))
 }
 
 #[test]
 fn every_plan_computes_the_map() {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
-    let block_term = |inputs: &[usize], outputs: &[usize], blocks, rank| TensorShape {
-        form: Form::BlockTerm { blocks },
+    let block_term = |inputs: &[usize], outputs: &[usize], blocks, rank| MapShape {
+        kind: MapKind::BlockTerm { blocks, rank },
         inputs: inputs.to_vec(),
         outputs: outputs.to_vec(),
-        rank,
     };
     let shapes = [
         block_term(&[6, 4], &[8, 4], 2, 4),
         block_term(&[4, 6, 5], &[8, 3, 4], 2, 2),
         block_term(&[2, 3, 4, 5], &[4, 2, 2, 4], 2, 3),
         block_term(&[2, 1, 3, 2, 2], &[4, 2, 1, 2, 3], 1, 2),
-        TensorShape {
-            form: Form::TensorTrain,
+        MapShape {
+            kind: MapKind::TensorTrain { rank: 3 },
             inputs: vec![4, 3, 6],
             outputs: vec![8, 2, 4],
-            rank: 3,
         },
-        TensorShape {
-            form: Form::TensorTrain,
+        MapShape {
+            kind: MapKind::TensorTrain { rank: 2 },
             inputs: vec![2, 4, 3, 2],
             outputs: vec![4, 3, 2, 2],
-            rank: 2,
         },
         block_term(&[2, 2, 2, 2, 2, 2], &[4, 1, 2, 1, 2, 2], 2, 2),
     ];
@@ -177,11 +175,10 @@ fn every_plan_computes_the_map() {
 #[test]
 fn no_level_of_the_widths_chosen_wants_another() {
     let mut rng = ChaCha8Rng::seed_from_u64(11);
-    let shape = TensorShape {
-        form: Form::BlockTerm { blocks: 2 },
+    let shape = MapShape {
+        kind: MapKind::BlockTerm { blocks: 2, rank: 4 },
         inputs: vec![8, 4, 6],
         outputs: vec![16, 4, 4],
-        rank: 4,
     };
     let map = random_map(shape.clone(), &mut rng);
     // Most frames are faint beside the largest: it is the rounding of levels that counts.

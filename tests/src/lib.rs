@@ -1,8 +1,9 @@
 //! Fixtures of the tests that need more than one crate: models made without
-//! training, a line that damages what goes over it, and the `bt-train` program
+//! training, plain loops that check what a device does, a line that damages what goes over it, and the `bt-train` program
 //! with data for it.
 
 pub mod exported;
 pub mod line;
 pub mod model;
 pub mod program;
+pub mod reference;

@@ -1,6 +1,7 @@
 //! Small models of random weights, made without training.
 
 use bt_core::cell::Gate;
+use bt_core::front_end::{self, Config};
 use bt_core::model::FloatInput;
 use bt_core::model::layout::{CELL_FRACTION, DenseRecord};
 use bt_core::model::write::{Elements, MapParts, ModelBytes, Parts};
@@ -36,9 +37,11 @@ impl Noise {
 pub struct Dense {
     /// Type of pushed values.
     pub input_type: InputType,
-    /// Values of a frame.
+    /// Values of a frame, or of all vectors of a step.
     pub values: usize,
-    /// Hidden units, even.
+    /// Vectors of an audio front end a step (then of I16); 0 without one.
+    pub vectors: u32,
+    /// Hidden units.
     pub hidden: usize,
     /// Classes.
     pub classes: usize,
@@ -53,6 +56,7 @@ impl Default for Dense {
         Dense {
             input_type: InputType::I16,
             values: 7,
+            vectors: 0,
             hidden: 6,
             classes: 3,
             pool: Pool::Last,
@@ -62,6 +66,25 @@ impl Default for Dense {
 }
 
 impl Dense {
+    /// Weights of the head, `[classes][hidden]`.
+    pub fn head_weights(&self) -> Vec<i16> {
+        (0..self.classes * self.hidden)
+            .map(|at| (at as i16).wrapping_mul(7919) >> (3 + self.hidden.ilog2()))
+            .collect()
+    }
+
+    /// The tables of an audio front end, if there is one.
+    fn front_end(&self) -> Option<(Vec<u8>, u32)> {
+        let config = Config {
+            window: 64,
+            hop: 32,
+            bands: self.values.checked_div(self.vectors as usize)?,
+            ..Config::default()
+        };
+        let section = front_end::write(&config).expect("a front end");
+        Some((section, self.vectors))
+    }
+
     /// The model's file.
     ///
     /// # Panics
@@ -116,15 +139,13 @@ impl Dense {
                 step: 1.0 / 4096.0,
             }],
             cell_fraction: CELL_FRACTION,
-            front_end: None,
+            front_end: self.front_end(),
             input: MapParts::Dense(DenseRecord::zeroed()),
             recurrent: MapParts::Dense(DenseRecord::zeroed()),
             weights: Vec::new(),
             tables: Vec::new(),
             bias: (0..rows).map(|row| (row as i16 % 7 - 3) << 8).collect(),
-            head_weights: (0..self.classes * self.hidden)
-                .map(|at| (at as i16).wrapping_mul(7919) >> (3 + self.hidden.ilog2()))
-                .collect(),
+            head_weights: self.head_weights(),
             head_bias: vec![0; self.classes],
             scratch_words: self.values.div_ceil(2),
             golden_seed: self.seed,

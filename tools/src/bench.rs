@@ -285,10 +285,7 @@ fn on_host(model: &Model<'_>, pattern: Pattern) -> Result<[u64; 2]> {
 
 /// Multiply-accumulates of a map, padding included.
 fn macs(map: &Map<'_>) -> u64 {
-    match map {
-        Map::Program(program) => program.macs(),
-        Map::Dense(record) => u64::from(record.rows) * u64::from(record.values),
-    }
+    map.macs().to_u32().into()
 }
 
 /// Cycles that the inner loops of maps take on a core beyond one an instruction, if its timing table is
@@ -296,7 +293,7 @@ fn macs(map: &Map<'_>) -> u64 {
 fn stalls(core: &str, maps: &[Map<'_>]) -> Option<u64> {
     let counts = Core::from_str(core, false).ok()?.counts();
     let of_map = |map: &Map<'_>| match map {
-        Map::Program(program) => counts.program_stalls(program.macs()),
+        Map::Program(_) => counts.program_stalls(macs(map)),
         Map::Dense(_) => counts.dense_stalls(macs(map)),
     };
     Some(maps.iter().map(of_map).sum())

@@ -13,6 +13,9 @@ pub struct Board {
     pub cpu: &'static str,
     /// Rust's target triple.
     pub target: &'static str,
+    /// Cargo's profile: where the inner loops are assembly, small code costs 0.3 % of a frame and
+    /// saves 14 KB; elsewhere it costs 8 % and more.
+    pub profile: &'static str,
     /// Whether QEMU gives it Ethernet.
     pub ethernet: bool,
     /// What `probe-rs` calls its chip, when it can be bought.
@@ -26,6 +29,7 @@ pub const BOARDS: [Board; 6] = [
         core: "m0",
         cpu: "Cortex-M0",
         target: "thumbv6m-none-eabi",
+        profile: "firmware",
         ethernet: false,
         chip: Some("nRF51822_xxAA"),
     },
@@ -34,6 +38,7 @@ pub const BOARDS: [Board; 6] = [
         core: "m3",
         cpu: "Cortex-M3",
         target: "thumbv7m-none-eabi",
+        profile: "firmware",
         ethernet: true,
         chip: None,
     },
@@ -42,6 +47,7 @@ pub const BOARDS: [Board; 6] = [
         core: "m4f",
         cpu: "Cortex-M4F",
         target: "thumbv7em-none-eabihf",
+        profile: "firmware-small",
         ethernet: true,
         chip: None,
     },
@@ -50,6 +56,7 @@ pub const BOARDS: [Board; 6] = [
         core: "m7",
         cpu: "Cortex-M7",
         target: "thumbv7em-none-eabihf",
+        profile: "firmware-small",
         ethernet: true,
         chip: None,
     },
@@ -58,6 +65,7 @@ pub const BOARDS: [Board; 6] = [
         core: "m33",
         cpu: "Cortex-M33",
         target: "thumbv8m.main-none-eabihf",
+        profile: "firmware",
         ethernet: true,
         chip: None,
     },
@@ -66,6 +74,7 @@ pub const BOARDS: [Board; 6] = [
         core: "m55",
         cpu: "Cortex-M55",
         target: "thumbv8m.main-none-eabihf",
+        profile: "firmware",
         ethernet: true,
         chip: None,
     },

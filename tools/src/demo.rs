@@ -206,23 +206,23 @@ fn agreement(host: &[Vec<i32>], device: &[Vec<i32>]) -> bool {
 
 fn sizes(checkpoint: &Checkpoint, model: &Model<'_>, outcome: &Outcome) -> Result<()> {
     let config = &checkpoint.config;
-    let (input, hidden) = (&config.input.modes, &config.hidden.modes);
-    let units = config.units();
     let map = |name: &str, parameters: usize, dense: usize| {
         let times = dense as f64 / parameters as f64;
         say!("{name:<34}{parameters:>9}   {times:.1} times fewer than dense");
     };
     map(
         "parameters of the input map",
-        config.input.map.parameters(input, hidden),
-        4 * units * config.inputs(),
+        config.input_shape().parameters(),
+        config.input_shape().dense().parameters(),
     );
     map(
         "parameters of the recurrent map",
-        config.recurrent.map.parameters(hidden, hidden),
-        4 * units * units,
+        config.recurrent_shape().parameters(),
+        config.recurrent_shape().dense().parameters(),
     );
-    let dense = 4 * units * (config.inputs() + units + 1);
+    let dense = config.input_shape().dense().parameters()
+        + config.recurrent_shape().dense().parameters()
+        + config.bias_values();
     let layer = (dense as f64 / config.compression()).round() as usize;
     map("parameters of the whole layer", layer, dense);
     let firmware = size::read(&outcome.elf)?;

@@ -37,6 +37,8 @@ pub struct Identity {
     pub frame_values: usize,
     /// Bytes of the session's memory.
     pub arena_bytes: usize,
+    /// CRC-32C of the model's file.
+    pub model_crc: u32,
     /// Ticks in a second.
     pub tick_hz: u32,
     /// The board.
@@ -115,6 +117,7 @@ impl<S: Read + Write> Device<S> {
                 hidden: hello.hidden.into(),
                 frame_values: hello.frame_values as usize,
                 arena_bytes: hello.arena_bytes as usize,
+                model_crc: hello.model_crc,
                 tick_hz: hello.tick_hz,
                 board: hello.board.to_owned(),
                 model: hello.model.to_owned(),
@@ -204,16 +207,31 @@ impl<S: Read + Write> Device<S> {
         }
     }
 
-    /// Counts and times since boot or the last clearing.
+    /// Counts and times of the period under way.
     ///
     /// # Errors
     ///
     /// As [`Device::hello`].
-    pub fn statistics(&mut self, clear: bool) -> Result<Statistics> {
-        self.ask(&Request::Statistics { clear }, |reply| match reply {
+    pub fn statistics(&mut self) -> Result<Statistics> {
+        self.ask(&Request::Statistics, |reply| match reply {
             Reply::Statistics(statistics) => Some(statistics),
             _ => None,
         })
+    }
+
+    /// Ends the period under way and begins the next; the counts and times of
+    /// the one that ends. Only requests make steps, so none is lost between.
+    ///
+    /// # Errors
+    ///
+    /// As [`Device::hello`].
+    pub fn clear(&mut self) -> Result<Statistics> {
+        let ended = self.statistics()?;
+        let period = ended.period;
+        self.ask(&Request::Clear { period }, |reply| {
+            matches!(reply, Reply::Ready).then_some(())
+        })?;
+        Ok(ended)
     }
 
     /// Sends a request until its reply comes. `read` takes the reply that
@@ -241,6 +259,7 @@ impl<S: Read + Write> Device<S> {
             match self.reply(&read)? {
                 Answer::Reply(value) => return Ok(value),
                 Answer::Refused(error) => bail!("the device answered: {error}"),
+                Answer::NoModel(reason) => bail!("the device has no model to serve: {reason}"),
                 Answer::Garbled(error) => last = Some(error),
                 Answer::Silence => {}
             }
@@ -263,13 +282,10 @@ impl<S: Read + Write> Device<S> {
                     Ok((tag, Reply::Error(error))) if tag == self.tag => {
                         return Ok(Answer::Refused(error));
                     }
-                    Ok((
-                        NO_TAG,
-                        Reply::Error(error @ (Error::Garbled | Error::TooLong { .. })),
-                    )) => {
-                        return Ok(Answer::Garbled(error));
+                    Ok((tag, Reply::Refused { reason })) if tag == self.tag => {
+                        return Ok(Answer::NoModel(reason.to_owned()));
                     }
-                    Ok((NO_TAG, Reply::Error(error))) => return Ok(Answer::Refused(error)),
+                    Ok((NO_TAG, Reply::Error(error))) => return Ok(Answer::Garbled(error)),
                     Ok((tag, reply)) if tag == self.tag => {
                         if let Some(value) = read(reply) {
                             return Ok(Answer::Reply(value));
@@ -277,6 +293,8 @@ impl<S: Read + Write> Device<S> {
                     }
                     // A late answer to an earlier sending.
                     Ok(_) => {}
+                    // Not noise, the checksum holds: asking again changes nothing.
+                    Err(error @ Error::Version { .. }) => return Ok(Answer::Refused(error)),
                     // Noise on its way to us: the device has answered, ask again.
                     Err(error) => return Ok(Answer::Garbled(error)),
                 }
@@ -326,6 +344,7 @@ impl<S: Read + Write> Device<S> {
 enum Answer<T> {
     Reply(T),
     Refused(Error),
+    NoModel(String),
     Garbled(Error),
     Silence,
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use bt_core::Model;
-use bt_embed::wire::{Golden, Statistics};
+use bt_embed::wire::{Golden, LineCounts, Statistics};
 use bt_train::data::dataset::check_labels;
 use bt_train::data::{self, Part, PartName, Recordings};
 use bt_train::{command, device, say};
@@ -161,6 +161,15 @@ pub fn run(args: Args) -> Result<()> {
         say!("  longest step         {}", report.instructions_step_max);
         say!("  longest push         {}", report.instructions_push_max);
         say!("stack used             {} bytes", report.stack_bytes);
+        let line = outcome.statistics.line;
+        if outcome.repeats > 0 || line != LineCounts::default() {
+            say!("requests sent again    {}", outcome.repeats);
+            say!("  frames garbled       {}", line.frames_garbled);
+            say!("  too long             {}", line.frames_too_long);
+            say!("  lost by read errors  {}", line.frames_lost);
+            say!("  read errors          {}", line.read_errors);
+            say!("  replies lost         {}", line.replies_lost);
+        }
     }
     if outcome.identity.golden == Golden::Failed {
         bail!("{}: the device's self test failed", board.name);
@@ -226,10 +235,10 @@ impl Evaluation<'_> {
         let emulator = Emulator::start(board, &elf, self.log)?;
         let mut device = Device::new(emulator.uart(UART_PATIENCE)?, Instant::now() + self.limit);
         let identity = device.hello().context(board.name)?;
-        if identity.classes != model.classes() || identity.arena_bytes != model.arena_bytes() {
+        if identity.model_crc != model.crc() {
             bail!("{}: the firmware holds another model", board.name);
         }
-        device.statistics(true)?;
+        device.clear()?;
         let bar = progress::bar(count, &format!("streaming to {}", board.name));
         let mut raw = Vec::with_capacity(count);
         for sequence in 0..count {
@@ -246,7 +255,7 @@ impl Evaluation<'_> {
             bar.inc(1);
         }
         bar.finish_and_clear();
-        let statistics = device.statistics(false)?;
+        let statistics = device.statistics()?;
         Ok(Outcome {
             identity,
             raw,

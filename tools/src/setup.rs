@@ -14,6 +14,9 @@ use crate::emulator::QEMU;
 /// A download that takes longer than this has stalled.
 const DOWNLOAD_LIMIT: Duration = Duration::from_secs(300);
 
+/// A 32-bit target whose programs run on an x86-64 Linux host as they are: it brings its own C library.
+pub const HOST_32_BIT: &str = "i686-unknown-linux-musl";
+
 const QEMU_PACKAGE: &str = "qemu-system-arm";
 
 /// Nothing to choose.
@@ -45,19 +48,32 @@ pub fn ensure(boards: &[&Board]) -> Result<()> {
     qemu()
 }
 
-/// Installs the Rust targets that are missing.
+/// Installs the Rust targets of these boards that are missing.
 ///
 /// # Errors
 ///
 /// As [`run`].
 pub fn targets(boards: &[&Board]) -> Result<()> {
-    let wanted: BTreeSet<_> = boards.iter().map(|board| board.target).collect();
+    install_targets(&boards.iter().map(|board| board.target).collect())
+}
+
+/// Installs the target of the tests that run as a 32-bit program, if it is missing.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn host_32_bit() -> Result<()> {
+    install_targets(&BTreeSet::from([HOST_32_BIT]))
+}
+
+fn install_targets(wanted: &BTreeSet<&str>) -> Result<()> {
     let Ok(listed) = output(Command::new("rustup").args(["target", "list", "--installed"])) else {
         // A toolchain without rustup has its targets from elsewhere; the build will tell.
         return Ok(());
     };
     let missing: Vec<_> = wanted
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|target| !listed.lines().any(|line| line.trim() == *target))
         .collect();
     if missing.is_empty() {

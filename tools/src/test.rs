@@ -33,7 +33,7 @@ struct Check {
     device: bool,
 }
 
-const CHECKS: [Check; 7] = [
+const CHECKS: [Check; 8] = [
     Check {
         name: "format",
         cargo: &["fmt", "--all", "--check"],
@@ -56,7 +56,7 @@ const CHECKS: [Check; 7] = [
         cargo: &[
             "clippy",
             "--package=bt-embed",
-            "--profile=firmware",
+            "--profile=firmware-small",
             "--target=thumbv7em-none-eabihf",
             "--features=board-mps2-an386,log",
             "--",
@@ -88,6 +88,20 @@ const CHECKS: [Check; 7] = [
             "--lib",
             "--no-default-features",
             "--features=alloc",
+            "model",
+        ],
+        device: false,
+    },
+    // Sizes that wrap on a microcontroller wrap here too.
+    Check {
+        name: "32-bit",
+        cargo: &[
+            "test",
+            "--package=bt-core",
+            "--lib",
+            "--features=alloc",
+            "--target",
+            setup::HOST_32_BIT,
             "model",
         ],
         device: false,
@@ -124,6 +138,9 @@ pub fn run(args: Args) -> Result<()> {
     if checks.iter().any(|check| check.device) {
         setup::ensure(&BOARDS.iter().collect::<Vec<&Board>>())?;
     }
+    if checks.iter().any(|check| check.name == "32-bit") {
+        setup::host_32_bit()?;
+    }
     let mut total = Count::default();
     let mut failures = Vec::new();
     for check in checks {
@@ -155,7 +172,9 @@ fn execute(check: &Check, bless: bool) -> Result<(Count, bool)> {
     if bless {
         command.env("BT_BLESS", "1");
     }
+    // The linker that comes with Rust: no 32-bit libraries of the system are needed.
     let mut child = command
+        .env("CARGO_TARGET_I686_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld")
         .args(check.cargo)
         .args(
             check

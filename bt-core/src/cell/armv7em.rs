@@ -10,49 +10,54 @@
 
 use core::arch::naked_asm;
 
-use super::Gate;
+use super::{Gate, Units};
 use crate::nonlinearity::{SIGMOID, TANH};
+use crate::proven::Proven;
 
-/// [`super::update`], lengths checked here again: the assembly trusts them.
-pub(super) fn update(gate: Gate, z: &[i16], c: &mut [i32], h: &mut [i16]) {
+/// [`super::update`]: the assembly trusts the lengths that [`Units`] vouches for.
+pub(super) fn update(gate: Gate, Units { z, c, h }: Units<'_>) {
     let units = c.len();
-    if h.len() != units || z.len() / 4 != units {
-        return;
+    if units > 1 {
+        // SAFETY: at least one pair of the units that `Units` vouches for.
+        unsafe { pairs(gate, z.as_ptr(), units, c.as_mut_ptr(), h.as_mut_ptr()) };
     }
-    let pairs = units / 2;
-    if pairs > 0 {
-        let z_o = z.as_ptr().wrapping_add(3 * units);
-        let h_end = h.as_ptr().wrapping_add(2 * pairs);
-        let (c, h) = (c.as_mut_ptr(), h.as_mut_ptr());
-        // SAFETY: all pointers are to slices of the lengths checked above, the
-        // tables of the lengths that the functions' contract names; at least
-        // one pair; the DSP extension is part of every thumbv7em target.
+    // The last of an odd number of units, paired with one that is nobody's.
+    if units % 2 == 1
+        && let (Some(c), Some(h)) = (c.last_mut(), h.last_mut())
+    {
+        let last = |gate: usize| z.get((gate + 1) * units - 1).proven().copied();
+        let [i, f, g, o] = [last(0), last(1), last(2), last(3)].map(|z| z.unwrap_or(0));
+        let z = [i, 0, f, 0, g, 0, o, 0];
+        let (mut c_pair, mut h_pair) = ([*c, 0], [0; 2]);
+        // SAFETY: one pair in arrays of its own.
         unsafe {
-            match gate {
-                Gate::Sigmoid => {
-                    sigmoid_pairs(z_o, c, h, 2 * units, h_end, SIGMOID.as_ptr(), TANH.as_ptr());
-                }
-                Gate::HardSigmoid => {
-                    hard_sigmoid_pairs(
-                        z_o,
-                        c,
-                        h,
-                        2 * units,
-                        h_end,
-                        SIGMOID.as_ptr(),
-                        TANH.as_ptr(),
-                    );
-                }
-            }
-        }
+            pairs(
+                gate,
+                z.as_ptr(),
+                2,
+                c_pair.as_mut_ptr(),
+                h_pair.as_mut_ptr(),
+            )
+        };
+        (*c, *h) = (c_pair[0], h_pair[0]);
     }
-    // The last of an odd number of units.
-    if units % 2 == 1 {
-        let last = |gate: usize| z.get((gate + 1) * units - 1).copied().unwrap_or(0);
-        let z = [last(0), last(1), last(2), last(3)];
-        let tail = 2 * pairs..;
-        if let (Some(c), Some(h)) = (c.get_mut(tail.clone()), h.get_mut(tail)) {
-            super::portable(gate, &z, c, h);
+}
+
+/// The pairs among so many units.
+///
+/// # Safety
+///
+/// `units` ≥ 2; 4·units values are readable at z, units readable and writable at c and h.
+#[inline(never)]
+unsafe fn pairs(gate: Gate, z: *const i16, units: usize, c: *mut i32, h: *mut i16) {
+    let z_o = z.wrapping_add(3 * units);
+    let h_end = h.wrapping_add(units & !1);
+    let (stride, sigmoid, tanh) = (2 * units, SIGMOID.as_ptr(), TANH.as_ptr());
+    // SAFETY: as above, the tables are of 512 lines; the DSP extension is part of every thumbv7em target.
+    unsafe {
+        match gate {
+            Gate::Sigmoid => sigmoid_pairs(z_o, c, h, stride, h_end, sigmoid, tanh),
+            Gate::HardSigmoid => hard_sigmoid_pairs(z_o, c, h, stride, h_end, sigmoid, tanh),
         }
     }
 }
@@ -192,7 +197,8 @@ macro_rules! tanh_of_cell {
 ///
 /// Registers: r0 z_o, r1 c, r2 h, r3 −stride and r7 −3·stride in bytes (how z
 /// of the other gates is reached), r4 the gate's table (or its slope), r5
-/// tanh's, r6 the mask of d, lr the rounding of h; r8 to r12 are free.
+/// tanh's, r6 the mask of d, lr the rounding of h; r8 to r12 are free. With an
+/// odd J the gates begin on odd halves: z is read by LDR alone, which may.
 macro_rules! pairs {
     ($(#[$doc:meta])* $name:ident, $gate:ident, $prepare:literal) => {
         $(#[$doc])*

@@ -43,52 +43,61 @@ pub enum Gate {
     HardSigmoid,
 }
 
-/// One step of J units: `z` \[4·J\] Q4.11, gate slowest in the order i, f, g,
-/// o; `c` \[J\] Q7.24; `h` \[J\] Q0.15.
-///
-/// J is the length of `c`. If the others do not agree, nothing is done: the
-/// session's arena gives all three their right lengths.
+/// What a step of J units works on; made by [`Units::new`] alone, so its parts
+/// agree on J.
+#[derive(Debug)]
+pub struct Units<'a> {
+    z: &'a [i16],
+    c: &'a mut [i32],
+    h: &'a mut [i16],
+}
+
+impl<'a> Units<'a> {
+    /// Pre-activations `z` \[4·J\] Q4.11, gate slowest in the order i, f, g, o;
+    /// cell state `c` \[J\] Q7.24; hidden state `h` \[J\] Q0.15. `None` when the
+    /// lengths are others.
+    #[inline]
+    pub fn new(z: &'a [i16], c: &'a mut [i32], h: &'a mut [i16]) -> Option<Self> {
+        let agree = z.len() == 4 * c.len() && h.len() == c.len();
+        agree.then_some(Self { z, c, h })
+    }
+}
+
+/// One step: c and h of the units from their z.
 ///
 /// Instructions a unit (QEMU, J = 256): M4 31.2, M3 61, M0 105.
 ///
 /// ```
-/// use bt_core::cell::{self, Gate};
+/// use bt_core::cell::{self, Gate, Units};
 /// let z = [16_384; 4]; // 8.0: all gates open, candidate at 1
 /// let (mut c, mut h) = ([0], [0]);
 /// for _ in 0..10 {
-///     cell::update(Gate::Sigmoid, &z, &mut c, &mut h);
+///     cell::update(Gate::Sigmoid, Units::new(&z, &mut c, &mut h).unwrap());
 /// }
 /// assert!((c[0] >> 24) == 9); // just below 10
 /// assert!(h[0] > 32_700); // σ(8)·tanh(9.98)
 /// ```
-pub fn update(gate: Gate, z: &[i16], c: &mut [i32], h: &mut [i16]) {
+pub fn update(gate: Gate, units: Units<'_>) {
     #[cfg(bt_kernel = "armv7em")]
-    armv7em::update(gate, z, c, h);
+    armv7em::update(gate, units);
     #[cfg(not(bt_kernel = "armv7em"))]
-    portable(gate, z, c, h);
+    portable(gate, units);
 }
 
 /// What [`update`] does, in plain Rust: the specification of the others.
-pub fn portable(gate: Gate, z: &[i16], c: &mut [i32], h: &mut [i16]) {
+pub fn portable(gate: Gate, units: Units<'_>) {
     match gate {
-        Gate::Sigmoid => portable_with(nonlinearity::sigmoid_high, z, c, h),
-        Gate::HardSigmoid => portable_with(nonlinearity::hard_sigmoid_high, z, c, h),
+        Gate::Sigmoid => portable_with(nonlinearity::sigmoid_high, units),
+        Gate::HardSigmoid => portable_with(nonlinearity::hard_sigmoid_high, units),
     }
 }
 
 /// [`portable`] for one gate function, which gives Q0.15 in the top half.
 #[inline(always)]
-fn portable_with(gate: impl Fn(i16) -> i32, z: &[i16], c: &mut [i32], h: &mut [i16]) {
-    let units = c.len();
-    if h.len() != units || z.len() / 4 != units {
-        return;
-    }
-    let mut gates = z.chunks_exact(units.max(1));
-    let (Some(z_i), Some(z_f), Some(z_g), Some(z_o)) =
-        (gates.next(), gates.next(), gates.next(), gates.next())
-    else {
-        return;
-    };
+fn portable_with(gate: impl Fn(i16) -> i32, Units { z, c, h }: Units<'_>) {
+    let (z_if, z_go) = z.split_at(z.len() / 2);
+    let (z_i, z_f) = z_if.split_at(z_if.len() / 2);
+    let (z_g, z_o) = z_go.split_at(z_go.len() / 2);
     let gates = z_i.iter().zip(z_f).zip(z_g).zip(z_o);
     for ((((&z_i, &z_f), &z_g), &z_o), (c, h)) in gates.zip(c.iter_mut().zip(h)) {
         let input = gate(z_i) >> 16;
@@ -110,6 +119,10 @@ fn portable_with(gate: impl Fn(i16) -> i32, z: &[i16], c: &mut [i32], h: &mut [i
 mod tests {
     use super::*;
     use crate::cases::Noise;
+
+    fn step(gate: Gate, z: &[i16], c: &mut [i32], h: &mut [i16]) {
+        update(gate, Units::new(z, c, h).unwrap());
+    }
 
     const LSB: f64 = 1.0 / 32_768.0;
     const GATE_ERROR: f64 = 1.43 * LSB;
@@ -177,7 +190,7 @@ mod tests {
                         let open = if k / J == 1 { 2048 } else { 0 };
                         *z = crate::q::saturate(wide + open);
                     }
-                    update(gate, &z, &mut c, &mut h);
+                    step(gate, &z, &mut c, &mut h);
                     for (j, exact) in exact.iter_mut().enumerate() {
                         exact.step(gate, [z[j], z[J + j], z[2 * J + j], z[3 * J + j]]);
                         let c = f64::from(c[j]) / f64::from(1 << 24);
@@ -198,7 +211,7 @@ mod tests {
                 let mut z = [open; 32];
                 z[16..24].fill(0);
                 for _ in 0..10 {
-                    update(gate, &z, &mut c, &mut h);
+                    step(gate, &z, &mut c, &mut h);
                 }
                 assert_eq!((c, h), ([0; 8], [0; 8]));
             }
@@ -213,7 +226,7 @@ mod tests {
             let (mut c, mut h) = ([start], [0]);
             for _ in 0..1_000_000 {
                 // Input gate shut, forget gate open, candidate 0.
-                update(Gate::HardSigmoid, &[-32_768, 32_767, 0, 0], &mut c, &mut h);
+                step(Gate::HardSigmoid, &[-32_768, 32_767, 0, 0], &mut c, &mut h);
             }
             assert!((-(1 << 16)..=0).contains(&c[0]), "{start} → {}", c[0]);
         }
@@ -224,7 +237,7 @@ mod tests {
             .find(|&z| nonlinearity::sigmoid(z) == 1)
             .expect("sigmoid takes the value 1");
         for _ in 0..32_768 {
-            update(Gate::Sigmoid, &[one_lsb, 32_767, 32_767, 0], &mut c, &mut h);
+            step(Gate::Sigmoid, &[one_lsb, 32_767, 32_767, 0], &mut c, &mut h);
         }
         assert!(c[0] > 1 << 23, "{}", c[0]);
     }
@@ -236,18 +249,23 @@ mod tests {
             32_767, 32_767, 32_767, 32_767, 32_767, -32_768, 32_767, 32_767,
         ];
         for _ in 0..1_000 {
-            update(Gate::Sigmoid, &z, &mut c, &mut h);
+            step(Gate::Sigmoid, &z, &mut c, &mut h);
         }
         assert!(c[0] > 127 << 24 && c[1] < -(124 << 24));
         assert!(h[0] > 32_760 && h[1] < -32_760);
     }
 
+    /// There are no units whose parts disagree, and nothing to do for none.
     #[test]
-    fn wrong_lengths_change_nothing() {
-        let (mut c, mut h) = ([1 << 20; 2], [5; 2]);
-        update(Gate::Sigmoid, &[100; 7], &mut c, &mut h);
-        update(Gate::Sigmoid, &[100; 8], &mut c, &mut h[..1]);
-        update(Gate::Sigmoid, &[], &mut [], &mut []);
-        assert_eq!((c, h), ([1 << 20; 2], [5; 2]));
+    fn lengths_agree() {
+        let (mut c, mut h) = ([1 << 20; 3], [5; 3]);
+        for z in [8, 11, 13, 16] {
+            assert!(Units::new(&[100; 16][..z], &mut c, &mut h).is_none());
+        }
+        assert!(Units::new(&[100; 12], &mut c, &mut h[..2]).is_none());
+        assert!(Units::new(&[100; 12], &mut c[..2], &mut h).is_none());
+        step(Gate::Sigmoid, &[], &mut [], &mut []);
+        step(Gate::Sigmoid, &[100; 12], &mut c, &mut h);
+        assert!(c != [1 << 20; 3] && h != [5; 3]);
     }
 }

@@ -14,51 +14,53 @@
 //! parent module. One loop in portable Rust serves every core: such models are rare, and on an M4 the
 //! unit takes about twice the instructions.
 
-use super::Gate;
+use super::{Gate, Units};
 use crate::nonlinearity;
 use crate::q::multiply_shift_16;
 
-/// [`super::update`] for `c` of `fraction` fraction bits, 16 ..= 24.
+/// [`super::update`] for c of `fraction` fraction bits, 16 ..= 24.
 ///
 /// ```
-/// use bt_core::cell::{Gate, wide};
+/// use bt_core::cell::{Gate, Units, wide};
 /// let z = [16_384, 32_767, 16_384, 16_384]; // candidate at 1, nothing forgotten
 /// let (mut c, mut h) = ([0], [0]);
 /// for _ in 0..1000 {
-///     wide::update(Gate::Sigmoid, 20, &z, &mut c, &mut h); // Q11.20
+///     wide::update(Gate::Sigmoid, 20, Units::new(&z, &mut c, &mut h).unwrap()); // Q11.20
 /// }
 /// assert!((970..1000).contains(&(c[0] >> 20))); // Q7.24 ends at 128
 /// ```
-pub fn update(gate: Gate, fraction: u32, z: &[i16], c: &mut [i32], h: &mut [i16]) {
-    let units = c.len();
+pub fn update(gate: Gate, fraction: u32, Units { z, c, h }: Units<'_>) {
     let open = |z: i16| match gate {
         Gate::Sigmoid => nonlinearity::sigmoid_high(z) >> 16,
         Gate::HardSigmoid => nonlinearity::hard_sigmoid_high(z) >> 16,
     };
     let missing = 24u32.saturating_sub(fraction);
-    for (unit, (c, h)) in c.iter_mut().zip(h).enumerate() {
-        let z = |gate: usize| z.get(gate * units + unit).copied().unwrap_or(0);
-        let candidate = nonlinearity::tanh_high(z(2)) >> 16;
-        let added = (open(z(0)) * candidate) >> (7 + missing);
-        let kept = multiply_shift_16(*c, open(z(1)) as i16);
+    let (z_if, z_go) = z.split_at(z.len() / 2);
+    let (z_i, z_f) = z_if.split_at(z_if.len() / 2);
+    let (z_g, z_o) = z_go.split_at(z_go.len() / 2);
+    let gates = z_i.iter().zip(z_f).zip(z_g).zip(z_o);
+    for ((((&z_i, &z_f), &z_g), &z_o), (c, h)) in gates.zip(c.iter_mut().zip(h)) {
+        let candidate = nonlinearity::tanh_high(z_g) >> 16;
+        let added = (open(z_i) * candidate) >> (7 + missing);
+        let kept = multiply_shift_16(*c, open(z_f) as i16);
         let state = added + kept;
         *c = state.saturating_add(state);
 
         let squashed = nonlinearity::tanh_of_wide_cell_high(*c, missing) >> 16;
-        *h = ((open(z(3)) * squashed + (1 << 14)) >> 15) as i16;
+        *h = ((open(z_o) * squashed + (1 << 14)) >> 15) as i16;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Gate, cases, portable};
+    use super::super::{cases, portable};
     use super::*;
     use crate::cases::Noise;
 
     /// All fraction bits: the list of cases of the cell proper, to the bit.
     #[test]
     fn with_all_bits_it_is_the_cell() {
-        let all = |gate, z: &[i16], c: &mut [i32], h: &mut [i16]| update(gate, 24, z, c, h);
+        let all = |gate, units: Units<'_>| update(gate, 24, units);
         assert_eq!(cases::digest(all), cases::DIGEST);
     }
 
@@ -72,7 +74,8 @@ mod tests {
                     let z: [i16; 4] = core::array::from_fn(|_| (noise.next() >> 16) as i16);
                     let before = noise.next() as i32 >> (noise.next() % 24);
                     let (mut c, mut h) = ([before], [0]);
-                    update(gate, fraction, &z, &mut c, &mut h);
+                    let units = Units::new(&z, &mut c, &mut h).unwrap();
+                    update(gate, fraction, units);
                     let open = |z: i16| {
                         i64::from(match gate {
                             Gate::Sigmoid => nonlinearity::sigmoid(z),
@@ -104,7 +107,7 @@ mod tests {
         let (mut c, mut h, mut exact) = ([0], [0], 0f64);
         let one = f64::from(nonlinearity::sigmoid(32_767)) / 32_768.0;
         for _ in 0..20_000 {
-            update(Gate::Sigmoid, 16, &z, &mut c, &mut h);
+            update(Gate::Sigmoid, 16, Units::new(&z, &mut c, &mut h).unwrap());
             exact = one * exact + one * one;
         }
         let found = f64::from(c[0]) / f64::from(1 << 16);
@@ -112,7 +115,7 @@ mod tests {
         assert!(exact > 14_900.0 && (exact - found) < 20_000.0 / 16_384.0 && found < exact);
         let mut narrow = [0];
         for _ in 0..20_000 {
-            portable(Gate::Sigmoid, &z, &mut narrow, &mut h);
+            portable(Gate::Sigmoid, Units::new(&z, &mut narrow, &mut h).unwrap());
         }
         assert!(narrow[0] >> 24 == 127);
     }

@@ -29,6 +29,7 @@ mod layout;
 mod logarithm;
 mod mel;
 mod parse;
+mod state;
 #[cfg(feature = "alloc")]
 mod write;
 

@@ -9,6 +9,7 @@ use crate::program::TILE;
 /// are 32 multiply-accumulates.
 #[inline(always)]
 pub(super) fn tile(w: &[u32], x: &[u32], sums: &mut [i32; TILE]) {
+    debug_assert_eq!(w.len() * 2, x.len());
     let pairs = (w.len() / 2).min(x.len() / 4);
     if pairs > 0 {
         // SAFETY: w and x hold two and four words for each of at least one pair.

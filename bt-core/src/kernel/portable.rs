@@ -1,10 +1,12 @@
 //! The specification: safe Rust, plain loops. Every other implementation gives the same bits.
 //!
 //! Sums wrap, which never happens: `Model::parse` has proven that no accumulator can leave i32.
-//! Slices that are too short end a loop early instead of panicking; `Model::parse` has excluded it.
+//! Slices that are too short end a loop early instead of panicking; `Model::parse` has excluded it, and a
+//! debug build asserts it.
 
 use super::{Accumulate, Contraction, DenseRows, Sample};
 use crate::program::{DISCARD, StepRecord, Store, TILE, pair_order};
+use crate::proven::Proven;
 use crate::q::{half, saturate};
 
 /// `C[m,n] = Σ_k W[m,k]·X[n,k]` over all tiles of one step, requantised and stored.
@@ -13,7 +15,7 @@ use crate::q::{half, saturate};
 /// names. Rounds half up (the rounding constant is the start value), saturates to `step.bits`.
 pub fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
     let step = run.step;
-    let Some(store) = Store::from_byte(step.store) else {
+    let Some(store) = Store::from_byte(step.store).proven() else {
         return;
     };
     match (run.accumulate, store) {
@@ -44,14 +46,17 @@ pub fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
         }),
         (_, Store::Scatter | Store::AddScatter) => tiles(run, memory, |memory, tile| {
             let values = tile.sums.map(|sum| requantize(sum, step));
-            let table = run.rows.get(tile.index * TILE..).unwrap_or(&[]);
-            let memory = memory.get_mut(run.out_word..).unwrap_or(&mut []);
+            let table = run.rows.get(tile.index * TILE..);
+            let table = table.proven().unwrap_or(&[]);
+            debug_assert!(table.len() >= TILE);
+            let memory = memory.get_mut(run.out_word..);
+            let memory = memory.proven().unwrap_or(&mut []);
             let halves: &mut [i16] = bytemuck::cast_slice_mut(memory);
             for (&offset, value) in table.iter().zip(values) {
                 if offset == DISCARD {
                     continue;
                 }
-                if let Some(place) = halves.get_mut(offset as usize) {
+                if let Some(place) = halves.get_mut(offset as usize).proven() {
                     *place = if store.adds() {
                         place.saturating_add(value)
                     } else {
@@ -86,8 +91,9 @@ fn tiles(run: &Contraction<'_>, memory: &mut [u32], mut finish: impl FnMut(&mut 
     let mut index = 0;
     let mut kept = step.acc_word as usize;
     let mut weights = run.weights;
+    debug_assert!(run.rows.len() >= step.m_tiles as usize);
     for &row in run.rows.iter().take(step.m_tiles as usize) {
-        let Some((w, rest)) = weights.split_at_checked(pairs * 2) else {
+        let Some((w, rest)) = weights.split_at_checked(pairs * 2).proven() else {
             return;
         };
         weights = rest;
@@ -98,7 +104,7 @@ fn tiles(run: &Contraction<'_>, memory: &mut [u32], mut finish: impl FnMut(&mut 
             if is_kept && let Some(words) = chunk_mut(memory, kept) {
                 sums = words.map(|word| word as i32);
             }
-            let Some(x) = memory.get(x_start..x_start + pairs * 4) else {
+            let Some(x) = memory.get(x_start..x_start + pairs * 4).proven() else {
                 return;
             };
             super::tile(w, x, &mut sums);
@@ -118,13 +124,15 @@ fn tiles(run: &Contraction<'_>, memory: &mut [u32], mut finish: impl FnMut(&mut 
 /// Words `at..at + N`.
 #[inline(always)]
 fn chunk_mut<const N: usize>(memory: &mut [u32], at: usize) -> Option<&mut [u32; N]> {
-    memory.get_mut(at..)?.first_chunk_mut()
+    let chunk = memory.get_mut(at..).and_then(<[u32]>::first_chunk_mut);
+    chunk.proven()
 }
 
 /// Adds the products of one register tile, two rows of W times four rows of X, to its sums, in order
 /// m0·n0..n3, m1·n0..n3.
 #[inline(always)]
 pub fn tile(w: &[u32], x: &[u32], sums: &mut [i32; TILE]) {
+    debug_assert_eq!(w.len() * 2, x.len());
     let [a0, a1, a2, a3, b0, b1, b2, b3] = sums;
     for (w, x) in w.as_chunks::<2>().0.iter().zip(x.as_chunks::<4>().0) {
         for (x, a, b) in [
@@ -196,6 +204,7 @@ fn add_pairs(a: u32, b: u32) -> u32 {
 /// Value `v` is element k = v mod `row_values` of row n = v div `row_values`; where 8-bit values are
 /// pushed, each four of a row lie in [`pair_order`].
 pub fn gather_rows<S: Sample>(panels: &mut [u32], row_values: usize, from: usize, values: &[S]) {
+    debug_assert!(row_values > 0);
     if row_values == 0 {
         return;
     }
@@ -236,13 +245,14 @@ pub(super) fn whole_rows<S: Sample>(
         let Some(words) = panels
             .get_mut(start..)
             .and_then(|words| words.get_mut(..panel - 3))
+            .proven()
         else {
             return;
         };
         let (fours, tail) = values.as_chunks::<4>();
         let mut places = words.chunks_mut(8);
         for (&four, words) in fours.iter().zip(&mut places) {
-            if let [low, _, _, _, high, ..] = words {
+            if let Some([low, _, _, _, high]) = chunk_mut(words, 0) {
                 [*low, *high] = S::widen_four(four);
             }
         }
@@ -263,7 +273,8 @@ fn part_of_row<S: Sample>(
     k: usize,
     values: &[S],
 ) {
-    let Some(words) = panels.get_mut(row / 4 * panel + row % 4..) else {
+    let first = row / 4 * panel + row % 4;
+    let Some(words) = panels.get_mut(first..).proven() else {
         return;
     };
     let (mut k, mut values) = (k, values);
@@ -292,7 +303,7 @@ fn part_of_row<S: Sample>(
 /// One value at its place in its row, whose first word is that of `words`.
 fn put<S: Sample>(words: &mut [u32], k: usize, value: S) {
     let halves: &mut [i16] = bytemuck::cast_slice_mut(words);
-    if let Some(place) = halves.get_mut(k / 2 * 8 + k % 2) {
+    if let Some(place) = halves.get_mut(k / 2 * 8 + k % 2).proven() {
         *place = value.widen();
     }
 }
@@ -309,10 +320,11 @@ pub fn copy(to: &mut [u32], from: &[u32]) {
     }
 }
 
-/// Puts values to the i16 places their table entries name.
+/// Puts values to the i16 places their table entries name; there is an entry for every value.
 pub fn gather_table<S: Sample>(panels: &mut [i16], table: &[u16], values: &[S]) {
+    debug_assert!(table.len() >= values.len());
     for (&place, &value) in table.iter().zip(values) {
-        if let Some(place) = panels.get_mut(place as usize) {
+        if let Some(place) = panels.get_mut(place as usize).proven() {
             *place = value.widen();
         }
     }
@@ -322,8 +334,9 @@ pub fn gather_table<S: Sample>(panels: &mut [i16], table: &[u16], values: &[S]) 
 /// 2³², to z (row pairs in words), with saturation.
 pub fn dense_add(rows: &DenseRows<'_>, x: &[u32], scales: &[u32], z: &mut [u32]) {
     let z: &mut [i16] = bytemuck::cast_slice_mut(z);
+    debug_assert_eq!(z.len(), scales.len());
     dense(rows, x, 0, |row, sum| {
-        if let (Some(z), Some(&scale)) = (z.get_mut(row), scales.get(row)) {
+        if let (Some(z), Some(&scale)) = (z.get_mut(row).proven(), scales.get(row).proven()) {
             *z = add_rescaled(*z, sum, scale);
         }
     });
@@ -340,7 +353,7 @@ pub fn add_rescaled(z: i16, sum: i32, scale: u32) -> i16 {
 /// Products of the row pairs of a dense map with x (i16 pairs in words): calls `finish(row, sum)`
 /// for every row, the sum started at `start`.
 pub fn dense(rows: &DenseRows<'_>, x: &[u32], start: i32, mut finish: impl FnMut(usize, i32)) {
-    let x = x.get(..rows.k_pairs).unwrap_or(x);
+    debug_assert!(x.len() == rows.k_pairs && rows.weights.len().is_multiple_of(rows.k_pairs));
     for (pair, weights) in rows.weights.chunks_exact(rows.k_pairs.max(1)).enumerate() {
         let (mut a, mut b) = (start, start);
         for (&w, &x) in weights.iter().zip(x) {
@@ -356,8 +369,9 @@ pub fn dense(rows: &DenseRows<'_>, x: &[u32], start: i32, mut finish: impl FnMut
     }
 }
 
-/// `start + Σ a_k·b_k`, wrapping.
+/// `start + Σ a_k·b_k`, wrapping; both of one length.
 pub fn dot(a: &[i16], b: &[i16], start: i32) -> i32 {
+    debug_assert_eq!(a.len(), b.len());
     a.iter().zip(b).fold(start, |sum, (&a, &b)| {
         sum.wrapping_add(i32::from(a).wrapping_mul(i32::from(b)))
     })

@@ -2,6 +2,7 @@
 
 use crate::kernel::{self, DenseRows, Sample};
 use crate::model::layout::DenseRecord;
+use crate::proven::Proven;
 use crate::q::half;
 
 /// Puts values `from..` of a part into its buffer.
@@ -11,13 +12,14 @@ pub(super) fn gather<S: Sample>(
     values: &[S],
     memory: &mut [u32],
 ) {
-    let Some(buffer) = memory.get_mut(record.part_word as usize..) else {
+    let Some(buffer) = memory.get_mut(record.part_word as usize..).proven() else {
         return;
     };
     let buffer: &mut [i16] = bytemuck::cast_slice_mut(buffer);
-    let Some(places) = buffer.get_mut(from..) else {
+    let Some(places) = buffer.get_mut(from..).proven() else {
         return;
     };
+    debug_assert!(places.len() >= values.len());
     for (place, value) in places.iter_mut().zip(values) {
         *place = value.widen();
     }
@@ -34,6 +36,7 @@ pub(super) fn part(record: &DenseRecord, weights: &[u32], part: usize, memory: &
         let Some(x) = rest
             .get(buffer.saturating_sub(rows / 2)..)
             .and_then(|rest| rest.get(..k_pairs))
+            .proven()
         else {
             return;
         };
@@ -44,11 +47,12 @@ pub(super) fn part(record: &DenseRecord, weights: &[u32], part: usize, memory: &
     let Some(weights_of_part) = weights
         .get(record.weights_word as usize + part * words..)
         .and_then(|rest| rest.get(..words))
+        .proven()
     else {
         return;
     };
     let acc = record.acc_word as usize;
-    let Some((x, sums)) = two_regions(memory, (buffer, k_pairs), (acc, rows)) else {
+    let Some((x, sums)) = two_regions(memory, (buffer, k_pairs), (acc, rows)).proven() else {
         return;
     };
     let shift = record.part_shift;
@@ -60,7 +64,7 @@ pub(super) fn part(record: &DenseRecord, weights: &[u32], part: usize, memory: &
         x,
         half(shift),
         |row, sum| {
-            if let Some(total) = sums.get_mut(row) {
+            if let Some(total) = sums.get_mut(row).proven() {
                 let sum = sum.wrapping_shr(shift);
                 *total = if part == 0 {
                     sum
@@ -73,10 +77,13 @@ pub(super) fn part(record: &DenseRecord, weights: &[u32], part: usize, memory: &
     if (part + 1) * record.part_values as usize == record.values as usize {
         let (z, rest) = memory.split_at_mut((rows / 2).min(memory.len()));
         let z: &mut [i16] = bytemuck::cast_slice_mut(z);
-        let Some(sums) = rest.get(acc.saturating_sub(rows / 2)..) else {
+        let Some(sums) = rest.get(acc.saturating_sub(rows / 2)..).proven() else {
             return;
         };
-        for ((z, &sum), &scale) in z.iter_mut().zip(sums).zip(scales(record, weights)) {
+        let scales = scales(record, weights);
+        debug_assert_eq!((z.len(), scales.len()), (rows, rows));
+        debug_assert!(sums.len() >= rows);
+        for ((z, &sum), &scale) in z.iter_mut().zip(sums).zip(scales) {
             *z = kernel::add_rescaled(*z, sum as i32, scale);
         }
     }
@@ -86,10 +93,11 @@ pub(super) fn part(record: &DenseRecord, weights: &[u32], part: usize, memory: &
 pub(super) fn add(record: &DenseRecord, weights: &[u32], x: &[u32], z: &mut [u32]) {
     let k_pairs = record.values.div_ceil(2) as usize;
     let scales = scales(record, weights);
-    let Some(rows) = weights.get(record.weights_word as usize..) else {
-        return;
-    };
-    let Some(rows) = rows.get(..record.rows as usize / 2 * k_pairs) else {
+    let Some(rows) = weights
+        .get(record.weights_word as usize..)
+        .and_then(|rows| rows.get(..record.rows as usize / 2 * k_pairs))
+        .proven()
+    else {
         return;
     };
     kernel::dense_add(
@@ -107,6 +115,7 @@ fn scales<'m>(record: &DenseRecord, weights: &'m [u32]) -> &'m [u32] {
     weights
         .get(record.scales_word as usize..)
         .and_then(|rest| rest.get(..record.rows as usize))
+        .proven()
         .unwrap_or(&[])
 }
 

@@ -6,6 +6,7 @@ mod program;
 use crate::kernel::{self, Sample};
 use crate::model::{Map, Model};
 use crate::program::Odometer;
+use crate::proven::Proven;
 
 /// How far a map is within a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,7 +82,7 @@ pub(crate) fn feed<S: Sample>(
 /// Zeros what the maps share, so that neither sees values that its bounds do not cover.
 pub(crate) fn clear_scratch(model: &Model<'_>, memory: &mut [u32]) {
     let scratch = memory.get_mut(model.arena_layout().scratch_word..);
-    kernel::clear(scratch.unwrap_or(&mut []));
+    kernel::clear(scratch.proven().unwrap_or(&mut []));
 }
 
 /// Adds the recurrent map's share, x = h, to z.
@@ -94,11 +95,11 @@ pub(crate) fn recur(model: &Model<'_>, memory: &mut [u32]) {
             let slab = program.record.slab_values as usize;
             for start in (0..model.hidden()).step_by(slab.max(1)) {
                 let (fixed, scratch) = memory.split_at_mut(layout.scratch_word.min(memory.len()));
-                let Some(h) = fixed.get(hidden_words.clone()) else {
+                let Some(h) = fixed.get(hidden_words.clone()).proven() else {
                     return;
                 };
                 let h: &[i16] = bytemuck::cast_slice(h);
-                let Some(h) = h.get(start..start + slab) else {
+                let Some(h) = h.get(start..start + slab).proven() else {
                     return;
                 };
                 program::gather_into(&program, model.tables, 0, h, scratch, layout.scratch_word);
@@ -108,7 +109,7 @@ pub(crate) fn recur(model: &Model<'_>, memory: &mut [u32]) {
         }
         Map::Dense(record) => {
             let (z, rest) = memory.split_at_mut(layout.hidden_word.min(memory.len()));
-            let Some(h) = rest.get(..model.hidden().div_ceil(2)) else {
+            let Some(h) = rest.get(..model.hidden().div_ceil(2)).proven() else {
                 return;
             };
             dense::add(record, model.weights, h, z);

@@ -3,6 +3,7 @@
 use crate::kernel::{self, Accumulate, Contraction, Sample};
 use crate::model::{Model, Program};
 use crate::program::{NONE, Odometer, StepRecord};
+use crate::proven::Proven;
 
 /// Puts slab values `from..from + values.len()` into the panels of the first step.
 pub(super) fn gather<S: Sample>(
@@ -25,12 +26,14 @@ pub(super) fn gather_into<S: Sample>(
     base: usize,
 ) {
     let record = program.record;
-    let Some(panels) = memory.get_mut((record.slab_word as usize).saturating_sub(base)..) else {
+    debug_assert!(record.slab_word as usize >= base);
+    let first = (record.slab_word as usize).saturating_sub(base);
+    let Some(panels) = memory.get_mut(first..).proven() else {
         return;
     };
     if record.gather_table == NONE {
         kernel::gather_rows(panels, record.row_values as usize, from, values);
-    } else if let Some(table) = tables.get(record.gather_table as usize + from..) {
+    } else if let Some(table) = tables.get(record.gather_table as usize + from..).proven() {
         S::to_places(bytemuck::cast_slice_mut(panels), table, values);
     }
 }
@@ -48,7 +51,7 @@ pub(super) fn run(
         if (step.depth as usize) < wrapped {
             continue;
         }
-        let Some(run) = resolve(step, model, odometer) else {
+        let Some(run) = resolve(step, model, odometer).proven() else {
             return;
         };
         kernel::contract(&run, memory);
@@ -65,7 +68,7 @@ fn resolve<'m>(
     let mut accumulate = Accumulate::Single;
     if step.slices > 1 {
         let digit = odometer.digit((step.depth as usize).wrapping_sub(1));
-        weights_word += digit as usize * step.slice_words();
+        weights_word += digit as usize * step.slice_words().get();
         if step.acc_word != NONE {
             accumulate = match digit {
                 0 => Accumulate::First,

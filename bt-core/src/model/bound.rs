@@ -3,38 +3,62 @@
 //!
 //! For every row of W: Σ|w|·max|x| + 2^(shift−1) ≤ 2³¹ − 1, where a row that accumulates over an
 //! outer mode sums over all its slices, and max|x| is the largest magnitude that any store of the
-//! map can leave in the panels the step reads (order of events is ignored, which only widens it;
-//! the scratch is zero when a map starts).
+//! map can leave in the panels the step reads. That rests on two things ([`input_max`]):
+//!
+//! - *Panels may share words with anything that is stored.* A program stores i16 alone, so that whatever
+//!   lies in a panel, written there or left over, is no larger than the largest store that reaches its
+//!   words. In which order the stores come is ignored, which only widens the bound; so buffers that are
+//!   never alive together share words freely, as the exporter's plans have it. The scratch is zero when
+//!   a map starts, or the bound holds for any i16.
+//! - *Accumulators share words with nothing.* They are i32 and live across runs, from the first slice to
+//!   the last, while other steps run and slabs are gathered. Words that a store, the slab or another
+//!   step's accumulators change in between are no partial sum any more; words that a step reads as a panel
+//!   hold any i16. Plans never place anything over accumulators, dead ones included, so the rule is the
+//!   same for all runs.
+//!
+//! Dense maps read h, or a buffer that only frames are gathered in. What pads an odd number of values is
+//! written by no one: its weight is zero, which `parse` checks.
 
-use crate::program::StepRecord;
+use super::{Program, Region};
+use crate::program::{StepRecord, Store};
 
-/// Half-open range of arena words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Region {
-    /// First word.
-    pub start: usize,
-    /// One past the last word.
-    pub end: usize,
-}
-
-impl Region {
-    /// `len` words from `start`; saturates rather than overflows.
-    pub const fn new(start: usize, len: usize) -> Self {
-        Self {
-            start,
-            end: start.saturating_add(len),
+/// The largest magnitude that the program can leave where its step `index` reads, for frames of
+/// magnitudes up to `frame_max`; `None` where the accumulators of the step are not its own. The
+/// regions of every step are sound.
+#[inline(never)]
+pub fn input_max(
+    program: &Program<'_>,
+    tables: &[u16],
+    frame_max: u32,
+    index: usize,
+) -> Option<u32> {
+    let reader = program.steps.get(index)?;
+    let (input, acc) = (reader.input(), reader.acc());
+    let mut max = 0;
+    let slab = program.record.slab(tables).map(|slab| (slab, frame_max));
+    let stores = program.steps.iter().filter_map(|step| {
+        let store = Store::from_byte(step.store).filter(|store| !store.adds());
+        let out = step.out(tables, program.extents());
+        Some((store.and(out.ok())?, 1 << step.bits.wrapping_sub(1) % 16))
+    });
+    for (written, bound) in slab.into_iter().chain(stores) {
+        if written.overlaps(input) {
+            max = bound.max(max);
+        }
+        if acc.is_some_and(|acc| acc.overlaps(written)) {
+            return None;
         }
     }
-
-    /// Whether the two share a word.
-    pub const fn overlaps(self, other: Self) -> bool {
-        self.start < other.end && other.start < self.end
+    for (other, step) in program.steps.iter().enumerate() {
+        let shared = |acc: Region| {
+            acc.overlaps(step.input())
+                || other != index && step.acc().is_some_and(|other| other.overlaps(acc))
+        };
+        if acc.is_some_and(shared) {
+            return None;
+        }
     }
-
-    /// Whether `other` lies inside.
-    pub const fn contains(self, other: Self) -> bool {
-        self.start <= other.start && other.end <= self.end
-    }
+    Some(max)
 }
 
 /// Largest |accumulator| of a contraction, rounding constant included, for inputs up to `input_max`.
@@ -43,8 +67,8 @@ impl Region {
 #[inline(never)]
 pub fn contraction(step: &StepRecord, weights: &[u32], input_max: u32) -> u64 {
     let pairs = step.k_pairs as usize;
-    let slice = step.slice_words();
-    let accumulates = step.acc_word != crate::program::NONE && step.slices > 1;
+    let slice = step.slice_words().get();
+    let accumulates = step.acc().is_some();
     // Saturated sums are beyond every limit, whatever they are multiplied with.
     let mut worst = 0u32;
     for row in 0..step.m_tiles as usize * 2 {

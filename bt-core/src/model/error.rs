@@ -106,6 +106,8 @@ pub enum Field {
     OutDigit,
     OutStride,
     OutWord,
+    /// Weights beside the last of an odd number of values, which are zero.
+    Padding,
     PartShift,
     PartValues,
     PartWord,
@@ -128,6 +130,8 @@ pub enum Field {
     Values,
     VectorsPerStep,
     WeightsWord,
+    /// Work of one step: [`FRAME_WORK_MAX`](super::work::FRAME_WORK_MAX).
+    Work,
 }
 
 /// A field and the value that it cannot have.

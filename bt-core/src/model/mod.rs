@@ -1,19 +1,25 @@
 //! `Model<'m>`: a checked view of a `.btm` file in flash; behind [`Model::parse`] nobody asks «valid?» again.
 
 pub mod bound;
+#[cfg(feature = "alloc")]
+pub mod cases;
 mod checks;
 mod error;
 pub mod layout;
 mod parse;
+mod regions;
 mod sections;
+pub mod work;
 #[cfg(feature = "alloc")]
 pub mod write;
 
 use crate::cell::Gate;
 use crate::front_end::FrontEnd;
 use crate::program::{NONE, ProgramRecord, StepRecord};
+use crate::proven::Proven;
 pub use error::{Field, ParseError};
 use layout::{DenseRecord, FormatRecord, HostRecord, MetaRecord, Section};
+pub use regions::Region;
 use sections::Sections;
 
 /// The type of the values a session takes.
@@ -71,7 +77,9 @@ impl InputType {
 pub enum Pool {
     /// h of the last step.
     Last,
-    /// Mean of h over the steps since reset (the first 65,535 of them).
+    /// Mean of h over the steps since reset. At the 65,536th, and every 32,768 steps after it, the sums
+    /// (half up) and their count are halved: what came before weighs half as much from then on, so that
+    /// the mean of a stream without end goes on moving. Up to 65,535 steps all weigh alike.
     Mean,
 }
 
@@ -87,26 +95,7 @@ pub struct Program<'m> {
 impl Program<'_> {
     /// Extents of the outer modes, slowest first.
     pub fn extents(&self) -> &[u16] {
-        self.record
-            .extents
-            .get(..self.record.digits as usize)
-            .unwrap_or(&[])
-    }
-
-    /// Multiply-accumulates for one frame, padding included.
-    pub fn macs(&self) -> u64 {
-        let extents = self.extents();
-        let runs = |depth: u8| {
-            extents
-                .iter()
-                .take(depth as usize)
-                .map(|&e| u64::from(e))
-                .product::<u64>()
-        };
-        self.steps
-            .iter()
-            .map(|step| step.macs() * runs(step.depth))
-            .sum()
+        self.record.extents()
     }
 }
 
@@ -179,6 +168,7 @@ pub struct Model<'m> {
     pub(crate) head_bias: &'m [i32],
     pub(crate) front_end: Option<FrontEnd<'m>>,
     pub(crate) arena: ArenaLayout,
+    frame_work: u32,
 }
 
 impl<'m> Model<'m> {
@@ -237,6 +227,13 @@ impl<'m> Model<'m> {
         self.file.length()
     }
 
+    /// Work of one step in products, see [`work`]: those of both maps, padding included, the visits of
+    /// their steps and the windows of the front end; at most [`work::FRAME_WORK_MAX`]. The gates and the
+    /// head, in proportion to what the file holds of them, come on top.
+    pub fn frame_work(&self) -> u32 {
+        self.frame_work
+    }
+
     /// The file's CRC-32C: two models are the same when it is.
     pub fn crc(&self) -> u32 {
         self.file.word(layout::CRC_AT)
@@ -266,7 +263,7 @@ impl<'m> Model<'m> {
     pub(crate) fn entries(&self, table: u32, from: usize) -> Option<&'m [u16]> {
         match table {
             NONE => None,
-            table => Some(self.tables.get(table as usize + from..).unwrap_or(&[])),
+            table => self.tables.get(table as usize + from..).proven(),
         }
     }
 

@@ -4,15 +4,16 @@
 
 use bytemuck::try_cast_slice;
 
-use super::bound::{self, Region};
 use super::checks::{MapChecks, MapIn};
 use super::error::{Fault, Field, ParseError, check};
 use super::layout::{self, FormatRecord, HostRecord, MetaRecord, Section};
 use super::sections::Sections;
-use super::{ArenaLayout, InputType, Model, Pool};
+use super::work::{FRAME_WORK_MAX, OF_SAMPLE, OF_VALUE, SELF_TEST_WORK_MAX};
+use super::{ArenaLayout, InputType, Map, Model, Pool, Region, bound};
 use crate::cell::Gate;
 use crate::front_end::FrontEnd;
 use crate::program::NONE;
+use crate::size::Size;
 
 impl<'m> Model<'m> {
     /// Checks a model file and borrows it.
@@ -65,10 +66,10 @@ impl<'m> Model<'m> {
         let checks = MapChecks {
             weights,
             tables,
-            z: Region::new(0, 2 * hidden),
+            z: Region::new(0usize, 2 * hidden),
             scratch: Region {
-                start: arena.scratch_word,
-                end: arena_words,
+                start: arena.scratch_word.into(),
+                end: arena_words.into(),
             },
         };
         checks.map(&MapIn {
@@ -83,6 +84,9 @@ impl<'m> Model<'m> {
             values: hidden,
             input_max: 1 << 15,
         })?;
+
+        let windows = front_end.as_ref().map_or(0, FrontEnd::window);
+        let frame_work = work(&sections, meta, [input, recurrent], windows).map_err(in_meta)?;
 
         let bias: &[i16] = sections.slice(Section::Bias)?;
         if bias.len() != 4 * hidden {
@@ -108,6 +112,7 @@ impl<'m> Model<'m> {
             head_bias,
             front_end,
             arena,
+            frame_work,
         })
     }
 }
@@ -137,7 +142,7 @@ fn forms(meta: &MetaRecord) -> Result<(InputType, Gate, Pool), Fault> {
     Ok((input_type, gate, pool))
 }
 
-/// Bounds that keep every later product in 32 bits on the smallest cores.
+/// Bounds far beyond any microcontroller's memory; the arena's layout can not wrap within them.
 fn sizes(meta: &MetaRecord) -> Result<(), Fault> {
     for (field, found, most) in [
         (Field::Hidden, meta.hidden, 1 << 14),
@@ -157,18 +162,43 @@ fn frame_values(
     input_type: InputType,
     front_end: Option<&FrontEnd<'_>>,
 ) -> Result<(), Fault> {
-    let (map_values, vectors) = (meta.map_values as usize, meta.vectors_per_step as usize);
+    let vectors = Size::from(meta.vectors_per_step);
     let (frame_values, agree) = match front_end {
         Some(front_end) => (
-            vectors.saturating_mul(front_end.hop()),
+            vectors * front_end.hop(),
             input_type == InputType::I16
-                && vectors.checked_mul(front_end.bands()) == Some(map_values),
+                && vectors * front_end.bands() == Size::from(meta.map_values),
         ),
-        None => (map_values, vectors == 0),
+        None => (Size::from(meta.map_values), vectors == Size::default()),
     };
     check(agree, Field::VectorsPerStep, meta.vectors_per_step)?;
     let stated = sections.word(layout::FRAME_AT);
-    check(stated as usize == frame_values, Field::FrameValues, stated)
+    check(
+        Size::from(stated) == frame_values,
+        Field::FrameValues,
+        stated,
+    )
+}
+
+/// The work of one frame, if it and the golden vector's keep to their limits.
+#[inline(never)]
+fn work(
+    sections: &Sections<'_>,
+    meta: &MetaRecord,
+    maps: [Map<'_>; 2],
+    window: usize,
+) -> Result<u32, Fault> {
+    let [input, recurrent] = maps;
+    let windows = Size::from(meta.vectors_per_step) * window * OF_SAMPLE;
+    let frame = input.work() + recurrent.work() + windows;
+    check(frame <= FRAME_WORK_MAX.into(), Field::Work, frame.to_u32())?;
+    let pushed = Size::from(sections.word(layout::FRAME_AT)) * OF_VALUE;
+    check(
+        (frame + pushed) * meta.golden_steps <= SELF_TEST_WORK_MAX.into(),
+        Field::GoldenSteps,
+        meta.golden_steps,
+    )?;
+    Ok(frame.to_u32())
 }
 
 /// The formats that calibration chose, or those of a file that says nothing.

@@ -6,6 +6,7 @@ use bytemuck::{Pod, try_cast_slice, try_from_bytes};
 
 use super::error::{Fault, Field, ParseError};
 use super::layout::{self, MapKind, Section};
+use super::work::STEPS_MAX;
 use super::{Map, Program};
 use crate::program::{DIGITS_MAX, ProgramRecord, StepRecord};
 
@@ -158,7 +159,10 @@ impl<'m> Sections<'m> {
             .ok_or(bounds)?;
         let record: &ProgramRecord = try_from_bytes(record).map_err(|_| bounds)?;
         let steps: &[StepRecord] = try_cast_slice(steps).map_err(|_| bounds)?;
-        if record.steps as usize != steps.len() || usize::from(record.digits) > DIGITS_MAX {
+        if record.steps as usize != steps.len()
+            || steps.len() > STEPS_MAX
+            || usize::from(record.digits) > DIGITS_MAX
+        {
             return Err(fault(Field::Steps, record.steps));
         }
         Ok(Map::Program(Program { record, steps }))

@@ -9,6 +9,7 @@ use super::{ArenaLayout, FloatInput, InputType, Model, ParseError, Pool};
 use crate::cell::Gate;
 use crate::program::{NONE, ProgramRecord, StepRecord};
 use crate::session::Session;
+use crate::size::Size;
 
 /// A map to be written; its weights and tables are in [`Parts`].
 #[derive(Clone, Debug, PartialEq)]
@@ -156,7 +157,8 @@ impl Parts {
         Ok(bytes)
     }
 
-    fn assemble(&self, golden_crc: u32) -> Result<ModelBytes, ParseError> {
+    /// The file, checked by nobody yet.
+    pub(super) fn assemble(&self, golden_crc: u32) -> Result<ModelBytes, ParseError> {
         let mut tables = self.tables.clone();
         // One number goes into a record, several into a table.
         let mut table = |numbers: &mut dyn ExactSizeIterator<Item = u16>| {
@@ -269,9 +271,9 @@ impl Parts {
                 let aligned = words_of(section);
                 let front_end = crate::front_end::FrontEnd::parse(bytemuck::cast_slice(&aligned))
                     .map_err(ParseError::FrontEnd)?;
-                front_end.hop() * *vectors as usize
+                Size::from(*vectors) * front_end.hop()
             }
-            None => self.map_values,
+            None => self.map_values.into(),
         };
         let mut bytes = vec![0; layout::HEADER_LEN];
         bytes.extend(table);
@@ -281,9 +283,9 @@ impl Parts {
         bytes[layout::VERSION_AT].copy_from_slice(&layout::VERSION.to_le_bytes());
         bytes[layout::SECTIONS_AT].copy_from_slice(&(sections.len() as u16).to_le_bytes());
         bytes[layout::LENGTH_AT].copy_from_slice(&length.to_le_bytes());
-        let arena_bytes = (arena.scratch_word + self.scratch_words) * 4;
-        bytes[layout::ARENA_AT].copy_from_slice(&(arena_bytes as u32).to_le_bytes());
-        bytes[layout::FRAME_AT].copy_from_slice(&(frame_values as u32).to_le_bytes());
+        let arena_bytes = (Size::from(arena.scratch_word) + self.scratch_words) * 4u32;
+        bytes[layout::ARENA_AT].copy_from_slice(&arena_bytes.to_u32().to_le_bytes());
+        bytes[layout::FRAME_AT].copy_from_slice(&frame_values.to_u32().to_le_bytes());
         if let Some(crc) = layout::crc(&bytes) {
             bytes[layout::CRC_AT].copy_from_slice(&crc.to_le_bytes());
         }

@@ -66,7 +66,9 @@ pub enum StateError {
     },
     /// A frame is under way; a state is saved between frames.
     FrameUnderWay,
-    /// The state is another model's, or damaged.
+    /// The state's CRC-32C is wrong, or it holds what no session saves.
+    Damaged,
+    /// The state is another model's.
     Mismatch,
 }
 
@@ -101,6 +103,7 @@ display! {
     StateError => |e, f| match e {
         Self::WrongLength { need, found } => write!(f, "a state has {need} bytes, not {found}"),
         Self::FrameUnderWay => f.write_str("a frame is under way"),
-        Self::Mismatch => f.write_str("the state belongs to another model or is damaged"),
+        Self::Damaged => f.write_str("the state is damaged"),
+        Self::Mismatch => f.write_str("the state belongs to another model"),
     };
 }

@@ -30,11 +30,14 @@ impl Session<'_, '_> {
                     InputType::I8 => self.push_i8(&[value as i8]),
                     InputType::I16 => self.push_i16(&[value as i16]),
                 };
+                debug_assert_eq!(taken, Ok(1));
                 if taken != Ok(1) {
                     return 0;
                 }
             }
-            if self.step().is_err() {
+            let stepped = self.step();
+            debug_assert_eq!(stepped, Ok(()));
+            if stepped.is_err() {
                 return 0;
             }
         }

@@ -1,11 +1,24 @@
 //! A session's state across a power cycle.
+//!
+//! ```text
+//! model's CRC · steps · pooled · words of the arena from `hidden_word` on · CRC-32C of all before
+//! ```
+//!
+//! Words, little-endian. Flash wears and power fails while it is written: a state is loaded whole or not
+//! at all.
 
-use super::{Session, StateError};
+use super::{POOLED_MAX, Session, StateError};
+use crate::crc32c::Crc32c;
+use crate::model::Pool;
+use crate::proven::Proven;
+
+/// Words before those of the arena.
+const HEAD_WORDS: usize = 3;
 
 impl Session<'_, '_> {
     /// Bytes of a saved state.
     pub fn saved_bytes(&self) -> usize {
-        8 + 4 * self.state_words()
+        4 * (HEAD_WORDS + self.state_words() + 1)
     }
 
     /// h, c, the pool and the front end's window: words of the arena from `hidden_word` on.
@@ -24,23 +37,24 @@ impl Session<'_, '_> {
     /// [`StateError`]; nothing is written then.
     pub fn save(&self, bytes: &mut [u8]) -> Result<(), StateError> {
         let (need, found) = (self.saved_bytes(), bytes.len());
+        let wrong_length = StateError::WrongLength { need, found };
         if need != found {
-            return Err(StateError::WrongLength { need, found });
+            return Err(wrong_length);
         }
         if self.complete || self.samples != 0 || !self.progress.is_start() {
             return Err(StateError::FrameUnderWay);
         }
+        let (bytes, crc) = bytes.split_last_chunk_mut::<4>().ok_or(wrong_length)?;
         let first = self.model.arena.hidden_word;
-        let state = self
-            .memory
-            .get(first..first + self.state_words())
-            .unwrap_or(&[]);
-        let words = [self.model.crc(), self.steps]
+        let state = self.memory.get(first..first + self.state_words());
+        let state = state.proven().unwrap_or(&[]);
+        let words = [self.model.crc(), self.steps, self.pooled]
             .into_iter()
             .chain(state.iter().copied());
         for (place, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(words) {
             *place = word.to_le_bytes();
         }
+        *crc = Crc32c::new().with(bytes).value().to_le_bytes();
         Ok(())
     }
 
@@ -51,28 +65,57 @@ impl Session<'_, '_> {
     /// [`StateError`]; the session is as before then.
     pub fn load(&mut self, bytes: &[u8]) -> Result<(), StateError> {
         let (need, found) = (self.saved_bytes(), bytes.len());
+        let wrong_length = StateError::WrongLength { need, found };
         if need != found {
-            return Err(StateError::WrongLength { need, found });
+            return Err(wrong_length);
+        }
+        let (bytes, crc) = bytes.split_last_chunk::<4>().ok_or(wrong_length)?;
+        if *crc != Crc32c::new().with(bytes).value().to_le_bytes() {
+            return Err(StateError::Damaged);
         }
         let (words, _) = bytes.as_chunks::<4>();
-        let Some(([model, steps], state)) = words.split_first_chunk::<2>() else {
-            return Err(StateError::Mismatch);
-        };
-        if u32::from_le_bytes(*model) != self.model.crc() {
+        let (head, state) = words
+            .split_first_chunk::<HEAD_WORDS>()
+            .ok_or(wrong_length)?;
+        let [model, steps, pooled] = head.map(u32::from_le_bytes);
+        if model != self.model.crc() {
             return Err(StateError::Mismatch);
         }
+        if !self.could_save(steps, pooled, state) {
+            return Err(StateError::Damaged);
+        }
         self.reset();
-        self.steps = u32::from_le_bytes(*steps);
+        (self.steps, self.pooled) = (steps, pooled);
         let first = self.model.arena.hidden_word;
-        for (place, word) in self
-            .memory
-            .get_mut(first..)
-            .unwrap_or(&mut [])
-            .iter_mut()
-            .zip(state)
-        {
+        let places = self.memory.get_mut(first..first + state.len());
+        for (place, word) in places.proven().unwrap_or(&mut []).iter_mut().zip(state) {
             *place = u32::from_le_bytes(*word);
         }
         Ok(())
+    }
+
+    /// Whether a session of this model can come to such a state: h, c and the window's samples are
+    /// any, all others have their ranges.
+    fn could_save(&self, steps: u32, pooled: u32, state: &[[u8; 4]]) -> bool {
+        let layout = &self.model.arena;
+        let from = |word: usize| {
+            let words = state.get(word - layout.hidden_word..).proven();
+            let words = words.unwrap_or(&[]).iter();
+            words.map(|&word| u32::from_le_bytes(word))
+        };
+        // The half that fills the last word of h.
+        let last_of_h = from(layout.cell_word - 1).next().unwrap_or(0);
+        let pad = self.model.hidden() % 2 == 1 && last_of_h >> 16 != 0;
+        let count = match self.model.pool {
+            Pool::Last => pooled == 0,
+            Pool::Mean if steps <= POOLED_MAX => pooled == steps,
+            Pool::Mean => (POOLED_MAX.div_ceil(2)..=POOLED_MAX).contains(&pooled),
+        };
+        let mut sums = from(layout.pool_word).take(layout.front_end_word - layout.pool_word);
+        let front_end = self
+            .model
+            .front_end()
+            .is_none_or(|front_end| front_end.could_save(from(layout.front_end_word)));
+        !pad && count && front_end && sums.all(|sum| (sum as i32).unsigned_abs() <= pooled << 15)
     }
 }

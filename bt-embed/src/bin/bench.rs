@@ -6,7 +6,7 @@
 #![no_std]
 #![no_main]
 
-use bt_core::cell::{self, Gate};
+use bt_core::cell::{self, Gate, Units};
 use bt_core::{InputType, Model, Session};
 use bt_embed::board::{self, Ticks, exit};
 use bt_embed::pattern::Pattern;
@@ -141,12 +141,8 @@ fn gates(gate: Gate, units: usize, arena: &mut [u32], ticks: &impl Ticks) -> Opt
     let h = rest.get_mut(..units.div_ceil(2))?;
     let h: &mut [i16] = bytemuck::cast_slice_mut(h);
     let h = h.get_mut(..units)?;
+    let units = Units::new(bytemuck::cast_slice(z), bytemuck::cast_slice_mut(c), h)?;
     let start = ticks.now();
-    cell::update(
-        gate,
-        bytemuck::cast_slice(z),
-        bytemuck::cast_slice_mut(c),
-        h,
-    );
+    cell::update(gate, units);
     Some(ticks.now().wrapping_sub(start))
 }

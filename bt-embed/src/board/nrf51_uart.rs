@@ -1,15 +1,17 @@
 //! The UART of the nRF51 series.
 
-use core::convert::Infallible;
-
 use embedded_io::{ErrorType, Read, Write};
 
 use super::register::Block;
+use super::uart_error::UartError;
 
 const START_RX: usize = 0x000;
 const START_TX: usize = 0x008;
 const RX_READY: usize = 0x108;
 const TX_READY: usize = 0x11C;
+const ERROR: usize = 0x124;
+/// What was wrong, each bit cleared by writing it.
+const ERROR_SOURCE: usize = 0x480;
 const ENABLE: usize = 0x500;
 const PIN_TXD: usize = 0x50C;
 const PIN_RXD: usize = 0x514;
@@ -18,6 +20,7 @@ const TXD: usize = 0x51C;
 const BAUD_RATE: usize = 0x524;
 
 const ENABLED: u32 = 4;
+const ERROR_SOURCE_OVERRUN: u32 = 1 << 0;
 const BAUD_115200: u32 = 0x01D7_E000;
 
 /// A UART at 115,200 baud; six bytes of receive buffer.
@@ -37,18 +40,38 @@ impl Uart {
         block.register(START_TX).write(1);
         Uart { block }
     }
+
+    /// An error when the hardware has found one, which is cleared then.
+    fn check(&self) -> Result<(), UartError> {
+        if self.block.register(ERROR).read() == 0 {
+            return Ok(());
+        }
+        // The event first: an error that comes between the two sets it again.
+        self.block.register(ERROR).write(0);
+        let source = self.block.register(ERROR_SOURCE).read();
+        self.block.register(ERROR_SOURCE).write(source);
+        Err(if source & ERROR_SOURCE_OVERRUN != 0 {
+            UartError::Overrun
+        } else {
+            UartError::Framing
+        })
+    }
 }
 
 impl ErrorType for Uart {
-    type Error = Infallible;
+    type Error = UartError;
 }
 
 impl Read for Uart {
-    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Infallible> {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, UartError> {
         let Some(first) = buffer.first_mut() else {
             return Ok(0);
         };
-        while self.block.register(RX_READY).read() == 0 {}
+        // A break comes without a byte.
+        while self.block.register(RX_READY).read() == 0 {
+            self.check()?;
+        }
+        self.check()?;
         self.block.register(RX_READY).write(0);
         *first = self.block.register(RXD).read() as u8;
         Ok(1)
@@ -56,7 +79,7 @@ impl Read for Uart {
 }
 
 impl Write for Uart {
-    fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, UartError> {
         for &byte in bytes {
             self.block.register(TX_READY).write(0);
             self.block.register(TXD).write(byte.into());
@@ -65,7 +88,7 @@ impl Write for Uart {
         Ok(bytes.len())
     }
 
-    fn flush(&mut self) -> Result<(), Infallible> {
+    fn flush(&mut self) -> Result<(), UartError> {
         Ok(())
     }
 }

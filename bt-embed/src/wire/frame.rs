@@ -78,9 +78,9 @@ impl Writer<'_> {
         self.bytes(&value.to_le_bytes())
     }
 
-    /// Appends length and UTF-8 bytes of a text, cut to [`super::TEXT_BYTES_MAX`].
-    pub fn text(&mut self, text: &str) -> Result<(), TooSmall> {
-        let mut length = text.len().min(super::TEXT_BYTES_MAX);
+    /// Appends length and UTF-8 bytes of a text, cut to at most `bytes_max`.
+    pub fn text(&mut self, text: &str, bytes_max: u8) -> Result<(), TooSmall> {
+        let mut length = text.len().min(bytes_max.into());
         while !text.is_char_boundary(length) {
             length -= 1;
         }
@@ -115,6 +115,7 @@ pub fn encode(
 pub struct Decoder<const N: usize> {
     line: Vec<u8, N>,
     overflow: bool,
+    damaged: bool,
     complete: bool,
 }
 
@@ -124,6 +125,7 @@ impl<const N: usize> Decoder<N> {
         Decoder {
             line: Vec::new(),
             overflow: false,
+            damaged: false,
             complete: false,
         }
     }
@@ -132,12 +134,9 @@ impl<const N: usize> Decoder<N> {
     /// opens. Empty frames are skipped: a sender may put a delimiter in front
     /// of a frame to end whatever noise stands before it.
     pub fn ends_frame(&mut self, byte: u8) -> bool {
-        if core::mem::take(&mut self.complete) {
-            self.line.clear();
-            self.overflow = false;
-        }
+        self.begin();
         if byte == DELIMITER {
-            self.complete = !self.line.is_empty();
+            self.complete = self.damaged || !self.line.is_empty();
         } else {
             // What does not fit is dropped here and reported by `take`.
             self.overflow |= self.line.push(byte).is_err();
@@ -145,8 +144,26 @@ impl<const N: usize> Decoder<N> {
         self.complete
     }
 
+    /// Bytes were lost here: drops the frame under way, up to its delimiter.
+    pub fn lose(&mut self) {
+        self.begin();
+        self.damaged = true;
+    }
+
+    /// Makes room for the next frame when one has ended.
+    fn begin(&mut self) {
+        if core::mem::take(&mut self.complete) {
+            self.line.clear();
+            self.overflow = false;
+            self.damaged = false;
+        }
+    }
+
     /// The body of the frame that has just ended, once.
     pub fn take(&mut self) -> Result<&[u8], Error> {
+        if self.damaged {
+            return Err(Error::Line);
+        }
         if self.overflow {
             return Err(Error::TooLong {
                 line_bytes_max: N as u32,
@@ -195,10 +212,10 @@ mod tests {
     /// The frame of the request "hello" with tag 1, as PROTOCOL.md prints it.
     #[test]
     fn hello_as_documented() {
-        let body = [1, 1, 1];
+        let body = [2, 1, 1];
         let sum = CRC.checksum(&body);
-        assert_eq!(sum, 0x909F_B2F2);
-        assert_eq!(line(&body), [8, 1, 1, 1, 0xF2, 0xB2, 0x9F, 0x90, 0]);
+        assert_eq!(sum, 0x92D9_0CAB);
+        assert_eq!(line(&body), [8, 2, 1, 1, 0xAB, 0x0C, 0xD9, 0x92, 0]);
     }
 
     #[test]
@@ -224,6 +241,25 @@ mod tests {
             assert!(body_bytes_max(line_bytes_max(body)) <= body);
             let room = body_bytes_max(frame.len());
             assert!(line_bytes_max(room) <= frame.len() || room == 0, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_loss_costs_one_frame_wherever_it_strikes() {
+        let frame = line(&[1, 2, 3]);
+        for at in 0..frame.len() {
+            let mut decoder = Decoder::<LINE>::new();
+            let mut found = std::vec::Vec::new();
+            for round in 0..3 {
+                for (i, &byte) in frame.iter().enumerate() {
+                    if (round, i) == (1, at) {
+                        decoder.lose();
+                    }
+                    found.extend(decoder.push(byte).map(|r| r.map(<[u8]>::to_vec)));
+                }
+            }
+            let whole = || Ok(vec![1, 2, 3]);
+            assert_eq!(found, [whole(), Err(Error::Line), whole()], "{at}");
         }
     }
 

@@ -2,7 +2,9 @@
 
 use bt_core::InputType;
 
-use super::{Error, Fields, Short, TooSmall, VERSION, frame, open};
+use super::{
+    Error, Fields, Header, NAME_BYTES_MAX, REASON_BYTES_MAX, Short, TooSmall, VERSION, frame, open,
+};
 
 mod kind {
     pub const HELLO: u8 = 0x81;
@@ -11,6 +13,7 @@ mod kind {
     pub const SCORES: u8 = 0x84;
     pub const READY: u8 = 0x85;
     pub const STATISTICS: u8 = 0x86;
+    pub const REFUSED: u8 = 0xFE;
     pub const ERROR: u8 = 0xFF;
 }
 
@@ -39,6 +42,11 @@ pub enum Reply<'a> {
     Ready,
     /// Counts and times.
     Statistics(Statistics),
+    /// The device has no model to serve: the answer to every request.
+    Refused {
+        /// Why the model in flash is refused, in the words of whoever refused it.
+        reason: &'a str,
+    },
     /// The request was not carried out.
     Error(Error),
 }
@@ -73,6 +81,8 @@ pub struct Hello<'a> {
     pub frame_values: u32,
     /// Bytes of the session's memory.
     pub arena_bytes: u32,
+    /// CRC-32C of the model's file: which model it is.
+    pub model_crc: u32,
     /// Ticks of the clock in one second, for [`Statistics`].
     pub tick_hz: u32,
     /// Name of the board.
@@ -128,11 +138,13 @@ impl PartialEq for Raw<'_> {
     }
 }
 
-/// Counts and times since boot or since they were last cleared. Ticks are
-/// those of [`Hello::tick_hz`] and cover the session's integer work alone, not
-/// the line.
+/// Counts and times of a period, and what the line lost. A period begins at
+/// boot or with [`Request::Clear`](super::Request::Clear). Ticks are those of
+/// [`Hello::tick_hz`] and cover the session's integer work alone, not the line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
+    /// Number of the period, 0 from boot on.
+    pub period: u32,
     /// Steps done.
     pub steps: u32,
     /// Ticks of all steps, their pushes included.
@@ -143,15 +155,34 @@ pub struct Statistics {
     pub push_ticks_max: u32,
     /// Ticks of the longest computation of scores.
     pub score_ticks_max: u32,
-    /// Frames that arrived garbled or too long.
-    pub frames_garbled: u32,
+    /// What the line lost since boot.
+    pub line: LineCounts,
     /// Bytes of stack ever used.
     pub stack_bytes_used: u32,
     /// Bytes that the stack may grow to.
     pub stack_bytes: u32,
 }
 
+/// What the device's line lost since boot; never cleared, and at `u32::MAX`
+/// they stay. Every frame in the first three was answered with an error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LineCounts {
+    /// Frames whose COBS or CRC was wrong.
+    pub frames_garbled: u32,
+    /// Frames longer than the line's buffer.
+    pub frames_too_long: u32,
+    /// Frames dropped because a read failed in them.
+    pub frames_lost: u32,
+    /// Reads that failed: overrun, framing, parity.
+    pub read_errors: u32,
+    /// Replies that could not be written.
+    pub replies_lost: u32,
+}
+
 impl<'a> Reply<'a> {
+    /// Length of the longest body of [`Reply::Refused`].
+    pub const REFUSED_BYTES_MAX: usize = super::HEADER_BYTES + 1 + REASON_BYTES_MAX as usize;
+
     /// Writes the reply's frame into `line`; its length.
     pub fn encode(&self, tag: u8, line: &mut [u8]) -> Result<usize, TooSmall> {
         let kind = match self {
@@ -161,6 +192,7 @@ impl<'a> Reply<'a> {
             Reply::Scores(_) => kind::SCORES,
             Reply::Ready => kind::READY,
             Reply::Statistics(_) => kind::STATISTICS,
+            Reply::Refused { .. } => kind::REFUSED,
             Reply::Error(_) => kind::ERROR,
         };
         frame::encode(line, |w| {
@@ -169,7 +201,7 @@ impl<'a> Reply<'a> {
                 Reply::Hello(ref hello) => hello.encode(w),
                 Reply::Label { class, text } => {
                     w.u16(class)?;
-                    w.text(text)
+                    w.text(text, NAME_BYTES_MAX)
                 }
                 Reply::Taken { next, steps } => {
                     w.u32(next)?;
@@ -178,6 +210,7 @@ impl<'a> Reply<'a> {
                 Reply::Scores(ref scores) => scores.encode(w),
                 Reply::Ready => Ok(()),
                 Reply::Statistics(ref statistics) => statistics.encode(w),
+                Reply::Refused { reason } => w.text(reason, REASON_BYTES_MAX),
                 Reply::Error(error) => {
                     let (code, number) = error.to_wire();
                     w.u8(code)?;
@@ -188,8 +221,16 @@ impl<'a> Reply<'a> {
     }
 
     /// Reads a body into tag and reply.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Version`] with the version of the body, [`Error::Kind`],
+    /// [`Error::Fields`], or [`Error::Garbled`] when there is no header.
     pub fn decode(body: &'a [u8]) -> Result<(u8, Reply<'a>), Error> {
-        let (kind, tag, mut fields) = open(body)?;
+        let (Header { version, kind, tag }, mut fields) = open(body)?;
+        if version != VERSION {
+            return Err(Error::Version { device: version });
+        }
         let mut read = || -> Result<Option<Reply<'a>>, Short> {
             let reply = match kind {
                 kind::HELLO => Reply::Hello(Hello::decode(&mut fields)?),
@@ -204,6 +245,9 @@ impl<'a> Reply<'a> {
                 kind::SCORES => Reply::Scores(Scores::decode(&mut fields)?),
                 kind::READY => Reply::Ready,
                 kind::STATISTICS => Reply::Statistics(Statistics::decode(&mut fields)?),
+                kind::REFUSED => Reply::Refused {
+                    reason: fields.text()?,
+                },
                 kind::ERROR => {
                     let (code, number) = (fields.u8()?, fields.u32()?);
                     Reply::Error(Error::from_wire(code, number).ok_or(Short)?)
@@ -222,7 +266,7 @@ impl<'a> Reply<'a> {
 
 impl<'a> Hello<'a> {
     /// Length of the longest body.
-    pub const BYTES_MAX: usize = super::HEADER_BYTES + 27 + 2 * (1 + super::TEXT_BYTES_MAX);
+    pub const BYTES_MAX: usize = super::HEADER_BYTES + 31 + 2 * (1 + NAME_BYTES_MAX as usize);
 
     fn encode(&self, w: &mut frame::Writer<'_>) -> Result<(), TooSmall> {
         w.bytes(&self.firmware)?;
@@ -241,9 +285,10 @@ impl<'a> Hello<'a> {
         w.u16(self.hidden)?;
         w.u32(self.frame_values)?;
         w.u32(self.arena_bytes)?;
+        w.u32(self.model_crc)?;
         w.u32(self.tick_hz)?;
-        w.text(self.board)?;
-        w.text(self.model)
+        w.text(self.board, NAME_BYTES_MAX)?;
+        w.text(self.model, NAME_BYTES_MAX)
     }
 
     fn decode(fields: &mut Fields<'a>) -> Result<Self, Short> {
@@ -266,6 +311,7 @@ impl<'a> Hello<'a> {
             hidden: fields.u16()?,
             frame_values: fields.u32()?,
             arena_bytes: fields.u32()?,
+            model_crc: fields.u32()?,
             tick_hz: fields.u32()?,
             board: fields.text()?,
             model: fields.text()?,
@@ -305,24 +351,36 @@ impl<'a> Scores<'a> {
 
 impl Statistics {
     fn encode(&self, w: &mut frame::Writer<'_>) -> Result<(), TooSmall> {
+        w.u32(self.period)?;
         w.u32(self.steps)?;
         w.u64(self.ticks)?;
         w.u32(self.step_ticks_max)?;
         w.u32(self.push_ticks_max)?;
         w.u32(self.score_ticks_max)?;
-        w.u32(self.frames_garbled)?;
+        w.u32(self.line.frames_garbled)?;
+        w.u32(self.line.frames_too_long)?;
+        w.u32(self.line.frames_lost)?;
+        w.u32(self.line.read_errors)?;
+        w.u32(self.line.replies_lost)?;
         w.u32(self.stack_bytes_used)?;
         w.u32(self.stack_bytes)
     }
 
     fn decode(fields: &mut Fields<'_>) -> Result<Self, Short> {
         Ok(Statistics {
+            period: fields.u32()?,
             steps: fields.u32()?,
             ticks: fields.u64()?,
             step_ticks_max: fields.u32()?,
             push_ticks_max: fields.u32()?,
             score_ticks_max: fields.u32()?,
-            frames_garbled: fields.u32()?,
+            line: LineCounts {
+                frames_garbled: fields.u32()?,
+                frames_too_long: fields.u32()?,
+                frames_lost: fields.u32()?,
+                read_errors: fields.u32()?,
+                replies_lost: fields.u32()?,
+            },
             stack_bytes_used: fields.u32()?,
             stack_bytes: fields.u32()?,
         })
@@ -356,6 +414,7 @@ mod tests {
             hidden: n as u16,
             frame_values: n,
             arena_bytes: n,
+            model_crc: n,
             tick_hz: n,
             board,
             model,
@@ -364,11 +423,29 @@ mod tests {
 
     #[test]
     fn every_error_comes_back() {
-        for code in 1..=10 {
+        for code in 1..=11 {
             round_trip(7, Reply::Error(Error::from_wire(code, 200).unwrap()));
         }
         assert_eq!(Error::from_wire(0, 0), None);
-        assert_eq!(Error::from_wire(11, 0), None);
+        assert_eq!(Error::from_wire(12, 0), None);
+    }
+
+    /// Devices of every version say which they speak in the same bytes.
+    #[test]
+    fn another_version_is_named() {
+        for device in [0, 1, VERSION + 1, u8::MAX] {
+            let error = [device, kind::ERROR, 7, 3, device, 0, 0, 0];
+            assert_eq!(Reply::decode(&error), Err(Error::Version { device }));
+        }
+        let mut line = [0; 40];
+        let answer = Reply::Error(Error::Version { device: VERSION });
+        let length = answer.encode(7, &mut line).unwrap();
+        let mut decoder = Decoder::<40>::new();
+        let body = line[..length].iter().find_map(|&byte| {
+            let ended = decoder.ends_frame(byte);
+            ended.then(|| decoder.take().unwrap().to_vec())
+        });
+        assert_eq!(body.unwrap(), [VERSION, 0xFF, 7, 3, VERSION, 0, 0, 0]);
     }
 
     #[test]
@@ -405,9 +482,16 @@ mod tests {
                 steps: n, best: n as u16, confidence, first: 0, classes: n as u16, raw: Raw::Values(&raw),
             }));
             round_trip(tag, Reply::Statistics(Statistics {
-                steps: n, ticks, step_ticks_max: n, push_ticks_max: n, score_ticks_max: n,
-                frames_garbled: n, stack_bytes_used: n, stack_bytes: n,
+                period: n, steps: n.wrapping_add(1), ticks, step_ticks_max: n.wrapping_add(2),
+                push_ticks_max: n.wrapping_add(3), score_ticks_max: n.wrapping_add(4),
+                line: LineCounts {
+                    frames_garbled: n.wrapping_add(5), frames_too_long: n.wrapping_add(6),
+                    frames_lost: n.wrapping_add(7), read_errors: n.wrapping_add(8),
+                    replies_lost: n.wrapping_add(9),
+                },
+                stack_bytes_used: n.wrapping_add(10), stack_bytes: n.wrapping_add(11),
             }));
+            round_trip(tag, Reply::Refused { reason: &text });
         }
 
         #[test]

@@ -1,6 +1,6 @@
 //! What the host asks.
 
-use super::{Error, Short, TooSmall, VERSION, frame, open};
+use super::{Error, Header, Short, TooSmall, VERSION, frame, open};
 
 mod kind {
     pub const HELLO: u8 = 0x01;
@@ -9,6 +9,7 @@ mod kind {
     pub const SCORES: u8 = 0x04;
     pub const RESET: u8 = 0x05;
     pub const STATISTICS: u8 = 0x06;
+    pub const CLEAR: u8 = 0x07;
 }
 
 /// One request.
@@ -39,9 +40,12 @@ pub enum Request<'a> {
     /// Answered by [`super::Reply::Ready`].
     Reset,
     /// Counts and times. Answered by [`super::Reply::Statistics`].
-    Statistics {
-        /// Start again from zero after the reply.
-        clear: bool,
+    Statistics,
+    /// Begin the next period of counts and times, from zero. Answered by
+    /// [`super::Reply::Ready`], by a repetition too, which clears nothing.
+    Clear {
+        /// The period that ends, as the statistics state it.
+        period: u32,
     },
 }
 
@@ -54,19 +58,20 @@ impl<'a> Request<'a> {
             Request::Data { .. } => kind::DATA,
             Request::Scores { .. } => kind::SCORES,
             Request::Reset => kind::RESET,
-            Request::Statistics { .. } => kind::STATISTICS,
+            Request::Statistics => kind::STATISTICS,
+            Request::Clear { .. } => kind::CLEAR,
         };
         frame::encode(line, |w| {
             w.bytes(&[VERSION, kind, tag])?;
             match *self {
-                Request::Hello | Request::Reset => Ok(()),
+                Request::Hello | Request::Reset | Request::Statistics => Ok(()),
                 Request::Label { class } => w.u16(class),
                 Request::Data { sequence, bytes } => {
                     w.u32(sequence)?;
                     w.bytes(bytes)
                 }
                 Request::Scores { first } => w.u16(first),
-                Request::Statistics { clear } => w.u8(clear.into()),
+                Request::Clear { period } => w.u32(period),
             }
         })
     }
@@ -74,7 +79,11 @@ impl<'a> Request<'a> {
     /// Reads a body into tag and request. The error carries the tag that its
     /// reply shall have.
     pub fn decode(body: &'a [u8]) -> Result<(u8, Request<'a>), (u8, Error)> {
-        let (kind, tag, mut fields) = open(body).map_err(|error| (super::NO_TAG, error))?;
+        let (header, mut fields) = open(body).map_err(|error| (super::NO_TAG, error))?;
+        let Header { version, kind, tag } = header;
+        if version != VERSION {
+            return Err((tag, Error::Version { device: VERSION }));
+        }
         let mut read = || -> Result<Option<Request<'a>>, Short> {
             let request = match kind {
                 kind::HELLO => Request::Hello,
@@ -89,12 +98,9 @@ impl<'a> Request<'a> {
                     first: fields.u16()?,
                 },
                 kind::RESET => Request::Reset,
-                kind::STATISTICS => Request::Statistics {
-                    clear: match fields.u8()? {
-                        0 => false,
-                        1 => true,
-                        _ => return Err(Short),
-                    },
+                kind::STATISTICS => Request::Statistics,
+                kind::CLEAR => Request::Clear {
+                    period: fields.u32()?,
                 },
                 _ => return Ok(None),
             };
@@ -126,35 +132,36 @@ mod tests {
 
     #[test]
     fn wrong_messages_have_their_own_errors() {
-        assert_eq!(Request::decode(&[1, 1]), Err((0, Error::Garbled)));
+        assert_eq!(Request::decode(&[VERSION, 1]), Err((0, Error::Garbled)));
         assert_eq!(
             Request::decode(&[9, 1, 5]),
-            Err((0, Error::Version { supported: 1 }))
+            Err((5, Error::Version { device: VERSION }))
         );
         assert_eq!(
-            Request::decode(&[1, 0x77, 5]),
+            Request::decode(&[VERSION, 0x77, 5]),
             Err((5, Error::Kind { found: 0x77 }))
         );
         assert_eq!(
-            Request::decode(&[1, 2, 5, 0]),
+            Request::decode(&[VERSION, 2, 5, 0]),
             Err((5, Error::Fields { kind: 2 }))
         );
         assert_eq!(
-            Request::decode(&[1, 1, 5, 0]),
+            Request::decode(&[VERSION, 1, 5, 0]),
             Err((5, Error::Fields { kind: 1 }))
         );
     }
 
     proptest! {
         #[test]
-        fn requests_come_back(tag: u8, class: u16, sequence: u32, clear: bool,
+        fn requests_come_back(tag: u8, class: u16, sequence: u32,
                               bytes in prop::collection::vec(any::<u8>(), 0..1000)) {
             round_trip(tag, Request::Hello);
             round_trip(tag, Request::Label { class });
             round_trip(tag, Request::Data { sequence, bytes: &bytes });
             round_trip(tag, Request::Scores { first: class });
             round_trip(tag, Request::Reset);
-            round_trip(tag, Request::Statistics { clear });
+            round_trip(tag, Request::Statistics);
+            round_trip(tag, Request::Clear { period: sequence });
         }
 
         #[test]

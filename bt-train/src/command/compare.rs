@@ -1,8 +1,9 @@
 //! `bt-train compare --data D.npz …`: dense, tensor-train and block-term LSTMs, one table.
 
+use crate::command::load;
 use crate::command::progress::{Progress, catch_interrupts};
 use crate::data::dataset::check_labels;
-use crate::data::{DataSet, Part, PartName, load};
+use crate::data::{DataSet, Part, PartName};
 use crate::device;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{check_place, write_atomic};
@@ -11,14 +12,16 @@ use crate::plan::search::Limits;
 use crate::quantize::export::{Options, export};
 use crate::report;
 use crate::say;
+use crate::shape::MapName;
 use crate::training::evaluate::{self, Score};
 use crate::training::run::RunWatch;
-use crate::training::settings::{Flags, MapName, Settings};
+use crate::training::settings::{Flags, Settings};
 use crate::training::trainer::{Epoch, Trainer};
 use serde::Serialize;
 use serde_json::json;
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Instant;
 
 /// Arguments of `compare`.
 #[derive(Debug, clap::Args)]
@@ -92,6 +95,8 @@ struct Outcome {
     checkpoint: Checkpoint,
     validation: Option<Score>,
     epochs: Vec<Epoch>,
+    /// Wall time of all epochs.
+    seconds: f64,
 }
 
 /// How one model learned.
@@ -234,18 +239,12 @@ fn kind(settings: &Settings, data: &DataSet, args: &Args, curves: &mut Vec<Curve
         .map(|outcome| outcome.validation.map(|score| score.accuracy))
         .collect();
     let to_90: Option<Vec<f64>> = validated.iter().map(epochs_to_90_percent).collect();
-    let seconds: Vec<f64> = outcomes
-        .iter()
-        .map(|outcome| outcome.epochs.iter().map(|epoch| epoch.seconds).sum())
-        .collect();
+    let seconds: Vec<f64> = outcomes.iter().map(|outcome| outcome.seconds).collect();
     Ok(Row {
         input_map: name,
         recurrent_map: config.recurrent.map.name(),
         parameters: config.parameters(),
-        input_parameters: config
-            .input
-            .map
-            .parameters(&config.input.modes, &config.hidden.modes),
+        input_parameters: config.input_shape().parameters(),
         input_compression: config.input_compression(),
         compression: config.compression(),
         lr: settings.lr,
@@ -313,6 +312,7 @@ fn train(settings: &Settings, data: &DataSet, name: &str) -> Result<Outcome> {
     let mut progress = Progress::new(name);
     progress.start(&trainer);
     let mut epochs = Vec::new();
+    let started = Instant::now();
     while !trainer.finished() {
         let Some(epoch) = trainer.epoch(&mut |step| progress.step(step))? else {
             let epochs = trainer.epochs();
@@ -325,6 +325,7 @@ fn train(settings: &Settings, data: &DataSet, name: &str) -> Result<Outcome> {
         checkpoint: trainer.checkpoint(),
         validation: trainer.best().and_then(|best| best.validation),
         epochs,
+        seconds: started.elapsed().as_secs_f64(),
     })
 }
 

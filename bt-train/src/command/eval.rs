@@ -1,10 +1,9 @@
 //! `bt-train eval RUN|M.safetensors --data D.npz`
 
-use crate::command::model_path;
+use crate::command::{checkpoint, load, model_path};
 use crate::data::dataset::check_labels;
-use crate::data::{NpzWriter, PartName, load};
+use crate::data::{NpzWriter, PartName};
 use crate::error::Result;
-use crate::float::checkpoint::Checkpoint;
 use crate::report::Confusion;
 use crate::say;
 use crate::training::evaluate::{self, Score};
@@ -36,7 +35,7 @@ pub struct Args {
 /// When a file cannot be used or model and data do not fit.
 pub fn run(args: Args) -> Result<()> {
     let path = model_path(&args.model);
-    let checkpoint = Checkpoint::read(&path)?;
+    let checkpoint = checkpoint(&path)?;
     let recordings = crate::command::recordings(&args.model, args.hold_out)?;
     let data = load(&args.data, &recordings, &[PartName::Test])?
         .for_model(&checkpoint.config)

@@ -1,11 +1,11 @@
 //! `bt-train inspect FILE`
 
-use crate::command::model_path;
+use crate::command::{checkpoint, model_path};
 use crate::device;
 use crate::error::{Error, Result, times};
-use crate::float::checkpoint::Checkpoint;
-use crate::float::config::{MapKind, ModelConfig};
+use crate::float::config::ModelConfig;
 use crate::say;
+use crate::shape::{MapKind, MapShape};
 use bt_core::Model;
 use bt_core::model::layout::CELL_FRACTION;
 use bt_core::model::{FloatInput, Map};
@@ -39,26 +39,26 @@ pub fn run(args: Args) -> Result<()> {
 }
 
 fn float(path: &Path, as_json: bool) -> Result<()> {
-    let checkpoint = Checkpoint::read(path)?;
+    let checkpoint = checkpoint(path)?;
     let config = &checkpoint.config;
     if as_json {
         say!("{}", describe(config)?);
         return Ok(());
     }
-    let (inputs, units) = (config.inputs(), config.units());
-    let (input, hidden) = (&config.input.modes, &config.hidden.modes);
-    let map = |name: &str, map: MapKind, width: usize, modes: &[usize]| {
-        let parameters = map.parameters(modes, hidden);
+    let map = |name: &str, shape: MapShape| {
+        let parameters = shape.parameters();
         say!(
-            "{name:<12}{}, {width} ({}) -> 4 x {units} ({}), {parameters} parameters, {:.1} times fewer than dense",
-            form(map),
-            times(modes),
-            times(hidden),
-            (4 * units * width) as f64 / parameters as f64
+            "{name:<12}{}, {} ({}) -> 4 x {} ({}), {parameters} parameters, {:.1} times fewer than dense",
+            form(shape.kind),
+            shape.width(),
+            times(&shape.inputs),
+            config.units(),
+            times(&config.hidden.modes),
+            shape.dense().parameters() as f64 / parameters as f64
         );
     };
-    map("input", config.input.map, inputs, input);
-    map("recurrent", config.recurrent.map, units, hidden);
+    map("input", config.input_shape());
+    map("recurrent", config.recurrent_shape());
     say!(
         "head        {} classes from the {} hidden state",
         config.head.classes,
@@ -86,10 +86,7 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
     let labels: Vec<&str> = (0..model.classes())
         .filter_map(|class| model.label(class))
         .collect();
-    let macs = |map: Map<'_>| match map {
-        Map::Program(program) => program.macs(),
-        Map::Dense(dense) => u64::from(dense.rows) * u64::from(dense.values),
-    };
+    let macs = |map: Map<'_>| map.macs().to_u32();
     let input_type = format!("{:?}", model.input_type()).to_lowercase();
     if as_json {
         say!(
@@ -106,6 +103,7 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
                 "recurrent_macs": macs(model.recurrent_map()),
                 "values": values(&model),
                 "cell_fraction": model.cell_fraction(),
+                "work": model.frame_work(),
                 "ram_bytes": model.arena_bytes(),
                 "flash_bytes": model.flash_bytes(),
                 "crc": model.crc(),
@@ -134,9 +132,10 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
         say!("cell        Q{}.{fraction}", 31 - fraction);
     }
     say!(
-        "a step      {} MAC input map, {} MAC recurrent map",
+        "a step      {} MAC input map, {} MAC recurrent map, work {}",
         macs(model.input_map()),
-        macs(model.recurrent_map())
+        macs(model.recurrent_map()),
+        model.frame_work()
     );
     say!(
         "memory      {} bytes of flash, {} bytes of RAM",
@@ -194,15 +193,14 @@ fn form(map: MapKind) -> String {
 
 /// Sizes of a model and its configuration.
 fn describe(config: &ModelConfig) -> Result<Value> {
-    let (input, hidden) = (&config.input.modes, &config.hidden.modes);
     Ok(json!({
         "format": "safetensors",
         "config": serde_json::to_value(config).map_err(Error::malformed)?,
         "inputs": config.inputs(),
         "hidden": config.units(),
         "parameters": config.parameters(),
-        "input_parameters": config.input.map.parameters(input, hidden),
-        "recurrent_parameters": config.recurrent.map.parameters(hidden, hidden),
+        "input_parameters": config.input_shape().parameters(),
+        "recurrent_parameters": config.recurrent_shape().parameters(),
         "input_compression": config.input_compression(),
         "compression": config.compression(),
     }))

@@ -9,12 +9,14 @@ pub mod quantize;
 pub mod run;
 pub mod train;
 
-use crate::data::Recordings;
+use crate::data::{self, DataSet, PartName, Recordings};
 use crate::error::Result;
+use crate::float::checkpoint::Checkpoint;
 use crate::float::config::ModelConfig;
 use crate::training::modes::Modes;
 use crate::training::run::RunFolder;
 use crate::training::settings::{Flags, Settings};
+use crate::warn;
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
 
@@ -69,6 +71,25 @@ pub fn model_path(given: &Path) -> PathBuf {
     } else {
         given.to_owned()
     }
+}
+
+/// Reads the parts asked for and warns of what is strange about them.
+fn load(path: &Path, recordings: &Recordings, parts: &[PartName]) -> Result<DataSet> {
+    let set = data::load(path, recordings, parts)?;
+    for warning in &set.warnings {
+        warn!("{}: {warning}", path.display());
+    }
+    Ok(set)
+}
+
+/// Reads a model and warns of tensors that are not its own.
+fn checkpoint(path: &Path) -> Result<Checkpoint> {
+    let (checkpoint, ignored) = Checkpoint::read_with_ignored(path)?;
+    if !ignored.is_empty() {
+        let names = ignored.join(", ");
+        warn!("{}: {names}: no part of the model, ignored", path.display());
+    }
+    Ok(checkpoint)
 }
 
 /// The hold-out asked for, or else the one that the run was trained with.

@@ -1,12 +1,13 @@
 //! `bt-train plan --input 8x20x20x18 --hidden 4x4x4x4`
 
 use crate::error::{Error, Result, times};
-use crate::float::config::MapKind;
 use crate::plan::cost::{Core, Cost};
-use crate::plan::search::{self, Layer, Limits, MapPlan, MapRanked, MapShape, Ranked};
+use crate::plan::search::{self, Layer, Limits, MapPlan, MapRanked, Ranked};
 use crate::say;
+use crate::shape::{MapName, MapShape};
 use crate::training::modes::Modes;
 use bt_core::Pool;
+use bt_core::model::ArenaLayout;
 use serde_json::{Value, json};
 
 /// Largest magnitude of an input where the data are not known: i16.
@@ -63,26 +64,12 @@ pub struct Args {
     pub json: bool,
 }
 
-/// Names of the forms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum MapName {
-    /// Σ over blocks of Tucker products.
-    BlockTerm,
-    /// A tensor train.
-    TensorTrain,
-    /// A full matrix.
-    Dense,
-}
-
 /// Searches all plans and prints the best.
 ///
 /// # Errors
 /// When the modes do not go together, or nothing fits the limits.
 pub fn run(args: Args) -> Result<()> {
-    let with_recurrent = args.recurrent_map.is_some()
-        || args.recurrent_blocks.is_some()
-        || args.recurrent_rank.is_some();
-    let layer = layer(&args, with_recurrent)?;
+    let layer = layer(&args)?;
     let limits = Limits {
         ram_bytes: args.ram,
         flash_bytes: args.flash,
@@ -97,76 +84,43 @@ pub fn run(args: Args) -> Result<()> {
             json!({
                 "core": args.core,
                 "clock_hz": args.clock,
-                "plans": plans.iter().map(|plan| describe(plan, with_recurrent, args.clock)).collect::<Vec<_>>(),
+                "plans": plans.iter().map(|plan| describe(plan, args.clock)).collect::<Vec<_>>(),
             })
         );
         return Ok(());
     }
-    table(&args, &layer, &plans, with_recurrent);
+    table(&args, &plans);
     Ok(())
 }
 
-/// The layer the flags describe. Without a recurrent map it has a dense one of no rows.
-fn layer(args: &Args, with_recurrent: bool) -> Result<Layer> {
-    let (input, hidden) = (&args.input.0, &args.hidden.0);
-    product("input", input)?;
+/// The layer the flags describe.
+fn layer(args: &Args) -> Result<Layer> {
+    let (inputs, hidden) = (&args.input.0, &args.hidden.0);
+    product("input", inputs)?;
     let units = product("hidden", hidden)?;
-    let outputs: Vec<usize> = hidden
-        .iter()
-        .enumerate()
-        .map(|(k, j)| if k == 0 { 4 * j } else { *j })
-        .collect();
-    let recurrent_map = match args.recurrent_map {
-        Some(map) => map,
-        None if with_recurrent => MapName::BlockTerm,
-        None => MapName::Dense,
-    };
-    if input.len() != hidden.len() && args.input_map != MapName::Dense {
-        return Err(Error::setting(format!(
-            "{} input modes but {} hidden modes",
-            times(input),
-            times(hidden)
-        ))
-        .field("hidden")
-        .remedy("give as many of the one as of the other (1 is a mode too)"));
+    let input = MapShape::to_gates(args.input_map.with(args.blocks, args.rank), inputs, hidden);
+    input.validate("", "hidden")?;
+    let is_planned = args.recurrent_map.is_some()
+        || args.recurrent_blocks.is_some()
+        || args.recurrent_rank.is_some();
+    let recurrent = is_planned.then(|| {
+        let map = args.recurrent_map.unwrap_or(MapName::BlockTerm);
+        let (blocks, rank) = (args.recurrent_blocks, args.recurrent_rank);
+        let kind = map.with(blocks.unwrap_or(2), rank.unwrap_or(4));
+        MapShape::to_gates(kind, hidden, hidden)
+    });
+    if let Some(recurrent) = &recurrent {
+        recurrent.validate("recurrent-", "hidden")?;
     }
-    let map = |part: &str, name: MapName, modes: &[usize], blocks: usize, rank: usize| {
-        let kind = match name {
-            MapName::Dense => MapKind::Dense,
-            MapName::BlockTerm => MapKind::BlockTerm { blocks, rank },
-            MapName::TensorTrain => MapKind::TensorTrain { rank },
-        };
-        kind.validate(part)?;
-        if name != MapName::Dense && !(2..=6).contains(&modes.len()) {
-            return Err(Error::setting(format!("{} modes", modes.len()))
-                .field(part)
-                .remedy("a tensor map takes 2 to 6"));
-        }
-        Ok(MapShape::new(kind, modes, &outputs, INPUT_MAX))
-    };
-    let recurrent = if with_recurrent {
-        map(
-            "recurrent",
-            recurrent_map,
-            hidden,
-            args.recurrent_blocks.unwrap_or(2),
-            args.recurrent_rank.unwrap_or(4),
-        )?
-    } else {
-        MapShape::Dense {
-            inputs: units,
-            outputs: 0,
-            input_max: INPUT_MAX,
-        }
+    let pool = match args.pool {
+        crate::float::config::Pool::Last => Pool::Last,
+        crate::float::config::Pool::Mean => Pool::Mean,
     };
     Ok(Layer {
-        input: map("input", args.input_map, input, args.blocks, args.rank)?,
+        input,
+        input_max: INPUT_MAX,
         recurrent,
-        hidden: units,
-        pool: match args.pool {
-            crate::float::config::Pool::Last => Pool::Last,
-            crate::float::config::Pool::Mean => Pool::Mean,
-        },
+        arena: ArenaLayout::new(units, pool, 0, 0),
     })
 }
 
@@ -182,7 +136,7 @@ fn product(field: &str, modes: &[usize]) -> Result<usize> {
         })
 }
 
-fn describe(plan: &Ranked, with_recurrent: bool, clock: u64) -> Value {
+fn describe(plan: &Ranked, clock: u64) -> Value {
     let map = |map: &MapRanked| {
         let mut object = json!({
             "plan": map.plan.to_string(),
@@ -202,8 +156,8 @@ fn describe(plan: &Ranked, with_recurrent: bool, clock: u64) -> Value {
     let mut object = map(&plan.input);
     object["ram_bytes"] = plan.ram_bytes.into();
     object["flash_bytes"] = plan.flash_bytes.into();
-    if with_recurrent {
-        object["recurrent"] = map(&plan.recurrent);
+    if let Some(recurrent) = &plan.recurrent {
+        object["recurrent"] = map(recurrent);
     }
     object
 }
@@ -212,7 +166,7 @@ fn milliseconds(cost: &Cost, clock: u64) -> f64 {
     cost.cycles as f64 / clock as f64 * 1e3
 }
 
-fn table(args: &Args, layer: &Layer, plans: &[Ranked], with_recurrent: bool) {
+fn table(args: &Args, plans: &[Ranked]) {
     say!(
         "input map {} -> 4 x {} on {:?}: plans, fastest first, each smaller in RAM or flash than those above",
         args.input,
@@ -240,14 +194,18 @@ fn table(args: &Args, layer: &Layer, plans: &[Ranked], with_recurrent: bool) {
             plan.input.plan
         );
     }
-    if !with_recurrent {
+    let recurrent: Vec<&MapRanked> = plans
+        .iter()
+        .filter_map(|plan| plan.recurrent.as_ref())
+        .collect();
+    if recurrent.is_empty() {
         say!("flash is the input map's; --recurrent-map plans the recurrent one too");
         return;
     }
     say!("recurrent map {} -> 4 x {}", args.hidden, args.hidden);
     let mut shown: Vec<String> = Vec::new();
-    for plan in plans {
-        let cost = &plan.recurrent.cost;
+    for map in recurrent {
+        let cost = &map.cost;
         let line = format!(
             "{:>10} {:>12} {:>10.3} {:>8} {:>8}  {}",
             cost.macs,
@@ -255,7 +213,7 @@ fn table(args: &Args, layer: &Layer, plans: &[Ranked], with_recurrent: bool) {
             milliseconds(cost, args.clock),
             "",
             cost.flash_bytes,
-            plan.recurrent.plan
+            map.plan
         );
         if !shown.contains(&line) {
             say!("{line}");
@@ -264,7 +222,7 @@ fn table(args: &Args, layer: &Layer, plans: &[Ranked], with_recurrent: bool) {
     }
     say!(
         "RAM is a whole session's ({} hidden units), flash both maps'",
-        layer.hidden
+        args.hidden.0.iter().product::<usize>()
     );
 }
 

@@ -1,9 +1,9 @@
 //! `bt-train quantize RUN|M.safetensors --data D.npz --out M.btm`
 
-use crate::command::model_path;
 use crate::command::progress::{Progress, catch_interrupts};
+use crate::command::{checkpoint, load, model_path};
 use crate::data::dataset::check_labels;
-use crate::data::{DataSet, PartName, load};
+use crate::data::{DataSet, PartName};
 use crate::device;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{check_place, write_atomic};
@@ -22,7 +22,6 @@ use bt_core::model::layout::CELL_FRACTION;
 use ndarray::Array2;
 use serde::Serialize;
 use serde_json::json;
-use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -81,7 +80,7 @@ const CELL_LEAKS: f64 = 4096.0;
 pub fn run(args: Args) -> Result<()> {
     check_place(&args.out)?;
     let path = model_path(&args.model);
-    let checkpoint = Checkpoint::read(&path)?;
+    let checkpoint = checkpoint(&path)?;
     let settings = crate::command::settings(&args.model, &checkpoint.config)?;
     let recordings = crate::command::recordings(&args.model, args.hold_out.clone())?;
     let in_data = |error: Error| error.file(&args.data);

@@ -1,8 +1,9 @@
 //! `bt-train run M.btm --data D.npz`
 
+use crate::command::load;
 use crate::command::progress::bar;
 use crate::data::dataset::check_labels;
-use crate::data::{NpzWriter, PartName, Recordings, load};
+use crate::data::{NpzWriter, PartName, Recordings};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::say;

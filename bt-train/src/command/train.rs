@@ -1,7 +1,8 @@
 //! `bt-train train --data D.npz --out RUN`
 
+use crate::command::load;
 use crate::command::progress::{Progress, catch_interrupts};
-use crate::data::{PartName, load};
+use crate::data::PartName;
 use crate::error::Result;
 use crate::report;
 use crate::say;

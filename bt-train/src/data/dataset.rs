@@ -1,5 +1,6 @@
 //! Sequences in memory, in the type their file had, and batches of them as floats.
 
+use crate::data::hash::Fnv;
 use crate::data::{Normalization, Values};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::ModelConfig;
@@ -20,6 +21,8 @@ pub struct DataSet {
     pub labels: Vec<String>,
     /// Samples a second, when the values are sound.
     pub sample_rate: Option<u32>,
+    /// What is strange about the data, a line each, though they can be used.
+    pub warnings: Vec<String>,
 }
 
 /// One part of a data set by name.
@@ -39,6 +42,15 @@ impl PartName {
         match self {
             PartName::Train => "train",
             PartName::Validation => "val",
+            PartName::Test => "test",
+        }
+    }
+
+    /// What people call it: the … part.
+    pub fn word(self) -> &'static str {
+        match self {
+            PartName::Train => "training",
+            PartName::Validation => "validation",
             PartName::Test => "test",
         }
     }
@@ -108,8 +120,8 @@ impl DataSet {
     /// A number that tells one training and validation part from another: of all that is learned
     /// from, values, classes, lengths and groups (FNV-1a of 64 bits).
     pub fn fingerprint(&self) -> u64 {
-        let mut hash = 0xcbf2_9ce4_8422_2325u64;
-        let mut add = |word: u64| hash = (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3);
+        let mut hash = Fnv::default();
+        let mut add = |word: u64| hash.add(word);
         for part in [&self.train, &self.validation].into_iter().flatten() {
             add(part.width as u64);
             for sequence in 0..part.sequences() {
@@ -125,7 +137,7 @@ impl DataSet {
                     .for_each(range, |_, value| add(u64::from(value.to_bits())));
             }
         }
-        hash
+        hash.0
     }
 
     fn map_parts(mut self, map: impl Fn(&Part) -> Result<Part>) -> Result<DataSet> {

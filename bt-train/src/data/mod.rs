@@ -2,12 +2,16 @@
 
 pub mod dataset;
 pub mod features;
+mod hash;
 pub mod mapped;
 pub mod memory;
 pub mod normalization;
+mod npy;
 pub mod npz;
 pub mod npz_writer;
+mod riff;
 pub mod split;
+mod twins;
 pub mod values;
 pub mod wav;
 

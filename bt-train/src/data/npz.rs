@@ -7,10 +7,11 @@
 
 use crate::data::mapped::Mapped;
 use crate::data::memory;
+use crate::data::npy::Header;
+use crate::data::twins;
 use crate::data::{DataSet, ElementType, Part, PartName, Values};
 use crate::error::{Error, ErrorKind, Result};
 use ndarray::{ArrayD, IxDyn, ShapeBuilder};
-use npyz::{DType, NpyFile, Order, TypeChar};
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
@@ -51,25 +52,25 @@ struct Archive {
     zip: ZipArchive<BufReader<File>>,
     /// The same file, for arrays that stay in it.
     file: File,
-    room: Room,
-}
-
-/// Where an array's values lie.
-struct Place {
-    /// Bytes of its values.
+    /// Its length.
     bytes: u64,
-    /// Where they start in the archive, if they are not compressed.
-    start: Option<u64>,
+    room: Room,
 }
 
 impl Archive {
     fn open(path: &Path, room: Room) -> Result<Archive> {
         let file = File::open(path)?;
+        let bytes = file.metadata()?.len();
         let zip = ZipArchive::new(BufReader::new(File::open(path)?)).map_err(|error| {
             Error::malformed(error)
                 .remedy("the file is cut short or no .npz; write it again with numpy.savez")
         })?;
-        Ok(Archive { zip, file, room })
+        Ok(Archive {
+            zip,
+            file,
+            bytes,
+            room,
+        })
     }
 
     fn data_set(&mut self, parts: &[PartName]) -> Result<DataSet> {
@@ -105,21 +106,37 @@ impl Archive {
                 .remedy("give every part the same features"));
             }
         }
+        if parts.contains(&PartName::Train) {
+            set.warnings = self.twins(&set);
+        }
         Ok(set)
+    }
+
+    /// Sequences that are in two parts or have two labels. A test part that was not asked for is
+    /// looked at too, where it can be used.
+    fn twins(&mut self, set: &DataSet) -> Vec<String> {
+        let unasked = match set.test {
+            Some(_) => None,
+            None => self.part(PartName::Test, None).ok(),
+        };
+        let parts: Vec<(PartName, &Part)> = [
+            (PartName::Train, &set.train),
+            (PartName::Validation, &set.validation),
+            (PartName::Test, &set.test),
+            (PartName::Test, &unasked),
+        ]
+        .into_iter()
+        .filter_map(|(name, part)| Some((name, part.as_ref()?)))
+        .collect();
+        twins::warnings(&parts, |part, sequence| {
+            format!("x_{}[{sequence}]", part.suffix())
+        })
     }
 
     fn part(&mut self, name: PartName, classes: Option<usize>) -> Result<Part> {
         let suffix = name.suffix();
         let field = format!("x_{suffix}");
         let (values, shape) = self.values(&field)?;
-        if shape.len() < 3 || shape.contains(&0) {
-            return Err(Error::new(ErrorKind::Shape {
-                expected: "[sequences, steps, features…], none of them 0".into(),
-                found: shape,
-            })
-            .field(field)
-            .remedy("reshape it; a single feature a step still needs an axis"));
-        }
         let (sequences, steps) = (shape[0], shape[1]);
         let width: usize = shape[2..].iter().product();
         let field = format!("lengths_{suffix}");
@@ -166,11 +183,12 @@ impl Archive {
         self.zip.index_for_name(&format!("{field}.npy")).is_some()
     }
 
-    /// Reads an array: `read` gets it past its header and takes all of it.
+    /// Reads an array: `read` gets its header, and its values to take all of them. What the header
+    /// promises was held against what the archive has before.
     fn array<T>(
         &mut self,
         field: &str,
-        read: impl FnOnce(NpyFile<&mut dyn Read>, Place) -> Result<T>,
+        read: impl FnOnce(&Header, &mut dyn Read, Option<u64>) -> Result<T>,
     ) -> Result<T> {
         if !self.has(field) {
             return Err(Error::new(ErrorKind::Missing)
@@ -182,79 +200,99 @@ impl Archive {
                 .field(field)
                 .remedy("the file is damaged; write it again with numpy.savez")
         };
+        let in_field = |error: Error| match error.kind {
+            ErrorKind::Io(error) => damaged(&error),
+            ErrorKind::Malformed(what) => damaged(&what),
+            _ => error.field(field),
+        };
         let mut entry = self
             .zip
             .by_name(&format!("{field}.npy"))
             .map_err(|error| damaged(&error))?;
-        let size = entry.size();
-        let stored = (entry.compression() == CompressionMethod::Stored)
-            .then(|| entry.data_start())
-            .flatten();
-        let npy = NpyFile::new(&mut entry as &mut dyn Read).map_err(|error| damaged(&error))?;
-        // The header is not to be believed about how much memory to set aside.
-        let bytes = npy
-            .shape()
-            .iter()
-            .chain([&(npy.dtype().num_bytes().unwrap_or(1) as u64)])
-            .try_fold(1u64, |product, &n| product.checked_mul(n));
-        let Some(bytes) = bytes.filter(|&bytes| bytes <= size) else {
+        let (size, packed) = (entry.size(), entry.compressed_size());
+        let stored = entry.compression() == CompressionMethod::Stored;
+        let most = if stored { 1 } else { DEFLATE_MAX };
+        if packed > self.bytes || size > packed.saturating_mul(most) {
             return Err(damaged(&format!(
-                "its header promises shape {:?}, which its {size} bytes cannot hold",
-                npy.shape()
+                "it promises {size} bytes, which {} cannot hold",
+                packed.min(self.bytes)
             )));
-        };
-        let place = Place {
-            bytes,
-            start: stored.map(|start| start + size - bytes),
-        };
-        let value = read(npy, place).map_err(|error| match error.kind {
-            ErrorKind::Io(error) => damaged(&error),
-            _ => error.field(field),
-        })?;
+        }
+        let start = entry.data_start().filter(|_| stored);
+        let header = Header::read(&mut entry).map_err(in_field)?;
+        if let Some(bytes) = header.bytes() {
+            let found = size.saturating_sub(header.len as u64);
+            if bytes > found {
+                return Err(damaged(&format!(
+                    "its header promises shape {:?}, which its {size} bytes cannot hold",
+                    header.shape
+                )));
+            }
+            if bytes < found {
+                let left = found - bytes;
+                return Err(damaged(&format!("{left} bytes follow its values")));
+            }
+        }
+        let start = start.map(|start| start + header.len as u64);
+        let value = read(&header, &mut entry, start).map_err(in_field)?;
         // The archive compares its checksum when the end is reached, not before.
-        let left =
-            std::io::copy(&mut entry, &mut std::io::sink()).map_err(|error| damaged(&error))?;
-        match left {
+        match entry.read(&mut [0]).map_err(|error| damaged(&error))? {
             0 => Ok(value),
-            left => Err(damaged(&format!("{left} bytes follow its values"))),
+            _ => Err(damaged(&"bytes follow its values")),
         }
     }
 
     fn values(&mut self, field: &str) -> Result<(Values, Vec<usize>)> {
         let room = self.room;
         let file = self.file.try_clone()?;
-        self.array(field, |npy, place| {
-            let dtype = npy.dtype();
-            if let Some((start, element)) = stays(&npy, &place, room) {
-                let shape: Vec<usize> = npy.shape().iter().map(|&n| n as usize).collect();
+        self.array(field, |header, reader, start| {
+            let shape = header.shape.clone();
+            let Some(element) = element_type(header) else {
+                return Err(wrong_type(header).remedy("save it as f32, u8, i8 or i16"));
+            };
+            if shape.len() < 3 || shape.contains(&0) {
+                return Err(Error::new(ErrorKind::Shape {
+                    expected: "[sequences, steps, features…], none of them 0".into(),
+                    found: shape,
+                })
+                .remedy("reshape it; a single feature a step still needs an axis"));
+            }
+            let bytes = header.items as u64 * element.bytes() as u64;
+            let as_it_lies = !header.columns_first && !header.big_endian;
+            if let Some(start) = start.filter(|_| bytes >= room.map_from && as_it_lies) {
                 // They are read once all the same: the archive's checksum is over all of them.
                 match element {
-                    ElementType::U8 => pass::<u8>(npy)?,
-                    ElementType::I8 => pass::<i8>(npy)?,
-                    ElementType::I16 => pass::<i16>(npy)?,
                     ElementType::F32 => {
-                        check_finite(npy.data().map_err(Error::malformed)?, &shape)?;
+                        let mut at = 0;
+                        header.for_each(reader, |item| {
+                            at += 1;
+                            check_finite(f32::from_le_bytes(item), at - 1, &shape)
+                        })?;
+                    }
+                    _ => {
+                        std::io::copy(&mut reader.take(bytes), &mut std::io::sink())?;
                     }
                 }
-                let mapped = Mapped::new(&file, start, place.bytes as usize, element)
-                    .map_err(unmappable)?;
+                let mapped =
+                    Mapped::new(&file, start, bytes as usize, element).map_err(unmappable)?;
                 return Ok((Values::Mapped(mapped), shape));
             }
-            let copies = if npy.order() == Order::C { 1 } else { 2 };
-            memory::check(place.bytes.saturating_mul(copies), room.available).map_err(|error| {
+            let copies = if header.columns_first { 2 } else { 1 };
+            memory::check(bytes.saturating_mul(copies), room.available).map_err(|error| {
                 error.remedy(
                     "save it with numpy.savez, not compressed, rows first: it then stays in its file",
                 )
             })?;
-            let (values, shape) = match plain(&dtype) {
-                (Some(TypeChar::Uint), 1) => row_major(npy, Values::U8),
-                (Some(TypeChar::Int), 1) => row_major(npy, Values::I8),
-                (Some(TypeChar::Int), 2) => row_major(npy, Values::I16),
-                (Some(TypeChar::Float), 4) => row_major(npy, Values::F32),
-                _ => Err(wrong_type(&dtype).remedy("save it as f32, u8, i8 or i16")),
-            }?;
+            let values = match element {
+                ElementType::U8 => Values::U8(row_major(header, reader, u8::from_le_bytes)?),
+                ElementType::I8 => Values::I8(row_major(header, reader, i8::from_le_bytes)?),
+                ElementType::I16 => Values::I16(row_major(header, reader, i16::from_le_bytes)?),
+                ElementType::F32 => Values::F32(row_major(header, reader, f32::from_le_bytes)?),
+            };
             if let Values::F32(values) = &values {
-                check_finite(values.iter().map(|&value| Ok(value)), &shape)?;
+                for (at, &value) in values.iter().enumerate() {
+                    check_finite(value, at, &shape)?;
+                }
             }
             Ok((values, shape))
         })
@@ -262,38 +300,20 @@ impl Archive {
 
     /// One integer for each sequence, of any integer type.
     fn integers(&mut self, field: &str, sequences: usize) -> Result<Vec<i64>> {
-        self.array(field, |npy, _| {
-            let shape: Vec<usize> = npy.shape().iter().map(|&n| n as usize).collect();
-            let dtype = npy.dtype();
-            macro_rules! widen {
-                ($type:ty) => {
-                    npy.into_vec::<$type>()?
-                        .into_iter()
-                        .map(|value| i64::try_from(value).unwrap_or(i64::MAX))
-                        .collect()
-                };
+        self.array(field, |header, reader, _| {
+            let is_integer = matches!(header.kind, 'i' | 'u')
+                && matches!(header.item_bytes, Some(1 | 2 | 4 | 8));
+            if !is_integer {
+                return Err(wrong_type(header).remedy(if field.starts_with("y_") {
+                    "save the class of each sequence as an integer; regression is not supported"
+                } else {
+                    "save one integer for each sequence"
+                }));
             }
-            let values: Vec<i64> = match plain(&dtype) {
-                (Some(TypeChar::Int), 1) => widen!(i8),
-                (Some(TypeChar::Int), 2) => widen!(i16),
-                (Some(TypeChar::Int), 4) => widen!(i32),
-                (Some(TypeChar::Int), 8) => widen!(i64),
-                (Some(TypeChar::Uint), 1) => widen!(u8),
-                (Some(TypeChar::Uint), 2) => widen!(u16),
-                (Some(TypeChar::Uint), 4) => widen!(u32),
-                (Some(TypeChar::Uint), 8) => widen!(u64),
-                _ => {
-                    return Err(wrong_type(&dtype).remedy(if field.starts_with("y_") {
-                        "save the class of each sequence as an integer; regression is not supported"
-                    } else {
-                        "save one integer for each sequence"
-                    }));
-                }
-            };
-            if shape != [sequences] {
+            if header.shape != [sequences] {
                 return Err(Error::new(ErrorKind::Shape {
                     expected: format!("[{sequences}], one value for each sequence of x"),
-                    found: shape,
+                    found: header.shape.clone(),
                 })
                 .remedy(if field.starts_with("y_") {
                     "x and y need equal counts; labels of single steps are not supported"
@@ -301,47 +321,63 @@ impl Archive {
                     "save one integer for each sequence"
                 }));
             }
-            Ok(values)
+            macro_rules! widen {
+                ($type:ty) => {
+                    header.values(reader, |item| {
+                        i64::try_from(<$type>::from_le_bytes(item)).unwrap_or(i64::MAX)
+                    })
+                };
+            }
+            match (header.kind, header.item_bytes) {
+                ('i', Some(1)) => widen!(i8),
+                ('i', Some(2)) => widen!(i16),
+                ('i', Some(4)) => widen!(i32),
+                ('i', _) => widen!(i64),
+                (_, Some(1)) => widen!(u8),
+                (_, Some(2)) => widen!(u16),
+                (_, Some(4)) => widen!(u32),
+                _ => widen!(u64),
+            }
         })
     }
 
     fn strings(&mut self, field: &str) -> Result<Vec<String>> {
-        self.array(field, |npy, _| {
-            let dtype = npy.dtype();
-            if npy.shape().len() != 1 {
+        self.array(field, |header, reader, _| {
+            if header.kind != 'U' {
+                return Err(wrong_type(header).remedy("save it as an array of str (dtype <U)"));
+            }
+            if header.shape.len() != 1 {
                 return Err(Error::new(ErrorKind::Shape {
                     expected: "[classes]".into(),
-                    found: npy.shape().iter().map(|&n| n as usize).collect(),
+                    found: header.shape.clone(),
                 })
                 .remedy("give one name for each class"));
             }
-            match plain(&dtype) {
-                (Some(TypeChar::UnicodeStr), _) => Ok(npy.into_vec::<String>()?),
-                _ => Err(wrong_type(&dtype).remedy("save it as an array of str (dtype <U)")),
+            if header.items as i64 > LABEL_MAX + 1 || header.bytes() > Some(NAMES_MAX) {
+                return Err(Error::setting(format!(
+                    "holds {} names of {} characters at most",
+                    header.items,
+                    header.item_bytes.unwrap_or(0) / 4
+                ))
+                .remedy("give one short name for each class"));
             }
+            header.texts(reader)
         })
     }
 }
 
-/// Where in the file an array starts that is too large to be read at once and can be used as it lies
-/// there: not compressed, little-endian, rows first.
-fn stays(npy: &NpyFile<&mut dyn Read>, place: &Place, room: Room) -> Option<(u64, ElementType)> {
-    let start = place.start.filter(|_| place.bytes >= room.map_from)?;
-    let dtype = npy.dtype();
-    let DType::Plain(found) = &dtype else {
-        return None;
-    };
-    if npy.order() != Order::C || found.endianness() == npyz::Endianness::Big {
-        return None;
+/// Deflate packs no more bytes than this into one.
+const DEFLATE_MAX: u64 = 1032;
+
+/// The type that x keeps in memory, if it can.
+fn element_type(header: &Header) -> Option<ElementType> {
+    match (header.kind, header.item_bytes) {
+        ('u', Some(1)) => Some(ElementType::U8),
+        ('i', Some(1)) => Some(ElementType::I8),
+        ('i', Some(2)) => Some(ElementType::I16),
+        ('f', Some(4)) => Some(ElementType::F32),
+        _ => None,
     }
-    let element = match plain(&dtype) {
-        (Some(TypeChar::Uint), 1) => ElementType::U8,
-        (Some(TypeChar::Int), 1) => ElementType::I8,
-        (Some(TypeChar::Int), 2) => ElementType::I16,
-        (Some(TypeChar::Float), 4) => ElementType::F32,
-        _ => return None,
-    };
-    Some((start, element))
 }
 
 /// A file that is whole but cannot be mapped, as under a limit of address space.
@@ -350,31 +386,23 @@ fn unmappable(error: Error) -> Error {
         .remedy("lift the limit of address space (ulimit -v), or split the data set")
 }
 
-/// Reads all values and keeps none.
-fn pass<T: npyz::Deserialize>(npy: NpyFile<&mut dyn Read>) -> Result<()> {
-    for value in npy.data::<T>().map_err(Error::malformed)? {
-        value?;
+/// Checks that a value is neither a NaN nor an infinity.
+fn check_finite(value: f32, at: usize, shape: &[usize]) -> Result<()> {
+    if value.is_finite() {
+        return Ok(());
     }
-    Ok(())
-}
-
-/// Checks that no value is a NaN or an infinity.
-fn check_finite(values: impl Iterator<Item = std::io::Result<f32>>, shape: &[usize]) -> Result<()> {
-    for (at, value) in values.enumerate() {
-        let value = value?;
-        if !value.is_finite() {
-            return Err(Error::new(ErrorKind::NotFinite {
-                value,
-                index: unravel(at, shape),
-            })
-            .remedy("replace such values or drop the sequence"));
-        }
-    }
-    Ok(())
+    Err(Error::new(ErrorKind::NotFinite {
+        value,
+        index: unravel(at, shape),
+    })
+    .remedy("replace such values or drop the sequence"))
 }
 
 /// No data set has more classes; a larger label is a mistake.
 const LABEL_MAX: i64 = 65_535;
+
+/// Bytes that the names of all classes may take, four a character.
+const NAMES_MAX: u64 = 1 << 24;
 
 fn check_range(values: &[i64], low: i64, high: i64) -> Result<()> {
     match values
@@ -391,43 +419,31 @@ fn check_range(values: &[i64], low: i64, high: i64) -> Result<()> {
     }
 }
 
-/// Kind and bytes of a plain type.
-fn plain(dtype: &DType) -> (Option<TypeChar>, u64) {
-    match dtype {
-        DType::Plain(plain) => (Some(plain.type_char()), plain.size_field()),
-        _ => (None, 0),
-    }
-}
-
-fn wrong_type(dtype: &DType) -> Error {
-    let found = match plain(dtype) {
-        (Some(TypeChar::Float), size) => format!("float{}", 8 * size),
-        (Some(TypeChar::Int), size) => format!("int{}", 8 * size),
-        (Some(TypeChar::Uint), size) => format!("uint{}", 8 * size),
-        (Some(TypeChar::Bool), _) => "bool".into(),
-        (Some(TypeChar::Object), _) => "object".into(),
-        _ => dtype.descr(),
+fn wrong_type(header: &Header) -> Error {
+    let found = match (header.kind, header.item_bytes) {
+        ('f', Some(bytes)) => format!("float{}", 8 * bytes),
+        ('i', Some(bytes)) => format!("int{}", 8 * bytes),
+        ('u', Some(bytes)) => format!("uint{}", 8 * bytes),
+        ('b', _) => "bool".into(),
+        ('O', _) => "object".into(),
+        ('V', None) => "an array of records".into(),
+        _ => header.descr.clone(),
     };
     Error::new(ErrorKind::ElementType { found })
 }
 
-/// All values, the last axis fastest, and the shape.
-fn row_major<T: npyz::Deserialize + Clone>(
-    npy: NpyFile<&mut dyn Read>,
-    wrap: impl FnOnce(Vec<T>) -> Values,
-) -> Result<(Values, Vec<usize>)> {
-    let shape: Vec<usize> = npy.shape().iter().map(|&n| n as usize).collect();
-    let order = npy.order();
-    let values = npy.into_vec::<T>()?;
-    let values = match order {
-        Order::C => values,
-        Order::Fortran => ArrayD::from_shape_vec(IxDyn(&shape).f(), values)
-            .map_err(Error::malformed)?
-            .iter()
-            .cloned()
-            .collect(),
-    };
-    Ok((wrap(values), shape))
+/// All values, the last axis fastest.
+fn row_major<T: Copy, const N: usize>(
+    header: &Header,
+    reader: &mut dyn Read,
+    from: impl Fn([u8; N]) -> T,
+) -> Result<Vec<T>> {
+    let values = header.values(reader, from)?;
+    if !header.columns_first {
+        return Ok(values);
+    }
+    let array = ArrayD::from_shape_vec(IxDyn(&header.shape).f(), values);
+    Ok(array.map_err(Error::malformed)?.iter().copied().collect())
 }
 
 fn unravel(mut at: usize, shape: &[usize]) -> Vec<usize> {
@@ -440,199 +456,4 @@ fn unravel(mut at: usize, shape: &[usize]) -> Vec<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::data::{Normalization, NpzWriter};
-
-    struct Fixture {
-        place: tempfile::TempDir,
-        writer: NpzWriter,
-    }
-
-    impl Fixture {
-        /// Two sequences of three steps of two features, without labels.
-        fn new() -> Fixture {
-            let mut fixture = Fixture {
-                place: tempfile::tempdir().unwrap(),
-                writer: NpzWriter::new(),
-            };
-            let values: Vec<u8> = (0..12).collect();
-            fixture.add("x_train", &[2, 3, 2], &values);
-            fixture
-        }
-
-        fn add<T: npyz::AutoSerialize + Copy>(&mut self, name: &str, shape: &[usize], v: &[T]) {
-            self.writer.array(name, shape, v).unwrap();
-        }
-
-        fn load(&self) -> Result<DataSet> {
-            let path = self.place.path().join("d.npz");
-            self.writer.write(&path).unwrap();
-            load(&path, &[PartName::Train])
-        }
-
-        fn line(&self) -> String {
-            let line = self.load().unwrap_err().to_string();
-            line.split_once("d.npz: ").unwrap().1.to_owned()
-        }
-    }
-
-    #[test]
-    fn reads_any_integer_label_and_ignores_what_it_does_not_know() {
-        let mut fixture = Fixture::new();
-        fixture.add("y_train", &[2], &[1u16, 0]);
-        fixture.add("lengths_train", &[2], &[3i8, 1]);
-        fixture.add("comment", &[1], &[1.5f64]);
-        let set = fixture.load().unwrap();
-        let part = set.train.as_ref().unwrap();
-        assert_eq!(part.labels.as_deref(), Some(&[1, 0][..]));
-        assert_eq!(part.range(1), 6..8);
-        assert_eq!(set.classes(), 2);
-    }
-
-    #[test]
-    fn says_what_is_wrong_and_what_to_do() {
-        let mut fixture = Fixture::new();
-        let set = fixture.load().unwrap();
-        let error = set
-            .train
-            .unwrap()
-            .known_labels(PartName::Train)
-            .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "y_train: is missing; save the class of each sequence under this name"
-        );
-        fixture.add("y_train", &[3], &[0i64, 1, 0]);
-        assert!(
-            fixture
-                .line()
-                .starts_with("y_train: has shape [3], expected [2]")
-        );
-
-        let mut fixture = Fixture::new();
-        fixture.add("y_train", &[2], &[-1i64, 1]);
-        assert!(
-            fixture
-                .line()
-                .starts_with("y_train: value -1 at 0 is outside 0..=")
-        );
-
-        let mut fixture = Fixture::new();
-        fixture.add("y_train", &[2], &[0i64, 1]);
-        fixture.add("lengths_train", &[2], &[0i64, 3]);
-        assert!(
-            fixture
-                .line()
-                .starts_with("lengths_train: value 0 at 0 is outside 1..=3")
-        );
-    }
-
-    #[test]
-    fn refuses_values_that_cannot_be_used() {
-        let mut fixture = Fixture::new();
-        fixture.writer = NpzWriter::new();
-        fixture.add("x_train", &[1, 1, 2], &[1.0f64, 2.0]);
-        assert_eq!(
-            fixture.line(),
-            "x_train: is float64; save it as f32, u8, i8 or i16"
-        );
-        fixture.writer = NpzWriter::new();
-        fixture.add("x_train", &[1, 1, 2], &[1.0, f32::NAN]);
-        assert!(
-            fixture
-                .line()
-                .starts_with("x_train: holds a value that is not finite (NaN) at [0, 0, 1]")
-        );
-        fixture.writer = NpzWriter::new();
-        fixture.add("x_train", &[1, 2], &[1u8, 2]);
-        assert!(fixture.line().starts_with("x_train: has shape [1, 2]"));
-    }
-
-    /// An array that stays in its file gives the same values, batch by batch, as one that is read; one
-    /// that cannot stay there and does not fit is refused before anything is set aside.
-    #[test]
-    fn large_arrays_stay_in_their_file() {
-        let small = |path: &Path| {
-            let room = Room {
-                map_from: 0,
-                available: Some(1),
-            };
-            load_in(path, &[PartName::Train], room)
-        };
-        fn check<T: npyz::AutoSerialize + Copy>(
-            values: &[T],
-            small: &dyn Fn(&Path) -> Result<DataSet>,
-        ) {
-            let mut fixture = Fixture::new();
-            fixture.writer = NpzWriter::new();
-            fixture.add("x_train", &[2, 2, 3], values);
-            fixture.add("y_train", &[2], &[0u8, 1]);
-            let read = fixture.load().unwrap();
-            let mapped = small(&fixture.place.path().join("d.npz")).unwrap();
-            let (whole, part) = (read.train.as_ref().unwrap(), mapped.train.as_ref().unwrap());
-            assert!(matches!(*part.values, Values::Mapped(_)));
-            assert_eq!(*part.values.in_memory(), *whole.values);
-            let normalization = Normalization::identity(3);
-            let batch = |part: &Part| part.batch(&[1, 0], &normalization).x;
-            assert_eq!(batch(part), batch(whole));
-            assert_eq!(read.fingerprint(), mapped.fingerprint());
-            let twice = [part.clone(), part.clone()];
-            assert_eq!(Part::concatenate(&twice).values.len(), 24);
-        }
-        check(&[0u8, 1, 2, 3, 200, 255, 6, 7, 8, 9, 10, 11], &small);
-        check(&[0i8, 1, -2, 3, -128, 127, 6, 7, 8, 9, 10, 11], &small);
-        check(
-            &[0i16, 1, -2, 3, -32_768, 32_767, 6, 7, 8, 9, 10, 11],
-            &small,
-        );
-        check(
-            &[
-                0f32, 1e9, -2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0,
-            ],
-            &small,
-        );
-
-        let mut fixture = Fixture::new();
-        fixture.add("y_train", &[2], &[0u8, 1]);
-        fixture.load().unwrap();
-        let path = fixture.place.path().join("d.npz");
-        let room = Room {
-            map_from: u64::MAX,
-            available: Some(11),
-        };
-        let error = load_in(&path, &[PartName::Train], room).unwrap_err();
-        assert!(
-            matches!(
-                error.kind,
-                ErrorKind::Memory {
-                    need: 12,
-                    available: 11
-                }
-            ),
-            "{error}"
-        );
-        assert!(error.to_string().contains("numpy.savez"), "{error}");
-
-        let mut fixture = Fixture::new();
-        fixture.writer = NpzWriter::new();
-        fixture.add("x_train", &[1, 1, 2], &[1.0, f32::INFINITY]);
-        fixture.add("y_train", &[1], &[0u8]);
-        fixture.line();
-        let error = small(&fixture.place.path().join("d.npz")).unwrap_err();
-        assert!(matches!(error.kind, ErrorKind::NotFinite { .. }), "{error}");
-    }
-
-    #[test]
-    fn a_file_cut_short_is_an_error_at_every_length() {
-        let mut fixture = Fixture::new();
-        fixture.add("y_train", &[2], &[1u16, 0]);
-        let path = fixture.place.path().join("d.npz");
-        fixture.writer.write(&path).unwrap();
-        let whole = std::fs::read(&path).unwrap();
-        for length in 0..whole.len() {
-            std::fs::write(&path, &whole[..length]).unwrap();
-            assert!(load(&path, &[PartName::Train]).is_err(), "{length} bytes");
-        }
-    }
-}
+mod tests;

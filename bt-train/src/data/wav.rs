@@ -4,9 +4,11 @@
 //! is one `split` (`train`, `val`, `test`), or one folder for each class. A
 //! hold-out makes all recordings with certain values of a column the test
 //! part, whatever their split. Without split and hold-out one recording in
-//! five is for the test, chosen by its name alone.
+//! five is for the test, chosen by its name alone; where names tell the
+//! speaker, all recordings of one in five speakers.
 
-use crate::data::{DataSet, Part, PartName, Values};
+use crate::data::hash::Fnv;
+use crate::data::{DataSet, Part, PartName, Values, riff, twins};
 use crate::error::{Error, ErrorKind, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -49,9 +51,22 @@ impl Recordings {
 /// One recording as the index has it.
 struct Entry {
     file: PathBuf,
+    /// What it is called there.
+    name: String,
     label: String,
-    part: PartName,
+    /// Where index or hold-out tell it.
+    part: Option<PartName>,
     group: Option<String>,
+}
+
+impl Entry {
+    /// Who speaks, where the name tells it as `SPEAKER_nohash_N.wav`, the way of Google's speech
+    /// commands.
+    fn speaker(&self) -> Option<&str> {
+        let name = self.name.rsplit(['/', '\\']).next()?;
+        let (speaker, _) = name.split_once("_nohash_")?;
+        Some(speaker).filter(|speaker| !speaker.is_empty())
+    }
 }
 
 /// Reads the parts asked for as mono 16-bit samples: width 1, a step a sample.
@@ -60,18 +75,21 @@ struct Entry {
 /// Names the file, the column and the remedy.
 pub fn load(directory: &Path, recordings: &Recordings, parts: &[PartName]) -> Result<DataSet> {
     let index = directory.join("index.csv");
-    let entries = if index.exists() {
+    let mut set = DataSet::default();
+    let mut entries = if index.exists() {
         from_index(directory, &index, recordings).map_err(|error| error.file(&index))
     } else {
-        from_folders(directory, recordings).map_err(|error| error.file(directory))
+        from_folders(directory, recordings, &mut set.warnings)
+            .map_err(|error| error.file(directory))
     }?;
-    let labels = in_order(entries.iter().map(|entry| entry.label.clone()).collect());
-    let mut set = DataSet {
-        labels,
-        ..DataSet::default()
-    };
+    set.warnings.extend(by_speaker(&mut entries));
+    let part_of = |entry: &Entry| entry.part.unwrap_or_else(|| by_name(&entry.name));
+    set.labels = in_order(entries.iter().map(|entry| entry.label.clone()).collect());
     for &name in parts {
-        let chosen: Vec<&Entry> = entries.iter().filter(|entry| entry.part == name).collect();
+        let chosen: Vec<&Entry> = entries
+            .iter()
+            .filter(|entry| part_of(entry) == name)
+            .collect();
         if chosen.is_empty() {
             if name == PartName::Validation {
                 continue;
@@ -89,7 +107,85 @@ pub fn load(directory: &Path, recordings: &Recordings, parts: &[PartName]) -> Re
             PartName::Test => set.test = Some(part),
         }
     }
+    if parts.contains(&PartName::Train) {
+        // A test part that was not asked for is looked at too, where it can be read.
+        let in_part = |name| entries.iter().filter(move |entry| part_of(entry) == name);
+        let unasked = match set.test {
+            Some(_) => None,
+            None => {
+                let chosen: Vec<&Entry> = in_part(PartName::Test).collect();
+                read(&chosen, &set.labels, &mut set.sample_rate).ok()
+            }
+        };
+        let parts: Vec<(PartName, &Part)> = [
+            (PartName::Train, &set.train),
+            (PartName::Validation, &set.validation),
+            (PartName::Test, &set.test),
+            (PartName::Test, &unasked),
+        ]
+        .into_iter()
+        .filter_map(|(name, part)| Some((name, part.as_ref()?)))
+        .collect();
+        let file = |name, sequence| {
+            let entry = in_part(name).nth(sequence);
+            entry.map_or_else(String::new, |entry| entry.file.display().to_string())
+        };
+        set.warnings.extend(twins::warnings(&parts, file));
+    }
     Ok(set)
+}
+
+/// Where names tell several speakers, keeps each one's recordings together: in the test part or out
+/// of it where nothing else tells, and in validation where no group was chosen. Says so.
+fn by_speaker(entries: &mut [Entry]) -> Option<String> {
+    let speakers: BTreeSet<String> = entries
+        .iter()
+        .filter_map(|entry| entry.speaker().map(str::to_owned))
+        .collect();
+    if speakers.len() < 2 {
+        return None;
+    }
+    let mut test: BTreeSet<&String> = speakers
+        .iter()
+        .filter(|speaker| by_name(speaker) == PartName::Test)
+        .collect();
+    // Few speakers may all fall to one part: each part has at least one.
+    let first = speakers.iter().min_by_key(|speaker| Fnv::of(speaker));
+    if test.is_empty() {
+        test.extend(first);
+    } else if test.len() == speakers.len()
+        && let Some(first) = first
+    {
+        test.remove(first);
+    }
+    let splits = entries.iter().any(|entry| entry.part.is_none());
+    let groups = entries.iter().all(|entry| entry.group.is_none());
+    for entry in entries.iter_mut() {
+        let Some(speaker) = entry.speaker().map(str::to_owned) else {
+            // A name without a speaker stands for itself.
+            if groups {
+                entry.group = Some(entry.name.clone());
+            }
+            continue;
+        };
+        let part = if test.contains(&speaker) {
+            PartName::Test
+        } else {
+            PartName::Train
+        };
+        entry.part.get_or_insert(part);
+        entry.group.get_or_insert(speaker);
+    }
+    let parts = match (splits, groups) {
+        (true, true) => "test and validation part take",
+        (true, false) => "the test part takes",
+        (false, true) => "validation takes",
+        (false, false) => return None,
+    };
+    Some(format!(
+        "names such as SPEAKER_nohash_N tell {} speakers: {parts} whole speakers; an index.csv with --hold-out and --group chooses otherwise",
+        speakers.len()
+    ))
 }
 
 /// Distinct names, numbers by their value before all others.
@@ -100,9 +196,12 @@ fn in_order(names: BTreeSet<String>) -> Vec<String> {
 }
 
 fn from_index(directory: &Path, index: &Path, recordings: &Recordings) -> Result<Vec<Entry>> {
-    let mut reader = csv::Reader::from_path(index).map_err(Error::malformed)?;
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .from_path(index)
+        .map_err(Error::malformed)?;
     let header = reader.headers().map_err(Error::malformed)?.clone();
-    let column = |name: &str| header.iter().position(|column| column.trim() == name);
+    let column = |name: &str| header.iter().position(|column| column == name);
     let required = |name: &str| {
         column(name).ok_or_else(|| {
             Error::new(ErrorKind::Missing)
@@ -128,26 +227,32 @@ fn from_index(directory: &Path, index: &Path, recordings: &Recordings) -> Result
             (Some((column, values)), _) => {
                 let value = row[*column].to_owned();
                 unused.remove(&value);
-                if values.contains(&value) {
+                Some(if values.contains(&value) {
                     PartName::Test
                 } else {
                     PartName::Train
-                }
+                })
             }
-            (None, Some(split)) => match row[split].trim() {
-                "train" => PartName::Train,
-                "val" | "validation" => PartName::Validation,
-                "test" => PartName::Test,
+            (None, Some(split)) => match &row[split] {
+                "train" => Some(PartName::Train),
+                "val" | "validation" => Some(PartName::Validation),
+                "test" => Some(PartName::Test),
                 other => {
                     return Err(Error::setting(format!("is `{other}` for {name}"))
                         .field("column `split`")
                         .remedy("write train, val or test"));
                 }
             },
-            (None, None) => by_name(name),
+            (None, None) => None,
         };
+        if row[label].is_empty() {
+            return Err(Error::setting(format!("is empty for {name}"))
+                .field("column `label`")
+                .remedy("name its class"));
+        }
         entries.push(Entry {
             file: directory.join(name),
+            name: name.to_owned(),
             label: row[label].to_owned(),
             part,
             group: group.map(|column| row[column].to_owned()),
@@ -163,7 +268,11 @@ fn from_index(directory: &Path, index: &Path, recordings: &Recordings) -> Result
     }
 }
 
-fn from_folders(directory: &Path, recordings: &Recordings) -> Result<Vec<Entry>> {
+fn from_folders(
+    directory: &Path,
+    recordings: &Recordings,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Entry>> {
     if recordings.hold_out.is_some() || recordings.group.is_some() {
         return Err(Error::new(ErrorKind::Missing)
             .field("index.csv")
@@ -171,20 +280,27 @@ fn from_folders(directory: &Path, recordings: &Recordings) -> Result<Vec<Entry>>
     }
     let mut entries = Vec::new();
     for folder in sorted(directory)?.into_iter().filter(|path| path.is_dir()) {
-        let label = file_name(&folder);
-        for file in sorted(&folder)? {
-            if file
-                .extension()
+        let label = file_name(&folder).trim().to_owned();
+        let files = sorted(&folder)?.into_iter().filter(|file| {
+            file.extension()
                 .is_some_and(|end| end.eq_ignore_ascii_case("wav"))
-            {
-                entries.push(Entry {
-                    part: by_name(&file_name(&file)),
-                    label: label.clone(),
-                    file,
-                    group: None,
-                });
+        });
+        if label.starts_with(['_', '.']) {
+            let count = files.count();
+            if count > 0 {
+                warnings.push(format!(
+                    "{label} is no class by its name: {count} recordings are left out"
+                ));
             }
+            continue;
         }
+        entries.extend(files.map(|file| Entry {
+            part: None,
+            label: label.clone(),
+            name: file_name(&file),
+            file,
+            group: None,
+        }));
     }
     if entries.is_empty() {
         return Err(
@@ -209,12 +325,9 @@ fn file_name(path: &Path) -> String {
         .unwrap_or_default()
 }
 
-/// One in five to test, whatever else the directory holds (FNV-1a of the name).
+/// One in five to test, whatever else the directory holds.
 fn by_name(name: &str) -> PartName {
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    if hash >> 32 & 0xffff < 0xffff / 5 {
+    if Fnv::of(name) >> 32 & 0xffff < 0xffff / 5 {
         PartName::Test
     } else {
         PartName::Train
@@ -233,8 +346,9 @@ fn read(entries: &[&Entry], labels: &[String], sample_rate: &mut Option<u32>) ->
     };
     for entry in entries {
         let start = samples.len();
-        let rate =
-            read_samples(&entry.file, &mut samples).map_err(|error| error.file(&entry.file))?;
+        let sound = riff::read(&entry.file).map_err(|error| error.file(&entry.file))?;
+        let rate = sound.rate;
+        samples.extend(sound.samples);
         if *sample_rate.get_or_insert(rate) != rate {
             return Err(Error::setting(format!("has {rate} samples a second"))
                 .file(&entry.file)
@@ -272,137 +386,5 @@ fn read(entries: &[&Entry], labels: &[String], sample_rate: &mut Option<u32>) ->
     Ok(part)
 }
 
-/// Appends the samples of a file, several channels averaged; returns its rate.
-fn read_samples(path: &Path, samples: &mut Vec<i16>) -> Result<u32> {
-    let wrong = |error: hound::Error| match error {
-        hound::Error::IoError(error) if error.raw_os_error().is_some() => Error::from(error),
-        error => Error::malformed(error).remedy("the file is cut short or no .wav"),
-    };
-    let reader = hound::WavReader::open(path).map_err(wrong)?;
-    let spec = reader.spec();
-    if spec.sample_format != hound::SampleFormat::Int || spec.bits_per_sample != 16 {
-        return Err(Error::new(ErrorKind::ElementType {
-            found: format!("{} bits of {:?}", spec.bits_per_sample, spec.sample_format),
-        })
-        .field("samples")
-        .remedy("save it as 16-bit integers"));
-    }
-    let interleaved = reader
-        .into_samples::<i16>()
-        .collect::<std::result::Result<Vec<i16>, _>>()
-        .map_err(wrong)?;
-    let channels = i32::from(spec.channels);
-    samples.extend(
-        interleaved
-            .chunks_exact(usize::from(spec.channels))
-            .map(|frame| {
-                (frame.iter().map(|&sample| i32::from(sample)).sum::<i32>() / channels) as i16
-            }),
-    );
-    Ok(spec.sample_rate)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn write(path: &Path, samples: &[i16]) {
-        let spec = hound::WavSpec {
-            channels: 1,
-            sample_rate: 8000,
-            bits_per_sample: 16,
-            sample_format: hound::SampleFormat::Int,
-        };
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let mut writer = hound::WavWriter::create(path, spec).unwrap();
-        for &sample in samples {
-            writer.write_sample(sample).unwrap();
-        }
-        writer.finalize().unwrap();
-    }
-
-    fn indexed() -> tempfile::TempDir {
-        let place = tempfile::tempdir().unwrap();
-        let mut index = "file,label,speaker,split\n".to_owned();
-        for (i, (label, speaker, split)) in [
-            ("10", "ann", "train"),
-            ("9", "bob", "train"),
-            ("10", "cyd", "test"),
-        ]
-        .iter()
-        .enumerate()
-        {
-            write(
-                &place.path().join(format!("{i}.wav")),
-                &vec![i as i16; i + 1],
-            );
-            index += &format!("{i}.wav,{label},{speaker},{split}\n");
-        }
-        std::fs::write(place.path().join("index.csv"), index).unwrap();
-        place
-    }
-
-    const BOTH: &[PartName] = &[PartName::Train, PartName::Test];
-
-    #[test]
-    fn follows_the_split_of_the_index() {
-        let place = indexed();
-        let set = load(place.path(), &Recordings::default(), BOTH).unwrap();
-        assert_eq!(set.labels, ["9", "10"]);
-        assert_eq!(set.sample_rate, Some(8000));
-        let train = set.train.unwrap();
-        assert_eq!(train.labels.as_deref(), Some(&[1, 0][..]));
-        assert_eq!(train.lengths, [1, 2]);
-        assert_eq!(*train.values, Values::I16(vec![0, 1, 1]));
-        assert_eq!(train.groups, None);
-        assert_eq!(set.test.unwrap().sequences(), 1);
-    }
-
-    #[test]
-    fn holds_speakers_out_and_keeps_them_together() {
-        let place = indexed();
-        let choice = Recordings::new("speaker=ann", "speaker").unwrap();
-        let set = load(place.path(), &choice, BOTH).unwrap();
-        assert_eq!(set.test.unwrap().lengths, [1]);
-        assert_eq!(set.train.unwrap().groups, Some(vec![0, 1]));
-        let choice = Recordings::new("speaker=eve", "").unwrap();
-        let line = load(place.path(), &choice, BOTH).unwrap_err().to_string();
-        assert!(line.contains("no recording has the value `eve`"), "{line}");
-        let choice = Recordings::new("voice=ann", "").unwrap();
-        let line = load(place.path(), &choice, BOTH).unwrap_err().to_string();
-        assert!(line.contains("column `voice`: is missing"), "{line}");
-        assert!(Recordings::new("ann", "").is_err());
-    }
-
-    #[test]
-    fn takes_folders_as_classes() {
-        let place = tempfile::tempdir().unwrap();
-        for class in ["no", "yes"] {
-            for i in 0..20 {
-                write(&place.path().join(format!("{class}/{i}.wav")), &[1]);
-            }
-        }
-        let set = load(place.path(), &Recordings::default(), BOTH).unwrap();
-        assert_eq!(set.labels, ["no", "yes"]);
-        let (train, test) = (set.train.unwrap(), set.test.unwrap());
-        assert_eq!(train.sequences() + test.sequences(), 40);
-        assert!(test.sequences() >= 2, "{}", test.sequences());
-    }
-
-    #[test]
-    fn names_the_recording_that_cannot_be_read() {
-        let place = indexed();
-        let path = place.path().join("1.wav");
-        let whole = std::fs::read(&path).unwrap();
-        for length in [0, 20, whole.len() - 1] {
-            std::fs::write(&path, &whole[..length]).unwrap();
-            let line = load(place.path(), &Recordings::default(), BOTH)
-                .unwrap_err()
-                .to_string();
-            assert!(line.contains("1.wav: cannot be read"), "{line}");
-        }
-        std::fs::remove_file(&path).unwrap();
-        let error = load(place.path(), &Recordings::default(), BOTH).unwrap_err();
-        assert!(matches!(error.kind, ErrorKind::Io(_)), "{error}");
-    }
-}
+mod tests;

@@ -1,25 +1,45 @@
 //! Float models in `.safetensors` files; models of other programs come in here.
 //!
-//! All tensors are f32, by the names of [`shapes`]. The metadata key `bt` holds
+//! The model's tensors are f32, by the names of [`shapes`]; others may stand beside them. The metadata key `bt` holds
 //! the [`ModelConfig`] as JSON. `lstm.bias`, `head.bias`, `input.offset` and
 //! `input.scale` may be absent: 0, 0, 0 and 1.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::write_atomic;
-use crate::float::config::{MapKind, ModelConfig};
+use crate::float::config::ModelConfig;
 use crate::float::model::Model;
+use crate::shape::MapShape;
 use ndarray::{ArrayD, IxDyn};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
 use std::path::Path;
+
+/// What a file of tensors holds.
+#[derive(Debug)]
+pub struct TensorFile {
+    /// Text by name.
+    pub metadata: HashMap<String, String>,
+    /// The tensors of type f32.
+    pub tensors: Tensors,
+    /// Types of all others.
+    pub other_types: BTreeMap<String, Dtype>,
+}
 
 /// Tensors by name.
 pub type Tensors = BTreeMap<String, ArrayD<f32>>;
 
 /// Name of the metadata entry with the model's configuration.
 pub const METADATA_KEY: &str = "bt";
+
+/// Prefix of the input map's tensors.
+pub const INPUT_MAP: &str = "lstm.input";
+
+/// Prefix of the recurrent map's tensors.
+pub const RECURRENT_MAP: &str = "lstm.recurrent";
+
+/// Name of the bias of z.
+pub const BIAS: &str = "lstm.bias";
 
 /// Name of the tensor subtracted from raw values.
 pub const INPUT_OFFSET: &str = "input.offset";
@@ -39,64 +59,37 @@ pub struct Checkpoint {
 /// Names and shapes of the trainable tensors of a model: input map, recurrent
 /// map, bias, head.
 pub fn shapes(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
-    let (input, hidden) = (&config.input.modes, &config.hidden.modes);
     let units = config.units();
-    let mut shapes = map_shapes("lstm.input", config.input.map, input, hidden);
-    shapes.extend(map_shapes(
-        "lstm.recurrent",
-        config.recurrent.map,
-        hidden,
-        hidden,
-    ));
-    shapes.push(("lstm.bias".into(), vec![4 * units]));
+    let of_map = |prefix: &str, shape: MapShape| {
+        let named = move |(name, shape)| (format!("{prefix}.{name}"), shape);
+        shape.tensors().into_iter().map(named).collect::<Vec<_>>()
+    };
+    let mut shapes = of_map(INPUT_MAP, config.input_shape());
+    shapes.extend(of_map(RECURRENT_MAP, config.recurrent_shape()));
+    shapes.push((BIAS.into(), vec![config.bias_values()]));
     shapes.push(("head.weight".into(), vec![config.head.classes, units]));
     shapes.push(("head.bias".into(), vec![config.head.classes]));
     shapes
 }
 
-fn map_shapes(
-    prefix: &str,
-    map: MapKind,
-    input: &[usize],
-    hidden: &[usize],
-) -> Vec<(String, Vec<usize>)> {
-    let order = hidden.len();
-    let output = |k: usize| hidden[k] * if k == 0 { 4 } else { 1 };
-    match map {
-        MapKind::Dense => vec![(
-            format!("{prefix}.weight"),
-            vec![4 * hidden.iter().product::<usize>(), input.iter().product()],
-        )],
-        MapKind::BlockTerm { blocks, rank } => (0..blocks)
-            .flat_map(|n| {
-                let core = (format!("{prefix}.block.{n}.core"), vec![rank; order]);
-                let factors = (0..order).map(move |k| {
-                    let name = format!("{prefix}.block.{n}.factor.{k}");
-                    (name, vec![input[k], output(k), rank])
-                });
-                std::iter::once(core).chain(factors).collect::<Vec<_>>()
-            })
-            .collect(),
-        MapKind::TensorTrain { rank } => (0..order)
-            .map(|k| {
-                let left = if k == 0 { 1 } else { rank };
-                let right = if k + 1 == order { 1 } else { rank };
-                let name = format!("{prefix}.tt.{k}");
-                (name, vec![left, input[k], output(k), right])
-            })
-            .collect(),
-    }
-}
-
 impl Checkpoint {
-    /// Reads a model and checks every tensor against the metadata.
+    /// Reads a model and checks every tensor against the metadata. Tensors that are not the model's
+    /// are ignored, whatever their type.
     ///
     /// # Errors
     /// Names the file and the tensor, what was found and what was expected.
     pub fn read(path: &Path) -> Result<Checkpoint> {
+        Ok(Checkpoint::read_with_ignored(path)?.0)
+    }
+
+    /// As [`Checkpoint::read`]; gives also the names of the tensors that were ignored.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::read`].
+    pub fn read_with_ignored(path: &Path) -> Result<(Checkpoint, Vec<String>)> {
         let read = || {
-            let (metadata, tensors) = read_tensors(path)?;
-            let text = metadata.get(METADATA_KEY).ok_or_else(|| {
+            let file = read_tensors(path)?;
+            let text = file.metadata.get(METADATA_KEY).ok_or_else(|| {
                 Error::new(ErrorKind::Missing)
                     .field(format!("metadata `{METADATA_KEY}`"))
                     .remedy("save the model's configuration as JSON under this key")
@@ -104,9 +97,18 @@ impl Checkpoint {
             let config: ModelConfig = serde_json::from_str(text).map_err(|error| {
                 Error::malformed(error).field(format!("metadata `{METADATA_KEY}`"))
             })?;
-            Checkpoint::new(config, tensors)
+            if let Some((name, found)) = file.other_types.iter().find(|(name, _)| is_ours(name)) {
+                return Err(Error::new(ErrorKind::ElementType {
+                    found: format!("{found:?}"),
+                })
+                .field(name)
+                .remedy("save it as f32"));
+            }
+            let names = file.tensors.keys().chain(file.other_types.keys());
+            let ignored = names.filter(|name| !is_ours(name)).cloned().collect();
+            Ok((Checkpoint::new(config, file.tensors)?, ignored))
         };
-        read().map_err(|error| error.file(path))
+        read().map_err(|error: Error| error.file(path))
     }
 
     /// Puts a model together, filling in what may be absent.
@@ -116,7 +118,11 @@ impl Checkpoint {
     pub fn new(config: ModelConfig, mut found: Tensors) -> Result<Checkpoint> {
         config.validate()?;
         let mut tensors = Tensors::new();
-        for (name, shape) in shapes(&config) {
+        // Biases last: what the file holds bounds how much is set aside for those it does not.
+        let (biases, weights): (Vec<_>, Vec<_>) = shapes(&config)
+            .into_iter()
+            .partition(|(name, _)| name.ends_with(".bias"));
+        for (name, shape) in weights.into_iter().chain(biases) {
             let tensor = match found.remove(&name) {
                 Some(tensor) if tensor.shape() == shape => tensor,
                 Some(tensor) => {
@@ -142,12 +148,7 @@ impl Checkpoint {
             }
             tensors.insert(name.into(), tensor);
         }
-        let ours = |name: &String| {
-            ["lstm.", "head.", "input."]
-                .iter()
-                .any(|p| name.starts_with(p))
-        };
-        if let Some(name) = found.keys().find(|name| ours(name)) {
+        if let Some(name) = found.keys().find(|name| is_ours(name)) {
             return Err(Error::setting("belongs to no part of the metadata's model")
                 .field(name)
                 .remedy("blocks, rank, modes and maps of the metadata must fit the tensors"));
@@ -206,6 +207,13 @@ impl Checkpoint {
     }
 }
 
+/// Whether a tensor of this name can only be meant for the model.
+fn is_ours(name: &str) -> bool {
+    ["lstm.", "head.", "input."]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+}
+
 fn wrong_shape(name: String, expected: String, found: &[usize]) -> Error {
     Error::new(ErrorKind::Shape {
         expected,
@@ -215,11 +223,11 @@ fn wrong_shape(name: String, expected: String, found: &[usize]) -> Error {
     .remedy("tensors and metadata must describe the same model")
 }
 
-/// Reads all f32 tensors of a file and its metadata.
+/// Reads all f32 tensors of a file and its metadata; of other tensors their types.
 ///
 /// # Errors
 /// Names the file or the tensor.
-pub fn read_tensors(path: &Path) -> Result<(HashMap<String, String>, Tensors)> {
+pub fn read_tensors(path: &Path) -> Result<TensorFile> {
     let damaged = |error: &dyn std::fmt::Display| {
         Error::malformed(error)
             .file(path)
@@ -228,15 +236,11 @@ pub fn read_tensors(path: &Path) -> Result<(HashMap<String, String>, Tensors)> {
     let bytes = std::fs::read(path).map_err(|error| Error::from(error).file(path))?;
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(&error))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| damaged(&error))?;
-    let mut tensors = Tensors::new();
+    let (mut tensors, mut other_types) = (Tensors::new(), BTreeMap::new());
     for (name, view) in file.iter() {
         if view.dtype() != Dtype::F32 {
-            return Err(Error::new(ErrorKind::ElementType {
-                found: format!("{:?}", view.dtype()),
-            })
-            .file(path)
-            .field(name)
-            .remedy("save it as f32"));
+            other_types.insert(name.to_owned(), view.dtype());
+            continue;
         }
         let values = view
             .data()
@@ -247,7 +251,11 @@ pub fn read_tensors(path: &Path) -> Result<(HashMap<String, String>, Tensors)> {
             .map_err(|error| damaged(&error).field(name))?;
         tensors.insert(name.to_owned(), tensor);
     }
-    Ok((header.metadata().clone().unwrap_or_default(), tensors))
+    Ok(TensorFile {
+        metadata: header.metadata().clone().unwrap_or_default(),
+        tensors,
+        other_types,
+    })
 }
 
 /// Writes tensors and one metadata entry, whole or not at all. The same
@@ -364,6 +372,73 @@ mod tests {
             line.starts_with("lstm.input.block.1.core: belongs"),
             "{line}"
         );
+    }
+
+    /// A tensor that is no part of the model may be of any type; one of the model's must be f32.
+    #[test]
+    fn ignores_what_is_not_the_models() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("m.safetensors");
+        let model = small();
+        let write = |extra: &str, dtype| {
+            let bytes: Vec<(&String, Vec<u8>)> = model
+                .tensors
+                .iter()
+                .filter(|(name, _)| *name != extra)
+                .map(|(name, tensor)| {
+                    let bytes = tensor.iter().flat_map(|value| value.to_le_bytes());
+                    (name, bytes.collect())
+                })
+                .collect();
+            let mut views: Vec<(&str, TensorView<'_>)> = bytes
+                .iter()
+                .map(|(name, bytes)| {
+                    let shape = model.tensors[*name].shape().to_vec();
+                    let view = TensorView::new(Dtype::F32, shape, bytes).unwrap();
+                    (name.as_str(), view)
+                })
+                .collect();
+            views.push((extra, TensorView::new(dtype, vec![2], &[0; 16]).unwrap()));
+            let config = serde_json::to_string(&model.config).unwrap();
+            let metadata = HashMap::from([(METADATA_KEY.to_owned(), config)]);
+            std::fs::write(&path, serialize(views, Some(metadata)).unwrap()).unwrap();
+            Checkpoint::read_with_ignored(&path)
+        };
+        for name in ["steps", "optimizer.step", "lstmx"] {
+            let (found, ignored) = write(name, Dtype::I64).unwrap();
+            assert_eq!(found, model);
+            assert_eq!(ignored, [name]);
+        }
+        for name in ["head.bias", "lstm.extra"] {
+            let line = write(name, Dtype::F64).unwrap_err().to_string();
+            let expected = format!("m.safetensors: {name}: is F64; save it as f32");
+            assert!(line.ends_with(&expected), "{line}");
+        }
+    }
+
+    /// Headers that promise more than the file holds, with the numbers as large as they can be written.
+    #[test]
+    fn refuses_headers_that_promise_nonsense() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("m.safetensors");
+        let max = u64::MAX;
+        let tensor = |shape: &str, end: u64| {
+            format!(r#"{{"w":{{"dtype":"F32","shape":{shape},"data_offsets":[0,{end}]}}}}"#)
+        };
+        for (length, header) in [
+            (Some(max), "{}".to_owned()),
+            (Some(1 << 40), "{}".to_owned()),
+            (None, tensor("[4294967296,4294967296,4]", 8)),
+            (None, tensor("[4611686018427387904]", 0)),
+            (None, tensor("[2]", max)),
+            (None, tensor("[9000000000000000000]", 8)),
+        ] {
+            let length = length.unwrap_or(header.len() as u64);
+            let bytes = [&length.to_le_bytes()[..], header.as_bytes(), &[0; 8]].concat();
+            std::fs::write(&path, bytes).unwrap();
+            let line = read_tensors(&path).unwrap_err().to_string();
+            assert!(line.contains("m.safetensors: cannot be read"), "{line}");
+        }
     }
 
     #[test]

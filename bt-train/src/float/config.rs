@@ -1,6 +1,7 @@
 //! What a model is made of: the `bt` metadata of a `.safetensors` file.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::shape::{GATES, MapKind, MapShape};
 use serde::{Deserialize, Serialize};
 
 /// Shapes and kinds of every part of a model.
@@ -56,38 +57,6 @@ pub struct RecurrentConfig {
     pub map: MapKind,
 }
 
-/// Form of a linear map.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(tag = "map", rename_all = "kebab-case")]
-pub enum MapKind {
-    /// Σ over blocks of Tucker products.
-    BlockTerm {
-        /// N, the number of blocks.
-        #[serde(default = "default_blocks")]
-        blocks: usize,
-        /// R, the Tucker rank.
-        #[serde(default = "default_rank")]
-        rank: usize,
-    },
-    /// A tensor train.
-    TensorTrain {
-        /// Every inner rank.
-        #[serde(default = "default_rank")]
-        rank: usize,
-    },
-    /// A full matrix.
-    #[default]
-    Dense,
-}
-
-fn default_blocks() -> usize {
-    2
-}
-
-fn default_rank() -> usize {
-    4
-}
-
 /// The logistic function of the gates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -119,7 +88,7 @@ pub enum Pool {
     /// The one after the last valid step.
     #[default]
     Last,
-    /// The mean over all valid steps.
+    /// The mean over all valid steps; of more than 65,535 the recent ones weigh more, as on the device.
     Mean,
 }
 
@@ -168,6 +137,22 @@ impl ModelConfig {
         self.hidden.modes.iter().product()
     }
 
+    /// The map from a frame to the gates.
+    pub fn input_shape(&self) -> MapShape {
+        MapShape::to_gates(self.input.map, &self.input.modes, &self.hidden.modes)
+    }
+
+    /// The map from the hidden state to the gates.
+    pub fn recurrent_shape(&self) -> MapShape {
+        let hidden = &self.hidden.modes;
+        MapShape::to_gates(self.recurrent.map, hidden, hidden)
+    }
+
+    /// 4·J, the width of z and of its bias.
+    pub fn bias_values(&self) -> usize {
+        GATES * self.units()
+    }
+
     /// Values a step that the data hold: I less the padding.
     pub fn data_width(&self) -> usize {
         self.input.width.unwrap_or_else(|| self.inputs())
@@ -176,26 +161,25 @@ impl ModelConfig {
     /// Number of weights of the LSTM, its bias included, and of the head.
     pub fn parameters(&self) -> usize {
         let head = self.head.classes * (self.units() + 1);
-        self.layer_parameters(self.input.map, self.recurrent.map) + head
+        self.input_shape().parameters()
+            + self.recurrent_shape().parameters()
+            + self.bias_values()
+            + head
     }
 
     /// How many times more weights a dense input map would have.
     pub fn input_compression(&self) -> f64 {
-        let count = |map: MapKind| map.parameters(&self.input.modes, &self.hidden.modes) as f64;
-        count(MapKind::Dense) / count(self.input.map)
+        let shape = self.input_shape();
+        shape.dense().parameters() as f64 / shape.parameters() as f64
     }
 
     /// How many times more weights a dense LSTM would have, without the head.
     pub fn compression(&self) -> f64 {
-        let dense = self.layer_parameters(MapKind::Dense, MapKind::Dense) as f64;
-        dense / self.layer_parameters(self.input.map, self.recurrent.map) as f64
-    }
-
-    fn layer_parameters(&self, input: MapKind, recurrent: MapKind) -> usize {
-        let hidden = &self.hidden.modes;
-        input.parameters(&self.input.modes, hidden)
-            + recurrent.parameters(hidden, hidden)
-            + 4 * self.units()
+        let layer = |input: MapShape, recurrent: MapShape| {
+            (input.parameters() + recurrent.parameters() + self.bias_values()) as f64
+        };
+        let (input, recurrent) = (self.input_shape(), self.recurrent_shape());
+        layer(input.dense(), recurrent.dense()) / layer(input, recurrent)
     }
 
     /// Checks that such a model can be.
@@ -205,33 +189,16 @@ impl ModelConfig {
     pub fn validate(&self) -> Result<()> {
         let inputs = product("input.modes", &self.input.modes)?;
         let units = product("hidden.modes", &self.hidden.modes)?;
-        let rows = units.checked_mul(4);
+        let rows = units.checked_mul(GATES);
         if rows
             .and_then(|rows| rows.checked_mul(inputs.max(units)))
             .is_none()
         {
             return Err(Error::setting("is too large").field("hidden.modes"));
         }
-        self.input.map.validate("input.")?;
-        self.recurrent.map.validate("recurrent.")?;
-        let (input_order, hidden_order) = (self.input.modes.len(), self.hidden.modes.len());
-        if self.input.map != MapKind::Dense && input_order != hidden_order {
-            return Err(Error::setting(format!(
-                "{input_order} input modes but {hidden_order} hidden modes"
-            ))
-            .field("modes")
-            .remedy("give as many of the one as of the other (1 is a mode too)"));
-        }
-        for (name, map, order) in [
-            ("input.modes", self.input.map, input_order),
-            ("hidden.modes", self.recurrent.map, hidden_order),
-        ] {
-            if map != MapKind::Dense && !(2..=6).contains(&order) {
-                return Err(Error::setting(format!("{order} modes"))
-                    .field(name)
-                    .remedy("a tensor map takes 2 to 6"));
-            }
-        }
+        self.input_shape().validate("input.", "input.modes")?;
+        self.recurrent_shape()
+            .validate("recurrent.", "hidden.modes")?;
         if let Some(width) = self.input.width
             && !(1..=inputs).contains(&width)
         {
@@ -259,62 +226,6 @@ impl ModelConfig {
     }
 }
 
-impl MapKind {
-    /// The name used in files and on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            MapKind::BlockTerm { .. } => "block-term",
-            MapKind::TensorTrain { .. } => "tensor-train",
-            MapKind::Dense => "dense",
-        }
-    }
-
-    /// Number of weights of a map of this form.
-    pub fn parameters(self, input_modes: &[usize], hidden_modes: &[usize]) -> usize {
-        let inputs: usize = input_modes.iter().product();
-        let units: usize = hidden_modes.iter().product();
-        let outputs = |k: usize| hidden_modes[k] * if k == 0 { 4 } else { 1 };
-        let order = hidden_modes.len();
-        match self {
-            MapKind::Dense => 4 * units * inputs,
-            MapKind::BlockTerm { blocks, rank } => {
-                let factors: usize = (0..order).map(|k| input_modes[k] * outputs(k) * rank).sum();
-                blocks * (factors + rank.pow(order as u32))
-            }
-            MapKind::TensorTrain { rank } => (0..order)
-                .map(|k| {
-                    let left = if k == 0 { 1 } else { rank };
-                    let right = if k + 1 == order { 1 } else { rank };
-                    left * input_modes[k] * outputs(k) * right
-                })
-                .sum(),
-        }
-    }
-
-    /// Checks ranks and blocks.
-    ///
-    /// # Errors
-    /// Names the size that is out of range; `prefix` stands before the names of this map's.
-    pub fn validate(self, prefix: &str) -> Result<()> {
-        let sizes = match self {
-            MapKind::BlockTerm { blocks, rank } => vec![("blocks", blocks), ("rank", rank)],
-            MapKind::TensorTrain { rank } => vec![("rank", rank)],
-            MapKind::Dense => vec![],
-        };
-        for (name, size) in sizes {
-            if !(1..=SIZE_MAX).contains(&size) {
-                return Err(Error::setting(format!("is {size}"))
-                    .field(format!("{prefix}{name}"))
-                    .remedy(format!("1 to {SIZE_MAX} are possible")));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Largest number of blocks and largest rank.
-const SIZE_MAX: usize = 64;
-
 fn product(field: &str, modes: &[usize]) -> Result<usize> {
     let product = modes
         .iter()
@@ -340,9 +251,8 @@ mod tests {
         assert_eq!(config.inputs(), 57_600);
         assert_eq!(config.units(), 256);
         // The paper's table: 3,392 weights where a dense map has 58,982,400.
-        let (input, hidden) = (&config.input.modes, &config.hidden.modes);
-        assert_eq!(config.input.map.parameters(input, hidden), 3_392);
-        assert_eq!(MapKind::Dense.parameters(input, hidden), 58_982_400);
+        assert_eq!(config.input_shape().parameters(), 3_392);
+        assert_eq!(config.input_shape().dense().parameters(), 58_982_400);
         let again: ModelConfig =
             serde_json::from_str(&serde_json::to_string(&config).unwrap()).unwrap();
         assert_eq!(again, config);

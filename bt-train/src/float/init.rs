@@ -11,16 +11,16 @@
 //! | tensor-train | R^(d−1) | d | (t / √R^(d−1))^(1/d) |
 //! | dense | 1 | 1 | t |
 
-use crate::float::config::MapKind;
 use crate::float::real::Real;
+use crate::shape::{MapKind, MapShape};
 use ndarray::{Array2, ArrayViewMut2};
 use rand::Rng;
 
-/// s for the core and factor entries of a map of `inputs` inputs and `order` modes.
-pub fn deviation(map: MapKind, inputs: usize, order: usize) -> f64 {
-    let t = (inputs as f64).sqrt().recip();
-    let d = order as f64;
-    match map {
+/// s for the core and factor entries of a map.
+pub fn deviation(shape: &MapShape) -> f64 {
+    let t = (shape.width() as f64).sqrt().recip();
+    let d = shape.order() as f64;
+    match shape.kind {
         MapKind::BlockTerm { blocks, rank } => {
             let terms = blocks as f64 * (rank as f64).powf(d);
             (t / terms.sqrt()).powf(1.0 / (d + 1.0))
@@ -87,7 +87,7 @@ pub fn orthogonal<T: Real>(mut matrix: ArrayViewMut2<'_, T>, rng: &mut impl Rng)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::float::map::{BlockTerm, Map, TensorTrain, check};
+    use crate::float::map::{self, check};
     use rand_chacha::ChaCha8Rng;
     use rand_chacha::rand_core::SeedableRng;
 
@@ -115,7 +115,6 @@ mod tests {
     /// scatters widely; 300 draws bring it within a third.
     #[test]
     fn variance_of_the_matrix() {
-        let (input, output) = ([4, 5], [8, 3]);
         let wanted = 1.0 / 20.0;
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         for rank in [1, 2, 6] {
@@ -124,13 +123,13 @@ mod tests {
                 MapKind::TensorTrain { rank },
             ];
             for kind in kinds {
-                let mut map: Box<dyn Map<f64>> = match kind {
-                    MapKind::BlockTerm { blocks, rank } => {
-                        Box::new(BlockTerm::zeros(&input, &output, blocks, rank))
-                    }
-                    _ => Box::new(TensorTrain::zeros(&input, &output, rank)),
+                let shape = MapShape {
+                    kind,
+                    inputs: vec![4, 5],
+                    outputs: vec![8, 3],
                 };
-                let s = deviation(kind, 20, 2);
+                let mut map = map::zeros::<f64>(&shape);
+                let s = deviation(&shape);
                 let mut sum = 0.0;
                 for _ in 0..300 {
                     for (_, mut values) in map.parameters_mut() {

@@ -1,12 +1,14 @@
 //! The whole model: maps, recurrence, head; logits, loss and all gradients.
 
-use super::config::{MapKind, ModelConfig};
+use super::checkpoint::{BIAS, INPUT_MAP, RECURRENT_MAP};
+use super::config::ModelConfig;
 use super::head::{Head, LossWeights, cross_entropy};
 use super::init;
-use super::map::{BlockTerm, Dense, Map, TensorTrain};
+use super::map::{self, Map};
 use super::real::Real;
 use super::recurrence::{Masks, Recurrence, Trace};
 use crate::error::Result;
+use crate::shape::{GATES, MapKind};
 use ndarray::{Array1, Array2, ArrayD, ArrayView2, ArrayView3, ArrayViewD, ArrayViewMutD, s};
 use rand::Rng;
 
@@ -62,23 +64,6 @@ pub struct Gradients<T = f32> {
     pub arrays: Vec<ArrayD<T>>,
 }
 
-fn build<T: Real>(kind: MapKind, input: &[usize], hidden: &[usize]) -> Box<dyn Map<T>> {
-    let mut output = hidden.to_vec();
-    if let Some(slowest) = output.first_mut() {
-        *slowest *= 4;
-    }
-    match kind {
-        MapKind::BlockTerm { blocks, rank } => {
-            Box::new(BlockTerm::zeros(input, &output, blocks, rank))
-        }
-        MapKind::TensorTrain { rank } => Box::new(TensorTrain::zeros(input, &output, rank)),
-        MapKind::Dense => Box::new(Dense::zeros(
-            input.iter().product(),
-            output.iter().product(),
-        )),
-    }
-}
-
 impl<T: Real> Network<T> {
     /// A model with all weights zero.
     ///
@@ -86,15 +71,13 @@ impl<T: Real> Network<T> {
     /// If the configuration is refused by [`ModelConfig::validate`].
     pub fn zeros(config: ModelConfig) -> Result<Network<T>> {
         config.validate()?;
-        let hidden = &config.hidden.modes;
-        let units = config.units();
         Ok(Network {
             offset: Array1::zeros(1),
             scale: Array1::ones(1),
-            input: build(config.input.map, &config.input.modes, hidden),
-            recurrent: build(config.recurrent.map, hidden, hidden),
-            bias: Array1::zeros(4 * units),
-            head: Head::zeros(units, config.head.classes),
+            input: map::zeros(&config.input_shape()),
+            recurrent: map::zeros(&config.recurrent_shape()),
+            bias: Array1::zeros(config.bias_values()),
+            head: Head::zeros(config.units(), config.head.classes),
             config,
         })
     }
@@ -112,12 +95,11 @@ impl<T: Real> Network<T> {
             values.mapv_inplace(|_| T::from_f64(deviation * init::normal(rng)));
         };
         let config = &model.config;
-        let deviation =
-            init::deviation(config.input.map, config.inputs(), config.input.modes.len());
+        let deviation = init::deviation(&config.input_shape());
         for (_, values) in model.input.parameters_mut() {
             fill(values, deviation);
         }
-        let deviation = init::deviation(config.recurrent.map, units, config.hidden.modes.len());
+        let deviation = init::deviation(&config.recurrent_shape());
         for (_, values) in model.recurrent.parameters_mut() {
             fill(values, deviation);
         }
@@ -125,7 +107,7 @@ impl<T: Real> Network<T> {
         fill(model.head.weight.view_mut().into_dyn(), deviation);
         if config.recurrent.map == MapKind::Dense {
             for (_, mut weight) in model.recurrent.parameters_mut() {
-                for gate in 0..4 {
+                for gate in 0..GATES {
                     let rows = gate * units..(gate + 1) * units;
                     let block = weight.slice_mut(s![rows, ..]);
                     init::orthogonal(block, rng);
@@ -142,10 +124,10 @@ impl<T: Real> Network<T> {
         let input = self.input.parameters().into_iter();
         let recurrent = self.recurrent.parameters().into_iter();
         input
-            .map(|(name, value)| (format!("lstm.input.{name}"), value))
-            .chain(recurrent.map(|(name, value)| (format!("lstm.recurrent.{name}"), value)))
+            .map(|(name, value)| (format!("{INPUT_MAP}.{name}"), value))
+            .chain(recurrent.map(|(name, value)| (format!("{RECURRENT_MAP}.{name}"), value)))
             .chain([
-                ("lstm.bias".into(), self.bias.view().into_dyn()),
+                (BIAS.into(), self.bias.view().into_dyn()),
                 ("head.weight".into(), self.head.weight.view().into_dyn()),
                 ("head.bias".into(), self.head.bias.view().into_dyn()),
             ])
@@ -157,10 +139,10 @@ impl<T: Real> Network<T> {
         let input = self.input.parameters_mut().into_iter();
         let recurrent = self.recurrent.parameters_mut().into_iter();
         input
-            .map(|(name, value)| (format!("lstm.input.{name}"), value))
-            .chain(recurrent.map(|(name, value)| (format!("lstm.recurrent.{name}"), value)))
+            .map(|(name, value)| (format!("{INPUT_MAP}.{name}"), value))
+            .chain(recurrent.map(|(name, value)| (format!("{RECURRENT_MAP}.{name}"), value)))
             .chain([
-                ("lstm.bias".into(), self.bias.view_mut().into_dyn()),
+                (BIAS.into(), self.bias.view_mut().into_dyn()),
                 ("head.weight".into(), self.head.weight.view_mut().into_dyn()),
                 ("head.bias".into(), self.head.bias.view_mut().into_dyn()),
             ])

@@ -202,7 +202,7 @@ impl<T: Real> Recurrence<'_, T> {
                 }
                 Pool::Last => {}
                 Pool::Mean => {
-                    let share = T::from_f64(1.0 / lengths[row] as f64);
+                    let share = T::from_f64(mean_share(t, lengths[row]));
                     pooled
                         .iter_mut()
                         .zip(&*h)
@@ -245,7 +245,7 @@ impl<T: Real> Recurrence<'_, T> {
             let rows = active[t];
             if self.pool == Pool::Mean {
                 for (row, length) in lengths[..rows].iter().enumerate() {
-                    let share = T::from_f64(1.0 / *length as f64);
+                    let share = T::from_f64(mean_share(t, *length));
                     dh.row_mut(row).scaled_add(share, &pooled.row(row));
                 }
             }
@@ -297,6 +297,15 @@ impl<T: Real> Recurrence<'_, T> {
     }
 }
 
+/// Share of step `t` (from 0) in the mean over `steps`, as on the device: where its sums would reach
+/// 65,536 steps, and with every 32,768 steps after that, they and their count are halved.
+fn mean_share(t: usize, steps: usize) -> f64 {
+    const HALF: usize = 1 << 15;
+    let halvings = |steps: usize| (steps / HALF).saturating_sub(1);
+    let count = steps - HALF * halvings(steps);
+    0.5f64.powi((halvings(steps) - halvings(t)) as i32) / count as f64
+}
+
 /// The valid frames, time-major: in place, or masked copies.
 fn gather<'x, T: Real>(
     x: &'x ArrayView3<'x, T>,
@@ -330,4 +339,35 @@ fn values<T>(array: &Array2<T>) -> &[T] {
 
 fn values_mut<T>(array: &mut Array2<T>) -> &mut [T] {
     array.as_slice_mut().expect("made in standard layout")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shares as the device's sums come to them: every step adds 1 to its own, and all are halved.
+    #[test]
+    fn shares_of_the_mean_are_those_of_halved_sums() {
+        for steps in [1, 7, 65_535, 65_536, 65_537, 98_303, 98_304, 200_000] {
+            let mut weights = Vec::new();
+            let mut count = 0;
+            for _ in 0..steps {
+                weights.push(1.0);
+                count += 1;
+                if count == 65_536 {
+                    weights.iter_mut().for_each(|weight| *weight /= 2.0);
+                    count /= 2;
+                }
+            }
+            for (t, weight) in weights.iter().enumerate() {
+                assert_eq!(
+                    mean_share(t, steps),
+                    weight / f64::from(count),
+                    "{t} of {steps}"
+                );
+            }
+            let total: f64 = (0..steps).map(|t| mean_share(t, steps)).sum();
+            assert!((total - 1.0).abs() < 1e-9);
+        }
+    }
 }

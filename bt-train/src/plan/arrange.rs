@@ -5,7 +5,7 @@ use super::chain::{self, Contraction};
 use super::layout::{
     Axis, Label, Panels, StorePlan, Target, fast_store, orders, size, table_reaches, table_store,
 };
-use super::shape::TensorShape;
+use crate::shape::MapShape;
 
 /// Layouts of all panels and the order of rows of every W.
 pub(super) struct Layouts {
@@ -23,7 +23,7 @@ impl Layouts {
     pub(super) fn choose(
         chain: &[Contraction],
         plan: &Plan,
-        shape: &TensorShape,
+        shape: &MapShape,
         z: &[Axis],
     ) -> Option<Self> {
         let first_outer = chain::first_outer(chain);

@@ -2,8 +2,9 @@
 
 use super::layout::{Axis, Label, size};
 use super::lower::LowerError;
-use super::shape::{Form, TensorMap, TensorShape};
+use super::tensor_map::TensorMap;
 use super::{Join, Plan};
+use crate::shape::{MapKind, MapShape};
 use ndarray::{ArrayD, Dimension, IxDyn};
 
 /// Which tensor a step multiplies with.
@@ -51,7 +52,7 @@ impl Contraction {
     }
 
     /// Weight slices: values of the outer mode, in groups that one slice covers.
-    pub(super) fn slices(&self, shape: &TensorShape) -> usize {
+    pub(super) fn slices(&self, shape: &MapShape) -> usize {
         self.sliced
             .map_or(1, |(mode, values)| shape.inputs[mode] / values)
     }
@@ -91,10 +92,7 @@ pub(super) fn first_outer(chain: &[Contraction]) -> usize {
 }
 
 /// The contractions of one block, in order.
-pub(super) fn contractions(
-    shape: &TensorShape,
-    plan: &Plan,
-) -> Result<Vec<Contraction>, LowerError> {
+pub(super) fn contractions(shape: &MapShape, plan: &Plan) -> Result<Vec<Contraction>, LowerError> {
     let d = shape.order();
     let outer = d
         .checked_sub(plan.slab)
@@ -117,7 +115,11 @@ pub(super) fn contractions(
     if (plan.joint || plan.side_by_side) && shape.blocks() == 1 {
         return Err(LowerError::Plan("blocks"));
     }
-    let tucker = shape.form != Form::TensorTrain;
+    let tucker = match shape.kind {
+        MapKind::BlockTerm { .. } => true,
+        MapKind::TensorTrain { .. } => false,
+        MapKind::Dense => return Err(LowerError::Plan("a dense map has no contractions")),
+    };
     let mut state = plan.slab_axes(shape);
     if tucker == (plan.join == Join::NoCore) {
         return Err(LowerError::Plan("join"));
@@ -148,7 +150,7 @@ pub(super) fn contractions(
                 let done = &plan.order[..place];
                 (0..d)
                     .filter(|k| done.contains(k) == contracted)
-                    .map(|k| (Label::Rank(k), shape.rank))
+                    .map(|k| (Label::Rank(k), shape.rank()))
                     .collect()
             };
             push(
@@ -226,32 +228,30 @@ fn push(
 }
 
 /// The axes of an operand as stored in [`TensorMap`] or built by [`operand`].
-fn axes_of(shape: &TensorShape, operand: Operand) -> Vec<Axis> {
+fn axes_of(shape: &MapShape, operand: Operand) -> Vec<Axis> {
     let (i, j) = (&shape.inputs, &shape.outputs);
-    match (operand, shape.form) {
-        (Operand::Factor(k), Form::BlockTerm { .. }) => {
-            vec![
-                (Label::In(k), i[k]),
-                (Label::Out(k), j[k]),
-                (Label::Rank(k), shape.rank),
-            ]
-        }
-        (Operand::Factor(k), Form::TensorTrain) => vec![
+    match (operand, shape.kind) {
+        (Operand::Factor(k), MapKind::TensorTrain { .. }) => vec![
             (Label::Rank(k), shape.bond(k)),
             (Label::In(k), i[k]),
             (Label::Out(k), j[k]),
             (Label::Rank(k + 1), shape.bond(k + 1)),
+        ],
+        (Operand::Factor(k), _) => vec![
+            (Label::In(k), i[k]),
+            (Label::Out(k), j[k]),
+            (Label::Rank(k), shape.rank()),
         ],
         (Operand::Merged(k), _) => [(Label::In(k), i[k]), (Label::Out(k), j[k])]
             .into_iter()
             .chain(
                 (0..shape.order())
                     .filter(|&l| l != k)
-                    .map(|l| (Label::Rank(l), shape.rank)),
+                    .map(|l| (Label::Rank(l), shape.rank())),
             )
             .collect(),
         (Operand::Core, _) => (0..shape.order())
-            .map(|l| (Label::Rank(l), shape.rank))
+            .map(|l| (Label::Rank(l), shape.rank()))
             .collect(),
     }
 }
@@ -266,7 +266,7 @@ pub(super) fn operand(map: &TensorMap, operand: Operand, block: usize) -> (Array
             let (core, factor) = (&map.cores[block], &map.factors[block][k]);
             let dims: Vec<usize> = axes.iter().map(|axis| axis.1).collect();
             ArrayD::from_shape_fn(IxDyn(&dims), |index| {
-                (0..map.shape.rank)
+                (0..map.shape.rank())
                     .map(|r| {
                         let mut ranks = index.slice()[2..].to_vec();
                         ranks.insert(k, r);

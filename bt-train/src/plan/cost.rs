@@ -3,11 +3,12 @@
 //! The prediction counts what the kernels do (k pairs, tiles, stores, runs) and weighs it with
 //! [`Counts`], fitted to instruction counts of QEMU (`cargo xtask bench` prints both side by side).
 
+use super::Plan;
 use super::chain::{Contraction, contractions};
 use super::layout::size;
 use super::lower::{LowerError, Lowered};
 use super::memory::Memory;
-use super::{Plan, TensorShape};
+use crate::shape::MapShape;
 use bt_core::program::{NONE, ProgramRecord, StepRecord, Store};
 
 /// Bytes of a map section before its step records: the word that names its form, and the program.
@@ -30,11 +31,11 @@ const DENSE_BYTES: usize = 4 + size_of::<bt_core::model::layout::DenseRecord>();
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Core {
-    /// Armv6-M, portable kernels.
+    /// Armv6-M, the register tile of contractions in assembly, the rest portable.
     M0,
-    /// Armv7-M, portable kernels.
+    /// Armv7-M, the same.
     M3,
-    /// Armv7E-M, DSP kernels.
+    /// Armv7E-M with FPU, all inner loops in assembly.
     #[default]
     M4f,
 }
@@ -228,7 +229,7 @@ pub(super) struct Outline {
 
 impl Outline {
     /// The work of a plan if every store could be a fast one: nothing that layout can bring is cheaper.
-    pub(super) fn new(shape: &TensorShape, plan: &Plan) -> Result<Self, LowerError> {
+    pub(super) fn new(shape: &MapShape, plan: &Plan) -> Result<Self, LowerError> {
         let chain = contractions(shape, plan)?;
         let digits = plan.digits(shape);
         let memory = Memory::allocate(&chain, plan, shape.blocks());
@@ -339,13 +340,8 @@ impl Lowered {
 }
 
 /// What a dense map costs in parts of `part_values` inputs; `gathered`: x is pushed, not h itself.
-pub fn dense(
-    inputs: usize,
-    outputs: usize,
-    part_values: usize,
-    gathered: bool,
-    core: Core,
-) -> Cost {
+pub fn dense(shape: &MapShape, part_values: usize, gathered: bool, core: Core) -> Cost {
+    let (inputs, outputs) = (shape.width(), shape.height());
     let counts = core.counts();
     let parts = inputs / part_values;
     let part_words = part_values.div_ceil(2);

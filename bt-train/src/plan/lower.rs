@@ -5,9 +5,9 @@ use super::arrange::Layouts;
 use super::chain::{Operand, contractions, operand};
 use super::layout::{Axis, Label, Target, is_reachable, positions, size};
 use super::memory::Memory;
-use super::shape::{TensorMap, TensorShape};
-use bt_core::model::bound::Region;
-use bt_core::program::{DIGITS_MAX, DISCARD, NONE, ProgramRecord, StepRecord, Store, TILE};
+use super::tensor_map::TensorMap;
+use crate::shape::MapShape;
+use bt_core::program::{DIGITS_MAX, NONE, ProgramRecord, StepRecord};
 use ndarray::{ArrayD, IxDyn};
 
 /// One step of the device, with what its weights are made of.
@@ -111,7 +111,7 @@ impl LoweredStep {
 #[derive(Debug, Clone)]
 pub struct Lowered {
     /// What was lowered.
-    pub shape: TensorShape,
+    pub shape: MapShape,
     /// By what.
     pub plan: Plan,
     /// The odometer and the gather.
@@ -122,43 +122,6 @@ pub struct Lowered {
     pub tables: Vec<u16>,
     /// Words of scratch.
     pub scratch_words: usize,
-}
-
-impl Lowered {
-    /// Words the slab is gathered in.
-    pub fn slab_region(&self) -> Region {
-        let values = self.record.slab_values as usize;
-        let words = if self.record.gather_table == NONE {
-            let row = self.record.row_values as usize;
-            (values / row).div_ceil(4) * row.div_ceil(2) * 4
-        } else {
-            let table = &self.tables[self.record.gather_table as usize..][..values];
-            table.iter().max().map_or(0, |&last| last as usize / 2 + 1)
-        };
-        Region::new(self.record.slab_word as usize, words)
-    }
-
-    /// Words of the scratch that a step writes; `None` for one that adds to z.
-    pub fn out_region(&self, step: usize) -> Option<Region> {
-        let record = &self.steps[step].record;
-        let store = Store::from_byte(record.store).filter(|store| !store.adds())?;
-        let table = |at: u32, len: usize| self.tables[at as usize..][..len].iter().copied();
-        let span = if store.is_table() {
-            let used = table(record.rows_table, record.tiles() * TILE).filter(|&at| at != DISCARD);
-            used.max().map_or(0, |last| last as usize / 2 + 1)
-        } else {
-            let rows = table(record.rows_table, record.m_tiles as usize);
-            let cols = &self.tables[record.cols_table as usize..][..record.cols_len()];
-            rows.max().unwrap_or(0) as usize
-                + record.columns(cols)
-                + if store == Store::Pairs { 4 } else { 6 }
-        };
-        let digits = &self.record.extents[..self.record.digits as usize];
-        let moved = digits
-            .get(record.out_digit as usize)
-            .map_or(0, |&e| (e as usize - 1) * record.out_stride as usize);
-        Some(Region::new(record.out_word as usize, span + moved))
-    }
 }
 
 /// Why a plan cannot be.
@@ -177,7 +140,7 @@ pub enum LowerError {
 /// # Errors
 ///
 /// [`LowerError`].
-pub fn lower(shape: &TensorShape, plan: &Plan) -> Result<Lowered, LowerError> {
+pub fn lower(shape: &MapShape, plan: &Plan) -> Result<Lowered, LowerError> {
     let chain = contractions(shape, plan)?;
     if !chain
         .iter()
@@ -262,7 +225,7 @@ pub fn lower(shape: &TensorShape, plan: &Plan) -> Result<Lowered, LowerError> {
             reserved: 0,
             col_stride,
         };
-        weights_word += (record.slice_words() * slices) as u32;
+        weights_word += (record.slice_words() * slices).to_u32();
         let producers = events
             .iter()
             .enumerate()

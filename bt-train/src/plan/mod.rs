@@ -1,6 +1,6 @@
 //! Orders of contraction: what a plan is, how a map is lowered to steps by it, and the search for the best.
 //!
-//! shape ([`shape`]) + plan ([`Plan`]) → steps ([`lower()`]) → cost ([`cost`]); [`search`] tries every plan.
+//! shape ([`MapShape`]) + plan ([`Plan`]) → steps ([`lower()`]) → cost ([`cost`]); [`search`] tries every plan.
 
 mod arrange;
 mod chain;
@@ -9,11 +9,12 @@ pub mod layout;
 pub mod lower;
 mod memory;
 pub mod search;
-pub mod shape;
+pub mod tensor_map;
 
 pub use lower::{Lowered, lower};
-pub use shape::{Form, TensorShape};
+pub use tensor_map::TensorMap;
 
+use crate::shape::MapShape;
 use layout::{Axis, Label};
 
 /// How a tensor map is contracted.
@@ -50,7 +51,7 @@ impl Plan {
 
     /// Extents of the odometer's digits: the modes outside the slab, the last of them in groups of
     /// `buffer` values and, where these come in several slabs, the slabs of a group.
-    fn digits(&self, shape: &TensorShape) -> Vec<usize> {
+    fn digits(&self, shape: &MapShape) -> Vec<usize> {
         let mut digits = shape.inputs[..shape.order() - self.slab].to_vec();
         if let Some(last) = digits.last_mut() {
             *last /= self.buffer;
@@ -73,7 +74,7 @@ impl Plan {
     }
 
     /// The axes of what is gathered, slowest first.
-    fn slab_axes(&self, shape: &TensorShape) -> Vec<Axis> {
+    fn slab_axes(&self, shape: &MapShape) -> Vec<Axis> {
         let outer = shape.order() - self.slab;
         let gathered = (self.gathered > 1).then(|| (Label::In(outer - 1), self.gathered));
         let slab = (outer..shape.order()).map(|k| (Label::In(k), shape.inputs[k]));

@@ -6,11 +6,9 @@
 //! the front: each plan is either faster or smaller than every other.
 
 use super::cost::{self, Core, Cost, Outline};
-use super::shape::{Form, TensorShape};
 use super::{Join, Lowered, Plan, lower};
 use crate::error::{Error, ErrorKind};
-use crate::float::config::MapKind;
-use bt_core::Pool;
+use crate::shape::{MapKind, MapShape};
 use bt_core::model::ArenaLayout;
 
 /// Plans lowered for one map at most: a bound on the time of a search. Maps of four modes as README and
@@ -20,46 +18,6 @@ const LOWERED_MAX: usize = 1000;
 const SPEED_FOR_RAM: f64 = 0.02;
 /// The same within a limit of RAM.
 const SPEED_FOR_RAM_WITHIN: f64 = 0.005;
-
-/// What a map is and how large.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MapShape {
-    /// Block-term or tensor-train.
-    Tensor(TensorShape),
-    /// A matrix in i8.
-    Dense {
-        /// Columns.
-        inputs: usize,
-        /// Rows: 4·J; 0 stands for a map that is planned elsewhere and costs nothing here.
-        outputs: usize,
-        /// Largest magnitude of an input: 255 for u8, 2¹⁵ for i16.
-        input_max: u32,
-    },
-}
-
-impl MapShape {
-    /// A map of this kind; `outputs` are J'_1, …, J'_d, the gates among them, and `input_max` is the
-    /// largest magnitude of an input.
-    pub fn new(kind: MapKind, inputs: &[usize], outputs: &[usize], input_max: u32) -> Self {
-        let tensor = |form, rank| {
-            Self::Tensor(TensorShape {
-                form,
-                inputs: inputs.to_vec(),
-                outputs: outputs.to_vec(),
-                rank,
-            })
-        };
-        match kind {
-            MapKind::BlockTerm { blocks, rank } => tensor(Form::BlockTerm { blocks }, rank),
-            MapKind::TensorTrain { rank } => tensor(Form::TensorTrain, rank),
-            MapKind::Dense => Self::Dense {
-                inputs: inputs.iter().product(),
-                outputs: outputs.iter().product(),
-                input_max,
-            },
-        }
-    }
-}
 
 /// What the device has, and which it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -118,9 +76,9 @@ pub struct MapRanked {
 pub struct Ranked {
     /// Of the input map.
     pub input: MapRanked,
-    /// Of the recurrent map.
-    pub recurrent: MapRanked,
-    /// The whole arena of a session, as the model file will state it (front end not counted).
+    /// Of the recurrent map, if it is planned too.
+    pub recurrent: Option<MapRanked>,
+    /// The whole arena of a session, as the model file will state it.
     pub ram_bytes: usize,
     /// Weights, tables and records of both maps.
     pub flash_bytes: usize,
@@ -129,7 +87,8 @@ pub struct Ranked {
 impl Ranked {
     /// Predicted instructions of both maps for one step.
     pub fn instructions(&self) -> u64 {
-        self.input.cost.instructions + self.recurrent.cost.instructions
+        let recurrent = self.recurrent.as_ref();
+        self.input.cost.instructions + recurrent.map_or(0, |map| map.cost.instructions)
     }
 
     fn is_dominated(&self, by: &Self, flash_counts: bool) -> bool {
@@ -144,13 +103,16 @@ impl Ranked {
 pub struct Layer {
     /// x → z.
     pub input: MapShape,
-    /// h → z.
-    pub recurrent: MapShape,
-    /// J.
-    pub hidden: usize,
-    /// What the head reads: the mean needs J more words.
-    pub pool: Pool,
+    /// Largest magnitude of a value of x as the map reads it: 255·2⁷ for u8, 2¹⁵ for i16.
+    pub input_max: u32,
+    /// h → z; `None`: it is planned elsewhere and costs nothing here.
+    pub recurrent: Option<MapShape>,
+    /// Where a session keeps what: state, pool and front end take their share of the RAM.
+    pub arena: ArenaLayout,
 }
+
+/// Largest magnitude of h: Q0.15.
+const HIDDEN_MAX: u32 = 1 << 15;
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
@@ -270,28 +232,31 @@ pub fn rank(layer: &Layer, limits: &Limits) -> Result<Vec<Ranked>, SearchError> 
 
 /// The plans of the input map's front with those of the recurrent map's.
 fn pairs(layer: &Layer, limits: &Limits, flash_counts: bool) -> Vec<Ranked> {
-    let fixed_words = ArenaLayout::new(layer.hidden, layer.pool, 0, 0).scratch_word;
-    let front = |map: &MapShape, gathered| match map {
-        MapShape::Tensor(shape) => {
+    let fixed_words = layer.arena.scratch_word;
+    let front = |shape: &MapShape, input_max, gathered| match shape.kind {
+        MapKind::Dense => dense_front(shape, input_max, gathered, limits.core),
+        MapKind::BlockTerm { .. } | MapKind::TensorTrain { .. } => {
             let excess = |cost: &Cost| {
                 limits.excess((fixed_words + cost.scratch_words) * 4, cost.flash_bytes)
             };
             tensor_front(shape, limits.core, excess, flash_counts)
         }
-        &MapShape::Dense {
-            inputs,
-            outputs,
-            input_max,
-        } => dense_front(inputs, outputs, input_max, gathered, limits.core),
     };
-    let recurrent = front(&layer.recurrent, false);
+    let recurrent: Vec<Option<MapRanked>> = match &layer.recurrent {
+        Some(shape) => {
+            let plans = front(shape, HIDDEN_MAX, false);
+            plans.into_iter().map(Some).collect()
+        }
+        None => vec![None],
+    };
     let mut all: Vec<Ranked> = Vec::new();
-    for input in front(&layer.input, true) {
+    for input in front(&layer.input, layer.input_max, true) {
         for recurrent in &recurrent {
-            let scratch = input.cost.scratch_words.max(recurrent.cost.scratch_words);
+            let other = recurrent.as_ref().map_or(Cost::default(), |map| map.cost);
+            let scratch = input.cost.scratch_words.max(other.scratch_words);
             all.push(Ranked {
                 ram_bytes: (fixed_words + scratch) * 4,
-                flash_bytes: input.cost.flash_bytes + recurrent.cost.flash_bytes,
+                flash_bytes: input.cost.flash_bytes + other.flash_bytes,
                 input: input.clone(),
                 recurrent: recurrent.clone(),
             });
@@ -303,7 +268,7 @@ fn pairs(layer: &Layer, limits: &Limits, flash_counts: bool) -> Vec<Ranked> {
 /// The plans of one map that exceed no limit by themselves and of which none is dominated by another,
 /// fastest first; where there are none, the one that exceeds the limits least.
 fn tensor_front(
-    shape: &TensorShape,
+    shape: &MapShape,
     core: Core,
     excess: impl Fn(&Cost) -> f64,
     flash_counts: bool,
@@ -370,21 +335,8 @@ fn tensor_front(
     closest.into_iter().collect()
 }
 
-fn dense_front(
-    inputs: usize,
-    outputs: usize,
-    input_max: u32,
-    gathered: bool,
-    core: Core,
-) -> Vec<MapRanked> {
-    if outputs == 0 {
-        return vec![MapRanked {
-            plan: MapPlan::Dense {
-                part_values: inputs,
-            },
-            cost: Cost::default(),
-        }];
-    }
+fn dense_front(shape: &MapShape, input_max: u32, gathered: bool, core: Core) -> Vec<MapRanked> {
+    let inputs = shape.width();
     // One part's sums must fit 31 bits with weights of 127 everywhere.
     let fits = |part: usize| part as u64 * 127 * u64::from(input_max) < 1 << 31;
     let parts = (1..=inputs)
@@ -394,7 +346,7 @@ fn dense_front(
             .filter(|&part| fits(part))
             .map(|part_values| MapRanked {
                 plan: MapPlan::Dense { part_values },
-                cost: cost::dense(inputs, outputs, part_values, true, core),
+                cost: cost::dense(shape, part_values, true, core),
             })
             .collect()
     } else {
@@ -402,7 +354,7 @@ fn dense_front(
             plan: MapPlan::Dense {
                 part_values: inputs,
             },
-            cost: cost::dense(inputs, outputs, inputs, false, core),
+            cost: cost::dense(shape, inputs, false, core),
         }]
     };
     all.sort_by_key(|plan| (plan.cost.instructions, plan.cost.scratch_words));
@@ -418,7 +370,7 @@ fn dense_front(
 /// Every plan of a shape, those that cannot be lowered left out: slabs, orders within them, places
 /// where the core joins, buffers and what is gathered at once, blocks side by side or in turn at first
 /// and at the end, the width of what is added to z.
-pub fn plans(shape: &TensorShape) -> Vec<Plan> {
+pub fn plans(shape: &MapShape) -> Vec<Plan> {
     let d = shape.order();
     let mut all = Vec::new();
     for slab in 1..=d {
@@ -461,7 +413,7 @@ pub fn plans(shape: &TensorShape) -> Vec<Plan> {
 }
 
 /// What blocks do in one step: the first one, the last one.
-fn together(shape: &TensorShape) -> &'static [(bool, bool)] {
+fn together(shape: &MapShape) -> &'static [(bool, bool)] {
     match shape.blocks() {
         1 => &[(false, false)],
         _ => &[(false, false), (false, true), (true, false), (true, true)],
@@ -472,14 +424,14 @@ fn divisors(number: usize) -> impl Iterator<Item = usize> {
     (1..=number).filter(move |divisor| number.is_multiple_of(*divisor))
 }
 
-fn joins(shape: &TensorShape) -> Vec<Join> {
+fn joins(shape: &MapShape) -> Vec<Join> {
     let d = shape.order();
-    match shape.form {
-        Form::TensorTrain => vec![Join::NoCore],
-        Form::BlockTerm { .. } => (0..d)
+    match shape.kind {
+        MapKind::BlockTerm { .. } => (0..d)
             .map(Join::Merged)
             .chain((1..d).map(Join::Alone))
             .collect(),
+        MapKind::TensorTrain { .. } | MapKind::Dense => vec![Join::NoCore],
     }
 }
 
@@ -502,27 +454,25 @@ fn permutations(modes: &[usize]) -> Vec<Vec<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bt_core::Pool;
 
-    fn paper() -> TensorShape {
-        TensorShape {
-            form: Form::BlockTerm { blocks: 2 },
-            inputs: vec![8, 20, 20, 18],
-            outputs: vec![16, 4, 4, 4],
-            rank: 4,
-        }
+    fn paper() -> MapShape {
+        let kind = MapKind::BlockTerm { blocks: 2, rank: 4 };
+        MapShape::to_gates(kind, &[8, 20, 20, 18], &[4, 4, 4, 4])
     }
 
-    fn layer(input: TensorShape) -> Layer {
+    fn layer(input: MapShape) -> Layer {
+        let kind = MapKind::BlockTerm { blocks: 2, rank: 2 };
+        let recurrent = MapShape::to_gates(kind, &[4, 4, 4, 4], &[4, 4, 4, 4]);
+        of_maps(input, recurrent)
+    }
+
+    fn of_maps(input: MapShape, recurrent: MapShape) -> Layer {
         Layer {
-            hidden: input.height() / 4,
-            recurrent: MapShape::Tensor(TensorShape {
-                form: Form::BlockTerm { blocks: 2 },
-                inputs: vec![4, 4, 4, 4],
-                outputs: vec![16, 4, 4, 4],
-                rank: 2,
-            }),
-            input: MapShape::Tensor(input),
-            pool: Pool::Last,
+            arena: ArenaLayout::new(recurrent.width(), Pool::Last, 0, 0),
+            recurrent: Some(recurrent),
+            input,
+            input_max: 1 << 15,
         }
     }
 
@@ -562,7 +512,7 @@ mod tests {
 
     #[test]
     fn the_bound_is_never_above_the_cost() {
-        let shape = TensorShape {
+        let shape = MapShape {
             inputs: vec![4, 3, 6],
             outputs: vec![8, 3, 2],
             ..paper()
@@ -585,21 +535,16 @@ mod tests {
     /// whose least value for both maps together is not searched to the byte.
     #[test]
     fn what_is_said_to_fit_does() {
-        let small = TensorShape {
+        let small = MapShape {
             inputs: vec![4, 8, 8],
             outputs: vec![8, 8, 8],
             ..paper()
         };
-        let recurrent = TensorShape {
+        let recurrent = MapShape {
             inputs: vec![2, 8, 8],
             ..small.clone()
         };
-        let layer = Layer {
-            hidden: 128,
-            input: MapShape::Tensor(small),
-            recurrent: MapShape::Tensor(recurrent),
-            pool: Pool::Last,
-        };
+        let layer = of_maps(small, recurrent);
         let limits = |ram_bytes, flash_bytes| Limits {
             ram_bytes,
             flash_bytes,
@@ -619,7 +564,7 @@ mod tests {
 
     #[test]
     fn dense_maps_come_in_parts_that_cannot_overflow() {
-        let plans = dense_front(57_600, 1024, 1 << 15, true, Core::M4f);
+        let plans = dense_front(&paper().dense(), 1 << 15, true, Core::M4f);
         for plan in plans {
             let MapPlan::Dense { part_values } = plan.plan else {
                 panic!("{}", plan.plan);

@@ -9,15 +9,16 @@ use super::tensor::Z_SCALE;
 use crate::data::{Normalization, Part};
 use crate::device;
 use crate::error::{Error, Result};
-use crate::float::checkpoint::Checkpoint;
+use crate::float::checkpoint::{BIAS, Checkpoint, INPUT_MAP, RECURRENT_MAP};
 use crate::float::config::{FrontEndConfig, Gate, ModelConfig, Pool};
 use crate::float::model::Model;
-use crate::plan::search::{self, Layer, Limits, MapPlan, MapShape};
+use crate::plan::search::{self, Layer, Limits, MapPlan, MapRanked};
 use crate::plan::{Lowered, Plan};
+use crate::shape::name;
 use bt_core::cell::Gate as CoreGate;
-use bt_core::model::Pool as CorePool;
 use bt_core::model::layout::{CELL_FRACTION, CELL_FRACTION_MIN};
 use bt_core::model::write::{MapParts, ModelBytes, Parts};
+use bt_core::model::{ArenaLayout, Pool as CorePool};
 use ndarray::Ix2;
 
 pub use super::gates::ZReport;
@@ -136,9 +137,9 @@ impl Scheme {
         let maps = RealMaps::read(checkpoint);
         let plans = search::best(&layer(config), &options.limits)
             .map_err(|error| search::refused(&error, &options.limits))?;
-        let input = lowered(&maps.input, program(&plans.input.plan))?;
-        let recurrent = lowered(&maps.recurrent, program(&plans.recurrent.plan))?;
-        let float_bias = values(checkpoint, "lstm.bias");
+        let input = lowered(&maps.input, program(Some(&plans.input)))?;
+        let recurrent = lowered(&maps.recurrent, program(plans.recurrent.as_ref()))?;
+        let float_bias = values(checkpoint, BIAS);
 
         let chosen = spread((0..part.sequences()).collect(), options.sequences);
         let streamed = true;
@@ -250,16 +251,14 @@ impl Scheme {
     pub fn rounded(&self, model: &Model) -> Result<Model> {
         let maps = RealMaps::read(&Checkpoint::of(model));
         let mut rounded = model.clone();
-        for (name, weight) in [
-            ("lstm.input.weight", self.input.rounded(&maps.input)?),
-            (
-                "lstm.recurrent.weight",
-                self.recurrent.rounded(&maps.recurrent)?,
-            ),
+        for (prefix, weight) in [
+            (INPUT_MAP, self.input.rounded(&maps.input)?),
+            (RECURRENT_MAP, self.recurrent.rounded(&maps.recurrent)?),
         ] {
+            let name = format!("{prefix}.{}", name::MATRIX);
             let mut parameters = rounded.parameters_mut().into_iter();
             if let Some(weight) = weight
-                && let Some((_, mut values)) = parameters.find(|(found, _)| found == name)
+                && let Some((_, mut values)) = parameters.find(|(found, _)| *found == name)
             {
                 let weights = values.iter_mut().zip(&weight);
                 weights.for_each(|(value, &rounded)| *value = rounded as f32);
@@ -270,7 +269,7 @@ impl Scheme {
 
     fn weights(&self, checkpoint: &Checkpoint) -> Result<Weights> {
         let maps = RealMaps::read(checkpoint);
-        let bias = values(checkpoint, "lstm.bias");
+        let bias = values(checkpoint, BIAS);
         let lowered = self.input.lowered.as_ref();
         let folded = |map: &RealMap| folded_bias(map, lowered, &self.format, &bias);
         let real = folded(&maps.input);
@@ -444,14 +443,11 @@ fn write(parts: Parts) -> Result<ModelBytes> {
 
 /// What the search of plans has to know of a model. A front end's own state is not counted.
 fn layer(config: &ModelConfig) -> Layer {
-    let mut outputs = config.hidden.modes.clone();
-    outputs[0] *= 4;
-    let map = |kind, inputs: &[usize]| MapShape::new(kind, inputs, &outputs, 1 << 15);
     Layer {
-        input: map(config.input.map, &config.input.modes),
-        recurrent: map(config.recurrent.map, &config.hidden.modes),
-        hidden: config.units(),
-        pool: pool(config),
+        input: config.input_shape(),
+        input_max: 1 << 15,
+        recurrent: Some(config.recurrent_shape()),
+        arena: ArenaLayout::new(config.units(), pool(config), 0, 0),
     }
 }
 
@@ -462,8 +458,8 @@ fn pool(config: &ModelConfig) -> CorePool {
     }
 }
 
-fn program(plan: &MapPlan) -> Option<&Plan> {
-    match plan {
+fn program(ranked: Option<&MapRanked>) -> Option<&Plan> {
+    match &ranked?.plan {
         MapPlan::Program(lowered) => Some(&lowered.plan),
         MapPlan::Dense { .. } => None,
     }

@@ -78,10 +78,10 @@ fn states(passage: &Passage, c_step: f32) -> States<f32> {
 mod tests {
     use super::*;
     use crate::data::{DataSet, Normalization, PartName};
-    use crate::float::config::MapKind;
     use crate::quantize::export::Options;
+    use crate::shape::{MapKind, MapName};
     use crate::training::modes::Modes;
-    use crate::training::settings::{MapName, Settings};
+    use crate::training::settings::Settings;
     use crate::training::trainer::{Step, Trainer, tests};
     use std::ops::ControlFlow;
 

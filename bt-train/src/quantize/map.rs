@@ -7,9 +7,8 @@ use super::tensor::{
 };
 use crate::error::{Error, Result};
 use crate::float::checkpoint::Checkpoint;
-use crate::float::config::MapKind;
-use crate::plan::shape::{Form, TensorMap, TensorShape};
-use crate::plan::{Lowered, Plan};
+use crate::plan::{Lowered, Plan, TensorMap};
+use crate::shape::{MapKind, MapShape, name};
 use bt_core::model::write::MapParts;
 use bt_core::program::{NONE, ProgramRecord, StepRecord, pair_order};
 use ndarray::{Array2, ArrayView2};
@@ -53,49 +52,20 @@ pub(super) enum RealMap {
 }
 
 impl RealMap {
-    pub fn read(checkpoint: &Checkpoint, prefix: &str, kind: MapKind, inputs: &[usize]) -> Self {
-        let hidden = &checkpoint.config.hidden.modes;
-        let mut outputs = hidden.clone();
-        outputs[0] *= 4;
-        let tensor = |name: String| checkpoint.tensors[&format!("{prefix}.{name}")].mapv(f64::from);
-        match kind {
+    pub fn read(checkpoint: &Checkpoint, prefix: &str, shape: MapShape) -> Self {
+        let tensor = |name| checkpoint.tensors[&format!("{prefix}.{name}")].mapv(f64::from);
+        match shape.kind {
             MapKind::Dense => {
-                let (rows, columns) = (4 * checkpoint.config.units(), inputs.iter().product());
-                let values = tensor("weight".into()).iter().copied().collect();
-                Self::Dense(Array2::from_shape_vec((rows, columns), values).unwrap_or_default())
+                let weight = tensor(name::MATRIX.to_owned());
+                let matrix = Array2::from_shape_vec(
+                    (shape.height(), shape.width()),
+                    weight.iter().copied().collect(),
+                );
+                Self::Dense(matrix.unwrap_or_default())
             }
-            MapKind::BlockTerm { blocks, rank } => Self::Tensor(TensorMap {
-                cores: (0..blocks)
-                    .map(|n| tensor(format!("block.{n}.core")))
-                    .collect(),
-                factors: (0..blocks)
-                    .map(|n| {
-                        (0..hidden.len())
-                            .map(|k| tensor(format!("block.{n}.factor.{k}")))
-                            .collect()
-                    })
-                    .collect(),
-                shape: TensorShape {
-                    form: Form::BlockTerm { blocks },
-                    inputs: inputs.to_vec(),
-                    outputs,
-                    rank,
-                },
-            }),
-            MapKind::TensorTrain { rank } => Self::Tensor(TensorMap {
-                cores: Vec::new(),
-                factors: vec![
-                    (0..hidden.len())
-                        .map(|k| tensor(format!("tt.{k}")))
-                        .collect(),
-                ],
-                shape: TensorShape {
-                    form: Form::TensorTrain,
-                    inputs: inputs.to_vec(),
-                    outputs,
-                    rank,
-                },
-            }),
+            MapKind::BlockTerm { .. } | MapKind::TensorTrain { .. } => {
+                Self::Tensor(TensorMap::from_tensors(shape, tensor))
+            }
         }
     }
 }
@@ -316,6 +286,7 @@ fn failed(error: QuantizeError, streamed: bool, (max, step): (u32, f64)) -> Erro
         QuantizeError::TooLarge { .. } => {
             refused.remedy("train with --weight-decay 0.1, which keeps the weights smaller")
         }
+        QuantizeError::SharedAccumulators { .. } => refused,
         QuantizeError::NotFinite => refused.remedy("train again with a lower --lr"),
     }
 }
@@ -413,7 +384,7 @@ impl IntegerForm {
 fn reorder(words: &mut [u32], step: &StepRecord, columns: usize) {
     let pairs = step.k_pairs as usize;
     let start = step.weights_word as usize;
-    let step_words = &mut words[start..start + step.slices as usize * step.slice_words()];
+    let step_words = &mut words[start..start + (step.slice_words() * step.slices).get()];
     let halves: &mut [u16] = bytemuck::cast_slice_mut(step_words);
     // A tile is [k / 2][m % 2][k % 2] in halves.
     for tile in halves.chunks_exact_mut(pairs * 4) {

@@ -5,7 +5,7 @@ use super::input::InputFormat;
 use super::map::{RealMap, apply};
 use crate::data::Part;
 use crate::float::cell;
-use crate::float::checkpoint::Checkpoint;
+use crate::float::checkpoint::{Checkpoint, INPUT_MAP, RECURRENT_MAP};
 use crate::float::config::Gate;
 use crate::plan::Lowered;
 
@@ -18,10 +18,10 @@ pub(super) struct RealMaps {
 impl RealMaps {
     pub fn read(checkpoint: &Checkpoint) -> Self {
         let config = &checkpoint.config;
-        let read = |prefix, map, modes| RealMap::read(checkpoint, prefix, map, modes);
+        let read = |prefix, shape| RealMap::read(checkpoint, prefix, shape);
         Self {
-            input: read("lstm.input", config.input.map, &config.input.modes),
-            recurrent: read("lstm.recurrent", config.recurrent.map, &config.hidden.modes),
+            input: read(INPUT_MAP, config.input_shape()),
+            recurrent: read(RECURRENT_MAP, config.recurrent_shape()),
         }
     }
 }

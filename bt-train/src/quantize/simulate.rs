@@ -1,7 +1,7 @@
 //! A contraction program in real arithmetic: the same steps and places as on the device, in f64.
 
+use crate::plan::TensorMap;
 use crate::plan::lower::Lowered;
-use crate::plan::shape::TensorMap;
 use bt_core::program::{DISCARD, NONE, Odometer, Store, TILE, TILE_M};
 
 /// Values of a store, one per place of a tile; `None` where the tile is wider than the output.
@@ -79,7 +79,7 @@ impl<'a> Simulation<'a> {
             accs: lowered
                 .steps
                 .iter()
-                .map(|step| vec![0.0; step.record.tiles() * TILE])
+                .map(|step| vec![0.0; (step.record.tiles() * TILE).get()])
                 .collect(),
         }
     }

@@ -6,9 +6,9 @@
 //! product is what the 32-bit accumulator bounds), hence the search in [`Calibrated::best`].
 
 use super::simulate::{Simulation, Stored, places};
-use crate::plan::lower::Lowered;
-use crate::plan::shape::TensorMap;
-use bt_core::model::bound;
+use crate::plan::TensorMap;
+use crate::plan::lower::{Lowered, LoweredStep};
+use bt_core::model::{Program, bound};
 use bt_core::program::{NONE, Odometer, StepRecord, Store, TILE, TILE_M, TILE_N};
 
 /// LSB of z per unit: Q4.11.
@@ -45,6 +45,12 @@ pub enum QuantizeError {
     TooLarge {
         /// What can come to z: from a tensor map's last step, or from one weight of a dense map.
         reach: f64,
+    },
+    /// A plan whose steps overwrite each other; the search of plans makes none.
+    #[error("step {step} shares its accumulators with another step")]
+    SharedAccumulators {
+        /// Which.
+        step: usize,
     },
     /// An entry of the map is not finite.
     #[error("it has weights that are not finite")]
@@ -119,6 +125,7 @@ impl<'a> Calibrated<'a> {
     pub fn quantize(&self, widths: &[Width]) -> Result<IntegerMap, QuantizeError> {
         let lowered = self.lowered;
         let bits: Vec<u8> = widths.iter().map(|width| width.bits()).collect();
+        let input_bounds = self.input_bounds(&bits)?;
         let mut scales: PerPart = Vec::new();
         let mut steps: Vec<StepRecord> = Vec::new();
         let mut packed = Vec::new();
@@ -144,7 +151,7 @@ impl<'a> Calibrated<'a> {
                 .enumerate()
                 .map(|(at, w)| w / input_scale(at % columns))
                 .collect();
-            let input_max = self.input_bound(index, &bits);
+            let input_max = input_bounds[index];
             let rows = step.rows();
             let part = |at: usize| step.part_of_row(at / columns % rows);
             // The words at scales and a shift, if weights and sums fit.
@@ -245,45 +252,38 @@ impl<'a> Calibrated<'a> {
             let before = std::mem::replace(&mut steps[at].bits, 16);
             let bits: Vec<u8> = steps.iter().map(|step| step.bits).collect();
             let fits = before == 16
-                || steps
-                    .iter()
-                    .enumerate()
-                    .all(|(index, step)| bound::fits(step, packed, self.input_bound(index, &bits)));
+                || self.input_bounds(&bits).is_ok_and(|bounds| {
+                    let mut steps = steps.iter().zip(bounds);
+                    steps.all(|(step, bound)| bound::fits(step, packed, bound))
+                });
             if !fits {
                 steps[at].bits = before;
             }
         }
     }
 
-    /// The largest magnitude the steps can leave where step `index` reads if they store so many bits:
-    /// as `Model::parse` sees it.
-    fn input_bound(&self, index: usize, bits: &[u8]) -> u32 {
+    /// The largest magnitude that each step can read if they store so many bits: as `Model::parse`
+    /// sees it.
+    ///
+    /// # Errors
+    ///
+    /// The accumulators of a step are not its own.
+    fn input_bounds(&self, bits: &[u8]) -> Result<Vec<u32>, QuantizeError> {
         let lowered = self.lowered;
-        let input = {
-            let step = &lowered.steps[index].record;
-            bound::Region::new(step.input_word as usize, step.input_words())
+        let with_bits = |(step, &bits): (&LoweredStep, &u8)| StepRecord {
+            bits,
+            ..step.record
         };
-        let mut max = 0;
-        if input.overlaps(lowered.slab_region()) {
-            max = self.input_max;
-        }
-        for (other, step) in lowered.steps.iter().enumerate() {
-            let record = &step.record;
-            if lowered
-                .out_region(other)
-                .is_some_and(|out| out.overlaps(input))
-            {
-                max = max.max(1 << (bits[other] - 1));
-            }
-            let acc = bound::Region::new(
-                record.acc_word as usize,
-                record.tiles() * bt_core::program::TILE,
-            );
-            if record.acc_word != NONE && acc.overlaps(input) {
-                max = max.max(1 << 15);
-            }
-        }
-        max
+        let steps: Vec<StepRecord> = lowered.steps.iter().zip(bits).map(with_bits).collect();
+        let program = Program {
+            record: &lowered.record,
+            steps: &steps,
+        };
+        let bound = |step| {
+            bound::input_max(&program, &lowered.tables, self.input_max, step)
+                .ok_or(QuantizeError::SharedAccumulators { step })
+        };
+        (0..steps.len()).map(bound).collect()
     }
 
     /// The widths that give z the best signal-to-noise ratio on `frames` (integers as
@@ -424,10 +424,10 @@ fn pack(
     weights: impl Iterator<Item = i16>,
 ) -> Vec<u32> {
     let pairs = record.k_pairs as usize;
-    let mut words = vec![0u32; record.slices as usize * record.slice_words()];
+    let mut words = vec![0u32; (record.slice_words() * record.slices).get()];
     for (at, weight) in weights.enumerate() {
         let (slice, m, k) = (at / columns / rows, at / columns % rows, at % columns);
-        let word = slice * record.slice_words() + (m / 2 * pairs + k / 2) * 2 + m % 2;
+        let word = slice * record.slice_words().get() + (m / 2 * pairs + k / 2) * 2 + m % 2;
         words[word] |= u32::from(weight as u16) << (k % 2 * 16);
     }
     words
@@ -487,7 +487,7 @@ impl IntegerMap {
                 let run = Contraction {
                     step: &placed,
                     weights: &self.weights
-                        [step.weights_word as usize + slice * step.slice_words()..],
+                        [step.weights_word as usize + slice * step.slice_words().get()..],
                     rows: &lowered.tables[step.rows_table as usize..],
                     cols: &lowered.tables[step.cols_table as usize..],
                     out_word: placed.out_word as usize + moved,

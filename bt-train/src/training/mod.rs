@@ -3,6 +3,8 @@
 //! [`settings`] say how, a [`trainer`] does it an epoch at a time, a [`run`]
 //! keeps what it did in a folder so that it can go on after a kill.
 
+#[cfg(test)]
+mod crash;
 pub mod evaluate;
 pub mod material;
 pub mod modes;

@@ -3,27 +3,36 @@
 //! | file | content |
 //! |---|---|
 //! | `config.toml` | the settings, complete |
+//! | `state.safetensors` | all that the last epoch left: weights, moments, the best weights, the epochs |
 //! | `best.safetensors` | the model of the best epoch |
-//! | `state.safetensors` | weights and moments after the last epoch |
 //! | `metrics.jsonl` | one line an epoch |
 //! | `curves.svg`, `confusion.svg` | loss and accuracy; the best model on the validation part |
+//! | `.lock` | empty; locked while somebody trains here |
 //!
-//! After an epoch they are written in the order best, metrics, state. A kill
-//! between two of them leaves files that the repeated epoch writes again with
-//! the same content.
+//! The settings are written before the first epoch, the state after each one, whole or not at all. It
+//! alone is read when a run goes on: an epoch counts once it is in the state. The other files are made
+//! from it, then and whenever the run goes on, so a kill between two writes cannot make them disagree
+//! for good.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::file::write_atomic;
-use crate::float::checkpoint::{Checkpoint, read_tensors, write_tensors};
+use crate::file::{FolderLock, create_folder, write_atomic};
+use crate::float::checkpoint::{read_tensors, write_tensors};
 use crate::report;
 use crate::training::settings::{Flags, Settings};
 use crate::training::trainer::{Epoch, State, Step, Trainer};
-use std::io::Write;
+use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// Metadata entry of `state.safetensors`.
 const STATE_KEY: &str = "state";
+
+/// What that entry holds, as JSON.
+#[derive(Debug, Serialize, Deserialize)]
+struct Saved {
+    trainer: State,
+    epochs: Vec<Epoch>,
+}
 
 /// The folder of a run.
 #[derive(Debug, Clone)]
@@ -51,10 +60,6 @@ impl RunFolder {
         self.path.join("state.safetensors")
     }
 
-    fn metrics(&self) -> PathBuf {
-        self.path.join("metrics.jsonl")
-    }
-
     /// Settings of a run that starts or goes on here.
     ///
     /// # Errors
@@ -70,10 +75,16 @@ impl RunFolder {
                 .file(&self.path)
                 .remedy("add --resume to go on with it, or choose another --out"));
         }
-        let started = Settings::resolve(Some(&saved), &Flags::default())?;
         let told = Settings::resolve(Some(file.unwrap_or(&saved)), flags)?;
+        self.check_started_with(&told)?;
+        Ok(told)
+    }
+
+    /// Checks that the run here was started with these settings.
+    fn check_started_with(&self, told: &Settings) -> Result<()> {
+        let started = Settings::resolve(Some(&self.config()), &Flags::default())?;
         match told.first_difference(&started)? {
-            None => Ok(started),
+            None => Ok(()),
             Some((key, told, started)) => Err(Error::setting(format!(
                 "is {told}, but the run was started with {started}"
             ))
@@ -86,18 +97,39 @@ impl RunFolder {
     /// breaks it off. Gives all epochs of the run.
     ///
     /// # Errors
-    /// When a file cannot be written, the loss explodes, or `watch` broke it
-    /// off. What was written before can be used and gone on with.
+    /// When another process trains here, a file cannot be written, the loss explodes, or `watch` broke
+    /// it off. What was written before can be used and gone on with.
     pub fn train(
         &self,
         settings: &Settings,
         trainer: &mut Trainer<'_>,
         watch: &mut dyn RunWatch,
     ) -> Result<Vec<Epoch>> {
-        std::fs::create_dir_all(&self.path).map_err(|error| Error::from(error).file(&self.path))?;
-        let mut epochs = self.restore(trainer)?;
+        create_folder(&self.path)
+            .map_err(|error| error.remedy("choose an --out that can be written"))?;
+        let _lock = FolderLock::take(&self.path).map_err(|error| match error.kind {
+            ErrorKind::InUse => error.remedy("wait for its end, or choose another --out"),
+            _ => error.remedy("choose an --out that can be written"),
+        })?;
+        self.train_alone(settings, trainer, watch)
+            .map_err(|error| match error.kind {
+                ErrorKind::Io(_) => error.remedy("once it can be written, --resume goes on"),
+                _ => error,
+            })
+    }
+
+    fn train_alone(
+        &self,
+        settings: &Settings,
+        trainer: &mut Trainer<'_>,
+        watch: &mut dyn RunWatch,
+    ) -> Result<Vec<Epoch>> {
+        let mut epochs = self.restore(settings, trainer)?;
         watch.start(trainer);
         self.write_text("config.toml", &settings.to_toml()?)?;
+        if trainer.epochs() > 0 {
+            trainer.checkpoint().write(&self.best())?;
+        }
         self.write_metrics(&epochs)?;
         while !trainer.finished() {
             let done = trainer.epoch(&mut |step| watch.step(step))?;
@@ -112,6 +144,7 @@ impl RunFolder {
             };
             watch.epoch(&epoch);
             epochs.push(epoch);
+            self.write_state(trainer, &epochs)?;
             if trainer
                 .best()
                 .is_some_and(|best| best.epoch == trainer.epochs())
@@ -119,7 +152,6 @@ impl RunFolder {
                 trainer.checkpoint().write(&self.best())?;
             }
             self.write_metrics(&epochs)?;
-            self.write_state(trainer)?;
         }
         self.write_text("curves.svg", &report::curves(&epochs))?;
         if let Some(confusion) = trainer.confusion()? {
@@ -136,7 +168,7 @@ impl RunFolder {
     }
 
     fn write_metrics(&self, epochs: &[Epoch]) -> Result<()> {
-        write_atomic(&self.metrics(), |file| {
+        write_atomic(&self.path.join("metrics.jsonl"), |file| {
             for epoch in epochs {
                 serde_json::to_writer(&mut *file, epoch).map_err(std::io::Error::from)?;
                 file.write_all(b"\n")?;
@@ -145,42 +177,41 @@ impl RunFolder {
         })
     }
 
-    fn write_state(&self, trainer: &Trainer<'_>) -> Result<()> {
+    fn write_state(&self, trainer: &Trainer<'_>, epochs: &[Epoch]) -> Result<()> {
         let (state, tensors) = trainer.state();
-        let json = serde_json::to_string(&state).map_err(Error::malformed)?;
+        let saved = Saved {
+            trainer: state,
+            epochs: epochs.to_vec(),
+        };
+        let json = serde_json::to_string(&saved).map_err(Error::malformed)?;
         write_tensors(&self.state(), STATE_KEY, json, &tensors)
     }
 
     /// Brings a trainer to where the run stopped; gives the epochs done so far.
-    fn restore(&self, trainer: &mut Trainer<'_>) -> Result<Vec<Epoch>> {
+    fn restore(&self, settings: &Settings, trainer: &mut Trainer<'_>) -> Result<Vec<Epoch>> {
         let path = self.state();
         if !path.exists() {
             return Ok(Vec::new());
         }
-        let (metadata, tensors) = read_tensors(&path)?;
-        let text = metadata
+        // Another run may have come and gone since the settings were read.
+        if self.config().exists() {
+            self.check_started_with(settings)?;
+        }
+        let file = read_tensors(&path)?;
+        let text = file
+            .metadata
             .get(STATE_KEY)
             .ok_or_else(|| Error::new(ErrorKind::Missing).field(STATE_KEY).file(&path))?;
-        let state: State =
-            serde_json::from_str(text).map_err(|error| Error::malformed(error).file(&path))?;
-        let epochs = self.read_metrics(state.epochs)?;
-        let best = Checkpoint::read(&self.best())?;
+        let saved: Saved = serde_json::from_str(text).map_err(|error| {
+            Error::malformed(error)
+                .file(&path)
+                .field(STATE_KEY)
+                .remedy("another version of bt-train wrote it; choose another --out")
+        })?;
         trainer
-            .restore(state, tensors, Some(best))
+            .restore(saved.trainer, file.tensors)
             .map_err(|error| error.file(&path))?;
-        Ok(epochs)
-    }
-
-    fn read_metrics(&self, epochs: usize) -> Result<Vec<Epoch>> {
-        let path = self.metrics();
-        let text =
-            std::fs::read_to_string(&path).map_err(|error| Error::from(error).file(&path))?;
-        text.lines()
-            .take(epochs)
-            .map(|line| {
-                serde_json::from_str(line).map_err(|error| Error::malformed(error).file(&path))
-            })
-            .collect()
+        Ok(saved.epochs)
     }
 }
 
@@ -199,6 +230,8 @@ pub trait RunWatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::float::checkpoint::Checkpoint;
+    use crate::training::crash;
     use crate::training::trainer::tests::{data, settings};
 
     /// Breaks off at a step, counted over the whole run from 1; 0: never.
@@ -242,12 +275,7 @@ mod tests {
             );
             Checkpoint::read(&broken.best()).unwrap();
             train(&broken, &settings, 0).unwrap();
-            for file in [RunFolder::best, RunFolder::state, RunFolder::config] {
-                let read = |folder| std::fs::read(file(folder)).unwrap();
-                assert!(read(&broken) == read(&whole), "{:?}", file(&broken));
-            }
-            let lines = |folder: &RunFolder| folder.read_metrics(99).unwrap().len();
-            assert_eq!(lines(&broken), lines(&whole));
+            crash::assert_same_files(&broken.path, &whole.path, "broken off");
         }
     }
 

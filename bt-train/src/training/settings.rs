@@ -3,35 +3,13 @@
 use crate::data::{DataSet, NormalizeOver, PartName, Recordings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::{
-    FrontEndConfig, Gate, HeadConfig, HiddenConfig, InputConfig, Level, MapKind, ModelConfig, Pool,
+    FrontEndConfig, Gate, HeadConfig, HiddenConfig, InputConfig, Level, ModelConfig, Pool,
     RecurrentConfig,
 };
+use crate::shape::MapName;
 use crate::training::modes::{self, Modes};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-
-/// Form of a map by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum MapName {
-    /// Σ over blocks of Tucker products.
-    BlockTerm,
-    /// A tensor train.
-    TensorTrain,
-    /// A full matrix.
-    Dense,
-}
-
-impl MapName {
-    /// The map of this form; what it has no use for is ignored.
-    pub fn with(self, blocks: usize, rank: usize) -> MapKind {
-        match self {
-            MapName::BlockTerm => MapKind::BlockTerm { blocks, rank },
-            MapName::TensorTrain => MapKind::TensorTrain { rank },
-            MapName::Dense => MapKind::Dense,
-        }
-    }
-}
 
 /// How much each class counts in the loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]

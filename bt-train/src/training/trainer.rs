@@ -24,7 +24,6 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
-use std::time::Instant;
 
 /// What an epoch came to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,8 +40,6 @@ pub struct Epoch {
     pub lr: f32,
     /// Longest gradient before clipping.
     pub gradient: f32,
-    /// Wall time, seconds.
-    pub seconds: f64,
 }
 
 /// The epoch whose weights are kept.
@@ -248,7 +245,6 @@ impl<'a> Trainer<'a> {
         &mut self,
         watch: &mut dyn FnMut(Step) -> ControlFlow<()>,
     ) -> Result<Option<Epoch>> {
-        let started = Instant::now();
         let epoch = self.epochs + 1;
         let mut rng = generator(self.settings.seed, epoch as u64);
         let mut order: Vec<usize> = (0..self.sequences).collect();
@@ -278,15 +274,7 @@ impl<'a> Trainer<'a> {
             };
             let length = clip(&mut gradients, self.settings.clip);
             if !(loss.loss <= LOSS_MAX && length.is_finite()) {
-                return Err(Error::new(ErrorKind::Diverged {
-                    loss: loss.loss as f32,
-                    step: step + 1,
-                    epoch,
-                })
-                .remedy(format!(
-                    "lower --lr (now {}) or --clip (now {})",
-                    self.settings.lr, self.settings.clip
-                )));
+                return Err(self.diverged(loss.loss, step + 1));
             }
             rate = self.schedule.rate(self.adam.steps);
             let decay = self.settings.weight_decay;
@@ -305,8 +293,11 @@ impl<'a> Trainer<'a> {
                 return Ok(None);
             }
         }
-        self.epochs = epoch;
         let validation = self.validate()?;
+        if let Some(score) = validation.filter(|score| !score.loss.is_finite()) {
+            return Err(self.diverged(score.loss, self.steps_an_epoch()));
+        }
+        self.epochs = epoch;
         let better = match (self.best(), &validation) {
             (Some(best), Some(new)) => best.validation.is_none_or(|old| new.beats(&old)),
             _ => true,
@@ -321,8 +312,18 @@ impl<'a> Trainer<'a> {
             validation,
             lr: rate,
             gradient: longest,
-            seconds: started.elapsed().as_secs_f64(),
         }))
+    }
+
+    /// The loss at a step of the epoch under way is none to go on with.
+    fn diverged(&self, loss: f64, step: usize) -> Error {
+        let (lr, clip) = (self.settings.lr, self.settings.clip);
+        Error::new(ErrorKind::Diverged {
+            loss: loss as f32,
+            step,
+            epoch: self.epochs + 1,
+        })
+        .remedy(format!("lower --lr (now {lr}) or --clip (now {clip})"))
     }
 
     /// The score of the present weights on the validation part, where there is one.
@@ -350,7 +351,7 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// Everything that a run needs to go on from here, besides the best checkpoint.
+    /// Everything that a run needs to go on from here.
     pub fn state(&self) -> (State, Tensors) {
         let state = State {
             epochs: self.epochs,
@@ -364,19 +365,17 @@ impl<'a> Trainer<'a> {
             tensors.insert(format!("second.{name}"), self.adam.second[i].clone());
             tensors.insert(format!("model.{name}"), values.to_owned());
         }
+        for (name, values) in self.best.iter().flat_map(|(_, best)| &best.tensors) {
+            tensors.insert(format!("best.{name}"), values.clone());
+        }
         (state, tensors)
     }
 
-    /// Goes back to a saved state, with the best checkpoint saved beside it.
+    /// Goes back to a saved state.
     ///
     /// # Errors
     /// When the state is another model's, or was learned from other data.
-    pub fn restore(
-        &mut self,
-        state: State,
-        mut tensors: Tensors,
-        best: Option<Checkpoint>,
-    ) -> Result<()> {
+    pub fn restore(&mut self, state: State, mut tensors: Tensors) -> Result<()> {
         if state.data != self.fingerprint {
             return Err(Error::new(ErrorKind::OtherData)
                 .remedy("give --data as when the run was started, or choose another --out"));
@@ -399,9 +398,13 @@ impl<'a> Trainer<'a> {
             let saved = take(format!("model.{name}"), values.shape())?;
             values.assign(&saved);
         }
+        let mut best = Checkpoint::of(&self.model);
+        for (name, values) in &mut best.tensors {
+            *values = take(format!("best.{name}"), values.shape())?;
+        }
+        self.best = state.best.map(|found| (found, best));
         self.adam.steps = state.steps;
         self.epochs = state.epochs;
-        self.best = state.best.zip(best);
         Ok(())
     }
 }

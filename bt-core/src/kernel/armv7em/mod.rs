@@ -142,6 +142,8 @@ pub(crate) fn dense_add(rows: &DenseRows<'_>, x: &[u32], scales: &[u32], z: &mut
     let words = rows.k_pairs;
     let pairs = z.len().min(scales.len() / 2);
     let pairs = pairs.min(rows.weights.len().checked_div(words).unwrap_or(0));
+    debug_assert!(x.len() == words && words > 0 && z.len() * 2 == scales.len());
+    debug_assert_eq!(rows.weights.len(), words * z.len());
     if pairs == 0 || x.len() < words {
         return;
     }
@@ -215,6 +217,7 @@ unsafe extern "C" {
 /// The twin of [`portable::gather_table`](super::portable::gather_table) for tables that
 /// `Model::parse` has checked.
 fn to_places<S: Sample>(places: Places<S>, panels: &mut [i16], table: &[u16], values: &[S]) {
+    debug_assert!(table.len() >= values.len());
     let count = values.len().min(table.len());
     let fours = count / 4;
     if fours > 0 {
@@ -276,6 +279,7 @@ fn rows_of(
     let last = (row + rows).checked_sub(1)?;
     let fits = rows > 0 && last / 4 * panel + last % 4 + panel - 3 <= panels.len();
     let first = panels.get_mut(row / 4 * panel + row % 4)?;
+    debug_assert!(fits || rows == 0);
     fits.then_some((
         core::ptr::from_mut(first),
         Rows {

@@ -10,6 +10,7 @@ use super::chain::Chain;
 use super::contraction::{Contraction, Shuffle, Step};
 use super::{Frames, Map, Prepared};
 use crate::float::real::Real;
+use crate::shape::name;
 use ndarray::{Array2, Array3, ArrayD, ArrayView2, ArrayViewD, ArrayViewMutD, Axis, IxDyn};
 
 /// Weights of a block-term map: N·(Σ_k I_k·J_k·R + R^d) of them.
@@ -348,9 +349,9 @@ impl<T: Real> Map<T> for BlockTerm<T> {
     fn parameters(&self) -> Vec<(String, ArrayViewD<'_, T>)> {
         let mut all = Vec::new();
         for (n, (core, factors)) in self.cores.iter().zip(&self.factors).enumerate() {
-            all.push((format!("block.{n}.core"), core.view()));
+            all.push((name::core(n), core.view()));
             for (k, factor) in factors.iter().enumerate() {
-                all.push((format!("block.{n}.factor.{k}"), factor.view().into_dyn()));
+                all.push((name::factor(n, k), factor.view().into_dyn()));
             }
         }
         all
@@ -360,10 +361,9 @@ impl<T: Real> Map<T> for BlockTerm<T> {
         let mut all = Vec::new();
         let blocks = self.cores.iter_mut().zip(&mut self.factors);
         for (n, (core, factors)) in blocks.enumerate() {
-            all.push((format!("block.{n}.core"), core.view_mut()));
+            all.push((name::core(n), core.view_mut()));
             for (k, factor) in factors.iter_mut().enumerate() {
-                let name = format!("block.{n}.factor.{k}");
-                all.push((name, factor.view_mut().into_dyn()));
+                all.push((name::factor(n, k), factor.view_mut().into_dyn()));
             }
         }
         all

@@ -3,6 +3,7 @@
 use super::{Frames, Map, Prepared};
 use crate::float::product::{Buffer, Product, Strides, transpose};
 use crate::float::real::Real;
+use crate::shape::name;
 use ndarray::{Array2, ArrayD, ArrayView2, ArrayViewD, ArrayViewMutD};
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -35,11 +36,11 @@ impl<T: Real> Map<T> for Dense<T> {
     }
 
     fn parameters(&self) -> Vec<(String, ArrayViewD<'_, T>)> {
-        vec![("weight".into(), self.weight.view().into_dyn())]
+        vec![(name::MATRIX.into(), self.weight.view().into_dyn())]
     }
 
     fn parameters_mut(&mut self) -> Vec<(String, ArrayViewMutD<'_, T>)> {
-        vec![("weight".into(), self.weight.view_mut().into_dyn())]
+        vec![(name::MATRIX.into(), self.weight.view_mut().into_dyn())]
     }
 
     fn prepare(&self) -> Box<dyn Prepared<T> + '_> {

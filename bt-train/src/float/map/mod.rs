@@ -15,6 +15,7 @@ pub use dense::Dense;
 pub use tensor_train::TensorTrain;
 
 use crate::float::real::Real;
+use crate::shape::{MapKind, MapShape};
 use ndarray::{ArrayD, ArrayView2, ArrayViewD, ArrayViewMutD};
 
 /// A linear map with trainable weights.
@@ -36,6 +37,21 @@ pub trait Map<T: Real>: std::fmt::Debug + Send + Sync {
 
     /// A copy behind the trait.
     fn boxed_clone(&self) -> Box<dyn Map<T>>;
+}
+
+/// A map of this shape with all weights zero.
+///
+/// # Panics
+/// If a tensor map has not as many output as input modes.
+pub fn zeros<T: Real>(shape: &MapShape) -> Box<dyn Map<T>> {
+    let (input, output) = (&shape.inputs, &shape.outputs);
+    match shape.kind {
+        MapKind::BlockTerm { blocks, rank } => {
+            Box::new(BlockTerm::zeros(input, output, blocks, rank))
+        }
+        MapKind::TensorTrain { rank } => Box::new(TensorTrain::zeros(input, output, rank)),
+        MapKind::Dense => Box::new(Dense::zeros(shape.width(), shape.height())),
+    }
 }
 
 /// A map ready to run.

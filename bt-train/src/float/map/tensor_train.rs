@@ -7,6 +7,7 @@ use super::chain::Chain;
 use super::contraction::{Contraction, Step};
 use super::{Frames, Map, Prepared};
 use crate::float::real::Real;
+use crate::shape::name;
 use ndarray::{Array3, Array4, ArrayD, ArrayView2, ArrayViewD, ArrayViewMutD};
 
 /// Weights of a tensor-train map: core k is [r_{k−1}, I_k, J_k, r_k].
@@ -62,14 +63,14 @@ impl<T: Real> Map<T> for TensorTrain<T> {
     fn parameters(&self) -> Vec<(String, ArrayViewD<'_, T>)> {
         let cores = self.cores.iter().enumerate();
         cores
-            .map(|(k, core)| (format!("tt.{k}"), core.view().into_dyn()))
+            .map(|(k, core)| (name::train(k), core.view().into_dyn()))
             .collect()
     }
 
     fn parameters_mut(&mut self) -> Vec<(String, ArrayViewMutD<'_, T>)> {
         let cores = self.cores.iter_mut().enumerate();
         cores
-            .map(|(k, core)| (format!("tt.{k}"), core.view_mut().into_dyn()))
+            .map(|(k, core)| (name::train(k), core.view_mut().into_dyn()))
             .collect()
     }
 

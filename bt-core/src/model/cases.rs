@@ -1,0 +1,402 @@
+//! Files that a device must refuse though their CRC is right (feature `alloc`): each is a sound model
+//! with fields changed, made anew here, so that it is refused for its fault and not for its version.
+//!
+//! Most of them pass where sizes wrap at 32 bits, and then touch what lies beside the arena. Host and
+//! boards run the same list.
+
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use bytemuck::Zeroable;
+
+use super::error::{Field, ParseError};
+use super::layout::{CELL_FRACTION, DenseRecord, Section};
+use super::write::{Elements, MapParts, ModelBytes, Parts};
+use super::{FloatInput, InputType, Pool};
+use crate::cell::Gate;
+use crate::program::{DISCARD, NONE, ProgramRecord, StepRecord, Store};
+
+/// A file that is refused.
+#[derive(Debug)]
+pub struct Crafted {
+    /// What is wrong with it.
+    pub name: &'static str,
+    /// The file.
+    pub bytes: ModelBytes,
+    /// What `parse` says.
+    pub refused: ParseError,
+}
+
+const HIDDEN: usize = 2;
+/// First word of the scratch: after z, h and c.
+const SCRATCH: u32 = 7;
+/// Accumulators of the first and second step, behind the slab.
+const ACC: [u32; 2] = [SCRATCH + 4, SCRATCH + 12];
+
+/// A dense map of zeros.
+fn dense(values: u32) -> DenseRecord {
+    DenseRecord {
+        rows: 4 * HIDDEN as u32,
+        values,
+        part_values: values,
+        part_word: SCRATCH,
+        acc_word: 0,
+        weights_word: 0,
+        scales_word: 0,
+        part_shift: 0,
+    }
+}
+
+/// Four bytes a frame, in slabs of two; two steps accumulate over the slabs, each into a value of z.
+pub fn program() -> Parts {
+    let step = |weights_word, acc_word| StepRecord {
+        weights_word,
+        input_word: SCRATCH,
+        acc_word,
+        m_tiles: 1,
+        n_tiles: 1,
+        k_pairs: 1,
+        slices: 2,
+        depth: 1,
+        out_digit: u8::MAX,
+        store: Store::AddScatter as u8,
+        shift: 16,
+        bits: 16,
+        ..StepRecord::zeroed()
+    };
+    let mut tables = vec![DISCARD; 8];
+    tables[0] = 0;
+    // Offsets of a tile that is stored whole.
+    tables.push(0);
+    Parts {
+        name: "crafted".into(),
+        labels: vec![],
+        about: String::new(),
+        hidden: HIDDEN,
+        map_values: 4,
+        input_type: InputType::I16,
+        gate: Gate::Sigmoid,
+        pool: Pool::Last,
+        elements: Elements::default(),
+        score_shift: 0,
+        float_inputs: vec![FloatInput::INTEGER],
+        cell_fraction: CELL_FRACTION,
+        front_end: None,
+        input: MapParts::Program {
+            record: ProgramRecord {
+                values: 4,
+                slab_values: 2,
+                slab_word: SCRATCH,
+                gather_table: NONE,
+                row_values: 2,
+                steps: 2,
+                extents: [2, 0, 0, 0, 0, 0, 0],
+                digits: 1,
+            },
+            steps: vec![step(16, ACC[0]), step(20, ACC[1])],
+        },
+        recurrent: MapParts::Dense(dense(HIDDEN as u32)),
+        // Zeros for dense maps of up to four values and their scales, then 127 for every weight of the steps.
+        weights: [0; 16].into_iter().chain([0x007F_007F; 8]).collect(),
+        tables,
+        bias: vec![0; 4 * HIDDEN],
+        head_weights: vec![0; HIDDEN],
+        head_bias: vec![0],
+        scratch_words: 20,
+        golden_seed: 1,
+        golden_steps: 1,
+    }
+}
+
+/// Three values a frame into a dense map.
+pub fn odd_dense() -> Parts {
+    Parts {
+        map_values: 3,
+        input: MapParts::Dense(dense(3)),
+        ..program()
+    }
+}
+
+/// Writes parts that are changed, whatever `parse` thinks of them.
+fn changed(name: &'static str, parts: &Parts, refused: ParseError) -> Option<Crafted> {
+    Some(Crafted {
+        name,
+        bytes: parts.assemble(0).ok()?,
+        refused,
+    })
+}
+
+/// [`program`] with its record and steps changed.
+fn with_program(
+    name: &'static str,
+    refused: ParseError,
+    change: impl FnOnce(&mut ProgramRecord, &mut [StepRecord; 2]),
+) -> Option<Crafted> {
+    let mut parts = program();
+    if let MapParts::Program { record, steps } = &mut parts.input {
+        change(record, steps.first_chunk_mut()?);
+    }
+    changed(name, &parts, refused)
+}
+
+/// As [`with_program`], its first step alone, which is refused for this field.
+fn with_step(
+    name: &'static str,
+    field: Field,
+    change: impl FnOnce(&mut StepRecord),
+) -> Option<Crafted> {
+    let refused = ParseError::Step {
+        section: Section::Input,
+        step: 0,
+        field,
+    };
+    with_program(name, refused, |_, [first, _]| change(first))
+}
+
+/// [`odd_dense`] with its record changed.
+fn with_dense(
+    name: &'static str,
+    field: Field,
+    found: u32,
+    change: impl FnOnce(&mut DenseRecord),
+) -> Option<Crafted> {
+    let mut parts = odd_dense();
+    if let MapParts::Dense(record) = &mut parts.input {
+        change(record);
+    }
+    changed(name, &parts, in_field(Section::Input, field, found))
+}
+
+fn in_field(section: Section, field: Field, found: u32) -> ParseError {
+    ParseError::Field {
+        section,
+        field,
+        found,
+    }
+}
+
+/// Stores the first step's tile whole, as rows of z.
+fn rows(step: &mut StepRecord) {
+    (step.store, step.rows_table, step.cols_table) = (Store::AddRows as u8, 8, 8);
+    (step.row_stride, step.col_stride) = (2, 1);
+}
+
+/// All of them; each is there.
+pub fn crafted() -> Vec<Crafted> {
+    let not_own = ParseError::Step {
+        section: Section::Input,
+        step: 0,
+        field: Field::AccWord,
+    };
+    let slabs = |found| in_field(Section::Input, Field::SlabValues, found);
+    let all = [
+        // Regions that lie over each other.
+        with_program("accumulators of two steps", not_own, |_, steps| {
+            steps[1].acc_word = steps[0].acc_word;
+        }),
+        with_program(
+            "accumulators that overlap by a word",
+            not_own,
+            |_, steps| {
+                steps[1].acc_word = ACC[0] + 7;
+            },
+        ),
+        with_program("a store over accumulators", not_own, |_, [_, second]| {
+            (second.acc_word, second.slices) = (NONE, 1);
+            (second.store, second.rows_table, second.col_stride) = (Store::Pairs as u8, 8, 1);
+            second.out_word = ACC[0];
+        }),
+        with_program("a slab gathered over accumulators", not_own, |record, _| {
+            record.slab_word = ACC[0];
+        }),
+        with_program("accumulators read as a panel", not_own, |_, steps| {
+            steps[1].input_word = ACC[0] + 4;
+        }),
+        with_step(
+            "accumulators over the step's own panel",
+            Field::AccWord,
+            |step| {
+                step.acc_word = SCRATCH;
+            },
+        ),
+        with_step("accumulators that are never read", Field::AccWord, |step| {
+            step.slices = 1
+        }),
+        // Sizes that wrap at 32 bits.
+        with_step("a row stride that wraps", Field::RowStride, |step| {
+            rows(step);
+            step.row_stride = u32::MAX - 1;
+        }),
+        with_step("a row stride beyond z", Field::RowStride, |step| {
+            rows(step);
+            step.row_stride = 4;
+        }),
+        with_step(
+            "a stride of the destination that wraps",
+            Field::OutStride,
+            |step| {
+                rows(step);
+                (step.out_digit, step.out_stride) = (0, u32::MAX - 3);
+            },
+        ),
+        with_step("a scatter table of 2^32 entries", Field::Table, |step| {
+            (step.m_tiles, step.n_tiles) = (1 << 15, 1 << 14);
+        }),
+        with_step("columns that reach 2^32", Field::OutWord, |step| {
+            rows(step);
+            (step.n_tiles, step.col_stride) = (u16::MAX, u16::MAX);
+        }),
+        with_step("panels of 2^32 words", Field::InputWord, |step| {
+            rows(step);
+            step.k_pairs = u16::MAX;
+        }),
+        with_step("a destination at the last word", Field::OutWord, |step| {
+            step.out_word = u32::MAX
+        }),
+        with_step("panels at the last word", Field::InputWord, |step| {
+            step.input_word = u32::MAX - 3
+        }),
+        with_step("accumulators at the last word", Field::AccWord, |step| {
+            step.acc_word = u32::MAX - 7;
+        }),
+        with_step("weights at the last word", Field::WeightsWord, |step| {
+            step.weights_word = u32::MAX - 3;
+        }),
+        with_program("2^32 slabs", slabs(4), |record, _| {
+            record.slab_values = 4;
+            (record.extents, record.digits) = ([1 << 15, 1 << 15, 4, 1, 1, 1, 1], 7);
+        }),
+        with_program("2^112 slabs", slabs(2), |record, _| {
+            (record.extents, record.digits) = ([u16::MAX; 7], 7);
+        }),
+        with_program(
+            "a slab at the last word",
+            in_field(Section::Input, Field::SlabWord, u32::MAX - 3),
+            |record, _| record.slab_word = u32::MAX - 3,
+        ),
+        with_dense(
+            "a part at the last word",
+            Field::PartWord,
+            u32::MAX - 1,
+            |record| {
+                record.part_word = u32::MAX - 1;
+            },
+        ),
+        with_dense(
+            "dense weights at the last word",
+            Field::WeightsWord,
+            u32::MAX - 7,
+            |record| {
+                record.weights_word = u32::MAX - 7;
+            },
+        ),
+        with_dense(
+            "scales at the last word",
+            Field::ScalesWord,
+            u32::MAX - 7,
+            |record| {
+                record.scales_word = u32::MAX - 7;
+            },
+        ),
+        // A weight for what no value is put in: the high half of the last word of 127s.
+        with_dense(
+            "a weight beside the last value",
+            Field::Padding,
+            0x007F_007F,
+            |record| {
+                record.weights_word = 1 + 8;
+            },
+        ),
+        changed(
+            "an arena of 2^32 words",
+            &Parts {
+                scratch_words: (1 << 30) - 7,
+                ..program()
+            },
+            in_field(Section::Meta, Field::ArenaBytes, u32::MAX),
+        ),
+        // Work without end.
+        {
+            let mut parts = program();
+            parts.map_values = 1 << 24;
+            if let MapParts::Program { record, steps } = &mut parts.input {
+                (record.values, record.slab_values, record.row_values) = (1 << 24, 1, 1);
+                (record.extents, record.digits) = ([256, 256, 256, 0, 0, 0, 0], 3);
+                for step in steps {
+                    (step.depth, step.slices, step.acc_word) = (3, 1, NONE);
+                }
+            }
+            // For each value two steps of 16 products and a visit; 16 products of the recurrent map.
+            changed(
+                "a frame of hours",
+                &parts,
+                in_field(Section::Meta, Field::Work, (34 << 24) + 16),
+            )
+        },
+        {
+            let mut parts = program();
+            parts.golden_steps = 64;
+            parts.map_values = 1 << 22;
+            if let MapParts::Program { record, steps } = &mut parts.input {
+                (record.values, record.slab_values, record.row_values) = (1 << 22, 1, 1);
+                (record.extents, record.digits) = ([256, 256, 64, 0, 0, 0, 0], 3);
+                for step in steps {
+                    (step.depth, step.slices, step.acc_word) = (0, 1, NONE);
+                }
+            }
+            changed(
+                "a self test of hours",
+                &parts,
+                in_field(Section::Meta, Field::GoldenSteps, 64),
+            )
+        },
+        {
+            let mut parts = program();
+            if let MapParts::Program { steps, .. } = &mut parts.input {
+                let many = steps.iter().copied().cycle().take(257);
+                *steps = many.collect();
+            }
+            changed(
+                "257 steps",
+                &parts,
+                in_field(Section::Input, Field::Steps, 257),
+            )
+        },
+    ];
+    all.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Model;
+    use super::*;
+
+    #[test]
+    fn what_they_are_made_of_is_sound() {
+        let work = |parts: Parts| {
+            let bytes = parts.write().unwrap();
+            Model::parse(bytes.bytes()).unwrap().frame_work()
+        };
+        // Two slabs of two steps: 16 products and a visit each; then 8 rows of the recurrent map's two values.
+        assert_eq!(work(program()), 2 * 2 * (16 + 1) + 16);
+        // The padding of three values counts.
+        assert_eq!(work(odd_dense()), 8 * 4 + 16);
+        let mut parts = program();
+        if let MapParts::Program { steps, .. } = &mut parts.input {
+            rows(&mut steps[0]);
+        }
+        assert!(parts.write().is_ok());
+    }
+
+    /// On 32 bits as on 64: `cargo xtask test 32-bit` runs it there.
+    #[test]
+    fn each_is_refused_by_name() {
+        let crafted = crafted();
+        assert_eq!(crafted.len(), 28);
+        for file in crafted {
+            let parsed = Model::parse(file.bytes.bytes()).map(|_| ());
+            assert_eq!(parsed, Err(file.refused), "{}", file.name);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Which words of the arena a map touches: as the exporter places them and as `parse` checks them.
+
+use super::error::Field;
+use crate::program::{DISCARD, NONE, ProgramRecord, StepRecord, Store, TILE};
+use crate::size::Size;
+
+/// Half-open range of arena words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// First word.
+    pub start: Size,
+    /// One past the last word.
+    pub end: Size,
+}
+
+impl Region {
+    /// `len` words from `start`.
+    pub fn new(start: impl Into<Size>, len: impl Into<Size>) -> Self {
+        let start = start.into();
+        Self {
+            start,
+            end: start + len,
+        }
+    }
+
+    /// Whether the two share a word.
+    pub fn overlaps(self, other: Self) -> bool {
+        self.start < other.end && other.start < self.end
+    }
+
+    /// Whether `other` lies inside.
+    pub fn contains(self, other: Self) -> bool {
+        self.start <= other.start && other.end <= self.end
+    }
+}
+
+/// `len` entries of a table section.
+fn entries(tables: &[u16], start: u32, len: Size) -> Option<&[u16]> {
+    tables.get(start as usize..)?.get(..len.get())
+}
+
+impl ProgramRecord {
+    /// Extents of the outer modes, slowest first.
+    pub fn extents(&self) -> &[u16] {
+        self.extents.get(..self.digits as usize).unwrap_or(&[])
+    }
+
+    /// Where slabs are gathered; `None` when they are no whole rows, or the gather table is not there.
+    #[inline(never)]
+    pub fn slab(&self, tables: &[u16]) -> Option<Region> {
+        let words = if self.gather_table == NONE {
+            let row = self.row_values;
+            if row == 0 || !self.slab_values.is_multiple_of(row) {
+                return None;
+            }
+            Size::from((self.slab_values / row).div_ceil(4)) * row.div_ceil(2) * 4u32
+        } else {
+            let places = entries(tables, self.gather_table, self.slab_values.into())?;
+            Size::from(places.iter().max()? / 2) + 1u32
+        };
+        Some(Region::new(self.slab_word, words))
+    }
+}
+
+impl StepRecord {
+    /// The X panels.
+    pub fn input(&self) -> Region {
+        Region::new(self.input_word, self.input_words())
+    }
+
+    /// The accumulators, if the step keeps any.
+    pub fn acc(&self) -> Option<Region> {
+        (self.acc_word != NONE).then(|| Region::new(self.acc_word, self.tiles() * TILE))
+    }
+
+    /// Entries of the tables section that its store goes by.
+    pub fn table_entries(&self) -> Size {
+        if self.store >= Store::Scatter as u8 {
+            self.tiles() * TILE
+        } else {
+            Size::from(self.m_tiles) + self.cols_len()
+        }
+    }
+
+    /// Every word the step can store to, whatever the digits of the odometer.
+    ///
+    /// # Errors
+    ///
+    /// The field that says nothing about where.
+    #[inline(never)]
+    pub fn out(&self, tables: &[u16], extents: &[u16]) -> Result<Region, Field> {
+        let store = Store::from_byte(self.store).ok_or(Field::Store)?;
+        let moved = match self.out_digit {
+            u8::MAX => Size::default(),
+            digit if digit < self.depth => {
+                let extent = extents.get(digit as usize).ok_or(Field::OutDigit)?;
+                Size::from(self.out_stride) * extent.saturating_sub(1)
+            }
+            _ => return Err(Field::OutDigit),
+        };
+        let largest = |offsets: &[u16]| Size::from(offsets.iter().max().copied().unwrap_or(0));
+        let span = if store.is_table() {
+            let table =
+                entries(tables, self.rows_table, self.table_entries()).ok_or(Field::Table)?;
+            let used = table.iter().filter(|&&at| at != DISCARD);
+            used.max()
+                .map_or(Size::default(), |last| Size::from(last / 2) + 1u32)
+        } else {
+            let rows = entries(tables, self.rows_table, self.m_tiles.into()).ok_or(Field::Table)?;
+            let cols = entries(tables, self.cols_table, self.cols_len()).ok_or(Field::Table)?;
+            let columns = match self.col_stride {
+                0 => largest(cols),
+                stride => Size::from(self.n_tiles.saturating_sub(1)) * stride,
+            };
+            let tile = match store {
+                Store::Pairs => Size::from(4u32),
+                Store::Columns => Size::from(6u32),
+                _ => Size::from(self.row_stride) + 2u32,
+            };
+            largest(rows) + columns + tile
+        };
+        Ok(Region::new(self.out_word, span + moved))
+    }
+}

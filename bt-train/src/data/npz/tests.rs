@@ -1,0 +1,308 @@
+//! Archives that are read, and those that are refused before anything is set aside.
+
+use super::*;
+use crate::data::{Normalization, NpzWriter};
+use std::io::Write;
+
+struct Fixture {
+    place: tempfile::TempDir,
+    writer: NpzWriter,
+}
+
+impl Fixture {
+    /// Two sequences of three steps of two features, without labels.
+    fn new() -> Fixture {
+        let mut fixture = Fixture {
+            place: tempfile::tempdir().unwrap(),
+            writer: NpzWriter::new(),
+        };
+        let values: Vec<u8> = (0..12).collect();
+        fixture.add("x_train", &[2, 3, 2], &values);
+        fixture
+    }
+
+    fn add<T: npyz::AutoSerialize + Copy>(&mut self, name: &str, shape: &[usize], v: &[T]) {
+        self.writer.array(name, shape, v).unwrap();
+    }
+
+    fn load(&self) -> Result<DataSet> {
+        let path = self.place.path().join("d.npz");
+        self.writer.write(&path).unwrap();
+        load(&path, &[PartName::Train])
+    }
+
+    fn line(&self) -> String {
+        let line = self.load().unwrap_err().to_string();
+        line.split_once("d.npz: ").unwrap().1.to_owned()
+    }
+}
+
+#[test]
+fn reads_any_integer_label_and_ignores_what_it_does_not_know() {
+    let mut fixture = Fixture::new();
+    fixture.add("y_train", &[2], &[1u16, 0]);
+    fixture.add("lengths_train", &[2], &[3i8, 1]);
+    fixture.add("comment", &[1], &[1.5f64]);
+    let set = fixture.load().unwrap();
+    let part = set.train.as_ref().unwrap();
+    assert_eq!(part.labels.as_deref(), Some(&[1, 0][..]));
+    assert_eq!(part.range(1), 6..8);
+    assert_eq!(set.classes(), 2);
+}
+
+#[test]
+fn says_what_is_wrong_and_what_to_do() {
+    let mut fixture = Fixture::new();
+    let set = fixture.load().unwrap();
+    let error = set
+        .train
+        .unwrap()
+        .known_labels(PartName::Train)
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "y_train: is missing; save the class of each sequence under this name"
+    );
+    fixture.add("y_train", &[3], &[0i64, 1, 0]);
+    assert!(
+        fixture
+            .line()
+            .starts_with("y_train: has shape [3], expected [2]")
+    );
+
+    let mut fixture = Fixture::new();
+    fixture.add("y_train", &[2], &[-1i64, 1]);
+    assert!(
+        fixture
+            .line()
+            .starts_with("y_train: value -1 at 0 is outside 0..=")
+    );
+
+    let mut fixture = Fixture::new();
+    fixture.add("y_train", &[2], &[0i64, 1]);
+    fixture.add("lengths_train", &[2], &[0i64, 3]);
+    assert!(
+        fixture
+            .line()
+            .starts_with("lengths_train: value 0 at 0 is outside 1..=3")
+    );
+}
+
+#[test]
+fn refuses_values_that_cannot_be_used() {
+    let mut fixture = Fixture::new();
+    fixture.writer = NpzWriter::new();
+    fixture.add("x_train", &[1, 1, 2], &[1.0f64, 2.0]);
+    assert_eq!(
+        fixture.line(),
+        "x_train: is float64; save it as f32, u8, i8 or i16"
+    );
+    fixture.writer = NpzWriter::new();
+    fixture.add("x_train", &[1, 1, 2], &[1.0, f32::NAN]);
+    assert!(
+        fixture
+            .line()
+            .starts_with("x_train: holds a value that is not finite (NaN) at [0, 0, 1]")
+    );
+    fixture.writer = NpzWriter::new();
+    fixture.add("x_train", &[1, 2], &[1u8, 2]);
+    assert!(fixture.line().starts_with("x_train: has shape [1, 2]"));
+}
+
+/// An array that stays in its file gives the same values, batch by batch, as one that is read; one
+/// that cannot stay there and does not fit is refused before anything is set aside.
+#[test]
+fn large_arrays_stay_in_their_file() {
+    let small = |path: &Path| {
+        let room = Room {
+            map_from: 0,
+            available: Some(1),
+        };
+        load_in(path, &[PartName::Train], room)
+    };
+    fn check<T: npyz::AutoSerialize + Copy>(
+        values: &[T],
+        small: &dyn Fn(&Path) -> Result<DataSet>,
+    ) {
+        let mut fixture = Fixture::new();
+        fixture.writer = NpzWriter::new();
+        fixture.add("x_train", &[2, 2, 3], values);
+        fixture.add("y_train", &[2], &[0u8, 1]);
+        let read = fixture.load().unwrap();
+        let mapped = small(&fixture.place.path().join("d.npz")).unwrap();
+        let (whole, part) = (read.train.as_ref().unwrap(), mapped.train.as_ref().unwrap());
+        assert!(matches!(*part.values, Values::Mapped(_)));
+        assert_eq!(*part.values.in_memory(), *whole.values);
+        let normalization = Normalization::identity(3);
+        let batch = |part: &Part| part.batch(&[1, 0], &normalization).x;
+        assert_eq!(batch(part), batch(whole));
+        assert_eq!(read.fingerprint(), mapped.fingerprint());
+        let twice = [part.clone(), part.clone()];
+        assert_eq!(Part::concatenate(&twice).values.len(), 24);
+    }
+    check(&[0u8, 1, 2, 3, 200, 255, 6, 7, 8, 9, 10, 11], &small);
+    check(&[0i8, 1, -2, 3, -128, 127, 6, 7, 8, 9, 10, 11], &small);
+    check(
+        &[0i16, 1, -2, 3, -32_768, 32_767, 6, 7, 8, 9, 10, 11],
+        &small,
+    );
+    check(
+        &[
+            0f32, 1e9, -2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0,
+        ],
+        &small,
+    );
+
+    let mut fixture = Fixture::new();
+    fixture.add("y_train", &[2], &[0u8, 1]);
+    fixture.load().unwrap();
+    let path = fixture.place.path().join("d.npz");
+    let room = Room {
+        map_from: u64::MAX,
+        available: Some(11),
+    };
+    let error = load_in(&path, &[PartName::Train], room).unwrap_err();
+    assert!(
+        matches!(
+            error.kind,
+            ErrorKind::Memory {
+                need: 12,
+                available: 11
+            }
+        ),
+        "{error}"
+    );
+    assert!(error.to_string().contains("numpy.savez"), "{error}");
+
+    let mut fixture = Fixture::new();
+    fixture.writer = NpzWriter::new();
+    fixture.add("x_train", &[1, 1, 2], &[1.0, f32::INFINITY]);
+    fixture.add("y_train", &[1], &[0u8]);
+    fixture.line();
+    let error = small(&fixture.place.path().join("d.npz")).unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::NotFinite { .. }), "{error}");
+}
+
+/// A small file that promises much is refused by its header, before anything is set aside.
+#[test]
+fn promises_that_a_file_cannot_keep_are_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("d.npz");
+    // Each array as type, shape and bytes behind the header.
+    let line = |arrays: &[(&str, &str, &str, usize)], packed: bool| {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        let mut zip = zip::ZipWriter::new(&mut bytes);
+        for (name, descr, shape, count) in arrays {
+            let method = if packed {
+                CompressionMethod::Deflated
+            } else {
+                CompressionMethod::Stored
+            };
+            let options = zip::write::SimpleFileOptions::default().compression_method(method);
+            zip.start_file(format!("{name}.npy"), options).unwrap();
+            let text =
+                format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
+            zip.write_all(b"\x93NUMPY\x01\0").unwrap();
+            zip.write_all(&(text.len() as u16).to_le_bytes()).unwrap();
+            zip.write_all(text.as_bytes()).unwrap();
+            zip.write_all(&vec![0; *count]).unwrap();
+        }
+        zip.finish().unwrap();
+        std::fs::write(&path, bytes.into_inner()).unwrap();
+        let line = load(&path, &[PartName::Train]).unwrap_err().to_string();
+        line.split_once("d.npz: ").unwrap().1.to_owned()
+    };
+    let x = ("x_train", "|u1", "(2, 3, 2)", 12);
+    for packed in [false, true] {
+        let line = |arrays: &[(&str, &str, &str, usize)]| line(arrays, packed);
+        let found = line(&[("labels", "<U0", "(4294967296,)", 0)]);
+        let expected = "labels: cannot be read: its type <U0 has no bytes; the file is damaged";
+        assert!(found.starts_with(expected), "{found}");
+        let found = line(&[x, ("lengths_train", "<U0", "(4,12,1,60,1,2,1,)", 0)]);
+        assert!(found.starts_with("lengths_train: cannot be read: its type <U0"));
+        let found = line(&[("labels", "<U1", "(4294967296,)", 60)]);
+        assert!(
+            found.contains("labels: cannot be read: its header promises"),
+            "{found}"
+        );
+        let found = line(&[("labels", "<U2000000", "(3,)", 24_000_000)]);
+        assert!(
+            found.starts_with("labels: holds 3 names of 2000000"),
+            "{found}"
+        );
+        let found = line(&[("labels", "<U1", "(70000,)", 280_000)]);
+        assert!(found.starts_with("labels: holds 70000 names"), "{found}");
+        let found = line(&[("x_train", "|u1", "(4294967296, 4294967296, 4)", 8)]);
+        assert!(
+            found.contains("its header promises shape [4294967296"),
+            "{found}"
+        );
+        let found = line(&[("x_train", "|u1", "(9000000000000000000, 1, 1)", 8)]);
+        assert!(
+            found.contains("its header promises shape [9000000"),
+            "{found}"
+        );
+        let found = line(&[("x_train", "|u1", "(4294967296, 0, 1)", 0)]);
+        assert!(
+            found.starts_with("x_train: has shape [4294967296, 0, 1]"),
+            "{found}"
+        );
+        let found = line(&[x, ("y_train", "<i8", "(99,)", 792)]);
+        assert!(
+            found.starts_with("y_train: has shape [99], expected [2]"),
+            "{found}"
+        );
+        let found = line(&[("x_train", "|u1", "(2, 3, 2)", 13)]);
+        assert!(found.contains("1 bytes follow its values"), "{found}");
+        let found = line(&[("x_train", "[('a', '|u1')]", "(2, 3, 2)", 12)]);
+        assert!(found.contains("cannot be understood"), "{found}");
+    }
+    // The archive's directory says how large an array is: 4 GB out of some bytes cannot be.
+    line(&[("x_train", "|u1", "(1, 1, 4294967000)", 8)], true);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes
+        .windows(4)
+        .position(|sign| sign == b"PK\x01\x02")
+        .unwrap();
+    bytes[at + 24..at + 28].copy_from_slice(&(u32::MAX - 1).to_le_bytes());
+    std::fs::write(&path, bytes).unwrap();
+    let line = load(&path, &[PartName::Train]).unwrap_err().to_string();
+    assert!(
+        line.contains("it promises 4294967294 bytes, which"),
+        "{line}"
+    );
+}
+
+#[test]
+fn sequences_in_two_parts_are_told() {
+    let mut fixture = Fixture::new();
+    fixture.add("y_train", &[2], &[0u8, 1]);
+    let other: Vec<u8> = (6..18).collect();
+    fixture.add("x_test", &[2, 3, 2], &other);
+    fixture.add("y_test", &[2], &[0u8, 1]);
+    let warnings = fixture.load().unwrap().warnings;
+    assert_eq!(
+        warnings,
+        [
+            "1 sequence of the test part with the values of one of the training part, such as x_train[1] and x_test[0]; drop them from one of the two",
+            "1 sequence with the values of one with another label, such as x_train[1] and x_test[0]; correct the labels or drop them",
+        ]
+    );
+    // A test part that cannot be used is none of training's business.
+    let mut fixture = Fixture::new();
+    fixture.add("x_test", &[2, 3, 2], &[0f64; 12]);
+    assert!(fixture.load().unwrap().warnings.is_empty());
+}
+
+#[test]
+fn a_file_cut_short_is_an_error_at_every_length() {
+    let mut fixture = Fixture::new();
+    fixture.add("y_train", &[2], &[1u16, 0]);
+    let path = fixture.place.path().join("d.npz");
+    fixture.writer.write(&path).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    for length in 0..whole.len() {
+        std::fs::write(&path, &whole[..length]).unwrap();
+        assert!(load(&path, &[PartName::Train]).is_err(), "{length} bytes");
+    }
+}

@@ -1,0 +1,293 @@
+//! What a linear map is and how large: the one place that knows how gates, modes, ranks and tensors
+//! go together.
+
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// Gates whose pre-activations one map gives: i, f, g, o.
+pub const GATES: usize = 4;
+
+/// Orders of a tensor map that are possible: as many modes on either side.
+const ORDERS: std::ops::RangeInclusive<usize> = 2..=6;
+
+/// Largest number of blocks and largest rank.
+const SIZE_MAX: usize = 64;
+
+/// Form of a linear map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(tag = "map", rename_all = "kebab-case")]
+pub enum MapKind {
+    /// Σ over blocks of Tucker products.
+    BlockTerm {
+        /// N, the number of blocks.
+        #[serde(default = "default_blocks")]
+        blocks: usize,
+        /// R, the Tucker rank.
+        #[serde(default = "default_rank")]
+        rank: usize,
+    },
+    /// A tensor train.
+    TensorTrain {
+        /// Every inner rank.
+        #[serde(default = "default_rank")]
+        rank: usize,
+    },
+    /// A full matrix.
+    #[default]
+    Dense,
+}
+
+fn default_blocks() -> usize {
+    2
+}
+
+fn default_rank() -> usize {
+    4
+}
+
+impl MapKind {
+    /// The name used in files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            MapKind::BlockTerm { .. } => "block-term",
+            MapKind::TensorTrain { .. } => "tensor-train",
+            MapKind::Dense => "dense",
+        }
+    }
+
+    /// Checks ranks and blocks.
+    ///
+    /// # Errors
+    /// Names the size that is out of range; `prefix` stands before the names of this map's.
+    pub fn validate(self, prefix: &str) -> Result<()> {
+        let sizes = match self {
+            MapKind::BlockTerm { blocks, rank } => vec![("blocks", blocks), ("rank", rank)],
+            MapKind::TensorTrain { rank } => vec![("rank", rank)],
+            MapKind::Dense => vec![],
+        };
+        for (name, size) in sizes {
+            if !(1..=SIZE_MAX).contains(&size) {
+                return Err(Error::setting(format!("is {size}"))
+                    .field(format!("{prefix}{name}"))
+                    .remedy(format!("1 to {SIZE_MAX} are possible")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Form of a map by name, as flags and settings give it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum MapName {
+    /// Σ over blocks of Tucker products.
+    BlockTerm,
+    /// A tensor train.
+    TensorTrain,
+    /// A full matrix.
+    Dense,
+}
+
+impl MapName {
+    /// The map of this form; what it has no use for is ignored.
+    pub fn with(self, blocks: usize, rank: usize) -> MapKind {
+        match self {
+            MapName::BlockTerm => MapKind::BlockTerm { blocks, rank },
+            MapName::TensorTrain => MapKind::TensorTrain { rank },
+            MapName::Dense => MapKind::Dense,
+        }
+    }
+}
+
+/// A linear map I_1·…·I_d → J'_1·…·J'_d: its form and its modes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct MapShape {
+    /// The form.
+    pub kind: MapKind,
+    /// I_1, …, I_d, slowest first.
+    pub inputs: Vec<usize>,
+    /// J'_1, …, J'_d, slowest first.
+    pub outputs: Vec<usize>,
+}
+
+impl MapShape {
+    /// The map from `inputs` to the pre-activations of all gates of a hidden state of these modes: the
+    /// gate is slowest, J'_1 = 4·J_1.
+    pub fn to_gates(kind: MapKind, inputs: &[usize], hidden: &[usize]) -> MapShape {
+        let mut outputs = hidden.to_vec();
+        if let Some(slowest) = outputs.first_mut() {
+            *slowest *= GATES;
+        }
+        MapShape {
+            kind,
+            inputs: inputs.to_vec(),
+            outputs,
+        }
+    }
+
+    /// d.
+    pub fn order(&self) -> usize {
+        self.inputs.len()
+    }
+
+    /// I.
+    pub fn width(&self) -> usize {
+        self.inputs.iter().product()
+    }
+
+    /// 4·J.
+    pub fn height(&self) -> usize {
+        self.outputs.iter().product()
+    }
+
+    /// N; a train or a matrix counts as one block.
+    pub fn blocks(&self) -> usize {
+        match self.kind {
+            MapKind::BlockTerm { blocks, .. } => blocks,
+            MapKind::TensorTrain { .. } | MapKind::Dense => 1,
+        }
+    }
+
+    /// R: every Tucker rank, or every inner rank of a train; a matrix has rank 1 in this sense.
+    pub fn rank(&self) -> usize {
+        match self.kind {
+            MapKind::BlockTerm { rank, .. } | MapKind::TensorTrain { rank } => rank,
+            MapKind::Dense => 1,
+        }
+    }
+
+    /// r_k of a train: 1 at both ends.
+    pub fn bond(&self, k: usize) -> usize {
+        if k == 0 || k == self.order() {
+            1
+        } else {
+            self.rank()
+        }
+    }
+
+    /// Shape of a block's core: [R, …, R].
+    pub fn core(&self) -> Vec<usize> {
+        vec![self.rank(); self.order()]
+    }
+
+    /// Shape of the factor of mode k: [I_k, J'_k, R] of a block, [r_{k−1}, I_k, J'_k, r_k] of a train.
+    pub fn factor(&self, k: usize) -> Vec<usize> {
+        let (i, j) = (self.inputs[k], self.outputs[k]);
+        match self.kind {
+            MapKind::TensorTrain { .. } => vec![self.bond(k), i, j, self.bond(k + 1)],
+            MapKind::BlockTerm { .. } | MapKind::Dense => vec![i, j, self.rank()],
+        }
+    }
+
+    /// Names (less the prefix of the map) and shapes of the trainable tensors, in the order in which
+    /// models hold them.
+    pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        let modes = 0..self.order();
+        match self.kind {
+            MapKind::Dense => vec![(name::MATRIX.into(), vec![self.height(), self.width()])],
+            MapKind::BlockTerm { blocks, .. } => (0..blocks)
+                .flat_map(|n| {
+                    let factors = modes.clone();
+                    let factors = factors.map(move |k| (name::factor(n, k), self.factor(k)));
+                    std::iter::once((name::core(n), self.core())).chain(factors)
+                })
+                .collect(),
+            MapKind::TensorTrain { .. } => {
+                modes.map(|k| (name::train(k), self.factor(k))).collect()
+            }
+        }
+    }
+
+    /// Number of weights: N·(Σ_k I_k·J'_k·R + R^d) of a block-term map.
+    pub fn parameters(&self) -> usize {
+        let tensors = self.tensors().into_iter();
+        tensors
+            .map(|(_, shape)| shape.iter().product::<usize>())
+            .sum()
+    }
+
+    /// The same map in full: what compression is measured against.
+    #[must_use]
+    pub fn dense(&self) -> MapShape {
+        MapShape {
+            kind: MapKind::Dense,
+            ..self.clone()
+        }
+    }
+
+    /// Checks ranks, blocks and the number of modes.
+    ///
+    /// # Errors
+    /// Names the size that is out of range; `prefix` stands before the names of rank and blocks, `modes`
+    /// names the modes.
+    pub fn validate(&self, prefix: &str, modes: &str) -> Result<()> {
+        self.kind.validate(prefix)?;
+        if self.kind == MapKind::Dense {
+            return Ok(());
+        }
+        let (inputs, outputs) = (self.inputs.len(), self.outputs.len());
+        if inputs != outputs {
+            return Err(
+                Error::setting(format!("{inputs} input modes but {outputs} hidden modes"))
+                    .field(modes)
+                    .remedy("give as many of the one as of the other (1 is a mode too)"),
+            );
+        }
+        if !ORDERS.contains(&inputs) {
+            return Err(Error::setting(format!("{inputs} modes"))
+                .field(modes)
+                .remedy("a tensor map takes 2 to 6"));
+        }
+        Ok(())
+    }
+}
+
+/// Names of a map's tensors in a model file, less the map's prefix.
+pub mod name {
+    /// The matrix of a dense map.
+    pub const MATRIX: &str = "weight";
+
+    /// The core of block n.
+    pub fn core(block: usize) -> String {
+        format!("block.{block}.core")
+    }
+
+    /// The factor of block n and mode k.
+    pub fn factor(block: usize, k: usize) -> String {
+        format!("block.{block}.factor.{k}")
+    }
+
+    /// The tensor of mode k of a train.
+    pub fn train(k: usize) -> String {
+        format!("tt.{k}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The paper's layer, by its own formula: N·(Σ_k I_k·J'_k·R + R^d).
+    #[test]
+    fn counts_the_parameters_of_the_paper() {
+        let kind = MapKind::BlockTerm { blocks: 2, rank: 4 };
+        let shape = MapShape::to_gates(kind, &[8, 20, 20, 18], &[4, 4, 4, 4]);
+        assert_eq!(shape.outputs, [16, 4, 4, 4]);
+        let factors = (8 * 16 + 20 * 4 + 20 * 4 + 18 * 4) * 4;
+        assert_eq!(shape.parameters(), 2 * (factors + 256));
+        assert_eq!(shape.parameters(), 3_392);
+        assert_eq!(shape.dense().parameters(), 58_982_400);
+    }
+
+    #[test]
+    fn a_train_is_one_wide_at_both_ends() {
+        let kind = MapKind::TensorTrain { rank: 3 };
+        let shape = MapShape::to_gates(kind, &[2, 5, 7], &[1, 2, 3]);
+        let shapes: Vec<_> = shape
+            .tensors()
+            .into_iter()
+            .map(|(_, shape)| shape)
+            .collect();
+        assert_eq!(shapes, [[1, 2, 4, 3], [3, 5, 2, 3], [3, 7, 3, 1]]);
+    }
+}

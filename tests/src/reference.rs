@@ -1,0 +1,273 @@
+//! What a model file tells a device to do, in plain loops over the file's own numbers: every sum in i64
+//! and held to 32 bits, every word touched held to where the map may be. Kernels in assembly check
+//! neither.
+
+use bt_core::model::layout::{self, DenseRecord, Section};
+use bt_core::model::{Map, Program, bound};
+use bt_core::program::{DISCARD, NONE, StepRecord, Store, pair_order};
+use bt_core::{InputType, Model};
+
+/// The maps of a model and the words of an arena they work on.
+#[derive(Debug)]
+pub struct Reference<'m> {
+    model: &'m Model<'m>,
+    weights: Vec<u32>,
+    tables: Vec<u16>,
+    bias: Vec<i16>,
+    memory: Vec<u32>,
+}
+
+/// The elements of a section of a file.
+fn section<T: bytemuck::Pod>(file: &[u8], wanted: Section) -> Vec<T> {
+    let word =
+        |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().expect("four bytes")) as usize;
+    let mut entries = (layout::HEADER_LEN..).step_by(layout::ENTRY_LEN);
+    let at = entries
+        .find(|&at| file[at..at + 4] == wanted.tag())
+        .expect("parsed");
+    let bytes = &file[word(at + 4)..][..word(at + 8)];
+    let elements = bytes.chunks_exact(size_of::<T>());
+    elements.map(bytemuck::pod_read_unaligned).collect()
+}
+
+/// Half a word.
+fn half(word: u32, high: bool) -> i64 {
+    i64::from(if high { word >> 16 } else { word } as i16)
+}
+
+/// Sums are in range at every product.
+fn held(sum: i64) -> i64 {
+    assert!(i32::try_from(sum).is_ok(), "a sum of {sum} leaves 32 bits");
+    sum
+}
+
+fn saturate(value: i64) -> i16 {
+    value.clamp(-32_768, 32_767) as i16
+}
+
+impl<'m> Reference<'m> {
+    /// At rest; `file` is the model's.
+    pub fn new(model: &'m Model<'m>, file: &[u8]) -> Self {
+        Self {
+            model,
+            weights: section(file, Section::Weights),
+            tables: section(file, Section::Tables),
+            bias: section(file, Section::Bias),
+            memory: vec![0; model.arena_bytes() / 4],
+        }
+    }
+
+    /// z after a frame of pushed values, before the recurrent map.
+    pub fn frame(&mut self, pushed: &[i16]) -> Vec<i16> {
+        self.clear(&self.model.input_map());
+        for (at, &bias) in self.bias.clone().iter().enumerate() {
+            self.put(0, at, bias);
+        }
+        let meta = self.model.meta();
+        let scaled = meta.element_scale_table != NONE;
+        let middle =
+            self.model.input_type() == InputType::U8 && meta.input_zero == InputType::MIDDLE;
+        let raw = !scaled && (meta.input_zero == 0 || middle);
+        let left = match self.model.input_type() {
+            _ if !raw => 0,
+            kind => kind.left_shift(meta.input_zero),
+        };
+        let is_byte = raw && self.model.input_type() != InputType::I16;
+        let values = pushed.iter().enumerate().map(|(at, &value)| {
+            let value = i64::from(saturate(i64::from(value) - i64::from(meta.input_zero)));
+            if !scaled {
+                return (value << left) as i16;
+            }
+            let scale = self.tables[meta.element_scale_table as usize + at] as i16;
+            let half = 1 << (meta.element_shift - 1);
+            saturate((value * i64::from(scale) + half) >> meta.element_shift)
+        });
+        let values: Vec<i16> = values.collect();
+        self.map(self.model.input_map(), &values, is_byte);
+        self.z()
+    }
+
+    /// z after the recurrent map.
+    pub fn recur(&mut self, h: &[i16]) -> Vec<i16> {
+        self.clear(&self.model.recurrent_map());
+        self.map(self.model.recurrent_map(), h, false);
+        self.z()
+    }
+
+    fn z(&self) -> Vec<i16> {
+        let halves: &[i16] = bytemuck::cast_slice(&self.memory);
+        halves[..4 * self.model.hidden()].to_vec()
+    }
+
+    fn scratch(&self) -> usize {
+        self.model.arena_layout().scratch_word
+    }
+
+    /// The scratch is zero where the bounds rely on it, and holds what it may where they do not.
+    fn clear(&mut self, map: &Map<'_>) {
+        if let Map::Program(program) = map
+            && program
+                .steps
+                .iter()
+                .any(|step| !bound::fits(step, &self.weights, 1 << 15))
+        {
+            let scratch = self.scratch();
+            self.memory[scratch..].fill(0);
+        }
+    }
+
+    fn word(&mut self, at: usize) -> &mut u32 {
+        let z = 2 * self.model.hidden();
+        assert!(
+            at < z || at >= self.scratch(),
+            "word {at} is neither of z nor of the scratch"
+        );
+        &mut self.memory[at]
+    }
+
+    fn get(&mut self, word: usize, half_at: usize) -> i64 {
+        half(*self.word(word + half_at / 2), half_at % 2 == 1)
+    }
+
+    fn put(&mut self, word: usize, half_at: usize, value: i16) {
+        let place = self.word(word + half_at / 2);
+        let shift = half_at % 2 * 16;
+        *place = *place & !(0xFFFF << shift) | u32::from(value as u16) << shift;
+    }
+
+    fn map(&mut self, map: Map<'_>, values: &[i16], is_byte: bool) {
+        match map {
+            Map::Program(program) => self.program(&program, values, is_byte),
+            Map::Dense(record) => self.dense(record, values),
+        }
+    }
+
+    fn program(&mut self, program: &Program<'_>, values: &[i16], is_byte: bool) {
+        let record = program.record;
+        let extents: Vec<usize> = program.extents().iter().map(|&e| e.into()).collect();
+        let row = record.row_values as usize;
+        for (slab, values) in values.chunks(record.slab_values as usize).enumerate() {
+            let mut digits = vec![0; extents.len()];
+            let mut rest = slab;
+            for (digit, extent) in digits.iter_mut().zip(&extents).rev() {
+                (*digit, rest) = (rest % extent, rest / extent);
+            }
+            for (at, &value) in values.iter().enumerate() {
+                let place = if record.gather_table == NONE {
+                    let (n, k) = (at / row, at % row);
+                    let k = if is_byte { pair_order(k, row) } else { k };
+                    (n / 4 * row.div_ceil(2) + k / 2) * 8 + n % 4 * 2 + k % 2
+                } else {
+                    self.tables[record.gather_table as usize + at].into()
+                };
+                self.put(record.slab_word as usize, place, value);
+            }
+            for step in program.steps {
+                let inner = step.depth as usize..;
+                if digits[inner.clone()]
+                    .iter()
+                    .zip(&extents[inner])
+                    .all(|(d, e)| d + 1 == *e)
+                {
+                    self.step(step, &digits);
+                }
+            }
+        }
+    }
+
+    fn step(&mut self, step: &StepRecord, digits: &[usize]) {
+        let (m_tiles, n_tiles) = (usize::from(step.m_tiles), usize::from(step.n_tiles));
+        let (pairs, slices) = (usize::from(step.k_pairs), usize::from(step.slices));
+        let slice = if slices > 1 {
+            digits[step.depth as usize - 1]
+        } else {
+            0
+        };
+        let accumulates = slices > 1 && step.acc_word != NONE;
+        let store = Store::from_byte(step.store).expect("parsed");
+        let moved = match step.out_digit {
+            u8::MAX => 0,
+            digit => digits[usize::from(digit)] * step.out_stride as usize,
+        };
+        let out = step.out_word as usize + moved;
+        for tile in 0..m_tiles * n_tiles {
+            let (m_tile, n_tile) = (tile / n_tiles, tile % n_tiles);
+            for (m, n) in (0..2).flat_map(|m| (0..4).map(move |n| (m, n))) {
+                let acc = step.acc_word as usize + tile * 8 + m * 4 + n;
+                let mut sum = if accumulates && slice > 0 {
+                    i64::from(*self.word(acc) as i32)
+                } else {
+                    1 << (step.shift - 1)
+                };
+                for k in 0..2 * pairs {
+                    let w = ((slice * m_tiles + m_tile) * pairs + k / 2) * 2 + m;
+                    let w = half(self.weights[step.weights_word as usize + w], k % 2 == 1);
+                    let x = step.input_word as usize + (n_tile * pairs + k / 2) * 4 + n;
+                    let x = half(*self.word(x), k % 2 == 1);
+                    sum = held(sum + w * x);
+                }
+                if accumulates && slice + 1 < slices {
+                    *self.word(acc) = sum as i32 as u32;
+                    continue;
+                }
+                let most = (1 << (step.bits - 1)) - 1;
+                let value = (sum >> step.shift).clamp(-most - 1, most) as i16;
+                let table = |first: u32, at: usize| usize::from(self.tables[first as usize + at]);
+                let place = if store.is_table() {
+                    match table(step.rows_table, tile * 8 + m * 4 + n) {
+                        at if at == usize::from(DISCARD) => continue,
+                        at => at,
+                    }
+                } else {
+                    let column = match step.col_stride {
+                        0 => table(step.cols_table, n_tile),
+                        stride => n_tile * usize::from(stride),
+                    };
+                    let base = 2 * (table(step.rows_table, m_tile) + column);
+                    base + match store {
+                        Store::Pairs => 2 * n + m,
+                        Store::Columns => n / 2 * 8 + m * 2 + n % 2,
+                        _ => m * 2 * step.row_stride as usize + n,
+                    }
+                };
+                let value = if store.adds() {
+                    saturate(self.get(out, place) + i64::from(value))
+                } else {
+                    value
+                };
+                self.put(out, place, value);
+            }
+        }
+    }
+
+    fn dense(&mut self, record: &DenseRecord, values: &[i16]) {
+        let (rows, part) = (record.rows as usize, record.part_values as usize);
+        let (pairs, shift) = (part.div_ceil(2), record.part_shift);
+        let mut sums = vec![0i64; rows];
+        for (index, values) in values.chunks(part).enumerate() {
+            for (row, total) in sums.iter_mut().enumerate() {
+                let first = record.weights_word as usize + (index * rows / 2 + row / 2) * pairs;
+                let mut sum = (1 << shift) >> 1;
+                // What pads an odd number of values can be anything; its weight is zero.
+                let padded = values.iter().copied().chain([i16::MIN]).take(2 * pairs);
+                for (k, value) in padded.enumerate() {
+                    let lane = half(self.weights[first + k / 2], k % 2 == 1);
+                    let low = i64::from(lane as i8);
+                    let w = if row % 2 == 0 {
+                        (lane - low) / 256
+                    } else {
+                        low
+                    };
+                    sum = held(sum + w * i64::from(value));
+                }
+                *total = held(*total + (sum >> shift));
+            }
+        }
+        for (row, sum) in sums.into_iter().enumerate() {
+            let scale = i64::from(self.weights[record.scales_word as usize + row]);
+            let share = (sum * scale + (1 << 31)) >> 32;
+            let z = self.get(0, row);
+            self.put(0, row, saturate(z + share));
+        }
+    }
+}
