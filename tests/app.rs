@@ -434,11 +434,13 @@ fn the_reason_of_a_refusal_crosses_the_line() {
         changed[layout::CRC_AT].copy_from_slice(&sum.to_le_bytes());
         ModelBytes::from_unaligned(&changed)
     };
-    let read = layout::VERSION;
+    let (oldest, newest) = (layout::VERSION_OLDEST, layout::VERSION);
     let refusals = [
         (
             changed(&|bytes| bytes[layout::VERSION_AT.start] = 77),
-            format!("model file version 77, this build reads {read}; export it again"),
+            format!(
+                "model file version 77, this build reads {oldest} to {newest}; export it again"
+            ),
         ),
         (
             changed(&|bytes| bytes[0] = b'Z'),

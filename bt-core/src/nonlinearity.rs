@@ -97,6 +97,13 @@ pub(crate) fn tanh_of_cell_high(c: i32) -> i32 {
     evaluate(line, d)
 }
 
+/// [`tanh_of_cell_high`] of a value with `missing` fraction bits less than Q7.24, at most 8.
+#[inline(always)]
+pub(crate) fn tanh_of_wide_cell_high(c: i32, missing: u32) -> i32 {
+    let limit = (8 << 24) >> missing;
+    tanh_of_cell_high(c.clamp(-limit, limit - 1) << missing)
+}
+
 /// The line's value at `d`, an i16, in the top half. Bits that leave the top
 /// are those the line's base was reduced by.
 #[inline(always)]

@@ -11,8 +11,8 @@ use crate::cell::{self, Units};
 use crate::front_end::{FrontEnd, Push};
 use crate::kernel::{self, Centred, Sample};
 use crate::map::{self, Progress};
+use crate::model::layout::CELL_FRACTION;
 use crate::model::{ArenaLayout, InputType, Model, Pool};
-use crate::program::NONE;
 use crate::proven::Proven;
 use crate::q::{round_shift, round_shift_saturate, saturate};
 
@@ -30,7 +30,7 @@ const PIECE: usize = 16;
 pub struct Watched<'s> {
     /// Pre-activations `[4J]`, Q4.11, bias and both maps' shares: what the gates were given.
     pub z: &'s [i16],
-    /// Cell state `[J]`, Q7.24.
+    /// Cell state `[J]`, [`Model::cell_fraction`] fraction bits.
     pub c: &'s [i32],
     /// Hidden state `[J]`, Q0.15.
     pub h: &'s [i16],
@@ -124,8 +124,7 @@ impl<'m, 'a> Session<'m, 'a> {
         if !self.takes(InputType::U8, values.len())? {
             return Ok(0);
         }
-        let meta = self.model.meta;
-        if meta.input_zero == InputType::MIDDLE && meta.element_scale_table == NONE {
+        if self.model.meta.input_zero == InputType::MIDDLE && self.model.is_unscaled() {
             return Ok(self.feed_plain::<Centred>(bytemuck::cast_slice(values)));
         }
         Ok(self.feed(values))
@@ -265,8 +264,7 @@ impl<'m, 'a> Session<'m, 'a> {
 
     #[inline(always)]
     fn feed<S: Sample>(&mut self, values: &[S]) -> usize {
-        let meta = self.model.meta;
-        if meta.element_scale_table == NONE && meta.input_zero == 0 {
+        if self.model.meta.input_zero == 0 && self.model.is_unscaled() {
             return self.feed_plain(values);
         }
         self.feed_adjusted(values)
@@ -304,26 +302,35 @@ impl<'m, 'a> Session<'m, 'a> {
         taken
     }
 
-    /// Takes the model's offset off the next values of a frame and scales them.
+    /// Takes their offsets off the next values of a frame and scales them, as of
+    /// [`FormatRecord`](crate::model::layout::FormatRecord).
     #[inline(never)]
     fn adjust(&self, piece: &mut [i16]) {
-        let meta = self.model.meta;
-        for value in &mut *piece {
-            *value = saturate(i32::from(*value) - meta.input_zero);
-        }
-        if meta.element_scale_table != NONE {
-            let done = self.progress.taken(&self.model.input);
-            let scales = self
-                .model
-                .tables
-                .get(meta.element_scale_table as usize + done..);
-            let scales = scales.proven().unwrap_or(&[]);
-            // What lies past the frame's end has no scale and is not taken.
-            debug_assert!(scales.len() >= piece.len().min(meta.map_values as usize - done));
-            for (value, &scale) in piece.iter_mut().zip(scales) {
-                let product = i32::from(*value) * i32::from(scale as i16);
-                *value = round_shift_saturate(product, u32::from(meta.element_shift));
+        let (model, meta, format) = (self.model, self.model.meta, self.model.format);
+        let from = self.progress.taken(&model.input);
+        match model.entries(format.element_offset_table, from) {
+            None => {
+                for value in &mut *piece {
+                    *value = saturate(i32::from(*value) - meta.input_zero);
+                }
             }
+            Some(offsets) => {
+                for (value, &offset) in piece.iter_mut().zip(offsets) {
+                    *value = value.saturating_sub(offset as i16);
+                }
+            }
+        }
+        let scales = model.entries(meta.element_scale_table, from);
+        if scales.is_none() && format.element_scale == 0 {
+            return;
+        }
+        let shifts = model.entries(format.element_shift_table, from);
+        for (at, value) in piece.iter_mut().enumerate() {
+            // Beyond the frame's end nothing is taken.
+            let own = |table: &[u16]| table.get(at).copied().unwrap_or(0);
+            let scale = scales.map_or(format.element_scale, |scales| own(scales) as i16 as i32);
+            let shift = shifts.map_or(u32::from(meta.element_shift), |shifts| own(shifts).into());
+            *value = round_shift_saturate(i32::from(*value) * scale, shift);
         }
     }
 
@@ -370,7 +377,10 @@ impl<'m, 'a> Session<'m, 'a> {
         let Some(units) = Units::new(z, &mut *c, &mut *h).proven() else {
             return;
         };
-        cell::update(self.model.gate, units);
+        match self.model.cell_fraction() {
+            CELL_FRACTION => cell::update(self.model.gate, units),
+            fraction => cell::wide::update(self.model.gate, fraction, units),
+        }
         watch(Watched { z, c, h });
         if self.model.pool == Pool::Mean {
             pool(sums, h, &mut self.pooled);

@@ -4,6 +4,7 @@ use crate::data::{ElementType, Part};
 use crate::error::{Error, Result};
 use crate::float::config::ModelConfig;
 use crate::quantize::input::pushed;
+use bt_core::model::FloatInput;
 use bt_core::model::write::ModelBytes;
 use bt_core::session::Watched;
 use bt_core::{InputType, Model, Session};
@@ -47,14 +48,16 @@ pub fn config(model: &Model<'_>) -> Result<ModelConfig> {
 /// Names the types.
 pub fn check(model: &Model<'_>, part: &Part) -> Result<()> {
     let found = part.values.element_type();
+    let takes_floats = model
+        .float_inputs()
+        .any(|input| input != FloatInput::INTEGER);
     let fits = matches!(
         (model.input_type(), found),
-        (_, ElementType::F32)
-            | (InputType::U8, ElementType::U8)
+        (InputType::U8, ElementType::U8)
             | (InputType::I8, ElementType::I8)
             | (InputType::I16, ElementType::I16)
     );
-    if fits || model.input_step() != 1.0 {
+    if fits || takes_floats || found == ElementType::F32 && is_integers(model, part) {
         return Ok(());
     }
     Err(Error::setting(format!(
@@ -64,23 +67,37 @@ pub fn check(model: &Model<'_>, part: &Part) -> Result<()> {
     .remedy("save the data in the type that the model was calibrated on"))
 }
 
+/// Whether floats are numbers that the model's type holds as they are.
+fn is_integers(model: &Model<'_>, part: &Part) -> bool {
+    let mut all = true;
+    for sequence in 0..part.sequences() {
+        part.values.for_each(part.range(sequence), |_, value| {
+            let pushed = pushed(model.input_type(), FloatInput::INTEGER, value);
+            all &= f32::from(pushed) == value;
+        });
+    }
+    all
+}
+
 /// The bytes that feed a sequence to a session, whole frames, little-endian. Frames narrower than the
 /// model's are followed by raw zeros, floats are quantised to the model's type.
 pub fn stream(model: &Model<'_>, part: &Part, sequence: usize) -> Vec<u8> {
-    let (step, offset) = (model.input_step(), model.input_offset());
+    let floats: Vec<FloatInput> = model.float_inputs().collect();
     let mut bytes = Vec::new();
-    let mut push = |value: f32| {
-        let value = pushed(model.input_type(), step, offset, value);
+    let mut push = |place: usize, value: f32| {
+        let input = floats[if floats.len() == 1 { 0 } else { place }];
+        let value = pushed(model.input_type(), input, value);
         match model.input_type() {
             InputType::U8 | InputType::I8 => bytes.push(value as u8),
             InputType::I16 => bytes.extend(value.to_le_bytes()),
         }
     };
-    let missing = model.frame_values().saturating_sub(part.width);
+    let width = model.frame_values();
     part.values.for_each(part.range(sequence), |at, value| {
-        push(value);
-        if (at + 1) % part.width == 0 {
-            (0..missing).for_each(|_| push(0.0));
+        let place = at % part.width;
+        push(place, value);
+        if place + 1 == part.width {
+            (part.width..width).for_each(|place| push(place, 0.0));
         }
     });
     bytes
@@ -110,7 +127,7 @@ pub fn run(model: &Model<'_>, part: &Part, done: impl Fn() + Sync) -> Result<Vec
 pub struct Passage {
     /// Pre-activations [steps, 4·J], Q4.11.
     pub z: Vec<i16>,
-    /// Cell states [steps, J], Q7.24.
+    /// Cell states [steps, J], [`Model::cell_fraction`] fraction bits.
     pub c: Vec<i32>,
     /// Hidden states [steps, J], Q0.15.
     pub h: Vec<i16>,

@@ -2,8 +2,9 @@
 
 use bt_core::cell::Gate;
 use bt_core::front_end::{self, Config};
-use bt_core::model::layout::DenseRecord;
-use bt_core::model::write::{MapParts, ModelBytes, Parts};
+use bt_core::model::FloatInput;
+use bt_core::model::layout::{CELL_FRACTION, DenseRecord};
+use bt_core::model::write::{Elements, MapParts, ModelBytes, Parts};
 use bt_core::{InputType, Pool};
 use bytemuck::Zeroable;
 
@@ -131,11 +132,13 @@ impl Dense {
             input_type: self.input_type,
             gate: Gate::Sigmoid,
             pool: self.pool,
-            element_scale: None,
-            input_zero: 0,
+            elements: Elements::default(),
             score_shift: 15,
-            input_step: 1.0 / 4096.0,
-            input_offset: 0.0,
+            float_inputs: vec![FloatInput {
+                offset: 0.0,
+                step: 1.0 / 4096.0,
+            }],
+            cell_fraction: CELL_FRACTION,
             front_end: self.front_end(),
             input: MapParts::Dense(DenseRecord::zeroed()),
             recurrent: MapParts::Dense(DenseRecord::zeroed()),

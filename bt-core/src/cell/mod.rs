@@ -22,11 +22,14 @@
 //! by at most 2⁻²³/(1−f), which the error of f itself (1.43 LSB of Q0.15) hides.
 //! From c = 0 and g = 0, c and h stay 0.
 //!
+//! A cell that counts beyond ±128 has fewer fraction bits, see [`wide`].
+//!
 //! The running time does not depend on the values: no branch, no early end.
 
 #[cfg(bt_kernel = "armv7em")]
 mod armv7em;
 pub mod cases;
+pub mod wide;
 
 use crate::nonlinearity;
 use crate::q::multiply_shift_16;

@@ -11,9 +11,9 @@ use alloc::vec::Vec;
 use bytemuck::Zeroable;
 
 use super::error::{Field, ParseError};
-use super::layout::{DenseRecord, Section};
-use super::write::{MapParts, ModelBytes, Parts};
-use super::{InputType, Pool};
+use super::layout::{CELL_FRACTION, DenseRecord, Section};
+use super::write::{Elements, MapParts, ModelBytes, Parts};
+use super::{FloatInput, InputType, Pool};
 use crate::cell::Gate;
 use crate::program::{DISCARD, NONE, ProgramRecord, StepRecord, Store};
 
@@ -78,11 +78,10 @@ pub fn program() -> Parts {
         input_type: InputType::I16,
         gate: Gate::Sigmoid,
         pool: Pool::Last,
-        element_scale: None,
-        input_zero: 0,
+        elements: Elements::default(),
         score_shift: 0,
-        input_step: 1.0,
-        input_offset: 0.0,
+        float_inputs: vec![FloatInput::INTEGER],
+        cell_fraction: CELL_FRACTION,
         front_end: None,
         input: MapParts::Program {
             record: ProgramRecord {

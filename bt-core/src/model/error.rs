@@ -20,7 +20,7 @@ pub enum ParseError {
     Magic,
     /// Made by another version of the exporter; export the model again.
     Version {
-        /// The file's version; this build reads [`layout::VERSION`].
+        /// The file's version; this build reads [`layout::VERSION_OLDEST`] to [`layout::VERSION`].
         found: u16,
     },
     /// A byte has changed since the export.
@@ -81,15 +81,23 @@ pub enum Field {
     AccWord,
     ArenaBytes,
     Bits,
+    CellFraction,
     Classes,
     ColStride,
     Depth,
+    ElementOffsetTable,
+    ElementScale,
     ElementScaleTable,
     ElementShift,
+    ElementShiftTable,
     FrameValues,
     Gate,
     GoldenSteps,
     Hidden,
+    /// Offset of floats: that of all values, or of one of them.
+    InputOffset,
+    /// Step of floats: that of all values, or of one of them.
+    InputStep,
     InputType,
     InputWord,
     InputZero,
@@ -163,7 +171,8 @@ impl core::fmt::Display for ParseError {
             Self::Version { found } => {
                 write!(
                     f,
-                    "model file version {found}, this build reads {}; export it again",
+                    "model file version {found}, this build reads {} to {}; export it again",
+                    layout::VERSION_OLDEST,
                     layout::VERSION
                 )
             }

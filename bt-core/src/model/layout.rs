@@ -15,7 +15,14 @@ use crate::crc32c::Crc32c;
 /// First bytes of every model file.
 pub const MAGIC: [u8; 4] = *b"BTM\x1a";
 /// Raise when layout, rounding, tables of the nonlinearities or gate order change.
-pub const VERSION: u16 = 3;
+///
+/// | version | what it added |
+/// |---|---|
+/// | 3 | the oldest that is still read |
+/// | 4 | [`FormatRecord`]: an offset, a scale and a shift for every value, a wider cell; [`HostRecord`] |
+pub const VERSION: u16 = 4;
+/// The oldest version that is read; its files are files of [`VERSION`] without the later sections.
+pub const VERSION_OLDEST: u16 = 3;
 
 /// Header: magic.
 pub const MAGIC_AT: Range<usize> = 0..4;
@@ -62,10 +69,15 @@ pub enum Section {
     Head = u32::from_le_bytes(*b"HEAD"),
     /// Audio front end; see `front_end`.
     FrontEnd = u32::from_le_bytes(*b"FRNT"),
+    /// [`FormatRecord`]; [`FormatRecord::PLAIN`] where there is none.
+    Format = u32::from_le_bytes(*b"FRMT"),
+    /// [`HostRecord`] `[I]`; without it [`MetaRecord::input_step`] and [`MetaRecord::input_offset`] are
+    /// those of every value. Never read on the device.
+    Host = u32::from_le_bytes(*b"HOST"),
 }
 
 /// Number of [`Section`]s.
-pub const SECTION_COUNT: usize = 11;
+pub const SECTION_COUNT: usize = 13;
 
 impl Section {
     /// All sections in the order in which files hold them.
@@ -81,6 +93,8 @@ impl Section {
         Self::Bias,
         Self::Head,
         Self::FrontEnd,
+        Self::Format,
+        Self::Host,
     ];
 
     /// The four characters that name the section in the file.
@@ -90,7 +104,7 @@ impl Section {
 
     /// Whether a file must have it.
     pub const fn required(self) -> bool {
-        !matches!(self, Self::FrontEnd)
+        !matches!(self, Self::FrontEnd | Self::Format | Self::Host)
     }
 }
 
@@ -110,19 +124,21 @@ pub struct MetaRecord {
     pub gate: u8,
     /// 0 last, 1 mean over the steps since reset.
     pub pool: u8,
-    /// Right shift of (value − input_zero) × element scale, 1..=30.
+    /// Right shift of (value − offset) × scale, 0..=30, where there is no table of shifts.
     pub element_shift: u8,
     /// First entry in the tables section of the i16 scales, one per value of a frame;
-    /// [`crate::program::NONE`]: values are used as they are.
+    /// [`crate::program::NONE`]: [`FormatRecord::element_scale`] is that of every value.
     pub element_scale_table: u32,
     /// Subtracted from every value of a frame (feature vectors of a front end included) before all
-    /// else, saturating to i16; keeps a large common offset out of z. −32768..=32767.
+    /// else, saturating to i16, where there is no table of offsets; keeps a large common offset out
+    /// of z. −32768..=32767.
     pub input_zero: i32,
     /// Logits are raw scores · 2^−score_shift.
     pub score_shift: i32,
-    /// f32 bits: a float data set x is quantised to round((x − offset) / step) by the host.
+    /// f32 bits: the host pushes a float x as round((x − offset) / step), half to even, saturated to
+    /// the input's type. Finite and not 0.
     pub input_step: u32,
-    /// f32 bits, see `input_step`.
+    /// f32 bits, finite; see `input_step`.
     pub input_offset: u32,
     /// Feature vectors of the front end per step; 0 without a front end.
     pub vectors_per_step: u32,
@@ -132,6 +148,61 @@ pub struct MetaRecord {
     pub golden_steps: u32,
     /// Golden vector: CRC-32C of the raw scores after those steps.
     pub golden_crc: u32,
+}
+
+/// Formats that calibration chose where they are not [`FormatRecord::PLAIN`].
+///
+/// A pushed value x becomes the map's integer m in two steps, each of which can be left out:
+///
+/// ```text
+/// d = saturate(x − offset)                offset: i16
+/// m = saturate(round(d · scale / 2^shift))   scale: i16, shift: 0..=30, half up
+/// ```
+///
+/// Offset, scale and shift are each one for all values or come from a table of one per value. With a
+/// mantissa of 15 bits and a shift of its own, a value's factor scale/2^shift is any of 2⁻³⁰..2¹⁵ to
+/// 2⁻¹⁵ of itself, whatever the factors of its neighbours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct FormatRecord {
+    /// First entry in the tables section of the i16 offsets, one per value of a frame;
+    /// [`crate::program::NONE`]: [`MetaRecord::input_zero`] is that of every value.
+    pub element_offset_table: u32,
+    /// First entry in the tables section of the shifts, one per value of a frame;
+    /// [`crate::program::NONE`]: [`MetaRecord::element_shift`] is that of every value.
+    pub element_shift_table: u32,
+    /// Scale of every value where there is no table of scales; 0: values are not scaled.
+    /// −32768..=32767.
+    pub element_scale: i32,
+    /// Fraction bits of the cell state c, [`CELL_FRACTION_MIN`]..=[`CELL_FRACTION`].
+    pub cell_fraction: u32,
+}
+
+/// Fraction bits of the cell state unless calibration chose fewer: Q7.24.
+pub const CELL_FRACTION: u32 = 24;
+
+/// Fewest fraction bits of the cell state: Q15.16. With f ≤ 1 − 2⁻¹⁵ and |i·g| ≤ 1, |c| stays below
+/// 2¹⁵, so no model needs fewer.
+pub const CELL_FRACTION_MIN: u32 = 16;
+
+impl FormatRecord {
+    /// What a file without the section means: no tables, no scale, c in Q7.24.
+    pub const PLAIN: Self = Self {
+        element_offset_table: crate::program::NONE,
+        element_shift_table: crate::program::NONE,
+        element_scale: 0,
+        cell_fraction: CELL_FRACTION,
+    };
+}
+
+/// How the host quantises the floats of one place of the frame, as of [`MetaRecord::input_step`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct HostRecord {
+    /// f32 bits: finite.
+    pub offset: u32,
+    /// f32 bits: finite and not 0; negative where the feature's scale is.
+    pub step: u32,
 }
 
 /// First word of a map section: which form follows.

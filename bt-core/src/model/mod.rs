@@ -14,9 +14,10 @@ pub mod write;
 
 use crate::cell::Gate;
 use crate::front_end::FrontEnd;
-use crate::program::{Operands, Program};
+use crate::program::{NONE, Operands, Program};
+use crate::proven::Proven;
 pub use error::{Field, ParseError};
-use layout::{DenseRecord, MetaRecord, Section};
+use layout::{DenseRecord, FormatRecord, HostRecord, MetaRecord, Section};
 use sections::Sections;
 
 /// The type of the values a session takes.
@@ -94,7 +95,7 @@ pub enum Map<'m> {
 pub struct ArenaLayout {
     /// z, i16 Q4.11 `[4J]`, starts at word 0; h, i16 Q0.15 `[J]`, here.
     pub hidden_word: usize,
-    /// c, i32 Q7.24 `[J]`.
+    /// c, i32 `[J]`, [`Model::cell_fraction`] fraction bits.
     pub cell_word: usize,
     /// Sums of h, i32 `[J]`, when the head pools the mean.
     pub pool_word: usize,
@@ -136,6 +137,7 @@ impl ArenaLayout {
 pub struct Model<'m> {
     file: Sections<'m>,
     pub(crate) meta: &'m MetaRecord,
+    pub(crate) format: &'m FormatRecord,
     pub(crate) input_type: InputType,
     pub(crate) gate: Gate,
     pub(crate) pool: Pool,
@@ -234,6 +236,29 @@ impl<'m> Model<'m> {
         self.meta
     }
 
+    /// Offsets, scales and shifts of values, and the cell's format.
+    pub fn format(&self) -> &'m FormatRecord {
+        self.format
+    }
+
+    /// Fraction bits of the cell state c: 24 (Q7.24), or fewer where calibration saw it beyond ±64.
+    pub fn cell_fraction(&self) -> u32 {
+        self.format.cell_fraction
+    }
+
+    /// Whether values go into the map as they are, or less one offset for all.
+    pub(crate) fn is_unscaled(&self) -> bool {
+        is_unscaled(self.meta, self.format)
+    }
+
+    /// From value `from` of the frame on, the entries of a table of one per value, if there is one.
+    pub(crate) fn entries(&self, table: u32, from: usize) -> Option<&'m [u16]> {
+        match table {
+            NONE => None,
+            table => self.tables.get(table as usize + from..).proven(),
+        }
+    }
+
     /// Gate nonlinearity.
     pub fn gate(&self) -> Gate {
         self.gate
@@ -274,20 +299,51 @@ impl<'m> Model<'m> {
         self.meta.score_shift
     }
 
-    /// Step of float inputs: a value x is pushed as round((x − offset) / step).
-    pub fn input_step(&self) -> f32 {
-        f32::from_bits(self.meta.input_step)
-    }
-
-    /// Offset of float inputs, see [`Model::input_step`].
-    pub fn input_offset(&self) -> f32 {
-        f32::from_bits(self.meta.input_offset)
+    /// How the host quantises the floats at each place of a frame: one for all, or one per value.
+    pub fn float_inputs(&self) -> impl ExactSizeIterator<Item = FloatInput> + 'm {
+        let own: &[HostRecord] = self.file.slice(Section::Host).unwrap_or(&[]);
+        let meta = HostRecord {
+            offset: self.meta.input_offset,
+            step: self.meta.input_step,
+        };
+        (0..own.len().max(1)).map(move |at| {
+            let record = own.get(at).copied().unwrap_or(meta);
+            FloatInput {
+                offset: f32::from_bits(record.offset),
+                step: f32::from_bits(record.step),
+            }
+        })
     }
 
     /// Where a session keeps what.
     pub fn arena_layout(&self) -> ArenaLayout {
         self.arena
     }
+}
+
+/// How a host makes the integer that is pushed of a float x: round((x − offset) / step), half to even,
+/// saturated to the input's type.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FloatInput {
+    /// What becomes 0.
+    pub offset: f32,
+    /// What one integer stands for; negative where the feature's scale is, never 0.
+    pub step: f32,
+}
+
+impl FloatInput {
+    /// What integer data have: they are pushed as they are.
+    pub const INTEGER: Self = Self {
+        offset: 0.0,
+        step: 1.0,
+    };
+}
+
+/// [`Model::is_unscaled`] of a file's records.
+const fn is_unscaled(meta: &MetaRecord, format: &FormatRecord) -> bool {
+    meta.element_scale_table == NONE
+        && format.element_scale == 0
+        && format.element_offset_table == NONE
 }
 
 /// Bytes of the arena a session of this model needs, 0 when the bytes are no model: a constant that

@@ -6,7 +6,7 @@ use bytemuck::try_cast_slice;
 
 use super::checks::{MapChecks, MapIn};
 use super::error::{Fault, Field, ParseError, check};
-use super::layout::{self, MetaRecord, Section};
+use super::layout::{self, FormatRecord, HostRecord, MetaRecord, Section};
 use super::sections::Sections;
 use super::work::{FRAME_WORK_MAX, OF_VALUE, SELF_TEST_WORK_MAX, of_windows};
 use super::{ArenaLayout, InputType, Model, Pool, bound};
@@ -56,6 +56,8 @@ impl<'m> Model<'m> {
             None => input_type,
         };
         let window = front_end.as_ref().map_or(0, FrontEnd::window);
+        let format = format(&sections)?;
+        host(&sections, meta, front_end.is_some())?;
 
         let checks = MapChecks {
             weights: sections.slice(Section::Weights)?,
@@ -72,7 +74,7 @@ impl<'m> Model<'m> {
             section: Section::Input,
             map: input,
             values: meta.map_values as usize,
-            input_max: input_max(meta, values, checks.tables).map_err(in_meta)?,
+            input_max: input_max(meta, format, values, checks.tables)?,
         };
         checks.map(&map)?;
         checks.accumulators(&map)?;
@@ -100,6 +102,7 @@ impl<'m> Model<'m> {
         Ok(Self {
             file: sections,
             meta,
+            format,
             input_type,
             gate,
             pool,
@@ -193,24 +196,97 @@ fn work(sections: &Sections<'_>, meta: &MetaRecord, frame: Size) -> Result<(), P
         .map_err(|fault| fault.of(Section::Meta))
 }
 
-/// Largest magnitude of what the input map reads.
-fn input_max(meta: &MetaRecord, values: InputType, tables: &[u16]) -> Result<u32, Fault> {
-    let is_short = i16::try_from(meta.input_zero).is_ok();
-    check(is_short, Field::InputZero, meta.input_zero as u32)?;
-    let table = meta.element_scale_table;
-    if table == NONE {
-        return Ok(values.map_max(meta.input_zero));
-    }
-    let scales = tables
-        .get(table as usize..)
-        .and_then(|scales| scales.get(..meta.map_values as usize));
-    check(scales.is_some(), Field::ElementScaleTable, table)?;
+/// The formats that calibration chose, or those of a file that says nothing.
+#[inline(never)]
+fn format<'m>(sections: &Sections<'m>) -> Result<&'m FormatRecord, ParseError> {
+    let Some(_) = sections.find(Section::Format) else {
+        return Ok(&FormatRecord::PLAIN);
+    };
+    let format: &FormatRecord = sections.record(Section::Format)?;
+    let fraction = format.cell_fraction;
+    let known = (layout::CELL_FRACTION_MIN..=layout::CELL_FRACTION).contains(&fraction);
+    check(known, Field::CellFraction, fraction).map_err(|fault| fault.of(Section::Format))?;
+    Ok(format)
+}
+
+/// Largest magnitude of what the input map reads, and that the numbers its values meet are there.
+#[inline(never)]
+fn input_max(
+    meta: &MetaRecord,
+    format: &FormatRecord,
+    values: InputType,
+    tables: &[u16],
+) -> Result<u32, ParseError> {
+    let table = |section: Section, field: Field, first: u32| {
+        if first == NONE {
+            return Ok(None);
+        }
+        let all = tables
+            .get(first as usize..)
+            .and_then(|entries| entries.get(..meta.map_values as usize));
+        all.map(Some).ok_or(
+            Fault {
+                field,
+                found: first,
+            }
+            .of(section),
+        )
+    };
+    let (in_meta, in_format) = (Section::Meta, Section::Format);
+    let zero = meta.input_zero;
+    check(i16::try_from(zero).is_ok(), Field::InputZero, zero as u32)
+        .map_err(|fault| fault.of(in_meta))?;
+    let scale = format.element_scale;
     check(
-        (1..=30).contains(&meta.element_shift),
-        Field::ElementShift,
-        meta.element_shift.into(),
-    )?;
-    Ok(InputType::I16.map_max(0))
+        i16::try_from(scale).is_ok(),
+        Field::ElementScale,
+        scale as u32,
+    )
+    .map_err(|fault| fault.of(in_format))?;
+    let offsets = format.element_offset_table;
+    table(in_format, Field::ElementOffsetTable, offsets)?;
+    table(in_meta, Field::ElementScaleTable, meta.element_scale_table)?;
+    let shifts = format.element_shift_table;
+    let shifts = table(in_format, Field::ElementShiftTable, shifts)?.unwrap_or(&[]);
+    let largest = shifts.iter().copied().max().unwrap_or(0).into();
+    check(largest <= 30, Field::ElementShiftTable, largest).map_err(|fault| fault.of(in_format))?;
+    let shift = meta.element_shift;
+    check(shift <= 30, Field::ElementShift, shift.into()).map_err(|fault| fault.of(in_meta))?;
+    Ok(if super::is_unscaled(meta, format) {
+        values.map_max(zero)
+    } else {
+        InputType::I16.map_max(0)
+    })
+}
+
+/// That the host can quantise floats: steps and offsets are numbers, one for all values or one each.
+#[inline(never)]
+fn host(sections: &Sections<'_>, meta: &MetaRecord, has_front_end: bool) -> Result<(), ParseError> {
+    let sound = |section: Section, record: &HostRecord| {
+        let (offset, step) = (f32::from_bits(record.offset), f32::from_bits(record.step));
+        check(offset.is_finite(), Field::InputOffset, record.offset)
+            .and(check(
+                step.is_finite() && step != 0.0,
+                Field::InputStep,
+                record.step,
+            ))
+            .map_err(|fault| fault.of(section))
+    };
+    let of_all = HostRecord {
+        offset: meta.input_offset,
+        step: meta.input_step,
+    };
+    sound(Section::Meta, &of_all)?;
+    if sections.find(Section::Host).is_none() {
+        return Ok(());
+    }
+    let own: &[HostRecord] = sections.slice(Section::Host)?;
+    // Sound comes in integers.
+    if has_front_end || own.len() != meta.map_values as usize {
+        return Err(ParseError::SectionBounds(Section::Host));
+    }
+    own.iter()
+        .try_for_each(|record| sound(Section::Host, record))
 }
 
 /// Weights and biases of the head.
@@ -241,8 +317,9 @@ fn head<'m>(
 
 #[cfg(all(test, feature = "alloc"))]
 mod tests {
+    use super::super::FloatInput;
     use super::super::layout::DenseRecord;
-    use super::super::write::{MapParts, Parts};
+    use super::super::write::{Elements, MapParts, Parts};
     use super::*;
     use crate::front_end::{self, Config};
 
@@ -276,11 +353,10 @@ mod tests {
             input_type: InputType::I16,
             gate: Gate::Sigmoid,
             pool: Pool::Last,
-            element_scale: None,
-            input_zero: 0,
+            elements: Elements::default(),
             score_shift: 0,
-            input_step: 1.0,
-            input_offset: 0.0,
+            float_inputs: vec![FloatInput::INTEGER],
+            cell_fraction: layout::CELL_FRACTION,
             front_end: Some((front_end::write(&config).unwrap(), 1)),
             input: dense(BANDS, 0, 8),
             recurrent: dense(HIDDEN, 0, 72),

@@ -55,7 +55,7 @@ impl<'m> Sections<'m> {
             return Err(ParseError::Magic);
         }
         let version = sections.half(layout::VERSION_AT);
-        if version != layout::VERSION {
+        if !(layout::VERSION_OLDEST..=layout::VERSION).contains(&version) {
             return Err(ParseError::Version { found: version });
         }
         let length = sections.word(layout::LENGTH_AT) as usize;

@@ -4,8 +4,8 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::layout::{self, DenseRecord, MapKind, MetaRecord, Section};
-use super::{ArenaLayout, InputType, Model, ParseError, Pool};
+use super::layout::{self, DenseRecord, FormatRecord, HostRecord, MapKind, MetaRecord, Section};
+use super::{ArenaLayout, FloatInput, InputType, Model, ParseError, Pool};
 use crate::cell::Gate;
 use crate::program::{NONE, ProgramRecord, StepRecord};
 use crate::session::Session;
@@ -47,6 +47,29 @@ impl MapParts {
     }
 }
 
+/// What pushed values meet on their way to the map, as of [`FormatRecord`]: each of these is one for
+/// all values or one per value of a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Elements {
+    /// Taken off.
+    pub offsets: Vec<i16>,
+    /// Multiplied with what is left; none: it is not.
+    pub scales: Vec<i16>,
+    /// Right shift of the product.
+    pub shifts: Vec<u8>,
+}
+
+impl Default for Elements {
+    /// Values go in as they are.
+    fn default() -> Self {
+        Self {
+            offsets: vec![0],
+            scales: vec![],
+            shifts: vec![0],
+        }
+    }
+}
+
 /// Everything a model file holds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parts {
@@ -66,16 +89,14 @@ pub struct Parts {
     pub gate: Gate,
     /// What the head reads.
     pub pool: Pool,
-    /// One i16 scale per value of a frame, and the right shift of the product.
-    pub element_scale: Option<(Vec<i16>, u8)>,
-    /// Subtracted from every value first.
-    pub input_zero: i16,
+    /// What values meet before the map.
+    pub elements: Elements,
     /// Logits are raw scores · 2^−score_shift.
     pub score_shift: i32,
-    /// Step of float inputs.
-    pub input_step: f32,
-    /// Offset of float inputs.
-    pub input_offset: f32,
+    /// How the host quantises floats: one for all values or one per value of a frame.
+    pub float_inputs: Vec<FloatInput>,
+    /// Fraction bits of c.
+    pub cell_fraction: u32,
     /// The front end's section, PCM samples per vector (hop), and its vectors per step.
     pub front_end: Option<(Vec<u8>, u32)>,
     /// Frame → z.
@@ -139,13 +160,38 @@ impl Parts {
     /// The file, checked by nobody yet.
     pub(super) fn assemble(&self, golden_crc: u32) -> Result<ModelBytes, ParseError> {
         let mut tables = self.tables.clone();
-        let (element_scale_table, element_shift) = match &self.element_scale {
-            Some((scales, shift)) => {
-                let at = tables.len() as u32;
-                tables.extend(scales.iter().map(|&scale| scale as u16));
-                (at, *shift)
-            }
-            None => (NONE, 0),
+        // One number goes into a record, several into a table.
+        let mut table = |numbers: &mut dyn ExactSizeIterator<Item = u16>| {
+            let at = tables.len() as u32;
+            (numbers.len() > 1)
+                .then(|| tables.extend(numbers))
+                .map_or(NONE, |()| at)
+        };
+        let Elements {
+            offsets,
+            scales,
+            shifts,
+        } = &self.elements;
+        let element_scale_table = table(&mut scales.iter().map(|&scale| scale as u16));
+        let format = FormatRecord {
+            element_offset_table: table(&mut offsets.iter().map(|&offset| offset as u16)),
+            element_shift_table: table(&mut shifts.iter().map(|&shift| shift.into())),
+            element_scale: match scales.as_slice() {
+                [scale] => (*scale).into(),
+                _ => 0,
+            },
+            cell_fraction: self.cell_fraction,
+        };
+        let float = |input: &FloatInput| HostRecord {
+            offset: input.offset.to_bits(),
+            step: input.step.to_bits(),
+        };
+        let (of_all, own): (_, Vec<HostRecord>) = match self.float_inputs.as_slice() {
+            [input] => (float(input), vec![]),
+            inputs => (
+                float(&FloatInput::INTEGER),
+                inputs.iter().map(float).collect(),
+            ),
         };
         let meta = MetaRecord {
             hidden: self.hidden as u32,
@@ -164,12 +210,18 @@ impl Parts {
                 Pool::Last => 0,
                 Pool::Mean => 1,
             },
-            element_shift,
+            element_shift: match shifts.as_slice() {
+                [shift] => *shift,
+                _ => 0,
+            },
             element_scale_table,
-            input_zero: self.input_zero.into(),
+            input_zero: match offsets.as_slice() {
+                [offset] => (*offset).into(),
+                _ => 0,
+            },
             score_shift: self.score_shift,
-            input_step: self.input_step.to_bits(),
-            input_offset: self.input_offset.to_bits(),
+            input_step: of_all.step,
+            input_offset: of_all.offset,
             vectors_per_step: self.front_end.as_ref().map_or(0, |(_, vectors)| *vectors),
             golden_seed: self.golden_seed,
             golden_steps: self.golden_steps,
@@ -195,6 +247,12 @@ impl Parts {
         ];
         if let Some((bytes, _)) = &self.front_end {
             sections.push((Section::FrontEnd, bytes.clone()));
+        }
+        if format != FormatRecord::PLAIN {
+            sections.push((Section::Format, bytemuck::bytes_of(&format).to_vec()));
+        }
+        if !own.is_empty() {
+            sections.push((Section::Host, bytemuck::cast_slice(&own).to_vec()));
         }
 
         let mut table = Vec::new();

@@ -6,7 +6,10 @@ use crate::error::{Error, Result, times};
 use crate::float::config::ModelConfig;
 use crate::say;
 use crate::shape::{MapKind, MapShape};
-use bt_core::model::Map;
+use bt_core::Model;
+use bt_core::model::layout::CELL_FRACTION;
+use bt_core::model::{FloatInput, Map};
+use bt_core::program::NONE;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -98,6 +101,8 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
                 "frame_values": model.frame_values(),
                 "input_macs": macs(model.input_map()),
                 "recurrent_macs": macs(model.recurrent_map()),
+                "values": values(&model),
+                "cell_fraction": model.cell_fraction(),
                 "work": model.frame_work(),
                 "ram_bytes": model.arena_bytes(),
                 "flash_bytes": model.flash_bytes(),
@@ -118,7 +123,14 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
             ""
         }
     );
+    if let Some(values) = values(&model) {
+        say!("values      {values}");
+    }
     say!("hidden      {} units", model.hidden());
+    if model.cell_fraction() < CELL_FRACTION {
+        let fraction = model.cell_fraction();
+        say!("cell        Q{}.{fraction}", 31 - fraction);
+    }
     say!(
         "a step      {} MAC input map, {} MAC recurrent map, work {}",
         macs(model.input_map()),
@@ -132,6 +144,41 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
     );
     say!("CRC-32C     {:08x}", model.crc());
     Ok(())
+}
+
+/// What becomes of the values of a frame before the map, if anything.
+fn values(model: &Model<'_>) -> Option<String> {
+    let (meta, format) = (model.meta(), model.format());
+    let mut said = Vec::new();
+    let floats: Vec<FloatInput> = model.float_inputs().collect();
+    let steps = floats.iter().map(|input| input.step.abs());
+    let (low, high) = steps.fold((f32::INFINITY, 0f32), |(low, high), step| {
+        (low.min(step), high.max(step))
+    });
+    match floats.as_slice() {
+        [FloatInput::INTEGER] => {}
+        [input] => said.push(format!(
+            "floats from {:e} in steps of {:e}",
+            input.offset, input.step
+        )),
+        _ => said.push(format!(
+            "floats from an offset of each feature's own in steps of {low:e} to {high:e}"
+        )),
+    }
+    match (format.element_offset_table, meta.input_zero) {
+        (NONE, 0) => {}
+        (NONE, zero) => said.push(format!("{zero} is taken off")),
+        _ => said.push("each loses an offset of its own".to_owned()),
+    }
+    match (meta.element_scale_table, format.element_scale) {
+        (NONE, 0) => {}
+        (NONE, scale) => said.push(format!(
+            "times {}",
+            f64::from(scale) / f64::from(1u32 << meta.element_shift)
+        )),
+        _ => said.push("each times a scale of its own".to_owned()),
+    }
+    (!said.is_empty()).then(|| said.join(", "))
 }
 
 fn form(map: MapKind) -> String {

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::file::{check_place, write_atomic};
 use crate::float::checkpoint::Checkpoint;
 use crate::plan::search::Limits;
-use crate::quantize::export::{Exported, MapReport, Options, Scheme};
+use crate::quantize::export::{Exported, MapReport, Options, Scheme, Z_MAX};
 use crate::quantize::fine_tune;
 use crate::report::Confusion;
 use crate::say;
@@ -18,6 +18,7 @@ use crate::training::material::split_off;
 use crate::training::run::RunWatch;
 use crate::training::settings::Settings;
 use crate::training::trainer::{Best, Epoch, Trainer};
+use bt_core::model::layout::CELL_FRACTION;
 use ndarray::Array2;
 use serde::Serialize;
 use serde_json::json;
@@ -68,6 +69,9 @@ const LOSS_MAX: f64 = 0.003;
 
 /// A share of wrong gates that deserves one.
 const WRONG_MAX: f64 = 0.001;
+
+/// A cell state of which the device forgets an eighth a step, though its forget gate be wide open.
+const CELL_LEAKS: f64 = 4096.0;
 
 /// Calibrates on the training part, fine-tunes if asked to, and writes the integers.
 ///
@@ -135,6 +139,7 @@ pub fn run(args: Args) -> Result<()> {
             "input": exported.input,
             "recurrent": exported.recurrent,
             "z": exported.z,
+            "cell": exported.cell,
             "warnings": warnings,
         });
         if let Some(comparison) = &comparison {
@@ -161,6 +166,15 @@ pub fn run(args: Args) -> Result<()> {
         100.0 * exported.z.beyond,
         100.0 * exported.z.wrong
     );
+    let cell = &exported.cell;
+    if cell.fraction < CELL_FRACTION {
+        say!(
+            "cell       up to {:.1}: kept in Q{}.{}",
+            cell.max,
+            31 - cell.fraction,
+            cell.fraction
+        );
+    }
     if let Some(comparison) = &comparison {
         comparison.print(args.report);
     }
@@ -365,10 +379,26 @@ fn warnings(exported: &Exported, comparison: Option<&Comparison>, tuned: bool) -
     let z = &exported.z;
     if z.wrong > WRONG_MAX {
         let maps = exported.input.z_max.max(exported.recurrent.z_max);
+        let wrong = format!("{:.2} % of the gates are wrong", 100.0 * z.wrong);
+        warnings.push(if z.bias > Z_MAX {
+            format!(
+                "{wrong}: the bias of z is up to {:.1} and is cut off at 16 before the maps add to it",
+                z.bias
+            )
+        } else {
+            format!(
+                "{wrong}: one map adds up to {maps:.1}, and partial sums are cut off at 16; training \
+                 with --weight-decay 0.1 keeps them smaller"
+            )
+        });
+    }
+    let cell = &exported.cell;
+    if cell.max > CELL_LEAKS {
         warnings.push(format!(
-            "{:.2} % of the gates are wrong: one map adds up to {maps:.1}, and partial sums are cut off at 16; \
-             training with --weight-decay 0.1 keeps them smaller",
-            100.0 * z.wrong
+            "the cell counts up to {:.0}: the device's forget gate ends at 1 - 2^-15, so that it loses \
+             {:.2} a step there",
+            cell.max,
+            cell.max / 32_768.0
         ));
     }
     warnings

@@ -1,6 +1,7 @@
 //! Offset and scale by which raw values become those that a model learns from.
 
 use crate::data::Part;
+use crate::error::{Error, Result};
 use crate::float::model::Model;
 
 /// x̂ = (x − offset)·scale, for frames of `width` values.
@@ -51,45 +52,40 @@ impl Normalization {
     }
 
     /// The mean and the inverse standard deviation of the valid values of a
-    /// part. A constant feature keeps scale 1.
-    pub fn fit(part: &Part, width: usize, over: NormalizeOver) -> Normalization {
+    /// part. A feature that is constant, to the resolution of its own values,
+    /// keeps scale 1, whatever the unit.
+    ///
+    /// # Errors
+    /// When the values are so small or so large that no f32 holds the scale.
+    pub fn fit(part: &Part, width: usize, over: NormalizeOver) -> Result<Normalization> {
         if over == NormalizeOver::None {
-            return Normalization::identity(width);
+            return Ok(Normalization::identity(width));
         }
-        let mut sum = vec![0f64; part.width];
-        let mut square = vec![0f64; part.width];
+        // From the first value on, so that a large offset takes nothing from small deviations.
+        let mut features = vec![Moments::default(); part.width];
         let mut steps = 0;
         for sequence in 0..part.sequences() {
             steps += part.lengths[sequence];
             part.values.for_each(part.range(sequence), |i, value| {
-                let value = f64::from(value);
-                sum[i % part.width] += value;
-                square[i % part.width] += value * value;
+                features[i % part.width].add(f64::from(value));
             });
         }
         let count = steps as f64;
-        let mean: Vec<f64> = sum.iter().map(|sum| sum / count).collect();
-        let variance: Vec<f64> = square
-            .iter()
-            .zip(&mean)
-            .map(|(square, mean)| (square / count - mean * mean).max(0.0))
-            .collect();
+        let mean: Vec<f64> = features.iter().map(|f| f.mean(count)).collect();
+        let variance: Vec<f64> = features.iter().map(|f| f.variance(count)).collect();
         let average = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-        let inverse = |variance: f64| {
-            if variance > 1e-12 {
-                variance.sqrt().recip() as f32
-            } else {
-                1.0
-            }
-        };
         let total_mean = average(&mean);
-        let total_variance = average(&variance)
-            + average(
-                &mean
-                    .iter()
-                    .map(|m| (m - total_mean).powi(2))
-                    .collect::<Vec<_>>(),
-            );
+        let spread = average(
+            &mean
+                .iter()
+                .map(|m| (m - total_mean).powi(2))
+                .collect::<Vec<_>>(),
+        );
+        let largest = features.iter().fold(0.0, |max: f64, f| max.max(f.largest));
+        let total_variance = match average(&variance) {
+            0.0 => variance_resolved(spread, largest),
+            within => within + spread,
+        };
         let per_feature = |values: Vec<f32>, fill: f32| {
             let mut values = values;
             values.resize(width, fill);
@@ -97,19 +93,22 @@ impl Normalization {
         };
         let offsets = || per_feature(mean.iter().map(|&mean| mean as f32).collect(), 0.0);
         let (offset, scale) = match over {
-            NormalizeOver::Set => (vec![total_mean as f32], vec![inverse(total_variance)]),
-            NormalizeOver::Offset => (offsets(), vec![inverse(average(&variance))]),
-            NormalizeOver::Feature => (
-                offsets(),
-                per_feature(variance.iter().map(|&v| inverse(v)).collect(), 1.0),
-            ),
+            NormalizeOver::Set => (vec![total_mean as f32], vec![inverse(total_variance)?]),
+            NormalizeOver::Offset => (offsets(), vec![inverse(average(&variance))?]),
+            NormalizeOver::Feature => {
+                let scale = |(i, &variance): (usize, &f64)| {
+                    inverse(variance).map_err(|error| error.field(format!("feature {i}")))
+                };
+                let scales = variance.iter().enumerate().map(scale);
+                (offsets(), per_feature(scales.collect::<Result<_>>()?, 1.0))
+            }
             NormalizeOver::None => unreachable!("returned above"),
         };
-        Normalization {
+        Ok(Normalization {
             width,
             offset,
             scale,
-        }
+        })
     }
 
     /// What a model was trained with.
@@ -134,6 +133,64 @@ impl Normalization {
     }
 }
 
+/// Sums of one feature's values, less the first of them.
+#[derive(Debug, Clone, Copy, Default)]
+struct Moments {
+    first: Option<f64>,
+    sum: f64,
+    square: f64,
+    /// Largest magnitude of a value.
+    largest: f64,
+}
+
+/// Half the distance of two neighbours among f32, relative to them: what deviates less is constant.
+const RESOLUTION: f64 = 1.0 / (1u32 << 24) as f64;
+
+impl Moments {
+    fn add(&mut self, value: f64) {
+        let distance = value - *self.first.get_or_insert(value);
+        self.sum += distance;
+        self.square += distance * distance;
+        self.largest = self.largest.max(value.abs());
+    }
+
+    fn mean(&self, count: f64) -> f64 {
+        self.first.unwrap_or(0.0) + self.sum / count
+    }
+
+    /// Exactly 0 where the feature is constant.
+    fn variance(&self, count: f64) -> f64 {
+        let mean = self.sum / count;
+        let variance = (self.square / count - mean * mean).max(0.0);
+        variance_resolved(variance, self.largest)
+    }
+}
+
+/// 0 where it is below what f32 resolves among values of that magnitude.
+fn variance_resolved(variance: f64, largest: f64) -> f64 {
+    if variance.sqrt() <= RESOLUTION * largest {
+        0.0
+    } else {
+        variance
+    }
+}
+
+/// The scale for a variance: 1 where there is none.
+fn inverse(variance: f64) -> Result<f32> {
+    let scale = match variance {
+        0.0 => 1.0,
+        variance => variance.sqrt().recip() as f32,
+    };
+    if scale.is_normal() {
+        return Ok(scale);
+    }
+    Err(Error::setting(format!(
+        "values deviate by {:.1e}, and no f32 holds the inverse",
+        variance.sqrt()
+    ))
+    .remedy("save them in a unit that makes that larger than 1e-30 and smaller than 1e30"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,16 +199,86 @@ mod tests {
     #[test]
     fn normalization_takes_valid_values_only() {
         // Valid: 1..=6; the trailing nines belong to no sequence.
-        let set = Normalization::fit(&part(), 2, NormalizeOver::Set);
+        let fit = |part: &Part, width, over| Normalization::fit(part, width, over).unwrap();
+        let set = fit(&part(), 2, NormalizeOver::Set);
         assert_eq!(set.offset, [3.5]);
         assert!((set.scale[0] - (35.0f32 / 12.0).sqrt().recip()).abs() < 1e-6);
-        let feature = Normalization::fit(&part(), 3, NormalizeOver::Feature);
+        let feature = fit(&part(), 3, NormalizeOver::Feature);
         assert_eq!(feature.offset, [3.0, 4.0, 0.0]);
         assert_eq!(feature.scale[2], 1.0);
         let sub = part().subset(&[1]);
-        assert_eq!(
-            Normalization::fit(&sub, 2, NormalizeOver::Set).offset,
-            [5.5]
+        assert_eq!(fit(&sub, 2, NormalizeOver::Set).offset, [5.5]);
+    }
+
+    /// Sequences of one step of two features: what is given, and its place.
+    fn floats(values: &[f32]) -> Part {
+        Part {
+            values: std::sync::Arc::new(crate::data::Values::F32(values.to_vec())),
+            width: 2,
+            starts: (0..values.len()).step_by(2).collect(),
+            lengths: vec![1; values.len() / 2],
+            labels: None,
+            groups: None,
+        }
+    }
+
+    /// Deviations from 1e-30 to 1e30, alone and on an offset a million times as large: the scale is
+    /// their inverse.
+    #[test]
+    fn no_unit_is_constant() {
+        for exponent in -30..=30 {
+            let unit = 10f32.powi(exponent);
+            for offset in [0.0, 1e3, -1e6] {
+                // ±1 and ±2 units about the offset, as f32 holds them.
+                let value = |k: f32| (offset + k) * unit;
+                let part = floats(&[value(1.0), value(2.0), value(-1.0), value(-2.0)]);
+                let found = Normalization::fit(&part, 2, NormalizeOver::Feature).unwrap();
+                for (i, deviation) in [1.0, 2.0].into_iter().enumerate() {
+                    let scale = found.scale[i] * unit * deviation;
+                    // An f32 of 1e6 is 1/16 off at most.
+                    let tolerance = if offset == -1e6 { 0.07 } else { 1e-4 };
+                    assert!(
+                        (scale - 1.0).abs() < tolerance,
+                        "{exponent} {offset}: {scale}"
+                    );
+                    assert!((found.apply(i, value(deviation)) - 1.0).abs() < 0.13);
+                }
+            }
+        }
+    }
+
+    /// Exactly constant, or flickering between two neighbours among f32: scale 1, in every unit.
+    #[test]
+    fn what_f32_does_not_resolve_is_constant() {
+        for value in [0.0f32, 3e-20, 1.0, 101_325.0, 2e20] {
+            let next = f32::from_bits(value.to_bits() + u32::from(value != 0.0));
+            let part = floats(&[value, value, value, next, value, value, value, next]);
+            for over in [
+                NormalizeOver::Feature,
+                NormalizeOver::Offset,
+                NormalizeOver::Set,
+            ] {
+                let found = Normalization::fit(&part, 2, over).unwrap();
+                assert!(
+                    found.scale.iter().all(|&scale| scale == 1.0),
+                    "{value} {over:?}"
+                );
+            }
+        }
+    }
+
+    /// A deviation whose inverse is no f32 is refused; the remedy, another unit, works.
+    #[test]
+    fn a_scale_that_no_f32_holds_is_refused() {
+        let part = |unit: f32| floats(&[1.0, unit, 2.0, -unit]);
+        let error = Normalization::fit(&part(1e-40), 2, NormalizeOver::Feature).unwrap_err();
+        let line = error.to_string();
+        assert!(
+            line.starts_with("feature 1: values deviate by 1.0e-40"),
+            "{line}"
         );
+        assert!(line.contains("larger than 1e-30"), "{line}");
+        let found = Normalization::fit(&part(1e-29), 2, NormalizeOver::Feature).unwrap();
+        assert!((found.scale[1] * 1e-29 - 1.0).abs() < 1e-6);
     }
 }

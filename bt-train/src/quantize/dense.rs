@@ -63,7 +63,8 @@ impl IntegerDense {
 ///
 /// # Errors
 ///
-/// [`QuantizeError`] when a weight is not finite or too large for a row's scale.
+/// [`QuantizeError`] when a weight is not finite or too large for a row's scale. A negative
+/// `input_step` is turned into weights of the other sign.
 pub fn quantize(
     weight: ArrayView2<'_, f64>,
     input_max: u32,
@@ -72,7 +73,7 @@ pub fn quantize(
 ) -> Result<IntegerDense, QuantizeError> {
     let (rows, columns) = weight.dim();
     if weight.iter().any(|w| !w.is_finite()) {
-        return Err(QuantizeError::NotFinite { step: 0 });
+        return Err(QuantizeError::NotFinite);
     }
     let part = if streamed {
         part_values(columns)
@@ -83,14 +84,18 @@ pub fn quantize(
     let pairs = part.div_ceil(2);
     let mut levels = vec![0i8; rows * columns];
     let mut steps = vec![0.0; rows];
+    let sign = input_step.signum();
     for (row, weights) in weight.outer_iter().enumerate() {
         let largest = weights.iter().fold(0.0f64, |a, w| a.max(w.abs()));
-        let mut step = (largest / 127.0).max(1e-12);
+        let mut step = match largest {
+            0.0 => 1.0,
+            largest => largest / 127.0,
+        };
         // One part has no shift to save it: rows too heavy for 32 bits get a coarser step.
         loop {
             let row_levels = weights
                 .iter()
-                .map(|w| (w / step).round().clamp(-127.0, 127.0) as i8);
+                .map(|w| (sign * w / step).round().clamp(-127.0, 127.0) as i8);
             let sum: u64 = row_levels
                 .clone()
                 .map(|w| u64::from(w.unsigned_abs()))
@@ -121,20 +126,22 @@ pub fn quantize(
     let mut part_shift = 0;
     loop {
         let worst = bound::dense(&words, pairs, rows / 2, part_shift, input_max);
+        // Rows were made to fit where there is one part; several fit at a shift of at most 16, since
+        // a part of [`PART_MAX`] values is below 2^31 and there are less than 2^16 of them.
         if worst <= i32::MAX as u64 {
             break;
         }
         part_shift += 1;
-        if parts == 1 || part_shift > 16 {
-            return Err(QuantizeError::Overflow { step: 0 });
-        }
     }
     let scales = steps.iter().map(|step| {
-        let scale = step * input_step * Z_SCALE * f64::from(1u32 << part_shift) * 4_294_967_296.0;
+        let lsb = step * input_step.abs();
+        let scale = lsb * Z_SCALE * f64::from(1u32 << part_shift) * 4_294_967_296.0;
         if scale.round() <= f64::from(i32::MAX) {
             Ok(scale.round() as u32)
         } else {
-            Err(QuantizeError::Overflow { step: 0 })
+            Err(QuantizeError::TooLarge {
+                reach: lsb * 127.0 * f64::from(input_max),
+            })
         }
     });
     Ok(IntegerDense {

@@ -1,9 +1,9 @@
 //! Float model + calibration data → `.btm`.
 
 use super::head::head;
-use super::input::{InputFormat, Taken};
-use super::map::{IntegerForm, MapScheme, lowered};
-use super::real::{RealLayer, RealMaps, folded_bias, frames, hidden_states, values};
+use super::input::{InputFormat, Seen, Taken};
+use super::map::{IntegerForm, MapScheme, RealMap, lowered};
+use super::real::{RealLayer, RealMaps, folded_bias, frames, states, values};
 use super::spread::spread;
 use super::tensor::Z_SCALE;
 use crate::data::{Normalization, Part};
@@ -12,16 +12,17 @@ use crate::error::{Error, Result};
 use crate::float::checkpoint::{BIAS, Checkpoint, INPUT_MAP, RECURRENT_MAP};
 use crate::float::config::{FrontEndConfig, Gate, ModelConfig, Pool};
 use crate::float::model::Model;
-use crate::plan::Plan;
 use crate::plan::search::{self, Layer, Limits, MapPlan, MapRanked};
+use crate::plan::{Lowered, Plan};
 use crate::shape::name;
 use bt_core::cell::Gate as CoreGate;
+use bt_core::model::layout::{CELL_FRACTION, CELL_FRACTION_MIN};
 use bt_core::model::write::{MapParts, ModelBytes, Parts};
 use bt_core::model::{ArenaLayout, Pool as CorePool};
 use ndarray::Ix2;
 
 pub use super::gates::ZReport;
-pub use super::map::{LevelReport, MapReport};
+pub use super::map::{LevelReport, MapReport, Z_MAX};
 
 /// What the caller decides.
 #[derive(Debug, Clone)]
@@ -45,8 +46,33 @@ pub struct Exported {
     pub recurrent: MapReport,
     /// The sum of both maps and the bias.
     pub z: ZReport,
+    /// The cell state.
+    pub cell: CellReport,
     /// Predicted instructions of both maps for one step, as of [`search::Ranked::instructions`].
     pub instructions: u64,
+}
+
+/// The cell state c, i32.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct CellReport {
+    /// Largest magnitude in real arithmetic on calibration sequences.
+    pub max: f64,
+    /// Fraction bits: 24 unless c goes beyond half of their ±128.
+    pub fraction: u32,
+}
+
+impl CellReport {
+    /// The most fraction bits that leave twice the room that calibration has seen.
+    fn new(max: f64) -> CellReport {
+        let holds = |fraction: &u32| 2.0 * max <= f64::from(1u32 << (31 - fraction));
+        CellReport {
+            max,
+            fraction: (CELL_FRACTION_MIN..=CELL_FRACTION)
+                .rev()
+                .find(holds)
+                .unwrap_or(CELL_FRACTION_MIN),
+        }
+    }
 }
 
 /// How a model becomes integers: everything that calibration decides, and none of the weights. Other
@@ -61,6 +87,8 @@ pub struct Scheme {
     recurrent: MapScheme,
     /// Sequences of calibration that the report looks at.
     sample: Part,
+    /// How far the cell goes, and the format for it.
+    cell: CellReport,
     /// Predicted, of both plans for one step.
     instructions: u64,
 }
@@ -70,6 +98,9 @@ struct Weights {
     maps: RealMaps,
     /// Of z, with what the input map makes of integer zeros.
     bias: Vec<f64>,
+    /// The same with what its integers make of them: an offset that stays in the values then meets the
+    /// same weights as the values, and rounding them costs no more than without it.
+    integer_bias: Vec<f64>,
     input: IntegerForm,
     recurrent: IntegerForm,
 }
@@ -111,46 +142,33 @@ impl Scheme {
         let float_bias = values(checkpoint, BIAS);
 
         let chosen = spread((0..part.sequences()).collect(), options.sequences);
-        // A feature vector is copied anyway; other values lose their offset on the way to the map only
-        // where it would fill z.
-        let form = |taken| {
-            let format = InputFormat::new(part, &normalization, taken);
-            let bias = folded_bias(&maps.input, input.as_ref(), &format, &float_bias);
-            (format, bias)
+        let streamed = true;
+        let on_input = InputCalibration {
+            part,
+            chosen: &chosen,
+            normalization: &normalization,
+            map: &maps.input,
+            bias: &float_bias,
         };
-        let fits = |bias: &[f64]| bias.iter().all(|b| b.abs() <= BIAS_MAX);
-        let mut ways = match config.front_end {
-            Some(_) => [Taken::Mean].iter(),
-            None => [Taken::Nothing, Taken::Middle, Taken::Mean].iter(),
-        };
-        let (mut format, mut bias) = form(*ways.next().unwrap_or(&Taken::Mean));
-        for &taken in ways {
-            if fits(&bias) {
-                break;
-            }
-            (format, bias) = form(taken);
-        }
+        let (format, bias, input) = on_input.best(input, config.front_end.is_some())?;
         let frames = frames(part, &format, &chosen);
         let real = RealLayer {
             maps: &maps,
-            input: input.as_ref(),
+            input: input.lowered.as_ref(),
             recurrent: recurrent.as_ref(),
             bias: &bias,
             gate: config.gate,
         };
-        let hidden = hidden_states(&frames, &format, &real);
-
-        let streamed = true;
-        let flat = spread(frames.into_iter().flatten().collect(), CALIBRATION_FRAMES);
-        let hidden = spread(hidden, CALIBRATION_STATES);
-        let of_frames = (format.map_max, format.map_step);
+        let states = states(&frames, &format, &real);
+        let hidden = spread(states.hidden, CALIBRATION_STATES);
         Ok(Scheme {
             name: options.name.clone(),
             labels: labels.to_vec(),
             config: config.clone(),
-            input: MapScheme::new(&maps.input, input, &flat, of_frames, streamed)?,
+            input,
             recurrent: MapScheme::new(&maps.recurrent, recurrent, &hidden, OF_STATES, !streamed)?,
             sample: part.subset(&spread(chosen, REPORT_SEQUENCES)),
+            cell: CellReport::new(states.cell_max),
             format,
             instructions: plans.instructions(),
         })
@@ -180,7 +198,7 @@ impl Scheme {
             bias: &weights.bias,
             gate: self.config.gate,
         };
-        let hidden = hidden_states(&sample, &self.format, &real);
+        let hidden = states(&sample, &self.format, &real).hidden;
         let core = write(self.parts(checkpoint, &weights, None)?)?;
         let passages = device::trace(&device::parse(&core)?, &self.sample)?;
         let z = ZReport::of(&passages, &sample, &self.format, &real);
@@ -204,8 +222,14 @@ impl Scheme {
             input,
             recurrent,
             z,
+            cell: self.cell,
             instructions: self.instructions,
         })
+    }
+
+    /// Fraction bits of the cell state.
+    pub fn cell_fraction(&self) -> u32 {
+        self.cell.fraction
     }
 
     /// The model of `checkpoint` without its front end: it takes the frames of the input map, as
@@ -247,8 +271,14 @@ impl Scheme {
         let maps = RealMaps::read(checkpoint);
         let bias = values(checkpoint, BIAS);
         let lowered = self.input.lowered.as_ref();
+        let folded = |map: &RealMap| folded_bias(map, lowered, &self.format, &bias);
+        let real = folded(&maps.input);
         Ok(Weights {
-            bias: folded_bias(&maps.input, lowered, &self.format, &bias),
+            integer_bias: match self.input.rounded(&maps.input)? {
+                Some(rounded) => folded(&RealMap::Dense(rounded)),
+                None => real.clone(),
+            },
+            bias: real,
             input: self.input.integers(&maps.input)?,
             recurrent: self.recurrent.integers(&maps.recurrent)?,
             maps,
@@ -291,11 +321,10 @@ impl Scheme {
                 Gate::HardSigmoid => CoreGate::HardSigmoid,
             },
             pool: pool(config),
-            element_scale: self.format.element_scale.clone(),
-            input_zero: self.format.input_zero,
+            elements: self.format.elements.clone(),
             score_shift,
-            input_step: self.format.step as f32,
-            input_offset: self.format.offset as f32,
+            float_inputs: self.format.floats.clone(),
+            cell_fraction: self.cell.fraction,
             front_end: match front_end {
                 Some(config) => Some((config.section()?, config.vectors_per_step as u32)),
                 None => None,
@@ -305,7 +334,7 @@ impl Scheme {
             weights: Vec::new(),
             tables: Vec::new(),
             bias: weights
-                .bias
+                .integer_bias
                 .iter()
                 .map(|b| (b * Z_SCALE).round().clamp(-32_768.0, 32_767.0) as i16)
                 .collect(),
@@ -338,6 +367,58 @@ impl Scheme {
         );
         (parts.weights, parts.tables) = (weights, tables);
         Ok(parts)
+    }
+}
+
+/// What the format of the input is chosen by.
+struct InputCalibration<'a> {
+    part: &'a Part,
+    /// Sequences of it to calibrate on.
+    chosen: &'a [usize],
+    normalization: &'a Normalization,
+    map: &'a RealMap,
+    /// Of z.
+    bias: &'a [f64],
+}
+
+impl InputCalibration<'_> {
+    /// The format that costs the device least and leaves z room and the map's weights their range; the
+    /// bias of z with what the map makes of integer zeros; the map.
+    fn best(
+        &self,
+        lowered: Option<Lowered>,
+        has_front_end: bool,
+    ) -> Result<(InputFormat, Vec<f64>, MapScheme)> {
+        let seen = Seen::new(self.part, self.normalization.width);
+        let ways = seen.ways(self.normalization, has_front_end);
+        // Values lose their offset on the way to the map where it would fill z.
+        let fits = |bias: &[f64]| bias.iter().all(|b| b.abs() <= BIAS_MAX);
+        let mut formats = Vec::new();
+        for &taken in &ways {
+            let format = InputFormat::new(&seen, self.normalization, taken)?;
+            let bias = folded_bias(self.map, lowered.as_ref(), &format, self.bias);
+            formats.push((taken, format, bias));
+        }
+        let some_fit = formats.iter().any(|(.., bias)| fits(bias));
+        // Where the model's own bias is that large, all that can be is taken off.
+        let may = |taken: Taken, bias: &[f64]| match taken {
+            Taken::Nothing | Taken::Middle => fits(bias) || ways.len() == 1,
+            Taken::Mean { .. } | Taken::Each => fits(bias) || !some_fit,
+        };
+        let mut refused = None;
+        for (_, format, bias) in formats
+            .into_iter()
+            .filter(|(taken, _, bias)| may(*taken, bias))
+        {
+            let frames = frames(self.part, &format, self.chosen);
+            let frames = spread(frames.into_iter().flatten().collect(), CALIBRATION_FRAMES);
+            let of_frames = (format.map_max, format.map_step);
+            match MapScheme::new(self.map, lowered.clone(), &frames, of_frames, true) {
+                Ok(scheme) => return Ok((format, bias, scheme)),
+                Err(error) => refused = Some(error),
+            }
+        }
+        Err(refused.unwrap_or_else(|| Error::setting("there is no format for the input")))
     }
 }
 

@@ -14,9 +14,8 @@ use crate::float::model::{Gradients, Loss, LossOptions, Model, States};
 use crate::quantize::export::Scheme;
 use ndarray::Array2;
 
-/// One LSB of h, of c and of z.
+/// One LSB of h and of z.
 const H_STEP: f32 = 1.0 / 32_768.0;
-const C_STEP: f32 = 1.0 / 16_777_216.0;
 const Z_STEP: f32 = 1.0 / 2_048.0;
 
 /// Loss of the integers on `part`, and the gradients of the float weights they came from. `batch` are
@@ -32,6 +31,8 @@ pub fn loss_and_gradients(
     options: &LossOptions,
 ) -> Result<(Loss, Gradients)> {
     let (passages, logits) = pass(scheme, model, part)?;
+    let c_step = 2f32.powi(-(scheme.cell_fraction() as i32));
+    let states = |passage| states(passage, c_step);
     let states: Vec<States<f32>> = passages.iter().map(states).collect();
     Ok(scheme.rounded(model)?.loss_and_gradients_at(
         batch.x.view(),
@@ -63,11 +64,12 @@ fn pass(scheme: &Scheme, model: &Model, part: &Part) -> Result<(Vec<Passage>, Ar
     Ok((passages, logits))
 }
 
-fn states(passage: &Passage) -> States<f32> {
+/// `c_step` is one LSB of c.
+fn states(passage: &Passage, c_step: f32) -> States<f32> {
     let halves = |values: &[i16], step| values.iter().map(|&v| f32::from(v) * step).collect();
     States {
         z: halves(&passage.z, Z_STEP),
-        c: passage.c.iter().map(|&c| c as f32 * C_STEP).collect(),
+        c: passage.c.iter().map(|&c| c as f32 * c_step).collect(),
         h: halves(&passage.h, H_STEP),
     }
 }

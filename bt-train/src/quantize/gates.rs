@@ -12,6 +12,8 @@ use crate::float::cell;
 pub struct ZReport {
     /// Largest magnitude in real arithmetic.
     pub max: f64,
+    /// Largest magnitude of the bias that z starts from.
+    pub bias: f64,
     /// Share of them beyond ±16, where the device cuts them off. That alone does no harm: sigmoid
     /// and tanh are flat there to the last bit.
     pub beyond: f64,
@@ -53,6 +55,7 @@ impl ZReport {
         let share = |part: u64| part as f64 / count.max(1) as f64;
         ZReport {
             max,
+            bias: real.bias.iter().fold(0.0, |max, b| max.max(b.abs())),
             beyond: share(beyond),
             wrong: share(wrong),
         }

@@ -4,7 +4,15 @@ use ndarray::{ArrayView2, Axis};
 
 /// Head weights in i16 at the largest scale whose sums cannot leave 32 bits; logits = raw · 2^−shift.
 pub(super) fn head(weight: ArrayView2<'_, f64>, bias: &[f64]) -> (Vec<i16>, Vec<i32>, i32) {
-    let mut shift = 30;
+    // As many bits as the largest weight leaves: all are finite, so that some shift fits.
+    let largest = weight
+        .iter()
+        .chain(bias)
+        .fold(0.0f64, |max, w| max.max(w.abs()));
+    let mut shift = match largest {
+        0.0 => 30,
+        largest => 31 - largest.log2().floor() as i32,
+    };
     loop {
         let factor = 2f64.powi(shift - 15);
         let levels = weight.mapv(|w| (w * factor).round());
@@ -13,7 +21,7 @@ pub(super) fn head(weight: ArrayView2<'_, f64>, bias: &[f64]) -> (Vec<i16>, Vec<
                 let sum: f64 = row.iter().map(|w| w.abs() * 32_768.0).sum();
                 sum + (b * 2f64.powi(shift)).abs() + 1.0 <= f64::from(i32::MAX)
             });
-        if fits || shift < -64 {
+        if fits {
             let bias = bias
                 .iter()
                 .map(|b| (b * 2f64.powi(shift)).round() as i32)

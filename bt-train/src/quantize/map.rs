@@ -142,9 +142,11 @@ impl MapScheme {
             let calibrated = Calibrated::new(lowered, map, &ranges, input_max, input_step);
             let stride = frames.len().div_ceil(SEARCH_FRAMES).max(1);
             let searched: Vec<Vec<i16>> = frames.iter().step_by(stride).cloned().collect();
-            widths = calibrated.best(&searched, map).map_err(failed)?;
+            widths = calibrated
+                .best(&searched, map)
+                .map_err(|error| failed(error, streamed, (input_max, input_step)))?;
         }
-        Ok(Self {
+        let scheme = Self {
             lowered,
             streamed,
             input_max,
@@ -152,7 +154,8 @@ impl MapScheme {
             maxima,
             ranges,
             widths,
-        })
+        };
+        scheme.integers(map).map(|_| scheme)
     }
 
     /// At most so many bits for every step.
@@ -168,7 +171,8 @@ impl MapScheme {
             (RealMap::Tensor(map), Some(lowered)) => {
                 let calibrated =
                     Calibrated::new(lowered, map, &self.ranges, self.input_max, self.input_step);
-                let integers = calibrated.quantize(&self.widths).map_err(failed)?;
+                let integers = calibrated.quantize(&self.widths);
+                let integers = integers.map_err(|error| self.failed(error))?;
                 Ok(IntegerForm::Tensor(integers))
             }
             (RealMap::Dense(weight), _) => self.dense(weight).map(IntegerForm::Dense),
@@ -178,7 +182,11 @@ impl MapScheme {
 
     fn dense(&self, weight: &Array2<f64>) -> Result<IntegerDense> {
         let (max, step) = (self.input_max, self.input_step);
-        dense::quantize(weight.view(), max, step, self.streamed).map_err(failed)
+        dense::quantize(weight.view(), max, step, self.streamed).map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: QuantizeError) -> Error {
+        failed(error, self.streamed, (self.input_max, self.input_step))
     }
 
     /// The weights that the integers of a dense map stand for.
@@ -255,15 +263,33 @@ impl MapScheme {
 const SEARCH_FRAMES: usize = 64;
 
 /// Beyond this z is cut off: 16 in Q4.11.
-pub(super) const Z_MAX: f64 = 32_768.0 / Z_SCALE;
+pub const Z_MAX: f64 = 32_768.0 / Z_SCALE;
 
 fn real(frames: &[Vec<i16>], step: f64) -> Vec<Vec<f64>> {
     let real = |frame: &Vec<i16>| frame.iter().map(|&q| f64::from(q) * step).collect();
     frames.iter().map(real).collect()
 }
 
-fn failed(error: QuantizeError) -> Error {
-    Error::setting(error.to_string())
+/// Normalized values beyond this were never normalized.
+const NORMALIZED_MAX: f64 = 100.0;
+
+/// Why a map that reads so many integers of such a step cannot be, and what helps.
+fn failed(error: QuantizeError, streamed: bool, (max, step): (u32, f64)) -> Error {
+    let (name, largest) = (
+        if streamed { "input" } else { "recurrent" },
+        f64::from(max) * step.abs(),
+    );
+    let refused = Error::setting(format!("the {name} map: {error}"));
+    match error {
+        QuantizeError::TooLarge { .. } if largest > NORMALIZED_MAX => refused.remedy(format!(
+            "its input goes up to {largest:.0}: train with --normalize set or feature"
+        )),
+        QuantizeError::TooLarge { .. } => {
+            refused.remedy("train with --weight-decay 0.1, which keeps the weights smaller")
+        }
+        QuantizeError::SharedAccumulators { .. } => refused,
+        QuantizeError::NotFinite => refused.remedy("train again with a lower --lr"),
+    }
 }
 
 /// A map in integers.

@@ -77,25 +77,23 @@ pub(super) fn folded_bias(
 /// The map's integers, `[sequence][step][value]`, of the sequences chosen.
 pub(super) fn frames(part: &Part, format: &InputFormat, chosen: &[usize]) -> Vec<Vec<Vec<i16>>> {
     let width = format.zero.len();
-    let padding = format.pushed(0.0);
     chosen
         .iter()
         .map(|&sequence| {
             let mut values = Vec::new();
-            part.values.for_each(part.range(sequence), |_, value| {
-                values.push(format.pushed(value))
-            });
+            part.values
+                .for_each(part.range(sequence), |_, value| values.push(value));
             values
                 .chunks(part.width)
                 .map(|step| {
                     let padded = step
                         .iter()
                         .copied()
-                        .chain(std::iter::repeat(padding))
+                        .chain(std::iter::repeat(0.0))
                         .take(width);
                     padded
                         .enumerate()
-                        .map(|(i, value)| format.mapped(i, value))
+                        .map(|(i, value)| format.mapped(i, format.pushed(i, value)))
                         .collect()
                 })
                 .collect()
@@ -103,19 +101,30 @@ pub(super) fn frames(part: &Part, format: &InputFormat, chosen: &[usize]) -> Vec
         .collect()
 }
 
-/// Hidden states of all steps of every sequence, Q0.15, computed in f64.
-pub(super) fn hidden_states(
+/// What a layer went through, computed in f64.
+pub(super) struct RealStates {
+    /// Hidden states of all steps of every sequence, Q0.15.
+    pub hidden: Vec<Vec<i16>>,
+    /// Largest magnitude of a cell state.
+    pub cell_max: f64,
+}
+
+/// The states of all steps of every sequence.
+pub(super) fn states(
     frames: &[Vec<Vec<i16>>],
     format: &InputFormat,
     real: &RealLayer<'_>,
-) -> Vec<Vec<i16>> {
+) -> RealStates {
     let units = real.bias.len() / 4;
-    let mut all = Vec::new();
+    let (mut all, mut cell_max) = (Vec::new(), 0.0);
     for sequence in frames {
         let (mut c, mut h) = (vec![0.0; units], vec![0.0; units]);
         for share in real.input_shares(sequence, format) {
             let mut z = real.z(&share, &h);
             cell::forward(real.gate, &mut z, &mut c, &mut h);
+            cell_max = c
+                .iter()
+                .fold(cell_max, |max: f64, c: &f64| max.max(c.abs()));
             all.push(
                 h.iter()
                     .map(|h| (h * 32_768.0).round().clamp(-32_768.0, 32_767.0) as i16)
@@ -123,5 +132,8 @@ pub(super) fn hidden_states(
             );
         }
     }
-    all
+    RealStates {
+        hidden: all,
+        cell_max,
+    }
 }

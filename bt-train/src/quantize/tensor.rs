@@ -38,22 +38,27 @@ pub struct IntegerMap {
 pub type PerPart = Vec<Vec<f64>>;
 
 /// Why a map cannot be quantized.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum QuantizeError {
-    /// The sums of a step do not fit 32 bits at any shift.
+    /// What is added to z is so large that one LSB of the input is already beyond the LSB of z by more
+    /// than a weight can be.
     #[error(
-        "step {step}: its sums cannot be kept in 32 bits; its weights or its inputs are too large"
+        "its sums can come to {reach:.0}, but z ends at 16 and the gates are flat there: no format of \
+         16 bits holds both"
     )]
-    Overflow {
+    TooLarge {
+        /// What can come to z: from a tensor map's last step, or from one weight of a dense map.
+        reach: f64,
+    },
+    /// A plan whose steps overwrite each other; the search of plans makes none.
+    #[error("step {step} shares its accumulators with another step")]
+    SharedAccumulators {
         /// Which.
         step: usize,
     },
     /// An entry of the map is not finite.
-    #[error("step {step} has weights that are not finite")]
-    NotFinite {
-        /// Which.
-        step: usize,
-    },
+    #[error("it has weights that are not finite")]
+    NotFinite,
 }
 
 /// Largest magnitude of every step's output over `frames` (real values).
@@ -132,7 +137,7 @@ impl<'a> Calibrated<'a> {
             let mut record = step.record;
             let weights = &self.weights[index];
             if weights.iter().any(|w| !w.is_finite()) {
-                return Err(QuantizeError::NotFinite { step: index });
+                return Err(QuantizeError::NotFinite);
             }
             let columns = step.columns();
             let block = |k: usize| step.block.unwrap_or_else(|| step.block_of_column(k));
@@ -175,15 +180,21 @@ impl<'a> Calibrated<'a> {
             let scale = |part: usize| {
                 let (largest, max) = (largest[part], self.max[index][part]);
                 let reach = sums[part] * f64::from(input_max);
-                let fits = (f64::from(i32::MAX) / reach).min(32_767.0 / largest) / 65_536.0;
+                let at_shift = |bits: u32| {
+                    let most = (f64::from(i32::MAX) / reach).min(32_767.0 / largest);
+                    most / f64::from(1u32 << bits)
+                };
+                let fits = at_shift(16);
+                // However little calibration saw of a level, its sums have to fit at some shift.
+                let at_most = |scale: f64| scale.min(0.99 * at_shift(1));
                 match widths[index] {
                     _ if adds(&record) => Z_SCALE,
                     _ if largest == 0.0 => 1.0,
                     Width::TopOf(bits) if max > 0.0 => fits.min(limit(bits) / max),
                     Width::Top | Width::TopOf(_) => fits,
-                    Width::Bits(_) if max > 0.0 => limit(record.bits) / max,
+                    Width::Bits(_) if max > 0.0 => at_most(limit(record.bits) / max),
                     // Calibration has only seen zeros here: as much as there can ever be.
-                    Width::Bits(_) => limit(record.bits) / reach.max(1e-30),
+                    Width::Bits(_) => at_most(limit(record.bits) / reach),
                 }
             };
             let mut scale: Vec<f64> = (0..step.parts()).map(scale).collect();
@@ -202,7 +213,9 @@ impl<'a> Calibrated<'a> {
                 record.shift -= 1;
                 found = words(&record, &scale);
             }
-            let words = found.ok_or(QuantizeError::Overflow { step: index })?;
+            let words = found.ok_or_else(|| QuantizeError::TooLarge {
+                reach: sums.iter().fold(0.0, |a, &b| f64::max(a, b)) * f64::from(input_max),
+            })?;
             record.weights_word = packed.len() as u32;
             packed.extend(words);
             scales.push(scale);
@@ -276,7 +289,7 @@ impl<'a> Calibrated<'a> {
                     bound::written_max(&program, &lowered.tables, self.input_max, step.input());
                 Ok(max)
             } else {
-                Err(QuantizeError::Overflow { step: index })
+                Err(QuantizeError::SharedAccumulators { step: index })
             }
         };
         steps.iter().enumerate().map(bound).collect()
@@ -284,7 +297,8 @@ impl<'a> Calibrated<'a> {
 
     /// The widths that give z the best signal-to-noise ratio on `frames` (integers as
     /// the device gets them), then with [`Width::Top`], else [`Width::TopOf`], wherever that costs less
-    /// than [`TOP_LOSS_DB`]: coordinate descent from 13 bits everywhere.
+    /// than [`TOP_LOSS_DB`]: coordinate descent from 13 bits everywhere, or from 16 where z would be
+    /// beyond what 13 bits can add to it.
     ///
     /// # Errors
     ///
@@ -327,8 +341,15 @@ impl<'a> Calibrated<'a> {
                 })
                 .collect()
         };
-        let mut widths = vec![Width::Bits(13); lowered.steps.len()];
-        let mut best = score(&widths)?;
+        let all = |bits: u8| vec![Width::Bits(bits); lowered.steps.len()];
+        let mut widths = all(13);
+        let mut best = match score(&widths) {
+            Ok(best) => best,
+            Err(_) => {
+                widths = all(16);
+                score(&widths)?
+            }
+        };
         for _ in 0..2 {
             let before = best;
             for at in 0..levels {

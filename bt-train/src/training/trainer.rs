@@ -113,7 +113,8 @@ impl<'a> Trainer<'a> {
         })?;
         let material = Material::new(settings, &config, data)?;
         let normalization =
-            Normalization::fit(&material.frames, config.inputs(), settings.normalize);
+            Normalization::fit(&material.frames, config.inputs(), settings.normalize)
+                .map_err(|error| error.field("x_train"))?;
         let mut model = Model::new(config, &mut generator(settings.seed, 0))?;
         model.offset = normalization.offset.clone().into();
         model.scale = normalization.scale.clone().into();
