@@ -129,3 +129,65 @@ fn exported(
     };
     Ok(export(&Checkpoint::of(&model), &part, &[], &options)?.bytes)
 }
+
+/// Samples of a step of [`sound`]: two vectors a hop of 32.
+pub const SOUND_STEP: usize = 64;
+
+/// A small model that takes sound, with a front end of this
+/// [format](bt_core::front_end::FORMAT) and random weights.
+///
+/// # Panics
+///
+/// The exporter refuses it.
+pub fn sound(seed: u64, format: u32) -> ModelBytes {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let config: ModelConfig = serde_json::from_value(json!({
+        "input": { "map": "block-term", "modes": [4, 4], "blocks": 2, "rank": 2 },
+        "hidden": { "modes": [2, 4] },
+        "recurrent": { "map": "dense" },
+        "gate": "sigmoid",
+        "head": { "classes": 4, "pool": "last" },
+        "front_end": { "sample_rate_hz": 8000, "window": 64, "hop": 32, "bands": 8, "low_hz": 300,
+            "high_hz": 3800, "level": "relative", "vectors_per_step": 2, "format": format },
+    }))
+    .expect("a configuration");
+    let mut model = Model::new(config, &mut rng).expect("a model");
+    // Vectors lie some ten octaves of 1,024 below their level.
+    model.offset = vec![-5_000.0].into();
+    model.scale = vec![1.0 / 3_000.0].into();
+    let part = Part {
+        values: Arc::new(Values::I16(
+            (0..8 * 16).map(|_| rng.random_range(-12_000..=0)).collect(),
+        )),
+        width: 16,
+        starts: (0..8).map(|sequence| sequence * 16).collect(),
+        lengths: vec![1; 8],
+        labels: None,
+        groups: None,
+    };
+    let options = Options {
+        name: format!("sound {seed}"),
+        limits: Default::default(),
+        sequences: 8,
+    };
+    export(&Checkpoint::of(&model), &part, &[], &options)
+        .unwrap_or_else(|error| panic!("seed {seed}: {error}"))
+        .bytes
+}
+
+/// Recordings of these samples.
+pub fn recordings(sounds: &[Vec<i16>]) -> Part {
+    let mut starts = vec![0];
+    for sound in sounds {
+        starts.push(starts[starts.len() - 1] + sound.len());
+    }
+    starts.pop();
+    Part {
+        values: Arc::new(Values::I16(sounds.concat())),
+        width: 1,
+        starts,
+        lengths: sounds.iter().map(Vec::len).collect(),
+        labels: None,
+        groups: None,
+    }
+}
