@@ -128,7 +128,6 @@ fn shapes() -> Vec<Dense> {
                 classes,
                 pool,
                 seed,
-                ..Dense::default()
             });
         }
     }
@@ -559,9 +558,9 @@ fn no_reason_is_cut() {
             .to_string(),
         );
         reasons.push(
-            ParseError::Step {
+            ParseError::Stage {
                 section,
-                step: most,
+                stage: most,
                 field,
             }
             .to_string(),

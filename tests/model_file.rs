@@ -139,7 +139,7 @@ fn reserved_bytes_are_zero() {
         changed[at] ^= 1;
         reseal(&mut changed);
         match parse(&changed) {
-            Err(ParseError::Step {
+            Err(ParseError::Stage {
                 section,
                 step,
                 field: Field::Reserved,

@@ -5,7 +5,7 @@
 use bt_core::model::cases;
 use bt_core::model::layout::{self, DenseRecord, MapKind, MetaRecord, Section};
 use bt_core::model::write::ModelBytes;
-use bt_core::program::{ProgramRecord, StepRecord};
+use bt_core::program::{ProgramRecord, StageRecord};
 use bt_core::{InputType, Map, Model, Pool, Session};
 use bt_tests::exported;
 use bt_tests::model::{Dense, Noise};
@@ -47,8 +47,8 @@ fn places(file: &[u8], noise: &mut Noise) -> Vec<Place> {
             }
             all.extend(fields(start + 4, &[(6, 4), (8, 2)]));
             let first = start + 4 + size_of::<ProgramRecord>();
-            for step in (first..start + len).step_by(size_of::<StepRecord>()) {
-                all.extend(fields(step, &[(8, 4), (4, 2), (6, 1), (1, 2)]));
+            for stage in (first..start + len).step_by(size_of::<StageRecord>()) {
+                all.extend(fields(stage, &[(8, 4), (4, 2), (6, 1), (1, 2)]));
             }
         } else if [
             Section::Weights,
@@ -226,16 +226,16 @@ fn what_parses_stays_in_its_words_and_its_32_bits() {
             for map in [parsed.input_map(), parsed.recurrent_map()] {
                 if let Map::Program(program) = map {
                     accumulate += program
-                        .steps
+                        .stages
                         .iter()
-                        .filter(|step| step.acc().is_some())
+                        .filter(|stage| stage.acc().is_some())
                         .count();
                 }
             }
             ran += mutants(seed as u32, &model);
         }
     }
-    // Steps that accumulate over slabs, and what pads an odd number of values.
+    // Stages that accumulate over slabs, and what pads an odd number of values.
     for (seed, parts) in [cases::program(), cases::odd_dense()]
         .into_iter()
         .enumerate()
@@ -256,6 +256,6 @@ fn what_parses_stays_in_its_words_and_its_32_bits() {
         };
         ran += mutants(values as u32, &shape.model());
     }
-    println!("{ran} files ran, {accumulate} steps of the exporter accumulate");
+    println!("{ran} files ran, {accumulate} stages of the exporter accumulate");
     assert!(ran > 10_000 && accumulate >= 4, "{ran}, {accumulate}");
 }

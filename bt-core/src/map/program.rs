@@ -1,10 +1,10 @@
-//! Executes a contraction program: gathers slabs, then runs the steps the odometer asks for.
+//! Executes a contraction program: gathers slabs, then runs the stages the odometer asks for.
 
 use crate::kernel::{self, Sample};
 use crate::program::{Contraction, NONE, Odometer, Operands, Program};
 use crate::proven::Proven;
 
-/// Puts slab values `from..from + values.len()` into the panels of the first step.
+/// Puts slab values `from..from + values.len()` into the panels of the first stage.
 pub fn gather<S: Sample>(
     program: &Program<'_>,
     tables: &[u16],
@@ -37,7 +37,7 @@ pub(super) fn gather_into<S: Sample>(
     }
 }
 
-/// Runs every step whose digits have wrapped, in order; shows `watch` the place of each in the program,
+/// Runs every stage whose digits have wrapped, in order; shows `watch` the place of each in the program,
 /// its operands and the arena after it.
 #[inline(always)]
 pub fn run<'m>(
@@ -49,11 +49,11 @@ pub fn run<'m>(
 ) {
     let extents = program.extents();
     let wrapped = odometer.wrapped(extents);
-    for (index, step) in program.steps.iter().enumerate() {
-        if (step.depth as usize) < wrapped {
+    for (index, stage) in program.stages.iter().enumerate() {
+        if (stage.depth as usize) < wrapped {
             continue;
         }
-        let Some(run) = operands.contraction(step, odometer).proven() else {
+        let Some(run) = operands.contraction(stage, odometer).proven() else {
             return;
         };
         kernel::contract(&run, memory);

@@ -154,17 +154,17 @@ pub struct Model<'m> {
 
 impl<'m> Model<'m> {
     /// Whether the sums of a map keep to 32 bits only if the scratch is zero when it starts, so that no
-    /// step reads what the other map has left there.
+    /// stage reads what the other map has left there.
     #[inline(never)]
     pub(crate) fn needs_zeros(&self, map: &Map<'m>) -> bool {
         let Map::Program(program) = map else {
             return false;
         };
-        let mut steps = program.steps.iter();
-        steps.any(|step| !bound::fits(step, self.weights, 1 << 15))
+        let mut stages = program.stages.iter();
+        stages.any(|stage| !bound::fits(stage, self.weights, 1 << 15))
     }
 
-    /// What the steps of both maps read beside the arena.
+    /// What the stages of both maps read beside the arena.
     #[inline(always)]
     pub(crate) fn operands(&self) -> Operands<'m> {
         Operands {
@@ -218,7 +218,7 @@ impl<'m> Model<'m> {
     }
 
     /// Work of one step in products, see [`work`]: those of both maps, padding included, the visits of
-    /// their steps and the windows of the front end; at most [`work::FRAME_WORK_MAX`]. The gates and the
+    /// their stages and the windows of the front end; at most [`work::FRAME_WORK_MAX`]. The gates and the
     /// head, in proportion to what the file holds of them, come on top.
     pub fn frame_work(&self) -> u32 {
         let window = self.front_end().map_or(0, FrontEnd::window);
@@ -304,13 +304,13 @@ impl<'m> Model<'m> {
         let own: &[HostRecord] = self.file.slice(Section::Host).unwrap_or(&[]);
         let meta = HostRecord {
             offset: self.meta.input_offset,
-            step: self.meta.input_step,
+            lsb: self.meta.input_lsb,
         };
         (0..own.len().max(1)).map(move |at| {
             let record = own.get(at).copied().unwrap_or(meta);
             FloatInput {
                 offset: f32::from_bits(record.offset),
-                step: f32::from_bits(record.step),
+                lsb: f32::from_bits(record.lsb),
             }
         })
     }
@@ -321,21 +321,21 @@ impl<'m> Model<'m> {
     }
 }
 
-/// How a host makes the integer that is pushed of a float x: round((x − offset) / step), half to even,
+/// How a host makes the integer that is pushed of a float x: round((x − offset) / lsb), half to even,
 /// saturated to the input's type.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FloatInput {
     /// What becomes 0.
     pub offset: f32,
     /// What one integer stands for; negative where the feature's scale is, never 0.
-    pub step: f32,
+    pub lsb: f32,
 }
 
 impl FloatInput {
     /// What integer data have: they are pushed as they are.
     pub const INTEGER: Self = Self {
         offset: 0.0,
-        step: 1.0,
+        lsb: 1.0,
     };
 }
 

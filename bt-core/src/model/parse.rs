@@ -259,22 +259,22 @@ fn input_max(
     })
 }
 
-/// That the host can quantise floats: steps and offsets are numbers, one for all values or one each.
+/// That the host can quantise floats: LSBs and offsets are numbers, one for all values or one each.
 #[inline(never)]
 fn host(sections: &Sections<'_>, meta: &MetaRecord, has_front_end: bool) -> Result<(), ParseError> {
     let sound = |section: Section, record: &HostRecord| {
-        let (offset, step) = (f32::from_bits(record.offset), f32::from_bits(record.step));
+        let (offset, lsb) = (f32::from_bits(record.offset), f32::from_bits(record.lsb));
         check(offset.is_finite(), Field::InputOffset, record.offset)
             .and(check(
-                step.is_finite() && step != 0.0,
-                Field::InputStep,
-                record.step,
+                lsb.is_finite() && lsb != 0.0,
+                Field::InputLsb,
+                record.lsb,
             ))
             .map_err(|fault| fault.of(section))
     };
     let of_all = HostRecord {
         offset: meta.input_offset,
-        step: meta.input_step,
+        lsb: meta.input_lsb,
     };
     sound(Section::Meta, &of_all)?;
     if sections.find(Section::Host).is_none() {
@@ -319,7 +319,7 @@ fn head<'m>(
 mod tests {
     use super::super::FloatInput;
     use super::super::layout::DenseRecord;
-    use super::super::write::{Elements, MapParts, Parts};
+    use super::super::write::{Contents, Elements, MapContents};
     use super::*;
     use crate::front_end::{self, Config};
 
@@ -332,19 +332,19 @@ mod tests {
             bands: BANDS,
             ..Config::default()
         };
-        let dense = |values: usize, part_word: usize, weights_word: u32| {
-            MapParts::Dense(DenseRecord {
+        let dense = |values: usize, slice_word: usize, weights_word: u32| {
+            MapContents::Dense(DenseRecord {
                 rows: 4 * HIDDEN as u32,
                 values: values as u32,
-                part_values: values as u32,
-                part_word: part_word as u32,
+                slice_values: values as u32,
+                slice_word: slice_word as u32,
                 acc_word: 0,
                 weights_word,
                 scales_word: 0,
-                part_shift: 0,
+                slice_shift: 0,
             })
         };
-        let mut parts = Parts {
+        let mut parts = Contents {
             name: "sound".into(),
             labels: vec![],
             about: "{}".into(),

@@ -22,7 +22,7 @@ impl Odometer {
         self.digits.get(index).copied().unwrap_or(0)
     }
 
-    /// The smallest q such that every digit from q on is at its last value: steps of depth ≥ q run.
+    /// The smallest q such that every digit from q on is at its last value: stages of depth ≥ q run.
     #[inline]
     pub fn wrapped(&self, extents: &[u16]) -> usize {
         let mut depth = extents.len();

@@ -4,15 +4,15 @@ use bytemuck::{Pod, Zeroable};
 
 /// Outer modes (digits of the odometer) a program can have: d ≤ 6 and one split for buffering.
 pub const DIGITS_MAX: usize = 7;
-/// Stands for "no region" in [`StepRecord::acc_word`] and for padding in a scatter table.
+/// Stands for "no region" in [`StageRecord::acc_word`] and for padding in a scatter table.
 pub const NONE: u32 = u32::MAX;
 /// An element of a scatter or gather table that is padding and never stored.
 pub const DISCARD: u16 = u16::MAX;
 
-/// One contraction step, as it lies in the model file (read in place, 48 bytes).
+/// One contraction stage, as it lies in the model file (read in place, 48 bytes).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
-pub struct StepRecord {
+pub struct StageRecord {
     /// First word of W in the weights section.
     pub weights_word: u32,
     /// X panels: first word in the arena.
@@ -38,9 +38,9 @@ pub struct StepRecord {
     pub k_pairs: u16,
     /// Weight slices: extent of digit `depth − 1`, or 1.
     pub slices: u16,
-    /// Leading digits that need not have wrapped when the step runs.
+    /// Leading digits that need not have wrapped when the stage runs.
     pub depth: u8,
-    /// Digit that offsets the destination ([`StepRecord::out_stride`]); 255 for none.
+    /// Digit that offsets the destination ([`StageRecord::out_stride`]); 255 for none.
     pub out_digit: u8,
     /// A [`Store`].
     pub store: u8,
@@ -55,22 +55,22 @@ pub struct StepRecord {
     pub col_stride: u16,
 }
 
-/// Fixed part of a program in the model file, before its step records.
+/// Fixed part of a program in the model file, before its stage records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct ProgramRecord {
     /// Values of one frame: `slab_values` × the product of the extents.
     pub values: u32,
-    /// Values gathered before the steps run.
+    /// Values gathered before the stages run.
     pub slab_values: u32,
     /// Where slabs are gathered: first word in the arena.
     pub slab_word: u32,
     /// Gather table: slab value → i16 from `slab_word`; first entry in the tables section. [`NONE`]: rows.
     pub gather_table: u32,
-    /// Without a table: values per row of the slab (K of the first step; rows are its n).
+    /// Without a table: values per row of the slab (K of the first stage; rows are its n).
     pub row_values: u32,
-    /// Number of step records that follow.
-    pub steps: u32,
+    /// Number of stage records that follow.
+    pub stages: u32,
     /// Outer modes, slowest first; unused ones are 0.
     pub extents: [u16; DIGITS_MAX],
     /// Outer modes in use.
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn records_have_no_padding() {
-        assert_eq!(size_of::<StepRecord>(), 48);
+        assert_eq!(size_of::<StageRecord>(), 48);
         assert_eq!(size_of::<ProgramRecord>(), 40);
     }
 }

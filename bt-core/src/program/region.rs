@@ -1,6 +1,6 @@
 //! Which words of the arena a map touches: as the exporter places them and as `parse` checks them.
 
-use super::record::{DISCARD, NONE, ProgramRecord, StepRecord};
+use super::record::{DISCARD, NONE, ProgramRecord, StageRecord};
 use super::store::Store;
 use super::tiling::TILE;
 use crate::size::Size;
@@ -35,12 +35,12 @@ impl Region {
     }
 }
 
-/// What says nothing about where a step stores.
+/// What says nothing about where a stage stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Misplaced {
     /// The store is none.
     Store,
-    /// The digit that moves the destination is none that the step waits for.
+    /// The digit that moves the destination is none that the stage waits for.
     OutDigit,
     /// A table does not lie in its section.
     Table,
@@ -74,13 +74,13 @@ impl ProgramRecord {
     }
 }
 
-impl StepRecord {
+impl StageRecord {
     /// The X panels.
     pub fn input(&self) -> Region {
         Region::new(self.input_word, self.input_words())
     }
 
-    /// The accumulators, if the step keeps any.
+    /// The accumulators, if the stage keeps any.
     pub fn acc(&self) -> Option<Region> {
         (self.acc_word != NONE).then(|| Region::new(self.acc_word, self.tiles() * TILE))
     }
@@ -94,7 +94,7 @@ impl StepRecord {
         }
     }
 
-    /// Every word the step can store to, whatever the digits of the odometer.
+    /// Every word the stage can store to, whatever the digits of the odometer.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
-//! What a step works on when its turn comes: its slice, its accumulators, its destination.
+//! What a stage works on when its turn comes: its slice, its accumulators, its destination.
 
 use super::Odometer;
-use super::record::{NONE, StepRecord};
+use super::record::{NONE, StageRecord};
 
 /// What a contraction does with its accumulators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Accumulate {
     }
 }
 
-/// What the digits of the odometer decide about a step.
+/// What the digits of the odometer decide about a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turn {
     /// Weight slice.
@@ -40,7 +40,7 @@ pub struct Turn {
     pub out_word: usize,
 }
 
-impl StepRecord {
+impl StageRecord {
     /// What the digits decide.
     #[inline(always)]
     pub fn turn(&self, odometer: &Odometer) -> Turn {
@@ -65,7 +65,7 @@ impl StepRecord {
     }
 }
 
-/// The sections of a model file that steps read.
+/// The sections of a model file that stages read.
 #[derive(Clone, Copy, Debug)]
 pub struct Operands<'m> {
     /// Weights, packed words.
@@ -74,11 +74,11 @@ pub struct Operands<'m> {
     pub tables: &'m [u16],
 }
 
-/// One run of a step: its operands that are not in the arena.
+/// One run of a stage: its operands that are not in the arena.
 #[derive(Clone, Copy, Debug)]
 pub struct Contraction<'a> {
-    /// Sizes, shift, store and places of the step. `Model::parse` has checked all of them.
-    pub step: &'a StepRecord,
+    /// Sizes, shift, store and places of the stage. `Model::parse` has checked all of them.
+    pub stage: &'a StageRecord,
     /// From the weight slice of this run on: `[m_tile][k_pair][2]`.
     pub weights: &'a [u32],
     /// From `m_tiles` offsets in words on, or from the scatter table on.
@@ -92,21 +92,21 @@ pub struct Contraction<'a> {
 }
 
 impl<'m> Operands<'m> {
-    /// The run of a step at the odometer's digits; `None` where a section ends before what it reads.
+    /// The run of a stage at the odometer's digits; `None` where a section ends before what it reads.
     #[inline(always)]
     pub fn contraction(
         &self,
-        step: &'m StepRecord,
+        stage: &'m StageRecord,
         odometer: &Odometer,
     ) -> Option<Contraction<'m>> {
-        let turn = step.turn(odometer);
-        let first = step.weights_word as usize + turn.slice * step.slice_words().get();
+        let turn = stage.turn(odometer);
+        let first = stage.weights_word as usize + turn.slice * stage.slice_words().get();
         Some(Contraction {
-            step,
+            stage,
             weights: self.weights.get(first..)?,
-            rows: self.tables.get(step.rows_table as usize..)?,
+            rows: self.tables.get(stage.rows_table as usize..)?,
             // Not always read, and then at no place in particular.
-            cols: self.tables.get(step.cols_table as usize..).unwrap_or(&[]),
+            cols: self.tables.get(stage.cols_table as usize..).unwrap_or(&[]),
             out_word: turn.out_word,
             accumulate: turn.accumulate,
         })

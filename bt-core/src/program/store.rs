@@ -1,17 +1,17 @@
 //! Stores: where the values of a finished tile go.
 
-use super::record::{DISCARD, StepRecord};
+use super::record::{DISCARD, StageRecord};
 use super::tiling::{TILE, TILE_N};
 use crate::size::Size;
 
-/// How a finished tile is written ([`StepRecord::store`]). Offsets are words of the arena; `o` is
+/// How a finished tile is written ([`StageRecord::store`]). Offsets are words of the arena; `o` is
 /// `out_word + digit·out_stride + rows[m_tile] + column(n_tile)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Store {
-    /// Words `o..o+4`: (C\[m0,n\], C\[m1,n\]) for n = n0..n3. The next step sums over m.
+    /// Words `o..o+4`: (C\[m0,n\], C\[m1,n\]) for n = n0..n3. The next stage sums over m.
     Pairs = 0,
-    /// Words `o`, `o+1`: (n0, n1) of m0, of m1; words `o+4`, `o+5`: (n2, n3). The next step sums over n.
+    /// Words `o`, `o+1`: (n0, n1) of m0, of m1; words `o+4`, `o+5`: (n2, n3). The next stage sums over n.
     Columns = 1,
     /// Added with saturation to the i16 rows of z: words `o`, `o+1` are n0..n3 of m0, and
     /// `o + row_stride`, `o + row_stride + 1` those of m1.
@@ -67,7 +67,7 @@ impl Store {
     }
 }
 
-impl StepRecord {
+impl StageRecord {
     /// Where value (row, column) of a tile goes, in i16 from the start of the arena, when the destination
     /// of the run is `out_word`; `None` for padding that is not stored, or without a table that says so.
     pub fn place(

@@ -1,6 +1,6 @@
 //! Sizes: how many tiles, words and products there are.
 
-use super::record::StepRecord;
+use super::record::StageRecord;
 use crate::size::Size;
 
 /// Rows of W in one register tile.
@@ -24,7 +24,7 @@ pub const fn k_pairs(values: usize) -> usize {
     values.div_ceil(2)
 }
 
-impl StepRecord {
+impl StageRecord {
     /// Words of one weight slice.
     #[inline(always)]
     pub fn slice_words(&self) -> Size {

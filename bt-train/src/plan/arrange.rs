@@ -51,7 +51,7 @@ impl Layouts {
                 .collect()
         };
         let slab = plan.slab_axes(shape);
-        // (panels, cost so far, predecessor, m order of the step before)
+        // (panels, cost so far, predecessor, m order of the stage before)
         type Node = (Panels, u64, usize, Vec<Axis>);
         let mut layers: Vec<Vec<Node>> = vec![
             candidates(0)
@@ -68,7 +68,7 @@ impl Layouts {
                 })
                 .collect(),
         ];
-        let step_cost =
+        let stage_cost =
             |from: &Panels, m: &[Axis], target: Target<'_>, buffered: bool| -> Option<u64> {
                 let block = 0;
                 if fast_store(m, &from.n, block, target).is_some() {
@@ -88,7 +88,7 @@ impl Layouts {
         for index in 0..chain.len() {
             let layer = &layers[index];
             let buffered = plan.is_buffered() && index + 1 == first_outer;
-            // The block runs slowest, as `LoweredStep::part_of_row` relies on.
+            // The block runs slowest, as `LoweredStage::block_of_row` relies on.
             let (held, free): (Vec<Axis>, Vec<Axis>) = chain[index]
                 .m
                 .iter()
@@ -111,7 +111,7 @@ impl Layouts {
                         if best.is_some_and(|b| b.0 <= *so_far) {
                             break;
                         }
-                        if let Some(cost) = step_cost(from, m, target, buffered)
+                        if let Some(cost) = stage_cost(from, m, target, buffered)
                             && best.is_none_or(|b| so_far + cost < b.0)
                         {
                             best = Some((so_far + cost, at, m));

@@ -1,11 +1,11 @@
-//! Which value of a step lies where: panels of X, and how a tile of C is stored into the next ones.
+//! Which value of a stage lies where: panels of X, and how a tile of C is stored into the next ones.
 
 use bt_core::program::{DISCARD, Store, TILE, TILE_M, TILE_N, k_pairs, m_tiles, n_tiles, panel};
 
 /// An index of a partial result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Label {
-    /// The block n, of a step that all blocks share.
+    /// The block n, of a stage that all blocks share.
     Block,
     /// i_k, not yet summed over.
     In(usize),
@@ -43,7 +43,7 @@ pub fn positions(from: &[Axis], to: &[Axis]) -> Vec<usize> {
     all
 }
 
-/// X of one step: axes it sums over (k) and the others (n), slowest first.
+/// X of one stage: axes it sums over (k) and the others (n), slowest first.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Panels {
     /// Summed over.
@@ -80,12 +80,12 @@ impl Panels {
     }
 }
 
-/// Where C of a step goes.
+/// Where C of a stage goes.
 #[derive(Debug, Clone, Copy)]
 pub enum Target<'a> {
-    /// X of the next step.
+    /// X of the next stage.
     Panels {
-        /// Of one block, or of all where the next step sums over them.
+        /// Of one block, or of all where the next stage sums over them.
         panels: &'a Panels,
         /// So many of them one behind the other, of which the block of a row picks one; 1 unless all
         /// blocks are written at once.

@@ -1,4 +1,4 @@
-//! A contraction program in real arithmetic: the same steps and places as on the device, in f64.
+//! A contraction program in real arithmetic: the same stages and places as on the device, in f64.
 
 use crate::plan::TensorMap;
 use crate::plan::lower::Lowered;
@@ -7,7 +7,7 @@ use bt_core::program::{NONE, Odometer, Store, TILE, TILE_M, TILE_N, k_pairs, pan
 /// Values of a store, one per place of a tile; `None` where the tile is wider than the output.
 pub type Stored<T> = [Option<T>; TILE];
 
-/// Where a step stores a tile, in values from the start of the scratch (of z for a store that adds).
+/// Where a stage stores a tile, in values from the start of the scratch (of z for a store that adds).
 pub fn places(
     lowered: &Lowered,
     index: usize,
@@ -15,11 +15,11 @@ pub fn places(
     m_tile: usize,
     n_tile: usize,
 ) -> Stored<usize> {
-    let step = &lowered.steps[index].record;
-    let out_word = step.turn(odometer).out_word;
+    let stage = &lowered.stages[index].record;
+    let out_word = stage.turn(odometer).out_word;
     std::array::from_fn(|at| {
         let place = (at / TILE_N, at % TILE_N);
-        step.place(&lowered.tables, out_word, (m_tile, n_tile), place)
+        stage.place(&lowered.tables, out_word, (m_tile, n_tile), place)
     })
 }
 
@@ -27,7 +27,7 @@ pub fn places(
 #[derive(Debug)]
 pub struct Simulation<'a> {
     lowered: &'a Lowered,
-    /// Per step `[slice][m][k]`, rows and columns padded to the tile: `[slice][2·m_tiles][2·k_pairs]`.
+    /// Per stage `[slice][m][k]`, rows and columns padded to the tile: `[slice][2·m_tiles][2·k_pairs]`.
     weights: Vec<Vec<f64>>,
     memory: Vec<f64>,
     accs: Vec<Vec<f64>>,
@@ -37,16 +37,16 @@ impl<'a> Simulation<'a> {
     /// The program of `lowered` with the entries of `map`.
     pub fn new(lowered: &'a Lowered, map: &TensorMap) -> Self {
         let weights = lowered
-            .steps
+            .stages
             .iter()
-            .map(|step| {
-                let (rows, columns) = (step.rows(), step.columns());
+            .map(|stage| {
+                let (rows, columns) = (stage.rows(), stage.columns());
                 let (m, k) = (
-                    step.record.m_tiles as usize * 2,
-                    step.record.k_pairs as usize * 2,
+                    stage.record.m_tiles as usize * 2,
+                    stage.record.k_pairs as usize * 2,
                 );
-                let mut padded = vec![0.0; step.record.slices as usize * m * k];
-                for (index, value) in step.weights(map).into_iter().enumerate() {
+                let mut padded = vec![0.0; stage.record.slices as usize * m * k];
+                for (index, value) in stage.weights(map).into_iter().enumerate() {
                     let (row, column) = (index / columns, index % columns);
                     padded[(row / rows * m + row % rows) * k + column] = value;
                 }
@@ -58,9 +58,9 @@ impl<'a> Simulation<'a> {
             weights,
             memory: vec![0.0; lowered.scratch_words * 2],
             accs: lowered
-                .steps
+                .stages
                 .iter()
-                .map(|step| vec![0.0; (step.record.tiles() * TILE).get()])
+                .map(|stage| vec![0.0; (stage.record.tiles() * TILE).get()])
                 .collect(),
         }
     }
@@ -70,7 +70,7 @@ impl<'a> Simulation<'a> {
         self.run_watched(frame, |_, _, _| ())
     }
 
-    /// As [`run`](Self::run), showing `watch` what every step stores, tile by tile: the step, the first
+    /// As [`run`](Self::run), showing `watch` what every stage stores, tile by tile: the stage, the first
     /// row of the tile and its values; a store that adds to z shows the sum.
     pub fn run_watched(
         &mut self,
@@ -96,9 +96,9 @@ impl<'a> Simulation<'a> {
                 self.memory[record.slab_word as usize * 2 + half] = value;
             }
             let wrapped = odometer.wrapped(extents);
-            for step in 0..lowered.steps.len() {
-                if lowered.steps[step].record.depth as usize >= wrapped {
-                    self.step(step, &odometer, &mut z, &mut watch);
+            for stage in 0..lowered.stages.len() {
+                if lowered.stages[stage].record.depth as usize >= wrapped {
+                    self.stage(stage, &odometer, &mut z, &mut watch);
                 }
             }
             odometer.advance(extents);
@@ -106,7 +106,7 @@ impl<'a> Simulation<'a> {
         z
     }
 
-    fn step(
+    fn stage(
         &mut self,
         index: usize,
         odometer: &Odometer,
@@ -114,13 +114,13 @@ impl<'a> Simulation<'a> {
         watch: &mut impl FnMut(usize, usize, Stored<f64>),
     ) {
         let lowered = self.lowered;
-        let step = &lowered.steps[index].record;
+        let stage = &lowered.stages[index].record;
         let (m_tiles, n_tiles, pairs) = (
-            step.m_tiles as usize,
-            step.n_tiles as usize,
-            step.k_pairs as usize,
+            stage.m_tiles as usize,
+            stage.n_tiles as usize,
+            stage.k_pairs as usize,
         );
-        let turn = step.turn(odometer);
+        let turn = stage.turn(odometer);
         let columns = pairs * 2;
         let slice_start = turn.slice * m_tiles * TILE_M * columns;
         for (m_tile, n_tile) in (0..m_tiles).flat_map(|m| (0..n_tiles).map(move |n| (m, n))) {
@@ -129,7 +129,7 @@ impl<'a> Simulation<'a> {
             for (at, sum) in sums.iter_mut().enumerate() {
                 let (row, col) = (m_tile * TILE_M + at / TILE_N, n_tile * TILE_N + at % TILE_N);
                 let w = &self.weights[index][slice_start + row * columns..][..columns];
-                let x = &self.memory[step.input_word as usize * 2..];
+                let x = &self.memory[stage.input_word as usize * 2..];
                 *sum = (0..columns)
                     .map(|k| w[k] * x[panel::half(pairs, k, col)])
                     .sum();
@@ -145,7 +145,7 @@ impl<'a> Simulation<'a> {
             if turn.accumulate.stores() {
                 let values: [f64; TILE] = std::array::from_fn(|at| acc[at]);
                 let places = places(lowered, index, odometer, m_tile, n_tile);
-                let adds = Store::from_byte(step.store).is_some_and(Store::adds);
+                let adds = Store::from_byte(stage.store).is_some_and(Store::adds);
                 let stored = std::array::from_fn(|at| {
                     let place = match (places[at], adds) {
                         (None, _) => return None,
