@@ -2,7 +2,7 @@
 //! runs frames of extreme values without a sum that leaves 32 bits or a word beside its own
 //! ([`Reference`]), and a session computes the same.
 
-use bt_core::model::layout::{self, DenseRecord, MapKind, MetaRecord, Section};
+use bt_core::model::layout::{self, DenseRecord, FormatRecord, MapKind, MetaRecord, Section};
 use bt_core::model::write::ModelBytes;
 use bt_core::program::{ProgramRecord, StepRecord};
 use bt_core::{InputType, Model, Pool, Session};
@@ -38,6 +38,10 @@ fn places(file: &[u8], noise: &mut Noise) -> Vec<Place> {
         if is(Section::Meta) {
             assert_eq!(len, size_of::<MetaRecord>());
             all.extend(fields(start, &[(3, 4), (4, 1), (9, 4)]));
+        } else if is(Section::Format) {
+            all.extend(fields(start, &[(size_of::<FormatRecord>() / 4, 4)]));
+        } else if is(Section::Host) {
+            all.extend(fields(start, &[(len / 4, 4)]));
         } else if is(Section::Input) || is(Section::Recurrent) {
             all.push((start, 4));
             if word(start) == MapKind::Dense.word() as usize {
