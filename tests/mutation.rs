@@ -3,7 +3,7 @@
 //! ([`Reference`]), and a session computes the same.
 
 use bt_core::model::cases;
-use bt_core::model::layout::{self, DenseRecord, MapKind, MetaRecord, Section};
+use bt_core::model::layout::{self, DenseRecord, FormatRecord, MapKind, MetaRecord, Section};
 use bt_core::model::write::ModelBytes;
 use bt_core::program::{ProgramRecord, StageRecord};
 use bt_core::{InputType, Map, Model, Pool, Session};
@@ -39,6 +39,10 @@ fn places(file: &[u8], noise: &mut Noise) -> Vec<Place> {
         if is(Section::Meta) {
             assert_eq!(len, size_of::<MetaRecord>());
             all.extend(fields(start, &[(3, 4), (4, 1), (9, 4)]));
+        } else if is(Section::Format) {
+            all.extend(fields(start, &[(size_of::<FormatRecord>() / 4, 4)]));
+        } else if is(Section::Host) {
+            all.extend(fields(start, &[(len / 4, 4)]));
         } else if is(Section::Input) || is(Section::Recurrent) {
             all.push((start, 4));
             if word(start) == MapKind::Dense.word() as usize {

@@ -326,7 +326,7 @@ impl<'a> Trial<'a> {
 fn to_8_bits(integers: &mut IntegerMap) {
     for stage in &integers.stages {
         let words = (stage.slice_words() * stage.slices).get();
-        let words = &mut integers.weights[step.weights_word as usize..][..words];
+        let words = &mut integers.weights[stage.weights_word as usize..][..words];
         let halves: &mut [i16] = bytemuck::cast_slice_mut(words);
         let largest = halves.iter().map(|w| w.unsigned_abs()).max().unwrap_or(0);
         let rounded = |w: i16, unit: f64| (f64::from(w) / unit).round().clamp(-127.0, 127.0);

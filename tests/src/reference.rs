@@ -67,24 +67,32 @@ impl<'m> Reference<'m> {
         for (at, &bias) in self.bias.clone().iter().enumerate() {
             self.put(0, at, bias);
         }
-        let meta = self.model.meta();
-        let scaled = meta.element_scale_table != NONE;
+        let (meta, format) = (self.model.meta(), self.model.format());
+        // One number for all values, or their own from a table.
+        let number = |table: u32, one: i32, at: usize| match table {
+            NONE => i64::from(one),
+            table => i64::from(self.tables[table as usize + at] as i16),
+        };
+        let scaled = meta.element_scale_table != NONE || format.element_scale != 0;
+        let shared = format.element_offset_table == NONE;
         let middle =
             self.model.input_type() == InputType::U8 && meta.input_zero == InputType::MIDDLE;
-        let raw = !scaled && (meta.input_zero == 0 || middle);
+        let raw = !scaled && shared && (meta.input_zero == 0 || middle);
         let left = match self.model.input_type() {
             _ if !raw => 0,
             kind => kind.left_shift(meta.input_zero),
         };
         let is_byte = raw && self.model.input_type() != InputType::I16;
         let values = pushed.iter().enumerate().map(|(at, &value)| {
-            let value = i64::from(saturate(i64::from(value) - i64::from(meta.input_zero)));
+            let offset = number(format.element_offset_table, meta.input_zero, at);
+            let value = i64::from(saturate(i64::from(value) - offset));
             if !scaled {
                 return (value << left) as i16;
             }
-            let scale = self.tables[meta.element_scale_table as usize + at] as i16;
-            let half = 1 << (meta.element_shift - 1);
-            saturate((value * i64::from(scale) + half) >> meta.element_shift)
+            let scale = number(meta.element_scale_table, format.element_scale, at);
+            let shift = number(format.element_shift_table, meta.element_shift.into(), at);
+            let half = (1i64 << shift) >> 1;
+            saturate((value * scale + half) >> shift)
         });
         let values: Vec<i16> = values.collect();
         self.map(self.model.input_map(), &values, is_byte);
