@@ -141,9 +141,9 @@ fn reserved_bytes_are_zero() {
         match parse(&changed) {
             Err(ParseError::Stage {
                 section,
-                step,
+                stage,
                 field: Field::Reserved,
-            }) => Some((section, step)),
+            }) => Some((section, stage)),
             _ => None,
         }
     };
