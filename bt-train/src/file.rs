@@ -1,7 +1,7 @@
 //! Files that appear whole or not at all.
 //!
 //! Whatever the program changes on disk it changes here, one operation after
-//! the other through [`fault`], where tests stop a program at any of them.
+//! the other through `fault`, where tests stop a program at any of them.
 
 mod fault;
 
