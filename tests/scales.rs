@@ -202,7 +202,7 @@ impl Held {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// One float model, its data in other units: the integers stay as near to it.
+    /// One float model, its data in other units: the integers stay as near to it, to 6 dB.
     #[test]
     fn units_of_features_change_nothing(
         held in prop::sample::select(vec![Held::U8, Held::I8, Held::I16, Held::F32]),
@@ -223,7 +223,7 @@ proptest! {
         }
         let (model, data) = in_units(&plain, &units, seed, |raw| held.values(raw));
         let found = nearness(&model, &data);
-        prop_assert!(found > SNR_DB_MIN.max(expected - 12.0), "{found} dB, {expected} before");
+        prop_assert!(found > SNR_DB_MIN.max(expected - 6.0), "{found} dB, {expected} before");
     }
 
     /// Heads of any size: the integers' logits are as near, and name the same class.
