@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bt_core::front_end::FORMAT;
 use bt_core::model::write::ModelBytes;
 use bt_core::model::{Field, layout};
 use bt_core::session::SessionError;
@@ -17,6 +18,7 @@ use bt_embed::app::{Ended, Memory, run};
 use bt_embed::board::{Board, Stack, Ticks};
 use bt_embed::service::Refusal;
 use bt_embed::wire::{Golden, LineCounts, REASON_BYTES_MAX, Reply, Request, frame};
+use bt_tests::exported::{self, recordings};
 use bt_tests::line::{End, Faults, Uart, line};
 use bt_tests::model::{Dense, Noise};
 use embedded_hal::digital::{ErrorType, OutputPin};
@@ -121,11 +123,11 @@ fn shapes() -> Vec<Dense> {
             shapes.push(Dense {
                 input_type,
                 values,
+                vectors: 0,
                 hidden,
                 classes,
                 pool,
                 seed,
-                ..Dense::default()
             });
         }
     }
@@ -197,6 +199,57 @@ fn chunks_of_any_length_give_the_same_scores() {
             let scores = device.scores().unwrap();
             assert_eq!((scores.steps, scores.raw), (5, wanted.clone()), "{length}");
         }
+    });
+}
+
+/// An utterance that ends within a step has the scores that `bt-train run` gives it, however often the
+/// host says that it ended.
+#[test]
+fn an_utterance_ends_as_run_ends_it() {
+    let file = exported::sound(1, FORMAT);
+    let model = Model::parse(file.bytes()).unwrap();
+    let mut noise = Noise::new(9);
+    let sounds: Vec<Vec<i16>> = [1, 64, 65, 500]
+        .into_iter()
+        .map(|length| {
+            (0..length)
+                .map(|_| 900 + (noise.bits() as i16 >> 6))
+                .collect()
+        })
+        .collect();
+    let expected = bt_train::device::run(&model, &recordings(&sounds), || ()).unwrap();
+    with_device(file.bytes(), [Faults::default(); 2], 1, |mut device, _| {
+        let identity = device.hello().unwrap();
+        for (sound, expected) in sounds.iter().zip(&expected) {
+            let bytes: Vec<u8> = sound
+                .iter()
+                .flat_map(|sample| sample.to_le_bytes())
+                .collect();
+            let scores = stream::sequence(&mut device, &identity, &bytes)
+                .unwrap()
+                .unwrap();
+            assert_eq!(scores.steps as usize, sound.len().div_ceil(64));
+            assert_eq!(&scores.raw, expected);
+            assert_eq!(device.finish().unwrap(), scores.steps);
+            assert_eq!(&device.scores().unwrap().raw, expected);
+        }
+        // Half a sample is a fault of the host's.
+        device.chunk(&[1]).unwrap();
+        assert_eq!(
+            device.finish().unwrap_err().to_string(),
+            "the device answered: the last step is not complete"
+        );
+    });
+    // Nothing stands for the values of a frame.
+    let file = Dense::default().model();
+    with_device(file.bytes(), [Faults::default(); 2], 1, |mut device, _| {
+        device.chunk(&[0; 4]).unwrap();
+        assert_eq!(
+            device.finish().unwrap_err().to_string(),
+            "the device answered: the last step is not complete"
+        );
+        device.chunk(&[0; 10]).unwrap();
+        assert_eq!(device.finish().unwrap(), 1);
     });
 }
 
@@ -505,9 +558,9 @@ fn no_reason_is_cut() {
             .to_string(),
         );
         reasons.push(
-            ParseError::Step {
+            ParseError::Stage {
                 section,
-                step: most,
+                stage: most,
                 field,
             }
             .to_string(),
@@ -567,6 +620,7 @@ fn frames_as_documented() {
             bytes: &[1, 0, 255, 255],
         },
         Request::Scores { first: 0 },
+        Request::Finish,
     ];
     for (tag, request) in requests.iter().enumerate() {
         let length = request.encode(tag as u8 + 1, &mut line).unwrap();

@@ -139,11 +139,11 @@ fn reserved_bytes_are_zero() {
         changed[at] ^= 1;
         reseal(&mut changed);
         match parse(&changed) {
-            Err(ParseError::Step {
+            Err(ParseError::Stage {
                 section,
-                step,
+                stage,
                 field: Field::Reserved,
-            }) => Some((section, step)),
+            }) => Some((section, stage)),
             _ => None,
         }
     };

@@ -2,10 +2,11 @@
 //! runs frames of extreme values without a sum that leaves 32 bits or a word beside its own
 //! ([`Reference`]), and a session computes the same.
 
+use bt_core::model::cases;
 use bt_core::model::layout::{self, DenseRecord, FormatRecord, MapKind, MetaRecord, Section};
 use bt_core::model::write::ModelBytes;
-use bt_core::program::{ProgramRecord, StepRecord};
-use bt_core::{InputType, Model, Pool, Session};
+use bt_core::program::{ProgramRecord, StageRecord};
+use bt_core::{InputType, Map, Model, Pool, Session};
 use bt_tests::exported;
 use bt_tests::model::{Dense, Noise};
 use bt_tests::reference::Reference;
@@ -50,8 +51,8 @@ fn places(file: &[u8], noise: &mut Noise) -> Vec<Place> {
             }
             all.extend(fields(start + 4, &[(6, 4), (8, 2)]));
             let first = start + 4 + size_of::<ProgramRecord>();
-            for step in (first..start + len).step_by(size_of::<StepRecord>()) {
-                all.extend(fields(step, &[(8, 4), (4, 2), (6, 1), (1, 2)]));
+            for stage in (first..start + len).step_by(size_of::<StageRecord>()) {
+                all.extend(fields(stage, &[(8, 4), (4, 2), (6, 1), (1, 2)]));
             }
         } else if [
             Section::Weights,
@@ -177,7 +178,16 @@ fn mutants(seed: u32, model: &ModelBytes) -> usize {
     let mut ran = 1;
     let places = places(whole, &mut noise);
     for &place in &places {
-        for value in edges(place.1, read(whole, place), arena_words, &mut noise) {
+        let mut values = edges(place.1, read(whole, place), arena_words, &mut noise);
+        // What other fields say, above all the places of other regions.
+        let others = places.iter().filter(|other| other.1 == place.1);
+        values.extend((0..6).filter_map(|_| {
+            let other = others
+                .clone()
+                .nth(usize::from(noise.bits()) % others.clone().count())?;
+            Some(read(whole, *other))
+        }));
+        for value in values {
             let mut changed = whole.to_vec();
             write(&mut changed, place, value);
             // Every third time another field too.
@@ -209,14 +219,32 @@ fn mutants(seed: u32, model: &ModelBytes) -> usize {
 
 #[test]
 fn what_parses_stays_in_its_words_and_its_32_bits() {
-    let mut ran = 0;
+    let (mut ran, mut accumulate) = (0, 0);
     // Every form of both maps, all types, pools and scales of features: `exported::random` draws them.
-    for seed in 0..16 {
-        let model = exported::random(seed);
+    let drawn = (0..8).map(|seed| (seed, exported::random(seed)));
+    let streamed = (0..2).map(|seed| (seed, exported::streamed(seed)));
+    for (seed, model) in drawn.chain(streamed) {
         // The larger ones say no more and take longer.
-        if Model::parse(model.bytes()).unwrap().frame_work() < 1 << 13 {
+        let parsed = Model::parse(model.bytes()).unwrap();
+        if parsed.frame_work() < 1 << 12 {
+            for map in [parsed.input_map(), parsed.recurrent_map()] {
+                if let Map::Program(program) = map {
+                    accumulate += program
+                        .stages
+                        .iter()
+                        .filter(|stage| stage.acc().is_some())
+                        .count();
+                }
+            }
             ran += mutants(seed as u32, &model);
         }
+    }
+    // Stages that accumulate over slabs, and what pads an odd number of values.
+    for (seed, parts) in [cases::program(), cases::odd_dense()]
+        .into_iter()
+        .enumerate()
+    {
+        ran += mutants(seed as u32, &parts.write().unwrap());
     }
     for (input_type, values, hidden, pool) in [
         (InputType::U8, 9, 2, Pool::Last),
@@ -232,6 +260,6 @@ fn what_parses_stays_in_its_words_and_its_32_bits() {
         };
         ran += mutants(values as u32, &shape.model());
     }
-    println!("{ran} files ran");
-    assert!(ran > 2000, "{ran}");
+    println!("{ran} files ran, {accumulate} stages of the exporter accumulate");
+    assert!(ran > 10_000 && accumulate >= 4, "{ran}, {accumulate}");
 }

@@ -68,7 +68,7 @@ fn every_plan_of_the_search() {
         let shape = &map.shape;
         let largest = case.z.iter().flatten().fold(0.0f64, |a, z| a.max(z.abs()));
         // Keeps z within Q4.11.
-        let step = 8.0 / largest;
+        let stage = 8.0 / largest;
         let real = |scale: f64| -> Vec<Vec<f64>> {
             let frame = |x: &Vec<u8>| x.iter().map(|&x| f64::from(x) * scale).collect();
             case.x.iter().map(frame).collect()
@@ -76,7 +76,7 @@ fn every_plan_of_the_search() {
         let wanted: Vec<Vec<f64>> = case
             .z
             .iter()
-            .map(|z| z.iter().map(|z| z * step).collect())
+            .map(|z| z.iter().map(|z| z * stage).collect())
             .collect();
         let mut tried = 0;
         for plan in plans(shape) {
@@ -104,9 +104,9 @@ fn every_plan_of_the_search() {
             }
             // Bytes fill i16, as on the device.
             let left = 7;
-            let maxima = maxima(&lowered, &map, &real(step));
-            let input_step = step / f64::from(1 << left);
-            let calibrated = Calibrated::new(&lowered, &map, &maxima, 255 << left, input_step);
+            let maxima = maxima(&lowered, &map, &real(stage));
+            let input_lsb = stage / f64::from(1 << left);
+            let calibrated = Calibrated::new(&lowered, &map, &maxima, 255 << left, input_lsb);
             for (width, least) in [
                 (Width::Bits(13), 55.0),
                 // The panels of blocks side by side leave others no place but the slab's, and the proof
@@ -118,7 +118,7 @@ fn every_plan_of_the_search() {
                 (Width::Top, 45.0),
             ] {
                 let integers = calibrated
-                    .quantize(&vec![width; lowered.steps.len()])
+                    .quantize(&vec![width; lowered.stages.len()])
                     .unwrap_or_else(|error| panic!("{shape:?} {plan}: {error}"));
                 let found = case.x.iter().map(|frame| {
                     let frame: Vec<i16> = frame.iter().map(|&x| i16::from(x) << left).collect();

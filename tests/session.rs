@@ -1,9 +1,11 @@
 //! The session's promises: pieces of any length, save and load, several streams over one model.
 
+use bt_core::front_end::{FORMAT, FORMAT_UNFILTERED};
 use bt_core::session::{PushError, ScoresError, StateError, StepError};
 use bt_core::{Model, Pool, Session};
-use bt_tests::exported;
+use bt_tests::exported::{self, SOUND_STEP, recordings};
 use bt_tests::model::{Dense, Noise};
+use bt_train::device;
 use crc::{CRC_32_ISCSI, Crc};
 
 fn frame_bytes(model: &Model<'_>) -> usize {
@@ -219,7 +221,7 @@ fn a_resealed_state_keeps_to_its_ranges() {
     assert_eq!(load(&[(steps, &[4])]), damaged);
     assert_eq!(load(&[(pooled, &[4])]), damaged);
     assert_eq!(load(&[(steps, &[4]), (pooled, &[4])]), Ok(()));
-    let largest = (3 << 15) as i32;
+    let largest: i32 = 3 << 15;
     for (sum, expected) in [
         (largest, Ok(())),
         (-largest, Ok(())),
@@ -282,7 +284,21 @@ fn a_resealed_state_of_a_front_end_keeps_to_its_ranges() {
     for value in [(23 << 16) + 1, u32::MAX] {
         assert_eq!(load(filled + 4, value), damaged);
     }
-    assert_eq!(load(filled + 8, u32::MAX), Ok(()));
+    // The high-pass: no sample yet, or the mean of samples, Q15.
+    let mean = |mean: i32| mean as u32 ^ 1 << 31;
+    for value in [0, mean(0), mean(-(1 << 30)), mean(32_767 << 15)] {
+        assert_eq!(load(filled + 8, value), Ok(()));
+    }
+    for value in [mean(32_768 << 15), mean(-(1 << 30) - 1), 1] {
+        assert_eq!(load(filled + 8, value), damaged);
+    }
+    // How loud the three vectors before were.
+    for at in [12, 16, 20] {
+        assert_eq!(load(filled + at, 23 << 16), Ok(()));
+        assert_eq!(load(filled + at, (23 << 16) + 1), damaged);
+    }
+    // The first samples.
+    assert_eq!(load(filled + 24, u32::MAX), Ok(()));
 }
 
 /// The pool as its docs have it, in i64.
@@ -363,4 +379,107 @@ fn the_mean_of_a_long_stream_goes_on() {
         let right = |share: &f64| (share - 20_000.0 / 56_160.0).abs() < 0.01;
         assert!(shares.len() > 1 && shares.iter().all(right), "{shares:?}");
     }
+}
+
+/// Sound of this length around an offset.
+fn sound(length: usize, offset: i16) -> Vec<i16> {
+    let mut noise = Noise::new(length as u32);
+    let sample = |n: usize| (noise.bits() as i16 >> if n % 200 < 100 { 5 } else { 8 }) + offset;
+    (0..length).map(sample).collect()
+}
+
+/// Samples one by one, then the end of the utterance.
+fn utterance(session: &mut Session<'_, '_>, samples: &[i16]) -> Vec<i32> {
+    session.reset();
+    for &sample in samples {
+        assert_eq!(session.push_i16(&[sample]), Ok(1));
+        if session.frame_complete() {
+            session.step().unwrap();
+        }
+    }
+    // Once more changes nothing: when the step is due, nor when it is taken.
+    session.finish().unwrap();
+    session.finish().unwrap();
+    if session.frame_complete() {
+        session.step().unwrap();
+    }
+    session.finish().unwrap();
+    assert!(!session.frame_complete());
+    assert_eq!(session.steps() as usize, samples.len().div_ceil(SOUND_STEP));
+    scores(session)
+}
+
+/// What `bt-train run` says of a recording, firmware says that pushes it sample by sample and ends it;
+/// whatever the recording's length, in both formats of the front end.
+#[test]
+fn an_utterance_ends_as_run_ends_it() {
+    for format in [FORMAT, FORMAT_UNFILTERED] {
+        let bytes = exported::sound(1, format);
+        let model = Model::parse(bytes.bytes()).unwrap();
+        assert_eq!(model.frame_values(), SOUND_STEP);
+        let sounds: Vec<Vec<i16>> = [1, 31, 32, 63, 64, 65, 100, 640, 700]
+            .into_iter()
+            .map(|length| sound(length, 300))
+            .collect();
+        let expected = device::run(&model, &recordings(&sounds), || ()).unwrap();
+        let mut arena = vec![0; model.arena_bytes() / 4];
+        let mut session = Session::new(&model, &mut arena).unwrap();
+        for (sound, expected) in sounds.iter().zip(&expected) {
+            let length = sound.len();
+            assert_eq!(&utterance(&mut session, sound), expected, "{length}");
+        }
+    }
+}
+
+/// From its first sample to its last step: an offset changes no score, nor does what was heard before
+/// the reset.
+#[test]
+fn an_offset_changes_no_score() {
+    let bytes = exported::sound(2, FORMAT);
+    let model = Model::parse(bytes.bytes()).unwrap();
+    let mut arena = vec![0; model.arena_bytes() / 4];
+    let mut session = Session::new(&model, &mut arena).unwrap();
+    for length in [40, 65, 1_000] {
+        let plain = utterance(&mut session, &sound(length, 0));
+        for offset in [-20_000, 500, 31_000] {
+            let found = utterance(&mut session, &sound(length, offset));
+            assert_eq!(found, plain, "{length} samples around {offset}");
+        }
+    }
+}
+
+/// Before the high-pass there were zeros, and the models of that time go on getting them.
+#[test]
+fn an_unfiltered_front_end_ends_in_zeros() {
+    let bytes = exported::sound(3, FORMAT_UNFILTERED);
+    let model = Model::parse(bytes.bytes()).unwrap();
+    let mut arena = vec![0; model.arena_bytes() / 4];
+    let mut session = Session::new(&model, &mut arena).unwrap();
+    let mut samples = sound(100, 700);
+    let found = utterance(&mut session, &samples);
+    samples.resize(2 * SOUND_STEP, 0);
+    assert_eq!(found, utterance(&mut session, &samples));
+}
+
+/// Silence stands for sound alone.
+#[test]
+fn a_frame_of_values_is_not_made_up() {
+    let bytes = exported::random(8);
+    let model = Model::parse(bytes.bytes()).unwrap();
+    let need = model.frame_values();
+    assert!(need > 1);
+    let data = Noise::new(1).bytes(frame_bytes(&model));
+    let mut arena = vec![0; model.arena_bytes() / 4];
+    let mut session = Session::new(&model, &mut arena).unwrap();
+    session.finish().unwrap();
+    let (value, rest) = data.split_at(model.input_type().bytes());
+    session.push_bytes(value).unwrap();
+    assert_eq!(
+        session.finish(),
+        Err(StepError::FrameIncomplete { need, found: 1 })
+    );
+    session.push_bytes(rest).unwrap();
+    session.step().unwrap();
+    session.finish().unwrap();
+    assert_eq!(session.steps(), 1);
 }

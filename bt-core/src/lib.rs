@@ -10,7 +10,7 @@ pub mod cell;
 mod crc32c;
 pub mod front_end;
 pub mod kernel;
-mod map;
+pub mod map;
 pub mod model;
 pub mod nonlinearity;
 pub mod program;

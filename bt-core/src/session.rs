@@ -1,9 +1,11 @@
 //! A stream of frames through a model: `push` → `step` → scores, over a caller-owned arena.
 //!
-//! The state (h, c) survives between steps until [`Session::reset`]; [`Session::save`] and
-//! [`Session::load`] carry it across a power cycle. Several sessions can share one model.
+//! The state (h, c) survives between steps until [`Session::reset`]; [`Session::finish`] completes
+//! the last step of an utterance, [`Session::save`] and [`Session::load`] carry the state across a
+//! power cycle. Several sessions can share one model.
 
 mod error;
+mod finish;
 mod self_test;
 mod state;
 

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use bt_core::model::ParseError;
-use bt_core::session::{ScoresError, SelfTest, SessionError};
+use bt_core::session::{ScoresError, SelfTest, SessionError, StepError};
 use bt_core::{InputType, Model, Session};
 use embedded_hal::digital::OutputPin;
 
@@ -119,6 +119,7 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
             Request::Label { class } => self.label(class),
             Request::Data { sequence, bytes } => self.data(sequence, bytes),
             Request::Scores { first } => self.scores(first, surroundings.score_count_max),
+            Request::Finish => self.finish(),
             Request::Reset => Ok(self.reset()),
             Request::Statistics => Ok(self.statistics(surroundings)),
             Request::Clear { period } => self.clear(period),
@@ -177,10 +178,32 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
                 expected: self.next_sequence,
             });
         }
-        Ok(Reply::Taken {
+        Ok(self.taken())
+    }
+
+    fn taken(&self) -> Reply<'static> {
+        Reply::Taken {
             next: self.next_sequence,
             steps: self.session.steps(),
-        })
+        }
+    }
+
+    /// Takes the step under way, completed with silence.
+    fn finish(&mut self) -> Result<Reply<'static>, Error> {
+        if self.half_value.is_some() {
+            return Err(Error::Incomplete);
+        }
+        let start = self.ticks.now();
+        self.session.finish().map_err(|error| match error {
+            StepError::FrameIncomplete { .. } => Error::Incomplete,
+        })?;
+        let ticks = self.ticks.now().wrapping_sub(start);
+        if self.session.frame_complete() {
+            self.step_ticks = self.step_ticks.wrapping_add(ticks);
+            self.step()?;
+            self.score();
+        }
+        Ok(self.taken())
     }
 
     fn take(&mut self, mut bytes: &[u8]) -> Result<(), Error> {

@@ -96,6 +96,9 @@ pub enum Error {
         /// The one under way.
         current: u32,
     },
+    /// Code 12. The last step lacks values that silence cannot stand for: half of
+    /// one, or those of a model without a front end.
+    Incomplete,
 }
 
 impl Error {
@@ -113,6 +116,7 @@ impl Error {
             Error::Line => (9, 0),
             Error::Session => (10, 0),
             Error::Period { current } => (11, current),
+            Error::Incomplete => (12, 0),
         }
     }
 
@@ -133,6 +137,7 @@ impl Error {
             9 => Error::Line,
             10 => Error::Session,
             11 => Error::Period { current: number },
+            12 => Error::Incomplete,
             _ => return None,
         })
     }
@@ -157,6 +162,7 @@ impl core::fmt::Display for Error {
             Error::Line => write!(f, "bytes of a frame were lost on the line"),
             Error::Session => write!(f, "the session refused a value"),
             Error::Period { current } => write!(f, "period {current} of the counts is under way"),
+            Error::Incomplete => write!(f, "the last step is not complete"),
         }
     }
 }

@@ -14,7 +14,7 @@ use bt_train::plan::search::{Layer, Limits, MapPlan, best};
 use bt_train::plan::{Lowered, Plan, TensorMap, lower};
 use bt_train::quantize::simulate::Simulation;
 use bt_train::quantize::tensor::{
-    Calibrated, IntegerMap, PerPart, Width, Z_SCALE, maxima, with_headroom,
+    Calibrated, IntegerMap, PerBlock, Width, Z_SCALE, maxima, with_headroom,
 };
 use bt_train::shape::{MapKind, MapShape};
 use rand::SeedableRng;
@@ -173,7 +173,7 @@ struct Trial<'a> {
     shares: Vec<Vec<f64>>,
     signals: Vec<Vec<f64>>,
     input_max: u32,
-    ranges: PerPart,
+    ranges: PerBlock,
 }
 
 impl<'a> Trial<'a> {
@@ -266,7 +266,7 @@ impl<'a> Trial<'a> {
     /// Integers with the same width everywhere.
     fn quantized(&self, calibrated: &Calibrated<'_>, width: Width) -> Result<IntegerMap> {
         calibrated
-            .quantize(&vec![width; self.lowered.steps.len()])
+            .quantize(&vec![width; self.lowered.stages.len()])
             .map_err(|error| Error::setting(error.to_string()))
     }
 
@@ -321,12 +321,12 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// Rounds the weights of every step to 8 bits: multiples of a power of two, 127 of it at most. The
+/// Rounds the weights of every stage to 8 bits: multiples of a power of two, 127 of it at most. The
 /// sums are then those of i8 weights shifted left, and the shift to the right takes it off again.
 fn to_8_bits(integers: &mut IntegerMap) {
-    for step in &integers.steps {
-        let words = (step.slice_words() * step.slices).get();
-        let words = &mut integers.weights[step.weights_word as usize..][..words];
+    for stage in &integers.stages {
+        let words = (stage.slice_words() * stage.slices).get();
+        let words = &mut integers.weights[stage.weights_word as usize..][..words];
         let halves: &mut [i16] = bytemuck::cast_slice_mut(words);
         let largest = halves.iter().map(|w| w.unsigned_abs()).max().unwrap_or(0);
         let rounded = |w: i16, unit: f64| (f64::from(w) / unit).round().clamp(-127.0, 127.0);

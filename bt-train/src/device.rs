@@ -79,8 +79,9 @@ fn is_integers(model: &Model<'_>, part: &Part) -> bool {
     all
 }
 
-/// The bytes that feed a sequence to a session, whole frames, little-endian. Frames narrower than the
-/// model's are followed by raw zeros, floats are quantised to the model's type.
+/// The bytes that feed a sequence to a session, little-endian: whole frames, or samples, whose last
+/// step [`Session::finish`] completes. Frames narrower than the model's are followed by raw zeros,
+/// floats are quantised to the model's type.
 pub fn stream(model: &Model<'_>, part: &Part, sequence: usize) -> Vec<u8> {
     let floats: Vec<FloatInput> = model.float_inputs().collect();
     let mut bytes = Vec::new();
@@ -92,7 +93,11 @@ pub fn stream(model: &Model<'_>, part: &Part, sequence: usize) -> Vec<u8> {
             InputType::I16 => bytes.extend(value.to_le_bytes()),
         }
     };
-    let width = model.frame_values();
+    // Samples end anywhere; frames are whole.
+    let width = match model.front_end() {
+        Some(_) => part.width,
+        None => model.frame_values(),
+    };
     part.values.for_each(part.range(sequence), |at, value| {
         let place = at % part.width;
         push(place, value);
@@ -171,6 +176,9 @@ fn scores(
     while !rest.is_empty() {
         let taken = session.push_bytes(rest).map_err(|error| failed(&error))?;
         rest = &rest[taken..];
+        if rest.is_empty() {
+            session.finish().map_err(|error| failed(&error))?;
+        }
         if session.frame_complete() {
             session
                 .step_watched(&mut watch)

@@ -114,7 +114,7 @@ fn every_plan_computes_the_map() {
             .collect();
         // Keeps z within Q4.11 whatever the shape.
         let largest = wanted.iter().flatten().fold(0.0f64, |a, z| a.max(z.abs()));
-        let step = 8.0 / largest / 128.0;
+        let stage = 8.0 / largest / 128.0;
         let mut tried = 0;
         let all = plans(&shape);
         // Odd, so that plans of every kind are among those taken.
@@ -146,17 +146,17 @@ fn every_plan_computes_the_map() {
             }
             let scaled: Vec<Vec<f64>> = frames
                 .iter()
-                .map(|frame| frame.iter().map(|&x| f64::from(x) * step).collect())
+                .map(|frame| frame.iter().map(|&x| f64::from(x) * stage).collect())
                 .collect();
             let maxima = maxima(&lowered, &map, &scaled);
-            let calibrated = Calibrated::new(&lowered, &map, &maxima, 255 << 7, step / 128.0);
+            let calibrated = Calibrated::new(&lowered, &map, &maxima, 255 << 7, stage / 128.0);
             let (width, least) = [(Width::Bits(13), 55.0), (Width::Top, 45.0)][index / 3 % 2];
             let integers = calibrated
-                .quantize(&vec![width; lowered.steps.len()])
+                .quantize(&vec![width; lowered.stages.len()])
                 .unwrap_or_else(|e| panic!("{plan}: {e}"));
             let wanted: Vec<Vec<f64>> = wanted
                 .iter()
-                .map(|z| z.iter().map(|z| z * step * 128.0).collect())
+                .map(|z| z.iter().map(|z| z * stage * 128.0).collect())
                 .collect();
             let db = snr_db(
                 frames
@@ -170,8 +170,8 @@ fn every_plan_computes_the_map() {
     }
 }
 
-/// The search of widths descends one level at a time, all of them: blocks summed in one step at the
-/// end, or each by a step of its own.
+/// The search of widths descends one level at a time, all of them: blocks summed in one stage at the
+/// end, or each by a stage of its own.
 #[test]
 fn no_level_of_the_widths_chosen_wants_another() {
     let mut rng = ChaCha8Rng::seed_from_u64(11);
@@ -191,21 +191,21 @@ fn no_level_of_the_widths_chosen_wants_another() {
         })
         .collect();
     let largest = 1.0 / f64::from(255 << 7);
-    let scaled = |frame: &Vec<i16>, step: f64| -> Vec<f64> {
-        frame.iter().map(|&x| f64::from(x) * step).collect()
+    let scaled = |frame: &Vec<i16>, stage: f64| -> Vec<f64> {
+        frame.iter().map(|&x| f64::from(x) * stage).collect()
     };
-    let z = |step: f64| -> Vec<Vec<f64>> {
+    let z = |stage: f64| -> Vec<Vec<f64>> {
         frames
             .iter()
-            .map(|frame| reference(&map, &scaled(frame, step)))
+            .map(|frame| reference(&map, &scaled(frame, stage)))
             .collect()
     };
-    let step = largest * 8.0
+    let stage = largest * 8.0
         / z(largest)
             .iter()
             .flatten()
             .fold(0.0f64, |a, z| a.max(z.abs()));
-    let wanted = z(step);
+    let wanted = z(stage);
     for joint in [true, false] {
         let mut tried = 0;
         for plan in plans(&shape)
@@ -217,9 +217,9 @@ fn no_level_of_the_widths_chosen_wants_another() {
                 continue;
             };
             tried += 1;
-            let real: Vec<Vec<f64>> = frames.iter().map(|frame| scaled(frame, step)).collect();
+            let real: Vec<Vec<f64>> = frames.iter().map(|frame| scaled(frame, stage)).collect();
             let maxima = maxima(&lowered, &map, &real);
-            let calibrated = Calibrated::new(&lowered, &map, &maxima, 255 << 7, step);
+            let calibrated = Calibrated::new(&lowered, &map, &maxima, 255 << 7, stage);
             let db = |widths: &[Width]| -> Option<f64> {
                 let integers = calibrated.quantize(widths).ok()?;
                 let found = frames.iter().map(|frame| integers.run(&lowered, frame));
@@ -229,7 +229,7 @@ fn no_level_of_the_widths_chosen_wants_another() {
             let reached = db(&best).unwrap();
             for at in 0..best.len() {
                 for bits in 10..=16 {
-                    let place = |i: usize| lowered.steps[i].place;
+                    let place = |i: usize| lowered.stages[i].place;
                     let with = |i: usize| match place(i) == place(at) {
                         true => Width::Bits(bits),
                         false => best[i],
@@ -238,7 +238,7 @@ fn no_level_of_the_widths_chosen_wants_another() {
                     let other = db(&widths).unwrap_or(0.0);
                     assert!(
                         other < reached + TOP_LOSS_DB + 0.5,
-                        "{plan}, step {at}, {bits} bits: {other} dB, not {reached}"
+                        "{plan}, stage {at}, {bits} bits: {other} dB, not {reached}"
                     );
                 }
             }

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use bt_core::model::write::ModelBytes;
 use bt_train::data::{ElementType, Part, Values};
+use bt_train::error::Result;
 use bt_train::float::checkpoint::Checkpoint;
 use bt_train::float::config::ModelConfig;
 use bt_train::float::model::Model;
+use bt_train::plan::search::Limits;
 use bt_train::quantize::export::{Options, export};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -43,7 +45,49 @@ pub fn random(seed: u64) -> ModelBytes {
         "head": { "classes": rng.random_range(2..7), "pool": if rng.random() { "last" } else { "mean" } },
     }))
     .expect("a configuration");
-    let mut model = Model::new(config.clone(), &mut rng).expect("a model");
+    let found = exported(&config, &mut rng, seed, Limits::default());
+    found.unwrap_or_else(|error| panic!("seed {seed}, {config:?}: {error}"))
+}
+
+/// A model whose frames come in slabs over outer modes, by the plans that need least RAM: steps keep sums
+/// from slab to slab.
+///
+/// # Panics
+///
+/// As [`random`].
+pub fn streamed(seed: u64) -> ModelBytes {
+    let config: ModelConfig = serde_json::from_value(json!({
+        "input": { "map": "block-term", "modes": [3, 3, 4, 2], "blocks": 2, "rank": 2 },
+        "hidden": { "modes": [2, 2, 2, 1] },
+        "recurrent": { "map": "block-term", "blocks": 1, "rank": 2 },
+        "head": { "classes": 3 },
+    }))
+    .expect("a configuration");
+    let within = |ram_bytes| {
+        let limits = Limits {
+            ram_bytes,
+            ..Limits::default()
+        };
+        exported(&config, &mut ChaCha8Rng::seed_from_u64(seed), seed, limits)
+    };
+    let mut found = within(None).expect("a model");
+    loop {
+        let model = bt_core::Model::parse(found.bytes()).expect("a model");
+        match within(Some(model.arena_bytes() - 4)) {
+            Ok(smaller) => found = smaller,
+            Err(_) => return found,
+        }
+    }
+}
+
+/// A model of random weights, input type and scales.
+fn exported(
+    config: &ModelConfig,
+    rng: &mut ChaCha8Rng,
+    seed: u64,
+    limits: Limits,
+) -> Result<ModelBytes> {
+    let mut model = Model::new(config.clone(), rng).expect("a model");
     let width = config.inputs();
     let steps = 4;
     let count = 6 * steps * width;
@@ -80,10 +124,70 @@ pub fn random(seed: u64) -> ModelBytes {
     };
     let options = Options {
         name: format!("random {seed}"),
-        limits: Default::default(),
+        limits,
         sequences: 6,
     };
+    Ok(export(&Checkpoint::of(&model), &part, &[], &options)?.bytes)
+}
+
+/// Samples of a step of [`sound`]: two vectors a hop of 32.
+pub const SOUND_STEP: usize = 64;
+
+/// A small model that takes sound, with a front end of this
+/// [format](bt_core::front_end::FORMAT) and random weights.
+///
+/// # Panics
+///
+/// The exporter refuses it.
+pub fn sound(seed: u64, format: u32) -> ModelBytes {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let config: ModelConfig = serde_json::from_value(json!({
+        "input": { "map": "block-term", "modes": [4, 4], "blocks": 2, "rank": 2 },
+        "hidden": { "modes": [2, 4] },
+        "recurrent": { "map": "dense" },
+        "gate": "sigmoid",
+        "head": { "classes": 4, "pool": "last" },
+        "front_end": { "sample_rate_hz": 8000, "window": 64, "hop": 32, "bands": 8, "low_hz": 300,
+            "high_hz": 3800, "level": "relative", "vectors_per_step": 2, "format": format },
+    }))
+    .expect("a configuration");
+    let mut model = Model::new(config, &mut rng).expect("a model");
+    // Vectors lie some ten octaves of 1,024 below their level.
+    model.offset = vec![-5_000.0].into();
+    model.scale = vec![1.0 / 3_000.0].into();
+    let part = Part {
+        values: Arc::new(Values::I16(
+            (0..8 * 16).map(|_| rng.random_range(-12_000..=0)).collect(),
+        )),
+        width: 16,
+        starts: (0..8).map(|sequence| sequence * 16).collect(),
+        lengths: vec![1; 8],
+        labels: None,
+        groups: None,
+    };
+    let options = Options {
+        name: format!("sound {seed}"),
+        limits: Default::default(),
+        sequences: 8,
+    };
     export(&Checkpoint::of(&model), &part, &[], &options)
-        .unwrap_or_else(|error| panic!("seed {seed}, {config:?}: {error}"))
+        .unwrap_or_else(|error| panic!("seed {seed}: {error}"))
         .bytes
+}
+
+/// Recordings of these samples.
+pub fn recordings(sounds: &[Vec<i16>]) -> Part {
+    let mut starts = vec![0];
+    for sound in sounds {
+        starts.push(starts[starts.len() - 1] + sound.len());
+    }
+    starts.pop();
+    Part {
+        values: Arc::new(Values::I16(sounds.concat())),
+        width: 1,
+        starts,
+        lengths: sounds.iter().map(Vec::len).collect(),
+        labels: None,
+        groups: None,
+    }
 }

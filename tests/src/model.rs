@@ -4,7 +4,7 @@ use bt_core::cell::Gate;
 use bt_core::front_end::{self, Config};
 use bt_core::model::FloatInput;
 use bt_core::model::layout::{CELL_FRACTION, DenseRecord};
-use bt_core::model::write::{Elements, MapParts, ModelBytes, Parts};
+use bt_core::model::write::{Contents, Elements, MapContents, ModelBytes};
 use bt_core::{InputType, Pool};
 use bytemuck::Zeroable;
 
@@ -94,7 +94,7 @@ impl Dense {
         let mut noise = Noise::new(self.seed);
         let rows = 4 * self.hidden;
         let mut weights = Vec::new();
-        let mut dense = |values: usize, part_word: usize, gain: u32| {
+        let mut dense = |values: usize, slice_word: usize, gain: u32| {
             let pairs = values.div_ceil(2);
             let weights_word = weights.len() as u32;
             // A lane holds the weights of two rows; see `bt_core::kernel::DenseRows`.
@@ -110,18 +110,18 @@ impl Dense {
             }
             let scales_word = weights.len() as u32;
             weights.extend((0..rows).map(|_| gain + u32::from(noise.bits())));
-            MapParts::Dense(DenseRecord {
+            MapContents::Dense(DenseRecord {
                 rows: rows as u32,
                 values: values as u32,
-                part_values: values as u32,
-                part_word: part_word as u32,
+                slice_values: values as u32,
+                slice_word: slice_word as u32,
                 acc_word: 0,
                 weights_word,
                 scales_word,
-                part_shift: 0,
+                slice_shift: 0,
             })
         };
-        let mut parts = Parts {
+        let mut parts = Contents {
             name: format!("dense {}x{}", self.values, self.hidden),
             labels: (0..self.classes)
                 .map(|class| format!("class {class}"))
@@ -136,12 +136,12 @@ impl Dense {
             score_shift: 15,
             float_inputs: vec![FloatInput {
                 offset: 0.0,
-                step: 1.0 / 4096.0,
+                lsb: 1.0 / 4096.0,
             }],
             cell_fraction: CELL_FRACTION,
             front_end: self.front_end(),
-            input: MapParts::Dense(DenseRecord::zeroed()),
-            recurrent: MapParts::Dense(DenseRecord::zeroed()),
+            input: MapContents::Dense(DenseRecord::zeroed()),
+            recurrent: MapContents::Dense(DenseRecord::zeroed()),
             weights: Vec::new(),
             tables: Vec::new(),
             bias: (0..rows).map(|row| (row as i16 % 7 - 3) << 8).collect(),

@@ -77,11 +77,11 @@ pub struct Toy {
     writer: NpzWriter,
 }
 
-/// Features of a step of a [`Toy`].
+/// Features of a stage of a [`Toy`].
 pub const TOY_WIDTH: usize = 12;
 
 impl Toy {
-    /// Training and test part of `sequences` each, 4 steps long at most.
+    /// Training and test part of `sequences` each, 4 stages long at most.
     pub fn new(sequences: usize) -> Toy {
         let mut toy = Toy::empty();
         for (part, seed) in [("train", 1), ("test", 2)] {

@@ -3,8 +3,9 @@
 //! neither.
 
 use bt_core::model::layout::{self, DenseRecord, Section};
-use bt_core::model::{Map, Program, bound};
-use bt_core::program::{DISCARD, NONE, StepRecord, Store, pair_order};
+use bt_core::model::{Map, bound};
+use bt_core::program::panel::pair_order;
+use bt_core::program::{DISCARD, NONE, Program, StageRecord, Store};
 use bt_core::{InputType, Model};
 
 /// The maps of a model and the words of an arena they work on.
@@ -15,6 +16,8 @@ pub struct Reference<'m> {
     tables: Vec<u16>,
     bias: Vec<i16>,
     memory: Vec<u32>,
+    /// Which stage keeps a partial sum in a word, if one does.
+    kept: Vec<Option<*const StageRecord>>,
 }
 
 /// The elements of a section of a file.
@@ -54,6 +57,7 @@ impl<'m> Reference<'m> {
             tables: section(file, Section::Tables),
             bias: section(file, Section::Bias),
             memory: vec![0; model.arena_bytes() / 4],
+            kept: vec![None; model.arena_bytes() / 4],
         }
     }
 
@@ -115,12 +119,13 @@ impl<'m> Reference<'m> {
     fn clear(&mut self, map: &Map<'_>) {
         if let Map::Program(program) = map
             && program
-                .steps
+                .stages
                 .iter()
-                .any(|step| !bound::fits(step, &self.weights, 1 << 15))
+                .any(|stage| !bound::fits(stage, &self.weights, 1 << 15))
         {
             let scratch = self.scratch();
             self.memory[scratch..].fill(0);
+            self.kept[scratch..].fill(None);
         }
     }
 
@@ -138,6 +143,7 @@ impl<'m> Reference<'m> {
     }
 
     fn put(&mut self, word: usize, half_at: usize, value: i16) {
+        self.kept[word + half_at / 2] = None;
         let place = self.word(word + half_at / 2);
         let shift = half_at % 2 * 16;
         *place = *place & !(0xFFFF << shift) | u32::from(value as u16) << shift;
@@ -170,72 +176,78 @@ impl<'m> Reference<'m> {
                 };
                 self.put(record.slab_word as usize, place, value);
             }
-            for step in program.steps {
-                let inner = step.depth as usize..;
+            for stage in program.stages {
+                let inner = stage.depth as usize..;
                 if digits[inner.clone()]
                     .iter()
                     .zip(&extents[inner])
                     .all(|(d, e)| d + 1 == *e)
                 {
-                    self.step(step, &digits);
+                    self.stage(program, stage, &digits);
                 }
             }
         }
     }
 
-    fn step(&mut self, step: &StepRecord, digits: &[usize]) {
-        let (m_tiles, n_tiles) = (usize::from(step.m_tiles), usize::from(step.n_tiles));
-        let (pairs, slices) = (usize::from(step.k_pairs), usize::from(step.slices));
+    fn stage(&mut self, program: &Program<'_>, stage: &StageRecord, digits: &[usize]) {
+        let (m_tiles, n_tiles) = (usize::from(stage.m_tiles), usize::from(stage.n_tiles));
+        let (pairs, slices) = (usize::from(stage.k_pairs), usize::from(stage.slices));
         let slice = if slices > 1 {
-            digits[step.depth as usize - 1]
+            digits[stage.depth as usize - 1]
         } else {
             0
         };
-        let accumulates = slices > 1 && step.acc_word != NONE;
-        let store = Store::from_byte(step.store).expect("parsed");
-        let moved = match step.out_digit {
+        let accumulates = slices > 1 && stage.acc_word != NONE;
+        let store = Store::from_byte(stage.store).expect("parsed");
+        let moved = match stage.out_digit {
             u8::MAX => 0,
-            digit => digits[usize::from(digit)] * step.out_stride as usize,
+            digit => digits[usize::from(digit)] * stage.out_stride as usize,
         };
-        let out = step.out_word as usize + moved;
+        let out = stage.out_word as usize + moved;
         for tile in 0..m_tiles * n_tiles {
             let (m_tile, n_tile) = (tile / n_tiles, tile % n_tiles);
             for (m, n) in (0..2).flat_map(|m| (0..4).map(move |n| (m, n))) {
-                let acc = step.acc_word as usize + tile * 8 + m * 4 + n;
+                let acc = stage.acc_word as usize + tile * 8 + m * 4 + n;
                 let mut sum = if accumulates && slice > 0 {
+                    let is_own = self.kept[acc] == Some(std::ptr::from_ref(stage));
+                    assert!(is_own, "word {acc} is no sum of this stage any more");
                     i64::from(*self.word(acc) as i32)
                 } else {
-                    1 << (step.shift - 1)
+                    1 << (stage.shift - 1)
                 };
                 for k in 0..2 * pairs {
                     let w = ((slice * m_tiles + m_tile) * pairs + k / 2) * 2 + m;
-                    let w = half(self.weights[step.weights_word as usize + w], k % 2 == 1);
-                    let x = step.input_word as usize + (n_tile * pairs + k / 2) * 4 + n;
+                    let w = half(self.weights[stage.weights_word as usize + w], k % 2 == 1);
+                    let x = stage.input_word as usize + (n_tile * pairs + k / 2) * 4 + n;
+                    let stages = program.stages.as_ptr_range();
+                    let is_sum = self.kept[x].is_some_and(|keeper| stages.contains(&keeper));
+                    assert!(!is_sum, "word {x} of a panel is half a sum");
                     let x = half(*self.word(x), k % 2 == 1);
                     sum = held(sum + w * x);
                 }
                 if accumulates && slice + 1 < slices {
                     *self.word(acc) = sum as i32 as u32;
+                    self.kept[acc] = Some(std::ptr::from_ref(stage));
                     continue;
                 }
-                let most = (1 << (step.bits - 1)) - 1;
-                let value = (sum >> step.shift).clamp(-most - 1, most) as i16;
+                let most = (1 << (stage.bits - 1)) - 1;
+                let value = (sum >> stage.shift).clamp(-most - 1, most) as i16;
                 let table = |first: u32, at: usize| usize::from(self.tables[first as usize + at]);
                 let place = if store.is_table() {
-                    match table(step.rows_table, tile * 8 + m * 4 + n) {
+                    match table(stage.rows_table, tile * 8 + m * 4 + n) {
                         at if at == usize::from(DISCARD) => continue,
                         at => at,
                     }
                 } else {
-                    let column = match step.col_stride {
-                        0 => table(step.cols_table, n_tile),
+                    let column = match stage.col_stride {
+                        0 => table(stage.cols_table, n_tile),
                         stride => n_tile * usize::from(stride),
                     };
-                    let base = 2 * (table(step.rows_table, m_tile) + column);
+                    let base = 2 * (table(stage.rows_table, m_tile) + column);
                     base + match store {
                         Store::Pairs => 2 * n + m,
                         Store::Columns => n / 2 * 8 + m * 2 + n % 2,
-                        _ => m * 2 * step.row_stride as usize + n,
+                        _ => m * 2 * stage.row_stride as usize + n,
                     }
                 };
                 let value = if store.adds() {
@@ -249,8 +261,8 @@ impl<'m> Reference<'m> {
     }
 
     fn dense(&mut self, record: &DenseRecord, values: &[i16]) {
-        let (rows, part) = (record.rows as usize, record.part_values as usize);
-        let (pairs, shift) = (part.div_ceil(2), record.part_shift);
+        let (rows, part) = (record.rows as usize, record.slice_values as usize);
+        let (pairs, shift) = (part.div_ceil(2), record.slice_shift);
         let mut sums = vec![0i64; rows];
         for (index, values) in values.chunks(part).enumerate() {
             for (row, total) in sums.iter_mut().enumerate() {

@@ -169,6 +169,19 @@ impl<S: Read + Write> Device<S> {
         Ok(steps)
     }
 
+    /// Ends an utterance: its last step is completed with silence; the count of
+    /// steps since the reset.
+    ///
+    /// # Errors
+    ///
+    /// As [`Device::hello`].
+    pub fn finish(&mut self) -> Result<u32> {
+        self.ask(&Request::Finish, |reply| match reply {
+            Reply::Taken { steps, .. } => Some(steps),
+            _ => None,
+        })
+    }
+
     /// Scores of all classes after the steps so far.
     ///
     /// # Errors

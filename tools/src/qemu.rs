@@ -245,12 +245,7 @@ impl Evaluation<'_> {
             let bytes = device::stream(&model, self.part, sequence);
             let scores = stream::sequence(&mut device, &identity, &bytes)
                 .with_context(|| format!("sequence {sequence} on {}", board.name))?
-                .with_context(|| {
-                    format!(
-                        "sequence {sequence} of x_test is shorter than one step of {} values",
-                        identity.frame_values
-                    )
-                })?;
+                .with_context(|| format!("sequence {sequence} of x_test is empty"))?;
             raw.push(scores.raw);
             bar.inc(1);
         }

@@ -7,8 +7,8 @@ use anyhow::Result;
 
 use crate::device::{Device, Identity, Scores};
 
-/// Sends one whole sequence, from a reset on, and fetches its scores; none when
-/// the sequence is shorter than one step.
+/// Sends one whole sequence, from a reset on, ends it, and fetches its scores;
+/// none when it is empty.
 ///
 /// # Errors
 ///
@@ -19,11 +19,10 @@ pub fn sequence<S: Read + Write>(
     bytes: &[u8],
 ) -> Result<Option<Scores>> {
     device.reset()?;
-    let mut steps = 0;
     for chunk in bytes.chunks(identity.chunk_bytes_max.max(1)) {
-        steps = device.chunk(chunk)?;
+        device.chunk(chunk)?;
     }
-    if steps == 0 {
+    if device.finish()? == 0 {
         return Ok(None);
     }
     device.scores().map(Some)

@@ -64,6 +64,7 @@ pub fn run(args: Args) -> Result<()> {
         for chunk in step.chunks(identity.chunk_bytes_max.max(1)) {
             device.chunk(chunk)?;
         }
+        device.finish()?;
         let scores = device.scores()?;
         let label = device.label(scores.best)?;
         let confidence = 100.0 * scores.confidence;

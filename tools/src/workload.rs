@@ -88,7 +88,8 @@ pub const ALL: [Workload; 5] = [
             "hidden": {"modes": [2,8,8]}, "recurrent": {"map": "dense"},
             "gate": "sigmoid", "head": {"classes": 10, "pool": "last"},
             "front_end": {"sample_rate_hz": 8000, "window": 256, "hop": 128, "bands": 32,
-                "low_hz": 80, "high_hz": 3800, "level": "relative", "vectors_per_step": 8}}"#,
+                "low_hz": 80, "high_hz": 3800, "level": "relative", "vectors_per_step": 8,
+                "format": 2}}"#,
         bytes: false,
     },
 ];

@@ -54,11 +54,11 @@ pub struct Units<'a> {
 
 impl<'a> Units<'a> {
     /// Pre-activations `z` \[4·J\] Q4.11, gate slowest in the order i, f, g, o;
-    /// cell state `c` \[J\] Q7.24; hidden state `h` \[J\] Q0.15. `None` when the
-    /// lengths are others.
+    /// cell state `c` \[J\] Q7.24; hidden state `h` \[J\] Q0.15; J ≥ 1. `None` when
+    /// the lengths are others.
     #[inline]
     pub fn new(z: &'a [i16], c: &'a mut [i32], h: &'a mut [i16]) -> Option<Self> {
-        let agree = z.len() == 4 * c.len() && h.len() == c.len();
+        let agree = z.len() == 4 * c.len() && h.len() == c.len() && !c.is_empty();
         agree.then_some(Self { z, c, h })
     }
 }
@@ -85,19 +85,34 @@ pub fn update(gate: Gate, units: Units<'_>) {
 }
 
 /// What [`update`] does, in plain Rust: the specification of the others.
-pub fn portable(gate: Gate, units: Units<'_>) {
+pub fn portable(gate: Gate, Units { z, c, h }: Units<'_>) {
+    on_slices(gate, z, c, h);
+}
+
+/// [`portable`], its slices arguments of a function, which are known not to overlap: an instruction a unit.
+#[inline(never)]
+fn on_slices(gate: Gate, z: &[i16], c: &mut [i32], h: &mut [i16]) {
     match gate {
-        Gate::Sigmoid => portable_with(nonlinearity::sigmoid_high, units),
-        Gate::HardSigmoid => portable_with(nonlinearity::hard_sigmoid_high, units),
+        Gate::Sigmoid => portable_with(nonlinearity::sigmoid_high, z, c, h),
+        Gate::HardSigmoid => portable_with(nonlinearity::hard_sigmoid_high, z, c, h),
     }
 }
 
 /// [`portable`] for one gate function, which gives Q0.15 in the top half.
 #[inline(always)]
-fn portable_with(gate: impl Fn(i16) -> i32, Units { z, c, h }: Units<'_>) {
-    let (z_if, z_go) = z.split_at(z.len() / 2);
-    let (z_i, z_f) = z_if.split_at(z_if.len() / 2);
-    let (z_g, z_o) = z_go.split_at(z_go.len() / 2);
+fn portable_with(gate: impl Fn(i16) -> i32, z: &[i16], c: &mut [i32], h: &mut [i16]) {
+    // `Units` says so; the compiler, once it knows, counts one length instead of six.
+    let units = c.len();
+    debug_assert!(units > 0 && h.len() == units && z.len() == 4 * units);
+    if h.len() != units || z.len() / 4 != units {
+        return;
+    }
+    let mut gates = z.chunks_exact(units.max(1));
+    let (Some(z_i), Some(z_f), Some(z_g), Some(z_o)) =
+        (gates.next(), gates.next(), gates.next(), gates.next())
+    else {
+        return;
+    };
     let gates = z_i.iter().zip(z_f).zip(z_g).zip(z_o);
     for ((((&z_i, &z_f), &z_g), &z_o), (c, h)) in gates.zip(c.iter_mut().zip(h)) {
         let input = gate(z_i) >> 16;
@@ -255,7 +270,7 @@ mod tests {
         assert!(h[0] > 32_760 && h[1] < -32_760);
     }
 
-    /// There are no units whose parts disagree, and nothing to do for none.
+    /// There are no units whose parts disagree.
     #[test]
     fn lengths_agree() {
         let (mut c, mut h) = ([1 << 20; 3], [5; 3]);
@@ -264,7 +279,7 @@ mod tests {
         }
         assert!(Units::new(&[100; 12], &mut c, &mut h[..2]).is_none());
         assert!(Units::new(&[100; 12], &mut c[..2], &mut h).is_none());
-        step(Gate::Sigmoid, &[], &mut [], &mut []);
+        assert!(Units::new(&[], &mut [], &mut []).is_none());
         step(Gate::Sigmoid, &[100; 12], &mut c, &mut h);
         assert!(c != [1 << 20; 3] && h != [5; 3]);
     }

@@ -3,7 +3,7 @@
 //!
 //! | bytes | content |
 //! |---|---|
-//! | 0..4 | [`FORMAT`] |
+//! | 0..4 | [`FORMAT`], or [`FORMAT_UNFILTERED`] |
 //! | 4..8 | sample rate, Hz |
 //! | 8..10 | window: samples under one Hann window, a power of two |
 //! | 10..12 | hop: samples from one window to the next, even |
@@ -17,7 +17,12 @@
 use core::ops::Range;
 
 /// Raise when the section's layout or the meaning of a value changes.
-pub(super) const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
+
+/// The format before: the same layout, but the samples are not filtered and the
+/// level is that of the loudest vector, however short. Models that learned from
+/// such vectors go on getting them.
+pub const FORMAT_UNFILTERED: u32 = 1;
 
 pub(super) const FORMAT_FIELD: Range<usize> = 0..4;
 pub(super) const SAMPLE_RATE: Range<usize> = 4..8;

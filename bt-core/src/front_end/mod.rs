@@ -3,13 +3,22 @@
 //! very code, so both see the same bits.
 //!
 //! ```text
-//! samples → the last `window` of them × Hann → FFT → powers → mel bands → log₂ → level
+//! samples → high-pass → the last `window` × Hann → FFT → powers → mel bands → log₂ → level
 //! ```
 //!
-//! A vector comes after every `hop` samples, the first one included (before
-//! the first sample there were zeros), so that a step of several vectors is
-//! always the same number of samples. Samples may come in pieces of any
-//! length.
+//! A vector comes after every `hop` samples, the first one included, so that a
+//! step of several vectors is always the same number of samples. Samples may
+//! come in pieces of any length.
+//!
+//! What a microphone adds leaves no trace. The high-pass (module `high_pass`)
+//! starts at the first sample, before which there was silence at its level: a
+//! constant offset changes no bit of any vector, as long as no sample is
+//! clipped. A click of full scale is gone from the samples after 25 ms (to half an
+//! LSB), from the vectors a window later, and the level remembers only what lasts
+//! [`LASTING`] vectors.
+//!
+//! An utterance that ends within a step is completed with silence, samples
+//! that the high-pass turns into zeros: [`FrontEnd::silence`].
 //!
 //! Everything stays inside its integers for every input, by proof (modules
 //! `fft` and `mel`), so nothing is scaled by what the samples are, and the
@@ -17,15 +26,19 @@
 //! what the FFT rounds away lies some 40 dB below the noise of one LSB.
 //!
 //! Instructions a hop in the default configuration (window 256, hop 128, 32
-//! bands; QEMU): about 23,000 on M4, 28,600 on M3, 66,500 on M0. Equal for every input on M4
-//! and M3; M0, without an instruction that counts zeros, varies by 0.7 %.
+//! bands; QEMU): about 24,000 on M4, 29,900 on M3, 69,400 on M0, of which the
+//! high-pass and what the level keeps are 1,000, 1,300 and 2,900. Equal for every
+//! input on M4 and M3; M0, without an instruction that counts zeros, varies by
+//! 0.7 %.
 //!
 //! The tables come from a section of the model file (module `layout`): `write`
 //! makes it (feature `alloc`, host), [`FrontEnd::parse`] checks it.
 
 pub mod cases;
 mod fft;
+mod high_pass;
 mod layout;
+mod level;
 mod logarithm;
 mod mel;
 mod parse;
@@ -33,7 +46,8 @@ mod state;
 #[cfg(feature = "alloc")]
 mod write;
 
-pub use layout::{BANDS_MAX, WINDOW_MAX, WINDOW_MIN};
+pub use layout::{BANDS_MAX, FORMAT, FORMAT_UNFILTERED, WINDOW_MAX, WINDOW_MIN};
+pub use level::{LASTING, Level};
 pub use parse::FrontEndError;
 #[cfg(feature = "alloc")]
 pub use write::{Config, ConfigError, write};
@@ -41,45 +55,14 @@ pub use write::{Config, ConfigError, write};
 use core::ops::Range;
 
 use crate::q::saturate;
+use high_pass::{Following, HighPass};
 use layout::Tables;
-
-/// What the values of a vector are measured against.
-///
-/// Speakers and microphones differ in level by factors of ten. A network that
-/// sees absolute levels learns those of its training set: on spoken digits of
-/// two speakers held out (one of them ten times quieter than the rest) a dense
-/// LSTM got 54 % of them right with absolute levels and 87 % with relative
-/// ones, on known speakers 99.2 and 99.7 % (two seeds each).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Level {
-    /// The scale of the samples: 0 is an energy of 2⁴³, that of white noise
-    /// with an RMS of about 140 in one of 32 bands.
-    Absolute,
-    /// The loudest vector so far: all bands' energy together becomes the
-    /// level as soon as it exceeds it; the level falls by an octave of energy
-    /// (3 dB) a second, and never below −2 octaves (white noise with an
-    /// RMS of about 20), so that silence is not amplified. Values are at most 0
-    /// there.
-    #[default]
-    Relative,
-}
+use level::{Recent, ZERO_LOG2};
 
 /// Added to every energy before the logarithm: the energy in one band of
 /// about a third of an LSB of white noise. Digital silence has a value, and
 /// what lies below the converter's own noise does not look like signal.
 const FLOOR: u64 = 1 << 24;
-
-/// log₂ of the energy that becomes 0: energies reach 2^62.6, so absolute
-/// values lie between −19 and 19.6.
-const ZERO_LOG2: i32 = 43;
-
-/// Lowest reference of relative levels, octaves of absolute level: white noise
-/// with an RMS of about 20.
-const LEVEL_MIN: i32 = -2;
-
-/// The level in the state is Q16 of octaves above [`LEVEL_MIN`], so that a
-/// stream starts with all words zero.
-const LEVEL_FRACTION_BITS: u32 = 16;
 
 /// A front end: tables borrowed from the model file. Its state is the
 /// caller's, so that several streams can share one.
@@ -92,6 +75,9 @@ pub struct FrontEnd<'m> {
     level: Level,
     /// What the level falls by in a hop, Q16 octaves.
     release: u32,
+    /// None in sections of [`FORMAT_UNFILTERED`], whose level remembers every
+    /// vector.
+    high_pass: Option<HighPass>,
     /// All of it, the header too.
     section: &'m [u32],
 }
@@ -105,9 +91,13 @@ pub struct Push {
     pub produced: bool,
 }
 
-/// Words of state before the samples: how many samples of the current hop are
-/// there, and the level.
+/// Words of state at its front: how many samples of the current hop are there,
+/// and the level.
 const HEAD_WORDS: usize = 2;
+
+/// Words that follow them where there is a high-pass: its state, and how loud
+/// the vectors before were.
+const FILTERED_WORDS: usize = 1 + (LASTING - 1);
 
 impl FrontEnd<'_> {
     /// Samples a second.
@@ -141,10 +131,14 @@ impl FrontEnd<'_> {
     }
 
     /// Words of state that carry over from one call to the next, at its front:
-    /// what a session has to save. 2 + window/2.
+    /// what a session has to save. 6 + window/2.
     #[must_use]
     pub fn saved_words(&self) -> usize {
-        HEAD_WORDS + self.window() / 2
+        HEAD_WORDS + self.filtered_words() + self.window() / 2
+    }
+
+    fn filtered_words(&self) -> usize {
+        self.high_pass.map_or(0, |_| FILTERED_WORDS)
     }
 
     /// Words of state that [`push`](FrontEnd::push) takes: the saved ones and
@@ -185,6 +179,17 @@ impl FrontEnd<'_> {
         state.fill(0);
     }
 
+    /// The sample to complete a step with when an utterance ends within it: the
+    /// one that the high-pass turns into 0. `state` as in
+    /// [`push`](FrontEnd::push).
+    #[must_use]
+    pub fn silence(&self, state: &[u32]) -> i16 {
+        match (self.high_pass, state.get(HEAD_WORDS)) {
+            (Some(_), Some(&state)) => HighPass::silence(state),
+            _ => 0,
+        }
+    }
+
     /// Takes samples up to the end of the current hop; at its end writes one
     /// vector to the first [`bands`](FrontEnd::bands) values of `out`.
     ///
@@ -205,6 +210,9 @@ impl FrontEnd<'_> {
         let Some(([filled, level], rest)) = state.split_first_chunk_mut::<HEAD_WORDS>() else {
             return NOTHING;
         };
+        let Some((filtered, rest)) = rest.split_at_mut_checked(self.filtered_words()) else {
+            return NOTHING;
+        };
         let Some((samples, scratch)) = rest.split_at_mut_checked(window / 2) else {
             return NOTHING;
         };
@@ -213,11 +221,21 @@ impl FrontEnd<'_> {
         };
         let have = (*filled as usize).min(hop);
         let consumed = (hop - have).min(pcm.len());
-        Self::append(
-            samples,
-            window - hop + have,
-            pcm.get(..consumed).unwrap_or(&[]),
-        );
+        let pcm = pcm.get(..consumed).unwrap_or(&[]);
+        let start = window - hop + have;
+        let recent = match (self.high_pass, filtered.split_first_chunk_mut()) {
+            (Some(high_pass), Some(([state], later))) => {
+                if let Some(&first) = pcm.first() {
+                    let following = high_pass.following(*state, first);
+                    *state = append_filtered(samples, start, pcm, following);
+                }
+                later.first_chunk_mut()
+            }
+            _ => {
+                append(samples, start, pcm, |sample| sample);
+                None
+            }
+        };
         if have + consumed < hop {
             *filled = (have + consumed) as u32;
             return Push {
@@ -226,7 +244,13 @@ impl FrontEnd<'_> {
             };
         }
         *filled = 0;
-        self.vector(samples, bytemuck::cast_slice_mut(scratch), level, out);
+        self.vector(
+            samples,
+            bytemuck::cast_slice_mut(scratch),
+            level,
+            recent,
+            out,
+        );
         // The window less one hop stays, as the next window's start.
         let hop_words = hop / 2;
         if hop_words <= samples.len() {
@@ -238,26 +262,15 @@ impl FrontEnd<'_> {
         }
     }
 
-    /// Writes samples from `start` on, two to a word.
-    fn append(words: &mut [u32], start: usize, mut pcm: &[i16]) {
-        let mut words = words.iter_mut().skip(start / 2);
-        if start % 2 == 1
-            && let (Some(word), Some((&sample, rest))) = (words.next(), pcm.split_first())
-        {
-            *word = (*word & 0xffff) | u32::from(sample as u16) << 16;
-            pcm = rest;
-        }
-        let (pairs, last) = pcm.as_chunks::<2>();
-        for (&[first, second], word) in pairs.iter().zip(words.by_ref()) {
-            *word = u32::from(first as u16) | u32::from(second as u16) << 16;
-        }
-        if let (&[sample], Some(word)) = (last, words.next()) {
-            *word = (*word & 0xffff_0000) | u32::from(sample as u16);
-        }
-    }
-
     /// The vector of one full window.
-    fn vector(&self, samples: &[u32], scratch: &mut [i32], level: &mut u32, out: &mut [i16]) {
+    fn vector(
+        &self,
+        samples: &[u32],
+        scratch: &mut [i32],
+        level: &mut u32,
+        recent: Option<&mut Recent>,
+        out: &mut [i16],
+    ) {
         let (z, _) = scratch.as_chunks_mut::<2>();
         self.weigh(samples, z);
         fft::transform(z, self.turns());
@@ -277,24 +290,13 @@ impl FrontEnd<'_> {
         match self.level {
             Level::Absolute => {}
             Level::Relative => {
-                let reference = self.follow(level, log2_above_zero(total));
+                let loudness = log2_above_zero(total);
+                let reference = level::follow(level, recent, self.release, loudness);
                 for value in out {
                     *value = saturate(i32::from(*value) - reference);
                 }
             }
         }
-    }
-
-    /// Moves the level (Q16 octaves above [`LEVEL_MIN`]) by one hop to at
-    /// least `loudness`, and returns it, both Q10 and absolute.
-    fn follow(&self, level: &mut u32, loudness: i32) -> i32 {
-        let above = (loudness - (LEVEL_MIN << 10)).max(0) as u32;
-        *level = level
-            .saturating_sub(self.release)
-            .max(above << (LEVEL_FRACTION_BITS - 10));
-        // A level that no `follow` wrote (a damaged state) stays in range.
-        let octaves = (*level >> (LEVEL_FRACTION_BITS - 10)).min(64 << 10);
-        octaves as i32 + (LEVEL_MIN << 10)
     }
 
     /// Samples times the Hann window (1 − cos(2πn/window))/2 as complex pairs
@@ -325,6 +327,35 @@ impl FrontEnd<'_> {
                 turns.map(|turn| (1 << 15) + i32::from(fft::cos(turn))),
             );
         }
+    }
+}
+
+/// Writes samples behind the high-pass, whose next state it returns.
+// On its own so that the loop has the registers.
+#[inline(never)]
+fn append_filtered(words: &mut [u32], start: usize, pcm: &[i16], mut following: Following) -> u32 {
+    append(words, start, pcm, |sample| following.next(sample));
+    following.state()
+}
+
+/// Writes samples from `start` on, two to a word, each as `filter` makes it.
+#[inline(always)]
+fn append(words: &mut [u32], start: usize, mut pcm: &[i16], mut filter: impl FnMut(i16) -> i16) {
+    let words = words.get_mut(start / 2..).unwrap_or(&mut []);
+    let (begun, words) = words
+        .split_at_mut_checked(start % 2)
+        .unwrap_or((&mut [], &mut []));
+    if let ([word], Some((&sample, rest))) = (begun, pcm.split_first()) {
+        *word = (*word & 0xffff) | u32::from(filter(sample) as u16) << 16;
+        pcm = rest;
+    }
+    let (pairs, last) = pcm.as_chunks::<2>();
+    for (&[first, second], word) in pairs.iter().zip(words.iter_mut()) {
+        let first = u32::from(filter(first) as u16);
+        *word = first | u32::from(filter(second) as u16) << 16;
+    }
+    if let (&[sample], Some(word)) = (last, words.get_mut(pairs.len())) {
+        *word = (*word & 0xffff_0000) | u32::from(filter(sample) as u16);
     }
 }
 

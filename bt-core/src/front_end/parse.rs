@@ -3,8 +3,10 @@
 use core::fmt;
 
 use super::fft::{self, Turn};
+use super::high_pass::HighPass;
 use super::layout::{self, Tables};
-use super::{FrontEnd, LEVEL_FRACTION_BITS, Level};
+use super::level::LEVEL_FRACTION_BITS;
+use super::{FrontEnd, Level};
 
 /// Why a section is not a front end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +72,12 @@ impl fmt::Display for FrontEndError {
         match *self {
             Self::Misaligned => write!(f, "does not start on a multiple of 4 bytes"),
             Self::Length { need, found } => write!(f, "{found} bytes where {need} are needed"),
-            Self::Format { found } => write!(f, "format {found}, not {}", layout::FORMAT),
+            Self::Format { found } => write!(
+                f,
+                "format {found}, not {} or {}",
+                layout::FORMAT_UNFILTERED,
+                layout::FORMAT
+            ),
             Self::SampleRate => write!(f, "a sample rate of zero"),
             Self::Window { found } => write!(f, "a window of {found} samples"),
             Self::Hop { found } => write!(f, "a hop of {found} samples"),
@@ -113,9 +120,11 @@ impl<'m> FrontEnd<'m> {
         let hop = half(layout::HOP)?;
         let bands = half(layout::BANDS)?;
         let level = half(layout::LEVEL)?;
-        if format != layout::FORMAT {
-            return Err(FrontEndError::Format { found: format });
-        }
+        let high_pass = match format {
+            layout::FORMAT => Some(HighPass::new(sample_rate_hz)),
+            layout::FORMAT_UNFILTERED => None,
+            found => return Err(FrontEndError::Format { found }),
+        };
         let windows = layout::WINDOW_MIN..=layout::WINDOW_MAX;
         if !window.is_power_of_two() || !windows.contains(&usize::from(window)) {
             return Err(FrontEndError::Window { found: window });
@@ -148,6 +157,7 @@ impl<'m> FrontEnd<'m> {
             bands,
             level,
             release,
+            high_pass,
             section: bytemuck::try_cast_slice(section).map_err(|_| FrontEndError::Misaligned)?,
         };
 

@@ -1,5 +1,8 @@
+mod microphone;
+
 use core::f64::consts::PI;
 
+use super::level::LEVEL_MIN;
 use super::*;
 
 /// A section at a multiple of 4, as a model file has it.
@@ -90,8 +93,18 @@ fn vectors(front_end: &FrontEnd, pcm: &[i16], mut piece: impl FnMut() -> usize) 
     all
 }
 
-/// The same pipeline in f64, from the configuration alone: per vector the
-/// energy of each band, and that of the loudest bin (bands or not).
+/// What the high-pass, which is held against its own f64 reference, makes of
+/// samples.
+fn filtered(config: &Config, pcm: &[i16]) -> Vec<i16> {
+    if config.format == FORMAT_UNFILTERED {
+        return pcm.to_vec();
+    }
+    let mut following = HighPass::new(config.sample_rate_hz).following(0, pcm[0]);
+    pcm.iter().map(|&sample| following.next(sample)).collect()
+}
+
+/// The pipeline behind the high-pass in f64, from the configuration alone: per
+/// vector the energy of each band, and that of the loudest bin (bands or not).
 fn reference(config: &Config, pcm: &[i16]) -> Vec<(Vec<f64>, f64)> {
     let Config {
         sample_rate_hz,
@@ -195,12 +208,16 @@ fn follows_the_f64_pipeline() {
         let energy = amplitude.max(0.0).powi(2);
         (energy + FLOOR as f64).log2() - f64::from(ZERO_LOG2)
     };
-    for config in configs() {
+    let unfiltered = configs().into_iter().map(|config| Config {
+        format: FORMAT_UNFILTERED,
+        ..config
+    });
+    for config in configs().into_iter().chain(unfiltered) {
         let section = Section::new(&config);
         let front_end = section.front_end();
         for (name, pcm) in signals(config.window.max(4 * config.hop)) {
             let found = vectors(&front_end, &pcm, || usize::MAX);
-            let expected = reference(&config, &pcm);
+            let expected = reference(&config, &filtered(&config, &pcm));
             assert_eq!(found.len(), pcm.len() / config.hop);
             let mut largest = 0.0f64;
             for (found, (energies, loudest)) in found.iter().zip(&expected) {
@@ -219,17 +236,34 @@ fn follows_the_f64_pipeline() {
 
 #[test]
 fn bits_are_the_released_ones() {
-    let section = Section::new(&Config::default());
-    let front_end = section.front_end();
-    let mut state = vec![0; front_end.state_words()];
-    assert_eq!(cases::digest(&front_end, &mut state), cases::DIGEST);
+    for (format, digest) in [
+        (FORMAT_UNFILTERED, cases::DIGEST_UNFILTERED),
+        (FORMAT, cases::DIGEST),
+    ] {
+        let section = Section::new(&Config {
+            format,
+            ..Config::default()
+        });
+        let front_end = section.front_end();
+        let mut state = vec![0; front_end.state_words()];
+        let found = cases::digest(&front_end, &mut state);
+        assert_eq!(found, digest, "format {format}: {found:#x}");
+    }
 }
 
 #[test]
 fn pieces_of_any_length_give_the_same() {
     for config in configs() {
-        for level in [Level::Absolute, Level::Relative] {
-            let section = Section::new(&Config { level, ..config });
+        for (level, format) in [
+            (Level::Absolute, FORMAT),
+            (Level::Relative, FORMAT),
+            (Level::Relative, FORMAT_UNFILTERED),
+        ] {
+            let section = Section::new(&Config {
+                level,
+                format,
+                ..config
+            });
             let front_end = section.front_end();
             let pcm = &signals(5 * config.hop + config.hop / 3)[4].1;
             let whole = vectors(&front_end, pcm, || usize::MAX);
@@ -271,7 +305,8 @@ fn saved_words_are_the_whole_state() {
     assert_eq!([first, second].concat(), run(&mut state, pcm));
 }
 
-/// A state full of ones neither panics nor lasts longer than its window.
+/// A state full of ones neither panics nor lasts longer than the high-pass, 300
+/// samples, and a window.
 #[test]
 fn recovers_from_a_damaged_state() {
     let section = Section::new(&Config {
@@ -281,7 +316,7 @@ fn recovers_from_a_damaged_state() {
     let front_end = section.front_end();
     let mut state = vec![u32::MAX; front_end.state_words()];
     let mut out = [0; 32];
-    for _ in 0..4 {
+    for _ in 0..5 {
         front_end.push(&mut state, &[0; 128], &mut out);
     }
     assert_eq!(out, [-19 << 10; 32]);
@@ -398,7 +433,7 @@ fn parse_names_what_is_wrong() {
         assert_eq!(parse(&|bytes| bytes.truncate(length)), Err(expected));
     }
     type Change<'a> = &'a dyn Fn(&mut Vec<u8>);
-    let cases: [(Change, FrontEndError); 12] = [
+    let cases: [(Change, FrontEndError); 13] = [
         (
             &|bytes| bytes.push(0),
             FrontEndError::Length {
@@ -406,7 +441,8 @@ fn parse_names_what_is_wrong() {
                 found: 853,
             },
         ),
-        (&set(0, 2), FrontEndError::Format { found: 2 }),
+        (&set(0, 0), FrontEndError::Format { found: 0 }),
+        (&set(0, 3), FrontEndError::Format { found: 3 }),
         (&set(4, 0), FrontEndError::SampleRate),
         (&set(8, 255), FrontEndError::Window { found: 255 }),
         (&set(8, 4_096), FrontEndError::Window { found: 4_096 }),
@@ -509,6 +545,7 @@ fn write_refuses_what_cannot_be() {
             "bands from 80 to 4100",
         ),
         (Config { bands: 200, ..good }, "band 0 is so narrow"),
+        (Config { format: 0, ..good }, "format 0; there are 1 and 2"),
     ];
     for (config, text) in cases {
         let error = write(&config).expect_err(text);

@@ -19,13 +19,15 @@ pub struct Config {
     pub hop: usize,
     /// Mel bands, [`BANDS_MAX`] at most.
     pub bands: usize,
-    /// Lower end of the lowest band, Hz. Above two FFT bins (2·rate/window), a
-    /// constant offset of the samples leaves no trace.
+    /// Lower end of the lowest band, Hz.
     pub low_hz: f32,
     /// Upper end of the highest band, Hz; at most half the sample rate.
     pub high_hz: f32,
     /// What values are measured against.
     pub level: Level,
+    /// [`FORMAT`](super::FORMAT); [`FORMAT_UNFILTERED`](super::FORMAT_UNFILTERED)
+    /// for a network that learned from such vectors.
+    pub format: u32,
 }
 
 impl Default for Config {
@@ -39,6 +41,7 @@ impl Default for Config {
             low_hz: 80.0,
             high_hz: 3_800.0,
             level: Level::Relative,
+            format: layout::FORMAT,
         }
     }
 }
@@ -47,6 +50,11 @@ impl Default for Config {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ConfigError {
+    /// Neither of the formats that there are.
+    Format {
+        /// The number asked for.
+        found: u32,
+    },
     /// The sample rate is zero.
     SampleRate,
     /// The window is not a power of two from [`WINDOW_MIN`] to [`WINDOW_MAX`].
@@ -86,6 +94,12 @@ pub enum ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
+            ConfigError::Format { found } => write!(
+                f,
+                "format {found}; there are {} and {}",
+                layout::FORMAT_UNFILTERED,
+                layout::FORMAT
+            ),
             ConfigError::SampleRate => write!(f, "the sample rate is zero"),
             ConfigError::Window { found } => write!(
                 f,
@@ -135,7 +149,11 @@ pub fn write(config: &Config) -> Result<Vec<u8>, ConfigError> {
         low_hz,
         high_hz,
         level,
+        format,
     } = *config;
+    if ![layout::FORMAT_UNFILTERED, layout::FORMAT].contains(&format) {
+        return Err(ConfigError::Format { found: format });
+    }
     if sample_rate_hz == 0 {
         return Err(ConfigError::SampleRate);
     }
@@ -181,7 +199,7 @@ pub fn write(config: &Config) -> Result<Vec<u8>, ConfigError> {
 
     let tables = Tables::new(window, bands);
     let mut section = Vec::with_capacity(tables.end);
-    section.extend(layout::FORMAT.to_le_bytes());
+    section.extend(format.to_le_bytes());
     section.extend(sample_rate_hz.to_le_bytes());
     let level = match level {
         Level::Absolute => 0,

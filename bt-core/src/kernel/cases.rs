@@ -3,9 +3,9 @@
 
 use bytemuck::Zeroable;
 
-use super::{Accumulate, Centred, Contraction, DenseRows, Sample, gather_rows, portable};
+use super::{Centred, DenseRows, Sample, gather_rows, portable};
 use crate::cases::{Digest, Noise};
-use crate::program::{DISCARD, StepRecord, Store, TILE};
+use crate::program::{Accumulate, Contraction, DISCARD, StageRecord, Store, TILE};
 
 /// The digest of the right results. It changes with the list and with the model file's version.
 pub const DIGEST: u32 = 0xdb5b_549e;
@@ -132,7 +132,7 @@ fn contraction(index: usize, noise: &mut Noise, run: impl FnOnce(&Contraction<'_
         }
     }
     let even = !store.is_table() && below(noise, 2) == 1;
-    let step = StepRecord {
+    let stage = StageRecord {
         acc_word: ACC as u32,
         out_word: OUT as u32,
         row_stride: 20,
@@ -144,7 +144,7 @@ fn contraction(index: usize, noise: &mut Noise, run: impl FnOnce(&Contraction<'_
         shift: shift as u8,
         bits: bits as u8,
         col_stride: if even { 8 } else { 0 },
-        ..StepRecord::zeroed()
+        ..StageRecord::zeroed()
     };
     let entries = if store.is_table() {
         m_tiles * n_tiles * TILE
@@ -159,7 +159,7 @@ fn contraction(index: usize, noise: &mut Noise, run: impl FnOnce(&Contraction<'_
         return;
     };
     let contraction = Contraction {
-        step: &step,
+        stage: &stage,
         weights,
         rows,
         cols,
@@ -272,18 +272,18 @@ mod tests {
 
     /// The definition, in i64: `C[m,n] = Σ W·X`, rounded half up, saturated, stored.
     fn reference(run: &Contraction<'_>, before: &[u32]) -> Vec<u32> {
-        let step = run.step;
-        let store = Store::from_byte(step.store).unwrap();
+        let stage = run.stage;
+        let store = Store::from_byte(stage.store).unwrap();
         let mut memory = before.to_vec();
-        let pairs = usize::from(step.k_pairs);
-        for m_tile in 0..usize::from(step.m_tiles) {
-            for n_tile in 0..usize::from(step.n_tiles) {
-                let index = m_tile * usize::from(step.n_tiles) + n_tile;
+        let pairs = usize::from(stage.k_pairs);
+        for m_tile in 0..usize::from(stage.m_tiles) {
+            for n_tile in 0..usize::from(stage.n_tiles) {
+                let index = m_tile * usize::from(stage.n_tiles) + n_tile;
                 for place in 0..TILE {
                     let (m, n) = (place / 4, place % 4);
                     let kept = ACC + index * TILE + place;
                     let mut sum: i64 = match run.accumulate {
-                        Accumulate::Single | Accumulate::First => 1 << (step.shift - 1),
+                        Accumulate::Single | Accumulate::First => 1 << (stage.shift - 1),
                         Accumulate::Middle | Accumulate::Last => i64::from(before[kept] as i32),
                     };
                     for pair in 0..pairs {
@@ -296,8 +296,8 @@ mod tests {
                         memory[kept] = sum as i32 as u32;
                         continue;
                     }
-                    let limit = 1i64 << (step.bits - 1);
-                    let value = (sum >> step.shift).clamp(-limit, limit - 1);
+                    let limit = 1i64 << (stage.bits - 1);
+                    let value = (sum >> stage.shift).clamp(-limit, limit - 1);
                     let half = match store {
                         Store::Scatter | Store::AddScatter => {
                             match run.rows[index * TILE + place] {
@@ -310,7 +310,7 @@ mod tests {
                             match store {
                                 Store::Pairs => (at + n) * 2 + m,
                                 Store::Columns => (at + n / 2 * 4 + m) * 2 + n % 2,
-                                _ => (at + m * step.row_stride as usize) * 2 + n,
+                                _ => (at + m * stage.row_stride as usize) * 2 + n,
                             }
                         }
                     };
@@ -335,7 +335,7 @@ mod tests {
                 assert_eq!(
                     memory, wanted,
                     "{index}: {:?} {:?}",
-                    run.step, run.accumulate
+                    run.stage, run.accumulate
                 );
             });
         }
@@ -412,7 +412,7 @@ mod tests {
                 gather_rows(&mut panels, row_values, first, &values[first..]);
                 for (v, &value) in values.iter().enumerate() {
                     let (row, k) = (v / row_values, v % row_values);
-                    let k = crate::program::pair_order(k, row_values);
+                    let k = crate::program::panel::pair_order(k, row_values);
                     let word = (row / 4 * row_values.div_ceil(2) + k / 2) * 4 + row % 4;
                     assert_eq!(halves(panels[word])[k % 2], i64::from(value) << 7);
                 }

@@ -25,8 +25,6 @@ use armv7m::tile;
 #[cfg(not(any(bt_kernel = "armv6m", bt_kernel = "armv7m")))]
 use portable::tile;
 
-use crate::program::StepRecord;
-
 /// What only this crate may call.
 mod places {
     /// Values to places that `Model::parse` has checked.
@@ -50,37 +48,6 @@ macro_rules! to_places {
 #[cfg(not(bt_kernel = "armv7em"))]
 to_places!(u8, i8, Centred, i16);
 
-/// What a contraction does with its accumulators.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Accumulate {
-    /// Starts from the rounding constant and stores the tile.
-    Single = 0,
-    /// Starts from the rounding constant and keeps the accumulators.
-    First = 1,
-    /// Adds to the kept accumulators.
-    Middle = 2,
-    /// Adds to the kept accumulators and stores the tile.
-    Last = 3,
-}
-
-/// The operands of [`contract`] that are not in the arena.
-#[derive(Clone, Copy, Debug)]
-pub struct Contraction<'a> {
-    /// Sizes, shift, store and places of the step. `Model::parse` has checked all of them.
-    pub step: &'a StepRecord,
-    /// From the weight slice of this run on: `[m_tile][k_pair][2]`.
-    pub weights: &'a [u32],
-    /// From `m_tiles` offsets in words on, or from the scatter table on.
-    pub rows: &'a [u16],
-    /// From `n_tiles` offsets in words on; not read where they are evenly spaced or in a scatter table.
-    pub cols: &'a [u16],
-    /// Destination of this run, first word in the arena.
-    pub out_word: usize,
-    /// What happens to the accumulators.
-    pub accumulate: Accumulate,
-}
-
 /// A dense product, weights i8 with one scale per row.
 ///
 /// Two rows a, b share a word: lane k of the word holds 256·a_k + b_k as i16, both in −127..=127,
@@ -100,7 +67,7 @@ pub struct DenseRows<'a> {
 /// and 2 in one word, 1 and 3 in the other; rows of panels keep that order ([`pair_order`]).
 ///
 /// [`InputType::left_shift`]: crate::InputType::left_shift
-/// [`pair_order`]: crate::program::pair_order
+/// [`pair_order`]: crate::program::panel::pair_order
 pub trait Sample: Copy + places::ToPlaces {
     /// The offset that the type has taken off its values.
     const ZERO: i32 = 0;
@@ -111,7 +78,7 @@ pub trait Sample: Copy + places::ToPlaces {
     /// The value as maps read it.
     fn widen(self) -> i16;
 
-    /// Four neighbours of a row as maps read them, two pairs in [`pair_order`](crate::program::pair_order).
+    /// Four neighbours of a row as maps read them, two pairs in [`pair_order`](crate::program::panel::pair_order).
     fn widen_four(four: [Self; 4]) -> [u32; 2];
 
     /// Whole rows of a slab, from row `row` on, into its panels.

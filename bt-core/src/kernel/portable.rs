@@ -4,18 +4,19 @@
 //! Slices that are too short end a loop early instead of panicking; `Model::parse` has excluded it, and a
 //! debug build asserts it.
 
-use super::{Accumulate, Contraction, DenseRows, Sample};
-use crate::program::{DISCARD, StepRecord, Store, TILE, pair_order};
+use super::{DenseRows, Sample};
+use crate::program::panel::{half_in_row, pair_order, row_word};
+use crate::program::{Accumulate, Contraction, DISCARD, StageRecord, Store, TILE, TILE_N, k_pairs};
 use crate::proven::Proven;
 use crate::q::{half, saturate};
 
-/// `C[m,n] = Σ_k W[m,k]·X[n,k]` over all tiles of one step, requantised and stored.
+/// `C[m,n] = Σ_k W[m,k]·X[n,k]` over all tiles of one stage, requantised and stored.
 ///
-/// `memory` is the whole arena: X, accumulators and destination lie in it at the places the step
-/// names. Rounds half up (the rounding constant is the start value), saturates to `step.bits`.
+/// `memory` is the whole arena: X, accumulators and destination lie in it at the places the stage
+/// names. Rounds half up (the rounding constant is the start value), saturates to `stage.bits`.
 pub fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
-    let step = run.step;
-    let Some(store) = Store::from_byte(step.store).proven() else {
+    let stage = run.stage;
+    let Some(store) = Store::from_byte(stage.store).proven() else {
         return;
     };
     match (run.accumulate, store) {
@@ -26,17 +27,17 @@ pub fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
         }),
         (_, Store::Pairs) => tiles(run, memory, |memory, tile| {
             if let Some(words) = chunk_mut(memory, tile.out) {
-                *words = pack_tile(columns(tile.sums), step);
+                *words = pack_tile(columns(tile.sums), stage);
             }
         }),
         (_, Store::Columns) => tiles(run, memory, |memory, tile| {
             if let Some([a01, b01, _, _, a23, b23]) = chunk_mut(memory, tile.out) {
-                [*a01, *a23, *b01, *b23] = pack_tile(neighbours(tile.sums), step);
+                [*a01, *a23, *b01, *b23] = pack_tile(neighbours(tile.sums), stage);
             }
         }),
         (_, Store::AddRows) => tiles(run, memory, |memory, tile| {
-            let [a01, a23, b01, b23] = pack_tile(neighbours(tile.sums), step);
-            let second = tile.out + step.row_stride as usize;
+            let [a01, a23, b01, b23] = pack_tile(neighbours(tile.sums), stage);
+            let second = tile.out + stage.row_stride as usize;
             for (at, first, last) in [(tile.out, a01, a23), (second, b01, b23)] {
                 if let Some(words) = chunk_mut::<2>(memory, at) {
                     words[0] = add_pairs(words[0], first);
@@ -45,7 +46,7 @@ pub fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
             }
         }),
         (_, Store::Scatter | Store::AddScatter) => tiles(run, memory, |memory, tile| {
-            let values = tile.sums.map(|sum| requantize(sum, step));
+            let values = tile.sums.map(|sum| requantize(sum, stage));
             let table = run.rows.get(tile.index * TILE..);
             let table = table.proven().unwrap_or(&[]);
             debug_assert!(table.len() >= TILE);
@@ -80,35 +81,35 @@ struct Tile {
     out: usize,
 }
 
-/// Computes every tile of a step and passes it on.
+/// Computes every tile of a stage and passes it on.
 #[inline(always)]
 fn tiles(run: &Contraction<'_>, memory: &mut [u32], mut finish: impl FnMut(&mut [u32], Tile)) {
-    let step = run.step;
-    let pairs = step.k_pairs as usize;
-    let n_tiles = step.n_tiles as usize;
+    let stage = run.stage;
+    let pairs = stage.k_pairs as usize;
+    let n_tiles = stage.n_tiles as usize;
     let is_kept = matches!(run.accumulate, Accumulate::Middle | Accumulate::Last);
-    let round = half(u32::from(step.shift));
+    let round = half(u32::from(stage.shift));
     let mut index = 0;
-    let mut kept = step.acc_word as usize;
+    let mut kept = stage.acc_word as usize;
     let mut weights = run.weights;
-    debug_assert!(run.rows.len() >= step.m_tiles as usize);
-    for &row in run.rows.iter().take(step.m_tiles as usize) {
+    debug_assert!(run.rows.len() >= stage.m_tiles as usize);
+    for &row in run.rows.iter().take(stage.m_tiles as usize) {
         let Some((w, rest)) = weights.split_at_checked(pairs * 2).proven() else {
             return;
         };
         weights = rest;
         let row = run.out_word + row as usize;
-        let mut x_start = step.input_word as usize;
+        let mut x_start = stage.input_word as usize;
         for n_tile in 0..n_tiles {
             let mut sums = [round; TILE];
             if is_kept && let Some(words) = chunk_mut(memory, kept) {
                 sums = words.map(|word| word as i32);
             }
-            let Some(x) = memory.get(x_start..x_start + pairs * 4).proven() else {
+            let Some(x) = memory.get(x_start..x_start + pairs * TILE_N).proven() else {
                 return;
             };
             super::tile(w, x, &mut sums);
-            let column = step.column(run.cols, n_tile);
+            let column = stage.column(run.cols, n_tile);
             let tile = Tile {
                 sums,
                 index,
@@ -116,7 +117,7 @@ fn tiles(run: &Contraction<'_>, memory: &mut [u32], mut finish: impl FnMut(&mut 
                 out: row + column,
             };
             finish(memory, tile);
-            (index, kept, x_start) = (index + 1, kept.wrapping_add(TILE), x_start + pairs * 4);
+            (index, kept, x_start) = (index + 1, kept.wrapping_add(TILE), x_start + pairs * TILE_N);
         }
     }
 }
@@ -124,8 +125,7 @@ fn tiles(run: &Contraction<'_>, memory: &mut [u32], mut finish: impl FnMut(&mut 
 /// Words `at..at + N`.
 #[inline(always)]
 fn chunk_mut<const N: usize>(memory: &mut [u32], at: usize) -> Option<&mut [u32; N]> {
-    let chunk = memory.get_mut(at..).and_then(<[u32]>::first_chunk_mut);
-    chunk.proven()
+    memory.get_mut(at..).proven()?.first_chunk_mut().proven()
 }
 
 /// Adds the products of one register tile, two rows of W times four rows of X, to its sums, in order
@@ -169,19 +169,19 @@ fn neighbours([a0, a1, a2, a3, b0, b1, b2, b3]: [i32; TILE]) -> [[i32; 2]; 4] {
 
 /// A tile's values, two to a word.
 #[inline(always)]
-fn pack_tile(sums: [[i32; 2]; 4], step: &StepRecord) -> [u32; 4] {
-    if step.shift == 16 && step.bits == 16 {
+fn pack_tile(sums: [[i32; 2]; 4], stage: &StageRecord) -> [u32; 4] {
+    if stage.shift == 16 && stage.bits == 16 {
         // The top halves of any sums.
         return sums.map(|[low, high]| low as u32 >> 16 | high as u32 & 0xFFFF_0000);
     }
-    sums.map(|[low, high]| pack(requantize(low, step), requantize(high, step)))
+    sums.map(|[low, high]| pack(requantize(low, stage), requantize(high, stage)))
 }
 
-/// Shifts right (the rounding constant is in the sum already) and saturates to the step's bits.
+/// Shifts right (the rounding constant is in the sum already) and saturates to the stage's bits.
 #[inline(always)]
-fn requantize(sum: i32, step: &StepRecord) -> i16 {
-    let value = sum.wrapping_shr(u32::from(step.shift));
-    let limit = (1i32 << (step.bits.wrapping_sub(1) % 16)) - 1;
+fn requantize(sum: i32, stage: &StageRecord) -> i16 {
+    let value = sum.wrapping_shr(u32::from(stage.shift));
+    let limit = (1i32 << (stage.bits.wrapping_sub(1) % 16)) - 1;
     value.min(limit).max(-limit - 1) as i16
 }
 
@@ -208,26 +208,19 @@ pub fn gather_rows<S: Sample>(panels: &mut [u32], row_values: usize, from: usize
     if row_values == 0 {
         return;
     }
-    let panel = row_values.div_ceil(2) * 4;
     let (mut row, k) = (from / row_values, from % row_values);
     let mut values = values;
     // The rest of a row that an earlier piece began.
     if k > 0 {
         let (head, rest) = values.split_at(values.len().min(row_values - k));
-        part_of_row(panels, panel, row_values, row, k, head);
+        block_of_row(panels, row_values, row, k, head);
         (row, values) = (row + 1, rest);
     }
     let (whole, tail) = values.split_at(values.len() / row_values * row_values);
     S::gather_whole_rows(panels, row_values, row, whole);
     if !tail.is_empty() {
-        part_of_row(
-            panels,
-            panel,
-            row_values,
-            row + whole.len() / row_values,
-            0,
-            tail,
-        );
+        let row = row + whole.len() / row_values;
+        block_of_row(panels, row_values, row, 0, tail);
     }
 }
 
@@ -238,13 +231,13 @@ pub(super) fn whole_rows<S: Sample>(
     row: usize,
     values: &[S],
 ) {
-    let panel = row_values.div_ceil(2) * 4;
+    let pairs = k_pairs(row_values);
     for (row, values) in (row..).zip(values.chunks_exact(row_values.max(1))) {
         // From the row's first word to its last.
-        let start = row / 4 * panel + row % 4;
+        let start = row_word(pairs, row);
         let Some(words) = panels
             .get_mut(start..)
-            .and_then(|words| words.get_mut(..panel - 3))
+            .and_then(|words| words.get_mut(..pairs * TILE_N - (TILE_N - 1)))
             .proven()
         else {
             return;
@@ -252,7 +245,8 @@ pub(super) fn whole_rows<S: Sample>(
         let (fours, tail) = values.as_chunks::<4>();
         let mut places = words.chunks_mut(8);
         for (&four, words) in fours.iter().zip(&mut places) {
-            if let Some([low, _, _, _, high]) = chunk_mut(words, 0) {
+            debug_assert!(words.len() > 4);
+            if let [low, _, _, _, high, ..] = words {
                 [*low, *high] = S::widen_four(four);
             }
         }
@@ -265,15 +259,14 @@ pub(super) fn whole_rows<S: Sample>(
 }
 
 /// Values of one row from element k on.
-fn part_of_row<S: Sample>(
+fn block_of_row<S: Sample>(
     panels: &mut [u32],
-    panel: usize,
     row_values: usize,
     row: usize,
     k: usize,
     values: &[S],
 ) {
-    let first = row / 4 * panel + row % 4;
+    let first = row_word(k_pairs(row_values), row);
     let Some(words) = panels.get_mut(first..).proven() else {
         return;
     };
@@ -303,7 +296,7 @@ fn part_of_row<S: Sample>(
 /// One value at its place in its row, whose first word is that of `words`.
 fn put<S: Sample>(words: &mut [u32], k: usize, value: S) {
     let halves: &mut [i16] = bytemuck::cast_slice_mut(words);
-    if let Some(place) = halves.get_mut(k / 2 * 8 + k % 2).proven() {
+    if let Some(place) = halves.get_mut(half_in_row(k)).proven() {
         *place = value.widen();
     }
 }

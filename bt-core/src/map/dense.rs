@@ -5,14 +5,14 @@ use crate::model::layout::DenseRecord;
 use crate::proven::Proven;
 use crate::q::half;
 
-/// Puts values `from..` of a part into its buffer.
+/// Puts values `from..` of a slice into its buffer.
 pub(super) fn gather<S: Sample>(
     record: &DenseRecord,
     from: usize,
     values: &[S],
     memory: &mut [u32],
 ) {
-    let Some(buffer) = memory.get_mut(record.part_word as usize..).proven() else {
+    let Some(buffer) = memory.get_mut(record.slice_word as usize..).proven() else {
         return;
     };
     let buffer: &mut [i16] = bytemuck::cast_slice_mut(buffer);
@@ -25,13 +25,13 @@ pub(super) fn gather<S: Sample>(
     }
 }
 
-/// Multiplies the gathered part `part` of a frame; the last one adds the sums to z.
+/// Multiplies the gathered slice `slice` of a frame; the last one adds the sums to z.
 #[inline(never)]
-pub(super) fn part(record: &DenseRecord, weights: &[u32], part: usize, memory: &mut [u32]) {
+pub(super) fn slice(record: &DenseRecord, weights: &[u32], slice: usize, memory: &mut [u32]) {
     let rows = record.rows as usize;
-    let k_pairs = record.part_values.div_ceil(2) as usize;
-    let buffer = record.part_word as usize;
-    if record.part_values == record.values {
+    let k_pairs = record.slice_values.div_ceil(2) as usize;
+    let buffer = record.slice_word as usize;
+    if record.slice_values == record.values {
         let (z, rest) = memory.split_at_mut((rows / 2).min(memory.len()));
         let Some(x) = rest
             .get(buffer.saturating_sub(rows / 2)..)
@@ -45,7 +45,7 @@ pub(super) fn part(record: &DenseRecord, weights: &[u32], part: usize, memory: &
     }
     let words = rows / 2 * k_pairs;
     let Some(weights_of_part) = weights
-        .get(record.weights_word as usize + part * words..)
+        .get(record.weights_word as usize + slice * words..)
         .and_then(|rest| rest.get(..words))
         .proven()
     else {
@@ -55,7 +55,7 @@ pub(super) fn part(record: &DenseRecord, weights: &[u32], part: usize, memory: &
     let Some((x, sums)) = two_regions(memory, (buffer, k_pairs), (acc, rows)).proven() else {
         return;
     };
-    let shift = record.part_shift;
+    let shift = record.slice_shift;
     kernel::dense(
         &DenseRows {
             weights: weights_of_part,
@@ -66,7 +66,7 @@ pub(super) fn part(record: &DenseRecord, weights: &[u32], part: usize, memory: &
         |row, sum| {
             if let Some(total) = sums.get_mut(row).proven() {
                 let sum = sum.wrapping_shr(shift);
-                *total = if part == 0 {
+                *total = if slice == 0 {
                     sum
                 } else {
                     (*total as i32).wrapping_add(sum)
@@ -74,7 +74,7 @@ pub(super) fn part(record: &DenseRecord, weights: &[u32], part: usize, memory: &
             }
         },
     );
-    if (part + 1) * record.part_values as usize == record.values as usize {
+    if (slice + 1) * record.slice_values as usize == record.values as usize {
         let (z, rest) = memory.split_at_mut((rows / 2).min(memory.len()));
         let z: &mut [i16] = bytemuck::cast_slice_mut(z);
         let Some(sums) = rest.get(acc.saturating_sub(rows / 2)..).proven() else {
@@ -89,7 +89,7 @@ pub(super) fn part(record: &DenseRecord, weights: &[u32], part: usize, memory: &
     }
 }
 
-/// Adds the whole product to z: one part, x where it lies.
+/// Adds the whole product to z: one slice, x where it lies.
 pub(super) fn add(record: &DenseRecord, weights: &[u32], x: &[u32], z: &mut [u32]) {
     let k_pairs = record.values.div_ceil(2) as usize;
     let scales = scales(record, weights);

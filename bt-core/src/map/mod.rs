@@ -1,7 +1,7 @@
 //! z += W·x for one frame, in pieces of any length; chooses the form of the map once per piece.
 
 mod dense;
-mod program;
+pub mod program;
 
 use crate::kernel::{self, Sample};
 use crate::model::{Map, Model};
@@ -11,11 +11,11 @@ use crate::proven::Proven;
 /// How far a map is within a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Progress {
-    /// Slabs or parts done, as digits.
+    /// Slabs or slices done, as digits.
     odometer: Odometer,
-    /// Parts of a dense map done.
-    part: u32,
-    /// Values gathered of the slab or part under way.
+    /// Slices of a dense map done.
+    slice: u32,
+    /// Values gathered of the slab or slice under way.
     filled: u32,
 }
 
@@ -23,7 +23,7 @@ impl Progress {
     pub(crate) const fn new() -> Self {
         Self {
             odometer: Odometer::new(),
-            part: 0,
+            slice: 0,
             filled: 0,
         }
     }
@@ -40,17 +40,17 @@ impl Progress {
                 program.record.slab_values,
                 self.odometer.index(program.extents()),
             ),
-            Map::Dense(record) => (record.part_values, self.part as usize),
+            Map::Dense(record) => (record.slice_values, self.slice as usize),
         };
         slab as usize * slabs + self.filled as usize
     }
 }
 
-/// Values that complete the slab or part under way.
+/// Values that complete the slab or slice under way.
 fn missing(map: &Map<'_>, progress: &Progress) -> usize {
     let slab = match map {
         Map::Program(program) => program.record.slab_values,
-        Map::Dense(record) => record.part_values,
+        Map::Dense(record) => record.slice_values,
     };
     slab.saturating_sub(progress.filled) as usize
 }
@@ -103,7 +103,13 @@ pub(crate) fn recur(model: &Model<'_>, memory: &mut [u32]) {
                     return;
                 };
                 program::gather_into(&program, model.tables, 0, h, scratch, layout.scratch_word);
-                program::run(&program, model, &progress.odometer, memory);
+                program::run(
+                    &program,
+                    &model.operands(),
+                    &progress.odometer,
+                    memory,
+                    |_, _, _| (),
+                );
                 progress.odometer.advance(program.extents());
             }
         }
@@ -117,7 +123,7 @@ pub(crate) fn recur(model: &Model<'_>, memory: &mut [u32]) {
     }
 }
 
-/// Puts values `from..` of the slab or part under way where the first step reads them.
+/// Puts values `from..` of the slab or slice under way where the first stage reads them.
 // On its own, like the two below: the stack holds the frame of one of them at a time.
 #[inline(never)]
 fn gather<S: Sample>(model: &Model<'_>, from: usize, values: &[S], memory: &mut [u32]) {
@@ -127,20 +133,26 @@ fn gather<S: Sample>(model: &Model<'_>, from: usize, values: &[S], memory: &mut 
     }
 }
 
-/// Runs what a complete slab or part triggers; true when it was the frame's last.
+/// Runs what a complete slab or slice triggers; true when it was the frame's last.
 #[inline(never)]
 fn advance(model: &Model<'_>, progress: &mut Progress, memory: &mut [u32]) -> bool {
     match &model.input {
         Map::Program(program) => {
-            program::run(program, model, &progress.odometer, memory);
+            program::run(
+                program,
+                &model.operands(),
+                &progress.odometer,
+                memory,
+                |_, _, _| (),
+            );
             progress.odometer.advance(program.extents())
         }
         Map::Dense(record) => {
-            dense::part(record, model.weights, progress.part as usize, memory);
-            progress.part += 1;
-            let complete = progress.part * record.part_values >= record.values;
+            dense::slice(record, model.weights, progress.slice as usize, memory);
+            progress.slice += 1;
+            let complete = progress.slice * record.slice_values >= record.values;
             if complete {
-                progress.part = 0;
+                progress.slice = 0;
             }
             complete
         }

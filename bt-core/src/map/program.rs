@@ -1,12 +1,11 @@
-//! Executes a contraction program: gathers slabs, then runs the steps the odometer asks for.
+//! Executes a contraction program: gathers slabs, then runs the stages the odometer asks for.
 
-use crate::kernel::{self, Accumulate, Contraction, Sample};
-use crate::model::{Model, Program};
-use crate::program::{NONE, Odometer, StepRecord};
+use crate::kernel::{self, Sample};
+use crate::program::{Contraction, NONE, Odometer, Operands, Program};
 use crate::proven::Proven;
 
-/// Puts slab values `from..from + values.len()` into the panels of the first step.
-pub(super) fn gather<S: Sample>(
+/// Puts slab values `from..from + values.len()` into the panels of the first stage.
+pub fn gather<S: Sample>(
     program: &Program<'_>,
     tables: &[u16],
     from: usize,
@@ -38,53 +37,26 @@ pub(super) fn gather_into<S: Sample>(
     }
 }
 
-/// Runs every step whose digits have wrapped, in order.
-pub(super) fn run(
-    program: &Program<'_>,
-    model: &Model<'_>,
+/// Runs every stage whose digits have wrapped, in order; shows `watch` the place of each in the program,
+/// its operands and the arena after it.
+#[inline(always)]
+pub fn run<'m>(
+    program: &Program<'m>,
+    operands: &Operands<'m>,
     odometer: &Odometer,
     memory: &mut [u32],
+    mut watch: impl FnMut(usize, &Contraction<'m>, &[u32]),
 ) {
     let extents = program.extents();
     let wrapped = odometer.wrapped(extents);
-    for step in program.steps {
-        if (step.depth as usize) < wrapped {
+    for (index, stage) in program.stages.iter().enumerate() {
+        if (stage.depth as usize) < wrapped {
             continue;
         }
-        let Some(run) = resolve(step, model, odometer).proven() else {
+        let Some(run) = operands.contraction(stage, odometer).proven() else {
             return;
         };
         kernel::contract(&run, memory);
+        watch(index, &run, memory);
     }
-}
-
-/// The operands of a step at the odometer's digits; `parse` has proven that they are there.
-fn resolve<'m>(
-    step: &'m StepRecord,
-    model: &Model<'m>,
-    odometer: &Odometer,
-) -> Option<Contraction<'m>> {
-    let mut weights_word = step.weights_word as usize;
-    let mut accumulate = Accumulate::Single;
-    if step.slices > 1 {
-        let digit = odometer.digit((step.depth as usize).wrapping_sub(1));
-        weights_word += digit as usize * step.slice_words().get();
-        if step.acc_word != NONE {
-            accumulate = match digit {
-                0 => Accumulate::First,
-                last if last + 1 == step.slices => Accumulate::Last,
-                _ => Accumulate::Middle,
-            };
-        }
-    }
-    let moved = odometer.digit(step.out_digit as usize) as usize * step.out_stride as usize;
-    Some(Contraction {
-        step,
-        weights: model.weights.get(weights_word..)?,
-        rows: model.tables.get(step.rows_table as usize..)?,
-        // Not always read, and then at no place in particular.
-        cols: model.tables.get(step.cols_table as usize..).unwrap_or(&[]),
-        out_word: step.out_word as usize + moved,
-        accumulate,
-    })
 }

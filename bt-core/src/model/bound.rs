@@ -3,7 +3,8 @@
 //!
 //! For every row of W: Σ|w|·max|x| + 2^(shift−1) ≤ 2³¹ − 1, where a row that accumulates over an
 //! outer mode sums over all its slices, and max|x| is the largest magnitude that any store of the
-//! map can leave in the panels the step reads. That rests on two things ([`input_max`]):
+//! map can leave in the panels the stage reads. That rests on two things ([`written_max`],
+//! [`has_accumulators_alone`]):
 //!
 //! - *Panels may share words with anything that is stored.* A program stores i16 alone, so that whatever
 //!   lies in a panel, written there or left over, is no larger than the largest store that reaches its
@@ -11,68 +12,66 @@
 //!   never alive together share words freely, as the exporter's plans have it. The scratch is zero when
 //!   a map starts, or the bound holds for any i16.
 //! - *Accumulators share words with nothing.* They are i32 and live across runs, from the first slice to
-//!   the last, while other steps run and slabs are gathered. Words that a store, the slab or another
-//!   step's accumulators change in between are no partial sum any more; words that a step reads as a panel
+//!   the last, while other stages run and slabs are gathered. Words that a store, the slab or another
+//!   stage's accumulators change in between are no partial sum any more; words that a stage reads as a panel
 //!   hold any i16. Plans never place anything over accumulators, dead ones included, so the rule is the
 //!   same for all runs.
 //!
 //! Dense maps read h, or a buffer that only frames are gathered in. What pads an odd number of values is
 //! written by no one: its weight is zero, which `parse` checks.
 
-use super::{Program, Region};
-use crate::program::{StepRecord, Store};
+use crate::program::{Program, Region, StageRecord, Store, panel};
 
-/// The largest magnitude that the program can leave where its step `index` reads, for frames of
-/// magnitudes up to `frame_max`; `None` where the accumulators of the step are not its own. The
-/// regions of every step are sound.
+/// The largest magnitude that slabs, of values up to `frame_max`, and stores can leave in a region of the
+/// scratch; 0 where they leave it alone. The regions of every stage are sound.
 #[inline(never)]
-pub fn input_max(
-    program: &Program<'_>,
-    tables: &[u16],
-    frame_max: u32,
-    index: usize,
-) -> Option<u32> {
-    let reader = program.steps.get(index)?;
-    let (input, acc) = (reader.input(), reader.acc());
-    let mut max = 0;
-    let slab = program.record.slab(tables).map(|slab| (slab, frame_max));
-    let stores = program.steps.iter().filter_map(|step| {
-        let store = Store::from_byte(step.store).filter(|store| !store.adds());
-        let out = step.out(tables, program.extents());
-        Some((store.and(out.ok())?, 1 << step.bits.wrapping_sub(1) % 16))
-    });
-    for (written, bound) in slab.into_iter().chain(stores) {
-        if written.overlaps(input) {
-            max = bound.max(max);
-        }
-        if acc.is_some_and(|acc| acc.overlaps(written)) {
-            return None;
+pub fn written_max(program: &Program<'_>, tables: &[u16], frame_max: u32, region: Region) -> u32 {
+    let mut max = match program.record.slab(tables) {
+        Some(slab) if slab.overlaps(region) => frame_max,
+        _ => 0,
+    };
+    for stage in program.stages {
+        // Stores that add go to z, which is no part of the scratch.
+        let adds = Store::from_byte(stage.store).is_none_or(Store::adds);
+        let out = stage.out(tables, program.extents());
+        if !adds && out.is_ok_and(|out| out.overlaps(region)) {
+            max = max.max(1 << (stage.bits.wrapping_sub(1) % 16));
         }
     }
-    for (other, step) in program.steps.iter().enumerate() {
-        let shared = |acc: Region| {
-            acc.overlaps(step.input())
-                || other != index && step.acc().is_some_and(|other| other.overlaps(acc))
-        };
-        if acc.is_some_and(shared) {
-            return None;
-        }
-    }
-    Some(max)
+    max
+}
+
+/// Whether nothing but stage `index` touches its accumulators. The regions of every stage are sound.
+#[inline(always)]
+pub fn has_accumulators_alone(program: &Program<'_>, tables: &[u16], index: usize) -> bool {
+    let Some(acc) = program.stages.get(index).and_then(StageRecord::acc) else {
+        return true;
+    };
+    is_unread(program, acc, index) && written_max(program, tables, 1 << 15, acc) == 0
+}
+
+/// Whether no stage reads the accumulators of stage `index` as its panels, or keeps its own there.
+// The stack holds its frame or that of `written_max`.
+#[inline(never)]
+fn is_unread(program: &Program<'_>, acc: Region, index: usize) -> bool {
+    program.stages.iter().enumerate().all(|(other, stage)| {
+        !stage.input().overlaps(acc)
+            && (other == index || stage.acc().is_none_or(|other| !other.overlaps(acc)))
+    })
 }
 
 /// Largest |accumulator| of a contraction, rounding constant included, for inputs up to `input_max`.
 ///
-/// `weights` holds all slices of the step. Rows accumulate over slices when the step has accumulators.
+/// `weights` holds all slices of the stage. Rows accumulate over slices when the stage has accumulators.
 #[inline(never)]
-pub fn contraction(step: &StepRecord, weights: &[u32], input_max: u32) -> u64 {
-    let pairs = step.k_pairs as usize;
-    let slice = step.slice_words().get();
-    let accumulates = step.acc().is_some();
+pub fn contraction(stage: &StageRecord, weights: &[u32], input_max: u32) -> u64 {
+    let pairs = stage.k_pairs as usize;
+    let slice = stage.slice_words().get();
+    let accumulates = stage.acc().is_some();
     // Saturated sums are beyond every limit, whatever they are multiplied with.
     let mut worst = 0u32;
-    for row in 0..step.m_tiles as usize * 2 {
-        let first = row / 2 * pairs * 2 + row % 2;
+    for row in 0..stage.m_tiles as usize * 2 {
+        let first = panel::weight_word(pairs, row, 0);
         let mut total = 0u32;
         for slice in weights.chunks_exact(slice.max(1)) {
             let words = slice.get(first..).unwrap_or(&[]);
@@ -85,15 +84,16 @@ pub fn contraction(step: &StepRecord, weights: &[u32], input_max: u32) -> u64 {
         }
         worst = worst.max(total);
     }
-    u64::from(worst) * u64::from(input_max) + (1 << (step.shift.clamp(1, 32) - 1))
+    u64::from(worst) * u64::from(input_max) + (1 << (stage.shift.clamp(1, 32) - 1))
 }
 
-/// Whether the sums of a step whose weights lie in `section` keep to 32 bits for inputs up to
+/// Whether the sums of a stage whose weights lie in `section` keep to 32 bits for inputs up to
 /// `input_max`.
 #[inline(never)]
-pub fn fits(step: &StepRecord, section: &[u32], input_max: u32) -> bool {
-    step.weights(section)
-        .is_some_and(|all| contraction(step, all, input_max) <= i32::MAX as u64)
+pub fn fits(stage: &StageRecord, section: &[u32], input_max: u32) -> bool {
+    stage
+        .weights(section)
+        .is_some_and(|all| contraction(stage, all, input_max) <= i32::MAX as u64)
 }
 
 /// Σ |low| + |high| of pairs of i16.
@@ -105,29 +105,29 @@ fn magnitudes<'w>(words: impl Iterator<Item = &'w u32>) -> u32 {
     words.map(pair).fold(0, u32::wrapping_add)
 }
 
-/// Largest |accumulator| of a dense map's rows, over all parts or in any single one.
+/// Largest |accumulator| of a dense map's rows, over all slices or in any single one.
 ///
-/// `weights` is `[part][row pair][k / 2]` of 256·a + b lanes.
+/// `weights` is `[slice][row pair][k / 2]` of 256·a + b lanes.
 #[inline(never)]
 pub fn dense(
     weights: &[u32],
     k_pairs: usize,
     row_pairs: usize,
-    part_shift: u32,
+    slice_shift: u32,
     input_max: u32,
 ) -> u64 {
     let mut worst = 0;
-    let shift = part_shift.min(31);
+    let shift = slice_shift.min(31);
     let half = (1u64 << shift) >> 1;
     for row in 0..2 * row_pairs {
         let first = row / 2 * k_pairs;
         let mut total = 0;
-        for part in weights.chunks_exact((k_pairs * row_pairs).max(1)) {
-            let words = part.get(first..).unwrap_or(&[]).iter().take(k_pairs);
+        for slice in weights.chunks_exact((k_pairs * row_pairs).max(1)) {
+            let words = slice.get(first..).unwrap_or(&[]).iter().take(k_pairs);
             let sum = lane_magnitudes(words, row % 2 == 0);
-            let part = sum * u64::from(input_max) + half;
-            worst = worst.max(part);
-            total += (part >> shift) + 1;
+            let slice = sum * u64::from(input_max) + half;
+            worst = worst.max(slice);
+            total += (slice >> shift) + 1;
         }
         worst = worst.max(total);
     }

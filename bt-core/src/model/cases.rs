@@ -12,10 +12,10 @@ use bytemuck::Zeroable;
 
 use super::error::{Field, ParseError};
 use super::layout::{CELL_FRACTION, DenseRecord, Section};
-use super::write::{Elements, MapParts, ModelBytes, Parts};
+use super::write::{Contents, Elements, MapContents, ModelBytes};
 use super::{FloatInput, InputType, Pool};
 use crate::cell::Gate;
-use crate::program::{DISCARD, NONE, ProgramRecord, StepRecord, Store};
+use crate::program::{DISCARD, NONE, ProgramRecord, StageRecord, Store};
 
 /// A file that is refused.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub struct Crafted {
 const HIDDEN: usize = 2;
 /// First word of the scratch: after z, h and c.
 const SCRATCH: u32 = 7;
-/// Accumulators of the first and second step, behind the slab.
+/// Accumulators of the first and second stage, behind the slab.
 const ACC: [u32; 2] = [SCRATCH + 4, SCRATCH + 12];
 
 /// A dense map of zeros.
@@ -39,18 +39,18 @@ fn dense(values: u32) -> DenseRecord {
     DenseRecord {
         rows: 4 * HIDDEN as u32,
         values,
-        part_values: values,
-        part_word: SCRATCH,
+        slice_values: values,
+        slice_word: SCRATCH,
         acc_word: 0,
         weights_word: 0,
         scales_word: 0,
-        part_shift: 0,
+        slice_shift: 0,
     }
 }
 
-/// Four bytes a frame, in slabs of two; two steps accumulate over the slabs, each into a value of z.
-pub fn program() -> Parts {
-    let step = |weights_word, acc_word| StepRecord {
+/// Four bytes a frame, in slabs of two; two stages accumulate over the slabs, each into a value of z.
+pub fn program() -> Contents {
+    let stage = |weights_word, acc_word| StageRecord {
         weights_word,
         input_word: SCRATCH,
         acc_word,
@@ -63,13 +63,13 @@ pub fn program() -> Parts {
         store: Store::AddScatter as u8,
         shift: 16,
         bits: 16,
-        ..StepRecord::zeroed()
+        ..StageRecord::zeroed()
     };
     let mut tables = vec![DISCARD; 8];
     tables[0] = 0;
     // Offsets of a tile that is stored whole.
     tables.push(0);
-    Parts {
+    Contents {
         name: "crafted".into(),
         labels: vec![],
         about: String::new(),
@@ -83,21 +83,21 @@ pub fn program() -> Parts {
         float_inputs: vec![FloatInput::INTEGER],
         cell_fraction: CELL_FRACTION,
         front_end: None,
-        input: MapParts::Program {
+        input: MapContents::Program {
             record: ProgramRecord {
                 values: 4,
                 slab_values: 2,
                 slab_word: SCRATCH,
                 gather_table: NONE,
                 row_values: 2,
-                steps: 2,
+                stages: 2,
                 extents: [2, 0, 0, 0, 0, 0, 0],
                 digits: 1,
             },
-            steps: vec![step(16, ACC[0]), step(20, ACC[1])],
+            stages: vec![stage(16, ACC[0]), stage(20, ACC[1])],
         },
-        recurrent: MapParts::Dense(dense(HIDDEN as u32)),
-        // Zeros for dense maps of up to four values and their scales, then 127 for every weight of the steps.
+        recurrent: MapContents::Dense(dense(HIDDEN as u32)),
+        // Zeros for dense maps of up to four values and their scales, then 127 for every weight of the stages.
         weights: [0; 16].into_iter().chain([0x007F_007F; 8]).collect(),
         tables,
         bias: vec![0; 4 * HIDDEN],
@@ -110,16 +110,16 @@ pub fn program() -> Parts {
 }
 
 /// Three values a frame into a dense map.
-pub fn odd_dense() -> Parts {
-    Parts {
+pub fn odd_dense() -> Contents {
+    Contents {
         map_values: 3,
-        input: MapParts::Dense(dense(3)),
+        input: MapContents::Dense(dense(3)),
         ..program()
     }
 }
 
 /// Writes parts that are changed, whatever `parse` thinks of them.
-fn changed(name: &'static str, parts: &Parts, refused: ParseError) -> Option<Crafted> {
+fn changed(name: &'static str, parts: &Contents, refused: ParseError) -> Option<Crafted> {
     Some(Crafted {
         name,
         bytes: parts.assemble(0).ok()?,
@@ -127,28 +127,28 @@ fn changed(name: &'static str, parts: &Parts, refused: ParseError) -> Option<Cra
     })
 }
 
-/// [`program`] with its record and steps changed.
+/// [`program`] with its record and stages changed.
 fn with_program(
     name: &'static str,
     refused: ParseError,
-    change: impl FnOnce(&mut ProgramRecord, &mut [StepRecord; 2]),
+    change: impl FnOnce(&mut ProgramRecord, &mut [StageRecord; 2]),
 ) -> Option<Crafted> {
     let mut parts = program();
-    if let MapParts::Program { record, steps } = &mut parts.input {
-        change(record, steps.first_chunk_mut()?);
+    if let MapContents::Program { record, stages } = &mut parts.input {
+        change(record, stages.first_chunk_mut()?);
     }
     changed(name, &parts, refused)
 }
 
-/// As [`with_program`], its first step alone, which is refused for this field.
-fn with_step(
+/// As [`with_program`], its first stage alone, which is refused for this field.
+fn with_stage(
     name: &'static str,
     field: Field,
-    change: impl FnOnce(&mut StepRecord),
+    change: impl FnOnce(&mut StageRecord),
 ) -> Option<Crafted> {
-    let refused = ParseError::Step {
+    let refused = ParseError::Stage {
         section: Section::Input,
-        step: 0,
+        stage: 0,
         field,
     };
     with_program(name, refused, |_, [first, _]| change(first))
@@ -162,7 +162,7 @@ fn with_dense(
     change: impl FnOnce(&mut DenseRecord),
 ) -> Option<Crafted> {
     let mut parts = odd_dense();
-    if let MapParts::Dense(record) = &mut parts.input {
+    if let MapContents::Dense(record) = &mut parts.input {
         change(record);
     }
     changed(name, &parts, in_field(Section::Input, field, found))
@@ -176,30 +176,30 @@ fn in_field(section: Section, field: Field, found: u32) -> ParseError {
     }
 }
 
-/// Stores the first step's tile whole, as rows of z.
-fn rows(step: &mut StepRecord) {
-    (step.store, step.rows_table, step.cols_table) = (Store::AddRows as u8, 8, 8);
-    (step.row_stride, step.col_stride) = (2, 1);
+/// Stores the first stage's tile whole, as rows of z.
+fn rows(stage: &mut StageRecord) {
+    (stage.store, stage.rows_table, stage.cols_table) = (Store::AddRows as u8, 8, 8);
+    (stage.row_stride, stage.col_stride) = (2, 1);
 }
 
 /// All of them; each is there.
 pub fn crafted() -> Vec<Crafted> {
-    let not_own = ParseError::Step {
+    let not_own = ParseError::Stage {
         section: Section::Input,
-        step: 0,
+        stage: 0,
         field: Field::AccWord,
     };
     let slabs = |found| in_field(Section::Input, Field::SlabValues, found);
     let all = [
         // Regions that lie over each other.
-        with_program("accumulators of two steps", not_own, |_, steps| {
-            steps[1].acc_word = steps[0].acc_word;
+        with_program("accumulators of two stages", not_own, |_, stages| {
+            stages[1].acc_word = stages[0].acc_word;
         }),
         with_program(
             "accumulators that overlap by a word",
             not_own,
-            |_, steps| {
-                steps[1].acc_word = ACC[0] + 7;
+            |_, stages| {
+                stages[1].acc_word = ACC[0] + 7;
             },
         ),
         with_program("a store over accumulators", not_own, |_, [_, second]| {
@@ -210,58 +210,60 @@ pub fn crafted() -> Vec<Crafted> {
         with_program("a slab gathered over accumulators", not_own, |record, _| {
             record.slab_word = ACC[0];
         }),
-        with_program("accumulators read as a panel", not_own, |_, steps| {
-            steps[1].input_word = ACC[0] + 4;
+        with_program("accumulators read as a panel", not_own, |_, stages| {
+            stages[1].input_word = ACC[0] + 4;
         }),
-        with_step(
-            "accumulators over the step's own panel",
+        with_stage(
+            "accumulators over the stage's own panel",
             Field::AccWord,
-            |step| {
-                step.acc_word = SCRATCH;
+            |stage| {
+                stage.acc_word = SCRATCH;
             },
         ),
-        with_step("accumulators that are never read", Field::AccWord, |step| {
-            step.slices = 1
-        }),
+        with_stage(
+            "accumulators that are never read",
+            Field::AccWord,
+            |stage| stage.slices = 1,
+        ),
         // Sizes that wrap at 32 bits.
-        with_step("a row stride that wraps", Field::RowStride, |step| {
-            rows(step);
-            step.row_stride = u32::MAX - 1;
+        with_stage("a row stride that wraps", Field::RowStride, |stage| {
+            rows(stage);
+            stage.row_stride = u32::MAX - 1;
         }),
-        with_step("a row stride beyond z", Field::RowStride, |step| {
-            rows(step);
-            step.row_stride = 4;
+        with_stage("a row stride beyond z", Field::RowStride, |stage| {
+            rows(stage);
+            stage.row_stride = 4;
         }),
-        with_step(
+        with_stage(
             "a stride of the destination that wraps",
             Field::OutStride,
-            |step| {
-                rows(step);
-                (step.out_digit, step.out_stride) = (0, u32::MAX - 3);
+            |stage| {
+                rows(stage);
+                (stage.out_digit, stage.out_stride) = (0, u32::MAX - 3);
             },
         ),
-        with_step("a scatter table of 2^32 entries", Field::Table, |step| {
-            (step.m_tiles, step.n_tiles) = (1 << 15, 1 << 14);
+        with_stage("a scatter table of 2^32 entries", Field::Table, |stage| {
+            (stage.m_tiles, stage.n_tiles) = (1 << 15, 1 << 14);
         }),
-        with_step("columns that reach 2^32", Field::OutWord, |step| {
-            rows(step);
-            (step.n_tiles, step.col_stride) = (u16::MAX, u16::MAX);
+        with_stage("columns that reach 2^32", Field::OutWord, |stage| {
+            rows(stage);
+            (stage.n_tiles, stage.col_stride) = (u16::MAX, u16::MAX);
         }),
-        with_step("panels of 2^32 words", Field::InputWord, |step| {
-            rows(step);
-            step.k_pairs = u16::MAX;
+        with_stage("panels of 2^32 words", Field::InputWord, |stage| {
+            rows(stage);
+            stage.k_pairs = u16::MAX;
         }),
-        with_step("a destination at the last word", Field::OutWord, |step| {
-            step.out_word = u32::MAX
+        with_stage("a destination at the last word", Field::OutWord, |stage| {
+            stage.out_word = u32::MAX
         }),
-        with_step("panels at the last word", Field::InputWord, |step| {
-            step.input_word = u32::MAX - 3
+        with_stage("panels at the last word", Field::InputWord, |stage| {
+            stage.input_word = u32::MAX - 3
         }),
-        with_step("accumulators at the last word", Field::AccWord, |step| {
-            step.acc_word = u32::MAX - 7;
+        with_stage("accumulators at the last word", Field::AccWord, |stage| {
+            stage.acc_word = u32::MAX - 7;
         }),
-        with_step("weights at the last word", Field::WeightsWord, |step| {
-            step.weights_word = u32::MAX - 3;
+        with_stage("weights at the last word", Field::WeightsWord, |stage| {
+            stage.weights_word = u32::MAX - 3;
         }),
         with_program("2^32 slabs", slabs(4), |record, _| {
             record.slab_values = 4;
@@ -277,10 +279,10 @@ pub fn crafted() -> Vec<Crafted> {
         ),
         with_dense(
             "a part at the last word",
-            Field::PartWord,
+            Field::SliceWord,
             u32::MAX - 1,
             |record| {
-                record.part_word = u32::MAX - 1;
+                record.slice_word = u32::MAX - 1;
             },
         ),
         with_dense(
@@ -310,7 +312,7 @@ pub fn crafted() -> Vec<Crafted> {
         ),
         changed(
             "an arena of 2^32 words",
-            &Parts {
+            &Contents {
                 scratch_words: (1 << 30) - 7,
                 ..program()
             },
@@ -320,14 +322,14 @@ pub fn crafted() -> Vec<Crafted> {
         {
             let mut parts = program();
             parts.map_values = 1 << 24;
-            if let MapParts::Program { record, steps } = &mut parts.input {
+            if let MapContents::Program { record, stages } = &mut parts.input {
                 (record.values, record.slab_values, record.row_values) = (1 << 24, 1, 1);
                 (record.extents, record.digits) = ([256, 256, 256, 0, 0, 0, 0], 3);
-                for step in steps {
-                    (step.depth, step.slices, step.acc_word) = (3, 1, NONE);
+                for stage in stages {
+                    (stage.depth, stage.slices, stage.acc_word) = (3, 1, NONE);
                 }
             }
-            // For each value two steps of 16 products and a visit; 16 products of the recurrent map.
+            // For each value two stages of 16 products and a visit; 16 products of the recurrent map.
             changed(
                 "a frame of hours",
                 &parts,
@@ -338,11 +340,11 @@ pub fn crafted() -> Vec<Crafted> {
             let mut parts = program();
             parts.golden_steps = 64;
             parts.map_values = 1 << 22;
-            if let MapParts::Program { record, steps } = &mut parts.input {
+            if let MapContents::Program { record, stages } = &mut parts.input {
                 (record.values, record.slab_values, record.row_values) = (1 << 22, 1, 1);
                 (record.extents, record.digits) = ([256, 256, 64, 0, 0, 0, 0], 3);
-                for step in steps {
-                    (step.depth, step.slices, step.acc_word) = (0, 1, NONE);
+                for stage in stages {
+                    (stage.depth, stage.slices, stage.acc_word) = (0, 1, NONE);
                 }
             }
             changed(
@@ -353,14 +355,14 @@ pub fn crafted() -> Vec<Crafted> {
         },
         {
             let mut parts = program();
-            if let MapParts::Program { steps, .. } = &mut parts.input {
-                let many = steps.iter().copied().cycle().take(257);
-                *steps = many.collect();
+            if let MapContents::Program { stages, .. } = &mut parts.input {
+                let many = stages.iter().copied().cycle().take(257);
+                *stages = many.collect();
             }
             changed(
-                "257 steps",
+                "257 stages",
                 &parts,
-                in_field(Section::Input, Field::Steps, 257),
+                in_field(Section::Input, Field::Stages, 257),
             )
         },
     ];
@@ -374,17 +376,17 @@ mod tests {
 
     #[test]
     fn what_they_are_made_of_is_sound() {
-        let work = |parts: Parts| {
+        let work = |parts: Contents| {
             let bytes = parts.write().unwrap();
             Model::parse(bytes.bytes()).unwrap().frame_work()
         };
-        // Two slabs of two steps: 16 products and a visit each; then 8 rows of the recurrent map's two values.
+        // Two slabs of two stages: 16 products and a visit each; then 8 rows of the recurrent map's two values.
         assert_eq!(work(program()), 2 * 2 * (16 + 1) + 16);
         // The padding of three values counts.
         assert_eq!(work(odd_dense()), 8 * 4 + 16);
         let mut parts = program();
-        if let MapParts::Program { steps, .. } = &mut parts.input {
-            rows(&mut steps[0]);
+        if let MapContents::Program { stages, .. } = &mut parts.input {
+            rows(&mut stages[0]);
         }
         assert!(parts.write().is_ok());
     }

@@ -3,8 +3,8 @@
 use super::error::{Fault, Field, ParseError, check};
 use super::layout::{DenseRecord, Section};
 use super::work::TABLE_READS_MAX;
-use super::{Map, Program, Region, bound};
-use crate::program::{ProgramRecord, StepRecord, Store};
+use super::{Map, bound};
+use crate::program::{Misplaced, Program, ProgramRecord, Region, StageRecord, Store};
 use crate::size::Size;
 
 /// A map, what it reads, and where errors in it are reported.
@@ -26,7 +26,8 @@ pub(super) struct MapChecks<'m> {
 }
 
 impl<'m> MapChecks<'m> {
-    /// Everything that must hold of a map.
+    /// Everything that must hold of a map but [`accumulators`](Self::accumulators) and
+    /// [`sums`](Self::sums), which come after it; the stack holds the frame of one of them.
     #[inline(never)]
     pub(super) fn map(&self, map: &MapIn<'m>) -> Result<(), ParseError> {
         match map.map {
@@ -45,31 +46,48 @@ impl<'m> MapChecks<'m> {
         self.frame(map, program.record)
             .map_err(|fault| fault.of(map.section))?;
         let mut entries = Size::default();
-        for (index, step) in program.steps.iter().enumerate() {
-            self.step(step, program.extents())
-                .map_err(|field| ParseError::Step {
+        for (index, stage) in program.stages.iter().enumerate() {
+            self.stage(stage, program.extents())
+                .map_err(|field| ParseError::Stage {
                     section: map.section,
-                    step: index,
+                    stage: index,
                     field,
                 })?;
-            entries = entries + step.table_entries();
+            entries = entries + stage.table_entries();
         }
-        let reads = (entries * program.steps.len()).to_u32();
-        check(reads <= TABLE_READS_MAX, Field::Table, reads)
-            .map_err(|fault| fault.of(map.section))?;
-        // Sums last: they rely on the regions being sound.
-        for (index, step) in program.steps.iter().enumerate() {
-            let input_max = bound::input_max(program, self.tables, map.input_max, index);
-            let input_max = input_max.ok_or(ParseError::Step {
-                section: map.section,
-                step: index,
-                field: Field::AccWord,
-            })?;
-            if !bound::fits(step, self.weights, input_max) {
-                return Err(ParseError::Overflow {
-                    section: map.section,
-                    index,
+        let reads = (entries * program.stages.len()).to_u32();
+        check(reads <= TABLE_READS_MAX, Field::Table, reads).map_err(|fault| fault.of(map.section))
+    }
+
+    /// That every stage has its accumulators alone: relies on the regions being sound.
+    #[inline(never)]
+    pub(super) fn accumulators(&self, map: &MapIn<'m>) -> Result<(), ParseError> {
+        let (section, Map::Program(program)) = (map.section, &map.map) else {
+            return Ok(());
+        };
+        for stage in 0..program.stages.len() {
+            if !bound::has_accumulators_alone(program, self.tables, stage) {
+                let field = Field::AccWord;
+                return Err(ParseError::Stage {
+                    section,
+                    stage,
+                    field,
                 });
+            }
+        }
+        Ok(())
+    }
+
+    /// That sums keep to 32 bits: relies on the regions being sound.
+    #[inline(never)]
+    pub(super) fn sums(&self, map: &MapIn<'m>) -> Result<(), ParseError> {
+        let (section, Map::Program(program)) = (map.section, &map.map) else {
+            return Ok(());
+        };
+        for (index, stage) in program.stages.iter().enumerate() {
+            let input_max = bound::written_max(program, self.tables, map.input_max, stage.input());
+            if !bound::fits(stage, self.weights, input_max) {
+                return Err(ParseError::Overflow { section, index });
             }
         }
         Ok(())
@@ -90,11 +108,11 @@ impl<'m> MapChecks<'m> {
     }
 
     #[inline(never)]
-    fn step(&self, step: &StepRecord, extents: &[u16]) -> Result<(), Field> {
-        if step.m_tiles == 0 || step.n_tiles == 0 || step.k_pairs == 0 {
+    fn stage(&self, stage: &StageRecord, extents: &[u16]) -> Result<(), Field> {
+        if stage.m_tiles == 0 || stage.n_tiles == 0 || stage.k_pairs == 0 {
             return Err(Field::Size);
         }
-        let depth = step.depth as usize;
+        let depth = stage.depth as usize;
         if depth > extents.len() {
             return Err(Field::Depth);
         }
@@ -103,45 +121,46 @@ impl<'m> MapChecks<'m> {
             .and_then(|digit| extents.get(digit))
             .copied()
             .unwrap_or(1);
-        if step.slices == 0 || step.slices != 1 && step.slices != slice_extent {
+        if stage.slices == 0 || stage.slices != 1 && stage.slices != slice_extent {
             return Err(Field::Slices);
         }
-        if !(1..=16).contains(&step.shift) {
+        if !(1..=16).contains(&stage.shift) {
             return Err(Field::Shift);
         }
-        if !(2..=16).contains(&step.bits) {
+        if !(2..=16).contains(&stage.bits) {
             return Err(Field::Bits);
         }
-        if step.reserved != 0 {
+        if stage.reserved != 0 {
             return Err(Field::Reserved);
         }
         // Stores by table come last among them.
-        if step.col_stride > 0 && step.store >= Store::Scatter as u8 {
+        if stage.col_stride > 0 && stage.store >= Store::Scatter as u8 {
             return Err(Field::ColStride);
         }
-        let out = step.out(self.tables, extents)?;
-        let adds = Store::from_byte(step.store).is_some_and(Store::adds);
+        let out = stage.out(self.tables, extents).map_err(field)?;
+        let adds = Store::from_byte(stage.store).is_some_and(Store::adds);
         let allowed = if adds { self.z } else { self.scratch };
         if !allowed.contains(out) {
             // One of what adds up to it may be to blame alone.
-            return Err(if Size::from(step.row_stride) >= allowed.end {
+            return Err(if Size::from(stage.row_stride) >= allowed.end {
                 Field::RowStride
-            } else if Size::from(step.out_stride) >= allowed.end {
+            } else if Size::from(stage.out_stride) >= allowed.end {
                 Field::OutStride
             } else {
                 Field::OutWord
             });
         }
-        let input = step.input();
+        let input = stage.input();
         if !self.scratch.contains(input) || input.overlaps(out) {
             return Err(Field::InputWord);
         }
-        if let Some(acc) = step.acc()
-            && (step.slices == 1 || !self.scratch.contains(acc))
+        if let Some(acc) = stage.acc()
+            && (stage.slices == 1 || !self.scratch.contains(acc))
         {
             return Err(Field::AccWord);
         }
-        step.weights(self.weights)
+        stage
+            .weights(self.weights)
             .map(|_| ())
             .ok_or(Field::WeightsWord)
     }
@@ -153,9 +172,9 @@ impl<'m> MapChecks<'m> {
             .map_err(|fault| fault.of(map.section))?;
         let worst = bound::dense(
             weights,
-            record.part_values.div_ceil(2) as usize,
+            record.slice_values.div_ceil(2) as usize,
             record.rows as usize / 2,
-            record.part_shift,
+            record.slice_shift,
             map.input_max,
         );
         if worst > i32::MAX as u64 {
@@ -168,37 +187,38 @@ impl<'m> MapChecks<'m> {
     }
 
     /// The weights, if all of the record is sound.
+    #[inline(never)]
     fn dense_weights(&self, map: &MapIn<'m>, record: &DenseRecord) -> Result<&'m [u32], Fault> {
         let rows = record.rows as usize;
-        let part = record.part_values as usize;
+        let slice = record.slice_values as usize;
         check(rows == self.z.end.get() * 2, Field::Rows, record.rows)?;
         let agree = record.values as usize == map.values;
         check(agree, Field::Values, record.values)?;
-        let even = part == map.values || part.is_multiple_of(2);
-        let divides = part != 0 && map.values.is_multiple_of(part);
-        // The recurrent map reads h where it lies; only a streamed frame is gathered in parts.
+        let even = slice == map.values || slice.is_multiple_of(2);
+        let divides = slice != 0 && map.values.is_multiple_of(slice);
+        // The recurrent map reads h where it lies; only a streamed frame is gathered in slices.
         let streamed = map.section == Section::Input;
         check(
-            divides && even && (streamed || part == map.values),
-            Field::PartValues,
-            record.part_values,
+            divides && even && (streamed || slice == map.values),
+            Field::SliceValues,
+            record.slice_values,
         )?;
-        let parts = map.values.checked_div(part).unwrap_or(0);
+        let slices = map.values.checked_div(slice).unwrap_or(0);
         check(
-            record.part_shift <= 16 && (parts > 1 || record.part_shift == 0),
-            Field::PartShift,
-            record.part_shift,
+            record.slice_shift <= 16 && (slices > 1 || record.slice_shift == 0),
+            Field::SliceShift,
+            record.slice_shift,
         )?;
-        let pairs = part.div_ceil(2);
-        let buffer = Region::new(record.part_word, pairs);
+        let pairs = slice.div_ceil(2);
+        let buffer = Region::new(record.slice_word, pairs);
         check(
             !streamed || self.scratch.contains(buffer),
-            Field::PartWord,
-            record.part_word,
+            Field::SliceWord,
+            record.slice_word,
         )?;
         let acc = Region::new(record.acc_word, rows);
         check(
-            parts == 1 || self.scratch.contains(acc) && !acc.overlaps(buffer),
+            slices == 1 || self.scratch.contains(acc) && !acc.overlaps(buffer),
             Field::AccWord,
             record.acc_word,
         )?;
@@ -213,17 +233,26 @@ impl<'m> MapChecks<'m> {
             Field::Scales,
             negative.copied().unwrap_or(0),
         )?;
-        let words = Size::from(parts) * (rows / 2) * pairs;
+        let words = Size::from(slices) * (rows / 2) * pairs;
         let weights = self.words(record.weights_word, words).ok_or(Fault {
             field: Field::WeightsWord,
             found: record.weights_word,
         })?;
         // Nothing is ever put where the second value of the last pair would lie.
-        if !part.is_multiple_of(2) {
+        if !slice.is_multiple_of(2) {
             let mut last = weights.chunks_exact(pairs).filter_map(|row| row.last());
             let padding = last.find(|&&word| word >> 16 != 0).copied();
             check(padding.is_none(), Field::Padding, padding.unwrap_or(0))?;
         }
         Ok(weights)
+    }
+}
+
+/// The field of a stage to blame.
+fn field(misplaced: Misplaced) -> Field {
+    match misplaced {
+        Misplaced::Store => Field::Store,
+        Misplaced::OutDigit => Field::OutDigit,
+        Misplaced::Table => Field::Table,
     }
 }

@@ -50,12 +50,12 @@ pub enum ParseError {
         /// The file's value.
         found: u32,
     },
-    /// A step of a map is inconsistent.
-    Step {
+    /// A stage of a map is inconsistent.
+    Stage {
         /// Input or recurrent map.
         section: Section,
-        /// Which step, from 0.
-        step: usize,
+        /// Which stage, from 0.
+        stage: usize,
         /// What is wrong with it.
         field: Field,
     },
@@ -63,7 +63,7 @@ pub enum ParseError {
     Overflow {
         /// Where.
         section: Section,
-        /// Which step or row, from 0.
+        /// Which stage or row, from 0.
         index: usize,
     },
     /// The audio front end is inconsistent.
@@ -72,7 +72,7 @@ pub enum ParseError {
     NoFrontEnd,
 }
 
-/// A field of the header, of [`MetaRecord`](layout::MetaRecord), of a map's record or of a step, by its
+/// A field of the header, of [`MetaRecord`](layout::MetaRecord), of a map's record or of a stage, by its
 /// name there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -96,8 +96,8 @@ pub enum Field {
     Hidden,
     /// Offset of floats: that of all values, or of one of them.
     InputOffset,
-    /// Step of floats: that of all values, or of one of them.
-    InputStep,
+    /// Real value of one LSB of floats: that of all values, or of one of them.
+    InputLsb,
     InputType,
     InputWord,
     InputZero,
@@ -108,9 +108,9 @@ pub enum Field {
     OutWord,
     /// Weights beside the last of an odd number of values, which are zero.
     Padding,
-    PartShift,
-    PartValues,
-    PartWord,
+    SliceShift,
+    SliceValues,
+    SliceWord,
     Pool,
     Reserved,
     RowStride,
@@ -118,12 +118,12 @@ pub enum Field {
     Scales,
     ScalesWord,
     Shift,
-    /// Tiles or pairs of a step.
+    /// Tiles or pairs of a stage.
     Size,
     SlabValues,
     SlabWord,
     Slices,
-    Steps,
+    Stages,
     Store,
     /// Offsets per row, per column or per value.
     Table,
@@ -201,14 +201,14 @@ impl core::fmt::Display for ParseError {
             } => {
                 write!(f, "model section {section:?}: {field:?} cannot be {found}")
             }
-            Self::Step {
+            Self::Stage {
                 section,
-                step,
+                stage,
                 field,
             } => {
                 write!(
                     f,
-                    "model section {section:?}: step {step} has an impossible {field:?}"
+                    "model section {section:?}: stage {stage} has an impossible {field:?}"
                 )
             }
             Self::Overflow { section, index } => {

@@ -71,7 +71,7 @@ pub enum Section {
     FrontEnd = u32::from_le_bytes(*b"FRNT"),
     /// [`FormatRecord`]; [`FormatRecord::PLAIN`] where there is none.
     Format = u32::from_le_bytes(*b"FRMT"),
-    /// [`HostRecord`] `[I]`; without it [`MetaRecord::input_step`] and [`MetaRecord::input_offset`] are
+    /// [`HostRecord`] `[I]`; without it [`MetaRecord::input_lsb`] and [`MetaRecord::input_offset`] are
     /// those of every value. Never read on the device.
     Host = u32::from_le_bytes(*b"HOST"),
 }
@@ -135,10 +135,10 @@ pub struct MetaRecord {
     pub input_zero: i32,
     /// Logits are raw scores · 2^−score_shift.
     pub score_shift: i32,
-    /// f32 bits: the host pushes a float x as round((x − offset) / step), half to even, saturated to
+    /// f32 bits: the host pushes a float x as round((x − offset) / lsb), half to even, saturated to
     /// the input's type. Finite and not 0.
-    pub input_step: u32,
-    /// f32 bits, finite; see `input_step`.
+    pub input_lsb: u32,
+    /// f32 bits, finite; see `input_lsb`.
     pub input_offset: u32,
     /// Feature vectors of the front end per step; 0 without a front end.
     pub vectors_per_step: u32,
@@ -152,7 +152,7 @@ pub struct MetaRecord {
 
 /// Formats that calibration chose where they are not [`FormatRecord::PLAIN`].
 ///
-/// A pushed value x becomes the map's integer m in two steps, each of which can be left out:
+/// A pushed value x becomes the map's integer m in two passages, each of which can be left out:
 ///
 /// ```text
 /// d = saturate(x − offset)                offset: i16
@@ -195,20 +195,20 @@ impl FormatRecord {
     };
 }
 
-/// How the host quantises the floats of one place of the frame, as of [`MetaRecord::input_step`].
+/// How the host quantises the floats of one place of the frame, as of [`MetaRecord::input_lsb`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct HostRecord {
     /// f32 bits: finite.
     pub offset: u32,
     /// f32 bits: finite and not 0; negative where the feature's scale is.
-    pub step: u32,
+    pub lsb: u32,
 }
 
 /// First word of a map section: which form follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MapKind {
-    /// [`crate::program::ProgramRecord`] and its steps.
+    /// [`crate::program::ProgramRecord`] and its stages.
     Program,
     /// [`DenseRecord`].
     Dense,
@@ -226,7 +226,7 @@ impl MapKind {
 
 /// A dense map of i8 weights, one scale per row: z_j += (scale_j · Σ_k w_jk·x_k) / 2³², rounded.
 ///
-/// Long sums come in parts of `part_values`, each shifted by `part_shift` (half up) before it is
+/// Long sums come in slices of `slice_values`, each shifted by `slice_shift` (half up) before it is
 /// added to the accumulators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
@@ -235,18 +235,18 @@ pub struct DenseRecord {
     pub rows: u32,
     /// K: all inputs.
     pub values: u32,
-    /// Inputs of one part; divides `values`, even unless it equals `values`.
-    pub part_values: u32,
-    /// Where a part is gathered (i16 pairs), first word in the arena; unused when x is h itself.
-    pub part_word: u32,
-    /// i32 accumulators \[rows\] in the arena; unused when there is one part.
+    /// Inputs of one slice; divides `values`, even unless it equals `values`.
+    pub slice_values: u32,
+    /// Where a slice is gathered (i16 pairs), first word in the arena; unused when x is h itself.
+    pub slice_word: u32,
+    /// i32 accumulators \[rows\] in the arena; unused when there is one slice.
     pub acc_word: u32,
-    /// First word in the weights section of `[part][row pair][k / 2]`, see [`crate::kernel::DenseRows`].
+    /// First word in the weights section of `[slice][row pair][k / 2]`, see [`crate::kernel::DenseRows`].
     pub weights_word: u32,
     /// First word in the weights section of the scales, i32 ≥ 0 \[rows\].
     pub scales_word: u32,
-    /// Rounding right shift of a part, 0..=16; 0 when there is one part.
-    pub part_shift: u32,
+    /// Rounding right shift of a slice, 0..=16; 0 when there is one slice.
+    pub slice_shift: u32,
 }
 
 /// The CRC-32C (Castagnoli) that a file of these bytes must carry, over all bytes but its own; `None`

@@ -7,7 +7,6 @@ mod checks;
 mod error;
 pub mod layout;
 mod parse;
-mod regions;
 mod sections;
 pub mod work;
 #[cfg(feature = "alloc")]
@@ -15,11 +14,10 @@ pub mod write;
 
 use crate::cell::Gate;
 use crate::front_end::FrontEnd;
-use crate::program::{NONE, ProgramRecord, StepRecord};
+use crate::program::{NONE, Operands, Program};
 use crate::proven::Proven;
 pub use error::{Field, ParseError};
 use layout::{DenseRecord, FormatRecord, HostRecord, MetaRecord, Section};
-pub use regions::Region;
 use sections::Sections;
 
 /// The type of the values a session takes.
@@ -81,22 +79,6 @@ pub enum Pool {
     /// (half up) and their count are halved: what came before weighs half as much from then on, so that
     /// the mean of a stream without end goes on moving. Up to 65,535 steps all weigh alike.
     Mean,
-}
-
-/// A contraction program in flash.
-#[derive(Clone, Copy, Debug)]
-pub struct Program<'m> {
-    /// Sizes and the gather of slabs.
-    pub record: &'m ProgramRecord,
-    /// Steps in the order in which they run.
-    pub steps: &'m [StepRecord],
-}
-
-impl Program<'_> {
-    /// Extents of the outer modes, slowest first.
-    pub fn extents(&self) -> &[u16] {
-        self.record.extents()
-    }
 }
 
 /// A linear map that adds to z. Others (tensor ring, hierarchical Tucker, …) lower to a program too.
@@ -168,19 +150,27 @@ pub struct Model<'m> {
     pub(crate) head_bias: &'m [i32],
     pub(crate) front_end: Option<FrontEnd<'m>>,
     pub(crate) arena: ArenaLayout,
-    frame_work: u32,
 }
 
 impl<'m> Model<'m> {
     /// Whether the sums of a map keep to 32 bits only if the scratch is zero when it starts, so that no
-    /// step reads what the other map has left there.
+    /// stage reads what the other map has left there.
     #[inline(never)]
     pub(crate) fn needs_zeros(&self, map: &Map<'m>) -> bool {
         let Map::Program(program) = map else {
             return false;
         };
-        let mut steps = program.steps.iter();
-        steps.any(|step| !bound::fits(step, self.weights, 1 << 15))
+        let mut stages = program.stages.iter();
+        stages.any(|stage| !bound::fits(stage, self.weights, 1 << 15))
+    }
+
+    /// What the stages of both maps read beside the arena.
+    #[inline(always)]
+    pub(crate) fn operands(&self) -> Operands<'m> {
+        Operands {
+            weights: self.weights,
+            tables: self.tables,
+        }
     }
 
     /// Name given at export.
@@ -228,10 +218,12 @@ impl<'m> Model<'m> {
     }
 
     /// Work of one step in products, see [`work`]: those of both maps, padding included, the visits of
-    /// their steps and the windows of the front end; at most [`work::FRAME_WORK_MAX`]. The gates and the
+    /// their stages and the windows of the front end; at most [`work::FRAME_WORK_MAX`]. The gates and the
     /// head, in proportion to what the file holds of them, come on top.
     pub fn frame_work(&self) -> u32 {
-        self.frame_work
+        let window = self.front_end().map_or(0, FrontEnd::window);
+        let windows = work::of_windows(self.meta, window);
+        (self.input.work() + self.recurrent.work() + windows).to_u32()
     }
 
     /// The file's CRC-32C: two models are the same when it is.
@@ -312,13 +304,13 @@ impl<'m> Model<'m> {
         let own: &[HostRecord] = self.file.slice(Section::Host).unwrap_or(&[]);
         let meta = HostRecord {
             offset: self.meta.input_offset,
-            step: self.meta.input_step,
+            lsb: self.meta.input_lsb,
         };
         (0..own.len().max(1)).map(move |at| {
             let record = own.get(at).copied().unwrap_or(meta);
             FloatInput {
                 offset: f32::from_bits(record.offset),
-                step: f32::from_bits(record.step),
+                lsb: f32::from_bits(record.lsb),
             }
         })
     }
@@ -329,21 +321,21 @@ impl<'m> Model<'m> {
     }
 }
 
-/// How a host makes the integer that is pushed of a float x: round((x − offset) / step), half to even,
+/// How a host makes the integer that is pushed of a float x: round((x − offset) / lsb), half to even,
 /// saturated to the input's type.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FloatInput {
     /// What becomes 0.
     pub offset: f32,
     /// What one integer stands for; negative where the feature's scale is, never 0.
-    pub step: f32,
+    pub lsb: f32,
 }
 
 impl FloatInput {
     /// What integer data have: they are pushed as they are.
     pub const INTEGER: Self = Self {
         offset: 0.0,
-        step: 1.0,
+        lsb: 1.0,
     };
 }
 

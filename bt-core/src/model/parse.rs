@@ -8,11 +8,11 @@ use super::checks::{MapChecks, MapIn};
 use super::error::{Fault, Field, ParseError, check};
 use super::layout::{self, FormatRecord, HostRecord, MetaRecord, Section};
 use super::sections::Sections;
-use super::work::{FRAME_WORK_MAX, OF_SAMPLE, OF_VALUE, SELF_TEST_WORK_MAX};
-use super::{ArenaLayout, InputType, Map, Model, Pool, Region, bound};
+use super::work::{FRAME_WORK_MAX, OF_VALUE, SELF_TEST_WORK_MAX, of_windows};
+use super::{ArenaLayout, InputType, Model, Pool, bound};
 use crate::cell::Gate;
 use crate::front_end::FrontEnd;
-use crate::program::NONE;
+use crate::program::{NONE, Region};
 use crate::size::Size;
 
 impl<'m> Model<'m> {
@@ -32,7 +32,7 @@ impl<'m> Model<'m> {
         let in_meta = |fault: Fault| fault.of(Section::Meta);
         let (input_type, gate, pool) = forms(meta).map_err(in_meta)?;
         sizes(meta).map_err(in_meta)?;
-        let (hidden, map_values) = (meta.hidden as usize, meta.map_values as usize);
+        let hidden = meta.hidden as usize;
         let front_end = match sections.find(Section::FrontEnd) {
             Some(_) if !cfg!(feature = "front-end") => return Err(ParseError::NoFrontEnd),
             Some(bytes) => Some(FrontEnd::parse(bytes).map_err(ParseError::FrontEnd)?),
@@ -51,42 +51,45 @@ impl<'m> Model<'m> {
             arena_bytes,
         )
         .map_err(in_meta)?;
-        let tables: &[u16] = sections.slice(Section::Tables)?;
-        let weights: &[u32] = sections.slice(Section::Weights)?;
         let values = match front_end {
             Some(_) => InputType::I16,
             None => input_type,
         };
+        let window = front_end.as_ref().map_or(0, FrontEnd::window);
         let format = format(&sections)?;
-        let input_max = input_max(meta, format, values, tables)?;
         host(&sections, meta, front_end.is_some())?;
 
-        let input = sections.map(Section::Input)?;
-        let recurrent = sections.map(Section::Recurrent)?;
         let checks = MapChecks {
-            weights,
-            tables,
+            weights: sections.slice(Section::Weights)?,
+            tables: sections.slice(Section::Tables)?,
             z: Region::new(0usize, 2 * hidden),
             scratch: Region {
                 start: arena.scratch_word.into(),
                 end: arena_words.into(),
             },
         };
-        checks.map(&MapIn {
+        // One map after the other in the same place of the stack.
+        let input = sections.map(Section::Input)?;
+        let mut map = MapIn {
             section: Section::Input,
             map: input,
-            values: map_values,
-            input_max,
-        })?;
-        checks.map(&MapIn {
+            values: meta.map_values as usize,
+            input_max: input_max(meta, format, values, checks.tables)?,
+        };
+        checks.map(&map)?;
+        checks.accumulators(&map)?;
+        checks.sums(&map)?;
+        map = MapIn {
             section: Section::Recurrent,
-            map: recurrent,
+            map: sections.map(Section::Recurrent)?,
             values: hidden,
             input_max: 1 << 15,
-        })?;
-
-        let windows = front_end.as_ref().map_or(0, FrontEnd::window);
-        let frame_work = work(&sections, meta, [input, recurrent], windows).map_err(in_meta)?;
+        };
+        checks.map(&map)?;
+        checks.accumulators(&map)?;
+        checks.sums(&map)?;
+        let frame_work = input.work() + map.map.work() + of_windows(meta, window);
+        work(&sections, meta, frame_work)?;
 
         let bias: &[i16] = sections.slice(Section::Bias)?;
         if bias.len() != 4 * hidden {
@@ -104,15 +107,14 @@ impl<'m> Model<'m> {
             gate,
             pool,
             input,
-            recurrent,
-            weights,
-            tables,
+            recurrent: map.map,
+            weights: checks.weights,
+            tables: checks.tables,
             bias,
             head_weights,
             head_bias,
             front_end,
             arena,
-            frame_work,
         })
     }
 }
@@ -156,6 +158,7 @@ fn sizes(meta: &MetaRecord) -> Result<(), Fault> {
 }
 
 /// That the header, the map's width and the front end agree on the values to push for one step.
+#[inline(never)]
 fn frame_values(
     sections: &Sections<'_>,
     meta: &MetaRecord,
@@ -180,25 +183,17 @@ fn frame_values(
     )
 }
 
-/// The work of one frame, if it and the golden vector's keep to their limits.
+/// That the work of a frame and of the golden vector keep to their limits.
 #[inline(never)]
-fn work(
-    sections: &Sections<'_>,
-    meta: &MetaRecord,
-    maps: [Map<'_>; 2],
-    window: usize,
-) -> Result<u32, Fault> {
-    let [input, recurrent] = maps;
-    let windows = Size::from(meta.vectors_per_step) * window * OF_SAMPLE;
-    let frame = input.work() + recurrent.work() + windows;
-    check(frame <= FRAME_WORK_MAX.into(), Field::Work, frame.to_u32())?;
+fn work(sections: &Sections<'_>, meta: &MetaRecord, frame: Size) -> Result<(), ParseError> {
     let pushed = Size::from(sections.word(layout::FRAME_AT)) * OF_VALUE;
-    check(
-        (frame + pushed) * meta.golden_steps <= SELF_TEST_WORK_MAX.into(),
-        Field::GoldenSteps,
-        meta.golden_steps,
-    )?;
-    Ok(frame.to_u32())
+    let self_test = (frame + pushed) * meta.golden_steps;
+    check(frame <= FRAME_WORK_MAX.into(), Field::Work, frame.to_u32())
+        .and_then(|()| {
+            let holds = self_test <= SELF_TEST_WORK_MAX.into();
+            check(holds, Field::GoldenSteps, meta.golden_steps)
+        })
+        .map_err(|fault| fault.of(Section::Meta))
 }
 
 /// The formats that calibration chose, or those of a file that says nothing.
@@ -264,22 +259,22 @@ fn input_max(
     })
 }
 
-/// That the host can quantise floats: steps and offsets are numbers, one for all values or one each.
+/// That the host can quantise floats: LSBs and offsets are numbers, one for all values or one each.
 #[inline(never)]
 fn host(sections: &Sections<'_>, meta: &MetaRecord, has_front_end: bool) -> Result<(), ParseError> {
     let sound = |section: Section, record: &HostRecord| {
-        let (offset, step) = (f32::from_bits(record.offset), f32::from_bits(record.step));
+        let (offset, lsb) = (f32::from_bits(record.offset), f32::from_bits(record.lsb));
         check(offset.is_finite(), Field::InputOffset, record.offset)
             .and(check(
-                step.is_finite() && step != 0.0,
-                Field::InputStep,
-                record.step,
+                lsb.is_finite() && lsb != 0.0,
+                Field::InputLsb,
+                record.lsb,
             ))
             .map_err(|fault| fault.of(section))
     };
     let of_all = HostRecord {
         offset: meta.input_offset,
-        step: meta.input_step,
+        lsb: meta.input_lsb,
     };
     sound(Section::Meta, &of_all)?;
     if sections.find(Section::Host).is_none() {
@@ -324,7 +319,7 @@ fn head<'m>(
 mod tests {
     use super::super::FloatInput;
     use super::super::layout::DenseRecord;
-    use super::super::write::{Elements, MapParts, Parts};
+    use super::super::write::{Contents, Elements, MapContents};
     use super::*;
     use crate::front_end::{self, Config};
 
@@ -337,19 +332,19 @@ mod tests {
             bands: BANDS,
             ..Config::default()
         };
-        let dense = |values: usize, part_word: usize, weights_word: u32| {
-            MapParts::Dense(DenseRecord {
+        let dense = |values: usize, slice_word: usize, weights_word: u32| {
+            MapContents::Dense(DenseRecord {
                 rows: 4 * HIDDEN as u32,
                 values: values as u32,
-                part_values: values as u32,
-                part_word: part_word as u32,
+                slice_values: values as u32,
+                slice_word: slice_word as u32,
                 acc_word: 0,
                 weights_word,
                 scales_word: 0,
-                part_shift: 0,
+                slice_shift: 0,
             })
         };
-        let mut parts = Parts {
+        let mut parts = Contents {
             name: "sound".into(),
             labels: vec![],
             about: "{}".into(),

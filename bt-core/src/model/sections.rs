@@ -4,11 +4,11 @@ use core::ops::Range;
 
 use bytemuck::{Pod, try_cast_slice, try_from_bytes};
 
+use super::Map;
 use super::error::{Fault, Field, ParseError};
 use super::layout::{self, MapKind, Section};
-use super::work::STEPS_MAX;
-use super::{Map, Program};
-use crate::program::{DIGITS_MAX, ProgramRecord, StepRecord};
+use super::work::STAGES_MAX;
+use crate::program::{DIGITS_MAX, Program, ProgramRecord, StageRecord};
 
 /// Words of the header.
 const HEADER_WORDS: usize = layout::HEADER_LEN / 4;
@@ -154,17 +154,17 @@ impl<'m> Sections<'m> {
         if kind != MapKind::Program.word() {
             return Err(fault(Field::Kind, kind));
         }
-        let (record, steps) = body
+        let (record, stages) = body
             .split_at_checked(size_of::<ProgramRecord>())
             .ok_or(bounds)?;
         let record: &ProgramRecord = try_from_bytes(record).map_err(|_| bounds)?;
-        let steps: &[StepRecord] = try_cast_slice(steps).map_err(|_| bounds)?;
-        if record.steps as usize != steps.len()
-            || steps.len() > STEPS_MAX
+        let stages: &[StageRecord] = try_cast_slice(stages).map_err(|_| bounds)?;
+        if record.stages as usize != stages.len()
+            || stages.len() > STAGES_MAX
             || usize::from(record.digits) > DIGITS_MAX
         {
-            return Err(fault(Field::Steps, record.steps));
+            return Err(fault(Field::Stages, record.stages));
         }
-        Ok(Map::Program(Program { record, steps }))
+        Ok(Map::Program(Program { record, stages }))
     }
 }

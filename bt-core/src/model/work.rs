@@ -5,12 +5,13 @@
 //! assembly takes fewer), so that at 16 MHz 2^28 products are a minute and a half. The paper's frame of
 //! 57,600 values is 4.7 million; a limit 57 times that turns nothing away that anyone would wait for.
 //!
-//! What is no product is counted as those that take as long, roughly: looking at a step whose digits have
+//! What is no product is counted as those that take as long, roughly: looking at a stage whose digits have
 //! not wrapped as one, a value pushed alone as [`OF_VALUE`], a sample under a window of the front end as
 //! [`OF_SAMPLE`].
 
-use super::layout::DenseRecord;
-use super::{Map, Program};
+use super::Map;
+use super::layout::{DenseRecord, MetaRecord};
+use crate::program::Program;
 use crate::size::Size;
 
 /// Most work of one frame: [`Model::frame_work`](super::Model::frame_work).
@@ -18,10 +19,10 @@ pub const FRAME_WORK_MAX: u32 = 1 << 28;
 /// Most work of the golden vector, every value pushed alone: two of the longest frames with as many
 /// values as there can be, six minutes of a Cortex-M0 at 16 MHz.
 pub const SELF_TEST_WORK_MAX: u32 = 1 << 30;
-/// Most steps of a program: every step is checked against every other. Programs have at most one for
+/// Most stages of a program: every stage is checked against every other. Programs have at most one for
 /// each mode and one for the core, in every block.
-pub const STEPS_MAX: usize = 256;
-/// Most table entries that checking every step of a program against every other may read.
+pub const STAGES_MAX: usize = 256;
+/// Most table entries that checking every stage of a program against every other may read.
 pub const TABLE_READS_MAX: u32 = 1 << 28;
 
 /// Work of a value pushed alone.
@@ -30,17 +31,16 @@ pub const OF_VALUE: u32 = 16;
 pub const OF_SAMPLE: u32 = 64;
 
 impl Program<'_> {
-    /// Runs of a step of this depth in a frame.
+    /// Runs of a stage of this depth in a frame.
     fn runs(&self, depth: u8) -> Size {
         let digits = self.extents().iter().take(depth.into());
         digits.fold(Size::from(1u32), |runs, &extent| runs * extent)
     }
 
     /// Products of one frame, padding included.
-    #[inline(never)]
     pub fn macs(&self) -> Size {
-        let steps = self.steps.iter();
-        let products = steps.map(|step| step.macs() * self.runs(step.depth));
+        let stages = self.stages.iter();
+        let products = stages.map(|stage| stage.macs() * self.runs(stage.depth));
         products.fold(Size::default(), |sum, products| sum + products)
     }
 }
@@ -62,11 +62,17 @@ impl Map<'_> {
     }
 
     /// Work of one frame.
+    #[inline(never)]
     pub(super) fn work(&self) -> Size {
         let visits = match self {
-            Self::Program(program) => program.runs(u8::MAX) * program.steps.len(),
+            Self::Program(program) => program.runs(u8::MAX) * program.stages.len(),
             Self::Dense(_) => Size::default(),
         };
         self.macs() + visits
     }
+}
+
+/// Work of the windows of one frame, each of so many samples.
+pub(super) fn of_windows(meta: &MetaRecord, samples: usize) -> Size {
+    Size::from(meta.vectors_per_step) * samples * OF_SAMPLE
 }

@@ -7,36 +7,36 @@ use alloc::vec::Vec;
 use super::layout::{self, DenseRecord, FormatRecord, HostRecord, MapKind, MetaRecord, Section};
 use super::{ArenaLayout, FloatInput, InputType, Model, ParseError, Pool};
 use crate::cell::Gate;
-use crate::program::{NONE, ProgramRecord, StepRecord};
+use crate::program::{NONE, ProgramRecord, StageRecord};
 use crate::session::Session;
 use crate::size::Size;
 
-/// A map to be written; its weights and tables are in [`Parts`].
+/// A map to be written; its weights and tables are in [`Contents`].
 #[derive(Clone, Debug, PartialEq)]
-pub enum MapParts {
+pub enum MapContents {
     /// A contraction program.
     Program {
-        /// Sizes; `steps` is filled in.
+        /// Sizes; `stages` is filled in.
         record: ProgramRecord,
-        /// Steps in order.
-        steps: Vec<StepRecord>,
+        /// Stages in order.
+        stages: Vec<StageRecord>,
     },
     /// A dense map.
     Dense(DenseRecord),
 }
 
-impl MapParts {
+impl MapContents {
     fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         match self {
-            Self::Program { record, steps } => {
+            Self::Program { record, stages } => {
                 let record = ProgramRecord {
-                    steps: steps.len() as u32,
+                    stages: stages.len() as u32,
                     ..*record
                 };
                 bytes.extend(MapKind::Program.word().to_le_bytes());
                 bytes.extend(bytemuck::bytes_of(&record));
-                bytes.extend(bytemuck::cast_slice::<_, u8>(steps));
+                bytes.extend(bytemuck::cast_slice::<_, u8>(stages));
             }
             Self::Dense(record) => {
                 bytes.extend(MapKind::Dense.word().to_le_bytes());
@@ -72,7 +72,7 @@ impl Default for Elements {
 
 /// Everything a model file holds.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Parts {
+pub struct Contents {
     /// Name of the model.
     pub name: String,
     /// One label per class; line feeds are not possible in them.
@@ -100,9 +100,9 @@ pub struct Parts {
     /// The front end's section, PCM samples per vector (hop), and its vectors per step.
     pub front_end: Option<(Vec<u8>, u32)>,
     /// Frame → z.
-    pub input: MapParts,
+    pub input: MapContents,
     /// h → z.
-    pub recurrent: MapParts,
+    pub recurrent: MapContents,
     /// Weights of both maps.
     pub weights: Vec<u32>,
     /// Tables of both maps.
@@ -121,7 +121,7 @@ pub struct Parts {
     pub golden_steps: u32,
 }
 
-impl Parts {
+impl Contents {
     /// Where sessions of this model keep what: the scratch of its maps starts at `scratch_word`.
     ///
     /// # Errors
@@ -184,7 +184,7 @@ impl Parts {
         };
         let float = |input: &FloatInput| HostRecord {
             offset: input.offset.to_bits(),
-            step: input.step.to_bits(),
+            lsb: input.lsb.to_bits(),
         };
         let (of_all, own): (_, Vec<HostRecord>) = match self.float_inputs.as_slice() {
             [input] => (float(input), vec![]),
@@ -220,7 +220,7 @@ impl Parts {
                 _ => 0,
             },
             score_shift: self.score_shift,
-            input_step: of_all.step,
+            input_lsb: of_all.lsb,
             input_offset: of_all.offset,
             vectors_per_step: self.front_end.as_ref().map_or(0, |(_, vectors)| *vectors),
             golden_seed: self.golden_seed,

@@ -1,7 +1,7 @@
 //! Links only if no call of `bt-core` can panic: `panic-never` leaves the
 //! panic handler undefined, so that the linker finds every path that is left.
 //!
-//! It runs too: parse, push, step, scores, save and load on the model in flash.
+//! It runs too: parse, push, step, finish, scores, save and load on the model in flash.
 #![no_std]
 #![no_main]
 
@@ -37,6 +37,7 @@ fn all(bytes: &[u8], arena: &mut [u32], scores: &mut [i32], state: &mut [u8]) ->
         session.push_bytes(&values).ok()?;
     }
     session.step().ok()?;
+    session.finish().ok()?;
     let scores = scores.get_mut(..model.classes())?;
     session.scores(scores).ok()?;
     let state = state.get_mut(..session.saved_bytes())?;

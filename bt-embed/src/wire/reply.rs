@@ -29,7 +29,8 @@ pub enum Reply<'a> {
         /// Its name; empty when the model has none.
         text: &'a str,
     },
-    /// A data chunk is taken, now or the first time it came.
+    /// A data chunk is taken, now or the first time it came, or an utterance has
+    /// ended.
     Taken {
         /// Number of the chunk to send next.
         next: u32,
@@ -423,11 +424,11 @@ mod tests {
 
     #[test]
     fn every_error_comes_back() {
-        for code in 1..=11 {
+        for code in 1..=12 {
             round_trip(7, Reply::Error(Error::from_wire(code, 200).unwrap()));
         }
         assert_eq!(Error::from_wire(0, 0), None);
-        assert_eq!(Error::from_wire(12, 0), None);
+        assert_eq!(Error::from_wire(13, 0), None);
     }
 
     /// Devices of every version say which they speak in the same bytes.

@@ -10,6 +10,7 @@ mod kind {
     pub const RESET: u8 = 0x05;
     pub const STATISTICS: u8 = 0x06;
     pub const CLEAR: u8 = 0x07;
+    pub const FINISH: u8 = 0x08;
 }
 
 /// One request.
@@ -36,6 +37,10 @@ pub enum Request<'a> {
         /// First class wanted; the reply holds as many as fit one frame.
         first: u16,
     },
+    /// The utterance ends here: complete the step under way with silence and
+    /// take it. Nothing between steps, so a repetition does no harm. Answered by
+    /// [`super::Reply::Taken`].
+    Finish,
     /// Forget all values and steps; the next data chunk has number 0.
     /// Answered by [`super::Reply::Ready`].
     Reset,
@@ -57,6 +62,7 @@ impl<'a> Request<'a> {
             Request::Label { .. } => kind::LABEL,
             Request::Data { .. } => kind::DATA,
             Request::Scores { .. } => kind::SCORES,
+            Request::Finish => kind::FINISH,
             Request::Reset => kind::RESET,
             Request::Statistics => kind::STATISTICS,
             Request::Clear { .. } => kind::CLEAR,
@@ -64,7 +70,7 @@ impl<'a> Request<'a> {
         frame::encode(line, |w| {
             w.bytes(&[VERSION, kind, tag])?;
             match *self {
-                Request::Hello | Request::Reset | Request::Statistics => Ok(()),
+                Request::Hello | Request::Finish | Request::Reset | Request::Statistics => Ok(()),
                 Request::Label { class } => w.u16(class),
                 Request::Data { sequence, bytes } => {
                     w.u32(sequence)?;
@@ -97,6 +103,7 @@ impl<'a> Request<'a> {
                 kind::SCORES => Request::Scores {
                     first: fields.u16()?,
                 },
+                kind::FINISH => Request::Finish,
                 kind::RESET => Request::Reset,
                 kind::STATISTICS => Request::Statistics,
                 kind::CLEAR => Request::Clear {
@@ -159,6 +166,7 @@ mod tests {
             round_trip(tag, Request::Label { class });
             round_trip(tag, Request::Data { sequence, bytes: &bytes });
             round_trip(tag, Request::Scores { first: class });
+            round_trip(tag, Request::Finish);
             round_trip(tag, Request::Reset);
             round_trip(tag, Request::Statistics);
             round_trip(tag, Request::Clear { period: sequence });

@@ -151,15 +151,15 @@ fn values(model: &Model<'_>) -> Option<String> {
     let (meta, format) = (model.meta(), model.format());
     let mut said = Vec::new();
     let floats: Vec<FloatInput> = model.float_inputs().collect();
-    let steps = floats.iter().map(|input| input.step.abs());
-    let (low, high) = steps.fold((f32::INFINITY, 0f32), |(low, high), step| {
-        (low.min(step), high.max(step))
+    let lsbs = floats.iter().map(|input| input.lsb.abs());
+    let (low, high) = lsbs.fold((f32::INFINITY, 0f32), |(low, high), lsb| {
+        (low.min(lsb), high.max(lsb))
     });
     match floats.as_slice() {
         [FloatInput::INTEGER] => {}
         [input] => said.push(format!(
             "floats from {:e} in steps of {:e}",
-            input.offset, input.step
+            input.offset, input.lsb
         )),
         _ => said.push(format!(
             "floats from an offset of each feature's own in steps of {low:e} to {high:e}"

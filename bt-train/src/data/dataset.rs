@@ -71,8 +71,8 @@ impl DataSet {
             .ok_or_else(|| Error::new(ErrorKind::Missing).field(format!("x_{}", name.suffix())))
     }
 
-    /// The parts as a session of the model is fed: whole steps of samples
-    /// where it has a front end, frames otherwise.
+    /// The parts as a session of the model is fed: samples where it has a front end, frames
+    /// otherwise.
     ///
     /// # Errors
     /// When a part does not fit the model.
@@ -91,7 +91,8 @@ impl DataSet {
         }
         self.map_parts(|part| {
             if let Some(front_end) = &config.front_end {
-                return part.whole_steps(front_end);
+                part.check_samples(front_end)?;
+                return Ok(part.clone());
             }
             let width = config.data_width();
             if part.width == width {

@@ -1,6 +1,6 @@
 //! From samples to frames, by the very code that the device runs.
 
-use crate::data::{Part, Values};
+use crate::data::{ElementType, Part, Values};
 use crate::error::{Error, Result};
 use crate::float::config::{FrontEndConfig, Level};
 use bt_core::front_end::{self, FrontEnd};
@@ -38,56 +38,42 @@ impl FrontEndConfig {
                 Level::Absolute => front_end::Level::Absolute,
                 Level::Relative => front_end::Level::Relative,
             },
+            format: self.format,
         })
         .map_err(|error| Error::setting(error.to_string()).field("front end"))
     }
 }
 
 impl Part {
-    /// Samples cut into whole steps, zeros added at the end of each sequence:
-    /// what the device is fed. A part that is cut already stays as it is.
+    /// Checks that these are samples for a front end: one a step, or cut into whole steps of it.
     ///
     /// # Errors
     /// When the values are not 16-bit samples, or cut for another front end.
-    pub fn whole_steps(&self, config: &FrontEndConfig) -> Result<Part> {
+    pub fn check_samples(&self, config: &FrontEndConfig) -> Result<()> {
         let width = config.samples_per_step();
-        let values = self.values.in_memory();
-        let Values::I16(samples) = &*values else {
+        let found = self.values.element_type();
+        if found != ElementType::I16 {
             return Err(Error::setting(format!(
-                "holds {}, the model takes samples of 16 bits",
-                self.values.element_type()
+                "holds {found}, the model takes samples of 16 bits"
             ))
             .remedy("save sound as i16"));
-        };
-        if self.width == width {
-            return Ok(self.clone());
         }
-        if self.width != 1 {
-            return Err(Error::setting(format!(
-                "has {} values a step, the model takes {width} samples",
-                self.width
-            ))
-            .remedy("cut the sound into steps of so many samples"));
+        if self.width == 1 || self.width == width {
+            return Ok(());
         }
-        let mut values = Vec::new();
-        let mut part = self.clone();
-        for sequence in 0..self.sequences() {
-            part.starts[sequence] = values.len();
-            values.extend_from_slice(&samples[self.range(sequence)]);
-            let steps = self.lengths[sequence].div_ceil(width);
-            values.resize(part.starts[sequence] + steps * width, 0);
-            part.lengths[sequence] = steps;
-        }
-        part.width = width;
-        part.values = Arc::new(Values::I16(values));
-        Ok(part)
+        Err(Error::setting(format!(
+            "has {} values a step, the model takes {width} samples",
+            self.width
+        ))
+        .remedy("cut the sound into steps of so many samples"))
     }
 
-    /// Every sequence later by so many zeros, for samples that are not cut into steps yet.
+    /// Every sequence later by so many samples, for samples that are not cut into steps yet: its
+    /// first one, held, which is silence with whatever offset the recording has.
     ///
     /// # Errors
     /// When the values are not uncut 16-bit samples.
-    pub fn delayed(&self, zeros: usize) -> Result<Part> {
+    pub fn delayed(&self, samples_later: usize) -> Result<Part> {
         let values = self.values.in_memory();
         let Values::I16(samples) = &*values else {
             return Err(Error::setting("holds no samples of 16 bits"));
@@ -95,28 +81,30 @@ impl Part {
         if self.width != 1 {
             return Err(Error::setting("is cut into steps and cannot be delayed"));
         }
-        let mut values = Vec::with_capacity(samples.len() + zeros * self.sequences());
+        let mut values = Vec::with_capacity(samples.len() + samples_later * self.sequences());
         let mut part = self.clone();
         for sequence in 0..self.sequences() {
+            let sound = &samples[self.range(sequence)];
             part.starts[sequence] = values.len();
-            part.lengths[sequence] += zeros;
-            values.resize(values.len() + zeros, 0);
-            values.extend_from_slice(&samples[self.range(sequence)]);
+            part.lengths[sequence] += samples_later;
+            let first = sound.first().copied().unwrap_or(0);
+            values.resize(values.len() + samples_later, first);
+            values.extend_from_slice(sound);
         }
         part.values = Arc::new(Values::I16(values));
         Ok(part)
     }
 
-    /// Frames of log mel energies from whole steps of samples.
+    /// Frames of log mel energies from samples. The last step of a sequence is completed as
+    /// [`Session::finish`](bt_core::Session::finish) does on the device.
     ///
     /// # Errors
-    /// As [`whole_steps`](Part::whole_steps), or when there is no such front end.
+    /// As [`check_samples`](Part::check_samples), or when there is no such front end.
     pub fn features(&self, config: &FrontEndConfig) -> Result<Part> {
-        let mut part = self.whole_steps(config)?;
-        let pcm = Arc::clone(&part.values);
-        let pcm = pcm.in_memory();
+        self.check_samples(config)?;
+        let pcm = self.values.in_memory();
         let Values::I16(samples) = &*pcm else {
-            return Ok(part);
+            return Err(Error::setting("holds no samples of 16 bits"));
         };
         let section = config.section()?;
         // The tables are read in place and need a word's alignment.
@@ -128,17 +116,26 @@ impl Part {
         let mut state = vec![0; front_end.state_words()];
         let mut vector = vec![0; config.bands];
         let mut values = Vec::new();
-        for sequence in 0..part.sequences() {
-            let mut rest = &samples[part.range(sequence)];
+        let mut part = self.clone();
+        let step = config.samples_per_step();
+        for sequence in 0..self.sequences() {
             part.starts[sequence] = values.len();
             front_end.reset(&mut state);
-            while !rest.is_empty() {
-                let push = front_end.push(&mut state, rest, &mut vector);
-                rest = &rest[push.consumed..];
-                if push.produced {
-                    values.extend_from_slice(&vector);
+            let mut push = |state: &mut [u32], mut samples: &[i16]| {
+                while !samples.is_empty() {
+                    let push = front_end.push(state, samples, &mut vector);
+                    samples = &samples[push.consumed..];
+                    if push.produced {
+                        values.extend_from_slice(&vector);
+                    }
                 }
-            }
+            };
+            let sound = &samples[self.range(sequence)];
+            push(&mut state, sound);
+            let missing = sound.len().next_multiple_of(step) - sound.len();
+            let silence = front_end.silence(&state);
+            push(&mut state, &vec![silence; missing]);
+            part.lengths[sequence] = (sound.len() + missing) / step;
         }
         part.width = config.values_per_step();
         part.values = Arc::new(Values::I16(values));
@@ -160,6 +157,7 @@ mod tests {
             high_hz: 3800.0,
             level: Level::Relative,
             vectors_per_step: 3,
+            format: front_end::FORMAT,
         }
     }
 
@@ -178,19 +176,6 @@ mod tests {
             labels: None,
             groups: None,
         }
-    }
-
-    #[test]
-    fn sound_ends_in_zeros_up_to_a_whole_step() {
-        let part = sound(&[384, 385, 1]).whole_steps(&config()).unwrap();
-        assert_eq!(part.width, 384);
-        assert_eq!(part.lengths, [1, 2, 1]);
-        let Values::I16(values) = &*part.values else {
-            panic!("{:?}", part.values)
-        };
-        assert_eq!(values.len(), 4 * 384);
-        assert!(values[3 * 384 + 1..].iter().all(|&sample| sample == 0));
-        assert_eq!(part.whole_steps(&config()).unwrap().starts, part.starts);
     }
 
     #[test]

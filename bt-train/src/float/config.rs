@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::{GATES, MapKind, MapShape};
+use bt_core::front_end::FORMAT_UNFILTERED;
 use serde::{Deserialize, Serialize};
 
 /// Shapes and kinds of every part of a model.
@@ -113,6 +114,13 @@ pub struct FrontEndConfig {
     pub level: Level,
     /// Vectors that make up the frame of one LSTM step.
     pub vectors_per_step: usize,
+    /// What `bt_core` computes from samples; files from before it was written down are of its first.
+    #[serde(default = "first_format")]
+    pub format: u32,
+}
+
+fn first_format() -> u32 {
+    FORMAT_UNFILTERED
 }
 
 /// What log mel energies are measured against.
@@ -121,7 +129,7 @@ pub struct FrontEndConfig {
 pub enum Level {
     /// The scale of the samples.
     Absolute,
-    /// The loudest so far.
+    /// The vector's own loudness, or what was louder before and lasted.
     #[default]
     Relative,
 }

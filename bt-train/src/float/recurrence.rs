@@ -349,13 +349,12 @@ mod tests {
     #[test]
     fn shares_of_the_mean_are_those_of_halved_sums() {
         for steps in [1, 7, 65_535, 65_536, 65_537, 98_303, 98_304, 200_000] {
-            let mut weights = Vec::new();
+            let mut weights = vec![1.0; steps];
             let mut count = 0;
-            for _ in 0..steps {
-                weights.push(1.0);
+            for t in 0..steps {
                 count += 1;
                 if count == 65_536 {
-                    weights.iter_mut().for_each(|weight| *weight /= 2.0);
+                    weights[..=t].iter_mut().for_each(|weight| *weight /= 2.0);
                     count /= 2;
                 }
             }

@@ -6,6 +6,7 @@ use super::layout::{
     Axis, Label, Panels, StorePlan, Target, fast_store, orders, size, table_reaches, table_store,
 };
 use crate::shape::MapShape;
+use bt_core::program::m_tiles;
 
 /// Layouts of all panels and the order of rows of every W.
 pub(super) struct Layouts {
@@ -50,7 +51,7 @@ impl Layouts {
                 .collect()
         };
         let slab = plan.slab_axes(shape);
-        // (panels, cost so far, predecessor, m order of the step before)
+        // (panels, cost so far, predecessor, m order of the stage before)
         type Node = (Panels, u64, usize, Vec<Axis>);
         let mut layers: Vec<Vec<Node>> = vec![
             candidates(0)
@@ -67,7 +68,7 @@ impl Layouts {
                 })
                 .collect(),
         ];
-        let step_cost =
+        let stage_cost =
             |from: &Panels, m: &[Axis], target: Target<'_>, buffered: bool| -> Option<u64> {
                 let block = 0;
                 if fast_store(m, &from.n, block, target).is_some() {
@@ -82,12 +83,12 @@ impl Layouts {
                     }
                 }
                 table_reaches(target)
-                    .then_some((size(m).div_ceil(2) * from.n_tiles()) as u64 * TABLE_STORE)
+                    .then_some((m_tiles(size(m)) * from.n_tiles()) as u64 * TABLE_STORE)
             };
         for index in 0..chain.len() {
             let layer = &layers[index];
             let buffered = plan.is_buffered() && index + 1 == first_outer;
-            // The block runs slowest, as `LoweredStep::part_of_row` relies on.
+            // The block runs slowest, as `LoweredStage::block_of_row` relies on.
             let (held, free): (Vec<Axis>, Vec<Axis>) = chain[index]
                 .m
                 .iter()
@@ -110,7 +111,7 @@ impl Layouts {
                         if best.is_some_and(|b| b.0 <= *so_far) {
                             break;
                         }
-                        if let Some(cost) = step_cost(from, m, target, buffered)
+                        if let Some(cost) = stage_cost(from, m, target, buffered)
                             && best.is_none_or(|b| so_far + cost < b.0)
                         {
                             best = Some((so_far + cost, at, m));

@@ -5,9 +5,10 @@ use super::lower::LowerError;
 use super::tensor_map::TensorMap;
 use super::{Join, Plan};
 use crate::shape::{MapKind, MapShape};
+use bt_core::program::{k_pairs, m_tiles, n_tiles, panel};
 use ndarray::{ArrayD, Dimension, IxDyn};
 
-/// Which tensor a step multiplies with.
+/// Which tensor a stage multiplies with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operand {
     /// A factor (a core of a train) as it is.
@@ -31,24 +32,24 @@ pub(super) struct Contraction {
 }
 
 impl Contraction {
-    /// Tiles of two rows of W.
+    /// Tiles of rows of W.
     pub(super) fn m_tiles(&self) -> usize {
-        size(&self.m).div_ceil(2)
+        m_tiles(size(&self.m))
     }
 
-    /// Tiles of four rows of X.
+    /// Tiles of rows of X.
     pub(super) fn n_tiles(&self) -> usize {
-        size(&self.n).div_ceil(4)
+        n_tiles(size(&self.n))
     }
 
     /// Words of a row: pairs of k.
     pub(super) fn k_pairs(&self) -> usize {
-        size(&self.k).div_ceil(2)
+        k_pairs(size(&self.k))
     }
 
     /// Words of the panels of X.
     pub(super) fn input_words(&self) -> usize {
-        self.n_tiles() * self.k_pairs() * 4
+        panel::words(size(&self.n), size(&self.k))
     }
 
     /// Weight slices: values of the outer mode, in groups that one slice covers.
@@ -62,21 +63,21 @@ impl Contraction {
 pub(super) type Event = (Option<usize>, usize);
 
 /// Every contraction of every block in an order in which they can run: block after block and, where
-/// there are several, every block two steps behind the one before it, so that the slab is done with
+/// there are several, every block two stages behind the one before it, so that the slab is done with
 /// before the first block has come far. What all blocks do together comes first or last.
 pub(super) fn orders_of_events(blocks: usize, chain_len: usize, plan: &Plan) -> Vec<Vec<Event>> {
     let last = chain_len - 1;
     let own = usize::from(plan.side_by_side)..if plan.joint { last } else { last + 1 };
     let in_turn: Vec<(usize, usize)> = (0..blocks)
-        .flat_map(|block| own.clone().map(move |step| (block, step)))
+        .flat_map(|block| own.clone().map(move |stage| (block, stage)))
         .collect();
     let mut staggered = in_turn.clone();
-    staggered.sort_by_key(|&(block, step)| (step + 2 * block, std::cmp::Reverse(block)));
+    staggered.sort_by_key(|&(block, stage)| (stage + 2 * block, std::cmp::Reverse(block)));
     let mut orders = vec![in_turn, staggered];
     orders.dedup();
     let whole = |order: Vec<(usize, usize)>| {
         let first = plan.side_by_side.then_some((None, 0));
-        let of_blocks = order.into_iter().map(|(block, step)| (Some(block), step));
+        let of_blocks = order.into_iter().map(|(block, stage)| (Some(block), stage));
         let last = plan.joint.then_some((None, last));
         first.into_iter().chain(of_blocks).chain(last).collect()
     };
@@ -134,13 +135,13 @@ pub(super) fn contractions(shape: &MapShape, plan: &Plan) -> Result<Vec<Contract
             state.retain(|axis| axis.0 != Label::In(mode));
             state.insert(0, (Label::In(mode), plan.buffer));
         }
-        // An outer step of mode q runs when every digit after q has wrapped.
+        // An outer stage of mode q runs when every digit after q has wrapped.
         let depth = if !outside { digits } else { mode + 1 };
         if plan.join == Join::Alone(place) {
             if place == 0 || collected {
                 return Err(LowerError::Plan("join"));
             }
-            // It consumes what the step before it left, as often as that runs to its end.
+            // It consumes what the stage before it left, as often as that runs to its end.
             let depth = if place <= plan.slab {
                 digits
             } else {

@@ -9,9 +9,9 @@ use super::layout::size;
 use super::lower::{LowerError, Lowered};
 use super::memory::Memory;
 use crate::shape::MapShape;
-use bt_core::program::{NONE, ProgramRecord, StepRecord, Store};
+use bt_core::program::{NONE, ProgramRecord, StageRecord, Store};
 
-/// Bytes of a map section before its step records: the word that names its form, and the program.
+/// Bytes of a map section before its stage records: the word that names its form, and the program.
 const PROGRAM_BYTES: usize = 4 + size_of::<ProgramRecord>();
 /// Bytes of a dense map's section.
 const DENSE_BYTES: usize = 4 + size_of::<bt_core::model::layout::DenseRecord>();
@@ -61,9 +61,9 @@ pub struct Counts {
     pub load: f64,
     /// A row of tiles.
     pub m_tile: f64,
-    /// A run of a step.
+    /// A run of a stage.
     pub run: f64,
-    /// A step whose turn it is not.
+    /// A stage whose turn it is not.
     pub skip: f64,
     /// A slab: the odometer, the call.
     pub slab: f64,
@@ -203,7 +203,7 @@ enum Gather {
     RowsOrTable(usize),
 }
 
-/// One step of the program: how often it runs and how much it does.
+/// One stage of the program: how often it runs and how much it does.
 #[derive(Debug, Clone, Copy)]
 struct Work {
     runs: u64,
@@ -219,7 +219,7 @@ struct Work {
 /// Everything about a plan that its layout does not decide.
 #[derive(Debug)]
 pub(super) struct Outline {
-    steps: Vec<Work>,
+    stages: Vec<Work>,
     slabs: u64,
     slab_values: u64,
     gather: Gather,
@@ -235,20 +235,20 @@ impl Outline {
         let memory = Memory::allocate(&chain, plan, shape.blocks());
         let last = chain.len() - 1;
         let mut weights_words = 0;
-        let steps = memory
+        let stages = memory
             .events
             .iter()
             .map(|&(_, index)| {
-                let step: &Contraction = &chain[index];
-                let slices = step.slices(shape);
-                weights_words += slices * step.m_tiles() * step.k_pairs() * 2;
-                let runs: usize = digits[..step.depth].iter().product();
+                let stage: &Contraction = &chain[index];
+                let slices = stage.slices(shape);
+                weights_words += slices * stage.m_tiles() * stage.k_pairs() * 2;
+                let runs: usize = digits[..stage.depth].iter().product();
                 Work {
                     runs: runs as u64,
-                    macs: (runs * size(&step.m) * size(&step.n) * size(&step.k)) as u64,
-                    m_tiles: step.m_tiles() as u64,
-                    n_tiles: step.n_tiles() as u64,
-                    k_pairs: step.k_pairs() as u64,
+                    macs: (runs * size(&stage.m) * size(&stage.n) * size(&stage.k)) as u64,
+                    m_tiles: stage.m_tiles() as u64,
+                    n_tiles: stage.n_tiles() as u64,
+                    k_pairs: stage.k_pairs() as u64,
                     kept: if slices > 1 && (index != last || plan.wide) {
                         slices as u64
                     } else {
@@ -272,8 +272,10 @@ impl Outline {
                 Gather::Table
             },
             scratch_words: memory.words,
-            flash_bytes: weights_words * 4 + steps.len() * size_of::<StepRecord>() + PROGRAM_BYTES,
-            steps,
+            flash_bytes: weights_words * 4
+                + stages.len() * size_of::<StageRecord>()
+                + PROGRAM_BYTES,
+            stages,
         })
     }
 
@@ -293,12 +295,12 @@ impl Outline {
                 Gather::Table => table,
                 Gather::RowsOrTable(row) => rows(row).min(table),
             };
-        for step in &self.steps {
-            let tiles = (step.m_tiles * step.n_tiles) as f64;
-            let runs = step.runs as f64;
-            let stores = runs / step.kept as f64;
-            let pairs = runs * tiles * step.k_pairs as f64;
-            let store = match step.store {
+        for stage in &self.stages {
+            let tiles = (stage.m_tiles * stage.n_tiles) as f64;
+            let runs = stage.runs as f64;
+            let stores = runs / stage.kept as f64;
+            let pairs = runs * tiles * stage.k_pairs as f64;
+            let store = match stage.store {
                 Store::Pairs | Store::Columns => counts.store,
                 Store::AddRows => counts.add_rows,
                 Store::Scatter => counts.scatter,
@@ -307,9 +309,9 @@ impl Outline {
             instructions += pairs * counts.pair
                 + tiles * (runs * counts.tile + stores * store)
                 + tiles * (runs - stores) * (counts.keep + counts.load)
-                + runs * (counts.run + step.m_tiles as f64 * counts.m_tile)
+                + runs * (counts.run + stage.m_tiles as f64 * counts.m_tile)
                 + (self.slabs as f64 - runs) * counts.skip;
-            cost.macs += step.macs;
+            cost.macs += stage.macs;
             cost.padded_macs += pairs as u64 * 16;
         }
         cost.instructions = instructions.round() as u64;
@@ -326,8 +328,8 @@ impl Lowered {
     /// [`LowerError`], never for what [`super::lower()`] returned.
     pub fn cost(&self, core: Core) -> Result<Cost, LowerError> {
         let mut outline = Outline::new(&self.shape, &self.plan)?;
-        for (work, step) in outline.steps.iter_mut().zip(&self.steps) {
-            work.store = Store::from_byte(step.record.store).unwrap_or(work.store);
+        for (work, stage) in outline.stages.iter_mut().zip(&self.stages) {
+            work.store = Store::from_byte(stage.record.store).unwrap_or(work.store);
         }
         outline.gather = if self.record.gather_table == NONE {
             Gather::Rows(self.record.row_values as usize)
@@ -339,34 +341,34 @@ impl Lowered {
     }
 }
 
-/// What a dense map costs in parts of `part_values` inputs; `gathered`: x is pushed, not h itself.
-pub fn dense(shape: &MapShape, part_values: usize, gathered: bool, core: Core) -> Cost {
+/// What a dense map costs in slices of `slice_values` inputs; `gathered`: x is pushed, not h itself.
+pub fn dense(shape: &MapShape, slice_values: usize, gathered: bool, core: Core) -> Cost {
     let (inputs, outputs) = (shape.width(), shape.height());
     let counts = core.counts();
-    let parts = inputs / part_values;
-    let part_words = part_values.div_ceil(2);
+    let slices = inputs / slice_values;
+    let slice_words = slice_values.div_ceil(2);
     let row_pairs = outputs.div_ceil(2);
-    let pairs = (parts * row_pairs * part_words) as f64;
+    let pairs = (slices * row_pairs * slice_words) as f64;
     let mut instructions = pairs * counts.dense_pair
-        + (parts * row_pairs) as f64 * counts.dense_rows
-        + parts as f64 * counts.run;
+        + (slices * row_pairs) as f64 * counts.dense_rows
+        + slices as f64 * counts.run;
     if gathered {
-        instructions += inputs as f64 * counts.gather_row + parts as f64 * counts.slab;
+        instructions += inputs as f64 * counts.gather_row + slices as f64 * counts.slab;
     }
     let (instructions, padded_macs) = (
         instructions.round() as u64,
-        (parts * row_pairs * part_words * 4) as u64,
+        (slices * row_pairs * slice_words * 4) as u64,
     );
     Cost {
         macs: (inputs * outputs) as u64,
         padded_macs,
         instructions,
         cycles: instructions + counts.dense_stalls(padded_macs),
-        scratch_words: match (gathered, parts) {
+        scratch_words: match (gathered, slices) {
             (false, _) => 0,
-            (true, 1) => part_words,
-            (true, _) => part_words + row_pairs * 2,
+            (true, 1) => slice_words,
+            (true, _) => slice_words + row_pairs * 2,
         },
-        flash_bytes: (parts * row_pairs * part_words + row_pairs * 2) * 4 + DENSE_BYTES,
+        flash_bytes: (slices * row_pairs * slice_words + row_pairs * 2) * 4 + DENSE_BYTES,
     }
 }

@@ -1,11 +1,11 @@
-//! Which value of a step lies where: panels of X, and how a tile of C is stored into the next ones.
+//! Which value of a stage lies where: panels of X, and how a tile of C is stored into the next ones.
 
-use bt_core::program::{DISCARD, Store, TILE};
+use bt_core::program::{DISCARD, Store, TILE, TILE_M, TILE_N, k_pairs, m_tiles, n_tiles, panel};
 
 /// An index of a partial result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Label {
-    /// The block n, of a step that all blocks share.
+    /// The block n, of a stage that all blocks share.
     Block,
     /// i_k, not yet summed over.
     In(usize),
@@ -43,7 +43,7 @@ pub fn positions(from: &[Axis], to: &[Axis]) -> Vec<usize> {
     all
 }
 
-/// X of one step: axes it sums over (k) and the others (n), slowest first.
+/// X of one stage: axes it sums over (k) and the others (n), slowest first.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Panels {
     /// Summed over.
@@ -55,44 +55,37 @@ pub struct Panels {
 impl Panels {
     /// Words per row: pairs of k.
     pub fn k_pairs(&self) -> usize {
-        size(&self.k).div_ceil(2)
+        k_pairs(size(&self.k))
     }
 
     /// Tiles of four rows.
     pub fn n_tiles(&self) -> usize {
-        size(&self.n).div_ceil(4)
+        n_tiles(size(&self.n))
     }
 
     /// Words of all panels.
     pub fn words(&self) -> usize {
-        self.n_tiles() * self.k_pairs() * 4
+        panel::words(size(&self.n), size(&self.k))
     }
 
     /// Where element (k, n) lies, in i16 from the first word.
     pub fn half(&self, k: usize, n: usize) -> usize {
-        half(self.k_pairs(), k, n)
+        panel::half(self.k_pairs(), k, n)
     }
 
     /// Whether an i16 of the panels is padding.
     fn is_padding(&self, half: usize) -> bool {
-        let (word, k) = (half / 2, half % 2);
-        let (n, rest) = (word % 4, word / 4);
-        let (k, n) = (rest % self.k_pairs() * 2 + k, rest / self.k_pairs() * 4 + n);
+        let (k, n) = panel::value(self.k_pairs(), half);
         k >= size(&self.k) || n >= size(&self.n)
     }
 }
 
-/// Where element (k, n) lies in panels of so many pairs of k a row.
-fn half(k_pairs: usize, k: usize, n: usize) -> usize {
-    (n / 4 * k_pairs + k / 2) * 8 + n % 4 * 2 + k % 2
-}
-
-/// Where C of a step goes.
+/// Where C of a stage goes.
 #[derive(Debug, Clone, Copy)]
 pub enum Target<'a> {
-    /// X of the next step.
+    /// X of the next stage.
     Panels {
-        /// Of one block, or of all where the next step sums over them.
+        /// Of one block, or of all where the next stage sums over them.
         panels: &'a Panels,
         /// So many of them one behind the other, of which the block of a row picks one; 1 unless all
         /// blocks are written at once.
@@ -160,7 +153,7 @@ impl<'a> Destinations<'a> {
         let k = self.m[0][m] + self.n[0][n] + self.fixed[0];
         let row = self.m[1][m] + self.n[1][n] + self.fixed[1];
         match self.k_pairs {
-            Some(k_pairs) => self.start[m] + half(k_pairs, k, row),
+            Some(k_pairs) => self.start[m] + panel::half(k_pairs, k, row),
             None => row,
         }
     }
@@ -199,24 +192,19 @@ impl<'a> Destinations<'a> {
             }
             _ => 0,
         };
-        let place = |row: usize, col: usize| match store {
-            Store::Pairs => 2 * col + row,
-            Store::Columns => col / 2 * 8 + row * 2 + col % 2,
-            _ => row * row_stride * 2 + col,
-        };
-        let (m_tiles, n_tiles) = (self.rows().div_ceil(2), self.cols().div_ceil(4));
+        let (m_tiles, n_tiles) = (m_tiles(self.rows()), n_tiles(self.cols()));
         let origin = self.half(0, 0);
         let mut rows = Vec::with_capacity(m_tiles);
         let mut cols = Vec::with_capacity(n_tiles);
         for m_tile in 0..m_tiles {
             for n_tile in 0..n_tiles {
-                let base = self.half(m_tile * 2, n_tile * 4);
+                let base = self.half(m_tile * TILE_M, n_tile * TILE_N);
                 if base % 2 == 1 {
                     return None;
                 }
-                for (row, col) in (0..2).flat_map(|row| (0..4).map(move |col| (row, col))) {
-                    let (m, n) = (m_tile * 2 + row, n_tile * 4 + col);
-                    let written = base + place(row, col);
+                for (row, col) in tile() {
+                    let (m, n) = (m_tile * TILE_M + row, n_tile * TILE_N + col);
+                    let written = base + store.half(row_stride, row, col);
                     if m < self.rows() && n < self.cols() {
                         if self.half(m, n) != written {
                             return None;
@@ -253,11 +241,11 @@ impl<'a> Destinations<'a> {
 
     /// A table with a place for every element.
     fn scatter(&self, store: Store) -> Option<StorePlan> {
-        let (m_tiles, n_tiles) = (self.rows().div_ceil(2), self.cols().div_ceil(4));
+        let (m_tiles, n_tiles) = (m_tiles(self.rows()), n_tiles(self.cols()));
         let mut rows = Vec::with_capacity(m_tiles * n_tiles * TILE);
         for (m_tile, n_tile) in (0..m_tiles).flat_map(|m| (0..n_tiles).map(move |n| (m, n))) {
-            for (row, col) in (0..2).flat_map(|row| (0..4).map(move |col| (row, col))) {
-                let (m, n) = (m_tile * 2 + row, n_tile * 4 + col);
+            for (row, col) in tile() {
+                let (m, n) = (m_tile * TILE_M + row, n_tile * TILE_N + col);
                 rows.push(if m < self.rows() && n < self.cols() {
                     u16::try_from(self.half(m, n))
                         .ok()
@@ -276,6 +264,11 @@ impl<'a> Destinations<'a> {
     }
 }
 
+/// The places of a tile, row by row.
+fn tile() -> impl Iterator<Item = (usize, usize)> {
+    (0..TILE_M).flat_map(|row| (0..TILE_N).map(move |col| (row, col)))
+}
+
 /// The fast store of C (axes m and n) into `target`, if its tiles fit one.
 pub fn fast_store(m: &[Axis], n: &[Axis], block: usize, target: Target<'_>) -> Option<StorePlan> {
     if !first_tile_fits(m, n, target) {
@@ -292,7 +285,7 @@ pub fn fast_store(m: &[Axis], n: &[Axis], block: usize, target: Target<'_>) -> O
 
 /// Whether the first tile could be stored whole: what most candidates fail, found without a table.
 fn first_tile_fits(m: &[Axis], n: &[Axis], target: Target<'_>) -> bool {
-    let (rows, cols) = (size(m).min(2), size(n).min(4));
+    let (rows, cols) = (size(m).min(TILE_M), size(n).min(TILE_N));
     let place = |m_at: usize, n_at: usize| match target {
         Target::Panels { panels, .. } => panels.half(
             position(m_at, m, &panels.k) + position(n_at, n, &panels.k),
@@ -300,13 +293,11 @@ fn first_tile_fits(m: &[Axis], n: &[Axis], target: Target<'_>) -> bool {
         ),
         Target::Z(axes) => position(m_at, m, axes) + position(n_at, n, axes),
     };
-    let fits = |expected: &dyn Fn(usize, usize) -> usize| {
-        (0..rows).all(|row| (0..cols).all(|col| place(row, col) == expected(row, col)))
+    let fits = |store: Store| {
+        (0..rows).all(|row| (0..cols).all(|col| place(row, col) == store.half(0, row, col)))
     };
     match target {
-        Target::Panels { .. } => {
-            fits(&|row, col| 2 * col + row) || fits(&|row, col| col / 2 * 8 + row * 2 + col % 2)
-        }
+        Target::Panels { .. } => fits(Store::Pairs) || fits(Store::Columns),
         Target::Z(_) => (0..cols).all(|col| place(0, col) == col),
     }
 }

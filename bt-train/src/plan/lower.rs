@@ -1,4 +1,4 @@
-//! Plan + shape → steps: sizes, layouts, tables and places in the arena; and their weights in f64.
+//! Plan + shape → stages: sizes, layouts, tables and places in the arena; and their weights in f64.
 
 use super::Plan;
 use super::arrange::Layouts;
@@ -7,20 +7,20 @@ use super::layout::{Axis, Label, Target, is_reachable, positions, size};
 use super::memory::Memory;
 use super::tensor_map::TensorMap;
 use crate::shape::MapShape;
-use bt_core::program::{DIGITS_MAX, NONE, ProgramRecord, StepRecord};
+use bt_core::program::{self, DIGITS_MAX, NONE, ProgramRecord, StageRecord};
 use ndarray::{ArrayD, IxDyn};
 
-/// One step of the device, with what its weights are made of.
+/// One stage of the device, with what its weights are made of.
 #[derive(Debug, Clone)]
-pub struct LoweredStep {
+pub struct LoweredStage {
     /// As the device reads it; offsets of weights and tables count from 0 of this map, places from
     /// the start of the scratch (of z for a store that adds).
-    pub record: StepRecord,
-    /// Steps whose output it reads; empty: the slab.
+    pub record: StageRecord,
+    /// Stages whose output it reads; empty: the slab.
     pub producers: Vec<usize>,
     /// Block, or `None` when it does the work of all of them.
     pub block: Option<usize>,
-    /// Place in the chain of contractions: steps of one place differ in their block only.
+    /// Place in the chain of contractions: stages of one place differ in their block only.
     pub place: usize,
     operand: Operand,
     m: Vec<Axis>,
@@ -28,7 +28,7 @@ pub struct LoweredStep {
     sliced: Option<(usize, usize)>,
 }
 
-impl LoweredStep {
+impl LoweredStage {
     /// Rows of W.
     pub fn rows(&self) -> usize {
         size(&self.m)
@@ -54,15 +54,15 @@ impl LoweredStep {
 
     /// Blocks whose results lie side by side in the rows of W, each with a range of its own; 1 where
     /// there is nothing to tell apart.
-    pub fn parts(&self) -> usize {
+    pub fn row_blocks(&self) -> usize {
         let block = self.m.iter().find(|axis| axis.0 == Label::Block);
         block.map_or(1, |axis| axis.1)
     }
 
-    /// The one of [`parts`](Self::parts) that row m of W belongs to.
-    pub fn part_of_row(&self, m: usize) -> usize {
+    /// The one of blocks that row m of W belongs to.
+    pub fn block_of_row(&self, m: usize) -> usize {
         // The block runs slowest; rows that pad the last tile go with the last block.
-        (m * self.parts() / self.rows()).min(self.parts() - 1)
+        (m * self.row_blocks() / self.rows()).min(self.row_blocks() - 1)
     }
 
     /// W, `[slice][m][k]` row-major, for the entries of `map`.
@@ -116,9 +116,9 @@ pub struct Lowered {
     pub plan: Plan,
     /// The odometer and the gather.
     pub record: ProgramRecord,
-    /// Steps in the order in which they run.
-    pub steps: Vec<LoweredStep>,
-    /// Offset tables of all steps and of the gather.
+    /// Stages in the order in which they run.
+    pub stages: Vec<LoweredStage>,
+    /// Offset tables of all stages and of the gather.
     pub tables: Vec<u16>,
     /// Words of scratch.
     pub scratch_words: usize,
@@ -127,7 +127,7 @@ pub struct Lowered {
 /// Why a plan cannot be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LowerError {
-    /// The parts of the plan contradict each other or the shape.
+    /// What the plan says contradicts itself or the shape.
     #[error("the plan does not fit the shape: {0}")]
     Plan(&'static str),
     /// A partial result is too large for the offsets of the model file.
@@ -135,7 +135,7 @@ pub enum LowerError {
     TooLarge,
 }
 
-/// Steps of `shape` in the order of `plan`.
+/// Stages of `shape` in the order of `plan`.
 ///
 /// # Errors
 ///
@@ -164,7 +164,7 @@ pub fn lower(shape: &MapShape, plan: &Plan) -> Result<Lowered, LowerError> {
     let memory = Memory::allocate(&chain, plan, blocks);
     let events = &memory.events;
     let mut tables = Vec::new();
-    let mut steps: Vec<LoweredStep> = Vec::new();
+    let mut stages: Vec<LoweredStage> = Vec::new();
     let mut weights_word = 0;
     for (event, &(block, index)) in events.iter().enumerate() {
         let contraction = &chain[index];
@@ -196,7 +196,7 @@ pub fn lower(shape: &MapShape, plan: &Plan) -> Result<Lowered, LowerError> {
         };
         let k_pairs = panels.k_pairs();
         let half = |value: usize| u16::try_from(value).map_err(|_| LowerError::TooLarge);
-        let record = StepRecord {
+        let record = StageRecord {
             weights_word,
             input_word: memory.panel(index, block) as u32,
             acc_word: if accumulates {
@@ -213,7 +213,7 @@ pub fn lower(shape: &MapShape, plan: &Plan) -> Result<Lowered, LowerError> {
             row_stride: store.row_stride as u32,
             rows_table,
             cols_table,
-            m_tiles: half(size(m).div_ceil(2))?,
+            m_tiles: half(program::m_tiles(size(m)))?,
             n_tiles: half(panels.n_tiles())?,
             k_pairs: half(k_pairs)?,
             slices: half(slices)?,
@@ -233,7 +233,7 @@ pub fn lower(shape: &MapShape, plan: &Plan) -> Result<Lowered, LowerError> {
             .filter(|(_, e)| block.is_none() || e.0.is_none() || e.0 == block)
             .map(|(at, _)| at)
             .collect();
-        steps.push(LoweredStep {
+        stages.push(LoweredStage {
             record,
             producers,
             block,
@@ -266,7 +266,7 @@ pub fn lower(shape: &MapShape, plan: &Plan) -> Result<Lowered, LowerError> {
         slab_word: memory.panel(0, Some(0)) as u32,
         gather_table,
         row_values: row_values as u32,
-        steps: steps.len() as u32,
+        stages: stages.len() as u32,
         extents,
         digits: digits.len() as u16,
     };
@@ -274,7 +274,7 @@ pub fn lower(shape: &MapShape, plan: &Plan) -> Result<Lowered, LowerError> {
         shape: shape.clone(),
         plan: plan.clone(),
         record,
-        steps,
+        stages,
         tables,
         scratch_words: memory.words,
     })

@@ -9,7 +9,7 @@ use bt_core::program::TILE;
 pub(super) struct Memory {
     /// The order in which the contractions run.
     pub(super) events: Vec<Event>,
-    /// (panel index, block or `None` for one that all blocks share) → word. Those of a step that writes
+    /// (panel index, block or `None` for one that all blocks share) → word. Those of a stage that writes
     /// every block's lie one behind the other.
     panels: Vec<(usize, Option<usize>, usize)>,
     /// Event → word of its accumulators.
@@ -48,7 +48,7 @@ impl Memory {
             }
         };
         let copies = plan.copies(blocks, 0, chain.len());
-        // The slab is read by the first step of every block.
+        // The slab is read by the first stage of every block.
         let slab_end = events.iter().rposition(|e| e.1 == 0).unwrap_or(0);
         wanted.push((chain[0].input_words(), 0..=slab_end, Owner::Panel(0, None)));
         for (event, &(block, index)) in events.iter().enumerate() {

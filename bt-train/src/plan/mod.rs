@@ -1,6 +1,6 @@
-//! Orders of contraction: what a plan is, how a map is lowered to steps by it, and the search for the best.
+//! Orders of contraction: what a plan is, how a map is lowered to stages by it, and the search for the best.
 //!
-//! shape ([`MapShape`]) + plan ([`Plan`]) → steps ([`lower()`]) → cost ([`cost`]); [`search`] tries every plan.
+//! shape ([`MapShape`]) + plan ([`Plan`]) → stages ([`lower()`]) → cost ([`cost`]); [`search`] tries every plan.
 
 mod arrange;
 mod chain;
@@ -30,15 +30,15 @@ pub struct Plan {
     /// Values of the first mode outside the slab that are collected before it is summed over
     /// (divides that mode; 1 accumulates at once).
     pub buffer: usize,
-    /// Values of that mode that are gathered with the slab and go through its steps together
+    /// Values of that mode that are gathered with the slab and go through its stages together
     /// (divides `buffer`; 1 gathers the slab alone).
     pub gathered: usize,
-    /// Whether the first step is one for all blocks, side by side as rows of one W, or each block
+    /// Whether the first stage is one for all blocks, side by side as rows of one W, or each block
     /// reads the slab on its own.
     pub side_by_side: bool,
-    /// Whether the last step sums over the blocks too, or each block adds to z on its own.
+    /// Whether the last stage sums over the blocks too, or each block adds to z on its own.
     pub joint: bool,
-    /// Whether what the last step adds to z is kept in 32 bits over its outer mode, or added to the
+    /// Whether what the last stage adds to z is kept in 32 bits over its outer mode, or added to the
     /// 16-bit z every time.
     pub wide: bool,
 }
@@ -62,8 +62,8 @@ impl Plan {
         digits
     }
 
-    /// Copies of the next step's panels, one behind the other, that the step at this place of the chain
-    /// writes: one for each block where the first step is for all blocks and the next for each.
+    /// Copies of the next stage's panels, one behind the other, that the stage at this place of the chain
+    /// writes: one for each block where the first stage is for all blocks and the next for each.
     fn copies(&self, blocks: usize, index: usize, chain_len: usize) -> usize {
         let is_summed_next = self.joint && chain_len == 2;
         if self.side_by_side && index == 0 && !is_summed_next {
@@ -88,7 +88,7 @@ impl Plan {
 pub enum Join {
     /// Merged ahead with the factor of the mode summed over at this place of the order.
     Merged(usize),
-    /// A step of its own, before this place of the order (≥ 1).
+    /// A stage of its own, before this place of the order (≥ 1).
     Alone(usize),
     /// Nowhere: tensor trains have none.
     NoCore,

@@ -46,10 +46,10 @@ impl Limits {
 pub enum MapPlan {
     /// By a program of contractions.
     Program(Box<Lowered>),
-    /// Row by row, in parts of so many inputs.
+    /// Row by row, in slices of so many inputs.
     Dense {
-        /// Inputs of a part.
-        part_values: usize,
+        /// Inputs of a slice.
+        slice_values: usize,
     },
 }
 
@@ -57,7 +57,7 @@ impl std::fmt::Display for MapPlan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Program(lowered) => lowered.plan.fmt(f),
-            Self::Dense { part_values } => write!(f, "dense, {part_values} inputs at a time"),
+            Self::Dense { slice_values } => write!(f, "dense, {slice_values} inputs at a time"),
         }
     }
 }
@@ -85,7 +85,7 @@ pub struct Ranked {
 }
 
 impl Ranked {
-    /// Predicted instructions of both maps for one step.
+    /// Predicted instructions of both maps for one stage.
     pub fn instructions(&self) -> u64 {
         let recurrent = self.recurrent.as_ref();
         self.input.cost.instructions + recurrent.map_or(0, |map| map.cost.instructions)
@@ -337,22 +337,23 @@ fn tensor_front(
 
 fn dense_front(shape: &MapShape, input_max: u32, gathered: bool, core: Core) -> Vec<MapRanked> {
     let inputs = shape.width();
-    // One part's sums must fit 31 bits with weights of 127 everywhere.
-    let fits = |part: usize| part as u64 * 127 * u64::from(input_max) < 1 << 31;
-    let parts = (1..=inputs)
-        .filter(|part| inputs.is_multiple_of(*part) && (part.is_multiple_of(2) || *part == inputs));
+    // One slice's sums must fit 31 bits with weights of 127 everywhere.
+    let fits = |slice: usize| slice as u64 * 127 * u64::from(input_max) < 1 << 31;
+    let slices = (1..=inputs).filter(|slice| {
+        inputs.is_multiple_of(*slice) && (slice.is_multiple_of(2) || *slice == inputs)
+    });
     let mut all: Vec<MapRanked> = if gathered {
-        parts
-            .filter(|&part| fits(part))
-            .map(|part_values| MapRanked {
-                plan: MapPlan::Dense { part_values },
-                cost: cost::dense(shape, part_values, true, core),
+        slices
+            .filter(|&slice| fits(slice))
+            .map(|slice_values| MapRanked {
+                plan: MapPlan::Dense { slice_values },
+                cost: cost::dense(shape, slice_values, true, core),
             })
             .collect()
     } else {
         vec![MapRanked {
             plan: MapPlan::Dense {
-                part_values: inputs,
+                slice_values: inputs,
             },
             cost: cost::dense(shape, inputs, false, core),
         }]
@@ -412,7 +413,7 @@ pub fn plans(shape: &MapShape) -> Vec<Plan> {
     all
 }
 
-/// What blocks do in one step: the first one, the last one.
+/// What blocks do in one stage: the first one, the last one.
 fn together(shape: &MapShape) -> &'static [(bool, bool)] {
     match shape.blocks() {
         1 => &[(false, false)],
@@ -566,10 +567,10 @@ mod tests {
     fn dense_maps_come_in_parts_that_cannot_overflow() {
         let plans = dense_front(&paper().dense(), 1 << 15, true, Core::M4f);
         for plan in plans {
-            let MapPlan::Dense { part_values } = plan.plan else {
+            let MapPlan::Dense { slice_values } = plan.plan else {
                 panic!("{}", plan.plan);
             };
-            assert!(part_values * 127 < 1 << 16);
+            assert!(slice_values * 127 < 1 << 16);
         }
     }
 }

@@ -5,46 +5,47 @@ use bt_core::model::bound;
 use bt_core::model::layout::DenseRecord;
 use ndarray::{Array2, ArrayView2};
 
-/// Values a part gathers at most: what a streamed dense map costs in RAM.
-const PART_MAX: usize = 512;
+/// Values a slice gathers at most: what a streamed dense map costs in RAM.
+const SLICE_MAX: usize = 512;
 
 /// A dense map in integers; places are filled in by the exporter.
 #[derive(Debug, Clone)]
 pub struct IntegerDense {
     /// Sizes and shift.
     pub record: DenseRecord,
-    /// `[part][row pair][k / 2]`, lanes 256·a + b.
+    /// `[slice][row pair][k / 2]`, lanes 256·a + b.
     pub weights: Vec<u32>,
     /// Per row: LSB of z per unit of the sum, times 2³².
     pub scales: Vec<u32>,
 }
 
 impl IntegerDense {
-    /// Words of scratch: the part under way and, with several, the sums.
+    /// Words of scratch: the slice under way and, with several, the sums.
     pub fn scratch_words(&self, streamed: bool) -> usize {
         let record = &self.record;
-        let part = if streamed {
-            record.part_values.div_ceil(2) as usize
+        let slice = if streamed {
+            record.slice_values.div_ceil(2) as usize
         } else {
             0
         };
-        part + if record.part_values == record.values {
-            0
-        } else {
-            record.rows as usize
-        }
+        slice
+            + if record.slice_values == record.values {
+                0
+            } else {
+                record.rows as usize
+            }
     }
 }
 
 impl IntegerDense {
-    /// The weights [4J, K] that the integers stand for, for inputs of LSB `input_step`.
-    pub fn real(&self, input_step: f64) -> Array2<f64> {
+    /// The weights [4J, K] that the integers stand for, for inputs of LSB `input_lsb`.
+    pub fn real(&self, input_lsb: f64) -> Array2<f64> {
         let record = &self.record;
-        let (rows, part) = (record.rows as usize, record.part_values as usize);
-        let pairs = part.div_ceil(2);
-        let part_scale = f64::from(1u32 << record.part_shift);
+        let (rows, slice) = (record.rows as usize, record.slice_values as usize);
+        let pairs = slice.div_ceil(2);
+        let part_scale = f64::from(1u32 << record.slice_shift);
         Array2::from_shape_fn((rows, record.values as usize), |(row, k)| {
-            let word = self.weights[(k / part * rows / 2 + row / 2) * pairs + k % part / 2];
+            let word = self.weights[(k / slice * rows / 2 + row / 2) * pairs + k % slice / 2];
             let lane = (word >> (k % 2 * 16)) as i16;
             let low = lane as i8;
             let level = if row.is_multiple_of(2) {
@@ -53,68 +54,69 @@ impl IntegerDense {
                 i32::from(low)
             };
             let unit = f64::from(self.scales[row]) / 4_294_967_296.0 / part_scale;
-            f64::from(level) * unit / (Z_SCALE * input_step)
+            f64::from(level) * unit / (Z_SCALE * input_lsb)
         })
     }
 }
 
-/// Quantizes `weight` [4J, K] for integer inputs up to `input_max`, real value = integer · `input_step`.
-/// A `streamed` input comes in parts; the hidden state is one.
+/// Quantizes `weight` [4J, K] for integer inputs up to `input_max`, real value = integer · `input_lsb`.
+/// A `streamed` input comes in slices; the hidden state is one.
 ///
 /// # Errors
 ///
 /// [`QuantizeError`] when a weight is not finite or too large for a row's scale. A negative
-/// `input_step` is turned into weights of the other sign.
+/// `input_lsb` is turned into weights of the other sign.
 pub fn quantize(
     weight: ArrayView2<'_, f64>,
     input_max: u32,
-    input_step: f64,
+    input_lsb: f64,
     streamed: bool,
 ) -> Result<IntegerDense, QuantizeError> {
     let (rows, columns) = weight.dim();
     if weight.iter().any(|w| !w.is_finite()) {
         return Err(QuantizeError::NotFinite);
     }
-    let part = if streamed {
-        part_values(columns)
+    let slice = if streamed {
+        slice_values(columns)
     } else {
         columns
     };
-    let parts = columns / part;
-    let pairs = part.div_ceil(2);
+    let slices = columns / slice;
+    let pairs = slice.div_ceil(2);
     let mut levels = vec![0i8; rows * columns];
-    let mut steps = vec![0.0; rows];
-    let sign = input_step.signum();
+    let mut lsbs = vec![0.0; rows];
+    let sign = input_lsb.signum();
     for (row, weights) in weight.outer_iter().enumerate() {
         let largest = weights.iter().fold(0.0f64, |a, w| a.max(w.abs()));
-        let mut step = match largest {
+        let mut lsb = match largest {
             0.0 => 1.0,
             largest => largest / 127.0,
         };
-        // One part has no shift to save it: rows too heavy for 32 bits get a coarser step.
+        // One slice has no shift to save it: rows too heavy for 32 bits get a coarser LSB.
         loop {
             let row_levels = weights
                 .iter()
-                .map(|w| (sign * w / step).round().clamp(-127.0, 127.0) as i8);
+                .map(|w| (sign * w / lsb).round().clamp(-127.0, 127.0) as i8);
             let sum: u64 = row_levels
                 .clone()
                 .map(|w| u64::from(w.unsigned_abs()))
                 .sum();
-            if parts > 1 || sum * u64::from(input_max) <= i32::MAX as u64 {
+            if slices > 1 || sum * u64::from(input_max) <= i32::MAX as u64 {
                 levels[row * columns..][..columns]
                     .iter_mut()
                     .zip(row_levels)
                     .for_each(|(place, w)| *place = w);
                 break;
             }
-            step *= 1.05;
+            lsb *= 1.05;
         }
-        steps[row] = step;
+        lsbs[row] = lsb;
     }
-    let mut words = Vec::with_capacity(parts * rows / 2 * pairs);
-    for (first, pair) in (0..parts).flat_map(|p| (0..rows / 2).map(move |pair| (p * part, pair))) {
+    let mut words = Vec::with_capacity(slices * rows / 2 * pairs);
+    for (first, pair) in (0..slices).flat_map(|p| (0..rows / 2).map(move |pair| (p * slice, pair)))
+    {
         let level = |row: usize, k: usize| {
-            if k < part {
+            if k < slice {
                 i32::from(levels[row * columns + first + k])
             } else {
                 0
@@ -123,19 +125,19 @@ pub fn quantize(
         let lane = |k: usize| (256 * level(2 * pair, k) + level(2 * pair + 1, k)) as u16;
         words.extend((0..pairs).map(|k| u32::from(lane(2 * k)) | u32::from(lane(2 * k + 1)) << 16));
     }
-    let mut part_shift = 0;
+    let mut slice_shift = 0;
     loop {
-        let worst = bound::dense(&words, pairs, rows / 2, part_shift, input_max);
-        // Rows were made to fit where there is one part; several fit at a shift of at most 16, since
-        // a part of [`PART_MAX`] values is below 2^31 and there are less than 2^16 of them.
+        let worst = bound::dense(&words, pairs, rows / 2, slice_shift, input_max);
+        // Rows were made to fit where there is one slice; several fit at a shift of at most 16, since
+        // a slice of [`SLICE_MAX`] values is below 2^31 and there are less than 2^16 of them.
         if worst <= i32::MAX as u64 {
             break;
         }
-        part_shift += 1;
+        slice_shift += 1;
     }
-    let scales = steps.iter().map(|step| {
-        let lsb = step * input_step.abs();
-        let scale = lsb * Z_SCALE * f64::from(1u32 << part_shift) * 4_294_967_296.0;
+    let scales = lsbs.iter().map(|lsb| {
+        let lsb = lsb * input_lsb.abs();
+        let scale = lsb * Z_SCALE * f64::from(1u32 << slice_shift) * 4_294_967_296.0;
         if scale.round() <= f64::from(i32::MAX) {
             Ok(scale.round() as u32)
         } else {
@@ -148,44 +150,44 @@ pub fn quantize(
         record: DenseRecord {
             rows: rows as u32,
             values: columns as u32,
-            part_values: part as u32,
-            part_word: 0,
+            slice_values: slice as u32,
+            slice_word: 0,
             acc_word: 0,
             weights_word: 0,
             scales_word: 0,
-            part_shift,
+            slice_shift,
         },
         weights: words,
         scales: scales.collect::<Result<_, _>>()?,
     })
 }
 
-/// The largest even divisor of `columns` up to [`PART_MAX`], or all of them.
-fn part_values(columns: usize) -> usize {
-    if columns <= PART_MAX {
+/// The largest even divisor of `columns` up to [`SLICE_MAX`], or all of them.
+fn slice_values(columns: usize) -> usize {
+    if columns <= SLICE_MAX {
         return columns;
     }
-    (2..=PART_MAX)
+    (2..=SLICE_MAX)
         .rev()
         .step_by(2)
-        .find(|part| columns.is_multiple_of(*part))
+        .find(|slice| columns.is_multiple_of(*slice))
         .unwrap_or(columns)
 }
 
-/// Signal-to-noise ratio of the quantized weights' z on integer frames of LSB `step`, dB.
+/// Signal-to-noise ratio of the quantized weights' z on integer frames whose LSB is `lsb`, dB.
 pub fn snr_db(
     integers: &IntegerDense,
     weight: ArrayView2<'_, f64>,
     frames: &[Vec<i16>],
-    step: f64,
+    lsb: f64,
 ) -> f64 {
     let (mut signal, mut noise) = (0.0, 0.0);
-    let rounded = integers.real(step);
+    let rounded = integers.real(lsb);
     for (weights, rounded) in weight.outer_iter().zip(rounded.outer_iter()) {
         for frame in frames {
             let (mut wanted, mut found) = (0.0, 0.0);
             for ((w, r), &q) in weights.iter().zip(rounded).zip(frame) {
-                let x = f64::from(q) * step;
+                let x = f64::from(q) * lsb;
                 wanted += w * x;
                 found += r * x;
             }

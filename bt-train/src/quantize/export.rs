@@ -17,7 +17,7 @@ use crate::plan::{Lowered, Plan};
 use crate::shape::name;
 use bt_core::cell::Gate as CoreGate;
 use bt_core::model::layout::{CELL_FRACTION, CELL_FRACTION_MIN};
-use bt_core::model::write::{MapParts, ModelBytes, Parts};
+use bt_core::model::write::{Contents, MapContents, ModelBytes};
 use bt_core::model::{ArenaLayout, Pool as CorePool};
 use ndarray::Ix2;
 
@@ -291,7 +291,7 @@ impl Scheme {
         checkpoint: &Checkpoint,
         weights: &Weights,
         front_end: Option<&FrontEndConfig>,
-    ) -> Result<Parts> {
+    ) -> Result<Contents> {
         let config = &self.config;
         let (input, recurrent) = (&weights.input, &weights.recurrent);
         let weight = checkpoint.tensors["head.weight"]
@@ -302,7 +302,7 @@ impl Scheme {
         let (head_weights, head_bias, score_shift) = head(weight.view(), &head_bias);
         let lowered = (self.input.lowered.as_ref(), self.recurrent.lowered.as_ref());
         let streamed = (self.input.streamed, self.recurrent.streamed);
-        let mut parts = Parts {
+        let mut parts = Contents {
             name: self.name.clone(),
             labels: self
                 .labels
@@ -329,8 +329,8 @@ impl Scheme {
                 Some(config) => Some((config.section()?, config.vectors_per_step as u32)),
                 None => None,
             },
-            input: MapParts::Dense(bytemuck::Zeroable::zeroed()),
-            recurrent: MapParts::Dense(bytemuck::Zeroable::zeroed()),
+            input: MapContents::Dense(bytemuck::Zeroable::zeroed()),
+            recurrent: MapContents::Dense(bytemuck::Zeroable::zeroed()),
             weights: Vec::new(),
             tables: Vec::new(),
             bias: weights
@@ -412,7 +412,7 @@ impl InputCalibration<'_> {
         {
             let frames = frames(self.part, &format, self.chosen);
             let frames = spread(frames.into_iter().flatten().collect(), CALIBRATION_FRAMES);
-            let of_frames = (format.map_max, format.map_step);
+            let of_frames = (format.map_max, format.map_lsb);
             match MapScheme::new(self.map, lowered.clone(), &frames, of_frames, true) {
                 Ok(scheme) => return Ok((format, bias, scheme)),
                 Err(error) => refused = Some(error),
@@ -437,7 +437,7 @@ fn refused(error: bt_core::ParseError) -> Error {
     Error::setting(format!("the exported model is refused: {error}"))
 }
 
-fn write(parts: Parts) -> Result<ModelBytes> {
+fn write(parts: Contents) -> Result<ModelBytes> {
     parts.write().map_err(refused)
 }
 

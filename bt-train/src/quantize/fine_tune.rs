@@ -15,8 +15,8 @@ use crate::quantize::export::Scheme;
 use ndarray::Array2;
 
 /// One LSB of h and of z.
-const H_STEP: f32 = 1.0 / 32_768.0;
-const Z_STEP: f32 = 1.0 / 2_048.0;
+const H_LSB: f32 = 1.0 / 32_768.0;
+const Z_LSB: f32 = 1.0 / 2_048.0;
 
 /// Loss of the integers on `part`, and the gradients of the float weights they came from. `batch` are
 /// the same sequences as the float model takes them.
@@ -31,8 +31,8 @@ pub fn loss_and_gradients(
     options: &LossOptions,
 ) -> Result<(Loss, Gradients)> {
     let (passages, logits) = pass(scheme, model, part)?;
-    let c_step = 2f32.powi(-(scheme.cell_fraction() as i32));
-    let states = |passage| states(passage, c_step);
+    let c_lsb = 2f32.powi(-(scheme.cell_fraction() as i32));
+    let states = |passage| states(passage, c_lsb);
     let states: Vec<States<f32>> = passages.iter().map(states).collect();
     Ok(scheme.rounded(model)?.loss_and_gradients_at(
         batch.x.view(),
@@ -64,13 +64,13 @@ fn pass(scheme: &Scheme, model: &Model, part: &Part) -> Result<(Vec<Passage>, Ar
     Ok((passages, logits))
 }
 
-/// `c_step` is one LSB of c.
-fn states(passage: &Passage, c_step: f32) -> States<f32> {
-    let halves = |values: &[i16], step| values.iter().map(|&v| f32::from(v) * step).collect();
+/// `c_lsb` is one LSB of c.
+fn states(passage: &Passage, c_lsb: f32) -> States<f32> {
+    let halves = |values: &[i16], lsb| values.iter().map(|&v| f32::from(v) * lsb).collect();
     States {
-        z: halves(&passage.z, Z_STEP),
-        c: passage.c.iter().map(|&c| c as f32 * c_step).collect(),
-        h: halves(&passage.h, H_STEP),
+        z: halves(&passage.z, Z_LSB),
+        c: passage.c.iter().map(|&c| c as f32 * c_lsb).collect(),
+        h: halves(&passage.h, H_LSB),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the device is fed: element type, the real value of one LSB, offset and scale folded away.
 //!
-//! Floats are quantised by the host, with a step and an offset for every feature where the model has
+//! Floats are quantised by the host, with an LSB and an offset for every feature where the model has
 //! scales of its own for them, so that what is pushed are the map's integers and the device has nothing
 //! to do. Integers are pushed as they are. Where one scale and one offset serve all of them, the map's
 //! weights and the bias of z take both in; otherwise the device takes an offset off every value and
@@ -26,7 +26,7 @@ pub struct InputFormat {
     /// Largest magnitude of the map's integers.
     pub map_max: u32,
     /// Normalized value of one LSB of the map's integers; negative where the one scale of all values is.
-    pub map_step: f64,
+    pub map_lsb: f64,
     /// Normalized value of integer 0, one per value of the frame.
     pub zero: Vec<f64>,
 }
@@ -148,7 +148,7 @@ impl InputFormat {
     ///
     /// # Errors
     ///
-    /// When no f32 holds the step of a feature.
+    /// When no f32 holds the LSB of a feature.
     pub fn new(seen: &Seen, normalization: &Normalization, taken: Taken) -> Result<Self> {
         match (seen.element_type, taken) {
             (ElementType::F32, _) => InputFormat::of_floats(seen, normalization),
@@ -165,16 +165,16 @@ impl InputFormat {
         // With one scale and one offset all values share their range, otherwise each has its own.
         let is_one = normalization.scale.len() == 1 && normalization.offset.len() == 1;
         let reach = |i: usize| distance(seen.ranges[i], offset(i));
-        let (floats, map_step) = if is_one {
+        let (floats, map_lsb) = if is_one {
             let half = match seen.largest(offset(0)) {
                 0.0 => one_deviation(scale(0)),
                 half => half,
             };
             let input = float_input(0, offset(0), half / FILLED)?;
-            (vec![input], f64::from(input.step) * scale(0))
+            (vec![input], f64::from(input.lsb) * scale(0))
         } else {
             let largest = (0..width).map(|i| reach(i) * scale(i).abs());
-            let map_step = match largest.fold(0.0, f64::max) {
+            let map_lsb = match largest.fold(0.0, f64::max) {
                 0.0 => 1.0 / FILLED,
                 largest => largest / FILLED,
             };
@@ -182,11 +182,11 @@ impl InputFormat {
                 // Whatever it is, it does not count.
                 0.0 => Ok(FloatInput {
                     offset: offset(i) as f32,
-                    step: f32::MAX,
+                    lsb: f32::MAX,
                 }),
-                scale => float_input(i, offset(i), map_step / scale),
+                scale => float_input(i, offset(i), map_lsb / scale),
             };
-            ((0..width).map(input).collect::<Result<_>>()?, map_step)
+            ((0..width).map(input).collect::<Result<_>>()?, map_lsb)
         };
         Ok(InputFormat {
             input_type: InputType::I16,
@@ -194,7 +194,7 @@ impl InputFormat {
             elements: Elements::default(),
             left_shift: 0,
             map_max: 1 << 15,
-            map_step,
+            map_lsb,
             zero: vec![0.0; width],
         })
     }
@@ -228,7 +228,7 @@ impl InputFormat {
             },
             left_shift,
             map_max,
-            map_step: scale / f64::from(1u32 << (left_shift + gain)),
+            map_lsb: scale / f64::from(1u32 << (left_shift + gain)),
             zero: zeros(&[zero], normalization),
         }
     }
@@ -248,11 +248,11 @@ impl InputFormat {
         let largest = (0..width)
             .map(|i| distance(seen.ranges[i], offsets[i].into()) * scale(i).abs())
             .fold(0.0, f64::max);
-        let map_step = match largest {
+        let map_lsb = match largest {
             0.0 => 1.0 / FILLED,
             largest => largest / FILLED,
         };
-        let (scales, shifts) = factors((0..width).map(|i| scale(i) / map_step).collect());
+        let (scales, shifts) = factors((0..width).map(|i| scale(i) / map_lsb).collect());
         InputFormat {
             input_type: integer_type(seen.element_type),
             floats: vec![FloatInput::INTEGER],
@@ -264,7 +264,7 @@ impl InputFormat {
             },
             left_shift: 0,
             map_max: 1 << 15,
-            map_step,
+            map_lsb,
         }
     }
 
@@ -341,29 +341,29 @@ fn integer_type(found: ElementType) -> InputType {
     }
 }
 
-/// Step and offset of feature `i` as the file states them.
-fn float_input(i: usize, offset: f64, step: f64) -> Result<FloatInput> {
+/// LSB and offset of feature `i` as the file states them.
+fn float_input(i: usize, offset: f64, lsb: f64) -> Result<FloatInput> {
     let input = FloatInput {
         offset: offset as f32,
-        step: step as f32,
+        lsb: lsb as f32,
     };
-    if input.step.is_normal() {
+    if input.lsb.is_normal() {
         return Ok(input);
     }
     Err(Error::setting(format!(
-        "feature {i} has steps of {step:.1e} from one integer to the next, which no f32 holds"
+        "feature {i} has LSBs of {lsb:.1e} from one integer to the next, which no f32 holds"
     ))
     .remedy("train with data in a unit that makes them larger than 1e-30 and smaller than 1e30"))
 }
 
-/// round((value − offset) / step), half to even, saturated to the type: what `run` and the host end of
-/// the wire do to float data. Integer data have step 1 and offset 0 and come out as they are.
+/// round((value − offset) / lsb), half to even, saturated to the type: what `run` and the host end of
+/// the wire do to float data. Integer data have LSB 1 and offset 0 and come out as they are.
 pub fn pushed(input_type: InputType, input: FloatInput, value: f32) -> i16 {
     let (low, high) = match input_type {
         InputType::U8 => (0.0, 255.0),
         InputType::I8 => (-128.0, 127.0),
         InputType::I16 => (-32_768.0, 32_767.0),
     };
-    let scaled = (f64::from(value) - f64::from(input.offset)) / f64::from(input.step);
+    let scaled = (f64::from(value) - f64::from(input.offset)) / f64::from(input.lsb);
     scaled.round_ties_even().clamp(low, high) as i16
 }

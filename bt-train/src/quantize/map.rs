@@ -3,14 +3,15 @@
 use super::dense::{self, IntegerDense};
 use super::simulate::Simulation;
 use super::tensor::{
-    self, Calibrated, IntegerMap, PerPart, QuantizeError, Width, Z_SCALE, place, with_headroom,
+    self, Calibrated, IntegerMap, PerBlock, QuantizeError, Width, Z_SCALE, place, with_headroom,
 };
 use crate::error::{Error, Result};
 use crate::float::checkpoint::Checkpoint;
 use crate::plan::{Lowered, Plan, TensorMap};
 use crate::shape::{MapKind, MapShape, name};
-use bt_core::model::write::MapParts;
-use bt_core::program::{NONE, ProgramRecord, StepRecord, pair_order};
+use bt_core::model::write::MapContents;
+use bt_core::program::panel::{pair_order, weight_word};
+use bt_core::program::{NONE, ProgramRecord, StageRecord, TILE_M};
 use ndarray::{Array2, ArrayView2};
 
 /// How a map was quantized.
@@ -22,14 +23,14 @@ pub struct MapReport {
     pub snr_db: f64,
     /// Largest magnitude of that share.
     pub z_max: f64,
-    /// One entry per step of the plan; a dense map is one step.
+    /// One entry per stage of the plan; a dense map is one stage.
     pub levels: Vec<LevelReport>,
 }
 
-/// How a step was quantized.
+/// How a stage was quantized.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct LevelReport {
-    /// Largest output in calibration; of a step that adds to z, the largest sum.
+    /// Largest output in calibration; of a stage that adds to z, the largest sum.
     pub max: f64,
     /// Largest output that it can hold; what is beyond is cut off.
     pub range: f64,
@@ -39,7 +40,7 @@ pub struct LevelReport {
     pub shift: u32,
     /// Bits kept.
     pub bits: u8,
-    /// Signal over noise power of its output, dB, the noise of all steps before it included.
+    /// Signal over noise power of its output, dB, the noise of all stages before it included.
     pub snr_db: f64,
     /// Share of its output that is cut off at the ends of its range.
     pub saturated: f64,
@@ -73,23 +74,23 @@ impl RealMap {
 /// What is decided about a map before its weights become integers.
 #[derive(Debug)]
 pub(super) struct MapScheme {
-    /// The plan's steps; dense maps have none.
+    /// The plan's stages; dense maps have none.
     pub lowered: Option<Lowered>,
-    /// Whether the input comes in parts.
+    /// Whether the input comes in slices.
     pub streamed: bool,
     /// Largest magnitude of the input's integers.
     input_max: u32,
     /// Real value of one of them.
-    input_step: f64,
-    /// Largest output of every step in calibration.
-    maxima: PerPart,
-    /// What a step has to hold ([`with_headroom`]).
-    ranges: PerPart,
-    /// How wide every step's output is.
+    input_lsb: f64,
+    /// Largest output of every stage in calibration.
+    maxima: PerBlock,
+    /// What a stage has to hold ([`with_headroom`]).
+    ranges: PerBlock,
+    /// How wide every stage's output is.
     widths: Vec<Width>,
 }
 
-/// The steps of a map under a plan.
+/// The stages of a map under a plan.
 pub(super) fn lowered(map: &RealMap, plan: Option<&Plan>) -> Result<Option<Lowered>> {
     match (map, plan) {
         (RealMap::Tensor(tensor), Some(plan)) => crate::plan::lower(&tensor.shape, plan)
@@ -126,30 +127,30 @@ pub(super) fn apply(
 }
 
 impl MapScheme {
-    /// Ranges and bits from `frames`, integers up to `input_max` whose LSB is `input_step`.
+    /// Ranges and bits from `frames`, integers up to `input_max` whose LSB is `input_lsb`.
     pub fn new(
         map: &RealMap,
         lowered: Option<Lowered>,
         frames: &[Vec<i16>],
-        (input_max, input_step): (u32, f64),
+        (input_max, input_lsb): (u32, f64),
         streamed: bool,
     ) -> Result<Self> {
         let (mut maxima, mut ranges, mut widths) = (Vec::new(), Vec::new(), Vec::new());
         if let (RealMap::Tensor(map), Some(lowered)) = (map, &lowered) {
-            maxima = tensor::maxima(lowered, map, &real(frames, input_step));
+            maxima = tensor::maxima(lowered, map, &real(frames, input_lsb));
             ranges = with_headroom(&maxima);
-            let calibrated = Calibrated::new(lowered, map, &ranges, input_max, input_step);
+            let calibrated = Calibrated::new(lowered, map, &ranges, input_max, input_lsb);
             let stride = frames.len().div_ceil(SEARCH_FRAMES).max(1);
             let searched: Vec<Vec<i16>> = frames.iter().step_by(stride).cloned().collect();
             widths = calibrated
                 .best(&searched, map)
-                .map_err(|error| failed(error, streamed, (input_max, input_step)))?;
+                .map_err(|error| failed(error, streamed, (input_max, input_lsb)))?;
         }
         let scheme = Self {
             lowered,
             streamed,
             input_max,
-            input_step,
+            input_lsb,
             maxima,
             ranges,
             widths,
@@ -157,7 +158,7 @@ impl MapScheme {
         scheme.integers(map).map(|_| scheme)
     }
 
-    /// At most so many bits for every step.
+    /// At most so many bits for every stage.
     pub fn coarsen(&mut self, bits: u8) {
         for width in &mut self.widths {
             *width = Width::Bits(bits.min(width.bits()));
@@ -169,7 +170,7 @@ impl MapScheme {
         match (map, &self.lowered) {
             (RealMap::Tensor(map), Some(lowered)) => {
                 let calibrated =
-                    Calibrated::new(lowered, map, &self.ranges, self.input_max, self.input_step);
+                    Calibrated::new(lowered, map, &self.ranges, self.input_max, self.input_lsb);
                 let integers = calibrated.quantize(&self.widths);
                 let integers = integers.map_err(|error| self.failed(error))?;
                 Ok(IntegerForm::Tensor(integers))
@@ -180,18 +181,18 @@ impl MapScheme {
     }
 
     fn dense(&self, weight: &Array2<f64>) -> Result<IntegerDense> {
-        let (max, step) = (self.input_max, self.input_step);
-        dense::quantize(weight.view(), max, step, self.streamed).map_err(|error| self.failed(error))
+        let (max, lsb) = (self.input_max, self.input_lsb);
+        dense::quantize(weight.view(), max, lsb, self.streamed).map_err(|error| self.failed(error))
     }
 
     fn failed(&self, error: QuantizeError) -> Error {
-        failed(error, self.streamed, (self.input_max, self.input_step))
+        failed(error, self.streamed, (self.input_max, self.input_lsb))
     }
 
     /// The weights that the integers of a dense map stand for.
     pub fn rounded(&self, map: &RealMap) -> Result<Option<Array2<f64>>> {
         match map {
-            RealMap::Dense(weight) => Ok(Some(self.dense(weight)?.real(self.input_step))),
+            RealMap::Dense(weight) => Ok(Some(self.dense(weight)?.real(self.input_lsb))),
             RealMap::Tensor(_) => Ok(None),
         }
     }
@@ -203,11 +204,11 @@ impl MapScheme {
         integers: &IntegerForm,
         frames: &[Vec<i16>],
     ) -> Result<MapReport> {
-        let shares = apply(map, self.lowered.as_ref(), &real(frames, self.input_step));
+        let shares = apply(map, self.lowered.as_ref(), &real(frames, self.input_lsb));
         let z_max = shares.iter().flatten().fold(0.0f64, |a, z| a.max(z.abs()));
         match (integers, map, &self.lowered) {
             (IntegerForm::Tensor(integers), RealMap::Tensor(map), Some(lowered)) => {
-                let noise = integers.noise(lowered, map, frames, self.input_step);
+                let noise = integers.noise(lowered, map, frames, self.input_lsb);
                 let found = frames.iter().map(|frame| integers.run(lowered, frame));
                 // Of blocks side by side, the one that fills its range most.
                 let fullest = |(maxima, scales): (&Vec<f64>, &Vec<f64>)| {
@@ -220,14 +221,14 @@ impl MapScheme {
                     plan: Some(lowered.plan.to_string()),
                     snr_db: tensor::snr_db(found.zip(&shares)),
                     z_max,
-                    levels: (integers.steps.iter().zip(parts))
+                    levels: (integers.stages.iter().zip(parts))
                         .zip(noise)
-                        .map(|((step, (max, scale)), noise)| LevelReport {
+                        .map(|((stage, (max, scale)), noise)| LevelReport {
                             max,
-                            range: f64::from(1u32 << (step.bits - 1)) / scale,
+                            range: f64::from(1u32 << (stage.bits - 1)) / scale,
                             scale,
-                            shift: u32::from(step.shift),
-                            bits: step.bits,
+                            shift: u32::from(stage.shift),
+                            bits: stage.bits,
                             snr_db: noise.snr_db,
                             saturated: noise.saturated,
                         })
@@ -235,7 +236,7 @@ impl MapScheme {
                 })
             }
             (IntegerForm::Dense(integers), RealMap::Dense(weight), _) => {
-                let snr_db = dense::snr_db(integers, weight.view(), frames, self.input_step);
+                let snr_db = dense::snr_db(integers, weight.view(), frames, self.input_lsb);
                 let cut = shares.iter().flatten().filter(|z| z.abs() > Z_MAX).count();
                 let count = shares.iter().map(Vec::len).sum::<usize>().max(1);
                 Ok(MapReport {
@@ -246,7 +247,7 @@ impl MapScheme {
                         max: z_max,
                         range: Z_MAX,
                         scale: Z_SCALE,
-                        shift: integers.record.part_shift,
+                        shift: integers.record.slice_shift,
                         bits: 16,
                         snr_db,
                         saturated: cut as f64 / count as f64,
@@ -264,19 +265,19 @@ const SEARCH_FRAMES: usize = 64;
 /// Beyond this z is cut off: 16 in Q4.11.
 pub const Z_MAX: f64 = 32_768.0 / Z_SCALE;
 
-fn real(frames: &[Vec<i16>], step: f64) -> Vec<Vec<f64>> {
-    let real = |frame: &Vec<i16>| frame.iter().map(|&q| f64::from(q) * step).collect();
+fn real(frames: &[Vec<i16>], lsb: f64) -> Vec<Vec<f64>> {
+    let real = |frame: &Vec<i16>| frame.iter().map(|&q| f64::from(q) * lsb).collect();
     frames.iter().map(real).collect()
 }
 
 /// Normalized values beyond this were never normalized.
 const NORMALIZED_MAX: f64 = 100.0;
 
-/// Why a map that reads so many integers of such a step cannot be, and what helps.
-fn failed(error: QuantizeError, streamed: bool, (max, step): (u32, f64)) -> Error {
+/// Why a map that reads so many integers of such an LSB cannot be, and what helps.
+fn failed(error: QuantizeError, streamed: bool, (max, lsb): (u32, f64)) -> Error {
     let (name, largest) = (
         if streamed { "input" } else { "recurrent" },
-        f64::from(max) * step.abs(),
+        f64::from(max) * lsb.abs(),
     );
     let refused = Error::setting(format!("the {name} map: {error}"));
     match error {
@@ -316,30 +317,30 @@ impl IntegerForm {
         is_raw: bool,
         weights: &mut Vec<u32>,
         tables: &mut Vec<u16>,
-    ) -> MapParts {
+    ) -> MapContents {
         let first_weight = weights.len() as u32;
         match (self, lowered) {
             (Self::Tensor(map), Some(lowered)) => {
                 let first_table = tables.len() as u32;
                 let mut words = map.weights.clone();
                 if is_raw && lowered.record.gather_table == NONE {
-                    for (step, lowered_step) in map.steps.iter().zip(&lowered.steps) {
-                        if lowered_step.producers.is_empty() {
-                            reorder(&mut words, step, lowered_step.columns());
+                    for (stage, lowered_stage) in map.stages.iter().zip(&lowered.stages) {
+                        if lowered_stage.producers.is_empty() {
+                            reorder(&mut words, stage, lowered_stage.columns());
                         }
                     }
                 }
                 weights.extend(words);
                 tables.extend(&lowered.tables);
-                let steps = map
-                    .steps
+                let stages = map
+                    .stages
                     .iter()
-                    .map(|step| {
-                        let mut step = place(step, base);
-                        step.weights_word += first_weight;
-                        step.rows_table += first_table;
-                        step.cols_table += first_table;
-                        step
+                    .map(|stage| {
+                        let mut stage = place(stage, base);
+                        stage.weights_word += first_weight;
+                        stage.rows_table += first_table;
+                        stage.cols_table += first_table;
+                        stage
                     })
                     .collect();
                 let gather_table = match lowered.record.gather_table {
@@ -347,13 +348,13 @@ impl IntegerForm {
                     table => table + first_table,
                 };
                 let slab_word = lowered.record.slab_word + base as u32;
-                MapParts::Program {
+                MapContents::Program {
                     record: ProgramRecord {
                         slab_word,
                         gather_table,
                         ..lowered.record
                     },
-                    steps,
+                    stages,
                 }
             }
             (Self::Dense(dense), _) => {
@@ -363,34 +364,34 @@ impl IntegerForm {
                 let mut record = dense.record;
                 record.weights_word = first_weight;
                 record.scales_word = scales_word;
-                record.part_word = base as u32;
+                record.slice_word = base as u32;
                 record.acc_word = base as u32
                     + if streamed {
-                        record.part_values.div_ceil(2)
+                        record.slice_values.div_ceil(2)
                     } else {
                         0
                     };
-                MapParts::Dense(record)
+                MapContents::Dense(record)
             }
-            (Self::Tensor(map), None) => MapParts::Program {
+            (Self::Tensor(map), None) => MapContents::Program {
                 record: bytemuck::Zeroable::zeroed(),
-                steps: map.steps.clone(),
+                stages: map.stages.clone(),
             },
         }
     }
 }
 
-/// Puts the columns of a step that reads raw bytes into the order in which they are gathered.
-fn reorder(words: &mut [u32], step: &StepRecord, columns: usize) {
-    let pairs = step.k_pairs as usize;
-    let start = step.weights_word as usize;
-    let step_words = &mut words[start..start + (step.slice_words() * step.slices).get()];
-    let halves: &mut [u16] = bytemuck::cast_slice_mut(step_words);
-    // A tile is [k / 2][m % 2][k % 2] in halves.
-    for tile in halves.chunks_exact_mut(pairs * 4) {
+/// Puts the columns of a stage that reads raw bytes into the order in which they are gathered.
+fn reorder(words: &mut [u32], stage: &StageRecord, columns: usize) {
+    let pairs = stage.k_pairs as usize;
+    let start = stage.weights_word as usize;
+    let stage_words = &mut words[start..start + (stage.slice_words() * stage.slices).get()];
+    let halves: &mut [u16] = bytemuck::cast_slice_mut(stage_words);
+    // Two halves a word.
+    for tile in halves.chunks_exact_mut(pairs * TILE_M * 2) {
         let natural = tile.to_vec();
-        for (row, k) in (0..2).flat_map(|row| (0..columns).map(move |k| (row, k))) {
-            let half = |k: usize| (k / 2 * 2 + row) * 2 + k % 2;
+        for (row, k) in (0..TILE_M).flat_map(|row| (0..columns).map(move |k| (row, k))) {
+            let half = |k: usize| weight_word(pairs, row, k) * 2 + k % 2;
             tile[half(pair_order(k, columns))] = natural[half(k)];
         }
     }

@@ -45,7 +45,7 @@ pub(super) struct RealLayer<'a> {
 impl RealLayer<'_> {
     /// The input map's share of z for each frame of a sequence.
     pub fn input_shares(&self, frames: &[Vec<i16>], format: &InputFormat) -> Vec<Vec<f64>> {
-        let real = |q: &i16| f64::from(*q) * format.map_step;
+        let real = |q: &i16| f64::from(*q) * format.map_lsb;
         let real: Vec<Vec<f64>> = frames
             .iter()
             .map(|frame| frame.iter().map(real).collect())

@@ -1,15 +1,19 @@
-//! Scales, shifts and i16 weights of a tensor map's steps.
+//! Scales, shifts and i16 weights of a tensor map's stages.
 //!
-//! A step's output is kept at `scale` LSB per unit in `bits` bits; the weights absorb the ratio of
+//! A stage's output is kept at `scale` LSB per unit in `bits` bits; the weights absorb the ratio of
 //! output to input scale and the shift, so scales need not be powers of two and every block and
 //! level has its own. Bits given to a level are taken from the weights of the next one (their
 //! product is what the 32-bit accumulator bounds), hence the search in [`Calibrated::best`].
 
-use super::simulate::{Simulation, Stored, places};
+use super::simulate::{Simulation, Stored};
 use crate::plan::TensorMap;
-use crate::plan::lower::{Lowered, LoweredStep};
-use bt_core::model::{Program, bound};
-use bt_core::program::{NONE, Odometer, StepRecord, Store, TILE, TILE_M, TILE_N};
+use crate::plan::lower::{Lowered, LoweredStage};
+use bt_core::map;
+use bt_core::model::bound;
+use bt_core::program::{
+    Contraction, NONE, Odometer, Operands, Program, ProgramRecord, StageRecord, Store, TILE,
+    TILE_M, TILE_N, panel,
+};
 
 /// LSB of z per unit: Q4.11.
 pub const Z_SCALE: f64 = 2048.0;
@@ -19,19 +23,19 @@ pub const Z_SCALE: f64 = 2048.0;
 /// is 1 dB of rounding.
 const HEADROOM: f64 = 1.125;
 
-/// A tensor map in integers: steps, packed weights and tables, places counted as in [`Lowered`].
+/// A tensor map in integers: stages, packed weights and tables, places counted as in [`Lowered`].
 #[derive(Debug, Clone)]
 pub struct IntegerMap {
-    /// Steps with shifts and bits filled in.
-    pub steps: Vec<StepRecord>,
-    /// Packed weights of all steps.
+    /// Stages with shifts and bits filled in.
+    pub stages: Vec<StageRecord>,
+    /// Packed weights of all stages.
     pub weights: Vec<u32>,
-    /// LSB per unit of every step's output.
-    pub scales: PerPart,
+    /// LSB per unit of every stage's output.
+    pub scales: PerBlock,
 }
 
-/// One number per step and part of it ([`parts`](crate::plan::lower::LoweredStep::parts)).
-pub type PerPart = Vec<Vec<f64>>;
+/// One number per stage and block of its rows ([`row_blocks`](crate::plan::lower::LoweredStage::row_blocks)).
+pub type PerBlock = Vec<Vec<f64>>;
 
 /// Why a map cannot be quantized.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
@@ -43,31 +47,31 @@ pub enum QuantizeError {
          16 bits holds both"
     )]
     TooLarge {
-        /// What can come to z: from a tensor map's last step, or from one weight of a dense map.
+        /// What can come to z: from a tensor map's last stage, or from one weight of a dense map.
         reach: f64,
     },
-    /// A plan whose steps overwrite each other; the search of plans makes none.
-    #[error("step {step} shares its accumulators with another step")]
+    /// A plan whose stages overwrite each other; the search of plans makes none.
+    #[error("stage {stage} shares its accumulators with another stage")]
     SharedAccumulators {
         /// Which.
-        step: usize,
+        stage: usize,
     },
     /// An entry of the map is not finite.
     #[error("it has weights that are not finite")]
     NotFinite,
 }
 
-/// Largest magnitude of every step's output over `frames` (real values).
-pub fn maxima(lowered: &Lowered, map: &TensorMap, frames: &[Vec<f64>]) -> PerPart {
-    let steps = lowered.steps.iter();
-    let mut maxima: PerPart = steps.map(|step| vec![0.0; step.parts()]).collect();
+/// Largest magnitude of every stage's output over `frames` (real values).
+pub fn maxima(lowered: &Lowered, map: &TensorMap, frames: &[Vec<f64>]) -> PerBlock {
+    let stages = lowered.stages.iter();
+    let mut maxima: PerBlock = stages.map(|stage| vec![0.0; stage.row_blocks()]).collect();
     let mut simulation = Simulation::new(lowered, map);
     for frame in frames {
-        simulation.run_watched(frame, |step, first_row, stored| {
+        simulation.run_watched(frame, |stage, first_row, stored| {
             for (at, value) in stored.iter().enumerate() {
                 let row = first_row + at / TILE_N;
                 if let Some(value) = value {
-                    let max = &mut maxima[step][lowered.steps[step].part_of_row(row)];
+                    let max = &mut maxima[stage][lowered.stages[stage].block_of_row(row)];
                     *max = max.max(value.abs());
                 }
             }
@@ -77,47 +81,51 @@ pub fn maxima(lowered: &Lowered, map: &TensorMap, frames: &[Vec<f64>]) -> PerPar
 }
 
 /// What levels with these [`maxima`] are to hold: an eighth more.
-pub fn with_headroom(maxima: &[Vec<f64>]) -> PerPart {
-    let more = |parts: &Vec<f64>| parts.iter().map(|max| max * HEADROOM).collect();
+pub fn with_headroom(maxima: &[Vec<f64>]) -> PerBlock {
+    let more = |blocks: &Vec<f64>| blocks.iter().map(|max| max * HEADROOM).collect();
     maxima.iter().map(more).collect()
 }
 
-/// Real weights of every step and what calibration has seen of its output.
+/// Real weights of every stage and what calibration has seen of its output.
 #[derive(Debug)]
 pub struct Calibrated<'a> {
     lowered: &'a Lowered,
-    /// Per step `[slice][m][k]`.
+    /// Per stage `[slice][m][k]`.
     weights: Vec<Vec<f64>>,
     /// Largest output.
     max: &'a [Vec<f64>],
     /// Largest input value, LSB.
     input_max: u32,
     /// Real value of one LSB of the input.
-    input_step: f64,
+    input_lsb: f64,
 }
 
 impl<'a> Calibrated<'a> {
-    /// The weights of `map`, and what every step is to hold: the [`maxima`] of calibration,
-    /// [`with_headroom`] where other frames are to come. `input_max` and `input_step` describe
-    /// the integers that will be gathered: value = integer · input_step.
+    /// The weights of `map`, and what every stage is to hold: the [`maxima`] of calibration,
+    /// [`with_headroom`] where other frames are to come. `input_max` and `input_lsb` describe
+    /// the integers that will be gathered: value = integer · input_lsb.
     pub fn new(
         lowered: &'a Lowered,
         map: &TensorMap,
         max: &'a [Vec<f64>],
         input_max: u32,
-        input_step: f64,
+        input_lsb: f64,
     ) -> Self {
-        let weights = lowered.steps.iter().map(|step| step.weights(map)).collect();
+        let weights = lowered
+            .stages
+            .iter()
+            .map(|stage| stage.weights(map))
+            .collect();
         Self {
             lowered,
             weights,
             max,
             input_max,
-            input_step,
+            input_lsb,
         }
     }
 
-    /// Integers for a width of every step's output (16 bits where a step adds to z).
+    /// Integers for a width of every stage's output (16 bits where a stage adds to z).
     ///
     /// # Errors
     ///
@@ -126,22 +134,22 @@ impl<'a> Calibrated<'a> {
         let lowered = self.lowered;
         let bits: Vec<u8> = widths.iter().map(|width| width.bits()).collect();
         let input_bounds = self.input_bounds(&bits)?;
-        let mut scales: PerPart = Vec::new();
-        let mut steps: Vec<StepRecord> = Vec::new();
+        let mut scales: PerBlock = Vec::new();
+        let mut stages: Vec<StageRecord> = Vec::new();
         let mut packed = Vec::new();
-        for (index, step) in lowered.steps.iter().enumerate() {
-            let mut record = step.record;
+        for (index, stage) in lowered.stages.iter().enumerate() {
+            let mut record = stage.record;
             let weights = &self.weights[index];
             if weights.iter().any(|w| !w.is_finite()) {
                 return Err(QuantizeError::NotFinite);
             }
-            let columns = step.columns();
-            let block = |k: usize| step.block.unwrap_or_else(|| step.block_of_column(k));
-            let input_scale = |k: usize| match step.producers.as_slice() {
-                [] => 1.0 / self.input_step,
+            let columns = stage.columns();
+            let block = |k: usize| stage.block.unwrap_or_else(|| stage.block_of_column(k));
+            let input_scale = |k: usize| match stage.producers.as_slice() {
+                [] => 1.0 / self.input_lsb,
                 [one] => match scales[*one].as_slice() {
                     [scale] => *scale,
-                    parts => parts[block(k)],
+                    blocks => blocks[block(k)],
                 },
                 many => scales[many[block(k)]][0],
             };
@@ -152,30 +160,30 @@ impl<'a> Calibrated<'a> {
                 .map(|(at, w)| w / input_scale(at % columns))
                 .collect();
             let input_max = input_bounds[index];
-            let rows = step.rows();
-            let part = |at: usize| step.part_of_row(at / columns % rows);
+            let rows = stage.rows();
+            let of_row = |at: usize| stage.block_of_row(at / columns % rows);
             // The words at scales and a shift, if weights and sums fit.
-            let words = |record: &StepRecord, scales: &[f64]| {
+            let words = |record: &StageRecord, scales: &[f64]| {
                 let shifted = f64::from(1u32 << record.shift);
                 let weights = unit.iter().enumerate();
-                let weights = weights.map(|(at, w)| w * scales[part(at)] * shifted);
+                let weights = weights.map(|(at, w)| w * scales[of_row(at)] * shifted);
                 let fits = weights.clone().all(|w| w.abs() <= 32_767.0);
                 let rounded = weights.map(|w| w.round() as i16);
                 let words = fits.then(|| pack(record, rows, columns, rounded))?;
                 (bound::contraction(record, &words, input_max) <= i32::MAX as u64).then_some(words)
             };
-            let mut largest = vec![0.0f64; step.parts()];
+            let mut largest = vec![0.0f64; stage.row_blocks()];
             for (at, w) in unit.iter().enumerate() {
-                let largest = &mut largest[part(at)];
+                let largest = &mut largest[of_row(at)];
                 *largest = largest.max(w.abs());
             }
             let sums = self.row_sums(index, &unit);
             record.shift = 16;
             record.bits = if adds(&record) { 16 } else { bits[index] };
             let is_top = !adds(&record) && matches!(widths[index], Width::Top | Width::TopOf(_));
-            let scale = |part: usize| {
-                let (largest, max) = (largest[part], self.max[index][part]);
-                let reach = sums[part] * f64::from(input_max);
+            let scale = |block: usize| {
+                let (largest, max) = (largest[block], self.max[index][block]);
+                let reach = sums[block] * f64::from(input_max);
                 let at_shift = |bits: u32| {
                     let most = (f64::from(i32::MAX) / reach).min(32_767.0 / largest);
                     most / f64::from(1u32 << bits)
@@ -193,7 +201,7 @@ impl<'a> Calibrated<'a> {
                     Width::Bits(_) => at_most(limit(record.bits) / reach),
                 }
             };
-            let mut scale: Vec<f64> = (0..step.parts()).map(scale).collect();
+            let mut scale: Vec<f64> = (0..stage.row_blocks()).map(scale).collect();
             let mut found = words(&record, &scale);
             if is_top {
                 // The largest scale that fits, from above by a thousandth at a time.
@@ -215,75 +223,80 @@ impl<'a> Calibrated<'a> {
             record.weights_word = packed.len() as u32;
             packed.extend(words);
             scales.push(scale);
-            steps.push(record);
+            stages.push(record);
         }
-        self.saturate_only_where_needed(&mut steps, &packed);
+        self.saturate_only_where_needed(&mut stages, &packed);
         Ok(IntegerMap {
-            steps,
+            stages,
             weights: packed,
             scales,
         })
     }
 
-    /// Per part the largest sum of magnitudes of a row of W, over its slices where they accumulate.
+    /// Per block the largest sum of magnitudes of a row of W, over its slices where they accumulate.
     fn row_sums(&self, index: usize, weights: &[f64]) -> Vec<f64> {
-        let step = &self.lowered.steps[index];
+        let stage = &self.lowered.stages[index];
         let sums: Vec<f64> = weights
-            .chunks(step.columns())
+            .chunks(stage.columns())
             .map(|row| row.iter().map(|w| w.abs()).sum())
             .collect();
-        let mut largest = vec![0.0f64; step.parts()];
-        for row in 0..step.rows() {
-            let slices = sums.iter().skip(row).step_by(step.rows());
-            let sum = match step.record.acc_word {
+        let mut largest = vec![0.0f64; stage.row_blocks()];
+        for row in 0..stage.rows() {
+            let slices = sums.iter().skip(row).step_by(stage.rows());
+            let sum = match stage.record.acc_word {
                 NONE => slices.fold(0.0, |a, &b| f64::max(a, b)),
                 _ => slices.sum(),
             };
-            let largest = &mut largest[step.part_of_row(row)];
+            let largest = &mut largest[stage.block_of_row(row)];
             *largest = largest.max(sum);
         }
         largest
     }
 
-    /// Lets the outputs of steps have all 16 bits where the sums that read them keep to 32 bits all the
+    /// Lets the outputs of stages have all 16 bits where the sums that read them keep to 32 bits all the
     /// same: nothing is cut off then, and the store is cheaper.
-    fn saturate_only_where_needed(&self, steps: &mut [StepRecord], packed: &[u32]) {
-        for at in 0..steps.len() {
-            let before = std::mem::replace(&mut steps[at].bits, 16);
-            let bits: Vec<u8> = steps.iter().map(|step| step.bits).collect();
+    fn saturate_only_where_needed(&self, stages: &mut [StageRecord], packed: &[u32]) {
+        for at in 0..stages.len() {
+            let before = std::mem::replace(&mut stages[at].bits, 16);
+            let bits: Vec<u8> = stages.iter().map(|stage| stage.bits).collect();
             let fits = before == 16
                 || self.input_bounds(&bits).is_ok_and(|bounds| {
-                    let mut steps = steps.iter().zip(bounds);
-                    steps.all(|(step, bound)| bound::fits(step, packed, bound))
+                    let mut stages = stages.iter().zip(bounds);
+                    stages.all(|(stage, bound)| bound::fits(stage, packed, bound))
                 });
             if !fits {
-                steps[at].bits = before;
+                stages[at].bits = before;
             }
         }
     }
 
-    /// The largest magnitude that each step can read if they store so many bits: as `Model::parse`
+    /// The largest magnitude that each stage can read if they store so many bits: as `Model::parse`
     /// sees it.
     ///
     /// # Errors
     ///
-    /// The accumulators of a step are not its own.
+    /// The accumulators of a stage are not its own.
     fn input_bounds(&self, bits: &[u8]) -> Result<Vec<u32>, QuantizeError> {
         let lowered = self.lowered;
-        let with_bits = |(step, &bits): (&LoweredStep, &u8)| StepRecord {
+        let with_bits = |(stage, &bits): (&LoweredStage, &u8)| StageRecord {
             bits,
-            ..step.record
+            ..stage.record
         };
-        let steps: Vec<StepRecord> = lowered.steps.iter().zip(bits).map(with_bits).collect();
+        let stages: Vec<StageRecord> = lowered.stages.iter().zip(bits).map(with_bits).collect();
         let program = Program {
             record: &lowered.record,
-            steps: &steps,
+            stages: &stages,
         };
-        let bound = |step| {
-            bound::input_max(&program, &lowered.tables, self.input_max, step)
-                .ok_or(QuantizeError::SharedAccumulators { step })
+        let bound = |(index, stage): (usize, &StageRecord)| {
+            if bound::has_accumulators_alone(&program, &lowered.tables, index) {
+                let max =
+                    bound::written_max(&program, &lowered.tables, self.input_max, stage.input());
+                Ok(max)
+            } else {
+                Err(QuantizeError::SharedAccumulators { stage: index })
+            }
         };
-        (0..steps.len()).map(bound).collect()
+        stages.iter().enumerate().map(bound).collect()
     }
 
     /// The widths that give z the best signal-to-noise ratio on `frames` (integers as
@@ -303,7 +316,7 @@ impl<'a> Calibrated<'a> {
                 simulation.run(
                     &frame
                         .iter()
-                        .map(|&x| f64::from(x) * self.input_step)
+                        .map(|&x| f64::from(x) * self.input_lsb)
                         .collect::<Vec<_>>(),
                 )
             })
@@ -314,12 +327,12 @@ impl<'a> Calibrated<'a> {
                 (integers.run(lowered, frame), wanted)
             })))
         };
-        // Steps that differ only in their block share their width. Those that add to z have none.
+        // Stages that differ only in their block share their width. Those that add to z have none.
         let level = |index: usize| {
-            let step = &lowered.steps[index];
-            (!adds(&step.record)).then_some(step.place)
+            let stage = &lowered.stages[index];
+            (!adds(&stage.record)).then_some(stage.place)
         };
-        let levels = (0..lowered.steps.len()).filter_map(level).max();
+        let levels = (0..lowered.stages.len()).filter_map(level).max();
         let levels = levels.map_or(0, |last| last + 1);
         let with = |widths: &[Width], at: usize, width: Width| -> Vec<Width> {
             (0..widths.len())
@@ -332,7 +345,7 @@ impl<'a> Calibrated<'a> {
                 })
                 .collect()
         };
-        let all = |bits: u8| vec![Width::Bits(bits); lowered.steps.len()];
+        let all = |bits: u8| vec![Width::Bits(bits); lowered.stages.len()];
         let mut widths = all(13);
         let mut best = match score(&widths) {
             Ok(best) => best,
@@ -385,7 +398,7 @@ impl<'a> Calibrated<'a> {
 /// What the signal-to-noise ratio of z may lose in all for the sake of cheaper stores.
 pub const TOP_LOSS_DB: f64 = 3.0;
 
-/// How a step's sums become i16.
+/// How a stage's sums become i16.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Width {
     /// Their top halves: the bound of the sums proves that nothing is lost at the top, and the store
@@ -412,13 +425,13 @@ fn limit(bits: u8) -> f64 {
     f64::from((1u32 << (bits - 1)) - 1)
 }
 
-fn adds(record: &StepRecord) -> bool {
-    bt_core::program::Store::from_byte(record.store).is_some_and(bt_core::program::Store::adds)
+fn adds(record: &StageRecord) -> bool {
+    Store::from_byte(record.store).is_some_and(Store::adds)
 }
 
 /// Packs `[slice][m][k]` into panels `[slice][m / 2][k / 2][m % 2]`.
 fn pack(
-    record: &StepRecord,
+    record: &StageRecord,
     rows: usize,
     columns: usize,
     weights: impl Iterator<Item = i16>,
@@ -427,7 +440,7 @@ fn pack(
     let mut words = vec![0u32; (record.slice_words() * record.slices).get()];
     for (at, weight) in weights.enumerate() {
         let (slice, m, k) = (at / columns / rows, at / columns % rows, at % columns);
-        let word = slice * record.slice_words().get() + (m / 2 * pairs + k / 2) * 2 + m % 2;
+        let word = slice * record.slice_words().get() + panel::weight_word(pairs, m, k);
         words[word] |= u32::from(weight as u16) << (k % 2 * 16);
     }
     words
@@ -439,7 +452,7 @@ impl IntegerMap {
         self.run_watched(lowered, frame, |_, _, _| ())
     }
 
-    /// As [`run`](Self::run), showing `watch` what every step has stored, tile by tile, in the order
+    /// As [`run`](Self::run), showing `watch` what every stage has stored, tile by tile, in the order
     /// of [`Simulation::run_watched`].
     pub fn run_watched(
         &self,
@@ -447,137 +460,115 @@ impl IntegerMap {
         frame: &[i16],
         mut watch: impl FnMut(usize, usize, Stored<i16>),
     ) -> Vec<i16> {
-        use bt_core::kernel::{self, Accumulate, Contraction};
         let height = lowered.shape.height();
         let base = height.div_ceil(2);
         let mut memory = vec![0u32; base + lowered.scratch_words];
-        let record = &lowered.record;
-        let extents = &record.extents[..record.digits as usize];
+        let stages: Vec<StageRecord> = self.stages.iter().map(|stage| place(stage, base)).collect();
+        let program = Program {
+            record: &ProgramRecord {
+                slab_word: lowered.record.slab_word + base as u32,
+                ..lowered.record
+            },
+            stages: &stages,
+        };
+        let operands = Operands {
+            weights: &self.weights,
+            tables: &lowered.tables,
+        };
         let mut odometer = Odometer::new();
-        for slab in frame.chunks(record.slab_values as usize) {
-            let panels = &mut memory[base + record.slab_word as usize..];
-            if record.gather_table == NONE {
-                kernel::gather_rows(panels, record.row_values as usize, 0, slab);
-            } else {
-                kernel::gather_table(
-                    bytemuck::cast_slice_mut(panels),
-                    &lowered.tables[record.gather_table as usize..],
-                    slab,
-                );
-            }
-            let wrapped = odometer.wrapped(extents);
-            for (index, step) in self.steps.iter().enumerate() {
-                if (step.depth as usize) < wrapped {
-                    continue;
+        for slab in frame.chunks(lowered.record.slab_values as usize) {
+            map::program::gather(&program, operands.tables, 0, slab, &mut memory);
+            let mut show = |index: usize, run: &Contraction<'_>, memory: &[u32]| {
+                if !run.accumulate.stores() {
+                    return;
                 }
-                let placed = place(step, base);
-                let digit = odometer.digit((step.depth as usize).wrapping_sub(1)) as usize;
-                let slice = if step.slices > 1 { digit } else { 0 };
-                let accumulate = match slice {
-                    _ if step.slices == 1 || step.acc_word == NONE => Accumulate::Single,
-                    0 => Accumulate::First,
-                    last if last + 1 == step.slices as usize => Accumulate::Last,
-                    _ => Accumulate::Middle,
-                };
-                let Some(store) = Store::from_byte(step.store) else {
-                    continue;
-                };
-                let moved =
-                    odometer.digit(step.out_digit as usize) as usize * step.out_stride as usize;
-                let run = Contraction {
-                    step: &placed,
-                    weights: &self.weights
-                        [step.weights_word as usize + slice * step.slice_words().get()..],
-                    rows: &lowered.tables[step.rows_table as usize..],
-                    cols: &lowered.tables[step.cols_table as usize..],
-                    out_word: placed.out_word as usize + moved,
-                    accumulate,
-                };
-                kernel::portable::contract(&run, &mut memory);
-                if !matches!(accumulate, Accumulate::Single | Accumulate::Last) {
-                    continue;
+                let halves: &[i16] = bytemuck::cast_slice(memory);
+                let (m_tiles, n_tiles) = (run.stage.m_tiles as usize, run.stage.n_tiles as usize);
+                for (m_tile, n_tile) in (0..m_tiles).flat_map(|m| (0..n_tiles).map(move |n| (m, n)))
+                {
+                    let stored = std::array::from_fn(|at| {
+                        let place = (at / TILE_N, at % TILE_N);
+                        let tile = (m_tile, n_tile);
+                        let half = run
+                            .stage
+                            .place(operands.tables, run.out_word, tile, place)?;
+                        Some(halves[half])
+                    });
+                    watch(index, m_tile * TILE_M, stored);
                 }
-                let first = if store.adds() { 0 } else { 2 * base };
-                let halves: &[i16] = bytemuck::cast_slice(&memory);
-                for m_tile in 0..step.m_tiles as usize {
-                    for n_tile in 0..step.n_tiles as usize {
-                        let places = places(lowered, index, &odometer, m_tile, n_tile);
-                        let stored = places.map(|place| place.map(|half| halves[first + half]));
-                        watch(index, m_tile * TILE_M, stored);
-                    }
-                }
-            }
-            odometer.advance(extents);
+            };
+            map::program::run(&program, &operands, &odometer, &mut memory, &mut show);
+            odometer.advance(program.extents());
         }
         let z: &[i16] = bytemuck::cast_slice(&memory[..base]);
         z[..height].to_vec()
     }
 }
 
-/// What quantization does to the output of one step.
+/// What quantization does to the output of one stage.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Noise {
-    /// Signal over noise power, dB; everything before the step included.
+    /// Signal over noise power, dB; everything before the stage included.
     pub snr_db: f64,
     /// Share of values cut off at the ends of the range.
     pub saturated: f64,
 }
 
 impl IntegerMap {
-    /// The noise of every step on `frames`, integers of LSB `input_step`, against real arithmetic.
+    /// The noise of every stage on `frames`, integers of LSB `input_lsb`, against real arithmetic.
     pub fn noise(
         &self,
         lowered: &Lowered,
         map: &TensorMap,
         frames: &[Vec<i16>],
-        input_step: f64,
+        input_lsb: f64,
     ) -> Vec<Noise> {
-        let steps = self.steps.len();
-        let (mut signal, mut noise) = (vec![0.0; steps], vec![0.0; steps]);
-        let (mut saturated, mut count) = (vec![0u64; steps], vec![0u64; steps]);
+        let stages = self.stages.len();
+        let (mut signal, mut noise) = (vec![0.0; stages], vec![0.0; stages]);
+        let (mut saturated, mut count) = (vec![0u64; stages], vec![0u64; stages]);
         let mut simulation = Simulation::new(lowered, map);
         for frame in frames {
-            let real: Vec<f64> = frame.iter().map(|&q| f64::from(q) * input_step).collect();
+            let real: Vec<f64> = frame.iter().map(|&q| f64::from(q) * input_lsb).collect();
             let mut wanted: Vec<Stored<f64>> = Vec::new();
             simulation.run_watched(&real, |_, _, stored| wanted.push(stored));
             let mut wanted = wanted.into_iter();
-            self.run_watched(lowered, frame, |step, first_row, stored| {
+            self.run_watched(lowered, frame, |stage, first_row, stored| {
                 let wanted = wanted.next().unwrap_or([None; TILE]);
-                let limit = f64::from((1u32 << (self.steps[step].bits - 1)) - 1);
+                let limit = f64::from((1u32 << (self.stages[stage].bits - 1)) - 1);
                 for (at, (found, wanted)) in stored.into_iter().zip(wanted).enumerate() {
                     let (Some(found), Some(wanted)) = (found, wanted) else {
                         continue;
                     };
-                    let part = lowered.steps[step].part_of_row(first_row + at / TILE_N);
-                    let scale = self.scales[step][part];
+                    let block = lowered.stages[stage].block_of_row(first_row + at / TILE_N);
+                    let scale = self.scales[stage][block];
                     let found = f64::from(found);
-                    signal[step] += wanted * wanted;
-                    noise[step] += (found / scale - wanted).powi(2);
-                    count[step] += 1;
+                    signal[stage] += wanted * wanted;
+                    noise[stage] += (found / scale - wanted).powi(2);
+                    count[stage] += 1;
                     // The largest value of calibration lies at the limit and is not cut off.
                     let cut = found.abs() >= limit && (wanted * scale).abs() > limit + 1.0;
-                    saturated[step] += u64::from(cut);
+                    saturated[stage] += u64::from(cut);
                 }
             });
         }
-        (0..steps)
-            .map(|step| Noise {
-                snr_db: 10.0 * (signal[step] / f64::max(noise[step], f64::MIN_POSITIVE)).log10(),
-                saturated: saturated[step] as f64 / count[step].max(1) as f64,
+        (0..stages)
+            .map(|stage| Noise {
+                snr_db: 10.0 * (signal[stage] / f64::max(noise[stage], f64::MIN_POSITIVE)).log10(),
+                saturated: saturated[stage] as f64 / count[stage].max(1) as f64,
             })
             .collect()
     }
 }
 
-/// A step with places counted from the start of the arena, whose scratch starts at `base`.
-pub fn place(step: &StepRecord, base: usize) -> StepRecord {
-    let mut placed = *step;
+/// A stage with places counted from the start of the arena, whose scratch starts at `base`.
+pub fn place(stage: &StageRecord, base: usize) -> StageRecord {
+    let mut placed = *stage;
     let base = base as u32;
     placed.input_word += base;
     if placed.acc_word != NONE {
         placed.acc_word += base;
     }
-    if !bt_core::program::Store::from_byte(step.store).is_some_and(|store| store.adds()) {
+    if !adds(stage) {
         placed.out_word += base;
     }
     placed

@@ -1,4 +1,4 @@
-@ The tiles of one run of a contraction step, Armv7E-M with single-precision FPU.
+@ The tiles of one run of a contraction stage, Armv7E-M with single-precision FPU.
 @
 @ A tile is two rows of W times four rows of X: eight sums in r4-r7 (row m0) and r8-r11 (row m1).
 @ The 2 x k words of W are the same for a whole row of tiles and wait in d0-d15, pair of k b in d\b,
@@ -9,10 +9,10 @@
 @ The first block of a tile takes the rounding constant, r11, as the addend of all sums, so there is
 @ one of it for each number of pairs. More than 16 pairs run in passes over all blocks.
 @
-@ What follows a tile depends on the step; its code addresses are in the frame below and are jumped to by
+@ What follows a tile depends on the stage; its code addresses are in the frame below and are jumped to by
 @ LDR PC. No instruction depends on the data.
 @
-@ Arguments: r0 the step, r1 its weights, r2 its rows, r3 the arena; on the stack its columns, its
+@ Arguments: r0 the stage, r1 its weights, r2 its rows, r3 the arena; on the stack its columns, its
 @ destination and what happens to the accumulators (enum Accumulate of mod.rs).
 
     .equ COLS, 0            @ next entry of the column table, or bytes from column to column
@@ -43,7 +43,7 @@
     .equ FRAME, 100
     .equ SAVED, 100         @ r4-r11, lr, d8-d15: above them the arguments that have no registers
 
-    @ struct StepRecord of program.rs
+    @ struct StageRecord of program.rs
     .equ STEP_INPUT_WORD, 4
     .equ STEP_ACC_WORD, 8
     .equ STEP_ROW_STRIDE, 20

@@ -4,8 +4,8 @@
 
 use core::arch::global_asm;
 
-use super::{Accumulate, Centred, Contraction, DenseRows, Sample, ToPlaces};
-use crate::program::StepRecord;
+use super::{Centred, DenseRows, Sample, ToPlaces};
+use crate::program::{Accumulate, Contraction, StageRecord};
 
 global_asm!(include_str!("contract.s"), options(raw));
 global_asm!(include_str!("dense.s"), options(raw));
@@ -13,15 +13,15 @@ global_asm!(include_str!("gather.s"), options(raw));
 global_asm!(include_str!("words.s"), options(raw));
 
 unsafe extern "C" {
-    /// Runs all tiles of a step.
+    /// Runs all tiles of a stage.
     ///
     /// # Safety
     ///
-    /// Every place that `step` names lies in the arena at `memory` and, from `out` on, in it too;
+    /// Every place that `stage` names lies in the arena at `memory` and, from `out` on, in it too;
     /// there are `weights` for all its rows, entries of `rows` and, if it reads them, of `cols` for all
     /// its tiles. Store, shift, bits and column stride are those that `parse` allows.
     fn bt_core_contract_tiles(
-        step: &StepRecord,
+        stage: &StageRecord,
         weights: *const u32,
         rows: *const u16,
         memory: *mut u32,
@@ -34,11 +34,11 @@ unsafe extern "C" {
 // What `contract.s` knows of the records.
 const _: () = {
     use core::mem::offset_of;
-    assert!(offset_of!(StepRecord, input_word) == 4 && offset_of!(StepRecord, acc_word) == 8);
-    assert!(offset_of!(StepRecord, row_stride) == 20 && offset_of!(StepRecord, m_tiles) == 32);
-    assert!(offset_of!(StepRecord, n_tiles) == 34 && offset_of!(StepRecord, k_pairs) == 36);
-    assert!(offset_of!(StepRecord, store) == 42 && offset_of!(StepRecord, shift) == 43);
-    assert!(offset_of!(StepRecord, bits) == 44 && offset_of!(StepRecord, col_stride) == 46);
+    assert!(offset_of!(StageRecord, input_word) == 4 && offset_of!(StageRecord, acc_word) == 8);
+    assert!(offset_of!(StageRecord, row_stride) == 20 && offset_of!(StageRecord, m_tiles) == 32);
+    assert!(offset_of!(StageRecord, n_tiles) == 34 && offset_of!(StageRecord, k_pairs) == 36);
+    assert!(offset_of!(StageRecord, store) == 42 && offset_of!(StageRecord, shift) == 43);
+    assert!(offset_of!(StageRecord, bits) == 44 && offset_of!(StageRecord, col_stride) == 46);
 };
 
 /// The twin of [`portable::contract`](super::portable::contract).
@@ -50,11 +50,11 @@ pub(crate) fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
     let memory = memory.as_mut_ptr();
     let out = memory.wrapping_add(run.out_word);
     // SAFETY: a `Contraction` comes from `map::program`, of a `Model` that `parse` has checked and an
-    // arena that is large enough for it: every place the step names lies in it, every table entry and
+    // arena that is large enough for it: every place the stage names lies in it, every table entry and
     // weight word exists.
     unsafe {
         bt_core_contract_tiles(
-            run.step,
+            run.stage,
             run.weights.as_ptr(),
             run.rows.as_ptr(),
             memory,

@@ -117,7 +117,7 @@ impl<T: Real> BlockTerm<T> {
     }
 
     /// Weights of every step [blocks, sum, new].
-    fn step_weights(&self) -> Vec<Array3<T>> {
+    fn stage_weights(&self) -> Vec<Array3<T>> {
         let roles = self.order.roles();
         let weights = self.plan.steps.iter().zip(roles).map(|(step, role)| {
             let mut all = Array3::zeros((self.cores.len(), step.sum, step.new));
@@ -372,7 +372,7 @@ impl<T: Real> Map<T> for BlockTerm<T> {
     fn prepare(&self) -> Box<dyn Prepared<T> + '_> {
         Box::new(PreparedBlockTerm {
             map: self,
-            chain: Chain::new(&self.plan, self.step_weights()),
+            chain: Chain::new(&self.plan, self.stage_weights()),
         })
     }
 

@@ -1,7 +1,8 @@
 //! Which words of the arena a map touches: as the exporter places them and as `parse` checks them.
 
-use super::error::Field;
-use crate::program::{DISCARD, NONE, ProgramRecord, StepRecord, Store, TILE};
+use super::record::{DISCARD, NONE, ProgramRecord, StageRecord};
+use super::store::Store;
+use super::tiling::TILE;
 use crate::size::Size;
 
 /// Half-open range of arena words.
@@ -34,6 +35,17 @@ impl Region {
     }
 }
 
+/// What says nothing about where a stage stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misplaced {
+    /// The store is none.
+    Store,
+    /// The digit that moves the destination is none that the stage waits for.
+    OutDigit,
+    /// A table does not lie in its section.
+    Table,
+}
+
 /// `len` entries of a table section.
 fn entries(tables: &[u16], start: u32, len: Size) -> Option<&[u16]> {
     tables.get(start as usize..)?.get(..len.get())
@@ -62,13 +74,13 @@ impl ProgramRecord {
     }
 }
 
-impl StepRecord {
+impl StageRecord {
     /// The X panels.
     pub fn input(&self) -> Region {
         Region::new(self.input_word, self.input_words())
     }
 
-    /// The accumulators, if the step keeps any.
+    /// The accumulators, if the stage keeps any.
     pub fn acc(&self) -> Option<Region> {
         (self.acc_word != NONE).then(|| Region::new(self.acc_word, self.tiles() * TILE))
     }
@@ -82,42 +94,38 @@ impl StepRecord {
         }
     }
 
-    /// Every word the step can store to, whatever the digits of the odometer.
+    /// Every word the stage can store to, whatever the digits of the odometer.
     ///
     /// # Errors
     ///
-    /// The field that says nothing about where.
+    /// What says nothing about where.
     #[inline(never)]
-    pub fn out(&self, tables: &[u16], extents: &[u16]) -> Result<Region, Field> {
-        let store = Store::from_byte(self.store).ok_or(Field::Store)?;
+    pub fn out(&self, tables: &[u16], extents: &[u16]) -> Result<Region, Misplaced> {
+        let store = Store::from_byte(self.store).ok_or(Misplaced::Store)?;
         let moved = match self.out_digit {
             u8::MAX => Size::default(),
             digit if digit < self.depth => {
-                let extent = extents.get(digit as usize).ok_or(Field::OutDigit)?;
+                let extent = extents.get(digit as usize).ok_or(Misplaced::OutDigit)?;
                 Size::from(self.out_stride) * extent.saturating_sub(1)
             }
-            _ => return Err(Field::OutDigit),
+            _ => return Err(Misplaced::OutDigit),
         };
         let largest = |offsets: &[u16]| Size::from(offsets.iter().max().copied().unwrap_or(0));
         let span = if store.is_table() {
             let table =
-                entries(tables, self.rows_table, self.table_entries()).ok_or(Field::Table)?;
+                entries(tables, self.rows_table, self.table_entries()).ok_or(Misplaced::Table)?;
             let used = table.iter().filter(|&&at| at != DISCARD);
             used.max()
                 .map_or(Size::default(), |last| Size::from(last / 2) + 1u32)
         } else {
-            let rows = entries(tables, self.rows_table, self.m_tiles.into()).ok_or(Field::Table)?;
-            let cols = entries(tables, self.cols_table, self.cols_len()).ok_or(Field::Table)?;
+            let rows =
+                entries(tables, self.rows_table, self.m_tiles.into()).ok_or(Misplaced::Table)?;
+            let cols = entries(tables, self.cols_table, self.cols_len()).ok_or(Misplaced::Table)?;
             let columns = match self.col_stride {
                 0 => largest(cols),
                 stride => Size::from(self.n_tiles.saturating_sub(1)) * stride,
             };
-            let tile = match store {
-                Store::Pairs => Size::from(4u32),
-                Store::Columns => Size::from(6u32),
-                _ => Size::from(self.row_stride) + 2u32,
-            };
-            largest(rows) + columns + tile
+            largest(rows) + columns + store.tile_words(self.row_stride)
         };
         Ok(Region::new(self.out_word, span + moved))
     }

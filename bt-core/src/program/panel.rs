@@ -1,0 +1,79 @@
+//! Panels: where a value of an operand lies.
+//!
+//! ```text
+//! W: [slice][m / 2][k / 2][m % 2]       X: [n / 4][k / 2][n % 4]       (words)
+//! ```
+//!
+//! A word holds two values of a row, even k in the low half. Padding (odd K, M not a multiple of 2, N of
+//! 4) has weight zero or is never stored.
+
+use super::tiling::{TILE_M, TILE_N, k_pairs, n_tiles};
+
+/// Words of the panels of `rows` rows of X with K = `values`.
+pub const fn words(rows: usize, values: usize) -> usize {
+    n_tiles(rows) * k_pairs(values) * TILE_N
+}
+
+/// Where row n of X begins, in words, where a row has so many pairs.
+#[inline(always)]
+pub const fn row_word(pairs: usize, n: usize) -> usize {
+    n / TILE_N * pairs * TILE_N + n % TILE_N
+}
+
+/// Where value k of a row of X lies, in i16 from the row's first word.
+#[inline(always)]
+pub const fn half_in_row(k: usize) -> usize {
+    k / 2 * 2 * TILE_N + k % 2
+}
+
+/// Where value (k, n) of X lies, in i16 from its first word, where a row has so many pairs.
+#[inline(always)]
+pub const fn half(pairs: usize, k: usize, n: usize) -> usize {
+    2 * row_word(pairs, n) + half_in_row(k)
+}
+
+/// The value (k, n) that lies at this i16 of X: the inverse of [`half`], padding included.
+pub const fn value(pairs: usize, half: usize) -> (usize, usize) {
+    let (word, low) = (half / 2, half % 2);
+    let (row, at) = (word % TILE_N, word / TILE_N);
+    (at % pairs * 2 + low, at / pairs * TILE_N + row)
+}
+
+/// The word of a slice of W in which value (m, k) lies, in the half `k % 2`, where a row has so many
+/// pairs.
+#[inline(always)]
+pub const fn weight_word(pairs: usize, m: usize, k: usize) -> usize {
+    (m / TILE_M * pairs + k / 2) * TILE_M + m % TILE_M
+}
+
+/// Where in a row of a slab value k lies when 8-bit values are pushed as they are: the middle two of
+/// every whole four change places.
+pub const fn pair_order(k: usize, row_values: usize) -> usize {
+    if k / 4 * 4 + 4 > row_values {
+        return k;
+    }
+    match k % 4 {
+        1 => k + 1,
+        2 => k - 1,
+        _ => k,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_has_a_half_of_its_own() {
+        let (rows, values) = (6, 5);
+        let pairs = k_pairs(values);
+        let mut taken = [false; 2 * words(6, 5)];
+        for n in 0..rows {
+            for k in 0..values {
+                let at = half(pairs, k, n);
+                assert!(!core::mem::replace(&mut taken[at], true));
+                assert_eq!(value(pairs, at), (k, n));
+            }
+        }
+    }
+}
