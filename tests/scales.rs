@@ -202,7 +202,7 @@ impl Held {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// One float model, its data in other units: the integers stay as near to it.
+    /// One float model, its data in other units: the integers stay as near to it, to 6 dB.
     #[test]
     fn units_of_features_change_nothing(
         held in prop::sample::select(vec![Held::U8, Held::I8, Held::I16, Held::F32]),
@@ -223,7 +223,7 @@ proptest! {
         }
         let (model, data) = in_units(&plain, &units, seed, |raw| held.values(raw));
         let found = nearness(&model, &data);
-        prop_assert!(found > SNR_DB_MIN.max(expected - 12.0), "{found} dB, {expected} before");
+        prop_assert!(found > SNR_DB_MIN.max(expected - 6.0), "{found} dB, {expected} before");
     }
 
     /// Heads of any size: the integers' logits are as near, and name the same class.
@@ -355,7 +355,7 @@ fn files_of_version_3_give_the_same_scores() {
 /// Offsets and steps that are no numbers are refused by name, wherever they are stated.
 #[test]
 fn numbers_that_are_none_are_refused_by_name() {
-    let mut bad = model("dense", 1);
+    let bad = model("dense", 1);
     for name in [INPUT_OFFSET, INPUT_SCALE] {
         for value in [f32::NAN, f32::INFINITY] {
             let mut tensors = bad.tensors.clone();
@@ -369,7 +369,7 @@ fn numbers_that_are_none_are_refused_by_name() {
             );
         }
     }
-    // 1e38: the step from one integer to the next is below what f32 holds. The unit that the line asks
+    // 1e38: the LSB is below what f32 holds. The unit that the line asks
     // for is taken.
     let unit = |deviation: f64| {
         vec![
@@ -382,9 +382,8 @@ fn numbers_that_are_none_are_refused_by_name() {
     };
     let (tiny, data) = in_units(&bad, &unit(1e-38), 1, |raw| Held::F32.values(raw));
     let error = quantized(&tiny, &data).unwrap_err().to_string();
-    assert!(error.contains("feature 0 has steps of"), "{error}");
+    assert!(error.contains("feature 0 has LSBs of"), "{error}");
     assert!(error.contains("larger than 1e-30"), "{error}");
     let (larger, data) = in_units(&bad, &unit(1e-25), 1, |raw| Held::F32.values(raw));
     assert!(nearness(&larger, &data) > SNR_DB_MIN);
-    bad.tensors.clear();
 }

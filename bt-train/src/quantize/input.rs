@@ -351,7 +351,7 @@ fn float_input(i: usize, offset: f64, lsb: f64) -> Result<FloatInput> {
         return Ok(input);
     }
     Err(Error::setting(format!(
-        "feature {i} has LSBs of {lsb:.1e} from one integer to the next, which no f32 holds"
+        "feature {i} has LSBs of {lsb:.1e}, which no f32 holds"
     ))
     .remedy("train with data in a unit that makes them larger than 1e-30 and smaller than 1e30"))
 }
