@@ -260,6 +260,8 @@ fn complaint(answer: Vec<u8>) -> String {
     });
     let script = format!(
         "{START}
+# Every answer comes at once: nothing is asked again for want of patience.
+client.patience_s = 30
 try:
     client.hello()
 except bt_client.DeviceError as error:
