@@ -247,8 +247,9 @@ fn the_program_streams_to_firmware_in_qemu() {
     assert_eq!(said["statistics"]["read_errors"], 0);
 }
 
-/// What the client says of a device that answers everything with these bytes.
-fn complaint(answer: Vec<u8>) -> String {
+/// What the client says of a device that answers everything with these bytes, if it waits so long for an
+/// answer that can be read.
+fn complaint(answer: Vec<u8>, patience_s: f64) -> String {
     let (host, mut device) = UnixStream::pair().unwrap();
     let answering = thread::spawn(move || {
         let mut bytes = [0; 100];
@@ -260,8 +261,7 @@ fn complaint(answer: Vec<u8>) -> String {
     });
     let script = format!(
         "{START}
-# Every answer comes at once: nothing is asked again for want of patience.
-client.patience_s = 30
+client.patience_s = {patience_s}
 try:
     client.hello()
 except bt_client.DeviceError as error:
@@ -322,6 +322,9 @@ fn every_answer_ends_in_a_word() {
         ),
     ];
     for (answer, complains) in cases {
-        assert_eq!(complaint(answer), complains);
+        // Only what cannot be read is waited for in vain.
+        let is_noise = complains.starts_with("11 times");
+        let patience_s = if is_noise { 0.05 } else { 30.0 };
+        assert_eq!(complaint(answer, patience_s), complains);
     }
 }
