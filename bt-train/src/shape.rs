@@ -1,7 +1,7 @@
 //! What a linear map is and how large: the one place that knows how gates, modes, ranks and tensors
 //! go together.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 /// Gates whose pre-activations one map gives: i, f, g, o.
@@ -67,9 +67,8 @@ impl MapKind {
         };
         for (name, size) in sizes {
             if !(1..=SIZE_MAX).contains(&size) {
-                return Err(Error::setting(format!("is {size}"))
-                    .field(format!("{prefix}{name}"))
-                    .remedy(format!("1 to {SIZE_MAX} are possible")));
+                let allowed = format!("1 to {SIZE_MAX} are possible");
+                return Err(Error::out_of_range(size, allowed).field(format!("{prefix}{name}")));
             }
         }
         Ok(())
@@ -228,15 +227,17 @@ impl MapShape {
         let (inputs, outputs) = (self.inputs.len(), self.outputs.len());
         if inputs != outputs {
             return Err(
-                Error::setting(format!("{inputs} input modes but {outputs} hidden modes"))
+                Error::mismatch("input modes", inputs, outputs, "of hidden modes")
                     .field(modes)
                     .remedy("give as many of the one as of the other (1 is a mode too)"),
             );
         }
         if !ORDERS.contains(&inputs) {
-            return Err(Error::setting(format!("{inputs} modes"))
-                .field(modes)
-                .remedy("a tensor map takes 2 to 6"));
+            return Err(Error::new(ErrorKind::Order {
+                modes: inputs,
+                allowed: ORDERS,
+            })
+            .field(modes));
         }
         Ok(())
     }
