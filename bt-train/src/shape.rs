@@ -17,7 +17,7 @@ const SIZE_MAX: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(tag = "map", rename_all = "kebab-case")]
 pub enum MapKind {
-    /// Σ over blocks of Tucker products.
+    /// A sum of blocks, each a Tucker decomposition: a small core and a factor for each mode
     BlockTerm {
         /// N, the number of blocks.
         #[serde(default = "default_blocks")]
@@ -26,7 +26,7 @@ pub enum MapKind {
         #[serde(default = "default_rank")]
         rank: usize,
     },
-    /// A tensor train.
+    /// A tensor train: a chain of one small tensor for each mode
     TensorTrain {
         /// Every inner rank.
         #[serde(default = "default_rank")]
@@ -79,11 +79,11 @@ impl MapKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum MapName {
-    /// Σ over blocks of Tucker products.
+    /// A sum of blocks, each a Tucker decomposition: a small core and a factor for each mode
     BlockTerm,
-    /// A tensor train.
+    /// A tensor train: a chain of one small tensor for each mode
     TensorTrain,
-    /// A full matrix.
+    /// A full matrix, not compressed
     Dense,
 }
 
@@ -227,7 +227,7 @@ impl MapShape {
         let (inputs, outputs) = (self.inputs.len(), self.outputs.len());
         if inputs != outputs {
             return Err(
-                Error::mismatch("input modes", inputs, outputs, "of hidden modes")
+                Error::mismatch("input modes", inputs, outputs, "the hidden state has")
                     .field(modes)
                     .remedy("give as many of the one as of the other (1 is a mode too)"),
             );

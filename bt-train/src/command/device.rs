@@ -4,9 +4,11 @@ use crate::command::units::bytes;
 use crate::plan::cost::Core;
 use crate::plan::search::Limits;
 use clap::ValueEnum;
+use serde::Serialize;
 
 /// Cores that commands know by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum CoreName {
     /// Cortex-M0 and M0+
     M0,
@@ -55,6 +57,11 @@ pub struct DeviceArgs {
 }
 
 impl DeviceArgs {
+    /// The core by the name that was given.
+    pub fn core(&self) -> CoreName {
+        self.core.core
+    }
+
     /// The same for the search of plans.
     pub fn limits(&self) -> Limits {
         Limits {

@@ -77,7 +77,7 @@ pub fn run(args: Args) -> Result<()> {
         say!(
             "{}",
             json!({
-                "core": limits.core,
+                "core": args.device.core(),
                 "clock_hz": args.clock,
                 "plans": plans.iter().map(|plan| describe(plan, args.clock)).collect::<Vec<_>>(),
             })
@@ -168,7 +168,7 @@ fn table(args: &Args, plans: &[Ranked]) {
         "input map {} -> 4 x {} on {:?}: plans, fastest first, each smaller in RAM or flash than those above",
         args.input_modes,
         args.hidden_modes,
-        args.device.limits().core
+        args.device.core()
     );
     say!(
         "{:>10} {:>12} {:>10} {:>8} {:>8}  plan ({} MHz)",

@@ -43,8 +43,7 @@ pub struct Args {
     pub name: Option<String>,
     /// Train so many epochs more with values rounded and cut off as on the device
     ///
-    /// The epoch with the best validation is kept; where none is better than the model as it came, that
-    /// is.
+    /// The epoch that validates best is kept, or the model as it came where no epoch is better.
     #[arg(long, value_name = "EPOCHS")]
     pub fine_tune: Option<NonZeroUsize>,
     /// Print what the integers cost, stage by stage and class by class
