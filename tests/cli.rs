@@ -230,6 +230,122 @@ fn compares_models_that_learnt_from_the_validation_part_too() {
     }
 }
 
+/// `--json`: one object on standard output, nothing else there, nothing on standard error.
+#[test]
+fn training_is_summed_up_in_json() {
+    let place = tempfile::tempdir().unwrap();
+    let data = Toy::new(60).write(place.path());
+    let out = place.path().join("run");
+    let left = run(&train_words(
+        &data,
+        text(&out),
+        &["--epochs", "3", "--json"],
+    ));
+    assert_eq!((left.status, left.err.as_str()), (Some(0), ""), "{left:?}");
+    let object: serde_json::Value = serde_json::from_str(&left.out).unwrap();
+    assert_eq!(object["epochs"], 3);
+    // Two blocks of (3·8 + 4·4)·4 and a core of 4², dense 32·8, 32 biases, head 3·8 + 3.
+    assert_eq!(object["parameters"], 2 * (160 + 16) + 256 + 32 + 27);
+    let sequences = &object["sequences"];
+    let count = |part: &str| sequences[part].as_u64().unwrap();
+    assert_eq!(count("train") + count("validation"), 60);
+    // What metrics.jsonl holds of that epoch.
+    let metrics = std::fs::read_to_string(object["files"]["metrics"].as_str().unwrap()).unwrap();
+    let best = object["best_epoch"].as_u64().unwrap() as usize;
+    let line: serde_json::Value =
+        serde_json::from_str(metrics.lines().nth(best - 1).unwrap()).unwrap();
+    assert_eq!(object["accuracy"], line["validation"]["accuracy"]);
+    assert_eq!(object["loss"], line["validation"]["loss"]);
+    for file in ["model", "settings", "state", "curves", "confusion"] {
+        let path = object["files"][file].as_str().unwrap();
+        assert!(std::path::Path::new(path).is_file(), "{path}");
+    }
+
+    // Without a validation part there is no accuracy to tell.
+    let out = place.path().join("other");
+    let more = ["--epochs", "1", "--json", "--validation", "0"];
+    let left = run(&train_words(&data, text(&out), &more));
+    let object: serde_json::Value = serde_json::from_str(&left.out).unwrap();
+    assert!(
+        object["accuracy"].is_null() && object["best_epoch"] == 1,
+        "{object}"
+    );
+}
+
+/// Old and new spellings of flags and sizes say the same; every core has its kernels.
+#[test]
+fn plan_and_quantize_speak_one_dialect() {
+    let plan = |words: &[&str]| {
+        let left = run(&[&["plan", "--json"], words].concat());
+        assert_eq!((left.status, left.err.as_str()), (Some(0), ""), "{left:?}");
+        serde_json::from_str::<serde_json::Value>(&left.out).unwrap()
+    };
+    let new = ["--input-modes", "4x4x4", "--hidden-modes", "2x2x4"];
+    let old = ["--input", "4x4x4", "--hidden", "2x2x4"];
+    let first = plan(&[&new[..], &["--ram", "2048"]].concat());
+    for size in ["2K", "2k", "2KB", "2KiB"] {
+        assert_eq!(
+            plan(&[&old[..], &["--ram", size]].concat()),
+            first,
+            "{size}"
+        );
+    }
+    let fast = plan(&[&new[..], &["--clock", "128MHz"]].concat());
+    assert_eq!(fast["clock_hz"], 128_000_000);
+    let of_core = |core: &str| {
+        let object = plan(&[&new[..], &["--core", core]].concat());
+        assert_eq!(object["core"], core);
+        object["plans"].clone()
+    };
+    assert_eq!(of_core("m7"), of_core("m4f"));
+    assert_eq!(of_core("m33"), of_core("m3"));
+    assert_eq!(of_core("m55"), of_core("m3"));
+    assert!(of_core("m0") != of_core("m3") && of_core("m3") != of_core("m4f"));
+
+    let place = tempfile::tempdir().unwrap();
+    let data = Toy::new(60).write(place.path());
+    let out = place.path().join("run");
+    assert_eq!(
+        run(&train_words(&data, text(&out), &["--epochs", "1"])).status,
+        Some(0)
+    );
+    let model = place.path().join("m.btm");
+    let words = [
+        "quantize",
+        text(&out),
+        "--data",
+        &data,
+        "--out",
+        text(&model),
+    ];
+    let instructions = |core: &str| {
+        let left = run(&[&words[..], &["--json", "--core", core]].concat());
+        let object: serde_json::Value = serde_json::from_str(&left.out).unwrap();
+        object["instructions"].as_u64().unwrap()
+    };
+    assert!(instructions("m0") > instructions("m4f"));
+    let small = [&words[..], &["--ram", "16B"]].concat();
+    fails(1, &small, &["ram: no plan fits", "allow it --ram "]);
+}
+
+/// Every help fits 100 columns and names the old spellings.
+#[test]
+fn help_fits_a_hundred_columns() {
+    for command in [
+        "train", "eval", "quantize", "run", "compare", "plan", "inspect",
+    ] {
+        for help in ["--help", "-h"] {
+            let left = run(&[command, help]);
+            assert_eq!((left.status, left.err.as_str()), (Some(0), ""), "{left:?}");
+            for line in left.out.lines() {
+                assert!(line.chars().count() <= 100, "{command}: {line}");
+            }
+        }
+    }
+    let help = run(&["plan", "--help"]).out;
+    assert!(help.contains("[alias: --input]") && help.contains("[alias: --hidden]"));
+}
+
 /// `bt-train … | head -0`, and a full disk behind standard output.
 #[test]
 fn a_reader_that_is_gone_ends_it_quietly() {

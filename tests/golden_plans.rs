@@ -72,8 +72,5 @@ fn the_plans_of_known_shapes() {
         std::fs::write(&path, &found).unwrap();
     }
     let golden = std::fs::read_to_string(&path).unwrap();
-    for (found, golden) in found.lines().zip(golden.lines()) {
-        assert_eq!(found, golden, "see {}", path.display());
-    }
-    assert_eq!(found.lines().count(), golden.lines().count());
+    similar_asserts::assert_eq!(found: found, golden: golden, "see {}", path.display());
 }

@@ -1,6 +1,13 @@
 //! What the commands refuse: exit status, and one line that names file, field and remedy.
 
+use bt_core::Pool;
+use bt_core::model::ArenaLayout;
 use bt_tests::program::{Left, Toy, bt_train, fails, run, text, train_words};
+use bt_train::data::Recordings;
+use bt_train::error::ErrorKind;
+use bt_train::plan::search::{Layer, Limits, rank, refused};
+use bt_train::shape::{MapKind, MapShape};
+use bt_train::training::settings::{Flags, Settings};
 use std::path::Path;
 
 #[test]
@@ -25,6 +32,65 @@ fn wrong_usage_is_one_line_and_status_2() {
     let help = run(&["train", "--help"]);
     assert_eq!(help.status, Some(0));
     assert!(help.out.contains("--input-modes"));
+}
+
+/// A program can tell a refusal by its kind, without reading its words.
+#[test]
+fn refusals_of_the_library_have_kinds() {
+    let kind = |map| MapShape::to_gates(map, &[4, 8, 8], &[2, 8, 8]);
+    let map = MapKind::BlockTerm { blocks: 2, rank: 4 };
+    let layer = Layer {
+        input: kind(map),
+        input_max: 1 << 15,
+        recurrent: None,
+        arena: ArenaLayout::new(128, Pool::Last, 0, 0),
+    };
+    let limits = Limits {
+        ram_bytes: Some(1 << 10),
+        ..Limits::default()
+    };
+    let error = refused(&rank(&layer, &limits).unwrap_err(), &limits);
+    let ErrorKind::OverLimits {
+        ram_bytes,
+        limits: told,
+        ..
+    } = error.kind
+    else {
+        panic!("{error}");
+    };
+    assert_eq!(told, limits);
+    // What it says would do, does.
+    let limits = Limits {
+        ram_bytes: Some(ram_bytes),
+        ..limits
+    };
+    assert!(rank(&layer, &limits).is_ok());
+
+    let shape = MapShape {
+        outputs: vec![8, 8],
+        ..kind(map)
+    };
+    let error = shape.validate("", "hidden-modes").unwrap_err();
+    assert!(
+        matches!(
+            error.kind,
+            ErrorKind::Mismatch {
+                found: 3,
+                expected: 2,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    let error = MapKind::TensorTrain { rank: 65 }.validate("").unwrap_err();
+    let ErrorKind::OutOfRange { found, .. } = &error.kind else {
+        panic!("{error}");
+    };
+    assert_eq!((found.as_str(), error.exit_status()), ("65", 1));
+    let error = Recordings::new("theo", "").unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::Usage(_)) && error.exit_status() == 2);
+    let error = Settings::resolve(None, &Flags::default()).unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::Usage(_)) && error.exit_status() == 2);
 }
 
 #[test]

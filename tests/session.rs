@@ -7,6 +7,7 @@ use bt_tests::exported::{self, SOUND_STEP, recordings};
 use bt_tests::model::{Dense, Noise};
 use bt_train::device;
 use crc::{CRC_32_ISCSI, Crc};
+use proptest::prelude::*;
 
 fn frame_bytes(model: &Model<'_>) -> usize {
     model.frame_values() * model.input_type().bytes()
@@ -31,58 +32,60 @@ fn scores(session: &Session<'_, '_>) -> Vec<i32> {
     scores
 }
 
-#[test]
-fn pieces_of_any_length_give_the_same_scores() {
-    for seed in 0..30 {
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 30, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn pieces_of_any_length_give_the_same_scores(
+        seed in 0..10_000u64,
+        pieces in prop::collection::vec(1..100usize, 4),
+    ) {
         let bytes = exported::random(seed);
         let model = Model::parse(bytes.bytes()).unwrap();
         let data = Noise::new(seed as u32).bytes(3 * frame_bytes(&model));
         let mut arena = vec![0; model.arena_bytes() / 4];
-        let mut expected = None;
-        for piece in [1, 2, 3, 7, model.frame_values(), 10 * model.frame_values()] {
+        let mut found = |piece: usize| {
             let mut session = Session::new(&model, &mut arena).unwrap();
             feed(&mut session, &data, piece);
             assert_eq!(session.steps(), 3);
-            let found = scores(&session);
-            assert_eq!(
-                *expected.get_or_insert(found.clone()),
-                found,
-                "seed {seed}, pieces of {piece}"
-            );
+            scores(&session)
+        };
+        let whole = found(model.frame_values());
+        for piece in [&[1, 10 * model.frame_values()], &pieces[..]].concat() {
+            prop_assert_eq!(found(piece), whole.clone(), "pieces of {}", piece);
         }
     }
-}
 
-#[test]
-fn a_saved_state_goes_on_as_if_nothing_had_happened() {
-    for seed in 0..20 {
+    #[test]
+    fn a_saved_state_goes_on_as_if_nothing_had_happened(
+        seed in 0..10_000u64,
+        frames_before in 0..5usize,
+        pieces in prop::array::uniform3(1..20usize),
+    ) {
         let bytes = exported::random(seed);
         let model = Model::parse(bytes.bytes()).unwrap();
         let data = Noise::new(seed as u32).bytes(6 * frame_bytes(&model));
-        let (first, second) = data.split_at(data.len() / 2);
+        let (first, second) = data.split_at(frames_before * frame_bytes(&model));
         let (mut a, mut b) = (
             vec![0; model.arena_bytes() / 4],
             vec![0; model.arena_bytes() / 4],
         );
         let mut unbroken = Session::new(&model, &mut a).unwrap();
-        feed(&mut unbroken, first, 5);
+        feed(&mut unbroken, first, pieces[0]);
         let mut state = vec![0; unbroken.saved_bytes()];
         unbroken.save(&mut state).unwrap();
-        feed(&mut unbroken, second, 5);
+        feed(&mut unbroken, second, pieces[1]);
         let mut resumed = Session::new(&model, &mut b).unwrap();
         resumed.load(&state).unwrap();
-        feed(&mut resumed, second, 3);
-        assert_eq!(scores(&resumed), scores(&unbroken));
+        feed(&mut resumed, second, pieces[2]);
+        prop_assert_eq!(scores(&resumed), scores(&unbroken));
         // Of a wrong length, or in the middle of a frame.
-        assert!(matches!(
-            resumed.load(&state[1..]),
-            Err(StateError::WrongLength { .. })
-        ));
+        let is_refused = matches!(resumed.load(&state[1..]), Err(StateError::WrongLength { .. }));
+        prop_assert!(is_refused);
         if model.frame_values() > 1 {
-            resumed
-                .push_bytes(&data[..model.input_type().bytes()])
-                .unwrap();
-            assert_eq!(resumed.save(&mut state), Err(StateError::FrameUnderWay));
+            let value = &data[..model.input_type().bytes()];
+            resumed.push_bytes(value).unwrap();
+            prop_assert_eq!(resumed.save(&mut state), Err(StateError::FrameUnderWay));
         }
     }
 }

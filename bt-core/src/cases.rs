@@ -30,4 +30,10 @@ impl Noise {
         self.0 ^= self.0 << 5;
         self.0
     }
+
+    /// The next sample of sound.
+    #[cfg(test)]
+    pub(crate) fn sample(&mut self) -> i16 {
+        (self.next() >> 16) as i16
+    }
 }

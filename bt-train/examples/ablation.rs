@@ -8,13 +8,13 @@
 
 use bt_core::model::ArenaLayout;
 use bt_core::{InputType, Pool};
-use bt_train::error::{Error, Result};
+use bt_train::error::{Error, ErrorKind, Result};
 use bt_train::float::init::{deviation, normal};
-use bt_train::plan::search::{Layer, Limits, MapPlan, best};
+use bt_train::plan::search::{Layer, Limits, MapPlan, best, refused};
 use bt_train::plan::{Lowered, Plan, TensorMap, lower};
 use bt_train::quantize::simulate::Simulation;
 use bt_train::quantize::tensor::{
-    Calibrated, IntegerMap, PerBlock, Width, Z_SCALE, maxima, with_headroom,
+    Calibrated, IntegerMap, PerBlock, QuantizeError, Width, Z_SCALE, maxima, with_headroom,
 };
 use bt_train::shape::{MapKind, MapShape};
 use rand::SeedableRng;
@@ -36,7 +36,7 @@ const DIMMED: f64 = 0.7;
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [path] = words.as_slice() else {
-        return Err(Error::setting("give an .npy of u8 frames"));
+        return Err(Error::usage("give an .npy of u8 frames"));
     };
     let frames = read(Path::new(path))?;
     let kind = MapKind::BlockTerm {
@@ -66,7 +66,7 @@ fn main() -> Result<()> {
             wide,
             ..chosen.clone()
         };
-        let lowered = lower(&shape, &plan).map_err(|error| Error::setting(error.to_string()))?;
+        let lowered = lower(&shape, &plan)?;
         for (at, input) in [Input::Bytes, Input::Words].into_iter().enumerate() {
             let trial = Trial::new(&lowered, &map, &frames, 1.0, input);
             let calibrated = trial.calibrated();
@@ -80,7 +80,7 @@ fn main() -> Result<()> {
         println!("| {weights} | {input} | {} |", cells.join(" | "));
     }
 
-    let lowered = lower(&shape, &chosen).map_err(|error| Error::setting(error.to_string()))?;
+    let lowered = lower(&shape, &chosen)?;
     println!("\n| levels, i16 weights, u8 input, the chosen plan | dB |\n|---|---:|");
     let trial = Trial::new(&lowered, &map, &frames, 1.0, Input::Bytes);
     let calibrated = trial.calibrated();
@@ -116,17 +116,21 @@ fn main() -> Result<()> {
     Ok(())
 }
 
+fn refused_integers(error: QuantizeError) -> Error {
+    Error::new(ErrorKind::Quantize {
+        map: "input",
+        error,
+    })
+}
+
 fn read(path: &Path) -> Result<Vec<Vec<u8>>> {
     let bytes = std::fs::read(path).map_err(Error::malformed)?;
     let array = npyz::NpyFile::new(&bytes[..]).map_err(Error::malformed)?;
     let values: Vec<u8> = array.into_vec().map_err(Error::malformed)?;
     let width: usize = INPUTS.iter().product();
     if values.len() < 2 * width || !values.len().is_multiple_of(width) {
-        return Err(Error::setting(format!(
-            "{}: has {} values; give two frames or more of {width}",
-            path.display(),
-            values.len()
-        )));
+        let allowed = format!("give two frames or more of {width} values");
+        return Err(Error::out_of_range(values.len(), allowed).file(path));
     }
     Ok(values.chunks(width).map(<[u8]>::to_vec).collect())
 }
@@ -147,9 +151,9 @@ fn chosen_plan(shape: &MapShape) -> Result<Plan> {
     match best(&layer, &limits) {
         Ok(ranked) => match ranked.input.plan {
             MapPlan::Program(lowered) => Ok(lowered.plan),
-            MapPlan::Dense { .. } => Err(Error::setting("the plan is dense")),
+            MapPlan::Dense { .. } => Err(Error::new(ErrorKind::Internal("the plan is dense"))),
         },
-        Err(error) => Err(Error::setting(error.to_string())),
+        Err(error) => Err(refused(&error, &limits)),
     }
 }
 
@@ -260,14 +264,14 @@ impl<'a> Trial<'a> {
         let widths = calibrated.best(&frames, self.map);
         widths
             .and_then(|widths| calibrated.quantize(&widths))
-            .map_err(|error| Error::setting(error.to_string()))
+            .map_err(refused_integers)
     }
 
     /// Integers with the same width everywhere.
     fn quantized(&self, calibrated: &Calibrated<'_>, width: Width) -> Result<IntegerMap> {
         calibrated
             .quantize(&vec![width; self.lowered.stages.len()])
-            .map_err(|error| Error::setting(error.to_string()))
+            .map_err(refused_integers)
     }
 
     /// Weights of 8 bits, with the level width that is best for them on the calibration frames.
@@ -283,7 +287,8 @@ impl<'a> Trial<'a> {
                 found = Some((db, integers));
             }
         }
-        let found = found.ok_or_else(|| Error::setting("no width can be quantized"))?;
+        let found =
+            found.ok_or_else(|| Error::new(ErrorKind::Internal("no width can be quantized")))?;
         Ok(found.1)
     }
 

@@ -18,7 +18,7 @@ use std::path::Path;
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [run, data, epochs] = words.as_slice() else {
-        return Err(Error::setting("give a run's folder, its data and epochs"));
+        return Err(Error::usage("give a run's folder, its data and epochs"));
     };
     let epochs = epochs.parse().map_err(Error::malformed)?;
     let folder = RunFolder::new(run);

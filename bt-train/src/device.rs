@@ -1,7 +1,7 @@
 //! What a device is fed and what it answers: `run` and the host end of the wire share this.
 
 use crate::data::{ElementType, Part};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::ModelConfig;
 use crate::quantize::input::pushed;
 use bt_core::model::FloatInput;
@@ -60,10 +60,10 @@ pub fn check(model: &Model<'_>, part: &Part) -> Result<()> {
     if fits || takes_floats || found == ElementType::F32 && is_integers(model, part) {
         return Ok(());
     }
-    Err(Error::setting(format!(
-        "holds {found}, the model takes {:?}",
-        model.input_type()
-    ))
+    Err(Error::new(ErrorKind::ModelInput {
+        found,
+        expected: format!("{:?}", model.input_type()),
+    })
     .remedy("save the data in the type that the model was calibrated on"))
 }
 
@@ -170,26 +170,25 @@ fn scores(
     bytes: &[u8],
     mut watch: impl FnMut(Watched<'_>),
 ) -> Result<Vec<i32>> {
-    let failed = |error: &dyn std::fmt::Display| Error::setting(error.to_string());
-    let mut session = Session::new(model, arena).map_err(|error| failed(&error))?;
+    let mut session = Session::new(model, arena).map_err(refused)?;
     let mut rest = bytes;
     while !rest.is_empty() {
-        let taken = session.push_bytes(rest).map_err(|error| failed(&error))?;
+        let taken = session.push_bytes(rest).map_err(refused)?;
         rest = &rest[taken..];
         if rest.is_empty() {
-            session.finish().map_err(|error| failed(&error))?;
+            session.finish().map_err(refused)?;
         }
         if session.frame_complete() {
-            session
-                .step_watched(&mut watch)
-                .map_err(|error| failed(&error))?;
+            session.step_watched(&mut watch).map_err(refused)?;
         }
     }
     let mut scores = vec![0; model.classes()];
-    session
-        .scores(&mut scores)
-        .map_err(|error| failed(&error))?;
+    session.scores(&mut scores).map_err(refused)?;
     Ok(scores)
+}
+
+fn refused(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(ErrorKind::Device(Box::new(error)))
 }
 
 /// The class of the largest raw score; the first of equals.

@@ -1,5 +1,10 @@
 //! Errors of the host: what went wrong, where (file, field) and what to do about it.
 
+use crate::data::ElementType;
+use crate::plan::lower::LowerError;
+use crate::plan::search::Limits;
+use crate::quantize::tensor::QuantizeError;
+use bt_core::ParseError;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +20,8 @@ pub struct Error {
     pub field: Option<String>,
     /// What to do about it.
     pub remedy: Option<String>,
+    /// Whether the command was used wrongly (exit status 2).
+    pub is_usage: bool,
 }
 
 /// Result of the host's operations.
@@ -85,9 +92,157 @@ pub enum ErrorKind {
         /// Bytes that can be had.
         available: u64,
     },
-    /// A setting that cannot be.
+    /// No room for so many values, whatever the operating system says is free.
+    #[error("there is no room for {values} values")]
+    NoRoom {
+        /// Values that were to be read.
+        values: usize,
+    },
+    /// A number that cannot be.
+    #[error("is {found}; {allowed}")]
+    OutOfRange {
+        /// The number given.
+        found: String,
+        /// What can be, in words: `give a number above 0`.
+        allowed: String,
+    },
+    /// A value of a wrong type, or a word that is none of those known.
     #[error("{0}")]
-    Setting(String),
+    WrongValue(String),
+    /// Modes that multiply to more than is taken.
+    #[error("{} is too large; give {allowed}", times(modes))]
+    TooLarge {
+        /// The modes given.
+        modes: Vec<usize>,
+        /// What is taken, in words.
+        allowed: &'static str,
+    },
+    /// More names of classes, or longer ones, than are taken.
+    #[error("holds {count} names of {characters} characters at most")]
+    Names {
+        /// Names there are.
+        count: usize,
+        /// Characters of the longest.
+        characters: usize,
+    },
+    /// Modes that are no sizes.
+    #[error("{modes:?} is not a list of positive sizes")]
+    Sizes {
+        /// The modes given.
+        modes: Vec<usize>,
+    },
+    /// A tensor map of too few or too many modes.
+    #[error("has {modes} modes; a tensor map takes {} to {}", allowed.start(), allowed.end())]
+    Order {
+        /// Modes given.
+        modes: usize,
+        /// How many there may be.
+        allowed: std::ops::RangeInclusive<usize>,
+    },
+    /// Two numbers that must be the same.
+    #[error("has {found} {what}, {other} {expected}")]
+    Mismatch {
+        /// What is counted: `features a step`.
+        what: &'static str,
+        /// The number found.
+        found: usize,
+        /// The other one.
+        expected: usize,
+        /// Who says the other, with a verb: `the model takes`.
+        other: String,
+    },
+    /// Values of a type that the model does not take.
+    #[error("holds {found}, the model takes {expected}")]
+    ModelInput {
+        /// The type found.
+        found: ElementType,
+        /// What the model takes.
+        expected: String,
+    },
+    /// Something that does not go with what else was given.
+    #[error("{0}")]
+    Unsupported(&'static str),
+    /// Nothing where there should be something.
+    #[error("{0}")]
+    Empty(String),
+    /// A cell of an index of recordings that cannot be.
+    #[error("is {} for {recording}", if found.is_empty() { "empty".into() } else { format!("`{found}`") })]
+    IndexCell {
+        /// What the cell holds.
+        found: String,
+        /// The recording of its row.
+        recording: String,
+    },
+    /// A number of the data that no f32 holds.
+    #[error("{what} {value:.1e}, and no f32 holds {lost}")]
+    NoFloat {
+        /// What has the value, with a verb.
+        what: String,
+        /// The value.
+        value: f64,
+        /// What is to be kept: `it` or `the inverse`.
+        lost: &'static str,
+    },
+    /// A tensor of ours in a file whose metadata do not ask for it.
+    #[error("belongs to no part of the metadata's model")]
+    StrayTensor,
+    /// A front end that cannot be.
+    #[error("{0}")]
+    FrontEnd(String),
+    /// The best plan found does not keep to the limits.
+    #[error(
+        "no plan fits; the closest ({plan}) needs {ram_bytes} bytes of RAM and {flash_bytes} bytes of flash"
+    )]
+    OverLimits {
+        /// The plan of the input map.
+        plan: String,
+        /// RAM of a session by that plan.
+        ram_bytes: usize,
+        /// Flash of both maps by it.
+        flash_bytes: usize,
+        /// What was allowed.
+        limits: Limits,
+    },
+    /// Every plan has a partial result that the model file cannot describe.
+    #[error("every plan has a partial result that is too large for the device")]
+    NoPlan,
+    /// A plan that cannot be carried out.
+    #[error("{0}")]
+    Lower(#[from] LowerError),
+    /// A map that cannot be turned into integers.
+    #[error("the {map} map: {error}")]
+    Quantize {
+        /// `input` or `recurrent`.
+        map: &'static str,
+        /// Why not.
+        error: QuantizeError,
+    },
+    /// What was exported is no model: a mistake of this program.
+    #[error("the exported model is refused: {0}")]
+    Exported(ParseError),
+    /// The device's code refused what it was fed: a mistake of this program.
+    #[error("{0}")]
+    Device(Box<dyn std::error::Error + Send + Sync>),
+    /// A mistake of this program that no input should bring about.
+    #[error("{0}")]
+    Internal(&'static str),
+    /// The folder of a new run holds another.
+    #[error("holds a run already")]
+    RunExists,
+    /// A run that goes on was started with another setting.
+    #[error("is {told}, but the run was started with {started}")]
+    OtherSetting {
+        /// The value now.
+        told: String,
+        /// The value then.
+        started: String,
+    },
+    /// The loss of a kind of model went out of bounds at every learning rate tried.
+    #[error("the loss of {map} explodes at every rate tried")]
+    EveryRateDiverged {
+        /// The input map.
+        map: String,
+    },
     /// A key that nothing reads.
     #[error("unknown key")]
     UnknownKey,
@@ -113,7 +268,7 @@ pub enum ErrorKind {
         /// The class.
         class: usize,
     },
-    /// A command used wrongly (exit status 2).
+    /// A command used wrongly, in words.
     #[error("{0}")]
     Usage(String),
     /// Stopped by Ctrl-C; what was written can be used.
@@ -132,12 +287,36 @@ impl Error {
             file: None,
             field: None,
             remedy: None,
+            is_usage: false,
         }
     }
 
-    /// A setting that cannot be, in words.
-    pub fn setting(what: impl Into<String>) -> Error {
-        Error::new(ErrorKind::Setting(what.into()))
+    /// A number that cannot be, and what can: `give a number above 0`.
+    pub fn out_of_range(found: impl fmt::Display, allowed: impl Into<String>) -> Error {
+        Error::new(ErrorKind::OutOfRange {
+            found: found.to_string(),
+            allowed: allowed.into(),
+        })
+    }
+
+    /// Two numbers that must be the same; fields as of [`ErrorKind::Mismatch`].
+    pub fn mismatch(
+        what: &'static str,
+        found: usize,
+        expected: usize,
+        other: impl Into<String>,
+    ) -> Error {
+        Error::new(ErrorKind::Mismatch {
+            what,
+            found,
+            expected,
+            other: other.into(),
+        })
+    }
+
+    /// A command used wrongly, in words.
+    pub fn usage(what: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Usage(what.into())).into_usage()
     }
 
     /// Bytes that do not form what they should.
@@ -166,22 +345,22 @@ impl Error {
         self
     }
 
-    /// The same error as wrong usage, if it is a setting that cannot be.
+    /// The same error as wrong usage: it was a flag's fault.
     #[must_use]
-    pub fn into_usage(self) -> Error {
-        let kind = match self.kind {
-            ErrorKind::Setting(text) => ErrorKind::Usage(text),
-            kind => kind,
-        };
-        Error { kind, ..self }
+    pub fn into_usage(mut self) -> Error {
+        self.is_usage = true;
+        self
     }
 
     /// Exit status of a command that ends with this error.
     pub fn exit_status(&self) -> u8 {
-        match self.kind {
-            ErrorKind::Usage(_) => 2,
-            _ => 1,
-        }
+        if self.is_usage { 2 } else { 1 }
+    }
+}
+
+impl From<LowerError> for Error {
+    fn from(error: LowerError) -> Error {
+        Error::new(error.into())
     }
 }
 

@@ -200,9 +200,14 @@ mod tests {
         write_atomic(&path, |file| Ok(file.write_all(b"old")?)).unwrap();
         let failed = write_atomic(&path, |file| {
             file.write_all(b"new")?;
-            Err(Error::setting("stop"))
+            Err(Error::malformed("stop"))
         });
-        assert!(failed.unwrap_err().to_string().contains("file: stop"));
+        assert!(
+            failed
+                .unwrap_err()
+                .to_string()
+                .contains("file: cannot be read: stop")
+        );
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1);
     }

@@ -1,7 +1,7 @@
 //! What a linear map is and how large: the one place that knows how gates, modes, ranks and tensors
 //! go together.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 /// Gates whose pre-activations one map gives: i, f, g, o.
@@ -17,7 +17,7 @@ const SIZE_MAX: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(tag = "map", rename_all = "kebab-case")]
 pub enum MapKind {
-    /// Σ over blocks of Tucker products.
+    /// A sum of blocks, each a Tucker decomposition: a small core and a factor for each mode
     BlockTerm {
         /// N, the number of blocks.
         #[serde(default = "default_blocks")]
@@ -26,7 +26,7 @@ pub enum MapKind {
         #[serde(default = "default_rank")]
         rank: usize,
     },
-    /// A tensor train.
+    /// A tensor train: a chain of one small tensor for each mode
     TensorTrain {
         /// Every inner rank.
         #[serde(default = "default_rank")]
@@ -67,9 +67,8 @@ impl MapKind {
         };
         for (name, size) in sizes {
             if !(1..=SIZE_MAX).contains(&size) {
-                return Err(Error::setting(format!("is {size}"))
-                    .field(format!("{prefix}{name}"))
-                    .remedy(format!("1 to {SIZE_MAX} are possible")));
+                let allowed = format!("1 to {SIZE_MAX} are possible");
+                return Err(Error::out_of_range(size, allowed).field(format!("{prefix}{name}")));
             }
         }
         Ok(())
@@ -80,11 +79,11 @@ impl MapKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum MapName {
-    /// Σ over blocks of Tucker products.
+    /// A sum of blocks, each a Tucker decomposition: a small core and a factor for each mode
     BlockTerm,
-    /// A tensor train.
+    /// A tensor train: a chain of one small tensor for each mode
     TensorTrain,
-    /// A full matrix.
+    /// A full matrix, not compressed
     Dense,
 }
 
@@ -228,15 +227,17 @@ impl MapShape {
         let (inputs, outputs) = (self.inputs.len(), self.outputs.len());
         if inputs != outputs {
             return Err(
-                Error::setting(format!("{inputs} input modes but {outputs} hidden modes"))
+                Error::mismatch("input modes", inputs, outputs, "the hidden state has")
                     .field(modes)
                     .remedy("give as many of the one as of the other (1 is a mode too)"),
             );
         }
         if !ORDERS.contains(&inputs) {
-            return Err(Error::setting(format!("{inputs} modes"))
-                .field(modes)
-                .remedy("a tensor map takes 2 to 6"));
+            return Err(Error::new(ErrorKind::Order {
+                modes: inputs,
+                allowed: ORDERS,
+            })
+            .field(modes));
         }
         Ok(())
     }

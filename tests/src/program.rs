@@ -1,5 +1,6 @@
 //! The `bt-train` program, built as it is now, and data for it.
 
+use crate::model::Noise;
 use bt_train::data::NpzWriter;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -127,11 +128,8 @@ impl Toy {
 }
 
 fn toy_part(sequences: usize, seed: u32) -> (Vec<u8>, Vec<i64>, Vec<i32>) {
-    let mut state = seed;
-    let mut noise = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 25) as u8
-    };
+    let mut noise = Noise::new(seed);
+    let mut noise = || noise.bits() as u8 / 2;
     let (mut x, mut y, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
     for sequence in 0..sequences {
         let class = sequence % 3;

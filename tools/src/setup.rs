@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use bt_train::remark;
+use wait_timeout::ChildExt;
 
 use crate::board::{BOARDS, Board};
 use crate::emulator::QEMU;
@@ -141,17 +141,14 @@ fn attempt(command: &[&str], what: &str) -> Result<()> {
         .stdout(Stdio::null())
         .spawn()
         .with_context(|| (*program).to_owned())?;
-    let deadline = Instant::now() + DOWNLOAD_LIMIT;
-    loop {
-        match child.try_wait().with_context(|| (*program).to_owned())? {
-            Some(status) if status.success() => return Ok(()),
-            Some(status) => bail!("{program} ended with {status}"),
-            None if Instant::now() < deadline => thread::sleep(Duration::from_millis(50)),
-            None => {
-                child.kill().context("ending a stalled download")?;
-                child.wait().context("ending a stalled download")?;
-                bail!("{program} took longer than {} s", DOWNLOAD_LIMIT.as_secs());
-            }
+    let ended = child.wait_timeout(DOWNLOAD_LIMIT);
+    match ended.with_context(|| (*program).to_owned())? {
+        Some(status) if status.success() => Ok(()),
+        Some(status) => bail!("{program} ended with {status}"),
+        None => {
+            child.kill().context("ending a stalled download")?;
+            child.wait().context("ending a stalled download")?;
+            bail!("{program} took longer than {} s", DOWNLOAD_LIMIT.as_secs());
         }
     }
 }

@@ -10,7 +10,8 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
+use object::read::Bytes;
+use object::{LittleEndian, Object, ObjectSection, ObjectSymbol, SymbolKind, U32};
 
 /// What the compiler must be told so that it states frames; it is a switch of nightly compilers.
 pub const RUSTFLAGS: &str = "-Zemit-stack-sizes";
@@ -168,20 +169,15 @@ fn demangled(name: &str) -> String {
     format!("{:#}", rustc_demangle::demangle(name))
 }
 
-/// Entries of an address in 4 bytes and a frame in LEB128.
-fn stated_frames(mut bytes: &[u8]) -> BTreeMap<u64, u64> {
-    let mut frames = BTreeMap::new();
-    while let Some((address, rest)) = bytes.split_first_chunk::<4>() {
-        let length = rest.iter().take_while(|&&byte| byte >= 0x80).count() + 1;
-        let Some((number, rest)) = rest.split_at_checked(length) else {
-            break;
-        };
-        let number = number.iter().rev();
-        let frame = number.fold(0, |sum, &byte| sum << 7 | u64::from(byte & 0x7F));
-        frames.insert(u64::from(u32::from_le_bytes(*address)) & !1, frame);
-        bytes = rest;
-    }
-    frames
+/// Entries of an address in 4 bytes and a frame in LEB128; one that is cut short ends them.
+fn stated_frames(bytes: &[u8]) -> BTreeMap<u64, u64> {
+    let mut bytes = Bytes(bytes);
+    let mut entry = || {
+        let address = bytes.read::<U32<LittleEndian>>().ok()?;
+        let frame = bytes.read_uleb128().ok()?;
+        Some((u64::from(address.get(LittleEndian)) & !1, frame))
+    };
+    std::iter::from_fn(&mut entry).collect()
 }
 
 /// What an instruction does to the stack or to the flow of control.
@@ -280,7 +276,8 @@ mod tests {
 
     #[test]
     fn frames_in_leb128() {
-        let bytes = [1, 2, 0, 0, 8, 5, 3, 0, 0, 0xA0, 5];
+        // The last entry is cut short.
+        let bytes = [1, 2, 0, 0, 8, 5, 3, 0, 0, 0xA0, 5, 7, 3, 0, 0, 0xA0];
         let expected = BTreeMap::from([(0x200, 8), (0x304, 672)]);
         assert_eq!(stated_frames(&bytes), expected);
     }

@@ -108,6 +108,7 @@ impl Following {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cases::Noise;
 
     /// The same filter in f64, from its formula: y, before rounding, saturated.
     fn reference(shift: u32, pcm: &[i16]) -> Vec<f64> {
@@ -128,11 +129,8 @@ mod tests {
     }
 
     fn noise(bits: u32, length: usize) -> Vec<i16> {
-        let mut noise = 3u32;
-        let next = || {
-            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (noise as i32 >> (32 - bits)) as i16
-        };
+        let mut noise = Noise(3);
+        let next = || noise.sample() >> (16 - bits);
         core::iter::repeat_with(next).take(length).collect()
     }
 

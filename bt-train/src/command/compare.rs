@@ -1,5 +1,6 @@
 //! `bt-train compare --data D.npz …`: dense, tensor-train and block-term LSTMs, one table.
 
+use crate::command::device::CoreArg;
 use crate::command::load;
 use crate::command::progress::{Progress, catch_interrupts};
 use crate::data::dataset::check_labels;
@@ -26,27 +27,29 @@ use std::time::Instant;
 /// Arguments of `compare`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The data set: an .npz file or a directory of .wav files.
+    /// The data set: an .npz file or a directory of .wav files
     #[arg(long)]
     pub data: PathBuf,
-    /// Models of each kind, their seeds counting from --seed.
-    #[arg(long, default_value_t = 3)]
+    /// Models to train of each kind; their seeds count up from --seed
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
     pub seeds: u64,
-    /// Choose each kind's learning rate from half, once and twice --lr by the
-    /// validation part, on the first seed.
+    /// Choose a learning rate for each kind: half, once or twice --lr
+    ///
+    /// Each rate trains one model, with the first seed; the rate that validates best is taken.
     #[arg(long)]
     pub tune: bool,
-    /// With the rate chosen, learn from the validation part too, in all epochs.
+    /// After --tune, train on the training and the validation part together, for all epochs
     #[arg(long, requires = "tune")]
     pub refit: bool,
-    /// Settings in TOML, keys named like the flags; flags win.
+    /// Settings in TOML, keys named like the flags; flags win
     #[arg(long, value_name = "TOML")]
     pub config: Option<PathBuf>,
-    /// Write the learning curves to this file: a picture if its name ends in .svg, otherwise JSON, one
-    /// line an epoch.
+    /// Write the learning curves: a picture if the name ends in .svg, else a line of JSON an epoch
     #[arg(long, value_name = "FILE")]
     pub curves: Option<PathBuf>,
-    /// Print one JSON object instead of a table.
+    #[command(flatten)]
+    core: CoreArg,
+    /// Print one JSON object instead of a table
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
@@ -86,7 +89,7 @@ struct Row {
     device_bytes: usize,
     /// RAM of a session.
     device_ram_bytes: usize,
-    /// Predicted instructions of both maps for one step on a Cortex-M4.
+    /// Predicted instructions of both maps for one step on the core of `--core`.
     instructions: u64,
 }
 
@@ -135,9 +138,6 @@ fn picture(curves: &[Curve]) -> String {
 /// When data and settings do not fit, a loss explodes, or Ctrl-C ends it.
 pub fn run(args: Args) -> Result<()> {
     let settings = Settings::resolve(args.config.as_deref(), &args.settings)?;
-    if args.seeds == 0 {
-        return Err(Error::new(ErrorKind::Usage("--seeds is 0".into())));
-    }
     if let Some(path) = &args.curves {
         check_place(path)?;
     }
@@ -221,7 +221,10 @@ fn kind(settings: &Settings, data: &DataSet, args: &Args, curves: &mut Vec<Curve
         accuracies.push(Score::of(&logits, labels).accuracy);
         let options = Options {
             name: name.into(),
-            limits: Limits::default(),
+            limits: Limits {
+                core: args.core.kernels(),
+                ..Limits::default()
+            },
             sequences: CALIBRATION_SEQUENCES,
         };
         let part = frames.part(PartName::Train)?;
@@ -299,7 +302,7 @@ fn tune(settings: &mut Settings, data: &DataSet, name: &str) -> Result<Outcome> 
         }
     }
     let (lr, outcome) = best.ok_or_else(|| {
-        Error::setting(format!("the loss of {name} explodes at every rate tried"))
+        Error::new(ErrorKind::EveryRateDiverged { map: name.into() })
             .field("lr")
             .remedy("lower it")
     })?;

@@ -13,18 +13,18 @@ use std::path::{Path, PathBuf};
 /// Arguments of `eval`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A run's folder or a .safetensors file.
+    /// A run's folder or a .safetensors file
     pub model: PathBuf,
-    /// The data set: an .npz file or a directory of .wav files.
+    /// The data set: an .npz file or a directory of .wav files
     #[arg(long)]
     pub data: PathBuf,
-    /// Write `logits` `[sequences, classes]` and `pred` `[sequences]` to this file.
+    /// Write `logits` `[sequences, classes]` and `pred` `[sequences]` to this file
     #[arg(long, value_name = "NPZ")]
     pub logits: Option<PathBuf>,
-    /// Print one JSON object instead of text.
+    /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
-    /// Recordings that form the test part [default: as the run was trained].
+    /// Recordings that form the test part [default: as the run was trained]
     #[arg(long, value_name = "COLUMN=VALUE,…")]
     pub hold_out: Option<String>,
 }

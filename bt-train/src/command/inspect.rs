@@ -2,7 +2,7 @@
 
 use crate::command::{checkpoint, model_path};
 use crate::device;
-use crate::error::{Error, Result, times};
+use crate::error::{Error, ErrorKind, Result, times};
 use crate::float::config::ModelConfig;
 use crate::say;
 use crate::shape::{MapKind, MapShape};
@@ -16,9 +16,9 @@ use std::path::{Path, PathBuf};
 /// Arguments of `inspect`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A .safetensors or .btm file or a run's folder.
+    /// A .safetensors or .btm file or a run's folder
     pub file: PathBuf,
-    /// Print one JSON object instead of text.
+    /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
 }
@@ -32,9 +32,11 @@ pub fn run(args: Args) -> Result<()> {
     match path.extension().and_then(|end| end.to_str()) {
         Some("safetensors") => float(&path, args.json),
         Some("btm") => integers(&path, args.json),
-        _ => Err(Error::setting("is no model file that is known here")
-            .file(&path)
-            .remedy("give a .safetensors or .btm file or a run's folder")),
+        _ => Err(Error::new(ErrorKind::Unsupported(
+            "is no model file that is known here",
+        ))
+        .file(&path)
+        .remedy("give a .safetensors or .btm file or a run's folder")),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The command line: one file for each subcommand, each with `Args` and `run`.
 
+mod advice;
 pub mod compare;
+pub mod device;
 pub mod eval;
 pub mod inspect;
 pub mod plan;
@@ -8,6 +10,7 @@ pub mod progress;
 pub mod quantize;
 pub mod run;
 pub mod train;
+pub mod units;
 
 use crate::data::{self, DataSet, PartName, Recordings};
 use crate::error::Result;
@@ -22,7 +25,13 @@ use std::path::{Path, PathBuf};
 
 /// Train, evaluate and quantize block-term LSTMs.
 #[derive(Debug, Parser)]
-#[command(name = "bt-train", version, about, arg_required_else_help = false)]
+#[command(
+    name = "bt-train",
+    version,
+    about,
+    arg_required_else_help = false,
+    max_term_width = 100
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -30,19 +39,19 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Train a model on a data set.
+    /// Train a model on a data set
     Train(Box<train::Args>),
-    /// Evaluate a float model on the test part.
+    /// Evaluate a float model on the test part
     Eval(eval::Args),
-    /// Turn a float model into the integers of a device.
+    /// Turn a float model into the integers of a device
     Quantize(Box<quantize::Args>),
-    /// Run a quantized model, bit for bit as a device does.
+    /// Run a quantized model, bit for bit as a device does
     Run(run::Args),
-    /// Train dense, tensor-train and block-term models and compare them.
+    /// Train dense, tensor-train and block-term models and compare them
     Compare(Box<compare::Args>),
-    /// Find the best orders of contraction under limits of RAM and flash.
+    /// Find the best orders of contraction under limits of RAM and flash
     Plan(plan::Args),
-    /// Describe a model file.
+    /// Describe a model file
     Inspect(inspect::Args),
 }
 
@@ -52,7 +61,7 @@ impl Cli {
     /// # Errors
     /// Whatever the subcommand could not do.
     pub fn run(self) -> Result<()> {
-        match self.command {
+        let done = match self.command {
             Command::Train(args) => train::run(*args),
             Command::Eval(args) => eval::run(args),
             Command::Quantize(args) => quantize::run(*args),
@@ -60,7 +69,8 @@ impl Cli {
             Command::Compare(args) => compare::run(*args),
             Command::Plan(args) => plan::run(args),
             Command::Inspect(args) => inspect::run(args),
-        }
+        };
+        done.map_err(advice::with_flags)
     }
 }
 
@@ -115,21 +125,4 @@ fn settings(model: &Path, config: &ModelConfig) -> Result<Settings> {
         hidden_modes: Modes(config.hidden.modes.clone()),
         ..Settings::default()
     })
-}
-
-/// A number of bytes as people write it: `512`, `10K`, `1M` (K = 1024).
-fn bytes(text: &str) -> std::result::Result<usize, String> {
-    let (digits, unit) = match text.strip_suffix(['K', 'k']) {
-        Some(digits) => (digits, 1 << 10),
-        None => text
-            .strip_suffix(['M', 'm'])
-            .map_or((text, 1), |digits| (digits, 1 << 20)),
-    };
-    let count: Option<f64> = digits
-        .parse()
-        .ok()
-        .filter(|count: &f64| count.is_finite() && *count >= 0.0);
-    count
-        .map(|count| (count * f64::from(unit)) as usize)
-        .ok_or_else(|| format!("`{text}` is no number of bytes; write it as 512, 10K or 1M"))
 }

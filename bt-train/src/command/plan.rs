@@ -1,8 +1,10 @@
-//! `bt-train plan --input 8x20x20x18 --hidden 4x4x4x4`
+//! `bt-train plan --input-modes 8x20x20x18 --hidden-modes 4x4x4x4`
 
-use crate::error::{Error, Result, times};
-use crate::plan::cost::{Core, Cost};
-use crate::plan::search::{self, Layer, Limits, MapPlan, MapRanked, Ranked};
+use crate::command::device::DeviceArgs;
+use crate::command::units::hertz;
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::cost::Cost;
+use crate::plan::search::{self, Layer, MapPlan, MapRanked, Ranked};
 use crate::say;
 use crate::shape::{MapName, MapShape};
 use crate::training::modes::Modes;
@@ -16,50 +18,47 @@ const INPUT_MAX: u32 = 1 << 15;
 /// Arguments of `plan`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Modes of a frame, slowest first.
-    #[arg(long, value_name = "MODES")]
-    pub input: Modes,
-    /// Modes of the hidden state, slowest first.
-    #[arg(long, value_name = "MODES")]
-    pub hidden: Modes,
-    /// Form of the input map.
-    #[arg(long, default_value = "block-term")]
+    /// Modes of a frame, slowest first, such as 8x20x20x18
+    #[arg(long, value_name = "MODES", visible_alias = "input")]
+    pub input_modes: Modes,
+    /// Modes of the hidden state, as many as of a frame, such as 4x4x4x4
+    #[arg(long, value_name = "MODES", visible_alias = "hidden")]
+    pub hidden_modes: Modes,
+    /// Form of the map from the frame
+    #[arg(long, value_name = "MAP", default_value = "block-term")]
     pub input_map: MapName,
-    /// Tucker rank, or every inner rank of a tensor train.
-    #[arg(long, default_value_t = 4)]
-    pub rank: usize,
-    /// Blocks of a block-term map.
-    #[arg(long, default_value_t = 2)]
+    /// Blocks (N) of a block-term input map
+    #[arg(long, value_name = "N", default_value_t = 2)]
     pub blocks: usize,
-    /// Form of the recurrent map; without it, and without its blocks and rank, a dense one is taken
-    /// for the RAM (it needs none) and none for flash and instructions.
-    #[arg(long)]
+    /// Rank (R) of the input map
+    #[arg(long, value_name = "R", default_value_t = 4)]
+    pub rank: usize,
+    /// Form of the map from the hidden state
+    ///
+    /// With this flag, or with --recurrent-blocks or --recurrent-rank, the recurrent map is planned too,
+    /// and its instructions and flash are added. Without any of them only the input map is planned: the
+    /// recurrent map is taken to be dense, which needs no RAM, and its instructions and flash are left
+    /// out.
+    #[arg(long, value_name = "MAP")]
     pub recurrent_map: Option<MapName>,
-    /// Blocks of the recurrent map [default: 2].
-    #[arg(long)]
+    /// Blocks of a block-term recurrent map; plans that map too [default: 2]
+    #[arg(long, value_name = "N")]
     pub recurrent_blocks: Option<usize>,
-    /// Rank of the recurrent map [default: 4].
-    #[arg(long)]
+    /// Rank of the recurrent map; plans that map too [default: 4]
+    #[arg(long, value_name = "R")]
     pub recurrent_rank: Option<usize>,
-    /// What the head reads; the mean needs RAM for its sums.
+    /// Hidden state that the head reads; the mean over all steps needs RAM for its sums
     #[arg(long, default_value = "last")]
     pub pool: crate::float::config::Pool,
-    /// Bytes of RAM that a session may take (10K = 10,240).
-    #[arg(long, value_name = "BYTES", value_parser = bytes)]
-    pub ram: Option<usize>,
-    /// Bytes of flash that the maps may take.
-    #[arg(long, value_name = "BYTES", value_parser = bytes)]
-    pub flash: Option<usize>,
-    /// The core whose kernels run.
-    #[arg(long, default_value = "m4f")]
-    pub core: Core,
-    /// Clock that milliseconds are for.
-    #[arg(long, default_value = "64MHz", value_parser = hertz)]
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Clock that milliseconds are computed for, such as 64MHz
+    #[arg(long, value_name = "HERTZ", default_value = "64MHz", value_parser = hertz)]
     pub clock: u64,
-    /// Plans to list at most.
-    #[arg(long, default_value_t = 10)]
+    /// Plans to list at most
+    #[arg(long, value_name = "PLANS", default_value_t = 10)]
     pub count: usize,
-    /// Print one JSON object instead of a table.
+    /// Print one JSON object instead of a table
     #[arg(long)]
     pub json: bool,
 }
@@ -70,11 +69,7 @@ pub struct Args {
 /// When the modes do not go together, or nothing fits the limits.
 pub fn run(args: Args) -> Result<()> {
     let layer = layer(&args)?;
-    let limits = Limits {
-        ram_bytes: args.ram,
-        flash_bytes: args.flash,
-        core: args.core,
-    };
+    let limits = args.device.limits();
     let mut plans =
         search::rank(&layer, &limits).map_err(|error| search::refused(&error, &limits))?;
     plans.truncate(args.count.max(1));
@@ -82,7 +77,7 @@ pub fn run(args: Args) -> Result<()> {
         say!(
             "{}",
             json!({
-                "core": args.core,
+                "core": args.device.core(),
                 "clock_hz": args.clock,
                 "plans": plans.iter().map(|plan| describe(plan, args.clock)).collect::<Vec<_>>(),
             })
@@ -95,11 +90,11 @@ pub fn run(args: Args) -> Result<()> {
 
 /// The layer the flags describe.
 fn layer(args: &Args) -> Result<Layer> {
-    let (inputs, hidden) = (&args.input.0, &args.hidden.0);
-    product("input", inputs)?;
-    let units = product("hidden", hidden)?;
+    let (inputs, hidden) = (&args.input_modes.0, &args.hidden_modes.0);
+    product("input-modes", inputs)?;
+    let units = product("hidden-modes", hidden)?;
     let input = MapShape::to_gates(args.input_map.with(args.blocks, args.rank), inputs, hidden);
-    input.validate("", "hidden")?;
+    input.validate("", "hidden-modes")?;
     let is_planned = args.recurrent_map.is_some()
         || args.recurrent_blocks.is_some()
         || args.recurrent_rank.is_some();
@@ -110,7 +105,7 @@ fn layer(args: &Args) -> Result<Layer> {
         MapShape::to_gates(kind, hidden, hidden)
     });
     if let Some(recurrent) = &recurrent {
-        recurrent.validate("recurrent-", "hidden")?;
+        recurrent.validate("recurrent-", "hidden-modes")?;
     }
     let pool = match args.pool {
         crate::float::config::Pool::Last => Pool::Last,
@@ -130,9 +125,11 @@ fn product(field: &str, modes: &[usize]) -> Result<usize> {
         .try_fold(1usize, |product, &mode| product.checked_mul(mode))
         .filter(|&product| product < 1 << 28)
         .ok_or_else(|| {
-            Error::setting(format!("{} is too large for a device", times(modes)))
-                .field(field)
-                .remedy("give modes that multiply to less than 268,435,456")
+            Error::new(ErrorKind::TooLarge {
+                modes: modes.to_vec(),
+                allowed: "modes that multiply to less than 268,435,456",
+            })
+            .field(field)
         })
 }
 
@@ -169,9 +166,9 @@ fn milliseconds(cost: &Cost, clock: u64) -> f64 {
 fn table(args: &Args, plans: &[Ranked]) {
     say!(
         "input map {} -> 4 x {} on {:?}: plans, fastest first, each smaller in RAM or flash than those above",
-        args.input,
-        args.hidden,
-        args.core
+        args.input_modes,
+        args.hidden_modes,
+        args.device.core()
     );
     say!(
         "{:>10} {:>12} {:>10} {:>8} {:>8}  plan ({} MHz)",
@@ -202,7 +199,11 @@ fn table(args: &Args, plans: &[Ranked]) {
         say!("flash is the input map's; --recurrent-map plans the recurrent one too");
         return;
     }
-    say!("recurrent map {} -> 4 x {}", args.hidden, args.hidden);
+    say!(
+        "recurrent map {} -> 4 x {}",
+        args.hidden_modes,
+        args.hidden_modes
+    );
     let mut shown: Vec<String> = Vec::new();
     for map in recurrent {
         let cost = &map.cost;
@@ -222,55 +223,6 @@ fn table(args: &Args, plans: &[Ranked]) {
     }
     say!(
         "RAM is a whole session's ({} hidden units), flash both maps'",
-        args.hidden.0.iter().product::<usize>()
+        args.hidden_modes.0.iter().product::<usize>()
     );
-}
-
-/// Bytes as people write them: `10K`, `1M`, `6400`; K = 1024.
-pub fn bytes(text: &str) -> std::result::Result<usize, String> {
-    let (digits, factor) = match text.trim_end_matches(['b', 'B']) {
-        t if t.ends_with(['k', 'K']) => (&t[..t.len() - 1], 1 << 10),
-        t if t.ends_with(['m', 'M']) => (&t[..t.len() - 1], 1 << 20),
-        t => (t, 1),
-    };
-    let digits = digits.trim();
-    let value: Option<f64> = digits.parse().ok().filter(|value| *value > 0.0);
-    value
-        .map(|value| (value * f64::from(factor)) as usize)
-        .ok_or_else(|| format!("`{text}` is not a size such as 10K, 64K or 1M"))
-}
-
-/// A clock as people write it: `64MHz`, `168M`, `32768`.
-fn hertz(text: &str) -> std::result::Result<u64, String> {
-    let lower = text.to_lowercase();
-    let digits = lower.trim_end_matches("hz");
-    let (digits, factor) = match digits {
-        t if t.ends_with('k') => (&t[..t.len() - 1], 1e3),
-        t if t.ends_with('m') => (&t[..t.len() - 1], 1e6),
-        t if t.ends_with('g') => (&t[..t.len() - 1], 1e9),
-        t => (t, 1.0),
-    };
-    let value: Option<f64> = digits.trim().parse().ok();
-    value
-        .map(|value| value * factor)
-        .filter(|hertz| (1.0..1e12).contains(hertz))
-        .map(|hertz| hertz as u64)
-        .ok_or_else(|| format!("`{text}` is not a clock such as 64MHz"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_and_clocks() {
-        assert_eq!(bytes("10K"), Ok(10_240));
-        assert_eq!(bytes("1.5KB"), Ok(1_536));
-        assert_eq!(bytes("6400"), Ok(6_400));
-        assert!(bytes("K").is_err() && bytes("-3").is_err() && bytes("ten").is_err());
-        assert_eq!(hertz("64MHz"), Ok(64_000_000));
-        assert_eq!(hertz("168m"), Ok(168_000_000));
-        assert_eq!(hertz("32768"), Ok(32_768));
-        assert!(hertz("fast").is_err() && hertz("0").is_err());
-    }
 }

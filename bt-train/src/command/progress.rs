@@ -1,6 +1,6 @@
 //! Progress bars, and Ctrl-C between two steps.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::training::run::RunWatch;
 use crate::training::trainer::{Epoch, Step, Trainer};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -20,7 +20,7 @@ pub fn catch_interrupts() -> Result<()> {
             std::process::exit(130);
         }
     })
-    .map_err(|error| Error::setting(format!("Ctrl-C cannot be caught: {error}")))
+    .map_err(|error| std::io::Error::other(format!("Ctrl-C cannot be caught: {error}")).into())
 }
 
 /// A bar on standard error; nothing at all where that is no terminal.

@@ -1,5 +1,6 @@
 //! `bt-train quantize RUN|M.safetensors --data D.npz --out M.btm`
 
+use crate::command::device::DeviceArgs;
 use crate::command::progress::{Progress, catch_interrupts};
 use crate::command::{checkpoint, load, model_path};
 use crate::data::dataset::check_labels;
@@ -8,7 +9,6 @@ use crate::device;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{check_place, write_atomic};
 use crate::float::checkpoint::Checkpoint;
-use crate::plan::search::Limits;
 use crate::quantize::export::{Exported, MapReport, Options, Scheme, Z_MAX};
 use crate::quantize::fine_tune;
 use crate::report::Confusion;
@@ -28,35 +28,34 @@ use std::path::PathBuf;
 /// Arguments of `quantize`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A run's folder or a .safetensors file.
+    /// A run's folder or a .safetensors file
     pub model: PathBuf,
-    /// The data set; only its training and validation parts are used.
+    /// The data set; only its training and validation parts are used
     #[arg(long)]
     pub data: PathBuf,
-    /// The quantized model to write.
+    /// The quantized model to write
     #[arg(long, value_name = "BTM")]
     pub out: PathBuf,
-    /// RAM that a session may take, as `10K`.
-    #[arg(long, value_parser = crate::command::bytes)]
-    pub ram: Option<usize>,
-    /// Flash that the model may take, as `64K`.
-    #[arg(long, value_parser = crate::command::bytes)]
-    pub flash: Option<usize>,
-    /// Name in the model file [default: that of the file].
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Name in the model file [default: that of the file]
     #[arg(long)]
     pub name: Option<String>,
-    /// Let the model learn so many epochs more at the integers' own values, rounded and cut off as on
-    /// the device, and keep the epoch that validates best.
+    /// Train so many epochs more with values rounded and cut off as on the device
+    ///
+    /// The epoch that validates best is kept, or the model as it came where no epoch is better.
     #[arg(long, value_name = "EPOCHS")]
     pub fine_tune: Option<NonZeroUsize>,
-    /// Print range, shift, bits, signal-to-noise ratio and saturation of every level, and the classes
-    /// that suffer.
+    /// Print what the integers cost, stage by stage and class by class
+    ///
+    /// Of every stage: range, shift, bits, signal-to-noise ratio and the share of values cut off. Of every
+    /// class that is told more or less often than in floats: how often.
     #[arg(long)]
     pub report: bool,
-    /// Print one JSON object instead of text.
+    /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
-    /// Recordings that form the test part [default: as the run was trained].
+    /// Recordings that form the test part [default: as the run was trained]
     #[arg(long, value_name = "COLUMN=VALUE,…")]
     pub hold_out: Option<String>,
 }
@@ -197,11 +196,7 @@ fn options(args: &Args) -> Options {
         .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     Options {
         name: args.name.clone().unwrap_or(stem),
-        limits: Limits {
-            ram_bytes: args.ram,
-            flash_bytes: args.flash,
-            ..Limits::default()
-        },
+        limits: args.device.limits(),
         sequences: CALIBRATION_SEQUENCES,
     }
 }

@@ -13,18 +13,18 @@ use std::path::{Path, PathBuf};
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A quantized model.
+    /// A quantized model
     pub model: PathBuf,
-    /// The data set: an .npz file or a directory of .wav files.
+    /// The data set: an .npz file or a directory of .wav files
     #[arg(long)]
     pub data: PathBuf,
-    /// Write `logits`, `pred` and `raw` [sequences, classes] to this file.
+    /// Write `logits`, `pred` and `raw` [sequences, classes] to this file
     #[arg(long, value_name = "NPZ")]
     pub logits: Option<PathBuf>,
-    /// Print one JSON object instead of text.
+    /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
-    /// Recordings that form the test part.
+    /// Recordings that form the test part
     #[arg(long, value_name = "COLUMN=VALUE,…")]
     pub hold_out: Option<String>,
 }

@@ -80,10 +80,12 @@ impl DataSet {
         if let (Some(front_end), Some(found)) = (&config.front_end, self.sample_rate)
             && front_end.sample_rate_hz != found
         {
-            return Err(Error::setting(format!(
-                "has {found} samples a second, the model takes {}",
-                front_end.sample_rate_hz
-            ))
+            return Err(Error::mismatch(
+                "samples a second",
+                found as usize,
+                front_end.sample_rate_hz as usize,
+                "the model takes",
+            )
             .remedy("resample the recordings"));
         }
         if let Some(front_end) = &config.front_end {
@@ -98,11 +100,10 @@ impl DataSet {
             if part.width == width {
                 return Ok(part.clone());
             }
-            Err(Error::setting(format!(
-                "has {} features a step, the model takes {width}",
-                part.width
-            ))
-            .remedy("use the data set that the model was trained for"))
+            Err(
+                Error::mismatch("features a step", part.width, width, "the model takes")
+                    .remedy("use the data set that the model was trained for"),
+            )
         })
     }
 

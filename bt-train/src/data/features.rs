@@ -1,7 +1,7 @@
 //! From samples to frames, by the very code that the device runs.
 
 use crate::data::{ElementType, Part, Values};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::{FrontEndConfig, Level};
 use bt_core::front_end::{self, FrontEnd};
 use std::sync::Arc;
@@ -23,9 +23,7 @@ impl FrontEndConfig {
     /// Names the setting that cannot be.
     pub fn section(&self) -> Result<Vec<u8>> {
         if self.vectors_per_step == 0 {
-            return Err(Error::setting("is 0")
-                .field("vectors-per-step")
-                .remedy("give 1 or more"));
+            return Err(Error::out_of_range(0, "give 1 or more").field("vectors-per-step"));
         }
         front_end::write(&front_end::Config {
             sample_rate_hz: self.sample_rate_hz,
@@ -40,8 +38,12 @@ impl FrontEndConfig {
             },
             format: self.format,
         })
-        .map_err(|error| Error::setting(error.to_string()).field("front end"))
+        .map_err(|error| Error::new(ErrorKind::FrontEnd(error.to_string())).field("front end"))
     }
+}
+
+fn not_sound() -> Error {
+    Error::new(ErrorKind::Unsupported("holds no samples of 16 bits"))
 }
 
 impl Part {
@@ -53,19 +55,19 @@ impl Part {
         let width = config.samples_per_step();
         let found = self.values.element_type();
         if found != ElementType::I16 {
-            return Err(Error::setting(format!(
-                "holds {found}, the model takes samples of 16 bits"
-            ))
+            return Err(Error::new(ErrorKind::ModelInput {
+                found,
+                expected: "samples of 16 bits".into(),
+            })
             .remedy("save sound as i16"));
         }
         if self.width == 1 || self.width == width {
             return Ok(());
         }
-        Err(Error::setting(format!(
-            "has {} values a step, the model takes {width} samples",
-            self.width
-        ))
-        .remedy("cut the sound into steps of so many samples"))
+        Err(
+            Error::mismatch("values a step", self.width, width, "the model takes")
+                .remedy("cut the sound into steps of so many samples"),
+        )
     }
 
     /// Every sequence later by so many samples, for samples that are not cut into steps yet: its
@@ -76,10 +78,12 @@ impl Part {
     pub fn delayed(&self, samples_later: usize) -> Result<Part> {
         let values = self.values.in_memory();
         let Values::I16(samples) = &*values else {
-            return Err(Error::setting("holds no samples of 16 bits"));
+            return Err(not_sound());
         };
         if self.width != 1 {
-            return Err(Error::setting("is cut into steps and cannot be delayed"));
+            return Err(Error::new(ErrorKind::Unsupported(
+                "is cut into steps and cannot be delayed",
+            )));
         }
         let mut values = Vec::with_capacity(samples.len() + samples_later * self.sequences());
         let mut part = self.clone();
@@ -104,15 +108,16 @@ impl Part {
         self.check_samples(config)?;
         let pcm = self.values.in_memory();
         let Values::I16(samples) = &*pcm else {
-            return Err(Error::setting("holds no samples of 16 bits"));
+            return Err(not_sound());
         };
         let section = config.section()?;
         // The tables are read in place and need a word's alignment.
         let mut words = vec![0u32; section.len().div_ceil(4)];
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
         bytes[..section.len()].copy_from_slice(&section);
-        let front_end = FrontEnd::parse(&bytes[..section.len()])
-            .map_err(|error| Error::setting(format!("{error:?}")).field("front end"))?;
+        let front_end = FrontEnd::parse(&bytes[..section.len()]).map_err(|error| {
+            Error::new(ErrorKind::FrontEnd(format!("{error:?}"))).field("front end")
+        })?;
         let mut state = vec![0; front_end.state_words()];
         let mut vector = vec![0; config.bands];
         let mut values = Vec::new();

@@ -21,7 +21,7 @@ pub use npz_writer::NpzWriter;
 pub use values::{ElementType, Values};
 pub use wav::Recordings;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use std::path::Path;
 
 /// Reads the parts asked for of an `.npz` file or a directory of `.wav` files.
@@ -33,9 +33,11 @@ pub fn load(path: &Path, recordings: &Recordings, parts: &[PartName]) -> Result<
     if about.is_dir() {
         wav::load(path, recordings, parts)
     } else if *recordings != Recordings::default() {
-        Err(Error::setting("is no directory of recordings")
-            .file(path)
-            .remedy("leave --hold-out and --group out"))
+        Err(
+            Error::new(ErrorKind::Unsupported("is no directory of recordings"))
+                .file(path)
+                .remedy("leave --hold-out and --group out"),
+        )
     } else {
         npz::load(path, parts)
     }

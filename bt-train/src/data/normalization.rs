@@ -1,7 +1,7 @@
 //! Offset and scale by which raw values become those that a model learns from.
 
 use crate::data::Part;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::model::Model;
 
 /// x̂ = (x − offset)·scale, for frames of `width` values.
@@ -184,10 +184,11 @@ fn inverse(variance: f64) -> Result<f32> {
     if scale.is_normal() {
         return Ok(scale);
     }
-    Err(Error::setting(format!(
-        "values deviate by {:.1e}, and no f32 holds the inverse",
-        variance.sqrt()
-    ))
+    Err(Error::new(ErrorKind::NoFloat {
+        what: "values deviate by".into(),
+        value: variance.sqrt(),
+        lost: "the inverse",
+    })
     .remedy("save them in a unit that makes that larger than 1e-30 and smaller than 1e30"))
 }
 

@@ -1,6 +1,6 @@
 //! Arrays in NumPy's format: a header in the form of a Python dictionary, then the values.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use std::io::Read;
 
 /// What the header of an array promises.
@@ -132,7 +132,7 @@ impl Header {
         let mut values = Vec::new();
         values
             .try_reserve_exact(self.items)
-            .map_err(|_| Error::setting(format!("there is no room for {} values", self.items)))?;
+            .map_err(|_| Error::new(ErrorKind::NoRoom { values: self.items }))?;
         self.for_each(reader, |item| {
             values.push(from(item));
             Ok(())

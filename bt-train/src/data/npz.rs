@@ -96,12 +96,12 @@ impl Archive {
             .collect();
         for pair in widths.windows(2) {
             if pair[0].1 != pair[1].1 {
-                return Err(Error::setting(format!(
-                    "has {} features a step, x_{} has {}",
+                return Err(Error::mismatch(
+                    "features a step",
                     pair[1].1,
-                    pair[0].0.suffix(),
-                    pair[0].1
-                ))
+                    pair[0].1,
+                    format!("x_{} has", pair[0].0.suffix()),
+                )
                 .field(format!("x_{}", pair[1].0.suffix()))
                 .remedy("give every part the same features"));
             }
@@ -354,11 +354,10 @@ impl Archive {
                 .remedy("give one name for each class"));
             }
             if header.items as i64 > LABEL_MAX + 1 || header.bytes() > Some(NAMES_MAX) {
-                return Err(Error::setting(format!(
-                    "holds {} names of {} characters at most",
-                    header.items,
-                    header.item_bytes.unwrap_or(0) / 4
-                ))
+                return Err(Error::new(ErrorKind::Names {
+                    count: header.items,
+                    characters: header.item_bytes.unwrap_or(0) / 4,
+                })
                 .remedy("give one short name for each class"));
             }
             header.texts(reader)
@@ -382,7 +381,7 @@ fn element_type(header: &Header) -> Option<ElementType> {
 
 /// A file that is whole but cannot be mapped, as under a limit of address space.
 fn unmappable(error: Error) -> Error {
-    Error::setting(format!("cannot be mapped: {error}"))
+    Error::from(std::io::Error::other(format!("cannot be mapped: {error}")))
         .remedy("lift the limit of address space (ulimit -v), or split the data set")
 }
 

@@ -29,10 +29,10 @@ impl NpzWriter {
         shape: &[usize],
         values: &[T],
     ) -> Result<()> {
-        if shape.iter().product::<usize>() != values.len() {
-            return Err(
-                Error::setting(format!("{} values for shape {shape:?}", values.len())).field(name),
-            );
+        let expected = shape.iter().product::<usize>();
+        if expected != values.len() {
+            let of_shape = format!("the shape {shape:?} takes");
+            return Err(Error::mismatch("values", values.len(), expected, of_shape).field(name));
         }
         let shape: Vec<u64> = shape.iter().map(|&n| n as u64).collect();
         let mut bytes = Vec::new();

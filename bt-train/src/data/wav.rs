@@ -36,9 +36,9 @@ impl Recordings {
             )),
             None if hold_out.is_empty() => None,
             None => {
-                return Err(Error::new(ErrorKind::Usage(format!(
+                return Err(Error::usage(format!(
                     "--hold-out {hold_out} is not of the form speaker=theo,yweweler"
-                ))));
+                )));
             }
         };
         Ok(Recordings {
@@ -94,11 +94,12 @@ pub fn load(directory: &Path, recordings: &Recordings, parts: &[PartName]) -> Re
             if name == PartName::Validation {
                 continue;
             }
-            return Err(
-                Error::setting(format!("no recording is in the {} part", name.suffix()))
-                    .file(directory)
-                    .remedy("check the split column or the hold-out"),
-            );
+            return Err(Error::new(ErrorKind::Empty(format!(
+                "no recording is in the {} part",
+                name.suffix()
+            )))
+            .file(directory)
+            .remedy("check the split column or the hold-out"));
         }
         let part = read(&chosen, &set.labels, &mut set.sample_rate)?;
         match name {
@@ -238,17 +239,23 @@ fn from_index(directory: &Path, index: &Path, recordings: &Recordings) -> Result
                 "val" | "validation" => Some(PartName::Validation),
                 "test" => Some(PartName::Test),
                 other => {
-                    return Err(Error::setting(format!("is `{other}` for {name}"))
-                        .field("column `split`")
-                        .remedy("write train, val or test"));
+                    return Err(Error::new(ErrorKind::IndexCell {
+                        found: other.into(),
+                        recording: name.into(),
+                    })
+                    .field("column `split`")
+                    .remedy("write train, val or test"));
                 }
             },
             (None, None) => None,
         };
         if row[label].is_empty() {
-            return Err(Error::setting(format!("is empty for {name}"))
-                .field("column `label`")
-                .remedy("name its class"));
+            return Err(Error::new(ErrorKind::IndexCell {
+                found: String::new(),
+                recording: name.into(),
+            })
+            .field("column `label`")
+            .remedy("name its class"));
         }
         entries.push(Entry {
             file: directory.join(name),
@@ -259,11 +266,11 @@ fn from_index(directory: &Path, index: &Path, recordings: &Recordings) -> Result
         });
     }
     match unused.first() {
-        Some(value) => Err(
-            Error::setting(format!("no recording has the value `{value}`"))
-                .field("hold-out")
-                .remedy("write the values as the index has them"),
-        ),
+        Some(value) => Err(Error::new(ErrorKind::Empty(format!(
+            "no recording has the value `{value}`"
+        )))
+        .field("hold-out")
+        .remedy("write the values as the index has them")),
         None => Ok(entries),
     }
 }
@@ -303,10 +310,10 @@ fn from_folders(
         }));
     }
     if entries.is_empty() {
-        return Err(
-            Error::setting("holds neither index.csv nor folders of .wav files")
-                .remedy("put the recordings of each class into a folder named after it"),
-        );
+        return Err(Error::new(ErrorKind::Empty(
+            "holds neither index.csv nor folders of .wav files".into(),
+        ))
+        .remedy("put the recordings of each class into a folder named after it"));
     }
     Ok(entries)
 }
@@ -349,13 +356,20 @@ fn read(entries: &[&Entry], labels: &[String], sample_rate: &mut Option<u32>) ->
         let sound = riff::read(&entry.file).map_err(|error| error.file(&entry.file))?;
         let rate = sound.rate;
         samples.extend(sound.samples);
-        if *sample_rate.get_or_insert(rate) != rate {
-            return Err(Error::setting(format!("has {rate} samples a second"))
-                .file(&entry.file)
-                .remedy("all recordings need the same rate; resample"));
+        let first = *sample_rate.get_or_insert(rate);
+        if first != rate {
+            let (rate, first) = (rate as usize, first as usize);
+            return Err(Error::mismatch(
+                "samples a second",
+                rate,
+                first,
+                "recordings before it have",
+            )
+            .file(&entry.file)
+            .remedy("all recordings need the same rate; resample"));
         }
         if samples.len() == start {
-            return Err(Error::setting("holds no sample")
+            return Err(Error::new(ErrorKind::Empty("holds no sample".into()))
                 .file(&entry.file)
                 .remedy("drop it"));
         }

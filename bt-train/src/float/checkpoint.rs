@@ -149,7 +149,7 @@ impl Checkpoint {
             tensors.insert(name.into(), tensor);
         }
         if let Some(name) = found.keys().find(|name| is_ours(name)) {
-            return Err(Error::setting("belongs to no part of the metadata's model")
+            return Err(Error::new(ErrorKind::StrayTensor)
                 .field(name)
                 .remedy("blocks, rank, modes and maps of the metadata must fit the tensors"));
         }

@@ -202,7 +202,11 @@ impl ModelConfig {
             .and_then(|rows| rows.checked_mul(inputs.max(units)))
             .is_none()
         {
-            return Err(Error::setting("is too large").field("hidden.modes"));
+            return Err(Error::new(ErrorKind::TooLarge {
+                modes: self.hidden.modes.clone(),
+                allowed: "smaller modes",
+            })
+            .field("hidden.modes"));
         }
         self.input_shape().validate("input.", "input.modes")?;
         self.recurrent_shape()
@@ -218,17 +222,16 @@ impl ModelConfig {
             .field("input.width"));
         }
         if self.head.classes < 2 {
-            return Err(Error::setting(format!("{} classes", self.head.classes))
-                .field("head.classes")
-                .remedy("classification needs at least 2"));
+            return Err(
+                Error::out_of_range(self.head.classes, "classification needs at least 2")
+                    .field("head.classes"),
+            );
         }
         if !self.head.labels.is_empty() && self.head.labels.len() != self.head.classes {
-            return Err(Error::setting(format!(
-                "{} labels for {} classes",
-                self.head.labels.len(),
-                self.head.classes
-            ))
-            .field("head.labels"));
+            let (labels, classes) = (self.head.labels.len(), self.head.classes);
+            return Err(
+                Error::mismatch("labels", labels, classes, "head.classes is").field("head.labels"),
+            );
         }
         Ok(())
     }
@@ -240,9 +243,11 @@ fn product(field: &str, modes: &[usize]) -> Result<usize> {
         .try_fold(1usize, |product, &mode| product.checked_mul(mode))
         .filter(|&product| !modes.is_empty() && (1..=u32::MAX as usize).contains(&product));
     product.ok_or_else(|| {
-        Error::setting(format!("{modes:?} is not a list of positive sizes"))
-            .field(field)
-            .remedy("give sizes such as 8x20x20x18")
+        Error::new(ErrorKind::Sizes {
+            modes: modes.to_vec(),
+        })
+        .field(field)
+        .remedy("give sizes such as 8x20x20x18")
     })
 }
 

@@ -133,39 +133,17 @@ pub enum SearchError {
     TooLarge,
 }
 
-/// The error for a person: which limit, and what would do.
+/// The search's error as one of this crate: which limits, and what the closest plan needs.
 pub fn refused(error: &SearchError, limits: &Limits) -> Error {
-    let (field, remedy) = match error {
-        SearchError::Limits { closest } => {
-            let over = |have: usize, limit: Option<usize>| limit.is_some_and(|limit| have > limit);
-            let mut needs = Vec::new();
-            if over(closest.ram_bytes, limits.ram_bytes) {
-                needs.push(format!("--ram {}", closest.ram_bytes));
-            }
-            if over(closest.flash_bytes, limits.flash_bytes) {
-                needs.push(format!("--flash {}", closest.flash_bytes));
-            }
-            let field = if needs.first().is_some_and(|need| need.starts_with("--ram")) {
-                "ram"
-            } else {
-                "flash"
-            };
-            (
-                field,
-                format!(
-                    "allow it {}, or choose smaller modes, ranks or fewer blocks",
-                    needs.join(" and ")
-                ),
-            )
-        }
-        SearchError::TooLarge => (
-            "hidden",
-            "choose smaller modes, ranks or fewer blocks".to_owned(),
-        ),
-    };
-    Error::new(ErrorKind::Setting(error.to_string()))
-        .field(field)
-        .remedy(remedy)
+    Error::new(match error {
+        SearchError::Limits { closest } => ErrorKind::OverLimits {
+            plan: closest.input.plan.to_string(),
+            ram_bytes: closest.ram_bytes,
+            flash_bytes: closest.flash_bytes,
+            limits: *limits,
+        },
+        SearchError::TooLarge => ErrorKind::NoPlan,
+    })
 }
 
 /// The plan to use: of those within the limits that are at most 0.5 % slower than the fastest (2 %

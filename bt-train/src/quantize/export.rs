@@ -8,7 +8,7 @@ use super::spread::spread;
 use super::tensor::Z_SCALE;
 use crate::data::{Normalization, Part};
 use crate::device;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::{BIAS, Checkpoint, INPUT_MAP, RECURRENT_MAP};
 use crate::float::config::{FrontEndConfig, Gate, ModelConfig, Pool};
 use crate::float::model::Model;
@@ -418,7 +418,8 @@ impl InputCalibration<'_> {
                 Err(error) => refused = Some(error),
             }
         }
-        Err(refused.unwrap_or_else(|| Error::setting("there is no format for the input")))
+        Err(refused
+            .unwrap_or_else(|| Error::new(ErrorKind::Internal("there is no format for the input"))))
     }
 }
 
@@ -434,7 +435,7 @@ const REPORT_FRAMES: usize = 128;
 const OF_STATES: (u32, f64) = (1 << 15, 1.0 / 32_768.0);
 
 fn refused(error: bt_core::ParseError) -> Error {
-    Error::setting(format!("the exported model is refused: {error}"))
+    Error::new(ErrorKind::Exported(error))
 }
 
 fn write(parts: Contents) -> Result<ModelBytes> {

@@ -7,7 +7,7 @@
 //! multiplies it ([`FormatRecord`](bt_core::model::layout::FormatRecord)).
 
 use crate::data::{ElementType, Normalization, Part};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use bt_core::model::write::Elements;
 use bt_core::model::{FloatInput, InputType};
 use bt_core::q::{round_shift_saturate, saturate};
@@ -350,9 +350,11 @@ fn float_input(i: usize, offset: f64, lsb: f64) -> Result<FloatInput> {
     if input.lsb.is_normal() {
         return Ok(input);
     }
-    Err(Error::setting(format!(
-        "feature {i} has LSBs of {lsb:.1e}, which no f32 holds"
-    ))
+    Err(Error::new(ErrorKind::NoFloat {
+        what: format!("feature {i} has an LSB of"),
+        value: lsb,
+        lost: "it",
+    })
     .remedy("train with data in a unit that makes them larger than 1e-30 and smaller than 1e30"))
 }
 

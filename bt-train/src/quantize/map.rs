@@ -5,7 +5,7 @@ use super::simulate::Simulation;
 use super::tensor::{
     self, Calibrated, IntegerMap, PerBlock, QuantizeError, Width, Z_SCALE, place, with_headroom,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::Checkpoint;
 use crate::plan::{Lowered, Plan, TensorMap};
 use crate::shape::{MapKind, MapShape, name};
@@ -95,7 +95,7 @@ pub(super) fn lowered(map: &RealMap, plan: Option<&Plan>) -> Result<Option<Lower
     match (map, plan) {
         (RealMap::Tensor(tensor), Some(plan)) => crate::plan::lower(&tensor.shape, plan)
             .map(Some)
-            .map_err(|error| Error::setting(error.to_string())),
+            .map_err(Error::from),
         _ => Ok(None),
     }
 }
@@ -176,7 +176,9 @@ impl MapScheme {
                 Ok(IntegerForm::Tensor(integers))
             }
             (RealMap::Dense(weight), _) => self.dense(weight).map(IntegerForm::Dense),
-            (RealMap::Tensor(_), None) => Err(Error::setting("a tensor map without a plan")),
+            (RealMap::Tensor(_), None) => Err(Error::new(ErrorKind::Internal(
+                "a tensor map without a plan",
+            ))),
         }
     }
 
@@ -254,7 +256,9 @@ impl MapScheme {
                     }],
                 })
             }
-            _ => Err(Error::setting("a tensor map without a plan")),
+            _ => Err(Error::new(ErrorKind::Internal(
+                "a tensor map without a plan",
+            ))),
         }
     }
 }
@@ -279,16 +283,16 @@ fn failed(error: QuantizeError, streamed: bool, (max, lsb): (u32, f64)) -> Error
         if streamed { "input" } else { "recurrent" },
         f64::from(max) * lsb.abs(),
     );
-    let refused = Error::setting(format!("the {name} map: {error}"));
+    let refused = |error| Error::new(ErrorKind::Quantize { map: name, error });
     match error {
-        QuantizeError::TooLarge { .. } if largest > NORMALIZED_MAX => refused.remedy(format!(
-            "its input goes up to {largest:.0}: train with --normalize set or feature"
-        )),
+        QuantizeError::TooLarge { .. } if largest > NORMALIZED_MAX => refused(error).remedy(
+            format!("its input goes up to {largest:.0}: train with --normalize set or feature"),
+        ),
         QuantizeError::TooLarge { .. } => {
-            refused.remedy("train with --weight-decay 0.1, which keeps the weights smaller")
+            refused(error).remedy("train with --weight-decay 0.1, which keeps the weights smaller")
         }
-        QuantizeError::SharedAccumulators { .. } => refused,
-        QuantizeError::NotFinite => refused.remedy("train again with a lower --lr"),
+        QuantizeError::SharedAccumulators { .. } => refused(error),
+        QuantizeError::NotFinite => refused(error).remedy("train again with a lower --lr"),
     }
 }
 

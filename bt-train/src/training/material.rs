@@ -86,13 +86,12 @@ fn renderings(
         return Ok(frames.clone());
     }
     let Some(front_end) = &config.front_end else {
-        return Err(Error::setting("is for sound only").field("delays"));
+        return Err(Error::new(ErrorKind::Unsupported("is for sound only")).field("delays"));
     };
     let steps = front_end.samples_per_step();
     if settings.delays >= steps {
-        return Err(Error::setting(format!("is {}", settings.delays))
-            .field("delays")
-            .remedy(format!("a step has {steps} samples to spread them over")));
+        let allowed = format!("a step has {steps} samples to spread them over");
+        return Err(Error::out_of_range(settings.delays, allowed).field("delays"));
     }
     let bytes = frames.values.len() as u64 * frames.values.element_type().bytes() as u64;
     let need = bytes.saturating_mul(settings.delays as u64);

@@ -21,6 +21,7 @@ use crate::report;
 use crate::training::settings::{Flags, Settings};
 use crate::training::trainer::{Epoch, State, Step, Trainer};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -60,6 +61,34 @@ impl RunFolder {
         self.path.join("state.safetensors")
     }
 
+    fn metrics(&self) -> PathBuf {
+        self.path.join("metrics.jsonl")
+    }
+
+    fn curves(&self) -> PathBuf {
+        self.path.join("curves.svg")
+    }
+
+    fn confusion(&self) -> PathBuf {
+        self.path.join("confusion.svg")
+    }
+
+    /// What the folder holds of a finished run, by what it is.
+    pub fn files(&self) -> BTreeMap<&'static str, PathBuf> {
+        let files = [
+            ("model", self.best()),
+            ("settings", self.config()),
+            ("state", self.state()),
+            ("metrics", self.metrics()),
+            ("curves", self.curves()),
+            ("confusion", self.confusion()),
+        ];
+        files
+            .into_iter()
+            .filter(|(_, path)| path.exists())
+            .collect()
+    }
+
     /// Settings of a run that starts or goes on here.
     ///
     /// # Errors
@@ -71,9 +100,7 @@ impl RunFolder {
             return Settings::resolve(file, flags);
         }
         if !resume {
-            return Err(Error::setting("holds a run already")
-                .file(&self.path)
-                .remedy("add --resume to go on with it, or choose another --out"));
+            return Err(Error::new(ErrorKind::RunExists).file(&self.path));
         }
         let told = Settings::resolve(Some(file.unwrap_or(&saved)), flags)?;
         self.check_started_with(&told)?;
@@ -85,11 +112,11 @@ impl RunFolder {
         let started = Settings::resolve(Some(&self.config()), &Flags::default())?;
         match told.first_difference(&started)? {
             None => Ok(()),
-            Some((key, told, started)) => Err(Error::setting(format!(
-                "is {told}, but the run was started with {started}"
-            ))
-            .field(key)
-            .remedy("leave it out; a run goes on as it was started")),
+            Some((key, told, started)) => {
+                Err(Error::new(ErrorKind::OtherSetting { told, started })
+                    .field(key)
+                    .remedy("leave it out; a run goes on as it was started"))
+            }
         }
     }
 
@@ -126,7 +153,7 @@ impl RunFolder {
     ) -> Result<Vec<Epoch>> {
         let mut epochs = self.restore(settings, trainer)?;
         watch.start(trainer);
-        self.write_text("config.toml", &settings.to_toml()?)?;
+        write_text(&self.config(), &settings.to_toml()?)?;
         if trainer.epochs() > 0 {
             trainer.checkpoint().write(&self.best())?;
         }
@@ -153,22 +180,16 @@ impl RunFolder {
             }
             self.write_metrics(&epochs)?;
         }
-        self.write_text("curves.svg", &report::curves(&epochs))?;
+        write_text(&self.curves(), &report::curves(&epochs))?;
         if let Some(confusion) = trainer.confusion()? {
             let names = &trainer.checkpoint().config.head.labels;
-            self.write_text("confusion.svg", &confusion.svg(names))?;
+            write_text(&self.confusion(), &confusion.svg(names))?;
         }
         Ok(epochs)
     }
 
-    fn write_text(&self, name: &str, text: &str) -> Result<()> {
-        write_atomic(&self.path.join(name), |file| {
-            Ok(file.write_all(text.as_bytes())?)
-        })
-    }
-
     fn write_metrics(&self, epochs: &[Epoch]) -> Result<()> {
-        write_atomic(&self.path.join("metrics.jsonl"), |file| {
+        write_atomic(&self.metrics(), |file| {
             for epoch in epochs {
                 serde_json::to_writer(&mut *file, epoch).map_err(std::io::Error::from)?;
                 file.write_all(b"\n")?;
@@ -225,6 +246,10 @@ pub trait RunWatch {
 
     /// After every epoch.
     fn epoch(&mut self, epoch: &Epoch);
+}
+
+fn write_text(path: &Path, text: &str) -> Result<()> {
+    write_atomic(path, |file| Ok(file.write_all(text.as_bytes())?))
 }
 
 #[cfg(test)]

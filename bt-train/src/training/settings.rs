@@ -15,9 +15,9 @@ use std::path::Path;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum ClassWeights {
-    /// Every sequence alike.
+    /// Every sequence counts the same
     None,
-    /// Every class alike: a sequence counts the less the more its class has.
+    /// Every class counts the same: sequences of a rare class count more than those of a common one
     Balanced,
 }
 
@@ -55,7 +55,7 @@ macro_rules! settings {
 }
 
 settings! {
-    /// Modes of a frame, slowest first, such as 8x20x20x18: they multiply to its width
+    /// Modes of a frame, slowest first, such as 8x20x20x18; their product is the frame's width
     input_modes: Modes = Modes::default(), [value_name = "MODES"];
     /// Modes of the hidden state, as many as of a frame, such as 4x4x4x4
     hidden_modes: Modes = Modes::default(), [value_name = "MODES"];
@@ -71,7 +71,7 @@ settings! {
     recurrent_blocks: usize = 2, [value_name = "N"];
     /// Rank of the recurrent map [default: 4]
     recurrent_rank: usize = 4, [value_name = "R"];
-    /// Let the modes hold more than the width: zeros follow each frame
+    /// Take modes whose product is larger than the frame's width; zeros fill each frame up
     pad: bool = false, [num_args = 0..=1, require_equals = true, default_missing_value = "true"];
     /// Logistic function of the gates [default: sigmoid]
     gate: Gate = Gate::Sigmoid, [];
@@ -79,39 +79,39 @@ settings! {
     pool: Pool = Pool::Last, [];
     /// Passes over the training part [default: 60]
     epochs: usize = 60, [];
-    /// Sequences a step [default: 32]
+    /// Sequences in one step of the optimizer [default: 32]
     batch: usize = 32, [];
     /// Highest learning rate [default: 0.004]
     lr: f32 = 0.004, [];
-    /// Share of all steps in which the learning rate rises [default: 0.1]
+    /// Share of the training in which the learning rate rises to its highest [default: 0.1]
     warm_up: f32 = 0.1, [value_name = "SHARE"];
-    /// Learning rate at the end as a share of the highest; a cosine leads there [default: 0.01]
+    /// Learning rate at the end, as a share of the highest; it falls along a cosine [default: 0.01]
     final_lr: f32 = 0.01, [value_name = "SHARE"];
-    /// Decoupled weight decay, on weights only [default: 0]
+    /// Weight decay, decoupled (AdamW); biases are left alone [default: 0]
     weight_decay: f32 = 0.0, [];
-    /// Gradients longer than this are shortened to it [default: 1]
+    /// Largest norm of the gradient; a longer one is scaled down to it [default: 1]
     clip: f32 = 1.0, [value_name = "NORM"];
-    /// Share of the target spread over all classes [default: 0]
+    /// Label smoothing: share of the target that is spread evenly over all classes [default: 0]
     label_smoothing: f32 = 0.0, [value_name = "SHARE"];
-    /// How much each class counts in the loss [default: none]
+    /// Weight of a sequence in the loss, by its class [default: none]
     class_weights: ClassWeights = ClassWeights::None, [];
-    /// Variational dropout of the frames: one mask for a sequence [default: 0]
+    /// Dropout of the frames, one mask for a whole sequence (variational) [default: 0]
     input_dropout: f32 = 0.0, [value_name = "SHARE"];
-    /// Variational dropout of the hidden state that the recurrence reads [default: 0]
+    /// The same for the hidden state that the recurrent map reads [default: 0]
     recurrent_dropout: f32 = 0.0, [value_name = "SHARE"];
-    /// What offset and scale of the input are taken over [default: set]
+    /// What shares one offset and scale of the input [default: set]
     normalize: NormalizeOver = NormalizeOver::Set, [];
     /// Share of the training part kept for validation where the data set has none [default: 0.15]
     validation: f32 = 0.15, [value_name = "SHARE"];
-    /// Share of what is left to learn from that is used, of every class alike [default: 1]
+    /// Share of each class that is used, after validation is taken off [default: 1]
     train_share: f32 = 1.0, [value_name = "SHARE"];
-    /// Stop after so many epochs without a better validation; 0: never [default: 0]
+    /// Stop after so many epochs that do not validate better; 0 for never [default: 0]
     patience: usize = 0, [value_name = "EPOCHS"];
-    /// Recordings that form the test part, such as speaker=theo,yweweler: a column of index.csv
+    /// Recordings that form the test part, by a column of index.csv: speaker=theo,yweweler
     hold_out: String = String::new(), [value_name = "COLUMN=VALUE,…"];
-    /// Column of index.csv whose recordings of one value validation keeps together
+    /// Column of index.csv; recordings with the same value in it stay together in validation
     group: String = String::new(), [value_name = "COLUMN"];
-    /// Sound: samples under a window, a power of two [default: 256]
+    /// Sound: samples in a window, a power of two [default: 256]
     window: usize = 256, [value_name = "SAMPLES"];
     /// Sound: samples from one window to the next [default: 128]
     hop: usize = 128, [value_name = "SAMPLES"];
@@ -119,13 +119,13 @@ settings! {
     bands: usize = 32, [];
     /// Sound: lower end of the bands [default: 80]
     low_hz: f32 = 80.0, [value_name = "HZ"];
-    /// Sound: upper end of the bands; 0: 0.475 of the sample rate [default: 0]
+    /// Sound: upper end of the bands; 0 for 0.475 of the sample rate [default: 0]
     high_hz: f32 = 0.0, [value_name = "HZ"];
-    /// Sound: what energies are measured against [default: relative]
+    /// Sound: what the energies are relative to [default: relative]
     level: Level = Level::Relative, [];
-    /// Sound: vectors of mel energies in the frame of a step [default: 8]
+    /// Sound: vectors of mel energies that make one frame [default: 8]
     vectors_per_step: usize = 8, [value_name = "VECTORS"];
-    /// Sound: learn also from so many delays of each recording, spread over a step [default: 0]
+    /// Sound: learn also from so many delayed copies of each recording [default: 0]
     delays: usize = 0, [];
     /// Seed of the split, the starting weights and the order of the sequences [default: 0]
     seed: u64 = 0, [];
@@ -152,9 +152,9 @@ impl Settings {
         // One by one, so that a value of the wrong type is told with its key.
         for (key, value) in &table {
             let alone = toml::Table::from_iter([(key.clone(), value.clone())]);
-            alone
-                .try_into::<Settings>()
-                .map_err(|error| in_place(Error::setting(error.message()).field(key)))?;
+            alone.try_into::<Settings>().map_err(|error| {
+                in_place(Error::new(ErrorKind::WrongValue(error.message().into())).field(key))
+            })?;
         }
         let settings: Settings = table.try_into().map_err(Error::malformed)?;
         settings.validate().map_err(in_place)?;
@@ -204,9 +204,9 @@ impl Settings {
             ("hidden-modes", &self.hidden_modes),
         ] {
             if modes.0.is_empty() {
-                return Err(Error::new(ErrorKind::Usage(format!(
+                return Err(Error::usage(format!(
                     "--{field} is required, such as --{field} 4x8x8"
-                ))));
+                )));
             }
         }
         let positive = [
@@ -217,9 +217,7 @@ impl Settings {
         ];
         for (field, value) in positive {
             if value.is_nan() || value <= 0.0 {
-                return Err(Error::setting(format!("is {value}"))
-                    .field(field)
-                    .remedy("give a number above 0"));
+                return Err(Error::out_of_range(value, "give a number above 0").field(field));
             }
         }
         let shares = [
@@ -231,20 +229,18 @@ impl Settings {
         ];
         for (field, value) in shares {
             if !(0.0..1.0).contains(&value) {
-                return Err(Error::setting(format!("is {value}"))
-                    .field(field)
-                    .remedy("give a share from 0 to below 1"));
+                return Err(
+                    Error::out_of_range(value, "give a share from 0 to below 1").field(field)
+                );
             }
         }
         if !(0.0..=1.0).contains(&self.final_lr) {
-            return Err(Error::setting(format!("is {}", self.final_lr))
-                .field("final-lr")
-                .remedy("give a share from 0 to 1"));
+            let allowed = "give a share from 0 to 1";
+            return Err(Error::out_of_range(self.final_lr, allowed).field("final-lr"));
         }
         if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
-            return Err(Error::setting(format!("is {}", self.weight_decay))
-                .field("weight-decay")
-                .remedy("give 0 or more"));
+            let allowed = "give 0 or more";
+            return Err(Error::out_of_range(self.weight_decay, allowed).field("weight-decay"));
         }
         let (input, recurrent) = (self.input_map, self.recurrent_map);
         for (prefix, map) in [
@@ -257,9 +253,8 @@ impl Settings {
             map.validate(prefix)?;
         }
         if !(self.train_share > 0.0 && self.train_share <= 1.0) {
-            return Err(Error::setting(format!("is {}", self.train_share))
-                .field("train-share")
-                .remedy("give a share above 0, at most 1"));
+            let allowed = "give a share above 0, at most 1";
+            return Err(Error::out_of_range(self.train_share, allowed).field("train-share"));
         }
         Ok(())
     }

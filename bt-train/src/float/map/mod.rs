@@ -123,17 +123,15 @@ pub(crate) mod check {
     //! What every map must satisfy, whatever its form.
 
     use super::*;
+    use crate::float::init::uniform;
     use ndarray::{Array2, ArrayView1, Axis};
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
 
-    /// Numbers between −1 and 1 that look random.
+    /// Random numbers from [−1, 1).
     pub fn noise(len: usize, seed: u64) -> Vec<f64> {
-        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        let next = move || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 11) as f64 / (1u64 << 52) as f64 - 1.0
-        };
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let next = || 2.0 * uniform(&mut rng) - 1.0;
         std::iter::repeat_with(next).take(len).collect()
     }
 
