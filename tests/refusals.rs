@@ -54,7 +54,7 @@ fn refusals_of_the_library_have_kinds() {
         ram_bytes,
         limits: told,
         ..
-    } = error.kind
+    } = *error.kind
     else {
         panic!("{error}");
     };
@@ -73,7 +73,7 @@ fn refusals_of_the_library_have_kinds() {
     let error = shape.validate("", "hidden-modes").unwrap_err();
     assert!(
         matches!(
-            error.kind,
+            *error.kind,
             ErrorKind::Mismatch {
                 found: 3,
                 expected: 2,
@@ -83,14 +83,14 @@ fn refusals_of_the_library_have_kinds() {
         "{error}"
     );
     let error = MapKind::TensorTrain { rank: 65 }.validate("").unwrap_err();
-    let ErrorKind::OutOfRange { found, .. } = &error.kind else {
+    let ErrorKind::OutOfRange { found, .. } = &*error.kind else {
         panic!("{error}");
     };
     assert_eq!((found.as_str(), error.exit_status()), ("65", 1));
     let error = Recordings::new("theo", "").unwrap_err();
-    assert!(matches!(error.kind, ErrorKind::Usage(_)) && error.exit_status() == 2);
+    assert!(matches!(*error.kind, ErrorKind::Usage(_)) && error.exit_status() == 2);
     let error = Settings::resolve(None, &Flags::default()).unwrap_err();
-    assert!(matches!(error.kind, ErrorKind::Usage(_)) && error.exit_status() == 2);
+    assert!(matches!(*error.kind, ErrorKind::Usage(_)) && error.exit_status() == 2);
 }
 
 #[test]

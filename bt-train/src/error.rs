@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct Error {
     /// What went wrong.
-    pub kind: ErrorKind,
+    // Boxed, so that a result is small where all is well.
+    pub kind: Box<ErrorKind>,
     /// The file concerned.
     pub file: Option<PathBuf>,
     /// The array, tensor, key or flag concerned.
@@ -283,7 +284,7 @@ impl Error {
     /// An error of this kind, nothing else known yet.
     pub fn new(kind: ErrorKind) -> Error {
         Error {
-            kind,
+            kind: Box::new(kind),
             file: None,
             field: None,
             remedy: None,
@@ -389,7 +390,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.kind)
+        Some(&*self.kind)
     }
 }
 

@@ -7,7 +7,7 @@ pub(super) fn with_flags(error: Error) -> Error {
     if error.remedy.is_some() {
         return error;
     }
-    match &error.kind {
+    match &*error.kind {
         ErrorKind::OverLimits {
             ram_bytes,
             flash_bytes,

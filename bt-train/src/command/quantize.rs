@@ -218,7 +218,7 @@ fn tune(mut trainer: Trainer<'_>) -> Result<Tuned> {
     while !trainer.finished() {
         let done = trainer
             .epoch(&mut |step| progress.step(step))
-            .map_err(|error| match error.kind {
+            .map_err(|error| match *error.kind {
                 ErrorKind::Diverged { .. } => error.remedy(
                     "leave --fine-tune out, or train again with a lower --lr, a tenth of which it takes",
                 ),
