@@ -11,8 +11,8 @@ use crate::float::checkpoint::Checkpoint;
 use crate::plan::search::Limits;
 use crate::quantize::export::{Exported, MapReport, Options, Scheme, Z_MAX};
 use crate::quantize::fine_tune;
-use crate::report::Confusion;
 use crate::say;
+use crate::training::confusion::Confusion;
 use crate::training::evaluate;
 use crate::training::material::split_off;
 use crate::training::run::RunWatch;
@@ -39,7 +39,7 @@ pub struct Args {
     /// RAM that a session may take, as `10K`.
     #[arg(long, value_parser = crate::command::bytes)]
     pub ram: Option<usize>,
-    /// Flash that the model may take, as `64K`.
+    /// Flash that the model file may take, as `64K`.
     #[arg(long, value_parser = crate::command::bytes)]
     pub flash: Option<usize>,
     /// Name in the model file [default: that of the file].

@@ -17,7 +17,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{FolderLock, create_folder, write_atomic};
 use crate::float::checkpoint::{read_tensors, write_tensors};
-use crate::report;
+use crate::training::curves;
 use crate::training::settings::{Flags, Settings};
 use crate::training::trainer::{Epoch, State, Step, Trainer};
 use serde::{Deserialize, Serialize};
@@ -153,7 +153,7 @@ impl RunFolder {
             }
             self.write_metrics(&epochs)?;
         }
-        self.write_text("curves.svg", &report::curves(&epochs))?;
+        self.write_text("curves.svg", &curves::curves(&epochs))?;
         if let Some(confusion) = trainer.confusion()? {
             let names = &trainer.checkpoint().config.head.labels;
             self.write_text("confusion.svg", &confusion.svg(names))?;
