@@ -12,10 +12,9 @@ use bt_train::error::{Error, Result};
 use bt_train::float::init::{deviation, normal};
 use bt_train::plan::search::{Layer, Limits, MapPlan, best};
 use bt_train::plan::{Lowered, Plan, TensorMap, lower};
+use bt_train::quantize::integer::{IntegerMap, PerBlock};
 use bt_train::quantize::simulate::Simulation;
-use bt_train::quantize::tensor::{
-    Calibrated, IntegerMap, PerBlock, Width, Z_SCALE, maxima, with_headroom,
-};
+use bt_train::quantize::tensor::{Calibrated, Width, Z_SCALE, maxima, with_headroom};
 use bt_train::shape::{MapKind, MapShape};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -136,8 +135,7 @@ fn chosen_plan(shape: &MapShape) -> Result<Plan> {
     let recurrent = MapKind::BlockTerm { blocks: 2, rank: 2 };
     let layer = Layer {
         input: shape.clone(),
-        input_max: 1 << 15,
-        recurrent: Some(MapShape::to_gates(recurrent, &HIDDEN, &HIDDEN)),
+        recurrent: MapShape::to_gates(recurrent, &HIDDEN, &HIDDEN),
         arena: ArenaLayout::new(256, Pool::Last, 0, 0),
     };
     let limits = Limits {
