@@ -63,6 +63,12 @@ fn keeps_to_exact_limits(given: &Given) {
         Some(flash)
     );
 
+    // Padding of sections makes no limit a trap.
+    for more in (2..40).step_by(2) {
+        let found = export(given, limits(None, Some(flash + more))).unwrap();
+        assert!(takes(&found).1 <= flash + more);
+    }
+
     let both = limits(Some(4), Some(4));
     let [ram, flash] = ["--ram", "--flash"].map(|flag| named(given, both, flag).unwrap());
     let found = export(given, limits(Some(ram), Some(flash))).unwrap();
@@ -81,6 +87,8 @@ fn files_of_frames_keep_to_their_limits() {
         let mut given = Given::new(config(input, recurrent, &[4, 3, 4], false));
         given.sequences = 3;
         keeps_to_exact_limits(&given);
+        // Every value with a factor of its own: tables in the file that no plan counts.
+        keeps_to_exact_limits(&given.with_scales());
     }
 }
 

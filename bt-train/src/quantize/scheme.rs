@@ -115,7 +115,8 @@ impl Scheme {
             };
             let scheme = with(plans)?;
             let file_bytes = scheme.file(checkpoint)?.bytes().len();
-            if !is_refused && file_bytes <= flash_bytes {
+            let has_ram = |ram| scheme.plans.ram_bytes <= ram;
+            if file_bytes <= flash_bytes && limits.ram_bytes.is_none_or(has_ram) {
                 return Ok(scheme);
             }
             let found = file_bytes - scheme.plans.flash_bytes;

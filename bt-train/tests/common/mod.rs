@@ -42,6 +42,18 @@ pub fn config(input: &str, recurrent: &str, modes: &[usize], sound: bool) -> Mod
 }
 
 impl Given {
+    /// The same with a scale of its own for every value of a frame.
+    pub fn with_scales(&self) -> Given {
+        let mut model = self.checkpoint.model().unwrap();
+        let scale = |value| 1.0 / (40 + value % 50) as f32;
+        model.scale = (0..self.part.width).map(scale).collect();
+        Given {
+            checkpoint: Checkpoint::of(&model),
+            part: self.part.clone(),
+            sequences: self.sequences,
+        }
+    }
+
     /// Weights and 12 sequences of 3 frames: bytes, or feature vectors.
     pub fn new(config: ModelConfig) -> Given {
         let mut rng = ChaCha8Rng::seed_from_u64(11);
