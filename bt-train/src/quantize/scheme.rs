@@ -95,10 +95,10 @@ impl Scheme {
     ) -> Result<Scheme> {
         let layer = layer(&checkpoint.config)?;
         let limits = &options.limits;
-        let with = |plans| Scheme::with(plans, checkpoint, part, labels, options);
+        let planned = |plans| Scheme::planned(plans, checkpoint, part, labels, options);
         let Some(flash_bytes) = limits.flash_bytes else {
             let plans = search::best(&layer, limits);
-            return with(plans.map_err(|error| search::refused(&error, limits))?);
+            return planned(plans.map_err(|error| search::refused(&error, limits))?);
         };
         // What the file holds beside the maps depends on the formats, which calibration finds for given
         // plans: the maps get what it leaves them.
@@ -113,7 +113,7 @@ impl Scheme {
                 Err(SearchError::Limits { closest }) => (*closest, true),
                 Err(error) => return Err(search::refused(&error, limits)),
             };
-            let scheme = with(plans)?;
+            let scheme = planned(plans)?;
             let file_bytes = scheme.file(checkpoint)?.bytes().len();
             let has_ram = |ram| scheme.plans.ram_bytes <= ram;
             if file_bytes <= flash_bytes && limits.ram_bytes.is_none_or(has_ram) {
@@ -131,8 +131,8 @@ impl Scheme {
         }
     }
 
-    /// The same by plans that are chosen.
-    fn with(
+    /// The same for plans that are chosen.
+    fn planned(
         plans: Ranked<MapRanked>,
         checkpoint: &Checkpoint,
         part: &Part,
