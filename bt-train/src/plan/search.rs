@@ -330,7 +330,8 @@ mod tests {
         );
     }
 
-    /// The limit that an error names is enough; a word less is not.
+    /// The limit that an error names is enough; a word less is not. (Of maps with more plans than are
+    /// lowered, an error may name some bytes of flash more than the least.)
     #[test]
     fn what_is_said_to_fit_does() {
         let small = MapShape {
