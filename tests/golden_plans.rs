@@ -34,8 +34,7 @@ fn table() -> String {
                 let units = hidden.iter().product();
                 let layer = Layer {
                     input: MapShape::to_gates(kind, inputs, hidden),
-                    input_max: 255 << 7,
-                    recurrent: Some(MapShape::to_gates(kind, hidden, hidden)),
+                    recurrent: MapShape::to_gates(kind, hidden, hidden),
                     arena: ArenaLayout::new(units, Pool::Last, 0, 0),
                 };
                 let limits = Limits {
@@ -49,11 +48,11 @@ fn table() -> String {
                     text,
                     "{inputs:?} -> {hidden:?}, {name}, {core:?}: {}, {}, {}, {}, {}; {}",
                     cost.macs,
-                    plan.instructions(),
+                    plan.instructions,
                     plan.ram_bytes,
                     plan.flash_bytes,
                     plan.input.plan,
-                    plan.recurrent.unwrap().plan,
+                    plan.recurrent.plan,
                 )
                 .unwrap();
             }

@@ -2,8 +2,7 @@
 //! `data/plan/make.py` made the values.
 
 use bt_train::plan::TensorMap;
-use bt_train::plan::lower;
-use bt_train::plan::search::plans;
+use bt_train::plan::{lower, plans};
 use bt_train::quantize::simulate::Simulation;
 use bt_train::quantize::tensor::{Calibrated, Width, maxima, snr_db};
 use bt_train::shape::{MapKind, MapShape};

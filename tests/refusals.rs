@@ -41,7 +41,6 @@ fn refusals_of_the_library_have_kinds() {
     let map = MapKind::BlockTerm { blocks: 2, rank: 4 };
     let layer = Layer {
         input: kind(map),
-        input_max: 1 << 15,
         recurrent: None,
         arena: ArenaLayout::new(128, Pool::Last, 0, 0),
     };

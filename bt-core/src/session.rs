@@ -8,6 +8,8 @@ mod error;
 mod finish;
 mod self_test;
 mod state;
+#[cfg(feature = "alloc")]
+mod write;
 
 use crate::cell::{self, Units};
 use crate::front_end::{FrontEnd, Push};

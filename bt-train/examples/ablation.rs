@@ -12,9 +12,10 @@ use bt_train::error::{Error, ErrorKind, Result};
 use bt_train::float::init::{deviation, normal};
 use bt_train::plan::search::{Layer, Limits, MapPlan, best, refused};
 use bt_train::plan::{Lowered, Plan, TensorMap, lower};
+use bt_train::quantize::integer::{IntegerMap, PerBlock};
 use bt_train::quantize::simulate::Simulation;
 use bt_train::quantize::tensor::{
-    Calibrated, IntegerMap, PerBlock, QuantizeError, Width, Z_SCALE, maxima, with_headroom,
+    Calibrated, QuantizeError, Width, Z_SCALE, maxima, with_headroom,
 };
 use bt_train::shape::{MapKind, MapShape};
 use rand::SeedableRng;
@@ -140,8 +141,7 @@ fn chosen_plan(shape: &MapShape) -> Result<Plan> {
     let recurrent = MapKind::BlockTerm { blocks: 2, rank: 2 };
     let layer = Layer {
         input: shape.clone(),
-        input_max: 1 << 15,
-        recurrent: Some(MapShape::to_gates(recurrent, &HIDDEN, &HIDDEN)),
+        recurrent: MapShape::to_gates(recurrent, &HIDDEN, &HIDDEN),
         arena: ArenaLayout::new(256, Pool::Last, 0, 0),
     };
     let limits = Limits {

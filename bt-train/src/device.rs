@@ -3,7 +3,6 @@
 use crate::data::{ElementType, Part};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::ModelConfig;
-use crate::quantize::input::pushed;
 use bt_core::model::FloatInput;
 use bt_core::model::write::ModelBytes;
 use bt_core::session::Watched;
@@ -77,6 +76,18 @@ fn is_integers(model: &Model<'_>, part: &Part) -> bool {
         });
     }
     all
+}
+
+/// round((value − offset) / lsb), half to even, saturated to the type: what `run` and the host end of
+/// the wire do to float data. Integer data have LSB 1 and offset 0 and come out as they are.
+pub fn pushed(input_type: InputType, input: FloatInput, value: f32) -> i16 {
+    let (low, high) = match input_type {
+        InputType::U8 => (0.0, 255.0),
+        InputType::I8 => (-128.0, 127.0),
+        InputType::I16 => (-32_768.0, 32_767.0),
+    };
+    let scaled = (f64::from(value) - f64::from(input.offset)) / f64::from(input.lsb);
+    scaled.round_ties_even().clamp(low, high) as i16
 }
 
 /// The bytes that feed a sequence to a session, little-endian: whole frames, or samples, whose last

@@ -1,7 +1,7 @@
 //! Errors of the host: what went wrong, where (file, field) and what to do about it.
 
 use crate::data::ElementType;
-use crate::plan::lower::LowerError;
+use crate::plan::LowerError;
 use crate::plan::search::Limits;
 use crate::quantize::tensor::QuantizeError;
 use bt_core::ParseError;
@@ -200,6 +200,16 @@ pub enum ErrorKind {
         /// RAM of a session by that plan.
         ram_bytes: usize,
         /// Flash of both maps by it.
+        flash_bytes: usize,
+        /// What was allowed.
+        limits: Limits,
+    },
+    /// A model file that is done does not keep to the limits.
+    #[error("the model takes {ram_bytes} bytes of RAM and {flash_bytes} bytes of flash")]
+    FileOverLimits {
+        /// RAM of a session.
+        ram_bytes: usize,
+        /// Flash of the file.
         flash_bytes: usize,
         /// What was allowed.
         limits: Limits,

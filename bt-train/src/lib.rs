@@ -50,8 +50,8 @@ pub mod float;
 pub mod output;
 pub mod plan;
 pub mod quantize;
-pub mod report;
 pub mod shape;
+pub mod svg;
 pub mod training;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,7 +1,6 @@
 //! Every plan of a map computes W·x, in real arithmetic and in the device's integers.
 
-use bt_train::plan::search::plans;
-use bt_train::plan::{Join, TensorMap, lower};
+use bt_train::plan::{Join, TensorMap, lower, plans};
 use bt_train::quantize::simulate::Simulation;
 use bt_train::quantize::tensor::{Calibrated, TOP_LOSS_DB, Width, maxima, snr_db};
 use bt_train::shape::{MapKind, MapShape};

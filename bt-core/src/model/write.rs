@@ -1,14 +1,14 @@
-//! Model parts → bytes (feature `alloc`). What it returns has been parsed again by [`Model::parse`].
+//! Model parts → bytes (feature `alloc`); the session's [`Contents::write`] adds the golden vector and
+//! checks them.
 
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use super::layout::{self, DenseRecord, FormatRecord, HostRecord, MapKind, MetaRecord, Section};
-use super::{ArenaLayout, FloatInput, InputType, Model, ParseError, Pool};
+use super::{ArenaLayout, FloatInput, InputType, ParseError, Pool};
 use crate::cell::Gate;
 use crate::program::{NONE, ProgramRecord, StageRecord};
-use crate::session::Session;
 use crate::size::Size;
 
 /// A map to be written; its weights and tables are in [`Contents`].
@@ -140,25 +140,8 @@ impl Contents {
         Ok(ArenaLayout::new(self.hidden, self.pool, words, bands))
     }
 
-    /// The model file, golden vector included, as aligned words (little-endian bytes).
-    ///
-    /// # Errors
-    ///
-    /// What [`Model::parse`] says about it; a file that does not parse is never returned.
-    pub fn write(&self) -> Result<ModelBytes, ParseError> {
-        let draft = self.assemble(0)?;
-        let model = Model::parse(draft.bytes())?;
-        let mut arena = vec![0; model.arena_bytes() / 4];
-        let mut session = Session::new(&model, &mut arena)
-            .map_err(|_| ParseError::SectionBounds(Section::Meta))?;
-        let golden = session.golden_crc();
-        let bytes = self.assemble(golden)?;
-        Model::parse(bytes.bytes())?;
-        Ok(bytes)
-    }
-
-    /// The file, checked by nobody yet.
-    pub(super) fn assemble(&self, golden_crc: u32) -> Result<ModelBytes, ParseError> {
+    /// The file with this CRC of its golden vector, checked by nobody yet.
+    pub(crate) fn assemble(&self, golden_crc: u32) -> Result<ModelBytes, ParseError> {
         let mut tables = self.tables.clone();
         // One number goes into a record, several into a table.
         let mut table = |numbers: &mut dyn ExactSizeIterator<Item = u16>| {
@@ -293,7 +276,7 @@ impl Contents {
     }
 }
 
-/// The bytes of a model file, aligned as [`Model::parse`] wants them.
+/// The bytes of a model file, aligned as [`Model::parse`](super::Model::parse) wants them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelBytes(Vec<u32>);
 

@@ -13,6 +13,11 @@ pub(super) fn with_flags(error: Error) -> Error {
             flash_bytes,
             limits,
             ..
+        }
+        | ErrorKind::FileOverLimits {
+            ram_bytes,
+            flash_bytes,
+            limits,
         } => {
             let needs: Vec<(&str, usize)> = [
                 ("ram", *ram_bytes, limits.ram_bytes),

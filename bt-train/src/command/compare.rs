@@ -11,9 +11,9 @@ use crate::file::{check_place, write_atomic};
 use crate::float::checkpoint::Checkpoint;
 use crate::plan::search::Limits;
 use crate::quantize::export::{Options, export};
-use crate::report;
 use crate::say;
 use crate::shape::MapName;
+use crate::training::curves;
 use crate::training::evaluate::{self, Score};
 use crate::training::run::RunWatch;
 use crate::training::settings::{Flags, Settings};
@@ -129,7 +129,7 @@ fn picture(curves: &[Curve]) -> String {
             _ => kinds.push((curve.input_map, vec![&curve.epochs])),
         }
     }
-    report::compared(&kinds)
+    curves::compared(&kinds)
 }
 
 /// Trains all models and prints one table.

@@ -12,9 +12,6 @@ use bt_core::Pool;
 use bt_core::model::ArenaLayout;
 use serde_json::{Value, json};
 
-/// Largest magnitude of an input where the data are not known: i16.
-const INPUT_MAX: u32 = 1 << 15;
-
 /// Arguments of `plan`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -113,7 +110,6 @@ fn layer(args: &Args) -> Result<Layer> {
     };
     Ok(Layer {
         input,
-        input_max: INPUT_MAX,
         recurrent,
         arena: ArenaLayout::new(units, pool, 0, 0),
     })

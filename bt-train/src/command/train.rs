@@ -4,8 +4,8 @@ use crate::command::load;
 use crate::command::progress::{Progress, catch_interrupts};
 use crate::data::PartName;
 use crate::error::Result;
-use crate::report;
 use crate::say;
+use crate::training::curves;
 use crate::training::run::RunFolder;
 use crate::training::settings::Flags;
 use crate::training::trainer::Trainer;
@@ -60,7 +60,7 @@ pub fn run(args: Args) -> Result<()> {
     }
     say!(
         "{}",
-        report::table(&epochs, trainer.best().map(|best| best.epoch))
+        curves::table(&epochs, trainer.best().map(|best| best.epoch))
     );
     if let Some(confusion) = trainer.confusion()? {
         let table = confusion.table(&data.labels);

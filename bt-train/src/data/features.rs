@@ -40,6 +40,41 @@ impl FrontEndConfig {
         })
         .map_err(|error| Error::new(ErrorKind::FrontEnd(error.to_string())).field("front end"))
     }
+
+    /// Words of state that a session keeps for it.
+    ///
+    /// # Errors
+    ///
+    /// As [`section`](Self::section).
+    pub fn state_words(&self) -> Result<usize> {
+        Ok(Section::new(self)?.front_end()?.state_words())
+    }
+}
+
+/// The bytes of a front end, whose tables are read in place and need a word's alignment.
+struct Section {
+    words: Vec<u32>,
+    length: usize,
+}
+
+impl Section {
+    fn new(config: &FrontEndConfig) -> Result<Section> {
+        let section = config.section()?;
+        let mut words = vec![0u32; section.len().div_ceil(4)];
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
+        bytes[..section.len()].copy_from_slice(&section);
+        Ok(Section {
+            words,
+            length: section.len(),
+        })
+    }
+
+    fn front_end(&self) -> Result<FrontEnd<'_>> {
+        let bytes: &[u8] = bytemuck::cast_slice(&self.words);
+        FrontEnd::parse(&bytes[..self.length]).map_err(|error| {
+            Error::new(ErrorKind::FrontEnd(format!("{error:?}"))).field("front end")
+        })
+    }
 }
 
 fn not_sound() -> Error {
@@ -110,14 +145,8 @@ impl Part {
         let Values::I16(samples) = &*pcm else {
             return Err(not_sound());
         };
-        let section = config.section()?;
-        // The tables are read in place and need a word's alignment.
-        let mut words = vec![0u32; section.len().div_ceil(4)];
-        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
-        bytes[..section.len()].copy_from_slice(&section);
-        let front_end = FrontEnd::parse(&bytes[..section.len()]).map_err(|error| {
-            Error::new(ErrorKind::FrontEnd(format!("{error:?}"))).field("front end")
-        })?;
+        let section = Section::new(config)?;
+        let front_end = section.front_end()?;
         let mut state = vec![0; front_end.state_words()];
         let mut vector = vec![0; config.bands];
         let mut values = Vec::new();

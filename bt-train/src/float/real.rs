@@ -1,6 +1,5 @@
 //! The number type of the float model.
 
-use crate::float::product::Product;
 use ndarray::NdFloat;
 
 /// A number the model can be computed in: `f32` for training, `f64` where a
@@ -20,13 +19,6 @@ pub trait Real: NdFloat + Default + std::iter::Sum {
         let half = Self::from_f64(0.5);
         half + half * (half * self).squash()
     }
-
-    /// Computes one product whose indices have been checked.
-    ///
-    /// # Safety
-    /// Every index `product` reaches lies inside the buffer concerned, and `c`
-    /// overlaps neither `a` nor `b`.
-    unsafe fn multiply(product: &Product, a: *const Self, b: *const Self, c: *mut Self);
 }
 
 impl Real for f32 {
@@ -58,11 +50,6 @@ impl Real for f32 {
         let polynomial = |terms: &[f32]| terms.iter().fold(0.0, |sum, term| sum * square + term);
         x * polynomial(&ODD) / polynomial(&EVEN)
     }
-
-    unsafe fn multiply(product: &Product, a: *const f32, b: *const f32, c: *mut f32) {
-        // SAFETY: passed on from the caller.
-        unsafe { product.run_single(a, b, c) }
-    }
 }
 
 impl Real for f64 {
@@ -76,11 +63,6 @@ impl Real for f64 {
 
     fn squash(self) -> f64 {
         self.tanh()
-    }
-
-    unsafe fn multiply(product: &Product, a: *const f64, b: *const f64, c: *mut f64) {
-        // SAFETY: passed on from the caller.
-        unsafe { product.run_gemm(a, b, c) }
     }
 }
 

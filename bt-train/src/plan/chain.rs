@@ -1,9 +1,8 @@
 //! The contractions of one block in the order of a plan: what is summed over, what is kept, how often.
 
 use super::layout::{Axis, Label, size};
-use super::lower::LowerError;
 use super::tensor_map::TensorMap;
-use super::{Join, Plan};
+use super::{Join, LowerError, Plan};
 use crate::shape::{MapKind, MapShape};
 use bt_core::program::{k_pairs, m_tiles, n_tiles, panel};
 use ndarray::{ArrayD, Dimension, IxDyn};

@@ -3,11 +3,11 @@
 //! The prediction counts what the kernels do (k pairs, tiles, stores, runs) and weighs it with
 //! [`Counts`], fitted to instruction counts of QEMU (`cargo xtask bench` prints both side by side).
 
-use super::Plan;
 use super::chain::{Contraction, contractions};
 use super::layout::size;
-use super::lower::{LowerError, Lowered};
+use super::lower::Lowered;
 use super::memory::Memory;
+use super::{LowerError, Plan};
 use crate::shape::MapShape;
 use bt_core::program::{NONE, ProgramRecord, StageRecord, Store};
 

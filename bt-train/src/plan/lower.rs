@@ -1,11 +1,10 @@
 //! Plan + shape → stages: sizes, layouts, tables and places in the arena; and their weights in f64.
 
-use super::Plan;
 use super::arrange::Layouts;
 use super::chain::{Operand, contractions, operand};
 use super::layout::{Axis, Label, Target, is_reachable, positions, size};
 use super::memory::Memory;
-use super::tensor_map::TensorMap;
+use super::{LowerError, Plan, TensorMap};
 use crate::shape::MapShape;
 use bt_core::program::{self, DIGITS_MAX, NONE, ProgramRecord, StageRecord};
 use ndarray::{ArrayD, IxDyn};
@@ -122,17 +121,6 @@ pub struct Lowered {
     pub tables: Vec<u16>,
     /// Words of scratch.
     pub scratch_words: usize,
-}
-
-/// Why a plan cannot be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum LowerError {
-    /// What the plan says contradicts itself or the shape.
-    #[error("the plan does not fit the shape: {0}")]
-    Plan(&'static str),
-    /// A partial result is too large for the offsets of the model file.
-    #[error("a partial result of the plan is too large for the device")]
-    TooLarge,
 }
 
 /// Stages of `shape` in the order of `plan`.

@@ -5,12 +5,15 @@
 mod arrange;
 mod chain;
 pub mod cost;
+mod enumerate;
+mod front;
 pub mod layout;
 pub mod lower;
 mod memory;
 pub mod search;
 pub mod tensor_map;
 
+pub use enumerate::plans;
 pub use lower::{Lowered, lower};
 pub use tensor_map::TensorMap;
 
@@ -80,6 +83,17 @@ impl Plan {
         let slab = (outer..shape.order()).map(|k| (Label::In(k), shape.inputs[k]));
         gathered.into_iter().chain(slab).collect()
     }
+}
+
+/// Why a plan cannot be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LowerError {
+    /// What the plan says contradicts itself or the shape.
+    #[error("the plan does not fit the shape: {0}")]
+    Plan(&'static str),
+    /// A partial result is too large for the offsets of the model file.
+    #[error("a partial result of the plan is too large for the device")]
+    TooLarge,
 }
 
 /// Where the core joins.

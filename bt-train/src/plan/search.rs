@@ -1,19 +1,18 @@
-//! Every plan of a map, and of both maps of a layer together, under limits of RAM and flash.
+//! The plans of both maps of a layer together, under limits of RAM and flash.
 //!
 //! Plans are enumerated whole (d = 4: some thousand, d = 6: some hundred thousand) and ranked by a bound
 //! that no layout can beat (`Outline`); those whose bound is within the limits are lowered, most
 //! promising first, until no plan is left whose bound is not dominated by a lowered one. What remains is
 //! the front: each plan is either faster or smaller than every other.
 
-use super::cost::{self, Core, Cost, Outline};
-use super::{Join, Lowered, Plan, lower};
+use super::cost::{Core, Cost};
+use super::front::{dense_front, tensor_front};
 use crate::error::{Error, ErrorKind};
 use crate::shape::{MapKind, MapShape};
 use bt_core::model::ArenaLayout;
 
-/// Plans lowered for one map at most: a bound on the time of a search. Maps of four modes as README and
-/// RESULTS have them stay below a quarter of it.
-const LOWERED_MAX: usize = 1000;
+pub use super::front::{MapPlan, MapRanked};
+
 /// The share of the speed that [`best`] gives up for a smaller arena, without a limit of RAM.
 const SPEED_FOR_RAM: f64 = 0.02;
 /// The same within a limit of RAM.
@@ -24,7 +23,7 @@ const SPEED_FOR_RAM_WITHIN: f64 = 0.005;
 pub struct Limits {
     /// Bytes of a session's arena.
     pub ram_bytes: Option<usize>,
-    /// Bytes of both maps in the model file.
+    /// Bytes of both maps in the model file; where a model is exported, of the whole file.
     pub flash_bytes: Option<usize>,
     /// Which kernels run.
     pub core: Core,
@@ -41,58 +40,65 @@ impl Limits {
     }
 }
 
-/// How a map is executed.
-#[derive(Debug, Clone)]
-pub enum MapPlan {
-    /// By a program of contractions.
-    Program(Box<Lowered>),
-    /// Row by row, in slices of so many inputs.
-    Dense {
-        /// Inputs of a slice.
-        slice_values: usize,
-    },
+/// The recurrent map of a layer: its shape, or `None` where it is planned elsewhere and costs nothing here.
+pub trait Recurrent {
+    /// A plan of it.
+    type Ranked: Clone + std::fmt::Debug;
+
+    /// Its plans, where `front` has those of a shape.
+    fn plans(&self, front: impl FnOnce(&MapShape) -> Vec<MapRanked>) -> Vec<Self::Ranked>;
+
+    /// What a plan of it costs.
+    fn cost(ranked: &Self::Ranked) -> Cost;
 }
 
-impl std::fmt::Display for MapPlan {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Program(lowered) => lowered.plan.fmt(f),
-            Self::Dense { slice_values } => write!(f, "dense, {slice_values} inputs at a time"),
-        }
+impl Recurrent for MapShape {
+    type Ranked = MapRanked;
+
+    fn plans(&self, front: impl FnOnce(&MapShape) -> Vec<MapRanked>) -> Vec<MapRanked> {
+        front(self)
+    }
+
+    fn cost(ranked: &MapRanked) -> Cost {
+        ranked.cost
     }
 }
 
-/// A map's plan with its cost.
-#[derive(Debug, Clone)]
-pub struct MapRanked {
-    /// The plan.
-    pub plan: MapPlan,
-    /// What it costs.
-    pub cost: Cost,
+impl Recurrent for Option<MapShape> {
+    type Ranked = Option<MapRanked>;
+
+    fn plans(&self, front: impl FnOnce(&MapShape) -> Vec<MapRanked>) -> Vec<Option<MapRanked>> {
+        match self {
+            Some(shape) => front(shape).into_iter().map(Some).collect(),
+            None => vec![None],
+        }
+    }
+
+    fn cost(ranked: &Option<MapRanked>) -> Cost {
+        ranked.as_ref().map_or(Cost::default(), |map| map.cost)
+    }
 }
 
 /// A plan of each map of a layer.
 #[derive(Debug, Clone)]
-pub struct Ranked {
+pub struct Ranked<R = Option<MapRanked>> {
     /// Of the input map.
     pub input: MapRanked,
-    /// Of the recurrent map, if it is planned too.
-    pub recurrent: Option<MapRanked>,
+    /// Of the recurrent map.
+    pub recurrent: R,
+    /// Predicted instructions of both maps for one step.
+    pub instructions: u64,
+    /// Words of scratch that both maps share.
+    pub scratch_words: usize,
     /// The whole arena of a session, as the model file will state it.
     pub ram_bytes: usize,
     /// Weights, tables and records of both maps.
     pub flash_bytes: usize,
 }
 
-impl Ranked {
-    /// Predicted instructions of both maps for one stage.
-    pub fn instructions(&self) -> u64 {
-        let recurrent = self.recurrent.as_ref();
-        self.input.cost.instructions + recurrent.map_or(0, |map| map.cost.instructions)
-    }
-
+impl<R> Ranked<R> {
     fn is_dominated(&self, by: &Self, flash_counts: bool) -> bool {
-        by.instructions() <= self.instructions()
+        by.instructions <= self.instructions
             && by.ram_bytes <= self.ram_bytes
             && (!flash_counts || by.flash_bytes <= self.flash_bytes)
     }
@@ -100,23 +106,18 @@ impl Ranked {
 
 /// A layer to plan for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Layer {
+pub struct Layer<R = Option<MapShape>> {
     /// x → z.
     pub input: MapShape,
-    /// Largest magnitude of a value of x as the map reads it: 255·2⁷ for u8, 2¹⁵ for i16.
-    pub input_max: u32,
-    /// h → z; `None`: it is planned elsewhere and costs nothing here.
-    pub recurrent: Option<MapShape>,
+    /// h → z.
+    pub recurrent: R,
     /// Where a session keeps what: state, pool and front end take their share of the RAM.
     pub arena: ArenaLayout,
 }
 
-/// Largest magnitude of h: Q0.15.
-const HIDDEN_MAX: u32 = 1 << 15;
-
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
-pub enum SearchError {
+pub enum SearchError<R = Option<MapRanked>> {
     /// Plans there are, but none within the limits.
     #[error(
         "no plan fits; the closest ({}) needs {} bytes of RAM and {} bytes of flash",
@@ -126,7 +127,7 @@ pub enum SearchError {
     )]
     Limits {
         /// The one that exceeds them least.
-        closest: Box<Ranked>,
+        closest: Box<Ranked<R>>,
     },
     /// A partial result of every plan is too large for the offsets of the model file.
     #[error("every plan has a partial result that is too large for the device")]
@@ -134,7 +135,7 @@ pub enum SearchError {
 }
 
 /// The search's error as one of this crate: which limits, and what the closest plan needs.
-pub fn refused(error: &SearchError, limits: &Limits) -> Error {
+pub fn refused<R>(error: &SearchError<R>, limits: &Limits) -> Error {
     Error::new(match error {
         SearchError::Limits { closest } => ErrorKind::OverLimits {
             plan: closest.input.plan.to_string(),
@@ -152,14 +153,17 @@ pub fn refused(error: &SearchError, limits: &Limits) -> Error {
 /// # Errors
 ///
 /// [`SearchError`].
-pub fn best(layer: &Layer, limits: &Limits) -> Result<Ranked, SearchError> {
+pub fn best<R: Recurrent>(
+    layer: &Layer<R>,
+    limits: &Limits,
+) -> Result<Ranked<R::Ranked>, SearchError<R::Ranked>> {
     let plans = rank(layer, limits)?;
     let given_up = match limits.ram_bytes {
         None => SPEED_FOR_RAM,
         Some(_) => SPEED_FOR_RAM_WITHIN,
     };
-    let slowest = plans.first().map_or(0, Ranked::instructions) as f64 * (1.0 + given_up);
-    let tolerated = |plan: &Ranked| plan.instructions() as f64 <= slowest;
+    let slowest = plans.first().map_or(0, |plan| plan.instructions) as f64 * (1.0 + given_up);
+    let tolerated = |plan: &Ranked<R::Ranked>| plan.instructions as f64 <= slowest;
     let mut plans = plans.into_iter();
     let first = plans.next().ok_or(SearchError::TooLarge)?;
     Ok(plans.fold(first, |best, plan| {
@@ -177,8 +181,11 @@ pub fn best(layer: &Layer, limits: &Limits) -> Result<Ranked, SearchError> {
 /// # Errors
 ///
 /// [`SearchError`].
-pub fn rank(layer: &Layer, limits: &Limits) -> Result<Vec<Ranked>, SearchError> {
-    let excess = |plan: &Ranked| limits.excess(plan.ram_bytes, plan.flash_bytes);
+pub fn rank<R: Recurrent>(
+    layer: &Layer<R>,
+    limits: &Limits,
+) -> Result<Vec<Ranked<R::Ranked>>, SearchError<R::Ranked>> {
+    let excess = |plan: &Ranked<R::Ranked>| limits.excess(plan.ram_bytes, plan.flash_bytes);
     // Flash has many values and makes for long searches: first only as a limit of each map.
     let mut flash_counts = false;
     let mut all = pairs(layer, limits, flash_counts);
@@ -188,7 +195,7 @@ pub fn rank(layer: &Layer, limits: &Limits) -> Result<Vec<Ranked>, SearchError> 
     }
     let Some(closest) = all.iter().min_by(|a, b| {
         let order = excess(a).total_cmp(&excess(b));
-        order.then(a.instructions().cmp(&b.instructions()))
+        order.then(a.instructions.cmp(&b.instructions))
     }) else {
         return Err(SearchError::TooLarge);
     };
@@ -198,8 +205,8 @@ pub fn rank(layer: &Layer, limits: &Limits) -> Result<Vec<Ranked>, SearchError> 
         });
     }
     all.retain(|plan| excess(plan) == 0.0);
-    all.sort_by_key(|plan| (plan.instructions(), plan.ram_bytes, plan.flash_bytes));
-    let mut kept: Vec<Ranked> = Vec::new();
+    all.sort_by_key(|plan| (plan.instructions, plan.ram_bytes, plan.flash_bytes));
+    let mut kept: Vec<Ranked<R::Ranked>> = Vec::new();
     for plan in all {
         if !kept.iter().any(|by| plan.is_dominated(by, flash_counts)) {
             kept.push(plan);
@@ -209,10 +216,14 @@ pub fn rank(layer: &Layer, limits: &Limits) -> Result<Vec<Ranked>, SearchError> 
 }
 
 /// The plans of the input map's front with those of the recurrent map's.
-fn pairs(layer: &Layer, limits: &Limits, flash_counts: bool) -> Vec<Ranked> {
+fn pairs<R: Recurrent>(
+    layer: &Layer<R>,
+    limits: &Limits,
+    flash_counts: bool,
+) -> Vec<Ranked<R::Ranked>> {
     let fixed_words = layer.arena.scratch_word;
-    let front = |shape: &MapShape, input_max, gathered| match shape.kind {
-        MapKind::Dense => dense_front(shape, input_max, gathered, limits.core),
+    let front = |shape: &MapShape, gathered| match shape.kind {
+        MapKind::Dense => dense_front(shape, gathered, limits.core),
         MapKind::BlockTerm { .. } | MapKind::TensorTrain { .. } => {
             let excess = |cost: &Cost| {
                 limits.excess((fixed_words + cost.scratch_words) * 4, cost.flash_bytes)
@@ -220,211 +231,20 @@ fn pairs(layer: &Layer, limits: &Limits, flash_counts: bool) -> Vec<Ranked> {
             tensor_front(shape, limits.core, excess, flash_counts)
         }
     };
-    let recurrent: Vec<Option<MapRanked>> = match &layer.recurrent {
-        Some(shape) => {
-            let plans = front(shape, HIDDEN_MAX, false);
-            plans.into_iter().map(Some).collect()
-        }
-        None => vec![None],
-    };
-    let mut all: Vec<Ranked> = Vec::new();
-    for input in front(&layer.input, layer.input_max, true) {
+    let recurrent = layer.recurrent.plans(|shape| front(shape, false));
+    let mut all = Vec::new();
+    for input in front(&layer.input, true) {
         for recurrent in &recurrent {
-            let other = recurrent.as_ref().map_or(Cost::default(), |map| map.cost);
-            let scratch = input.cost.scratch_words.max(other.scratch_words);
+            let other = R::cost(recurrent);
+            let scratch_words = input.cost.scratch_words.max(other.scratch_words);
             all.push(Ranked {
-                ram_bytes: (fixed_words + scratch) * 4,
+                instructions: input.cost.instructions + other.instructions,
+                scratch_words,
+                ram_bytes: (fixed_words + scratch_words) * 4,
                 flash_bytes: input.cost.flash_bytes + other.flash_bytes,
                 input: input.clone(),
                 recurrent: recurrent.clone(),
             });
-        }
-    }
-    all
-}
-
-/// The plans of one map that exceed no limit by themselves and of which none is dominated by another,
-/// fastest first; where there are none, the one that exceeds the limits least.
-fn tensor_front(
-    shape: &MapShape,
-    core: Core,
-    excess: impl Fn(&Cost) -> f64,
-    flash_counts: bool,
-) -> Vec<MapRanked> {
-    let counts = core.counts();
-    let mut bounds: Vec<(Cost, Plan)> = plans(shape)
-        .into_iter()
-        .filter_map(|plan| Some((Outline::new(shape, &plan).ok()?.cost(&counts), plan)))
-        .collect();
-    let lowered = |plan: &Plan| -> Option<MapRanked> {
-        let lowered = lower(shape, plan).ok()?;
-        let cost = lowered.cost(core).ok()?;
-        let plan = MapPlan::Program(Box::new(lowered));
-        Some(MapRanked { plan, cost })
-    };
-    // A stable sort: equals stay in the order of enumeration, simpler plans first.
-    bounds.sort_by_key(|(cost, _)| (cost.instructions, cost.scratch_words, cost.flash_bytes));
-    let mut kept: Vec<MapRanked> = Vec::new();
-    let mut lowered_count = 0;
-    for (bound, plan) in bounds.iter().filter(|(bound, _)| excess(bound) == 0.0) {
-        let is_dominated = |cost: &Cost, kept: &[MapRanked]| {
-            kept.iter()
-                .any(|by| cost.is_dominated(&by.cost, flash_counts))
-        };
-        if is_dominated(bound, &kept) {
-            continue;
-        }
-        if lowered_count == LOWERED_MAX {
-            break;
-        }
-        lowered_count += 1;
-        let Some(ranked) = lowered(plan) else {
-            continue;
-        };
-        if excess(&ranked.cost) > 0.0 || is_dominated(&ranked.cost, &kept) {
-            continue;
-        }
-        kept.retain(|other| !other.cost.is_dominated(&ranked.cost, flash_counts));
-        kept.push(ranked);
-    }
-    kept.sort_by_key(|plan| (plan.cost.instructions, plan.cost.scratch_words));
-    if !kept.is_empty() {
-        return kept;
-    }
-    // Tables may take a plan past the limits, never back.
-    bounds.sort_by(|a, b| excess(&a.0).total_cmp(&excess(&b.0)));
-    let mut closest: Option<MapRanked> = None;
-    for (bound, plan) in bounds.iter().take(LOWERED_MAX) {
-        if closest
-            .as_ref()
-            .is_some_and(|found| excess(bound) > excess(&found.cost))
-        {
-            break;
-        }
-        if let Some(ranked) = lowered(plan)
-            && closest.as_ref().is_none_or(|found| {
-                let order = excess(&ranked.cost).total_cmp(&excess(&found.cost));
-                order.is_lt() || order.is_eq() && ranked.cost.instructions < found.cost.instructions
-            })
-        {
-            closest = Some(ranked);
-        }
-    }
-    closest.into_iter().collect()
-}
-
-fn dense_front(shape: &MapShape, input_max: u32, gathered: bool, core: Core) -> Vec<MapRanked> {
-    let inputs = shape.width();
-    // One slice's sums must fit 31 bits with weights of 127 everywhere.
-    let fits = |slice: usize| slice as u64 * 127 * u64::from(input_max) < 1 << 31;
-    let slices = (1..=inputs).filter(|slice| {
-        inputs.is_multiple_of(*slice) && (slice.is_multiple_of(2) || *slice == inputs)
-    });
-    let mut all: Vec<MapRanked> = if gathered {
-        slices
-            .filter(|&slice| fits(slice))
-            .map(|slice_values| MapRanked {
-                plan: MapPlan::Dense { slice_values },
-                cost: cost::dense(shape, slice_values, true, core),
-            })
-            .collect()
-    } else {
-        vec![MapRanked {
-            plan: MapPlan::Dense {
-                slice_values: inputs,
-            },
-            cost: cost::dense(shape, inputs, false, core),
-        }]
-    };
-    all.sort_by_key(|plan| (plan.cost.instructions, plan.cost.scratch_words));
-    let mut kept: Vec<MapRanked> = Vec::new();
-    for plan in all {
-        if !kept.iter().any(|by| plan.cost.is_dominated(&by.cost, true)) {
-            kept.push(plan);
-        }
-    }
-    kept
-}
-
-/// Every plan of a shape, those that cannot be lowered left out: slabs, orders within them, places
-/// where the core joins, buffers and what is gathered at once, blocks side by side or in turn at first
-/// and at the end, the width of what is added to z.
-pub fn plans(shape: &MapShape) -> Vec<Plan> {
-    let d = shape.order();
-    let mut all = Vec::new();
-    for slab in 1..=d {
-        let outer = d - slab;
-        let buffers: Vec<(usize, usize)> = match outer.checked_sub(1) {
-            Some(mode) => divisors(shape.inputs[mode])
-                .flat_map(|buffer| divisors(buffer).map(move |gathered| (buffer, gathered)))
-                .collect(),
-            None => vec![(1, 1)],
-        };
-        for inner in permutations(&(outer..d).rev().collect::<Vec<_>>()) {
-            let order: Vec<usize> = inner.into_iter().chain((0..outer).rev()).collect();
-            for join in joins(shape) {
-                for &(buffer, gathered) in &buffers {
-                    if join == Join::Alone(slab) && buffer > 1 {
-                        continue;
-                    }
-                    for &(side_by_side, joint) in together(shape) {
-                        for wide in [false, true] {
-                            if wide && outer == 0 {
-                                continue;
-                            }
-                            all.push(Plan {
-                                order: order.clone(),
-                                slab,
-                                join,
-                                buffer,
-                                gathered,
-                                side_by_side,
-                                joint,
-                                wide,
-                            });
-                        }
-                    }
-                }
-            }
-        }
-    }
-    all
-}
-
-/// What blocks do in one stage: the first one, the last one.
-fn together(shape: &MapShape) -> &'static [(bool, bool)] {
-    match shape.blocks() {
-        1 => &[(false, false)],
-        _ => &[(false, false), (false, true), (true, false), (true, true)],
-    }
-}
-
-fn divisors(number: usize) -> impl Iterator<Item = usize> {
-    (1..=number).filter(move |divisor| number.is_multiple_of(*divisor))
-}
-
-fn joins(shape: &MapShape) -> Vec<Join> {
-    let d = shape.order();
-    match shape.kind {
-        MapKind::BlockTerm { .. } => (0..d)
-            .map(Join::Merged)
-            .chain((1..d).map(Join::Alone))
-            .collect(),
-        MapKind::TensorTrain { .. } | MapKind::Dense => vec![Join::NoCore],
-    }
-}
-
-fn permutations(modes: &[usize]) -> Vec<Vec<usize>> {
-    if modes.is_empty() {
-        return vec![Vec::new()];
-    }
-    let mut all = Vec::new();
-    for (at, &first) in modes.iter().enumerate() {
-        let mut rest = modes.to_vec();
-        rest.remove(at);
-        for mut tail in permutations(&rest) {
-            tail.insert(0, first);
-            all.push(tail);
         }
     }
     all
@@ -440,18 +260,17 @@ mod tests {
         MapShape::to_gates(kind, &[8, 20, 20, 18], &[4, 4, 4, 4])
     }
 
-    fn layer(input: MapShape) -> Layer {
+    fn layer(input: MapShape) -> Layer<MapShape> {
         let kind = MapKind::BlockTerm { blocks: 2, rank: 2 };
         let recurrent = MapShape::to_gates(kind, &[4, 4, 4, 4], &[4, 4, 4, 4]);
         of_maps(input, recurrent)
     }
 
-    fn of_maps(input: MapShape, recurrent: MapShape) -> Layer {
+    fn of_maps(input: MapShape, recurrent: MapShape) -> Layer<MapShape> {
         Layer {
             arena: ArenaLayout::new(recurrent.width(), Pool::Last, 0, 0),
-            recurrent: Some(recurrent),
+            recurrent,
             input,
-            input_max: 1 << 15,
         }
     }
 
@@ -464,7 +283,7 @@ mod tests {
         };
         let plans = rank(&layer(paper()), &limits).unwrap();
         for pair in plans.windows(2) {
-            assert!(pair[0].instructions() <= pair[1].instructions());
+            assert!(pair[0].instructions <= pair[1].instructions);
         }
         let best = best(&layer(paper()), &limits).unwrap();
         assert!(best.ram_bytes <= 10 << 10 && best.flash_bytes <= 64 << 10);
@@ -489,29 +308,8 @@ mod tests {
         );
     }
 
-    #[test]
-    fn the_bound_is_never_above_the_cost() {
-        let shape = MapShape {
-            inputs: vec![4, 3, 6],
-            outputs: vec![8, 3, 2],
-            ..paper()
-        };
-        for core in [Core::M4f, Core::M3, Core::M0] {
-            for plan in plans(&shape) {
-                let bound = Outline::new(&shape, &plan).unwrap().cost(&core.counts());
-                let Ok(lowered) = lower(&shape, &plan) else {
-                    continue;
-                };
-                let cost = lowered.cost(core).unwrap();
-                assert!(bound.instructions <= cost.instructions, "{core:?}: {plan}");
-                assert_eq!(bound.scratch_words, lowered.scratch_words, "{plan}");
-                assert!(bound.flash_bytes <= cost.flash_bytes, "{plan}");
-            }
-        }
-    }
-
-    /// The limit that an error names is enough; a word less of RAM is not, nor a fiftieth less of flash,
-    /// whose least value for both maps together is not searched to the byte.
+    /// The limit that an error names is enough; a word less is not. (Of maps with more plans than are
+    /// lowered, an error may name some bytes of flash more than the least.)
     #[test]
     fn what_is_said_to_fit_does() {
         let small = MapShape {
@@ -538,17 +336,6 @@ mod tests {
         assert!(rank(&layer, &limits(Some(ram - 4), None)).is_err());
         let flash = needs(limits(None, Some(1 << 10))).flash_bytes;
         assert!(rank(&layer, &limits(None, Some(flash))).is_ok());
-        assert!(rank(&layer, &limits(None, Some(flash - flash / 50))).is_err());
-    }
-
-    #[test]
-    fn dense_maps_come_in_parts_that_cannot_overflow() {
-        let plans = dense_front(&paper().dense(), 1 << 15, true, Core::M4f);
-        for plan in plans {
-            let MapPlan::Dense { slice_values } = plan.plan else {
-                panic!("{}", plan.plan);
-            };
-            assert!(slice_values * 127 < 1 << 16);
-        }
+        assert!(rank(&layer, &limits(None, Some(flash - 4))).is_err());
     }
 }

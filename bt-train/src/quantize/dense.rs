@@ -5,10 +5,7 @@ use bt_core::model::bound;
 use bt_core::model::layout::DenseRecord;
 use ndarray::{Array2, ArrayView2};
 
-/// Values a slice gathers at most: what a streamed dense map costs in RAM.
-const SLICE_MAX: usize = 512;
-
-/// A dense map in integers; places are filled in by the exporter.
+/// A dense map in integers; places count from the start of the scratch.
 #[derive(Debug, Clone)]
 pub struct IntegerDense {
     /// Sizes and shift.
@@ -17,24 +14,6 @@ pub struct IntegerDense {
     pub weights: Vec<u32>,
     /// Per row: LSB of z per unit of the sum, times 2³².
     pub scales: Vec<u32>,
-}
-
-impl IntegerDense {
-    /// Words of scratch: the slice under way and, with several, the sums.
-    pub fn scratch_words(&self, streamed: bool) -> usize {
-        let record = &self.record;
-        let slice = if streamed {
-            record.slice_values.div_ceil(2) as usize
-        } else {
-            0
-        };
-        slice
-            + if record.slice_values == record.values {
-                0
-            } else {
-                record.rows as usize
-            }
-    }
 }
 
 impl IntegerDense {
@@ -59,15 +38,16 @@ impl IntegerDense {
     }
 }
 
-/// Quantizes `weight` [4J, K] for integer inputs up to `input_max`, real value = integer · `input_lsb`.
-/// A `streamed` input comes in slices; the hidden state is one.
+/// Quantizes `weight` [4J, K] for integer inputs up to `input_max`, real value = integer · `input_lsb`,
+/// in slices of so many inputs that are gathered where the input is `streamed`. A negative `input_lsb` is
+/// turned into weights of the other sign.
 ///
 /// # Errors
 ///
-/// [`QuantizeError`] when a weight is not finite or too large for a row's scale. A negative
-/// `input_lsb` is turned into weights of the other sign.
+/// [`QuantizeError`] when a weight is not finite or too large for a row's scale.
 pub fn quantize(
     weight: ArrayView2<'_, f64>,
+    slice: usize,
     input_max: u32,
     input_lsb: f64,
     streamed: bool,
@@ -76,11 +56,6 @@ pub fn quantize(
     if weight.iter().any(|w| !w.is_finite()) {
         return Err(QuantizeError::NotFinite);
     }
-    let slice = if streamed {
-        slice_values(columns)
-    } else {
-        columns
-    };
     let slices = columns / slice;
     let pairs = slice.div_ceil(2);
     let mut levels = vec![0i8; rows * columns];
@@ -128,8 +103,8 @@ pub fn quantize(
     let mut slice_shift = 0;
     loop {
         let worst = bound::dense(&words, pairs, rows / 2, slice_shift, input_max);
-        // Rows were made to fit where there is one slice; several fit at a shift of at most 16, since
-        // a slice of [`SLICE_MAX`] values is below 2^31 and there are less than 2^16 of them.
+        // Rows were made to fit where there is one slice; of several, plans take none that could leave
+        // 31 bits, and a shift of at most 16 makes their sum fit.
         if worst <= i32::MAX as u64 {
             break;
         }
@@ -152,7 +127,8 @@ pub fn quantize(
             values: columns as u32,
             slice_values: slice as u32,
             slice_word: 0,
-            acc_word: 0,
+            // Sums lie behind the slice that is gathered.
+            acc_word: if streamed { pairs as u32 } else { 0 },
             weights_word: 0,
             scales_word: 0,
             slice_shift,
@@ -160,18 +136,6 @@ pub fn quantize(
         weights: words,
         scales: scales.collect::<Result<_, _>>()?,
     })
-}
-
-/// The largest even divisor of `columns` up to [`SLICE_MAX`], or all of them.
-fn slice_values(columns: usize) -> usize {
-    if columns <= SLICE_MAX {
-        return columns;
-    }
-    (2..=SLICE_MAX)
-        .rev()
-        .step_by(2)
-        .find(|slice| columns.is_multiple_of(*slice))
-        .unwrap_or(columns)
 }
 
 /// Signal-to-noise ratio of the quantized weights' z on integer frames whose LSB is `lsb`, dB.

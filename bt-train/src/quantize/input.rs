@@ -7,6 +7,7 @@
 //! multiplies it ([`FormatRecord`](bt_core::model::layout::FormatRecord)).
 
 use crate::data::{ElementType, Normalization, Part};
+use crate::device::pushed;
 use crate::error::{Error, ErrorKind, Result};
 use bt_core::model::write::Elements;
 use bt_core::model::{FloatInput, InputType};
@@ -356,16 +357,4 @@ fn float_input(i: usize, offset: f64, lsb: f64) -> Result<FloatInput> {
         lost: "it",
     })
     .remedy("train with data in a unit that makes them larger than 1e-30 and smaller than 1e30"))
-}
-
-/// round((value − offset) / lsb), half to even, saturated to the type: what `run` and the host end of
-/// the wire do to float data. Integer data have LSB 1 and offset 0 and come out as they are.
-pub fn pushed(input_type: InputType, input: FloatInput, value: f32) -> i16 {
-    let (low, high) = match input_type {
-        InputType::U8 => (0.0, 255.0),
-        InputType::I8 => (-128.0, 127.0),
-        InputType::I16 => (-32_768.0, 32_767.0),
-    };
-    let scaled = (f64::from(value) - f64::from(input.offset)) / f64::from(input.lsb);
-    scaled.round_ties_even().clamp(low, high) as i16
 }

@@ -1,18 +1,18 @@
-//! One map of a model: real weights, what calibration decides about it, its integers.
+//! One map of a model: real weights under a plan, what calibration decides about it, its integers.
 
 use super::dense::{self, IntegerDense};
+use super::integer::{IntegerMap, Noise, PerBlock, place};
 use super::simulate::Simulation;
-use super::tensor::{
-    self, Calibrated, IntegerMap, PerBlock, QuantizeError, Width, Z_SCALE, place, with_headroom,
-};
+use super::tensor::{self, Calibrated, QuantizeError, Width, Z_SCALE, with_headroom};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::Checkpoint;
-use crate::plan::{Lowered, Plan, TensorMap};
-use crate::shape::{MapKind, MapShape, name};
+use crate::plan::search::MapPlan;
+use crate::plan::{Lowered, TensorMap};
+use crate::shape::name;
 use bt_core::model::write::MapContents;
 use bt_core::program::panel::{pair_order, weight_word};
 use bt_core::program::{NONE, ProgramRecord, StageRecord, TILE_M};
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, Ix2};
 
 /// How a map was quantized.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -46,42 +46,80 @@ pub struct LevelReport {
     pub saturated: f64,
 }
 
-/// The map of a checkpoint in f64.
-pub(super) enum RealMap {
-    Tensor(TensorMap),
-    Dense(Array2<f64>),
+/// The map of a checkpoint in f64, and how its plan has it executed.
+pub(super) enum RealMap<'p> {
+    Tensor {
+        map: TensorMap,
+        lowered: &'p Lowered,
+    },
+    Dense {
+        weight: Array2<f64>,
+        /// Inputs of a slice.
+        slice_values: usize,
+    },
 }
 
-impl RealMap {
-    pub fn read(checkpoint: &Checkpoint, prefix: &str, shape: MapShape) -> Self {
+impl<'p> RealMap<'p> {
+    /// The tensors of this prefix, under the plan of their map.
+    pub fn read(checkpoint: &Checkpoint, prefix: &str, plan: &'p MapPlan) -> Result<Self> {
         let tensor = |name| checkpoint.tensors[&format!("{prefix}.{name}")].mapv(f64::from);
-        match shape.kind {
-            MapKind::Dense => {
-                let weight = tensor(name::MATRIX.to_owned());
-                let matrix = Array2::from_shape_vec(
-                    (shape.height(), shape.width()),
-                    weight.iter().copied().collect(),
-                );
-                Self::Dense(matrix.unwrap_or_default())
-            }
-            MapKind::BlockTerm { .. } | MapKind::TensorTrain { .. } => {
-                Self::Tensor(TensorMap::from_tensors(shape, tensor))
-            }
+        Ok(match plan {
+            MapPlan::Program(lowered) => Self::Tensor {
+                map: TensorMap::from_tensors(lowered.shape.clone(), tensor),
+                lowered,
+            },
+            MapPlan::Dense { slice_values } => Self::Dense {
+                weight: tensor(name::MATRIX.to_owned())
+                    .into_dimensionality::<Ix2>()
+                    .map_err(Error::malformed)?,
+                slice_values: *slice_values,
+            },
+        })
+    }
+
+    /// W·x of every frame.
+    pub fn apply(&self, frames: &[Vec<f64>]) -> Vec<Vec<f64>> {
+        match self {
+            Self::Tensor { map, lowered } => apply_program(map, lowered, frames),
+            Self::Dense { weight, .. } => apply_matrix(weight, frames),
         }
     }
 }
 
-/// What is decided about a map before its weights become integers.
+fn apply_program(map: &TensorMap, lowered: &Lowered, frames: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let mut simulation = Simulation::new(lowered, map);
+    frames.iter().map(|frame| simulation.run(frame)).collect()
+}
+
+/// W·x of every frame for a matrix W.
+pub(super) fn apply_matrix(weight: &Array2<f64>, frames: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let product = |frame: &Vec<f64>| {
+        let column = ArrayView2::from_shape((frame.len(), 1), frame);
+        let column = column.map_or_else(
+            |_| Array2::zeros((weight.ncols(), 1)),
+            |column| column.to_owned(),
+        );
+        weight.dot(&column).into_raw_vec_and_offset().0
+    };
+    frames.iter().map(product).collect()
+}
+
+/// The integers that a map reads.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reads {
+    /// Whether they are gathered as they come, the input's, or lie there at once, the hidden state's.
+    pub streamed: bool,
+    /// Largest magnitude.
+    pub max: u32,
+    /// Real value of one LSB.
+    pub lsb: f64,
+}
+
+/// What calibration decides about a map before its weights become integers: of every stage of a
+/// program; a matrix has none.
 #[derive(Debug)]
 pub(super) struct MapScheme {
-    /// The plan's stages; dense maps have none.
-    pub lowered: Option<Lowered>,
-    /// Whether the input comes in slices.
-    pub streamed: bool,
-    /// Largest magnitude of the input's integers.
-    input_max: u32,
-    /// Real value of one of them.
-    input_lsb: f64,
+    reads: Reads,
     /// Largest output of every stage in calibration.
     maxima: PerBlock,
     /// What a stage has to hold ([`with_headroom`]).
@@ -90,71 +128,23 @@ pub(super) struct MapScheme {
     widths: Vec<Width>,
 }
 
-/// The stages of a map under a plan.
-pub(super) fn lowered(map: &RealMap, plan: Option<&Plan>) -> Result<Option<Lowered>> {
-    match (map, plan) {
-        (RealMap::Tensor(tensor), Some(plan)) => crate::plan::lower(&tensor.shape, plan)
-            .map(Some)
-            .map_err(Error::from),
-        _ => Ok(None),
-    }
-}
-
-/// W·x of every frame, in f64.
-pub(super) fn apply(
-    map: &RealMap,
-    lowered: Option<&Lowered>,
-    frames: &[Vec<f64>],
-) -> Vec<Vec<f64>> {
-    match (map, lowered) {
-        (RealMap::Tensor(map), Some(lowered)) => {
-            let mut simulation = Simulation::new(lowered, map);
-            frames.iter().map(|frame| simulation.run(frame)).collect()
-        }
-        (RealMap::Dense(weight), _) => frames
-            .iter()
-            .map(|frame| {
-                let column = ArrayView2::from_shape((frame.len(), 1), frame);
-                let column = column.map_or_else(
-                    |_| Array2::zeros((weight.ncols(), 1)),
-                    |column| column.to_owned(),
-                );
-                weight.dot(&column).into_raw_vec_and_offset().0
-            })
-            .collect(),
-        (RealMap::Tensor(_), None) => Vec::new(),
-    }
-}
-
 impl MapScheme {
-    /// Ranges and bits from `frames`, integers up to `input_max` whose LSB is `input_lsb`.
-    pub fn new(
-        map: &RealMap,
-        lowered: Option<Lowered>,
-        frames: &[Vec<i16>],
-        (input_max, input_lsb): (u32, f64),
-        streamed: bool,
-    ) -> Result<Self> {
-        let (mut maxima, mut ranges, mut widths) = (Vec::new(), Vec::new(), Vec::new());
-        if let (RealMap::Tensor(map), Some(lowered)) = (map, &lowered) {
-            maxima = tensor::maxima(lowered, map, &real(frames, input_lsb));
-            ranges = with_headroom(&maxima);
-            let calibrated = Calibrated::new(lowered, map, &ranges, input_max, input_lsb);
+    /// Ranges and bits from `frames` of what the map reads.
+    pub fn new(map: &RealMap<'_>, frames: &[Vec<i16>], reads: Reads) -> Result<Self> {
+        let mut scheme = Self {
+            reads,
+            maxima: Vec::new(),
+            ranges: Vec::new(),
+            widths: Vec::new(),
+        };
+        if let RealMap::Tensor { map, lowered } = map {
+            scheme.maxima = tensor::maxima(lowered, map, &real(frames, reads.lsb));
+            scheme.ranges = with_headroom(&scheme.maxima);
             let stride = frames.len().div_ceil(SEARCH_FRAMES).max(1);
             let searched: Vec<Vec<i16>> = frames.iter().step_by(stride).cloned().collect();
-            widths = calibrated
-                .best(&searched, map)
-                .map_err(|error| failed(error, streamed, (input_max, input_lsb)))?;
+            let widths = scheme.calibrated(map, lowered).best(&searched, map);
+            scheme.widths = widths.map_err(|error| failed(error, &reads))?;
         }
-        let scheme = Self {
-            lowered,
-            streamed,
-            input_max,
-            input_lsb,
-            maxima,
-            ranges,
-            widths,
-        };
         scheme.integers(map).map(|_| scheme)
     }
 
@@ -165,100 +155,131 @@ impl MapScheme {
         }
     }
 
+    fn calibrated<'a>(&'a self, map: &TensorMap, lowered: &'a Lowered) -> Calibrated<'a> {
+        Calibrated::new(lowered, map, &self.ranges, self.reads.max, self.reads.lsb)
+    }
+
     /// The integers of `map`.
-    pub fn integers(&self, map: &RealMap) -> Result<IntegerForm> {
-        match (map, &self.lowered) {
-            (RealMap::Tensor(map), Some(lowered)) => {
-                let calibrated =
-                    Calibrated::new(lowered, map, &self.ranges, self.input_max, self.input_lsb);
-                let integers = calibrated.quantize(&self.widths);
-                let integers = integers.map_err(|error| self.failed(error))?;
-                Ok(IntegerForm::Tensor(integers))
-            }
-            (RealMap::Dense(weight), _) => self.dense(weight).map(IntegerForm::Dense),
-            (RealMap::Tensor(_), None) => Err(Error::new(ErrorKind::Internal(
-                "a tensor map without a plan",
-            ))),
-        }
+    pub fn integers<'a>(&self, map: &'a RealMap<'_>) -> Result<IntegerForm<'a>> {
+        let form = match map {
+            RealMap::Tensor { map, lowered } => self
+                .calibrated(map, lowered)
+                .quantize(&self.widths)
+                .map(|integers| IntegerForm::Tensor {
+                    map,
+                    lowered,
+                    integers,
+                }),
+            RealMap::Dense {
+                weight,
+                slice_values,
+            } => self
+                .matrix(weight, *slice_values)
+                .map(|integers| IntegerForm::Dense { weight, integers }),
+        };
+        form.map_err(|error| failed(error, &self.reads))
     }
 
-    fn dense(&self, weight: &Array2<f64>) -> Result<IntegerDense> {
-        let (max, lsb) = (self.input_max, self.input_lsb);
-        dense::quantize(weight.view(), max, lsb, self.streamed).map_err(|error| self.failed(error))
-    }
-
-    fn failed(&self, error: QuantizeError) -> Error {
-        failed(error, self.streamed, (self.input_max, self.input_lsb))
-    }
-
-    /// The weights that the integers of a dense map stand for.
-    pub fn rounded(&self, map: &RealMap) -> Result<Option<Array2<f64>>> {
-        match map {
-            RealMap::Dense(weight) => Ok(Some(self.dense(weight)?.real(self.input_lsb))),
-            RealMap::Tensor(_) => Ok(None),
-        }
-    }
-
-    /// What quantization does to `map` on `frames`; `integers` are its own.
-    pub fn report(
+    fn matrix(
         &self,
-        map: &RealMap,
-        integers: &IntegerForm,
+        weight: &Array2<f64>,
+        slice_values: usize,
+    ) -> std::result::Result<IntegerDense, QuantizeError> {
+        let Reads { max, lsb, streamed } = self.reads;
+        dense::quantize(weight.view(), slice_values, max, lsb, streamed)
+    }
+
+    /// The weights that the integers of a matrix stand for.
+    pub fn rounded(&self, map: &RealMap<'_>) -> Result<Option<Array2<f64>>> {
+        match map {
+            RealMap::Tensor { .. } => Ok(None),
+            RealMap::Dense {
+                weight,
+                slice_values,
+            } => match self.matrix(weight, *slice_values) {
+                Ok(integers) => Ok(Some(integers.real(self.reads.lsb))),
+                Err(error) => Err(failed(error, &self.reads)),
+            },
+        }
+    }
+
+    /// What quantization does to a map on `frames`; `integers` are its own.
+    pub fn report(&self, integers: &IntegerForm<'_>, frames: &[Vec<i16>]) -> MapReport {
+        match integers {
+            IntegerForm::Tensor {
+                map,
+                lowered,
+                integers,
+            } => self.report_program(map, lowered, integers, frames),
+            IntegerForm::Dense { weight, integers } => self.report_matrix(weight, integers, frames),
+        }
+    }
+
+    fn report_program(
+        &self,
+        map: &TensorMap,
+        lowered: &Lowered,
+        integers: &IntegerMap,
         frames: &[Vec<i16>],
-    ) -> Result<MapReport> {
-        let shares = apply(map, self.lowered.as_ref(), &real(frames, self.input_lsb));
-        let z_max = shares.iter().flatten().fold(0.0f64, |a, z| a.max(z.abs()));
-        match (integers, map, &self.lowered) {
-            (IntegerForm::Tensor(integers), RealMap::Tensor(map), Some(lowered)) => {
-                let noise = integers.noise(lowered, map, frames, self.input_lsb);
-                let found = frames.iter().map(|frame| integers.run(lowered, frame));
-                // Of blocks side by side, the one that fills its range most.
-                let fullest = |(maxima, scales): (&Vec<f64>, &Vec<f64>)| {
-                    let parts = maxima.iter().copied().zip(scales.iter().copied());
-                    let fullest = parts.max_by(|a, b| (a.0 * a.1).total_cmp(&(b.0 * b.1)));
-                    fullest.unwrap_or((0.0, 1.0))
-                };
-                let parts = self.maxima.iter().zip(&integers.scales).map(fullest);
-                Ok(MapReport {
-                    plan: Some(lowered.plan.to_string()),
-                    snr_db: tensor::snr_db(found.zip(&shares)),
-                    z_max,
-                    levels: (integers.stages.iter().zip(parts))
-                        .zip(noise)
-                        .map(|((stage, (max, scale)), noise)| LevelReport {
-                            max,
-                            range: f64::from(1u32 << (stage.bits - 1)) / scale,
-                            scale,
-                            shift: u32::from(stage.shift),
-                            bits: stage.bits,
-                            snr_db: noise.snr_db,
-                            saturated: noise.saturated,
-                        })
-                        .collect(),
-                })
-            }
-            (IntegerForm::Dense(integers), RealMap::Dense(weight), _) => {
-                let snr_db = dense::snr_db(integers, weight.view(), frames, self.input_lsb);
-                let cut = shares.iter().flatten().filter(|z| z.abs() > Z_MAX).count();
-                let count = shares.iter().map(Vec::len).sum::<usize>().max(1);
-                Ok(MapReport {
-                    plan: None,
-                    snr_db,
-                    z_max,
-                    levels: vec![LevelReport {
-                        max: z_max,
-                        range: Z_MAX,
-                        scale: Z_SCALE,
-                        shift: integers.record.slice_shift,
-                        bits: 16,
-                        snr_db,
-                        saturated: cut as f64 / count as f64,
-                    }],
-                })
-            }
-            _ => Err(Error::new(ErrorKind::Internal(
-                "a tensor map without a plan",
-            ))),
+    ) -> MapReport {
+        let shares = apply_program(map, lowered, &real(frames, self.reads.lsb));
+        let noise = integers.noise(lowered, map, frames, self.reads.lsb);
+        let found = frames.iter().map(|frame| integers.run(lowered, frame));
+        // Of blocks side by side, the one that fills its range most.
+        let fullest = |(maxima, scales): (&Vec<f64>, &Vec<f64>)| {
+            let parts = maxima.iter().copied().zip(scales.iter().copied());
+            let fullest = parts.max_by(|a, b| (a.0 * a.1).total_cmp(&(b.0 * b.1)));
+            fullest.unwrap_or((0.0, 1.0))
+        };
+        let parts = self.maxima.iter().zip(&integers.scales).map(fullest);
+        let level =
+            |((stage, (max, scale)), noise): ((&StageRecord, (f64, f64)), Noise)| LevelReport {
+                max,
+                range: f64::from(1u32 << (stage.bits - 1)) / scale,
+                scale,
+                shift: u32::from(stage.shift),
+                bits: stage.bits,
+                snr_db: noise.snr_db,
+                saturated: noise.saturated,
+            };
+        MapReport {
+            plan: Some(lowered.plan.to_string()),
+            snr_db: tensor::snr_db(found.zip(&shares)),
+            z_max: largest(&shares),
+            levels: integers
+                .stages
+                .iter()
+                .zip(parts)
+                .zip(noise)
+                .map(level)
+                .collect(),
+        }
+    }
+
+    fn report_matrix(
+        &self,
+        weight: &Array2<f64>,
+        integers: &IntegerDense,
+        frames: &[Vec<i16>],
+    ) -> MapReport {
+        let shares = apply_matrix(weight, &real(frames, self.reads.lsb));
+        let z_max = largest(&shares);
+        let snr_db = dense::snr_db(integers, weight.view(), frames, self.reads.lsb);
+        let cut = shares.iter().flatten().filter(|z| z.abs() > Z_MAX).count();
+        let count = shares.iter().map(Vec::len).sum::<usize>().max(1);
+        MapReport {
+            plan: None,
+            snr_db,
+            z_max,
+            levels: vec![LevelReport {
+                max: z_max,
+                range: Z_MAX,
+                scale: Z_SCALE,
+                shift: integers.record.slice_shift,
+                bits: 16,
+                snr_db,
+                saturated: cut as f64 / count as f64,
+            }],
         }
     }
 }
@@ -274,15 +295,18 @@ fn real(frames: &[Vec<i16>], lsb: f64) -> Vec<Vec<f64>> {
     frames.iter().map(real).collect()
 }
 
+/// The largest magnitude of all.
+fn largest(shares: &[Vec<f64>]) -> f64 {
+    shares.iter().flatten().fold(0.0, |max, z| z.abs().max(max))
+}
+
 /// Normalized values beyond this were never normalized.
 const NORMALIZED_MAX: f64 = 100.0;
 
-/// Why a map that reads so many integers of such an LSB cannot be, and what helps.
-fn failed(error: QuantizeError, streamed: bool, (max, lsb): (u32, f64)) -> Error {
-    let (name, largest) = (
-        if streamed { "input" } else { "recurrent" },
-        f64::from(max) * lsb.abs(),
-    );
+/// Why a map that reads such integers cannot be, and what helps.
+fn failed(error: QuantizeError, reads: &Reads) -> Error {
+    let name = if reads.streamed { "input" } else { "recurrent" };
+    let largest = f64::from(reads.max) * reads.lsb.abs();
     let refused = |error| Error::new(ErrorKind::Quantize { map: name, error });
     match error {
         QuantizeError::TooLarge { .. } if largest > NORMALIZED_MAX => refused(error).remedy(
@@ -296,92 +320,83 @@ fn failed(error: QuantizeError, streamed: bool, (max, lsb): (u32, f64)) -> Error
     }
 }
 
-/// A map in integers.
-pub(super) enum IntegerForm {
-    Tensor(IntegerMap),
-    Dense(IntegerDense),
+/// A map in integers, beside what they are made of.
+pub(super) enum IntegerForm<'a> {
+    Tensor {
+        map: &'a TensorMap,
+        lowered: &'a Lowered,
+        integers: IntegerMap,
+    },
+    Dense {
+        weight: &'a Array2<f64>,
+        integers: IntegerDense,
+    },
 }
 
-impl IntegerForm {
-    /// Words of scratch.
-    pub fn scratch_words(&self, lowered: Option<&Lowered>, streamed: bool) -> usize {
-        match self {
-            Self::Tensor(_) => lowered.map_or(0, |lowered| lowered.scratch_words),
-            Self::Dense(dense) => dense.scratch_words(streamed),
-        }
-    }
+/// Weights and tables of the maps of a model, one map's behind the other's.
+#[derive(Default)]
+pub(super) struct Pool {
+    pub weights: Vec<u32>,
+    pub tables: Vec<u16>,
+}
 
-    /// The map with its places, its weights and tables appended to the model's. `is_raw`: bytes are
-    /// gathered as they are pushed.
-    pub fn parts(
-        &self,
-        lowered: Option<&Lowered>,
-        base: usize,
-        streamed: bool,
-        is_raw: bool,
-        weights: &mut Vec<u32>,
-        tables: &mut Vec<u16>,
-    ) -> MapContents {
-        let first_weight = weights.len() as u32;
-        match (self, lowered) {
-            (Self::Tensor(map), Some(lowered)) => {
-                let first_table = tables.len() as u32;
-                let mut words = map.weights.clone();
-                if is_raw && lowered.record.gather_table == NONE {
-                    for (stage, lowered_stage) in map.stages.iter().zip(&lowered.stages) {
-                        if lowered_stage.producers.is_empty() {
-                            reorder(&mut words, stage, lowered_stage.columns());
-                        }
-                    }
-                }
-                weights.extend(words);
-                tables.extend(&lowered.tables);
-                let stages = map
-                    .stages
-                    .iter()
-                    .map(|stage| {
-                        let mut stage = place(stage, base);
-                        stage.weights_word += first_weight;
-                        stage.rows_table += first_table;
-                        stage.cols_table += first_table;
-                        stage
-                    })
-                    .collect();
-                let gather_table = match lowered.record.gather_table {
-                    NONE => NONE,
-                    table => table + first_table,
-                };
-                let slab_word = lowered.record.slab_word + base as u32;
-                MapContents::Program {
-                    record: ProgramRecord {
-                        slab_word,
-                        gather_table,
-                        ..lowered.record
-                    },
-                    stages,
-                }
-            }
-            (Self::Dense(dense), _) => {
-                weights.extend(&dense.weights);
-                let scales_word = weights.len() as u32;
-                weights.extend(&dense.scales);
-                let mut record = dense.record;
-                record.weights_word = first_weight;
-                record.scales_word = scales_word;
-                record.slice_word = base as u32;
-                record.acc_word = base as u32
-                    + if streamed {
-                        record.slice_values.div_ceil(2)
-                    } else {
-                        0
-                    };
+impl IntegerForm<'_> {
+    /// The map with its places in an arena whose scratch starts at word `base`, its weights and tables
+    /// put into `pool`. `is_raw`: bytes are gathered as they are pushed.
+    pub fn contents(&self, base: usize, is_raw: bool, pool: &mut Pool) -> MapContents {
+        match self {
+            Self::Tensor {
+                lowered, integers, ..
+            } => program_contents(lowered, integers, base, is_raw, pool),
+            Self::Dense { integers, .. } => {
+                let mut record = integers.record;
+                record.weights_word = pool.weights.len() as u32;
+                pool.weights.extend(&integers.weights);
+                record.scales_word = pool.weights.len() as u32;
+                pool.weights.extend(&integers.scales);
+                record.slice_word += base as u32;
+                record.acc_word += base as u32;
                 MapContents::Dense(record)
             }
-            (Self::Tensor(map), None) => MapContents::Program {
-                record: bytemuck::Zeroable::zeroed(),
-                stages: map.stages.clone(),
-            },
         }
+    }
+}
+
+fn program_contents(
+    lowered: &Lowered,
+    integers: &IntegerMap,
+    base: usize,
+    is_raw: bool,
+    pool: &mut Pool,
+) -> MapContents {
+    let (first_weight, first_table) = (pool.weights.len() as u32, pool.tables.len() as u32);
+    let mut words = integers.weights.clone();
+    if is_raw && lowered.record.gather_table == NONE {
+        for (stage, lowered_stage) in integers.stages.iter().zip(&lowered.stages) {
+            if lowered_stage.producers.is_empty() {
+                reorder(&mut words, stage, lowered_stage.columns());
+            }
+        }
+    }
+    pool.weights.extend(words);
+    pool.tables.extend(&lowered.tables);
+    let placed = |stage: &StageRecord| {
+        let mut stage = place(stage, base);
+        stage.weights_word += first_weight;
+        stage.rows_table += first_table;
+        stage.cols_table += first_table;
+        stage
+    };
+    MapContents::Program {
+        record: ProgramRecord {
+            slab_word: lowered.record.slab_word + base as u32,
+            gather_table: match lowered.record.gather_table {
+                NONE => NONE,
+                table => table + first_table,
+            },
+            ..lowered.record
+        },
+        stages: integers.stages.iter().map(placed).collect(),
     }
 }
 

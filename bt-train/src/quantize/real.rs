@@ -2,27 +2,26 @@
 //! against.
 
 use super::input::InputFormat;
-use super::map::{RealMap, apply};
+use super::map::RealMap;
 use crate::data::Part;
+use crate::error::Result;
 use crate::float::cell;
 use crate::float::checkpoint::{Checkpoint, INPUT_MAP, RECURRENT_MAP};
 use crate::float::config::Gate;
-use crate::plan::Lowered;
+use crate::plan::search::{MapRanked, Ranked};
 
-/// The maps of a checkpoint in f64.
-pub(super) struct RealMaps {
-    pub input: RealMap,
-    pub recurrent: RealMap,
+/// The maps of a checkpoint in f64, under their plans.
+pub(super) struct RealMaps<'p> {
+    pub input: RealMap<'p>,
+    pub recurrent: RealMap<'p>,
 }
 
-impl RealMaps {
-    pub fn read(checkpoint: &Checkpoint) -> Self {
-        let config = &checkpoint.config;
-        let read = |prefix, shape| RealMap::read(checkpoint, prefix, shape);
-        Self {
-            input: read(INPUT_MAP, config.input_shape()),
-            recurrent: read(RECURRENT_MAP, config.recurrent_shape()),
-        }
+impl<'p> RealMaps<'p> {
+    pub fn read(checkpoint: &Checkpoint, plans: &'p Ranked<MapRanked>) -> Result<Self> {
+        Ok(Self {
+            input: RealMap::read(checkpoint, INPUT_MAP, &plans.input.plan)?,
+            recurrent: RealMap::read(checkpoint, RECURRENT_MAP, &plans.recurrent.plan)?,
+        })
     }
 }
 
@@ -34,9 +33,7 @@ pub(super) fn values(checkpoint: &Checkpoint, name: &str) -> Vec<f64> {
 
 /// A layer in real arithmetic whose input are the map's integers.
 pub(super) struct RealLayer<'a> {
-    pub maps: &'a RealMaps,
-    pub input: Option<&'a Lowered>,
-    pub recurrent: Option<&'a Lowered>,
+    pub maps: &'a RealMaps<'a>,
     /// With what the map makes of integer zeros.
     pub bias: &'a [f64],
     pub gate: Gate,
@@ -50,27 +47,20 @@ impl RealLayer<'_> {
             .iter()
             .map(|frame| frame.iter().map(real).collect())
             .collect();
-        apply(&self.maps.input, self.input, &real)
+        self.maps.input.apply(&real)
     }
 
     /// z of a step.
     pub fn z(&self, share: &[f64], h: &Vec<f64>) -> Vec<f64> {
         let states = std::slice::from_ref(h);
-        let back = apply(&self.maps.recurrent, self.recurrent, states).remove(0);
+        let back = self.maps.recurrent.apply(states).remove(0);
         let sums = share.iter().zip(&back).zip(self.bias);
         sums.map(|((a, b), c)| a + b + c).collect()
     }
 }
 
-/// The bias with what the map makes of integer zeros.
-pub(super) fn folded_bias(
-    input: &RealMap,
-    lowered: Option<&Lowered>,
-    format: &InputFormat,
-    bias: &[f64],
-) -> Vec<f64> {
-    let zero = std::slice::from_ref(&format.zero);
-    let share = apply(input, lowered, zero).remove(0);
+/// The bias with `share`, what the map makes of integer zeros.
+pub(super) fn folded_bias(share: &[f64], bias: &[f64]) -> Vec<f64> {
     bias.iter().zip(share).map(|(b, z)| b + z).collect()
 }
 

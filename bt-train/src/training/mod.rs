@@ -3,8 +3,10 @@
 //! [`settings`] say how, a [`trainer`] does it an epoch at a time, a [`run`]
 //! keeps what it did in a folder so that it can go on after a kill.
 
+pub mod confusion;
 #[cfg(test)]
 mod crash;
+pub mod curves;
 pub mod evaluate;
 pub mod material;
 pub mod modes;

@@ -17,7 +17,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{FolderLock, create_folder, write_atomic};
 use crate::float::checkpoint::{read_tensors, write_tensors};
-use crate::report;
+use crate::training::curves;
 use crate::training::settings::{Flags, Settings};
 use crate::training::trainer::{Epoch, State, Step, Trainer};
 use serde::{Deserialize, Serialize};
@@ -180,7 +180,7 @@ impl RunFolder {
             }
             self.write_metrics(&epochs)?;
         }
-        write_text(&self.curves(), &report::curves(&epochs))?;
+        write_text(&self.curves(), &curves::curves(&epochs))?;
         if let Some(confusion) = trainer.confusion()? {
             let names = &trainer.checkpoint().config.head.labels;
             write_text(&self.confusion(), &confusion.svg(names))?;

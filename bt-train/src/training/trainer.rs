@@ -13,7 +13,7 @@ use crate::float::init::dropout_mask;
 use crate::float::model::{LossOptions, Model};
 use crate::quantize::export::Scheme;
 use crate::quantize::fine_tune;
-use crate::report::Confusion;
+use crate::training::confusion::Confusion;
 use crate::training::evaluate::{self, Score};
 use crate::training::material::Material;
 use crate::training::optimizer::{Adam, clip};

@@ -11,6 +11,7 @@ mod tiles;
 pub use buffer::Buffer;
 
 use crate::float::real::Real;
+use std::any::TypeId;
 
 /// `c[batch][row, col] (+)= Σ_outer Σ_inner a[batch][row, (outer, inner)] · b[batch][(outer, inner), col]`
 ///
@@ -86,14 +87,29 @@ impl Product {
         );
         // SAFETY: the largest index into each buffer was checked above, and
         // `c` is borrowed exclusively.
-        unsafe { T::multiply(self, a.as_ptr(), b.as_ptr(), c.as_mut_ptr()) }
+        unsafe { self.multiply(a.as_ptr(), b.as_ptr(), c.as_mut_ptr()) }
+    }
+
+    /// The product by the fastest way there is for its numbers.
+    ///
+    /// # Safety
+    /// Every index the product reaches lies inside the buffer concerned, and `c`
+    /// overlaps neither `a` nor `b`.
+    unsafe fn multiply<T: Real>(&self, a: *const T, b: *const T, c: *mut T) {
+        if TypeId::of::<T>() == TypeId::of::<f32>() {
+            // SAFETY: T is f32; the rest is passed on from the caller.
+            unsafe { self.run_single(a.cast(), b.cast(), c.cast()) }
+        } else {
+            // SAFETY: passed on from the caller.
+            unsafe { self.run_gemm(a, b, c) }
+        }
     }
 
     /// The product in single precision, by the fastest way there is here.
     ///
     /// # Safety
-    /// As for [`Real::multiply`].
-    pub(crate) unsafe fn run_single(&self, a: *const f32, b: *const f32, c: *mut f32) {
+    /// As for [`multiply`](Self::multiply).
+    unsafe fn run_single(&self, a: *const f32, b: *const f32, c: *mut f32) {
         #[cfg(target_arch = "x86_64")]
         if self.b.line == 1 && self.c_col == 1 {
             if avx512::is_there() {
@@ -112,8 +128,8 @@ impl Product {
     /// The product by the `gemm` crate, for any strides.
     ///
     /// # Safety
-    /// As for [`Real::multiply`].
-    pub(crate) unsafe fn run_gemm<T: Real>(&self, a: *const T, b: *const T, c: *mut T) {
+    /// As for [`multiply`](Self::multiply).
+    unsafe fn run_gemm<T: Real>(&self, a: *const T, b: *const T, c: *mut T) {
         for batch in 0..self.batch {
             for outer in 0..self.outer {
                 // SAFETY: the offsets are parts of the indices the caller vouches for.

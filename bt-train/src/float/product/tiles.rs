@@ -27,7 +27,7 @@ macro_rules! products {
         /// Computes the product.
         ///
         /// # Safety
-        /// The processor has the features, and as for [`Real::multiply`](crate::float::real::Real::multiply).
+        /// The processor has the features, and as for [`Product::multiply`].
         #[target_feature(enable = $features)]
         pub(super) unsafe fn run(product: &Product, a: *const f32, b: *const f32, c: *mut f32) {
             let mut col = 0;

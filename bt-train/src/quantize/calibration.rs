@@ -1,0 +1,81 @@
+//! Calibration data → the format of the input, and what becomes of a map's real numbers in it.
+
+use super::input::{InputFormat, Seen, Taken};
+use super::map::{MapScheme, Reads, RealMap};
+use super::real::{folded_bias, frames};
+use super::spread::spread;
+use crate::data::{Normalization, Part};
+use crate::error::{Error, ErrorKind, Result};
+
+/// What the format of the input is chosen by.
+pub(super) struct InputCalibration<'a> {
+    pub part: &'a Part,
+    /// Sequences of it to calibrate on.
+    pub chosen: &'a [usize],
+    pub normalization: &'a Normalization,
+    /// Of z.
+    pub bias: &'a [f64],
+    pub has_front_end: bool,
+}
+
+/// The input of a map in integers.
+pub(super) struct CalibratedInput {
+    pub format: InputFormat,
+    /// Of z, with what the map makes of integer zeros.
+    pub bias: Vec<f64>,
+    pub scheme: MapScheme,
+}
+
+impl InputCalibration<'_> {
+    /// The format that costs the device least and leaves z room and the map's weights their range.
+    pub fn best(&self, map: &RealMap<'_>) -> Result<CalibratedInput> {
+        let seen = Seen::new(self.part, self.normalization.width);
+        let ways = seen.ways(self.normalization, self.has_front_end);
+        // Values lose their offset on the way to the map where it would fill z.
+        let fits = |bias: &[f64]| bias.iter().all(|b| b.abs() <= BIAS_MAX);
+        let mut formats = Vec::new();
+        for &taken in &ways {
+            let format = InputFormat::new(&seen, self.normalization, taken)?;
+            let zero = std::slice::from_ref(&format.zero);
+            let bias = folded_bias(&map.apply(zero).remove(0), self.bias);
+            formats.push((taken, format, bias));
+        }
+        let some_fit = formats.iter().any(|(.., bias)| fits(bias));
+        // Where the model's own bias is that large, all that can be is taken off.
+        let may = |taken: Taken, bias: &[f64]| match taken {
+            Taken::Nothing | Taken::Middle => fits(bias) || ways.len() == 1,
+            Taken::Mean { .. } | Taken::Each => fits(bias) || !some_fit,
+        };
+        let mut refused = None;
+        for (_, format, bias) in formats
+            .into_iter()
+            .filter(|(taken, _, bias)| may(*taken, bias))
+        {
+            let frames = frames(self.part, &format, self.chosen);
+            let frames = spread(frames.into_iter().flatten().collect(), CALIBRATION_FRAMES);
+            let reads = Reads {
+                streamed: true,
+                max: format.map_max,
+                lsb: format.map_lsb,
+            };
+            match MapScheme::new(map, &frames, reads) {
+                Ok(scheme) => {
+                    return Ok(CalibratedInput {
+                        format,
+                        bias,
+                        scheme,
+                    });
+                }
+                Err(error) => refused = Some(error),
+            }
+        }
+        Err(refused
+            .unwrap_or_else(|| Error::new(ErrorKind::Internal("there is no format for the input"))))
+    }
+}
+
+/// Frames that ranges and bits of the input map are chosen on.
+const CALIBRATION_FRAMES: usize = 256;
+
+/// Largest bias of z that leaves room for what the maps add.
+const BIAS_MAX: f64 = 8.0;

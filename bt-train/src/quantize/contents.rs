@@ -1,0 +1,127 @@
+//! Everything that is decided → the bytes of a model file.
+
+use super::head::head;
+use super::input::InputFormat;
+use super::map::{IntegerForm, Pool};
+use super::real::values;
+use super::tensor::Z_SCALE;
+use crate::error::{Error, ErrorKind, Result};
+use crate::float::checkpoint::Checkpoint;
+use crate::float::config::{self, FrontEndConfig, ModelConfig};
+use bt_core::InputType;
+use bt_core::cell::Gate;
+use bt_core::model::write::{Contents, ModelBytes};
+use bt_core::model::{self, ArenaLayout};
+use ndarray::Ix2;
+
+/// What a model file is made of.
+pub(super) struct Parts<'a> {
+    pub name: &'a str,
+    pub labels: &'a [String],
+    pub config: &'a ModelConfig,
+    pub format: &'a InputFormat,
+    /// Fraction bits of the cell state.
+    pub cell_fraction: u32,
+    /// Of the head.
+    pub checkpoint: &'a Checkpoint,
+    /// Of z, with what the input map's integers make of zeros.
+    pub bias: &'a [f64],
+    pub input: &'a IntegerForm<'a>,
+    pub recurrent: &'a IntegerForm<'a>,
+    /// Words that the maps share, by their plans.
+    pub scratch_words: usize,
+}
+
+impl Parts<'_> {
+    /// The model that takes what is pushed to a device, and tells about itself.
+    pub fn whole(&self) -> Result<ModelBytes> {
+        let about = serde_json::json!({
+            "config": self.config,
+            "parameters": self.config.parameters(),
+        });
+        self.write(self.config.front_end.as_ref(), about.to_string())
+    }
+
+    /// The model without its front end: it takes the frames of the input map.
+    pub fn core(&self) -> Result<ModelBytes> {
+        self.write(None, String::new())
+    }
+
+    fn write(&self, front_end: Option<&FrontEndConfig>, about: String) -> Result<ModelBytes> {
+        let config = self.config;
+        let weight = self.checkpoint.tensors["head.weight"]
+            .mapv(f64::from)
+            .into_dimensionality::<Ix2>()
+            .map_err(Error::malformed)?;
+        let head_bias = values(self.checkpoint, "head.bias");
+        let (head_weights, head_bias, score_shift) = head(weight.view(), &head_bias);
+        let base = arena(config, front_end)?.scratch_word;
+        let is_raw = self.format.left_shift > 0;
+        let mut pool = Pool::default();
+        let input = self.input.contents(base, is_raw, &mut pool);
+        let recurrent = self.recurrent.contents(base, false, &mut pool);
+        let one_line = |label: &String| label.replace('\n', " ");
+        let rounded = |b: &f64| (b * Z_SCALE).round().clamp(-32_768.0, 32_767.0) as i16;
+        let contents = Contents {
+            name: self.name.to_owned(),
+            labels: self.labels.iter().map(one_line).collect(),
+            about,
+            hidden: config.units(),
+            map_values: config.inputs(),
+            input_type: match front_end {
+                Some(_) => InputType::I16,
+                None => self.format.input_type,
+            },
+            gate: match config.gate {
+                config::Gate::Sigmoid => Gate::Sigmoid,
+                config::Gate::HardSigmoid => Gate::HardSigmoid,
+            },
+            pool: pooled(config),
+            elements: self.format.elements.clone(),
+            score_shift,
+            float_inputs: self.format.floats.clone(),
+            cell_fraction: self.cell_fraction,
+            front_end: match front_end {
+                Some(config) => Some((config.section()?, config.vectors_per_step as u32)),
+                None => None,
+            },
+            input,
+            recurrent,
+            weights: pool.weights,
+            tables: pool.tables,
+            bias: self.bias.iter().map(rounded).collect(),
+            head_weights,
+            head_bias,
+            scratch_words: self.scratch_words,
+            golden_seed: 0x5eed_b10c,
+            golden_steps: 2,
+        };
+        contents
+            .write()
+            .map_err(|error| Error::new(ErrorKind::Exported(error)))
+    }
+}
+
+/// Where a session of a model keeps what, behind this front end or none.
+pub(super) fn arena(
+    config: &ModelConfig,
+    front_end: Option<&FrontEndConfig>,
+) -> Result<ArenaLayout> {
+    let (words, bands) = match front_end {
+        Some(front_end) => (front_end.state_words()?, front_end.bands),
+        None => (0, 0),
+    };
+    Ok(ArenaLayout::new(
+        config.units(),
+        pooled(config),
+        words,
+        bands,
+    ))
+}
+
+fn pooled(config: &ModelConfig) -> model::Pool {
+    match config.head.pool {
+        config::Pool::Last => model::Pool::Last,
+        config::Pool::Mean => model::Pool::Mean,
+    }
+}

@@ -1,0 +1,146 @@
+//! What people look at after a run: its epochs as a table, and as learning curves.
+
+use super::trainer::Epoch;
+use crate::svg::{BLUE, GREEN, Line, RED, charts};
+use std::fmt::Write;
+
+/// Loss and accuracy over the epochs, training and validation.
+pub fn curves(epochs: &[Epoch]) -> String {
+    let of = |value: fn(&Epoch) -> Option<f64>| epochs.iter().filter_map(value).collect::<Vec<_>>();
+    let [training, validation] = [("training", BLUE), ("validation", RED)];
+    charts(
+        ["loss", "accuracy"],
+        &[
+            (training, of(|epoch| Some(epoch.loss))),
+            (validation, of(|epoch| Some(epoch.validation?.loss))),
+        ],
+        &[
+            (training, of(|epoch| Some(epoch.accuracy))),
+            (validation, of(|epoch| Some(epoch.validation?.accuracy))),
+        ],
+    )
+}
+
+/// Training loss and accuracy over the epochs of several kinds of models, the means over all models of a
+/// kind that came so far.
+pub fn compared(kinds: &[(&str, Vec<&[Epoch]>)]) -> String {
+    let lines = |value: fn(&Epoch) -> f64| -> Vec<Line<'_>> {
+        let mean = |models: &[&[Epoch]], at: usize| {
+            let values: Vec<f64> = models
+                .iter()
+                .filter_map(|epochs| epochs.get(at))
+                .map(value)
+                .collect();
+            values.iter().sum::<f64>() / values.len().max(1) as f64
+        };
+        kinds
+            .iter()
+            .zip([BLUE, RED, GREEN].into_iter().cycle())
+            .map(|((name, models), colour)| {
+                let epochs = models.iter().map(|epochs| epochs.len()).max().unwrap_or(0);
+                (
+                    (*name, colour),
+                    (0..epochs).map(|at| mean(models, at)).collect(),
+                )
+            })
+            .collect()
+    };
+    charts(
+        ["training loss", "training accuracy"],
+        &lines(|epoch| epoch.loss),
+        &lines(|epoch| epoch.accuracy),
+    )
+}
+
+/// A table of the epochs for the terminal: first, best and last, and some of those between.
+pub fn table(epochs: &[Epoch], best: Option<usize>) -> String {
+    let mut table = format!(
+        "{:>6}{:>10}{:>10}{:>12}{:>12}{:>11}{:>10}",
+        "epoch", "loss", "accuracy", "validation", "its loss", "rate", "gradient"
+    );
+    let stride = epochs.len().div_ceil(TABLE_EPOCHS).max(1);
+    for epoch in epochs {
+        let number = epoch.epoch;
+        let is_best = best == Some(number);
+        if !((number - 1).is_multiple_of(stride) || number == epochs.len() || is_best) {
+            continue;
+        }
+        let score = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.4}"));
+        let _ = write!(
+            table,
+            "\n{number:>6}{:>10.4}{:>10.4}{:>12}{:>12}{:>11.2e}{:>10.3}{}",
+            epoch.loss,
+            epoch.accuracy,
+            score(epoch.validation.map(|score| score.accuracy)),
+            score(epoch.validation.map(|score| score.loss)),
+            epoch.lr,
+            epoch.gradient,
+            if is_best { "  best" } else { "" }
+        );
+    }
+    table
+}
+
+/// About so many epochs are told in a terminal.
+const TABLE_EPOCHS: usize = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::training::evaluate::Score;
+
+    fn epoch(epoch: usize) -> Epoch {
+        Epoch {
+            epoch,
+            loss: 2.0 / epoch as f64,
+            accuracy: 0.5,
+            validation: Some(Score {
+                accuracy: 0.25,
+                loss: 1.0,
+            }),
+            lr: 0.1,
+            gradient: 1.0,
+        }
+    }
+
+    #[test]
+    fn a_table_of_epochs_tells_the_first_the_best_and_the_last() {
+        let epochs: Vec<Epoch> = (1..=40).map(epoch).collect();
+        let text = table(&epochs, Some(6));
+        let told: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.split_whitespace().next())
+            .collect();
+        let numbers = [
+            "1", "5", "6", "9", "13", "17", "21", "25", "29", "33", "37", "40",
+        ];
+        assert_eq!(told[1..], numbers);
+        assert_eq!(
+            text.lines().nth(3),
+            Some("     6    0.3333    0.5000      0.2500      1.0000    1.00e-1     1.000  best")
+        );
+    }
+
+    #[test]
+    fn curves_hold_a_point_for_every_epoch() {
+        let svg = curves(&[epoch(1), epoch(2)]);
+        // Loss 2 of at most 2 is the top of the field, half of it the middle.
+        assert!(svg.contains(r#"points="360.0,30.0 660.0,130.0""#), "{svg}");
+        assert_eq!(svg.matches("<polyline").count(), 4);
+    }
+
+    #[test]
+    fn kinds_are_compared_by_the_mean_of_their_models() {
+        // Losses 2 and 1, and 2 alone: the means are 2 and 1.
+        let (two, one) = ([epoch(1), epoch(2)], [epoch(1)]);
+        let svg = compared(&[("dense", vec![&two, &one]), ("block-term", vec![&one])]);
+        assert!(svg.contains(r#"points="360.0,30.0 660.0,130.0""#), "{svg}");
+        assert!(
+            svg.contains("loss, block-term") && svg.contains("2 epochs"),
+            "{svg}"
+        );
+        // One of two epochs ends in the middle.
+        assert!(svg.contains(r#"points="360.0,30.0"/>"#), "{svg}");
+        assert_eq!(svg.matches("<polyline").count(), 4);
+    }
+}

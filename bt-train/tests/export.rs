@@ -1,0 +1,114 @@
+//! What the exporter writes: its bytes, and whether they keep to the limits given.
+
+mod common;
+
+use bt_core::model::layout::crc;
+use bt_train::plan::search::Limits;
+use bt_train::quantize::export::Exported;
+use common::{Given, config, export};
+
+/// The files of fixed weights and data, by their CRC: who changes how the exporter is built changes no
+/// bit of them.
+#[test]
+fn fixed_models_give_the_same_bytes_as_ever() {
+    let cases = [
+        ("block-term", false, 3_896_793_611),
+        ("tensor-train", false, 1_046_926_959),
+        ("dense", true, 3_217_236_437),
+    ];
+    let found = cases.map(|(map, sound, _)| {
+        let given = Given::new(config(map, map, &[4, 3, 4], sound));
+        let bytes = export(&given, Limits::default()).unwrap().bytes;
+        (map, sound, crc(bytes.bytes()).unwrap())
+    });
+    assert_eq!(found, cases);
+}
+
+/// Bytes of the arena and of the file, as the file has them.
+fn takes(exported: &Exported) -> (usize, usize) {
+    let model = bt_core::Model::parse(exported.bytes.bytes()).unwrap();
+    (model.arena_bytes(), exported.bytes.bytes().len())
+}
+
+/// The bytes that the error of an export names behind this flag.
+fn named(given: &Given, limits: Limits, flag: &str) -> Option<usize> {
+    let line = export(given, limits).unwrap_err().to_string();
+    let mut words = line.split([' ', ',']).skip_while(|word| *word != flag);
+    words.nth(1).map(|bytes| bytes.parse().unwrap())
+}
+
+const fn limits(ram_bytes: Option<usize>, flash_bytes: Option<usize>) -> Limits {
+    Limits {
+        ram_bytes,
+        flash_bytes,
+        core: bt_train::plan::cost::Core::M4f,
+    }
+}
+
+/// The limit that an error names is enough, of the file and not by a formula; 4 bytes less is refused.
+fn keeps_to_exact_limits(given: &Given) {
+    let ram = named(given, limits(Some(4), None), "--ram").unwrap();
+    let found = export(given, limits(Some(ram), None)).unwrap();
+    assert_eq!(takes(&found).0, ram);
+    assert_eq!(
+        named(given, limits(Some(ram - 4), None), "--ram"),
+        Some(ram)
+    );
+
+    let flash = named(given, limits(None, Some(4)), "--flash").unwrap();
+    let found = export(given, limits(None, Some(flash))).unwrap();
+    assert_eq!(takes(&found).1, flash);
+    assert_eq!(
+        named(given, limits(None, Some(flash - 4)), "--flash"),
+        Some(flash)
+    );
+
+    // Padding of sections makes no limit a trap.
+    for more in (2..40).step_by(2) {
+        let found = export(given, limits(None, Some(flash + more))).unwrap();
+        assert!(takes(&found).1 <= flash + more);
+    }
+
+    let both = limits(Some(4), Some(4));
+    let [ram, flash] = ["--ram", "--flash"].map(|flag| named(given, both, flag).unwrap());
+    let found = export(given, limits(Some(ram), Some(flash))).unwrap();
+    assert!(takes(&found).0 <= ram && takes(&found).1 <= flash);
+}
+
+const FORMS: [(&str, &str); 3] = [
+    ("block-term", "tensor-train"),
+    ("tensor-train", "dense"),
+    ("dense", "block-term"),
+];
+
+#[test]
+fn files_of_frames_keep_to_their_limits() {
+    for (input, recurrent) in FORMS {
+        let mut given = Given::new(config(input, recurrent, &[4, 3, 4], false));
+        given.sequences = 3;
+        keeps_to_exact_limits(&given);
+        // Every value with a factor of its own: tables in the file that no plan counts.
+        keeps_to_exact_limits(&given.with_scales());
+    }
+}
+
+#[test]
+fn files_behind_a_front_end_keep_to_their_limits() {
+    for (input, recurrent) in FORMS {
+        let mut given = Given::new(config(input, recurrent, &[4, 3, 4], true));
+        given.sequences = 3;
+        keeps_to_exact_limits(&given);
+    }
+}
+
+/// Long rows come in slices as long as the limit leaves room for: the plan's, which is the file's.
+#[test]
+fn long_dense_rows_come_in_the_slices_of_their_plan() {
+    let mut given = Given::new(config("dense", "dense", &[16, 64], false));
+    given.sequences = 3;
+    for ram in [4_800, 1_000, 600] {
+        let found = export(&given, limits(Some(ram), None)).unwrap();
+        assert!(takes(&found).0 <= ram, "{ram}: {}", takes(&found).0);
+    }
+    keeps_to_exact_limits(&given);
+}
