@@ -7,7 +7,7 @@
 
 use super::cost::{self, Core, Cost, Outline};
 use super::{Join, Lowered, Plan, lower};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, OverLimits};
 use crate::shape::{MapKind, MapShape};
 use bt_core::model::ArenaLayout;
 
@@ -136,12 +136,12 @@ pub enum SearchError {
 /// The search's error as one of this crate: which limits, and what the closest plan needs.
 pub fn refused(error: &SearchError, limits: &Limits) -> Error {
     Error::new(match error {
-        SearchError::Limits { closest } => ErrorKind::OverLimits {
+        SearchError::Limits { closest } => ErrorKind::OverLimits(Box::new(OverLimits {
             plan: closest.input.plan.to_string(),
             ram_bytes: closest.ram_bytes,
             flash_bytes: closest.flash_bytes,
             limits: *limits,
-        },
+        })),
         SearchError::TooLarge => ErrorKind::NoPlan,
     })
 }

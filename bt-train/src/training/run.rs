@@ -112,11 +112,12 @@ impl RunFolder {
         let started = Settings::resolve(Some(&self.config()), &Flags::default())?;
         match told.first_difference(&started)? {
             None => Ok(()),
-            Some((key, told, started)) => {
-                Err(Error::new(ErrorKind::OtherSetting { told, started })
-                    .field(key)
-                    .remedy("leave it out; a run goes on as it was started"))
-            }
+            Some((key, told, started)) => Err(Error::new(ErrorKind::OtherSetting {
+                told: told.into(),
+                started: started.into(),
+            })
+            .field(key)
+            .remedy("leave it out; a run goes on as it was started")),
         }
     }
 
