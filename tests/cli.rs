@@ -75,7 +75,7 @@ fn reports_and_fine_tunes_the_integers() {
     let left = run(&[&words[..], &["--report"]].concat());
     assert_eq!((left.status, left.err.as_str()), (Some(0), ""), "{left:?}");
     for expected in [
-        "step",
+        "stage",
         "saturated %",
         "in integers on the",
         "sequences of the validation part",

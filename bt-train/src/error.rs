@@ -13,16 +13,13 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct Error {
     /// What went wrong.
-    // Boxed, so that a result is small where all is well.
-    pub kind: Box<ErrorKind>,
+    pub kind: ErrorKind,
     /// The file concerned.
     pub file: Option<PathBuf>,
     /// The array, tensor, key or flag concerned.
     pub field: Option<String>,
     /// What to do about it.
     pub remedy: Option<String>,
-    /// Whether the command was used wrongly (exit status 2).
-    pub is_usage: bool,
 }
 
 /// Result of the host's operations.
@@ -103,9 +100,9 @@ pub enum ErrorKind {
     #[error("is {found}; {allowed}")]
     OutOfRange {
         /// The number given.
-        found: String,
+        found: Box<str>,
         /// What can be, in words: `give a number above 0`.
-        allowed: String,
+        allowed: Box<str>,
     },
     /// A value of a wrong type, or a word that is none of those known.
     #[error("{0}")]
@@ -141,17 +138,8 @@ pub enum ErrorKind {
         allowed: std::ops::RangeInclusive<usize>,
     },
     /// Two numbers that must be the same.
-    #[error("has {found} {what}, {other} {expected}")]
-    Mismatch {
-        /// What is counted: `features a step`.
-        what: &'static str,
-        /// The number found.
-        found: usize,
-        /// The other one.
-        expected: usize,
-        /// Who says the other, with a verb: `the model takes`.
-        other: String,
-    },
+    #[error("has {} {}, {} {}", .0.found, .0.what, .0.other, .0.expected)]
+    Mismatch(Box<Mismatch>),
     /// Values of a type that the model does not take.
     #[error("holds {found}, the model takes {expected}")]
     ModelInput {
@@ -170,15 +158,15 @@ pub enum ErrorKind {
     #[error("is {} for {recording}", if found.is_empty() { "empty".into() } else { format!("`{found}`") })]
     IndexCell {
         /// What the cell holds.
-        found: String,
+        found: Box<str>,
         /// The recording of its row.
-        recording: String,
+        recording: Box<str>,
     },
     /// A number of the data that no f32 holds.
     #[error("{what} {value:.1e}, and no f32 holds {lost}")]
     NoFloat {
         /// What has the value, with a verb.
-        what: String,
+        what: Box<str>,
         /// The value.
         value: f64,
         /// What is to be kept: `it` or `the inverse`.
@@ -192,28 +180,10 @@ pub enum ErrorKind {
     FrontEnd(String),
     /// The best plan found does not keep to the limits.
     #[error(
-        "no plan fits; the closest ({plan}) needs {ram_bytes} bytes of RAM and {flash_bytes} bytes of flash"
+        "no plan fits; the closest ({}) needs {} bytes of RAM and {} bytes of flash",
+        .0.plan, .0.ram_bytes, .0.flash_bytes
     )]
-    OverLimits {
-        /// The plan of the input map.
-        plan: String,
-        /// RAM of a session by that plan.
-        ram_bytes: usize,
-        /// Flash of both maps by it.
-        flash_bytes: usize,
-        /// What was allowed.
-        limits: Limits,
-    },
-    /// A model file that is done does not keep to the limits.
-    #[error("the model takes {ram_bytes} bytes of RAM and {flash_bytes} bytes of flash")]
-    FileOverLimits {
-        /// RAM of a session.
-        ram_bytes: usize,
-        /// Flash of the file.
-        flash_bytes: usize,
-        /// What was allowed.
-        limits: Limits,
-    },
+    OverLimits(Box<OverLimits>),
     /// Every plan has a partial result that the model file cannot describe.
     #[error("every plan has a partial result that is too large for the device")]
     NoPlan,
@@ -244,9 +214,9 @@ pub enum ErrorKind {
     #[error("is {told}, but the run was started with {started}")]
     OtherSetting {
         /// The value now.
-        told: String,
+        told: Box<str>,
         /// The value then.
-        started: String,
+        started: Box<str>,
     },
     /// The loss of a kind of model went out of bounds at every learning rate tried.
     #[error("the loss of {map} explodes at every rate tried")]
@@ -279,9 +249,12 @@ pub enum ErrorKind {
         /// The class.
         class: usize,
     },
-    /// A command used wrongly, in words.
+    /// A command used wrongly, in words (exit status 2).
     #[error("{0}")]
     Usage(String),
+    /// A flag with a value that cannot be (exit status 2).
+    #[error("{0}")]
+    Flag(Box<ErrorKind>),
     /// Stopped by Ctrl-C; what was written can be used.
     #[error("interrupted after epoch {epochs}")]
     Interrupted {
@@ -290,44 +263,69 @@ pub enum ErrorKind {
     },
 }
 
+/// Two numbers that must be the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// What is counted: `features a step`.
+    pub what: &'static str,
+    /// The number found.
+    pub found: usize,
+    /// The other one.
+    pub expected: usize,
+    /// Who says the other, with a verb: `the model takes`.
+    pub other: String,
+}
+
+/// What was allowed, and what the plan nearest to it needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OverLimits {
+    /// The plan of the input map.
+    pub plan: String,
+    /// RAM of a session by that plan.
+    pub ram_bytes: usize,
+    /// Flash of both maps by it.
+    pub flash_bytes: usize,
+    /// What was allowed.
+    pub limits: Limits,
+}
+
 impl Error {
     /// An error of this kind, nothing else known yet.
     pub fn new(kind: ErrorKind) -> Error {
         Error {
-            kind: Box::new(kind),
+            kind,
             file: None,
             field: None,
             remedy: None,
-            is_usage: false,
         }
     }
 
     /// A number that cannot be, and what can: `give a number above 0`.
     pub fn out_of_range(found: impl fmt::Display, allowed: impl Into<String>) -> Error {
         Error::new(ErrorKind::OutOfRange {
-            found: found.to_string(),
-            allowed: allowed.into(),
+            found: found.to_string().into(),
+            allowed: allowed.into().into(),
         })
     }
 
-    /// Two numbers that must be the same; fields as of [`ErrorKind::Mismatch`].
+    /// Two numbers that must be the same; fields as of [`Mismatch`].
     pub fn mismatch(
         what: &'static str,
         found: usize,
         expected: usize,
         other: impl Into<String>,
     ) -> Error {
-        Error::new(ErrorKind::Mismatch {
+        Error::new(ErrorKind::Mismatch(Box::new(Mismatch {
             what,
             found,
             expected,
             other: other.into(),
-        })
+        })))
     }
 
     /// A command used wrongly, in words.
     pub fn usage(what: impl Into<String>) -> Error {
-        Error::new(ErrorKind::Usage(what.into())).into_usage()
+        Error::new(ErrorKind::Usage(what.into()))
     }
 
     /// Bytes that do not form what they should.
@@ -358,14 +356,20 @@ impl Error {
 
     /// The same error as wrong usage: it was a flag's fault.
     #[must_use]
-    pub fn into_usage(mut self) -> Error {
-        self.is_usage = true;
-        self
+    pub fn into_usage(self) -> Error {
+        let kind = match self.kind {
+            kind @ (ErrorKind::Usage(_) | ErrorKind::Flag(_)) => kind,
+            kind => ErrorKind::Flag(Box::new(kind)),
+        };
+        Error { kind, ..self }
     }
 
     /// Exit status of a command that ends with this error.
     pub fn exit_status(&self) -> u8 {
-        if self.is_usage { 2 } else { 1 }
+        match self.kind {
+            ErrorKind::Usage(_) | ErrorKind::Flag(_) => 2,
+            _ => 1,
+        }
     }
 }
 
@@ -400,7 +404,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&*self.kind)
+        Some(&self.kind)
     }
 }
 

@@ -280,7 +280,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let owner = FolderLock::take(place.path()).unwrap();
         let error = FolderLock::take(place.path()).unwrap_err();
-        assert!(matches!(*error.kind, ErrorKind::InUse), "{error}");
+        assert!(matches!(error.kind, ErrorKind::InUse), "{error}");
         let line = error.to_string();
         assert!(line.starts_with(place.path().to_str().unwrap()), "{line}");
         drop(owner);

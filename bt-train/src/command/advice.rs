@@ -7,21 +7,11 @@ pub(super) fn with_flags(error: Error) -> Error {
     if error.remedy.is_some() {
         return error;
     }
-    match &*error.kind {
-        ErrorKind::OverLimits {
-            ram_bytes,
-            flash_bytes,
-            limits,
-            ..
-        }
-        | ErrorKind::FileOverLimits {
-            ram_bytes,
-            flash_bytes,
-            limits,
-        } => {
+    match &error.kind {
+        ErrorKind::OverLimits(over) => {
             let needs: Vec<(&str, usize)> = [
-                ("ram", *ram_bytes, limits.ram_bytes),
-                ("flash", *flash_bytes, limits.flash_bytes),
+                ("ram", over.ram_bytes, over.limits.ram_bytes),
+                ("flash", over.flash_bytes, over.limits.flash_bytes),
             ]
             .into_iter()
             .filter(|(_, need, limit)| limit.is_some_and(|limit| *need > limit))

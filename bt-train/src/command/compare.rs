@@ -290,7 +290,7 @@ fn tune(settings: &mut Settings, data: &DataSet, name: &str) -> Result<Outcome> 
         let outcome = match train(&tried, data, &format!("{name}, rate {lr}: ")) {
             Ok(outcome) => outcome,
             // A rate too high for this kind is a rate not to take.
-            Err(error) if matches!(*error.kind, ErrorKind::Diverged { .. }) => continue,
+            Err(error) if matches!(error.kind, ErrorKind::Diverged { .. }) => continue,
             Err(error) => return Err(error),
         };
         let better = match (&best, outcome.validation) {

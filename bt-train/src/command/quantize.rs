@@ -218,7 +218,7 @@ fn tune(mut trainer: Trainer<'_>) -> Result<Tuned> {
     while !trainer.finished() {
         let done = trainer
             .epoch(&mut |step| progress.step(step))
-            .map_err(|error| match *error.kind {
+            .map_err(|error| match error.kind {
                 ErrorKind::Diverged { .. } => error.remedy(
                     "leave --fine-tune out, or train again with a lower --lr, a tenth of which it takes",
                 ),
@@ -440,8 +440,8 @@ fn print_map(name: &str, map: &MapReport, levels: bool) {
         return;
     }
     say!(
-        "  {:>4}{:>12}{:>12}{:>14}{:>7}{:>6}{:>9}{:>13}",
-        "step",
+        "  {:>5}{:>12}{:>12}{:>14}{:>7}{:>6}{:>9}{:>13}",
+        "stage",
         "largest",
         "range",
         "LSB per unit",
@@ -450,9 +450,9 @@ fn print_map(name: &str, map: &MapReport, levels: bool) {
         "SNR dB",
         "saturated %"
     );
-    for (step, level) in map.levels.iter().enumerate() {
+    for (stage, level) in map.levels.iter().enumerate() {
         say!(
-            "  {step:>4}{:>12.5}{:>12.5}{:>14.2}{:>7}{:>6}{:>9}{:>13.4}",
+            "  {stage:>5}{:>12.5}{:>12.5}{:>14.2}{:>7}{:>6}{:>9}{:>13.4}",
             level.max,
             level.range,
             level.scale,

@@ -200,7 +200,7 @@ impl Archive {
                 .field(field)
                 .remedy("the file is damaged; write it again with numpy.savez")
         };
-        let in_field = |error: Error| match *error.kind {
+        let in_field = |error: Error| match error.kind {
             ErrorKind::Io(error) => damaged(&error),
             ErrorKind::Malformed(what) => damaged(&what),
             _ => error.field(field),

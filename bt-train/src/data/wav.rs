@@ -251,7 +251,7 @@ fn from_index(directory: &Path, index: &Path, recordings: &Recordings) -> Result
         };
         if row[label].is_empty() {
             return Err(Error::new(ErrorKind::IndexCell {
-                found: String::new(),
+                found: "".into(),
                 recording: name.into(),
             })
             .field("column `label`")

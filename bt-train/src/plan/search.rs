@@ -7,7 +7,7 @@
 
 use super::cost::{Core, Cost};
 use super::front::{dense_front, tensor_front};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, OverLimits};
 use crate::shape::{MapKind, MapShape};
 use bt_core::model::ArenaLayout;
 
@@ -137,12 +137,12 @@ pub enum SearchError<R = Option<MapRanked>> {
 /// The search's error as one of this crate: which limits, and what the closest plan needs.
 pub fn refused<R>(error: &SearchError<R>, limits: &Limits) -> Error {
     Error::new(match error {
-        SearchError::Limits { closest } => ErrorKind::OverLimits {
+        SearchError::Limits { closest } => ErrorKind::OverLimits(Box::new(OverLimits {
             plan: closest.input.plan.to_string(),
             ram_bytes: closest.ram_bytes,
             flash_bytes: closest.flash_bytes,
             limits: *limits,
-        },
+        })),
         SearchError::TooLarge => ErrorKind::NoPlan,
     })
 }

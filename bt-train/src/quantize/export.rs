@@ -5,7 +5,7 @@ use super::scheme::CALIBRATION_STATES;
 use super::spread::spread;
 use crate::data::Part;
 use crate::device;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, OverLimits, Result};
 use crate::float::checkpoint::Checkpoint;
 use crate::plan::search::Limits;
 use bt_core::Model;
@@ -57,7 +57,8 @@ impl Scheme {
         let weights = self.weights(&maps, checkpoint)?;
         let parts = self.parts(&weights, checkpoint);
         let bytes = parts.whole()?;
-        keeps_to(&self.limits, &device::parse(&bytes)?)?;
+        let plan = self.plans.input.plan.to_string();
+        keeps_to(&self.limits, &device::parse(&bytes)?, plan)?;
 
         let real = RealLayer {
             maps: &maps,
@@ -83,18 +84,20 @@ impl Scheme {
     }
 }
 
-/// Checks a file that is done against the limits that its plans were chosen within.
-fn keeps_to(limits: &Limits, model: &Model<'_>) -> Result<()> {
+/// Checks a file that is done against the limits that its plans, of which this is the input map's, were
+/// chosen within.
+fn keeps_to(limits: &Limits, model: &Model<'_>, plan: String) -> Result<()> {
     let (ram_bytes, flash_bytes) = (model.arena_bytes(), model.flash_bytes());
     let keeps = |takes, limit: Option<usize>| limit.is_none_or(|limit| takes <= limit);
     if keeps(ram_bytes, limits.ram_bytes) && keeps(flash_bytes, limits.flash_bytes) {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::FileOverLimits {
+    Err(Error::new(ErrorKind::OverLimits(Box::new(OverLimits {
+        plan,
         ram_bytes,
         flash_bytes,
         limits: *limits,
-    }))
+    }))))
 }
 
 /// Frames that the report looks at.
@@ -176,14 +179,15 @@ mod tests {
                 flash_bytes: Some(flash),
                 ..Limits::default()
             };
-            keeps_to(&limits, &file).map_err(|error| error.to_string())
+            keeps_to(&limits, &file, String::new()).map_err(|error| match error.kind {
+                ErrorKind::OverLimits(over) => (over.ram_bytes, over.flash_bytes),
+                _ => panic!("{error}"),
+            })
         };
         let (ram, flash) = (file.arena_bytes(), exported.bytes.bytes().len());
         assert_eq!(within(ram, flash), Ok(()));
-        let needs = within(ram - 1, flash).unwrap_err();
-        assert!(needs.ends_with(&format!("--ram {ram}")), "{needs}");
-        let needs = within(ram, flash - 1).unwrap_err();
-        assert!(needs.ends_with(&format!("--flash {flash}")), "{needs}");
+        assert_eq!(within(ram - 1, flash), Err((ram, flash)));
+        assert_eq!(within(ram, flash - 1), Err((ram, flash)));
     }
 
     /// Sequences of 5 steps of 64 values.

@@ -352,7 +352,7 @@ fn float_input(i: usize, offset: f64, lsb: f64) -> Result<FloatInput> {
         return Ok(input);
     }
     Err(Error::new(ErrorKind::NoFloat {
-        what: format!("feature {i} has an LSB of"),
+        what: format!("feature {i} has an LSB of").into(),
         value: lsb,
         lost: "it",
     })

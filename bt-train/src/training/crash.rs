@@ -82,7 +82,7 @@ fn a_run_that_ends_at_any_operation_resumes_to_the_same_bytes() {
                 continue;
             };
             let line = error.to_string();
-            assert!(matches!(*error.kind, ErrorKind::Io(_)), "{when}: {line}");
+            assert!(matches!(error.kind, ErrorKind::Io(_)), "{when}: {line}");
             assert!(line.starts_with(folder.to_str().unwrap()), "{line}");
             let remedy = ["--resume goes on", "choose an --out that can be written"];
             assert!(remedy.iter().any(|end| line.ends_with(end)), "{line}");

@@ -112,11 +112,12 @@ impl RunFolder {
         let started = Settings::resolve(Some(&self.config()), &Flags::default())?;
         match told.first_difference(&started)? {
             None => Ok(()),
-            Some((key, told, started)) => {
-                Err(Error::new(ErrorKind::OtherSetting { told, started })
-                    .field(key)
-                    .remedy("leave it out; a run goes on as it was started"))
-            }
+            Some((key, told, started)) => Err(Error::new(ErrorKind::OtherSetting {
+                told: told.into(),
+                started: started.into(),
+            })
+            .field(key)
+            .remedy("leave it out; a run goes on as it was started")),
         }
     }
 
@@ -134,12 +135,12 @@ impl RunFolder {
     ) -> Result<Vec<Epoch>> {
         create_folder(&self.path)
             .map_err(|error| error.remedy("choose an --out that can be written"))?;
-        let _lock = FolderLock::take(&self.path).map_err(|error| match *error.kind {
+        let _lock = FolderLock::take(&self.path).map_err(|error| match error.kind {
             ErrorKind::InUse => error.remedy("wait for its end, or choose another --out"),
             _ => error.remedy("choose an --out that can be written"),
         })?;
         self.train_alone(settings, trainer, watch)
-            .map_err(|error| match *error.kind {
+            .map_err(|error| match error.kind {
                 ErrorKind::Io(_) => error.remedy("once it can be written, --resume goes on"),
                 _ => error,
             })
@@ -295,7 +296,7 @@ mod tests {
             let broken = RunFolder::new(place.path().join(break_at.to_string()));
             let error = train(&broken, &settings, break_at).unwrap_err();
             assert!(
-                matches!(*error.kind, ErrorKind::Interrupted { .. }),
+                matches!(error.kind, ErrorKind::Interrupted { .. }),
                 "{error}"
             );
             Checkpoint::read(&broken.best()).unwrap();

@@ -510,7 +510,7 @@ pub(crate) mod tests {
         let mut trainer = Trainer::new(&settings, config, &data).unwrap();
         let error = trainer.epoch(&mut on).unwrap_err();
         assert!(
-            matches!(*error.kind, ErrorKind::Diverged { epoch: 1, .. }),
+            matches!(error.kind, ErrorKind::Diverged { epoch: 1, .. }),
             "{error}"
         );
         assert!(
@@ -526,7 +526,7 @@ pub(crate) mod tests {
         let config = settings.model(&data).unwrap();
         let error = Trainer::new(&settings, config, &data).err().unwrap();
         assert!(
-            matches!(*error.kind, ErrorKind::ClassMissing { class: 3 }),
+            matches!(error.kind, ErrorKind::ClassMissing { class: 3 }),
             "{error}"
         );
     }

@@ -164,7 +164,7 @@ fn large_arrays_stay_in_their_file() {
     let error = load_in(&path, &[PartName::Train], room).unwrap_err();
     assert!(
         matches!(
-            *error.kind,
+            error.kind,
             ErrorKind::Memory {
                 need: 12,
                 available: 11
@@ -180,10 +180,7 @@ fn large_arrays_stay_in_their_file() {
     fixture.add("y_train", &[1], &[0u8]);
     fixture.line();
     let error = small(&fixture.place.path().join("d.npz")).unwrap_err();
-    assert!(
-        matches!(*error.kind, ErrorKind::NotFinite { .. }),
-        "{error}"
-    );
+    assert!(matches!(error.kind, ErrorKind::NotFinite { .. }), "{error}");
 }
 
 /// A small file that promises much is refused by its header, before anything is set aside.

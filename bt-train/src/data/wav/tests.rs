@@ -247,5 +247,5 @@ fn names_the_recording_that_cannot_be_read() {
     }
     std::fs::remove_file(&path).unwrap();
     let error = load(place.path(), &Recordings::default(), BOTH).unwrap_err();
-    assert!(matches!(*error.kind, ErrorKind::Io(_)), "{error}");
+    assert!(matches!(error.kind, ErrorKind::Io(_)), "{error}");
 }
