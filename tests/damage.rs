@@ -1,5 +1,5 @@
 //! Damage of the simplest kinds, all of it: of real models every byte set to every other value, which
-//! holds every flip of a single bit, every cut and bytes too many. None parses.
+//! holds every flip of a single bit, and every cut. None parses.
 
 use bt_core::Model;
 use bt_core::front_end::FORMAT;
@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// Words, to be read in place.
 fn aligned(bytes: &[u8]) -> Vec<u32> {
-    let mut words = vec![0u32; bytes.len() / 4 + 2];
+    let mut words = vec![0u32; bytes.len().div_ceil(4)];
     bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
     words
 }
@@ -36,11 +36,6 @@ fn refused(name: &str, model: &ModelBytes) -> usize {
     for length in 0..whole.len() {
         refuse(&file[..length], &|| format!("the first {length} bytes"));
     }
-    for more in 1..=4 {
-        refuse(&file[..whole.len() + more], &|| {
-            format!("{more} bytes more")
-        });
-    }
     assert!(Model::parse(&file[..whole.len()]).is_ok());
     refused
 }
@@ -53,10 +48,14 @@ fn every_byte_and_every_cut_is_refused() {
         ("of sound", exported::sound(1, FORMAT)),
         ("of version 3", device::read_model(&version3).unwrap()),
     ];
-    for (name, model) in models {
-        let bytes = model.bytes().len();
-        let refused = refused(name, &model);
-        println!("{name}: {bytes} bytes, {refused} damaged files refused");
-        assert_eq!(refused, 256 * bytes + 4);
-    }
+    std::thread::scope(|scope| {
+        for (name, model) in &models {
+            scope.spawn(move || {
+                let bytes = model.bytes().len();
+                let refused = refused(name, model);
+                println!("{name}: {bytes} bytes, {refused} damaged files refused");
+                assert_eq!(refused, 256 * bytes);
+            });
+        }
+    });
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bt_tests::fuzz::TARGETS;
 
 /// Of each target.
-const SECONDS: f64 = 1.5;
+const SECONDS: f64 = 1.0;
 
 fn asked<T: std::str::FromStr>(name: &str) -> Option<T> {
     std::env::var(name).ok()?.parse().ok()
@@ -19,9 +19,14 @@ fn asked<T: std::str::FromStr>(name: &str) -> Option<T> {
 fn nothing_that_reads_does_harm() {
     let wanted: Option<String> = asked("BT_TARGET");
     let time = Duration::from_secs_f64(asked("BT_SECONDS").unwrap_or(SECONDS));
+    let is_wanted = |name: &str| wanted.as_ref().is_none_or(|wanted| wanted == name);
+    assert!(
+        TARGETS.iter().any(|target| is_wanted(target.name)),
+        "no such target"
+    );
     let mut harm = Vec::new();
     for target in TARGETS {
-        if wanted.as_ref().is_some_and(|wanted| *wanted != target.name) {
+        if !is_wanted(target.name) {
             continue;
         }
         let outcome = target.fuzz(asked("BT_FIRST").unwrap_or(0), time);

@@ -73,13 +73,16 @@ impl Share {
     }
 
     /// Power of what rounding costs a frame `x` whose share of z is `z`, summed over the rows; `x_lsb` is
-    /// the LSB of its integers.
-    pub fn noise(&self, x: &[f64], z: &[f64], x_lsb: f64) -> f64 {
+    /// the LSB of its integers, `folded` the largest share of an offset that stays in them.
+    pub fn noise(&self, x: &[f64], z: &[f64], x_lsb: f64, folded: f64) -> f64 {
         let square = |values: &[f64]| values.iter().map(|v| v * v).sum::<f64>();
         let weights = match &self.row_lsb {
             // Each weight is half an LSB off at most.
             Some(lsb) => lsb.iter().map(|lsb| lsb * lsb / 12.0 * square(x)).sum(),
-            None => TENSOR_NOISE * TENSOR_NOISE * square(z),
+            None => {
+                let offset = folded * folded * z.len() as f64;
+                TENSOR_NOISE * TENSOR_NOISE * (square(z) + offset)
+            }
         };
         weights + (self.norm * x_lsb).powi(2) / 12.0
     }
@@ -91,7 +94,7 @@ impl Share {
 }
 
 /// Noise of a tensor map's levels of 16 bits, relative to its share of z.
-const TENSOR_NOISE: f64 = 1.0 / 512.0;
+const TENSOR_NOISE: f64 = 1.0 / 1024.0;
 
 fn apply(map: &dyn Map<f64>, x: &[f64]) -> Vec<f64> {
     let mut z = vec![0.0; map.outputs()];
