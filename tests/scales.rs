@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bt_tests::units::{Held, Unit, normal};
 use bt_train::data::{DataSet, Part, PartName, Recordings, Values, load};
 use bt_train::device;
 use bt_train::error::Result;
@@ -14,7 +15,7 @@ use bt_train::float::model::Network;
 use bt_train::quantize::export::{Exported, Options, export};
 use ndarray::{Array1, Array3};
 use proptest::prelude::*;
-use rand::{Rng, RngExt, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
@@ -114,18 +115,6 @@ fn model(map: &str, seed: u64) -> Checkpoint {
     Checkpoint::of(&Network::new(config, &mut rng).unwrap())
 }
 
-/// A normal number, by the sum of twelve.
-fn normal(rng: &mut impl Rng) -> f64 {
-    (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0
-}
-
-/// Units of a feature: the raw value of normalized 0, and of 1 more than that.
-#[derive(Debug, Clone, Copy)]
-struct Unit {
-    offset: f64,
-    deviation: f64,
-}
-
 /// The normalized values in these units, and the model that undoes them.
 fn in_units(
     checkpoint: &Checkpoint,
@@ -152,60 +141,13 @@ fn in_units(
     (checkpoint, part(values(raw.collect()), FEATURES, STEPS))
 }
 
-fn whole(raw: Vec<f64>, low: f64, high: f64) -> impl Iterator<Item = f64> {
-    raw.into_iter()
-        .map(move |value| value.round().clamp(low, high))
-}
-
-/// What data sets hold, with the units that it can express.
-#[derive(Debug, Clone, Copy)]
-enum Held {
-    U8,
-    I8,
-    I16,
-    F32,
-}
-
-impl Held {
-    fn values(self, raw: Vec<f64>) -> Values {
-        match self {
-            Held::U8 => Values::U8(whole(raw, 0.0, 255.0).map(|v| v as u8).collect()),
-            Held::I8 => Values::I8(whole(raw, -128.0, 127.0).map(|v| v as i8).collect()),
-            Held::I16 => Values::I16(whole(raw, -32_768.0, 32_767.0).map(|v| v as i16).collect()),
-            Held::F32 => Values::F32(raw.into_iter().map(|v| v as f32).collect()),
-        }
-    }
-
-    /// A unit from three numbers of 0 to 1, its sign among them.
-    fn unit(self, [place, size, sign]: [f64; 3]) -> Unit {
-        let (deviation, offset) = match self {
-            Held::U8 => (10f64.powf(0.3 + 1.2 * size), 60.0 + 130.0 * place),
-            Held::I8 => (10f64.powf(0.3 + 1.2 * size), 100.0 * (place - 0.5)),
-            Held::I16 => (10f64.powf(0.3 + 3.2 * size), 50_000.0 * (place - 0.5)),
-            Held::F32 => {
-                let deviation = 10f64.powf(18.0 * size - 9.0);
-                // Up to 10⁵ deviations, at which f32 resolves 1/128 of one; small ones too.
-                (
-                    deviation,
-                    deviation * (10f64.powf(7.0 * place - 2.0) - 0.01),
-                )
-            }
-        };
-        let sign = if sign < 0.25 { -1.0 } else { 1.0 };
-        Unit {
-            offset: f64::from(offset as f32),
-            deviation: sign * deviation,
-        }
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// One float model, its data in other units: the integers stay as near to it, to 6 dB.
     #[test]
     fn units_of_features_change_nothing(
-        held in prop::sample::select(vec![Held::U8, Held::I8, Held::I16, Held::F32]),
+        held in prop::sample::select(Held::ALL.to_vec()),
         map in prop::sample::select(vec!["dense", "block-term"]),
         units in prop::collection::vec(prop::array::uniform3(0.0..1.0f64), FEATURES),
         shared in any::<bool>(),
@@ -247,7 +189,7 @@ proptest! {
 #[test]
 fn a_negative_scale_is_as_good_as_a_positive_one() {
     for map in ["dense", "block-term"] {
-        for held in [Held::U8, Held::I8, Held::I16, Held::F32] {
+        for held in Held::ALL {
             let offset = if matches!(held, Held::U8) { 128.0 } else { 0.0 };
             let unit = |deviation| [Unit { offset, deviation }];
             let near = |deviation| {

@@ -3,7 +3,10 @@
 //! with data for it.
 
 pub mod exported;
+pub mod fuzz;
 pub mod line;
 pub mod model;
+pub mod mutate;
 pub mod program;
 pub mod reference;
+pub mod units;

@@ -12,6 +12,7 @@ pub mod device;
 pub mod emulator;
 pub mod firmware;
 pub mod flash;
+pub mod fuzz;
 pub mod progress;
 pub mod qemu;
 pub mod setup;

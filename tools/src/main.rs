@@ -19,6 +19,10 @@ enum Command {
     Bench(tools::bench::Args),
     /// Run every check, cheapest first: format, clippy, documentation, host tests, tests in QEMU
     Test(tools::test::Args),
+    /// Feed damaged bytes to everything that reads them: models, states, the wire, every file
+    Fuzz(tools::fuzz::FuzzArgs),
+    /// Export random models of every kind and compare their integers with the floats
+    CompareIntegers(tools::fuzz::CompareArgs),
     /// Run a model on an emulated board and stream a data set through it
     Qemu(tools::qemu::Args),
     /// Stream one sequence to an emulated board and follow its scores step by step
@@ -55,6 +59,8 @@ fn run() -> ExitCode {
         Command::Demo(args) => tools::demo::run(args),
         Command::Bench(args) => tools::bench::run(args),
         Command::Test(args) => tools::test::run(args),
+        Command::Fuzz(args) => tools::fuzz::fuzz(args),
+        Command::CompareIntegers(args) => tools::fuzz::compare(args),
         Command::Qemu(args) => tools::qemu::run(args),
         Command::Stream(args) => tools::watch::run(args),
         Command::Flash(args) => tools::flash::run(args),

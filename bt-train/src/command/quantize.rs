@@ -69,6 +69,9 @@ const LOSS_MAX: f64 = 0.003;
 /// A share of wrong gates that deserves one.
 const WRONG_MAX: f64 = 0.001;
 
+/// Sums that stay below this are not cut off at 16 on their way, bias and maps in any order.
+const CUT_OFF: f64 = 8.0;
+
 /// A cell state of which the device forgets an eighth a step, though its forget gate be wide open.
 const CELL_LEAKS: f64 = 4096.0;
 
@@ -380,11 +383,13 @@ fn warnings(exported: &Exported, comparison: Option<&Comparison>, tuned: bool) -
                 "{wrong}: the bias of z is up to {:.1} and is cut off at 16 before the maps add to it",
                 z.bias
             )
-        } else {
+        } else if maps.max(z.max) > CUT_OFF {
             format!(
                 "{wrong}: one map adds up to {maps:.1}, and partial sums are cut off at 16; training \
                  with --weight-decay 0.1 keeps them smaller"
             )
+        } else {
+            format!("{wrong}: the rounded weights are too coarse for so large a z; {remedy}")
         });
     }
     let cell = &exported.cell;

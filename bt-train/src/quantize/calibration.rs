@@ -1,6 +1,6 @@
 //! Calibration data → the format of the input, and what becomes of a map's real numbers in it.
 
-use super::input::{InputFormat, Seen, Taken};
+use super::input::{InputFormat, Seen};
 use super::map::{MapScheme, Reads, RealMap};
 use super::real::{folded_bias, frames};
 use super::spread::spread;
@@ -31,25 +31,22 @@ impl InputCalibration<'_> {
     pub fn best(&self, map: &RealMap<'_>) -> Result<CalibratedInput> {
         let seen = Seen::new(self.part, self.normalization.width);
         let ways = seen.ways(self.normalization, self.has_front_end);
-        // Values lose their offset on the way to the map where it would fill z.
-        let fits = |bias: &[f64]| bias.iter().all(|b| b.abs() <= BIAS_MAX);
         let mut formats = Vec::new();
         for &taken in &ways {
             let format = InputFormat::new(&seen, self.normalization, taken)?;
             let zero = std::slice::from_ref(&format.zero);
             let bias = folded_bias(&map.apply(zero).remove(0), self.bias);
-            formats.push((taken, format, bias));
+            formats.push((format, bias));
         }
-        let some_fit = formats.iter().any(|(.., bias)| fits(bias));
-        // Where the model's own bias is that large, all that can be is taken off.
-        let may = |taken: Taken, bias: &[f64]| match taken {
-            Taken::Nothing | Taken::Middle => fits(bias) || ways.len() == 1,
-            Taken::Mean { .. } | Taken::Each => fits(bias) || !some_fit,
-        };
+        // Values lose their offset on the way to the map where it would fill z. Where the model's own bias
+        // does that, all that can be is taken off.
+        let largest = |bias: &[f64]| bias.iter().fold(0.0f64, |max, b| b.abs().max(max));
+        let least = formats.iter().map(|(_, bias)| largest(bias));
+        let room = BIAS_MAX.max(least.fold(f64::INFINITY, f64::min) + BIAS_SLACK);
         let mut refused = None;
-        for (_, format, bias) in formats
+        for (format, bias) in formats
             .into_iter()
-            .filter(|(taken, _, bias)| may(*taken, bias))
+            .filter(|(_, bias)| largest(bias) <= room)
         {
             let frames = frames(self.part, &format, self.chosen);
             let frames = spread(frames.into_iter().flatten().collect(), CALIBRATION_FRAMES);
@@ -79,3 +76,6 @@ const CALIBRATION_FRAMES: usize = 256;
 
 /// Largest bias of z that leaves room for what the maps add.
 const BIAS_MAX: f64 = 8.0;
+
+/// What a cheaper format may add to the least bias of z beyond that.
+const BIAS_SLACK: f64 = 0.5;

@@ -293,17 +293,17 @@ impl<'a> Calibrated<'a> {
     pub fn best(&self, frames: &[Vec<i16>], map: &TensorMap) -> Result<Vec<Width>, QuantizeError> {
         let lowered = self.lowered;
         let mut simulation = Simulation::new(lowered, map);
-        let wanted: Vec<Vec<f64>> = frames
-            .iter()
-            .map(|frame| {
-                simulation.run(
-                    &frame
-                        .iter()
-                        .map(|&x| f64::from(x) * self.input_lsb)
-                        .collect::<Vec<_>>(),
-                )
-            })
-            .collect();
+        // What z cannot hold is the same loss for all widths, and would drown what they cost the rest.
+        let limit = 32_768.0 / Z_SCALE;
+        let mut wanted = |frame: &Vec<i16>| -> Vec<f64> {
+            let real: Vec<f64> = frame
+                .iter()
+                .map(|&x| f64::from(x) * self.input_lsb)
+                .collect();
+            let z = simulation.run(&real);
+            z.iter().map(|z| z.clamp(-limit, limit)).collect()
+        };
+        let wanted: Vec<Vec<f64>> = frames.iter().map(&mut wanted).collect();
         let score = |widths: &[Width]| -> Result<f64, QuantizeError> {
             let integers = self.quantize(widths)?;
             Ok(snr_db(frames.iter().zip(&wanted).map(|(frame, wanted)| {
