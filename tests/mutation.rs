@@ -2,11 +2,13 @@
 //! runs frames of extreme values without a sum that leaves 32 bits or a word beside its own
 //! ([`Reference`]), and a session computes the same.
 
-use bt_core::model::cases;
-use bt_core::model::layout::{self, DenseRecord, FormatRecord, MapKind, MetaRecord, Section};
-use bt_core::model::write::ModelBytes;
-use bt_core::program::{ProgramRecord, StageRecord};
-use bt_core::{InputType, Map, Model, Pool, Session};
+use bt_core::internals::model::Map;
+use bt_core::internals::model::cases;
+use bt_core::internals::model::layout::{
+    self, DenseRecord, FormatRecord, MapKind, MetaRecord, Section,
+};
+use bt_core::internals::program::{ProgramRecord, StageRecord};
+use bt_core::{InputType, Model, ModelBytes, Pool, Session};
 use bt_tests::exported;
 use bt_tests::model::{Dense, Noise};
 use bt_tests::reference::Reference;
@@ -45,7 +47,7 @@ fn places(file: &[u8], noise: &mut Noise) -> Vec<Place> {
             all.extend(fields(start, &[(len / 4, 4)]));
         } else if is(Section::Input) || is(Section::Recurrent) {
             all.push((start, 4));
-            if word(start) == MapKind::Dense.word() as usize {
+            if word(start) == MapKind::Dense.number() as usize {
                 all.extend(fields(start + 4, &[(size_of::<DenseRecord>() / 4, 4)]));
                 continue;
             }

@@ -4,10 +4,7 @@ use crate::data::{ElementType, Part};
 use crate::error::{Error, Result};
 use crate::float::config::ModelConfig;
 use crate::quantize::input::pushed;
-use bt_core::model::FloatInput;
-use bt_core::model::write::ModelBytes;
-use bt_core::session::Watched;
-use bt_core::{InputType, Model, Session};
+use bt_core::{FloatInput, InputType, Model, ModelBytes, Session, Watched};
 use rayon::prelude::*;
 use std::path::Path;
 
@@ -173,32 +170,20 @@ fn scores(
     let failed = |error: &dyn std::fmt::Display| Error::setting(error.to_string());
     let mut session = Session::new(model, arena).map_err(|error| failed(&error))?;
     let mut rest = bytes;
-    while !rest.is_empty() {
-        let taken = session.push_bytes(rest).map_err(|error| failed(&error))?;
-        rest = &rest[taken..];
-        if rest.is_empty() {
+    loop {
+        if !session.feed(&mut rest).map_err(|error| failed(&error))? {
             session.finish().map_err(|error| failed(&error))?;
+            if !session.frame_complete() {
+                break;
+            }
         }
-        if session.frame_complete() {
-            session
-                .step_watched(&mut watch)
-                .map_err(|error| failed(&error))?;
-        }
+        session
+            .step_watched(&mut watch)
+            .map_err(|error| failed(&error))?;
     }
     let mut scores = vec![0; model.classes()];
     session
         .scores(&mut scores)
         .map_err(|error| failed(&error))?;
     Ok(scores)
-}
-
-/// The class of the largest raw score; the first of equals.
-pub fn argmax(raw: &[i32]) -> usize {
-    let mut best = 0;
-    for (class, score) in raw.iter().enumerate() {
-        if *score > raw[best] {
-            best = class;
-        }
-    }
-    best
 }

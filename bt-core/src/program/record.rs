@@ -24,7 +24,7 @@ pub struct StageRecord {
     pub out_word: u32,
     /// Words added to the destination per count of digit `out_digit`.
     pub out_stride: u32,
-    /// [`Store::AddRows`]: words from row m0 to row m1.
+    /// [`Store::AddRows`](super::Store::AddRows): words from row m0 to row m1.
     pub row_stride: u32,
     /// First entry in the tables section: offsets per m tile (or the scatter table).
     pub rows_table: u32,
@@ -42,7 +42,7 @@ pub struct StageRecord {
     pub depth: u8,
     /// Digit that offsets the destination ([`StageRecord::out_stride`]); 255 for none.
     pub out_digit: u8,
-    /// A [`Store`].
+    /// A [`Store`](super::Store).
     pub store: u8,
     /// Rounding right shift from accumulator to i16, 1..=16 (half up).
     pub shift: u8,

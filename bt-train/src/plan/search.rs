@@ -9,7 +9,7 @@ use super::cost::{self, Core, Cost, Outline};
 use super::{Join, Lowered, Plan, lower};
 use crate::error::{Error, ErrorKind};
 use crate::shape::{MapKind, MapShape};
-use bt_core::model::ArenaLayout;
+use bt_core::internals::model::ArenaLayout;
 
 /// Plans lowered for one map at most: a bound on the time of a search. Maps of four modes as README and
 /// RESULTS have them stay below a quarter of it.

@@ -15,10 +15,10 @@ use crate::float::model::Model;
 use crate::plan::search::{self, Layer, Limits, MapPlan, MapRanked};
 use crate::plan::{Lowered, Plan};
 use crate::shape::name;
-use bt_core::cell::Gate as CoreGate;
-use bt_core::model::layout::{CELL_FRACTION, CELL_FRACTION_MIN};
-use bt_core::model::write::{Contents, MapContents, ModelBytes};
-use bt_core::model::{ArenaLayout, Pool as CorePool};
+use bt_core::Gate as CoreGate;
+use bt_core::internals::model::layout::{CELL_FRACTION, CELL_FRACTION_MIN};
+use bt_core::internals::model::write::{Contents, MapContents, ModelBytes};
+use bt_core::internals::model::{ArenaLayout, Pool as CorePool};
 use ndarray::Ix2;
 
 pub use super::gates::ZReport;
