@@ -77,7 +77,7 @@ struct Flash {
 /// A model: everything is made to measure. One that is damaged is flashed all
 /// the same; the firmware refuses it and keeps serving.
 fn included(bytes: Vec<u8>) -> Flash {
-    let aligned = bt_core::model::write::ModelBytes::from_unaligned(&bytes);
+    let aligned = bt_core::ModelBytes::from_unaligned(&bytes);
     let classes = match bt_core::Model::parse(aligned.bytes()) {
         Ok(model) => model.classes(),
         Err(error) => {

@@ -9,11 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bt_core::front_end::FORMAT;
-use bt_core::model::write::ModelBytes;
-use bt_core::model::{Field, layout};
-use bt_core::session::SessionError;
-use bt_core::{InputType, Model, ParseError, Pool, Session};
+use bt_core::internals::front_end::FORMAT;
+use bt_core::internals::model::layout;
+use bt_core::{Field, InputType, Model, ModelBytes, ParseError, Pool, Session, SessionError};
 use bt_embed::app::{Ended, Memory, run};
 use bt_embed::board::{Board, Stack, Ticks};
 use bt_embed::service::Refusal;
@@ -95,12 +93,8 @@ fn with_device<T>(
 fn expected(model: &Model<'_>, bytes: &[u8]) -> Vec<i32> {
     let mut arena = vec![0; ARENA];
     let mut session = Session::new(model, &mut arena).unwrap();
-    let frame = model.frame_values() * model.input_type().bytes();
-    for frame in bytes.chunks_exact(frame) {
-        let mut at = 0;
-        while at < frame.len() {
-            at += session.push_bytes(&frame[at..]).unwrap();
-        }
+    let mut rest = bytes;
+    while session.feed(&mut rest).unwrap() {
         session.step().unwrap();
     }
     let mut scores = vec![0; model.classes()];
@@ -546,7 +540,7 @@ fn no_reason_is_cut() {
         })
         .to_string(),
     ];
-    for section in layout::Section::ALL {
+    for &section in layout::Section::ALL {
         // The longest name of a field.
         let field = Field::ElementScaleTable;
         reasons.push(

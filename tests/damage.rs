@@ -2,8 +2,8 @@
 //! holds every flip of a single bit, and every cut. None parses.
 
 use bt_core::Model;
-use bt_core::front_end::FORMAT;
-use bt_core::model::write::ModelBytes;
+use bt_core::internals::front_end::FORMAT;
+use bt_core::internals::model::write::ModelBytes;
 use bt_tests::exported;
 use bt_train::device;
 use std::path::Path;

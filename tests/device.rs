@@ -5,9 +5,8 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use bt_core::model::cases;
-use bt_core::model::write::ModelBytes;
-use bt_core::{InputType, Model, Pool, Session};
+use bt_core::internals::model::cases;
+use bt_core::{InputType, Model, ModelBytes, Pool, Session};
 use bt_embed::wire::Golden;
 use bt_tests::exported;
 use bt_tests::model::{Dense, Noise};
@@ -48,11 +47,8 @@ fn built(board: &Board, model: ModelIn<'_>, binary: Option<&str>) -> PathBuf {
 fn on_host(model: &Model<'_>, bytes: &[u8]) -> Vec<i32> {
     let mut arena = vec![0; model.arena_bytes() / 4];
     let mut session = Session::new(model, &mut arena).unwrap();
-    for frame in bytes.chunks_exact(model.frame_values() * model.input_type().bytes()) {
-        let mut at = 0;
-        while at < frame.len() {
-            at += session.push_bytes(&frame[at..]).unwrap();
-        }
+    let mut rest = bytes;
+    while session.feed(&mut rest).unwrap() {
         session.step().unwrap();
     }
     let mut scores = vec![0; model.classes()];

@@ -322,9 +322,7 @@ impl<'m> Streaming<'m> {
         let frame = model.frame_values() * model.input_type().bytes();
         let bytes = self.noise.bytes(count * frame);
         for mut values in bytes.chunks(frame) {
-            while !values.is_empty() {
-                values = &values[self.session.push_bytes(values).unwrap()..];
-            }
+            assert!(self.session.feed(&mut values).unwrap());
             self.session.step().unwrap();
         }
         let mut sent = 0;

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use bt_core::Pool;
-use bt_core::model::ArenaLayout;
+use bt_core::internals::model::ArenaLayout;
 use bt_train::plan::cost::Core;
 use bt_train::plan::search::{Layer, Limits, best};
 use bt_train::shape::{MapKind, MapShape};

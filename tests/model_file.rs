@@ -1,10 +1,10 @@
 //! Model files: every corruption is an error with the right name, and none makes the device panic.
 
-use bt_core::model::Field;
-use bt_core::model::layout::{self, Section};
-use bt_core::model::write::ModelBytes;
-use bt_core::session::SelfTest;
-use bt_core::{Model, ParseError, Session};
+use bt_core::internals::model::layout::{
+    self, DenseRecord, FormatRecord, HostRecord, MetaRecord, Section,
+};
+use bt_core::internals::program::{ProgramRecord, StageRecord, Store};
+use bt_core::{Field, Model, ModelBytes, ParseError, SelfTest, Session};
 use bt_tests::exported;
 use bt_tests::model::Noise;
 
@@ -152,4 +152,107 @@ fn reserved_bytes_are_zero() {
     let steps: Vec<usize> = of_input.map(|at| at.1).collect();
     assert!(!steps.is_empty());
     assert_eq!(steps, (0..steps.len()).collect::<Vec<_>>());
+}
+
+/// `docs/format.md`: the rows of the first table below a heading, cells without their decoration.
+fn table_below(heading: &str) -> Vec<Vec<String>> {
+    let page = include_str!("../docs/format.md");
+    let heading = format!("# {heading}\n");
+    let (_, below) = page.split_once(&heading).expect(&heading);
+    let table = below.lines().skip_while(|line| !line.starts_with('|'));
+    let rows = table.take_while(|line| line.starts_with('|')).skip(2);
+    let cells = |line: &str| {
+        let line = line.trim_matches('|');
+        let cells = line.split('|').map(|cell| cell.trim().replace('`', ""));
+        cells.collect::<Vec<_>>()
+    };
+    rows.map(cells).collect()
+}
+
+/// That the page has these fields at these offsets, and that their types fill `end` bytes without a gap.
+fn page_agrees(rows: &[Vec<String>], fields: &[(usize, &str)], end: usize) {
+    let mut next = 0;
+    for (row, &(offset, name)) in rows.iter().zip(fields) {
+        let page = (row[0].parse::<usize>(), row[1].as_str());
+        assert_eq!(page, (Ok(offset), name));
+        assert_eq!(offset, next, "{name}");
+        next += match row[2].as_str() {
+            "u8" => 1,
+            "u16" => 2,
+            "u32" | "i32" | "4 bytes" => 4,
+            "7 × u16" => 14,
+            other => panic!("{name} is {other}"),
+        };
+    }
+    assert_eq!((rows.len(), next), (fields.len(), end));
+}
+
+/// The offsets of a record's fields, by their names.
+macro_rules! fields {
+    ($record:ty: $($field:ident)+) => {
+        [$((std::mem::offset_of!($record, $field), stringify!($field))),+]
+    };
+}
+
+#[test]
+fn the_page_of_the_format_names_every_section() {
+    let page = include_str!("../docs/format.md");
+    let title = format!("# The model file, version {}\n", layout::VERSION);
+    assert!(page.starts_with(&title));
+    let versions = format!("| {}, {} |", layout::VERSION_OLDEST, layout::VERSION);
+    assert!(page.contains(&versions), "{versions}");
+    let of_page: Vec<(String, bool)> = table_below("Section table")
+        .iter()
+        .map(|row| (row[0].clone(), row[1] == "yes"))
+        .collect();
+    let of_code: Vec<(String, bool)> = Section::ALL
+        .iter()
+        .map(|&section| {
+            let tag = String::from_utf8(section.tag().to_vec()).unwrap();
+            (tag, section.required())
+        })
+        .collect();
+    assert_eq!(of_page, of_code);
+}
+
+#[test]
+fn the_page_of_the_format_has_every_field_where_it_is() {
+    let header = [
+        (layout::MAGIC_AT.start, "magic"),
+        (layout::VERSION_AT.start, "version"),
+        (layout::SECTIONS_AT.start, "sections"),
+        (layout::LENGTH_AT.start, "length"),
+        (layout::ARENA_AT.start, "arena_bytes"),
+        (layout::FRAME_AT.start, "frame_values"),
+        (layout::CRC_AT.start, "crc"),
+    ];
+    page_agrees(&table_below("Header"), &header, layout::HEADER_LEN);
+    let meta = fields!(MetaRecord:
+        hidden classes map_values input_type gate pool element_shift element_scale_table input_zero
+        score_shift input_lsb input_offset vectors_per_step golden_seed golden_steps golden_crc);
+    page_agrees(&table_below("META"), &meta, size_of::<MetaRecord>());
+    let format = fields!(FormatRecord:
+        element_offset_table element_shift_table element_scale cell_fraction);
+    page_agrees(&table_below("FRMT"), &format, size_of::<FormatRecord>());
+    let host = fields!(HostRecord: offset lsb);
+    page_agrees(&table_below("HOST"), &host, size_of::<HostRecord>());
+    let dense = fields!(DenseRecord:
+        rows values slice_values slice_word acc_word weights_word scales_word slice_shift);
+    let rows = table_below("Dense: one record");
+    page_agrees(&rows, &dense, size_of::<DenseRecord>());
+    let program = fields!(ProgramRecord:
+        values slab_values slab_word gather_table row_values stages extents digits);
+    let rows = table_below("Program: one record, then its stages");
+    page_agrees(&rows, &program, size_of::<ProgramRecord>());
+    let stage = fields!(StageRecord:
+        weights_word input_word acc_word out_word out_stride row_stride rows_table cols_table m_tiles
+        n_tiles k_pairs slices depth out_digit store shift bits reserved col_stride);
+    let rows = table_below("Stages");
+    page_agrees(&rows, &stage, size_of::<StageRecord>());
+    let stores: Vec<String> = table_below("Stores")
+        .iter()
+        .map(|row| row[0].clone())
+        .collect();
+    let of_code = Store::ALL.iter().map(|store| store.number().to_string());
+    assert_eq!(stores, of_code.collect::<Vec<_>>());
 }

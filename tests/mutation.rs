@@ -2,10 +2,11 @@
 //! runs frames of extreme values without a sum that leaves 32 bits or a word beside its own
 //! ([`run`]), and a session computes the same.
 
-use bt_core::front_end::{FORMAT, FORMAT_UNFILTERED};
-use bt_core::model::cases;
-use bt_core::model::write::ModelBytes;
-use bt_core::{InputType, Map, Model, Pool};
+use bt_core::internals::front_end::{FORMAT, FORMAT_UNFILTERED};
+use bt_core::internals::model::Map;
+use bt_core::internals::model::cases;
+use bt_core::internals::model::write::ModelBytes;
+use bt_core::{InputType, Model, Pool};
 use bt_tests::exported;
 use bt_tests::model::{Dense, Noise};
 use bt_tests::mutate::{edges, places, read, run, seal, write};

@@ -68,10 +68,8 @@ fn printed(output: &Output) -> Value {
 fn expected(model: &Model<'_>, bytes: &[u8]) -> Vec<i32> {
     let mut arena = vec![0; model.arena_bytes() / 4];
     let mut session = Session::new(model, &mut arena).unwrap();
-    for mut frame in bytes.chunks(model.frame_values() * model.input_type().bytes()) {
-        while !frame.is_empty() {
-            frame = &frame[session.push_bytes(frame).unwrap()..];
-        }
+    let mut rest = bytes;
+    while session.feed(&mut rest).unwrap() {
         session.step().unwrap();
     }
     let mut scores = vec![0; model.classes()];

@@ -286,7 +286,7 @@ fn files_of_version_3_give_the_same_scores() {
         let model = device::parse(&bytes).unwrap();
         let mut arena = vec![0; model.arena_bytes() / 4];
         let mut session = bt_core::Session::new(&model, &mut arena).unwrap();
-        assert_eq!(session.self_test(), bt_core::session::SelfTest::Passed);
+        assert_eq!(session.self_test(), bt_core::SelfTest::Passed);
         let data = version3(&format!("{name}.npz"));
         let data: DataSet = load(&data, &Recordings::default(), &[PartName::Test]).unwrap();
         let raw = device::run(&model, data.part(PartName::Test).unwrap(), || ()).unwrap();

@@ -1,8 +1,7 @@
 //! The session's promises: pieces of any length, save and load, several streams over one model.
 
-use bt_core::front_end::{FORMAT, FORMAT_UNFILTERED};
-use bt_core::session::{PushError, ScoresError, StateError, StepError};
-use bt_core::{Model, Pool, Session};
+use bt_core::internals::front_end::{FORMAT, FORMAT_UNFILTERED};
+use bt_core::{Model, Pool, PushError, ScoresError, Session, StateError, StepError};
 use bt_tests::exported::{self, SOUND_STEP, recordings};
 use bt_tests::model::{Dense, Noise};
 use bt_train::device;
@@ -19,10 +18,11 @@ fn feed(session: &mut Session<'_, '_>, bytes: &[u8], piece: usize) {
     let mut at = 0;
     while at < bytes.len() {
         let end = bytes.len().min(at + piece);
-        at += session.push_bytes(&bytes[at..end]).unwrap();
-        if session.frame_complete() {
+        let mut values = &bytes[at..end];
+        while session.feed(&mut values).unwrap() {
             session.step().unwrap();
         }
+        at = end;
     }
 }
 

@@ -1,23 +1,68 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
+//!
+//! # The layers
+//!
+//! From what a program calls down to a multiplication. Each layer calls those below it and none above.
+//!
+//! **The session** ([`Session`]) is what an application holds: values in, scores out. It lives in memory
+//! of the caller's, keeps the state (h, c) from step to step, and refuses a call rather than guess. How long
+//! a call takes depends on the model, not on the data. With an audio front end, samples become feature
+//! vectors here, before the layer below sees them.
+//!
+//! **The cell** is called once a step, when z is complete: it moves c and h on by the LSTM's equations, and
+//! the head makes scores of h. It works on slices whose lengths agree by construction.
+//!
+//! **The map** adds W·x to z, for the frame and for h alike. It takes values in pieces of any length, and
+//! decides once a piece whether W is dense or a program; what it leaves in z is the same to the bit however
+//! the frame was cut.
+//!
+//! **The program** is how a block-term or tensor-train map gets to the device: a list of small matrix
+//! products (stages) and the odometer that says when each has its turn. This is the one place that knows
+//! where a value lies in memory. The exporter lays models out with it, the parser proves with it that no
+//! stage leaves its region and that no sum leaves 32 bits, and the device runs by it.
+//!
+//! **The kernel** is the inner loop: a product of two panels of i16, a dense row of i8, a row of bytes
+//! gathered. Portable Rust says what is right; assembly takes its place on the processors that have it and
+//! gives the same bits, by one list of cases. A kernel trusts its operands, because the parser has proven
+//! them; debug builds check again.
+//!
+//! **q** is rounding: the one way in which a wide number becomes a narrow one, half up, saturated.
+//!
+//! Beside them stands the **model** ([`Model`]): bytes of flash become a checked view, or an error that
+//! names the field. Everything above relies on what it has proven, so that nobody asks «valid?» again.
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+mod argmax;
 mod cases;
-pub mod cell;
+mod cell;
 mod crc32c;
-pub mod front_end;
-pub mod kernel;
-pub mod map;
-pub mod model;
-pub mod nonlinearity;
-pub mod program;
+mod error;
+mod front_end;
+#[doc(hidden)]
+pub mod internals;
+mod kernel;
+mod map;
+mod model;
+mod nonlinearity;
+mod numbered;
+mod program;
 mod proven;
-pub mod q;
-pub mod session;
-pub mod size;
+mod q;
+mod session;
+mod size;
 
-pub use model::{InputType, Map, Model, ParseError, Pool, arena_bytes};
-pub use session::Session;
+pub use argmax::argmax;
+pub use cell::Gate;
+pub use error::Error;
+pub use front_end::{FrontEnd, FrontEndError, Level};
+pub use model::layout::Section;
+#[cfg(feature = "alloc")]
+pub use model::write::ModelBytes;
+pub use model::{Field, FloatInput, InputType, Model, ParseError, Pool, arena_bytes, arena_words};
+pub use session::{
+    PushError, ScoresError, SelfTest, Session, SessionError, StateError, StepError, Watched,
+};

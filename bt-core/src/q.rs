@@ -12,12 +12,6 @@
 //! | hidden state h              | Q0.15  | [`Hidden`]        | −1 ..< 1    | 2⁻¹⁵  |
 //! | cell state c                | Q7.24  | [`Cell`]          | −128 ..< 128| 2⁻²⁴  |
 //! | log₂ of a mel band's energy | Q5.10  | [`LogEnergy`]     | −32 ..< 32  | 2⁻¹⁰  |
-//!
-//! ```
-//! use bt_core::q::{PreActivation, round_shift};
-//! assert_eq!(PreActivation::from_num(1.5).to_bits(), 3 << 10);
-//! assert_eq!(round_shift(-3, 1), -1); // half goes up, not away from zero
-//! ```
 
 use fixed::types::{I1F15, I5F11, I6F10, I8F24};
 
@@ -38,6 +32,11 @@ pub type Cell = I8F24;
 pub type LogEnergy = I6F10;
 
 /// `value / 2^bits`, rounded to the nearest integer, half upwards.
+///
+/// ```
+/// use bt_core::internals::q::round_shift;
+/// assert_eq!(round_shift(-3, 1), -1); // half goes up, not away from zero
+/// ```
 ///
 /// `bits` is 0 ..= 31 (only its low five bits are read). The sum
 /// `value + 2^(bits−1)` wraps: callers whose values may come that near to 2³¹

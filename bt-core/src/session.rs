@@ -31,6 +31,7 @@ const PIECE: usize = 16;
 
 /// What a step worked on and what it came to; see [`Session::step_watched`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Watched<'s> {
     /// Pre-activations `[4J]`, Q4.11, bias and both maps' shares: what the gates were given.
     pub z: &'s [i16],
@@ -41,7 +42,25 @@ pub struct Watched<'s> {
 }
 
 /// One stream through a model.
-#[derive(Debug)]
+///
+/// ```
+/// use bt_core::{Error, Model, Session, argmax};
+///
+/// /// The class after the last of these frames, as they come off a wire.
+/// fn classify(
+///     model: &Model,
+///     arena: &mut [u32],
+///     mut frames: &[u8],
+///     scores: &mut [i32],
+/// ) -> Result<Option<usize>, Error> {
+///     let mut session = Session::new(model, arena)?;
+///     while session.feed(&mut frames)? {
+///         session.step()?;
+///     }
+///     session.scores(scores)?;
+///     Ok(argmax(scores))
+/// }
+/// ```
 pub struct Session<'m, 'a> {
     model: &'m Model<'m>,
     memory: &'a mut [u32],
@@ -131,7 +150,7 @@ impl<'m, 'a> Session<'m, 'a> {
         if self.model.meta.input_zero == InputType::MIDDLE && self.model.is_unscaled() {
             return Ok(self.feed_plain::<Centred>(bytemuck::cast_slice(values)));
         }
-        Ok(self.feed(values))
+        Ok(self.feed_values(values))
     }
 
     /// As [`Session::push_u8`], for models of `I8`.
@@ -143,7 +162,7 @@ impl<'m, 'a> Session<'m, 'a> {
         if !self.takes(InputType::I8, values.len())? {
             return Ok(0);
         }
-        Ok(self.feed(values))
+        Ok(self.feed_values(values))
     }
 
     /// As [`Session::push_u8`], for models of `I16`, PCM included.
@@ -157,7 +176,7 @@ impl<'m, 'a> Session<'m, 'a> {
         }
         Ok(match self.model.front_end() {
             Some(front_end) => self.push_pcm(front_end, values),
-            None => self.feed(values),
+            None => self.feed_values(values),
         })
     }
 
@@ -196,6 +215,30 @@ impl<'m, 'a> Session<'m, 'a> {
                 Ok(taken * 2)
             }
         }
+    }
+
+    /// Takes little-endian values of the model's own type off the front of `bytes`, until a step is due
+    /// (`true`) or none are left (`false`). Frames may end anywhere in `bytes`:
+    ///
+    /// ```
+    /// # use bt_core::{Error, Session};
+    /// # fn of(session: &mut Session, mut bytes: &[u8]) -> Result<(), Error> {
+    /// while session.feed(&mut bytes)? {
+    ///     session.step()?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`PushError`]; nothing is taken then.
+    pub fn feed(&mut self, bytes: &mut &[u8]) -> Result<bool, PushError> {
+        let taken = self.push_bytes(bytes)?;
+        let rest = bytes.get(taken..).proven().unwrap_or(&[]);
+        debug_assert!(self.complete || rest.is_empty());
+        *bytes = rest;
+        Ok(self.complete)
     }
 
     /// Whether there is anything to take.
@@ -261,13 +304,13 @@ impl<'m, 'a> Session<'m, 'a> {
                 *place = value;
             }
             debug_assert!(values.len() >= count);
-            self.feed(piece.get(..count).proven().unwrap_or(&[]));
+            self.feed_values(piece.get(..count).proven().unwrap_or(&[]));
             done += count;
         }
     }
 
     #[inline(always)]
-    fn feed<S: Sample>(&mut self, values: &[S]) -> usize {
+    fn feed_values<S: Sample>(&mut self, values: &[S]) -> usize {
         if self.model.meta.input_zero == 0 && self.model.is_unscaled() {
             return self.feed_plain(values);
         }
@@ -487,6 +530,32 @@ impl<'m, 'a> Session<'m, 'a> {
                 terms.fold(bias, i32::wrapping_add)
             }
         })
+    }
+}
+
+/// Where the stream stands, not what is in the arena.
+impl core::fmt::Debug for Session<'_, '_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Session")
+            .field("model", &self.model.name())
+            .field("steps", &self.steps)
+            .field("pushed", &self.pushed())
+            .field("complete", &self.complete)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Session<'_, '_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "Session {{ model: {=str}, steps: {=u32}, pushed: {=usize}, complete: {=bool} }}",
+            self.model.name(),
+            self.steps,
+            self.pushed(),
+            self.complete,
+        );
     }
 }
 

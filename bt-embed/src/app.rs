@@ -118,12 +118,7 @@ where
         Err(refusal) => {
             // Where it is too long, its end is left out.
             let _ = write!(reason, "{refusal}");
-            event!(
-                error,
-                "{=str}: no model to serve: {=str}",
-                board.name,
-                reason.as_str()
-            );
+            event!(error, "{=str}: no model to serve: {}", board.name, refusal);
         }
     }
     loop {

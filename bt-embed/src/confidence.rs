@@ -1,6 +1,7 @@
 //! From raw scores to a class and how sure the model is of it: floats, outside
 //! the integer path, for people and for the LED.
 
+use bt_core::argmax;
 use micromath::F32Ext;
 
 /// A class and the softmax of its score.
@@ -25,13 +26,8 @@ const EXPONENT_MIN: f32 = -20.0;
 /// assert!((found.confidence - 0.844).abs() < 0.01);
 /// ```
 pub fn best(raw: &[i32], score_shift: i32) -> Option<Best> {
-    let (class, &largest) = raw.iter().enumerate().reduce(|best, candidate| {
-        if candidate.1 > best.1 {
-            candidate
-        } else {
-            best
-        }
-    })?;
+    let class = argmax(raw)?;
+    let largest = *raw.get(class)?;
     let step = 2.0f32.powi(score_shift.saturating_neg());
     let sum: f32 = raw
         .iter()

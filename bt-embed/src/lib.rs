@@ -29,7 +29,7 @@ include!(concat!(env!("OUT_DIR"), "/model.rs"));
 #[cfg(feature = "_board")]
 pub const fn arena_words(model: &[u8]) -> usize {
     match SLOT_ARENA_BYTES {
-        0 => bt_core::arena_bytes(model).div_ceil(4),
+        0 => bt_core::arena_words(model),
         bytes => bytes.div_ceil(4),
     }
 }
@@ -37,7 +37,7 @@ pub const fn arena_words(model: &[u8]) -> usize {
 /// What is in flash at run time: the model, without what is left of its slot.
 #[cfg(feature = "_board")]
 pub fn flashed(model: &'static [u8]) -> &'static [u8] {
-    use bt_core::model::layout::LENGTH_AT;
+    use bt_core::internals::model::layout::LENGTH_AT;
     // What stands in a slot is not known when this is compiled.
     let model = core::hint::black_box(model);
     let stated = model

@@ -2,9 +2,7 @@
 
 use core::fmt;
 
-use bt_core::model::ParseError;
-use bt_core::session::{ScoresError, SelfTest, SessionError, StepError};
-use bt_core::{InputType, Model, Session};
+use bt_core::{InputType, Model, ParseError, SelfTest, Session, SessionError, StepError};
 use embedded_hal::digital::OutputPin;
 
 use crate::board::{Stack, Ticks};
@@ -25,6 +23,7 @@ pub const FIRMWARE: [u8; 3] = [
 
 /// Why there is nothing to serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "log", derive(defmt::Format))]
 pub enum Refusal {
     /// The bytes in flash are no model.
     Parse(ParseError),
@@ -196,6 +195,7 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
         let start = self.ticks.now();
         self.session.finish().map_err(|error| match error {
             StepError::FrameIncomplete { .. } => Error::Incomplete,
+            _ => Error::Session,
         })?;
         let ticks = self.ticks.now().wrapping_sub(start);
         if self.session.frame_complete() {
@@ -233,16 +233,13 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
     fn push(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
         while !bytes.is_empty() {
             let start = self.ticks.now();
-            let taken = self.session.push_bytes(bytes).map_err(|_| Error::Session)?;
+            let due = self.session.feed(&mut bytes).map_err(|_| Error::Session)?;
             let ticks = self.ticks.now().wrapping_sub(start);
             self.statistics.push_ticks_max = self.statistics.push_ticks_max.max(ticks);
             self.step_ticks = self.step_ticks.wrapping_add(ticks);
-            if self.session.frame_complete() {
+            if due {
                 self.step()?;
-            } else if taken == 0 {
-                return Err(Error::Session);
             }
-            bytes = bytes.get(taken..).unwrap_or_default();
         }
         Ok(())
     }
@@ -267,7 +264,7 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
         self.statistics.score_ticks_max = self.statistics.score_ticks_max.max(ticks);
         self.best = match result {
             Ok(()) => confidence::best(self.scores, self.session.model().score_shift()),
-            Err(ScoresError::NoStep | ScoresError::WrongLength { .. }) => None,
+            Err(_) => None,
         };
         self.show();
     }

@@ -6,7 +6,7 @@
 //! other frame is calibrated on, the others are measured. The weights are random, of the scale that
 //! training starts from; the plan is the one that `bt-train plan --ram 10K` puts first.
 
-use bt_core::model::ArenaLayout;
+use bt_core::internals::model::ArenaLayout;
 use bt_core::{InputType, Pool};
 use bt_train::error::{Error, ErrorKind, Result};
 use bt_train::float::init::{deviation, normal};

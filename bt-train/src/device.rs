@@ -3,10 +3,7 @@
 use crate::data::{ElementType, Part};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::ModelConfig;
-use bt_core::model::FloatInput;
-use bt_core::model::write::ModelBytes;
-use bt_core::session::Watched;
-use bt_core::{InputType, Model, Session};
+use bt_core::{FloatInput, InputType, Model, ModelBytes, Session, Watched};
 use rayon::prelude::*;
 use std::path::Path;
 
@@ -183,15 +180,14 @@ fn scores(
 ) -> Result<Vec<i32>> {
     let mut session = Session::new(model, arena).map_err(refused)?;
     let mut rest = bytes;
-    while !rest.is_empty() {
-        let taken = session.push_bytes(rest).map_err(refused)?;
-        rest = &rest[taken..];
-        if rest.is_empty() {
+    loop {
+        if !session.feed(&mut rest).map_err(refused)? {
             session.finish().map_err(refused)?;
+            if !session.frame_complete() {
+                break;
+            }
         }
-        if session.frame_complete() {
-            session.step_watched(&mut watch).map_err(refused)?;
-        }
+        session.step_watched(&mut watch).map_err(refused)?;
     }
     let mut scores = vec![0; model.classes()];
     session.scores(&mut scores).map_err(refused)?;
@@ -200,15 +196,4 @@ fn scores(
 
 fn refused(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::new(ErrorKind::Device(Box::new(error)))
-}
-
-/// The class of the largest raw score; the first of equals.
-pub fn argmax(raw: &[i32]) -> usize {
-    let mut best = 0;
-    for (class, score) in raw.iter().enumerate() {
-        if *score > raw[best] {
-            best = class;
-        }
-    }
-    best
 }

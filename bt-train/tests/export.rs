@@ -2,7 +2,7 @@
 
 mod common;
 
-use bt_core::model::layout::crc;
+use bt_core::internals::model::layout::crc;
 use bt_train::plan::search::Limits;
 use bt_train::quantize::export::Exported;
 use common::{Given, config, export};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bt_core::model::write::ModelBytes;
+use bt_core::ModelBytes;
 use bt_train::data::{ElementType, Part, Values};
 use bt_train::error::Result;
 use bt_train::float::checkpoint::Checkpoint;
@@ -134,7 +134,7 @@ fn exported(
 pub const SOUND_STEP: usize = 64;
 
 /// A small model that takes sound, with a front end of this
-/// [format](bt_core::front_end::FORMAT) and random weights.
+/// [format](bt_core::internals::front_end::FORMAT) and random weights.
 ///
 /// # Panics
 ///

@@ -1,11 +1,9 @@
 //! Small models of random weights, made without training.
 
-use bt_core::cell::Gate;
-use bt_core::front_end::{self, Config};
-use bt_core::model::FloatInput;
-use bt_core::model::layout::{CELL_FRACTION, DenseRecord};
-use bt_core::model::write::{Contents, Elements, MapContents, ModelBytes};
-use bt_core::{InputType, Pool};
+use bt_core::internals::front_end::{self, Config};
+use bt_core::internals::model::layout::{CELL_FRACTION, DenseRecord};
+use bt_core::internals::model::write::{Contents, Elements, MapContents};
+use bt_core::{FloatInput, Gate, InputType, ModelBytes, Pool};
 use bytemuck::Zeroable;
 
 /// Marsaglia's xorshift32.
@@ -97,7 +95,7 @@ impl Dense {
         let mut dense = |values: usize, slice_word: usize, gain: u32| {
             let pairs = values.div_ceil(2);
             let weights_word = weights.len() as u32;
-            // A lane holds the weights of two rows; see `bt_core::kernel::DenseRows`.
+            // A lane holds the weights of two rows; see `bt_core::internals::kernel::DenseRows`.
             let mut lane = || {
                 let (a, b) = (weight(noise.bits()), weight(noise.bits()));
                 u32::from((256 * a + b) as i16 as u16)

@@ -1,9 +1,11 @@
 //! Model files changed field by field under a right CRC, and everything that can be done with what still
 //! parses. Tests over every field and the fuzzer share it.
 
-use bt_core::model::layout::{self, DenseRecord, FormatRecord, MapKind, MetaRecord, Section};
-use bt_core::model::write::ModelBytes;
-use bt_core::program::{ProgramRecord, StageRecord};
+use bt_core::internals::model::layout::{
+    self, DenseRecord, FormatRecord, MapKind, MetaRecord, Section,
+};
+use bt_core::internals::model::write::ModelBytes;
+use bt_core::internals::program::{ProgramRecord, StageRecord};
 use bt_core::{InputType, Model, Session};
 
 use crate::model::Noise;
@@ -56,7 +58,7 @@ pub fn places(file: &[u8], noise: &mut Noise) -> Vec<Place> {
             }));
         } else if is(Section::Input) || is(Section::Recurrent) {
             all.push((start, 4));
-            if word(start) == MapKind::Dense.word() as usize {
+            if word(start) == MapKind::Dense.number() as usize {
                 all.extend(fields(start + 4, &[(size_of::<DenseRecord>() / 4, 4)]));
                 continue;
             }

@@ -2,10 +2,10 @@
 //! and held to 32 bits, every word touched held to where the map may be. Kernels in assembly check
 //! neither.
 
-use bt_core::model::layout::{self, DenseRecord, Section};
-use bt_core::model::{Map, bound};
-use bt_core::program::panel::pair_order;
-use bt_core::program::{DISCARD, NONE, Program, StageRecord, Store};
+use bt_core::internals::model::layout::{self, DenseRecord, Section};
+use bt_core::internals::model::{Map, bound};
+use bt_core::internals::program::panel::pair_order;
+use bt_core::internals::program::{DISCARD, NONE, Program, StageRecord, Store};
 use bt_core::{InputType, Model};
 
 /// The maps of a model and the words of an arena they work on.
@@ -198,7 +198,7 @@ impl<'m> Reference<'m> {
             0
         };
         let accumulates = slices > 1 && stage.acc_word != NONE;
-        let store = Store::from_byte(stage.store).expect("parsed");
+        let store = Store::from_number(stage.store).expect("parsed");
         let moved = match stage.out_digit {
             u8::MAX => 0,
             digit => digits[usize::from(digit)] * stage.out_stride as usize,

@@ -5,8 +5,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use bt_core::model::write::ModelBytes;
-use bt_core::{InputType, Map, Model, Session};
+use bt_core::ModelBytes;
+use bt_core::internals::model::Map;
+use bt_core::{InputType, Model, Session};
 use bt_embed::pattern::Pattern;
 use bt_embed::wire::frame::CRC;
 use bt_train::plan::cost::Core;
@@ -263,10 +264,7 @@ fn on_host(model: &Model<'_>, pattern: Pattern) -> Result<[u64; 2]> {
     let mut scores = vec![0; model.classes()];
     let mut crcs = [0; 2];
     for _ in 0..2 {
-        let mut at = 0;
-        while at < frame.len() {
-            at += session.push_bytes(&frame[at..])?;
-        }
+        session.feed(&mut frame.as_slice())?;
         let sum = CRC;
         let mut z = sum.digest();
         for value in session.pre_activations() {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use bt_core::Model;
-use bt_core::model::write::ModelBytes;
+use bt_core::ModelBytes;
 use bt_embed::wire::Golden;
 use bt_train::command::progress::{Progress, bar, catch_interrupts};
 use bt_train::data::{PartName, load};

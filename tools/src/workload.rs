@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use bt_core::model::write::ModelBytes;
+use bt_core::ModelBytes;
 use bt_train::data::{Part, Values};
 use bt_train::float::checkpoint::Checkpoint;
 use bt_train::float::config::ModelConfig;

@@ -32,15 +32,19 @@ pub mod cases;
 pub mod wide;
 
 use crate::nonlinearity;
+use crate::numbered::numbered;
 use crate::q::multiply_shift_16;
 
-/// The function of the gates i, f and o.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gate {
-    /// 1/(1 + e^−z).
-    Sigmoid,
-    /// clip(0.2·z + 0.5, 0, 1).
-    HardSigmoid,
+numbered! {
+    /// The function of the gates i, f and o.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    pub enum Gate: u8 {
+        /// 1/(1 + e^−z).
+        Sigmoid = 0,
+        /// clip(0.2·z + 0.5, 0, 1).
+        HardSigmoid = 1,
+    }
 }
 
 /// What a step of J units works on; made by [`Units::new`] alone, so its parts
@@ -68,7 +72,7 @@ impl<'a> Units<'a> {
 /// Instructions a unit (QEMU, J = 256): M4 31.2, M3 61, M0 105.
 ///
 /// ```
-/// use bt_core::cell::{self, Gate, Units};
+/// use bt_core::internals::cell::{self, Gate, Units};
 /// let z = [16_384; 4]; // 8.0: all gates open, candidate at 1
 /// let (mut c, mut h) = ([0], [0]);
 /// for _ in 0..10 {

@@ -21,7 +21,7 @@ use crate::q::multiply_shift_16;
 /// [`super::update`] for c of `fraction` fraction bits, 16 ..= 24.
 ///
 /// ```
-/// use bt_core::cell::{Gate, Units, wide};
+/// use bt_core::internals::cell::{Gate, Units, wide};
 /// let z = [16_384, 32_767, 16_384, 16_384]; // candidate at 1, nothing forgotten
 /// let (mut c, mut h) = ([0], [0]);
 /// for _ in 0..1000 {

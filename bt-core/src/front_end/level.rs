@@ -1,25 +1,30 @@
 //! The level that relative values are measured against.
 
-/// What the values of a vector are measured against.
-///
-/// Speakers and microphones differ in level by factors of ten. A network that
-/// sees absolute levels learns those of its training set: on spoken digits of
-/// two speakers held out (one of them ten times quieter than the rest) a dense
-/// LSTM got 54 % of them right with absolute levels and 87 % with relative
-/// ones, on known speakers 99.2 and 99.7 % (two seeds each).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Level {
-    /// The scale of the samples: 0 is an energy of 2⁴³, that of white noise
-    /// with an RMS of about 140 in one of 32 bands.
-    Absolute,
-    /// The vector's own loudness (all bands' energy together) or what was
-    /// louder before and lasted: that of [`LASTING`] vectors in a row, each of
-    /// them at least so loud. It is forgotten by an octave of energy (3 dB) a
-    /// second, and is never below −2 octaves (white noise with an RMS of
-    /// about 20), so that silence is not amplified. A plop is measured against
-    /// itself and then forgotten at once. Values are at most 0.
-    #[default]
-    Relative,
+use crate::numbered::numbered;
+
+numbered! {
+    /// What the values of a vector are measured against.
+    ///
+    /// Speakers and microphones differ in level by factors of ten. A network that
+    /// sees absolute levels learns those of its training set: on spoken digits of
+    /// two speakers held out (one of them ten times quieter than the rest) a dense
+    /// LSTM got 54 % of them right with absolute levels and 87 % with relative
+    /// ones, on known speakers 99.2 and 99.7 % (two seeds each).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    pub enum Level: u16 {
+        /// The scale of the samples: 0 is an energy of 2⁴³, that of white noise
+        /// with an RMS of about 140 in one of 32 bands.
+        Absolute = 0,
+        /// The vector's own loudness (all bands' energy together) or what was
+        /// louder before and lasted: that of four vectors in a row, each of
+        /// them at least so loud. It is forgotten by an octave of energy (3 dB) a
+        /// second, and is never below −2 octaves (white noise with an RMS of
+        /// about 20), so that silence is not amplified. A plop is measured against
+        /// itself and then forgotten at once. Values are at most 0.
+        #[default]
+        Relative = 1,
+    }
 }
 
 /// Vectors in a row that a loudness must last to be remembered: more than a

@@ -64,9 +64,9 @@ use level::{Recent, ZERO_LOG2};
 /// what lies below the converter's own noise does not look like signal.
 const FLOOR: u64 = 1 << 24;
 
-/// A front end: tables borrowed from the model file. Its state is the
-/// caller's, so that several streams can share one.
-#[derive(Clone, Copy, Debug)]
+/// The audio front end of a model: its tables, borrowed from the model file.
+/// [`Model::front_end`](crate::Model::front_end) has it, and a session runs it.
+#[derive(Clone, Copy)]
 pub struct FrontEnd<'m> {
     sample_rate_hz: u32,
     window: u16,
@@ -132,6 +132,7 @@ impl FrontEnd<'_> {
 
     /// Words of state that carry over from one call to the next, at its front:
     /// what a session has to save. 6 + window/2.
+    #[doc(hidden)]
     #[must_use]
     pub fn saved_words(&self) -> usize {
         HEAD_WORDS + self.filtered_words() + self.window() / 2
@@ -143,6 +144,7 @@ impl FrontEnd<'_> {
 
     /// Words of state that [`push`](FrontEnd::push) takes: the saved ones and
     /// `window` of scratch.
+    #[doc(hidden)]
     #[must_use]
     pub fn state_words(&self) -> usize {
         self.saved_words() + self.window()
@@ -175,6 +177,7 @@ impl FrontEnd<'_> {
     }
 
     /// Start of a stream: all words zero.
+    #[doc(hidden)]
     pub fn reset(&self, state: &mut [u32]) {
         state.fill(0);
     }
@@ -182,6 +185,7 @@ impl FrontEnd<'_> {
     /// The sample to complete a step with when an utterance ends within it: the
     /// one that the high-pass turns into 0. `state` as in
     /// [`push`](FrontEnd::push).
+    #[doc(hidden)]
     #[must_use]
     pub fn silence(&self, state: &[u32]) -> i16 {
         match (self.high_pass, state.get(HEAD_WORDS)) {
@@ -197,6 +201,7 @@ impl FrontEnd<'_> {
     /// `bands` values are the caller's to provide: with less, nothing is
     /// consumed.
     // Its frame is not to lie under what a session does with the vector.
+    #[doc(hidden)]
     #[inline(never)]
     pub fn push(&self, state: &mut [u32], pcm: &[i16], out: &mut [i16]) -> Push {
         const NOTHING: Push = Push {
@@ -327,6 +332,34 @@ impl FrontEnd<'_> {
                 turns.map(|turn| (1 << 15) + i32::from(fft::cos(turn))),
             );
         }
+    }
+}
+
+/// Its sizes, not its tables.
+impl core::fmt::Debug for FrontEnd<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("FrontEnd")
+            .field("sample_rate_hz", &self.sample_rate_hz)
+            .field("window", &self.window)
+            .field("hop", &self.hop)
+            .field("bands", &self.bands)
+            .field("level", &self.level)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for FrontEnd<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "FrontEnd {{ sample_rate_hz: {=u32}, window: {=u16}, hop: {=u16}, bands: {=u16}, level: {} }}",
+            self.sample_rate_hz,
+            self.window,
+            self.hop,
+            self.bands,
+            self.level,
+        );
     }
 }
 

@@ -10,6 +10,7 @@ use super::{FrontEnd, Level};
 
 /// Why a section is not a front end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum FrontEndError {
     /// The bytes do not start on a multiple of 4.
@@ -29,8 +30,7 @@ pub enum FrontEndError {
     },
     /// The sample rate is zero.
     SampleRate,
-    /// Not a power of two from [`WINDOW_MIN`](super::WINDOW_MIN) to
-    /// [`WINDOW_MAX`](super::WINDOW_MAX).
+    /// Not a power of two from 32 to 2048.
     Window {
         /// Samples found.
         found: u16,
@@ -40,7 +40,7 @@ pub enum FrontEndError {
         /// Samples found.
         found: u16,
     },
-    /// Zero or more than [`BANDS_MAX`](super::BANDS_MAX).
+    /// Zero or more than 256.
     Bands {
         /// Bands found.
         found: u16,
@@ -99,6 +99,7 @@ impl<'m> FrontEnd<'m> {
     ///
     /// Names the first field that breaks its limits. What passes cannot
     /// overflow, whatever the samples.
+    #[doc(hidden)]
     pub fn parse(section: &'m [u8]) -> Result<FrontEnd<'m>, FrontEndError> {
         let found = section.len();
         let header = FrontEndError::Length {
@@ -135,11 +136,7 @@ impl<'m> FrontEnd<'m> {
         if bands == 0 || usize::from(bands) > layout::BANDS_MAX {
             return Err(FrontEndError::Bands { found: bands });
         }
-        let level = match level {
-            0 => Level::Absolute,
-            1 => Level::Relative,
-            found => return Err(FrontEndError::Level { found }),
-        };
+        let level = Level::from_number(level).ok_or(FrontEndError::Level { found: level })?;
 
         // An octave a second.
         let release = (u32::from(hop) << LEVEL_FRACTION_BITS)

@@ -273,7 +273,7 @@ mod tests {
     /// The definition, in i64: `C[m,n] = Σ W·X`, rounded half up, saturated, stored.
     fn reference(run: &Contraction<'_>, before: &[u32]) -> Vec<u32> {
         let stage = run.stage;
-        let store = Store::from_byte(stage.store).unwrap();
+        let store = Store::from_number(stage.store).unwrap();
         let mut memory = before.to_vec();
         let pairs = usize::from(stage.k_pairs);
         for m_tile in 0..usize::from(stage.m_tiles) {

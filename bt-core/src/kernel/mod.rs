@@ -13,17 +13,41 @@ pub mod cases;
 pub mod portable;
 
 #[cfg(bt_kernel = "armv7em")]
-pub(crate) use armv7em::{clear, contract, copy, dense_add};
+pub(crate) use armv7em::{clear, copy, dense_add};
 pub use portable::{add_rescaled, dense, dot, gather_rows, gather_table};
 #[cfg(not(bt_kernel = "armv7em"))]
-pub(crate) use portable::{clear, contract, copy, dense_add};
+pub(crate) use portable::{clear, copy, dense_add};
 
+use crate::program::Contraction;
 #[cfg(bt_kernel = "armv6m")]
 use armv6m::tile;
 #[cfg(bt_kernel = "armv7m")]
 use armv7m::tile;
 #[cfg(not(any(bt_kernel = "armv6m", bt_kernel = "armv7m")))]
 use portable::tile;
+
+/// Runs one stage: [`portable::contract`] or its twin in assembly.
+///
+/// The assembly looks nothing up; it relies on [`Contraction::is_sound`], which `Model::parse` has proven of
+/// every run of every stage of a model, for an arena of the size that the model states and `Session::new`
+/// checks. So this is for this crate alone, to call with what a `Model` and its session's arena hold; a
+/// debug build asks again, on every target. Programs that nobody has proven run by
+/// [`run_portable`](crate::map::program::run_portable).
+#[inline(always)]
+#[cfg_attr(bt_kernel = "armv7em", allow(unsafe_code))]
+pub(crate) fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
+    debug_assert!(
+        run.is_sound(memory.len()),
+        "what parse has proven does not hold"
+    );
+    #[cfg(not(bt_kernel = "armv7em"))]
+    portable::contract(run, memory);
+    // SAFETY: the run is sound in this arena, as above.
+    #[cfg(bt_kernel = "armv7em")]
+    unsafe {
+        armv7em::contract(run, memory);
+    }
+}
 
 /// What only this crate may call.
 mod places {

@@ -16,7 +16,7 @@ use crate::q::{half, saturate};
 /// names. Rounds half up (the rounding constant is the start value), saturates to `stage.bits`.
 pub fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
     let stage = run.stage;
-    let Some(store) = Store::from_byte(stage.store).proven() else {
+    let Some(store) = Store::from_number(stage.store).proven() else {
         return;
     };
     match (run.accumulate, store) {

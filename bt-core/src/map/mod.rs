@@ -103,13 +103,7 @@ pub(crate) fn recur(model: &Model<'_>, memory: &mut [u32]) {
                     return;
                 };
                 program::gather_into(&program, model.tables, 0, h, scratch, layout.scratch_word);
-                program::run(
-                    &program,
-                    &model.operands(),
-                    &progress.odometer,
-                    memory,
-                    |_, _, _| (),
-                );
+                program::run(&program, &model.operands(), &progress.odometer, memory);
                 progress.odometer.advance(program.extents());
             }
         }
@@ -138,13 +132,7 @@ fn gather<S: Sample>(model: &Model<'_>, from: usize, values: &[S], memory: &mut 
 fn advance(model: &Model<'_>, progress: &mut Progress, memory: &mut [u32]) -> bool {
     match &model.input {
         Map::Program(program) => {
-            program::run(
-                program,
-                &model.operands(),
-                &progress.odometer,
-                memory,
-                |_, _, _| (),
-            );
+            program::run(program, &model.operands(), &progress.odometer, memory);
             progress.odometer.advance(program.extents())
         }
         Map::Dense(record) => {

@@ -5,7 +5,7 @@ use crate::program::{Contraction, NONE, Odometer, Operands, Program};
 use crate::proven::Proven;
 
 /// Puts slab values `from..from + values.len()` into the panels of the first stage.
-pub fn gather<S: Sample>(
+pub(super) fn gather<S: Sample>(
     program: &Program<'_>,
     tables: &[u16],
     from: usize,
@@ -37,10 +37,60 @@ pub(super) fn gather_into<S: Sample>(
     }
 }
 
-/// Runs every stage whose digits have wrapped, in order; shows `watch` the place of each in the program,
-/// its operands and the arena after it.
+/// Puts the first values of a slab into the panels of the first stage, for programs that nobody has proven.
+pub fn gather_portable<S: Sample>(
+    program: &Program<'_>,
+    tables: &[u16],
+    values: &[S],
+    memory: &mut [u32],
+) {
+    let record = program.record;
+    let Some(panels) = memory.get_mut(record.slab_word as usize..) else {
+        return;
+    };
+    match tables.get(record.gather_table as usize..) {
+        Some(table) if record.gather_table != NONE => {
+            kernel::gather_table(bytemuck::cast_slice_mut(panels), table, values);
+        }
+        _ => kernel::gather_rows(panels, record.row_values as usize, 0, values),
+    }
+}
+
+/// Runs every stage whose digits have wrapped, in order. Program, operands and arena are those of a parsed
+/// model.
 #[inline(always)]
-pub fn run<'m>(
+pub(super) fn run<'m>(
+    program: &Program<'m>,
+    operands: &Operands<'m>,
+    odometer: &Odometer,
+    memory: &mut [u32],
+) {
+    run_with(
+        kernel::contract,
+        program,
+        operands,
+        odometer,
+        memory,
+        |_, _, _| (),
+    );
+}
+
+/// As the device runs it, for programs that nobody has proven: the exporter calibrates with it. Shows
+/// `watch` the place of each stage in the program, its operands and the arena after it.
+pub fn run_portable<'m>(
+    program: &Program<'m>,
+    operands: &Operands<'m>,
+    odometer: &Odometer,
+    memory: &mut [u32],
+    watch: impl FnMut(usize, &Contraction<'m>, &[u32]),
+) {
+    let contract = kernel::portable::contract;
+    run_with(contract, program, operands, odometer, memory, watch);
+}
+
+#[inline(always)]
+fn run_with<'m>(
+    contract: impl Fn(&Contraction<'m>, &mut [u32]),
     program: &Program<'m>,
     operands: &Operands<'m>,
     odometer: &Odometer,
@@ -56,7 +106,7 @@ pub fn run<'m>(
         let Some(run) = operands.contraction(stage, odometer).proven() else {
             return;
         };
-        kernel::contract(&run, memory);
+        contract(&run, memory);
         watch(index, &run, memory);
     }
 }

@@ -32,7 +32,7 @@ pub fn written_max(program: &Program<'_>, tables: &[u16], frame_max: u32, region
     };
     for stage in program.stages {
         // Stores that add go to z, which is no part of the scratch.
-        let adds = Store::from_byte(stage.store).is_none_or(Store::adds);
+        let adds = Store::from_number(stage.store).is_none_or(Store::adds);
         let out = stage.out(tables, program.extents());
         if !adds && out.is_ok_and(|out| out.overlaps(region)) {
             max = max.max(1 << (stage.bits.wrapping_sub(1) % 16));

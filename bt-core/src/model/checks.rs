@@ -138,7 +138,7 @@ impl<'m> MapChecks<'m> {
             return Err(Field::ColStride);
         }
         let out = stage.out(self.tables, extents).map_err(field)?;
-        let adds = Store::from_byte(stage.store).is_some_and(Store::adds);
+        let adds = Store::from_number(stage.store).is_some_and(Store::adds);
         let allowed = if adds { self.z } else { self.scratch };
         if !allowed.contains(out) {
             // One of what adds up to it may be to blame alone.

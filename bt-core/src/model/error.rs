@@ -4,7 +4,15 @@ use super::layout::{self, Section};
 use crate::front_end::FrontEndError;
 
 /// Why bytes are not a model.
+///
+/// ```
+/// use bt_core::{Model, ParseError};
+///
+/// let refused = Model::parse(b"BTM").unwrap_err();
+/// assert_eq!(refused, ParseError::Truncated { need: 24, found: 3 });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ParseError {
     /// The bytes do not start at a multiple of 4; `include_model!` aligns them.
@@ -20,7 +28,7 @@ pub enum ParseError {
     Magic,
     /// Made by another version of the exporter; export the model again.
     Version {
-        /// The file's version; this build reads [`layout::VERSION_OLDEST`] to [`layout::VERSION`].
+        /// The file's version; this build reads 3 and 4.
         found: u16,
     },
     /// A byte has changed since the export.
@@ -72,9 +80,9 @@ pub enum ParseError {
     NoFrontEnd,
 }
 
-/// A field of the header, of [`MetaRecord`](layout::MetaRecord), of a map's record or of a stage, by its
-/// name there.
+/// A field of the header, of a record or of a stage, by its name in `docs/format.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[allow(missing_docs)]
 #[non_exhaustive]
 pub enum Field {
@@ -130,7 +138,7 @@ pub enum Field {
     Values,
     VectorsPerStep,
     WeightsWord,
-    /// Work of one step: [`FRAME_WORK_MAX`](super::work::FRAME_WORK_MAX).
+    /// [`Model::frame_work`](crate::Model::frame_work).
     Work,
 }
 

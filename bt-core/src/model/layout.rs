@@ -1,4 +1,5 @@
 //! Where things lie in a `.btm` file; the reader and the writer go by this table and no other.
+//! `docs/format.md` tells the same to those who write a reader of their own.
 //!
 //! ```text
 //! header (24 bytes) · section table (12 bytes each) · sections, 4-byte aligned, zero padded
@@ -11,6 +12,7 @@ use core::ops::Range;
 use bytemuck::{Pod, Zeroable};
 
 use crate::crc32c::Crc32c;
+use crate::numbered::numbered;
 
 /// First bytes of every model file.
 pub const MAGIC: [u8; 4] = *b"BTM\x1a";
@@ -43,60 +45,44 @@ pub const HEADER_LEN: usize = CRC_AT.end;
 /// Length of one entry of the section table: tag, offset, length.
 pub const ENTRY_LEN: usize = 12;
 
-/// What a section holds; its number is the four characters that name it in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u32)]
-pub enum Section {
-    /// [`MetaRecord`].
-    Meta = u32::from_le_bytes(*b"META"),
-    /// Model name, UTF-8.
-    Name = u32::from_le_bytes(*b"NAME"),
-    /// Class labels, UTF-8, separated by line feeds.
-    Labels = u32::from_le_bytes(*b"LABL"),
-    /// What the host needs beside the rest, `inspect` for one: JSON, UTF-8; never read on the device.
-    About = u32::from_le_bytes(*b"ABOU"),
-    /// The input map: a word that names its form, then its records.
-    Input = u32::from_le_bytes(*b"INPM"),
-    /// The recurrent map, likewise.
-    Recurrent = u32::from_le_bytes(*b"RECM"),
-    /// Weights of both maps, u32 words.
-    Weights = u32::from_le_bytes(*b"WGHT"),
-    /// Offset tables of both maps, u16.
-    Tables = u32::from_le_bytes(*b"TABL"),
-    /// Bias of z, i16 Q4.11 `[4J]`.
-    Bias = u32::from_le_bytes(*b"BIAS"),
-    /// Head: i16 weights `[classes][J]`, padded to a word, then i32 biases `[classes]`.
-    Head = u32::from_le_bytes(*b"HEAD"),
-    /// Audio front end; see `front_end`.
-    FrontEnd = u32::from_le_bytes(*b"FRNT"),
-    /// [`FormatRecord`]; [`FormatRecord::PLAIN`] where there is none.
-    Format = u32::from_le_bytes(*b"FRMT"),
-    /// [`HostRecord`] `[I]`; without it [`MetaRecord::input_lsb`] and [`MetaRecord::input_offset`] are
-    /// those of every value. Never read on the device.
-    Host = u32::from_le_bytes(*b"HOST"),
+numbered! {
+    /// What a section holds; its number is the four characters that name it in the file.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    #[non_exhaustive]
+    #[repr(u32)]
+    pub enum Section: u32 {
+        /// Sizes and scalars.
+        Meta = u32::from_le_bytes(*b"META"),
+        /// Model name, UTF-8.
+        Name = u32::from_le_bytes(*b"NAME"),
+        /// Class labels, UTF-8, separated by line feeds.
+        Labels = u32::from_le_bytes(*b"LABL"),
+        /// What the host needs beside the rest, `inspect` for one: JSON, UTF-8; never read on the device.
+        About = u32::from_le_bytes(*b"ABOU"),
+        /// The input map: a word that names its form, then its records.
+        Input = u32::from_le_bytes(*b"INPM"),
+        /// The recurrent map, likewise.
+        Recurrent = u32::from_le_bytes(*b"RECM"),
+        /// Weights of both maps, u32 words.
+        Weights = u32::from_le_bytes(*b"WGHT"),
+        /// Offset tables of both maps, u16.
+        Tables = u32::from_le_bytes(*b"TABL"),
+        /// Bias of z, i16 Q4.11 `[4J]`.
+        Bias = u32::from_le_bytes(*b"BIAS"),
+        /// Head: i16 weights `[classes][J]`, padded to a word, then i32 biases `[classes]`.
+        Head = u32::from_le_bytes(*b"HEAD"),
+        /// Tables of the audio front end.
+        FrontEnd = u32::from_le_bytes(*b"FRNT"),
+        /// Offsets, scales and shifts of values, and the format of c, where they are not the plain ones.
+        Format = u32::from_le_bytes(*b"FRMT"),
+        /// How the host quantises floats, a record for every value of a frame; without it one of `META`
+        /// serves all. Never read on the device.
+        Host = u32::from_le_bytes(*b"HOST"),
+    }
 }
 
-/// Number of [`Section`]s.
-pub const SECTION_COUNT: usize = 13;
-
 impl Section {
-    /// All sections in the order in which files hold them.
-    pub const ALL: [Self; SECTION_COUNT] = [
-        Self::Meta,
-        Self::Name,
-        Self::Labels,
-        Self::About,
-        Self::Input,
-        Self::Recurrent,
-        Self::Weights,
-        Self::Tables,
-        Self::Bias,
-        Self::Head,
-        Self::FrontEnd,
-        Self::Format,
-        Self::Host,
-    ];
-
     /// The four characters that name the section in the file.
     pub const fn tag(self) -> [u8; 4] {
         (self as u32).to_le_bytes()
@@ -118,11 +104,11 @@ pub struct MetaRecord {
     pub classes: u32,
     /// I: values of one frame as the input map sees it.
     pub map_values: u32,
-    /// 0 u8, 1 i8, 2 i16: the type of pushed values.
+    /// An [`InputType`](super::InputType): the type of pushed values.
     pub input_type: u8,
-    /// 0 sigmoid, 1 hard sigmoid.
+    /// A [`Gate`](crate::cell::Gate).
     pub gate: u8,
-    /// 0 last, 1 mean over the steps since reset.
+    /// A [`Pool`](super::Pool).
     pub pool: u8,
     /// Right shift of (value − offset) × scale, 0..=30, where there is no table of shifts.
     pub element_shift: u8,
@@ -205,22 +191,14 @@ pub struct HostRecord {
     pub lsb: u32,
 }
 
-/// First word of a map section: which form follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MapKind {
-    /// [`crate::program::ProgramRecord`] and its stages.
-    Program,
-    /// [`DenseRecord`].
-    Dense,
-}
-
-impl MapKind {
-    /// The word in the file.
-    pub const fn word(self) -> u32 {
-        match self {
-            Self::Program => 1,
-            Self::Dense => 2,
-        }
+numbered! {
+    /// First word of a map section: which form follows.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum MapKind: u32 {
+        /// [`crate::program::ProgramRecord`] and its stages.
+        Program = 1,
+        /// [`DenseRecord`].
+        Dense = 2,
     }
 }
 

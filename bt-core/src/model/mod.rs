@@ -14,21 +14,25 @@ pub mod write;
 
 use crate::cell::Gate;
 use crate::front_end::FrontEnd;
+use crate::numbered::numbered;
 use crate::program::{NONE, Operands, Program};
 use crate::proven::Proven;
 pub use error::{Field, ParseError};
 use layout::{DenseRecord, FormatRecord, HostRecord, MetaRecord, Section};
 use sections::Sections;
 
-/// The type of the values a session takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InputType {
-    /// 0..=255.
-    U8,
-    /// −128..=127.
-    I8,
-    /// −32768..=32767; PCM when the model has a front end.
-    I16,
+numbered! {
+    /// The type of the values a session takes.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    pub enum InputType: u8 {
+        /// 0..=255.
+        U8 = 0,
+        /// −128..=127.
+        I8 = 1,
+        /// −32768..=32767; PCM when the model has a front end.
+        I16 = 2,
+    }
 }
 
 impl InputType {
@@ -40,8 +44,13 @@ impl InputType {
         }
     }
 
-    /// Bits by which a map reads values, less `zero`, shifted left, so that they fill i16: those of
-    /// bytes that lose no offset, or their middle, which costs a core nothing. Others keep their size.
+    /// How far a map shifts a value to the left when it reads it, after `zero` has been taken off.
+    ///
+    /// Bytes are shifted until they fill an i16, so that products keep their top bits: signed ones by 8,
+    /// unsigned ones by 7, and by 8 where `zero` is [`MIDDLE`](Self::MIDDLE), which makes them signed. The
+    /// kernels do this as they unpack, for nothing. A byte that has lost any other offset no longer fits a
+    /// byte, and an i16 is full already: both are read as they are.
+    #[doc(hidden)]
     pub const fn left_shift(self, zero: i32) -> u32 {
         match (self, zero) {
             (Self::U8, 0) => 7,
@@ -50,10 +59,12 @@ impl InputType {
         }
     }
 
-    /// What makes a signed byte of an unsigned one.
+    /// What makes a signed byte of an unsigned one, taken off it.
+    #[doc(hidden)]
     pub const MIDDLE: i32 = 128;
 
     /// Largest magnitude that a map reads when `zero` is taken off every value, saturated to i16.
+    #[doc(hidden)]
     pub const fn map_max(self, zero: i32) -> u32 {
         let (low, high) = match self {
             Self::U8 => (0, 255),
@@ -70,15 +81,18 @@ impl InputType {
     }
 }
 
-/// Which hidden state the head reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pool {
-    /// h of the last step.
-    Last,
-    /// Mean of h over the steps since reset. At the 65,536th, and every 32,768 steps after it, the sums
-    /// (half up) and their count are halved: what came before weighs half as much from then on, so that
-    /// the mean of a stream without end goes on moving. Up to 65,535 steps all weigh alike.
-    Mean,
+numbered! {
+    /// Which hidden state the head reads.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    pub enum Pool: u8 {
+        /// h of the last step.
+        Last = 0,
+        /// Mean of h over the steps since reset. Up to 65,535 steps all weigh alike. At the 65,536th, and
+        /// every 32,768 steps after it, the sums (half up) and their count are halved: what came before
+        /// weighs half as much from then on, so that the mean of a stream without end goes on moving.
+        Mean = 1,
+    }
 }
 
 /// A linear map that adds to z. Others (tensor ring, hierarchical Tucker, …) lower to a program too.
@@ -132,8 +146,18 @@ impl ArenaLayout {
     }
 }
 
-/// A model in flash, checked.
-#[derive(Clone, Copy, Debug)]
+/// A model in flash, checked: a view of the file's bytes, from which sessions are made.
+///
+/// ```
+/// use bt_core::{Model, ParseError};
+///
+/// /// What the model calls a class.
+/// fn label(bytes: &[u8], class: usize) -> Result<&str, ParseError> {
+///     let model = Model::parse(bytes)?; // checks everything, copies nothing
+///     Ok(model.label(class).unwrap_or("?"))
+/// }
+/// ```
+#[derive(Clone, Copy)]
 pub struct Model<'m> {
     file: Sections<'m>,
     pub(crate) meta: &'m MetaRecord,
@@ -207,9 +231,14 @@ impl<'m> Model<'m> {
         self.file.word(layout::FRAME_AT) as usize
     }
 
-    /// Bytes a session's arena needs, recurrent map included.
+    /// Bytes a session's arena needs: its state, and what both maps work in.
     pub fn arena_bytes(&self) -> usize {
         self.file.word(layout::ARENA_AT) as usize
+    }
+
+    /// Words of the arena: [`arena_bytes`](Self::arena_bytes) / 4.
+    pub fn arena_words(&self) -> usize {
+        self.arena_bytes() / 4
     }
 
     /// Bytes of the whole file.
@@ -217,9 +246,10 @@ impl<'m> Model<'m> {
         self.file.length()
     }
 
-    /// Work of one step in products, see [`work`]: those of both maps, padding included, the visits of
-    /// their stages and the windows of the front end; at most [`work::FRAME_WORK_MAX`]. The gates and the
-    /// head, in proportion to what the file holds of them, come on top.
+    /// Work of one step, in multiply-accumulates as the kernels execute them: those of both maps, padding
+    /// included; what it takes to look at their stages and to run the front end counts as the
+    /// multiply-accumulates that take as long. At most 2²⁸, or `parse` refuses the file. The gates and the
+    /// head are not in it.
     pub fn frame_work(&self) -> u32 {
         let window = self.front_end().map_or(0, FrontEnd::window);
         let windows = work::of_windows(self.meta, window);
@@ -232,11 +262,13 @@ impl<'m> Model<'m> {
     }
 
     /// Sizes and scalars as the file has them.
+    #[doc(hidden)]
     pub fn meta(&self) -> &'m MetaRecord {
         self.meta
     }
 
     /// Offsets, scales and shifts of values, and the cell's format.
+    #[doc(hidden)]
     pub fn format(&self) -> &'m FormatRecord {
         self.format
     }
@@ -275,11 +307,13 @@ impl<'m> Model<'m> {
     }
 
     /// The map from the frame to z.
+    #[doc(hidden)]
     pub fn input_map(&self) -> Map<'m> {
         self.input
     }
 
     /// The map from h to z.
+    #[doc(hidden)]
     pub fn recurrent_map(&self) -> Map<'m> {
         self.recurrent
     }
@@ -316,6 +350,7 @@ impl<'m> Model<'m> {
     }
 
     /// Where a session keeps what.
+    #[doc(hidden)]
     pub fn arena_layout(&self) -> ArenaLayout {
         self.arena
     }
@@ -324,6 +359,7 @@ impl<'m> Model<'m> {
 /// How a host makes the integer that is pushed of a float x: round((x − offset) / lsb), half to even,
 /// saturated to the input's type.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FloatInput {
     /// What becomes 0.
     pub offset: f32,
@@ -339,6 +375,39 @@ impl FloatInput {
     };
 }
 
+/// What a person wants to see of a model: its name and sizes, not its weights.
+impl core::fmt::Debug for Model<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Model")
+            .field("name", &self.name())
+            .field("input_type", &self.input_type)
+            .field("frame_values", &self.frame_values())
+            .field("hidden", &self.hidden())
+            .field("classes", &self.classes())
+            .field("arena_bytes", &self.arena_bytes())
+            .field("flash_bytes", &self.flash_bytes())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Model<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "Model {{ name: {=str}, input_type: {}, frame_values: {=usize}, hidden: {=usize}, \
+             classes: {=usize}, arena_bytes: {=usize}, flash_bytes: {=usize} }}",
+            self.name(),
+            self.input_type,
+            self.frame_values(),
+            self.hidden(),
+            self.classes(),
+            self.arena_bytes(),
+            self.flash_bytes(),
+        );
+    }
+}
+
 /// [`Model::is_unscaled`] of a file's records.
 const fn is_unscaled(meta: &MetaRecord, format: &FormatRecord) -> bool {
     meta.element_scale_table == NONE
@@ -350,6 +419,14 @@ const fn is_unscaled(meta: &MetaRecord, format: &FormatRecord) -> bool {
 /// firmware can put in a `static`.
 ///
 /// The number is only as good as the file; `Session::new` checks it against the parsed model.
+///
+/// ```
+/// use bt_core::{arena_bytes, arena_words};
+///
+/// const MODEL: &[u8] = &[0; 24]; // no model: nothing to reserve
+/// static ARENA: [u32; arena_words(MODEL)] = [0; arena_words(MODEL)];
+/// assert_eq!(4 * ARENA.len(), arena_bytes(MODEL));
+/// ```
 pub const fn arena_bytes(model: &[u8]) -> usize {
     let at = layout::ARENA_AT.start;
     if model.len() < layout::HEADER_LEN {
@@ -358,16 +435,31 @@ pub const fn arena_bytes(model: &[u8]) -> usize {
     u32::from_le_bytes([model[at], model[at + 1], model[at + 2], model[at + 3]]) as usize
 }
 
+/// Words of the arena, [`arena_bytes`] / 4: the length of a `[u32; N]`.
+pub const fn arena_words(model: &[u8]) -> usize {
+    arena_bytes(model).div_ceil(4)
+}
+
 /// Bytes aligned to a word, as a model must be; see [`include_model!`](crate::include_model).
 #[repr(C, align(4))]
 pub struct Aligned<T: ?Sized>(pub T);
 
-/// Includes a model file as `&'static [u8]`, aligned as `Model::parse` wants it.
+/// Includes a model file as `&'static [u8]`, aligned as [`Model::parse`](crate::Model::parse) wants it.
+///
+/// The path is relative to the file it stands in, as of [`include_bytes!`].
+///
+/// ```
+/// use bt_core::{Model, ParseError, include_model};
+///
+/// // No model, but aligned as one.
+/// static BYTES: &[u8] = include_model!(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
+/// assert_eq!(Model::parse(BYTES).err(), Some(ParseError::Magic));
+/// ```
 #[macro_export]
 macro_rules! include_model {
     ($path:expr) => {{
-        static MODEL: &$crate::model::Aligned<[u8]> =
-            &$crate::model::Aligned(*include_bytes!($path));
+        static MODEL: &$crate::internals::model::Aligned<[u8]> =
+            &$crate::internals::model::Aligned(*include_bytes!($path));
         &MODEL.0
     }};
 }

@@ -125,23 +125,12 @@ fn forms(meta: &MetaRecord) -> Result<(InputType, Gate, Pool), Fault> {
         field,
         found: found.into(),
     };
-    let input_type = match meta.input_type {
-        0 => InputType::U8,
-        1 => InputType::I8,
-        2 => InputType::I16,
-        other => return Err(fault(Field::InputType, other)),
-    };
-    let gate = match meta.gate {
-        0 => Gate::Sigmoid,
-        1 => Gate::HardSigmoid,
-        other => return Err(fault(Field::Gate, other)),
-    };
-    let pool = match meta.pool {
-        0 => Pool::Last,
-        1 => Pool::Mean,
-        other => return Err(fault(Field::Pool, other)),
-    };
-    Ok((input_type, gate, pool))
+    let (input_type, gate, pool) = (meta.input_type, meta.gate, meta.pool);
+    Ok((
+        InputType::from_number(input_type).ok_or(fault(Field::InputType, input_type))?,
+        Gate::from_number(gate).ok_or(fault(Field::Gate, gate))?,
+        Pool::from_number(pool).ok_or(fault(Field::Pool, pool))?,
+    ))
 }
 
 /// Bounds far beyond any microcontroller's memory; the arena's layout can not wrap within them.

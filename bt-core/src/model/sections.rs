@@ -76,8 +76,8 @@ impl<'m> Sections<'m> {
     #[inline(never)]
     fn check_table(&self) -> Result<(), ParseError> {
         for (index, &[tag, offset, _]) in self.entries.iter().enumerate() {
-            let known = Section::ALL.into_iter().find(|&known| known as u32 == tag);
-            let section = known.ok_or(ParseError::UnknownSection {
+            let known = Section::ALL.iter().find(|&&known| known as u32 == tag);
+            let section = *known.ok_or(ParseError::UnknownSection {
                 tag: tag.to_le_bytes(),
             })?;
             // The first of two.
@@ -90,9 +90,9 @@ impl<'m> Sections<'m> {
             }
         }
         let missing = Section::ALL
-            .into_iter()
-            .find(|&section| section.required() && self.find(section).is_none());
-        missing.map_or(Ok(()), |section| Err(ParseError::MissingSection(section)))
+            .iter()
+            .find(|&&section| section.required() && self.find(section).is_none());
+        missing.map_or(Ok(()), |&section| Err(ParseError::MissingSection(section)))
     }
 
     /// A field of the header.
@@ -147,12 +147,13 @@ impl<'m> Sections<'m> {
         let bounds = ParseError::SectionBounds(section);
         let (kind, body) = self.get(section).split_first_chunk::<4>().ok_or(bounds)?;
         let kind = u32::from_le_bytes(*kind);
-        if kind == MapKind::Dense.word() {
-            return Ok(Map::Dense(try_from_bytes(body).map_err(|_| bounds)?));
-        }
         let fault = |field, found| Fault { field, found }.of(section);
-        if kind != MapKind::Program.word() {
-            return Err(fault(Field::Kind, kind));
+        match MapKind::from_number(kind) {
+            Some(MapKind::Program) => {}
+            Some(MapKind::Dense) => {
+                return Ok(Map::Dense(try_from_bytes(body).map_err(|_| bounds)?));
+            }
+            None => return Err(fault(Field::Kind, kind)),
         }
         let (record, stages) = body
             .split_at_checked(size_of::<ProgramRecord>())

@@ -34,12 +34,12 @@ impl MapContents {
                     stages: stages.len() as u32,
                     ..*record
                 };
-                bytes.extend(MapKind::Program.word().to_le_bytes());
+                bytes.extend(MapKind::Program.number().to_le_bytes());
                 bytes.extend(bytemuck::bytes_of(&record));
                 bytes.extend(bytemuck::cast_slice::<_, u8>(stages));
             }
             Self::Dense(record) => {
-                bytes.extend(MapKind::Dense.word().to_le_bytes());
+                bytes.extend(MapKind::Dense.number().to_le_bytes());
                 bytes.extend(bytemuck::bytes_of(record));
             }
         }
@@ -180,19 +180,9 @@ impl Contents {
             hidden: self.hidden as u32,
             classes: self.head_bias.len() as u32,
             map_values: self.map_values as u32,
-            input_type: match self.input_type {
-                InputType::U8 => 0,
-                InputType::I8 => 1,
-                InputType::I16 => 2,
-            },
-            gate: match self.gate {
-                Gate::Sigmoid => 0,
-                Gate::HardSigmoid => 1,
-            },
-            pool: match self.pool {
-                Pool::Last => 0,
-                Pool::Mean => 1,
-            },
+            input_type: self.input_type.number(),
+            gate: self.gate.number(),
+            pool: self.pool.number(),
             element_shift: match shifts.as_slice() {
                 [shift] => *shift,
                 _ => 0,

@@ -46,8 +46,12 @@ pub const fn weight_word(pairs: usize, m: usize, k: usize) -> usize {
     (m / TILE_M * pairs + k / 2) * TILE_M + m % TILE_M
 }
 
-/// Where in a row of a slab value k lies when 8-bit values are pushed as they are: the middle two of
-/// every whole four change places.
+/// Where value k of a row lies among the row's values when bytes are pushed as they are.
+///
+/// A word of four bytes is unpacked with two masks, which leaves bytes 0 and 2 in one word and 1 and 3 in the
+/// other: of every whole four, the middle two change places (0, 2, 1, 3). What is left at the row's end,
+/// fewer than four, stays in order. The exporter puts the weights of the first stage into the same order,
+/// so that every product meets its value.
 pub const fn pair_order(k: usize, row_values: usize) -> usize {
     if k / 4 * 4 + 4 > row_values {
         return k;

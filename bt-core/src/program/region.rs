@@ -1,6 +1,7 @@
 //! Which words of the arena a map touches: as the exporter places them and as `parse` checks them.
 
 use super::record::{DISCARD, NONE, ProgramRecord, StageRecord};
+use super::resolve::{Accumulate, Contraction};
 use super::store::Store;
 use super::tiling::TILE;
 use crate::size::Size;
@@ -49,6 +50,14 @@ pub enum Misplaced {
 /// `len` entries of a table section.
 fn entries(tables: &[u16], start: u32, len: Size) -> Option<&[u16]> {
     tables.get(start as usize..)?.get(..len.get())
+}
+
+/// Words from the first to one past the last that a scatter table names.
+#[inline(always)]
+fn table_span(table: &[u16]) -> Size {
+    let used = table.iter().filter(|&&at| at != DISCARD);
+    used.max()
+        .map_or(Size::default(), |last| Size::from(last / 2) + 1u32)
 }
 
 impl ProgramRecord {
@@ -101,7 +110,7 @@ impl StageRecord {
     /// What says nothing about where.
     #[inline(never)]
     pub fn out(&self, tables: &[u16], extents: &[u16]) -> Result<Region, Misplaced> {
-        let store = Store::from_byte(self.store).ok_or(Misplaced::Store)?;
+        let store = Store::from_number(self.store).ok_or(Misplaced::Store)?;
         let moved = match self.out_digit {
             u8::MAX => Size::default(),
             digit if digit < self.depth => {
@@ -110,23 +119,62 @@ impl StageRecord {
             }
             _ => return Err(Misplaced::OutDigit),
         };
-        let largest = |offsets: &[u16]| Size::from(offsets.iter().max().copied().unwrap_or(0));
         let span = if store.is_table() {
             let table =
                 entries(tables, self.rows_table, self.table_entries()).ok_or(Misplaced::Table)?;
-            let used = table.iter().filter(|&&at| at != DISCARD);
-            used.max()
-                .map_or(Size::default(), |last| Size::from(last / 2) + 1u32)
+            table_span(table)
         } else {
             let rows =
                 entries(tables, self.rows_table, self.m_tiles.into()).ok_or(Misplaced::Table)?;
             let cols = entries(tables, self.cols_table, self.cols_len()).ok_or(Misplaced::Table)?;
-            let columns = match self.col_stride {
-                0 => largest(cols),
-                stride => Size::from(self.n_tiles.saturating_sub(1)) * stride,
-            };
-            largest(rows) + columns + store.tile_words(self.row_stride)
+            self.tile_span(store, rows, cols)
         };
         Ok(Region::new(self.out_word, span + moved))
+    }
+
+    /// Words from the first to one past the last that tiles at these offsets are stored to.
+    #[inline(always)]
+    fn tile_span(&self, store: Store, rows: &[u16], cols: &[u16]) -> Size {
+        let largest = |offsets: &[u16]| Size::from(offsets.iter().max().copied().unwrap_or(0));
+        let columns = match self.col_stride {
+            0 => largest(cols),
+            stride => Size::from(self.n_tiles.saturating_sub(1)) * stride,
+        };
+        largest(rows) + columns + store.tile_words(self.row_stride)
+    }
+}
+
+impl Contraction<'_> {
+    /// Whether all that a kernel relies on holds in an arena of so many words: every operand is as long as
+    /// the stage says, every place it reads, keeps or stores to lies in the arena, and shift, width and
+    /// store are among those there are.
+    pub(crate) fn is_sound(&self, arena_words: usize) -> bool {
+        let stage = self.stage;
+        let arena = Region::new(0usize, arena_words);
+        let Some(store) = Store::from_number(stage.store) else {
+            return false;
+        };
+        let sizes = stage.m_tiles > 0 && stage.n_tiles > 0 && stage.k_pairs > 0;
+        let forms = (1..=16).contains(&stage.shift) && (2..=16).contains(&stage.bits);
+        let kept = match self.accumulate {
+            Accumulate::Single => true,
+            _ => stage.acc().is_some_and(|acc| arena.contains(acc)),
+        };
+        let span = if store.is_table() {
+            let entries = stage.table_entries().get();
+            self.rows.get(..entries).map(table_span)
+        } else {
+            let rows = self.rows.get(..stage.m_tiles.into());
+            let cols = self.cols.get(..stage.cols_len().get());
+            rows.zip(cols)
+                .map(|(rows, cols)| stage.tile_span(store, rows, cols))
+        };
+        let stored = span.is_some_and(|span| arena.contains(Region::new(self.out_word, span)));
+        sizes
+            && forms
+            && kept
+            && stored
+            && self.weights.len() >= stage.slice_words().get()
+            && arena.contains(stage.input())
     }
 }

@@ -2,40 +2,32 @@
 
 use super::record::{DISCARD, StageRecord};
 use super::tiling::{TILE, TILE_N};
+use crate::numbered::numbered;
 use crate::size::Size;
 
-/// How a finished tile is written ([`StageRecord::store`]). Offsets are words of the arena; `o` is
-/// `out_word + digit·out_stride + rows[m_tile] + column(n_tile)`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Store {
-    /// Words `o..o+4`: (C\[m0,n\], C\[m1,n\]) for n = n0..n3. The next stage sums over m.
-    Pairs = 0,
-    /// Words `o`, `o+1`: (n0, n1) of m0, of m1; words `o+4`, `o+5`: (n2, n3). The next stage sums over n.
-    Columns = 1,
-    /// Added with saturation to the i16 rows of z: words `o`, `o+1` are n0..n3 of m0, and
-    /// `o + row_stride`, `o + row_stride + 1` those of m1.
-    AddRows = 2,
-    /// Each of the 8 values to its own i16 (`table[(m_tile·n_tiles + n_tile)·8 + row·4 + column]`, in
-    /// halves from `out_word`); [`DISCARD`] drops it.
-    Scatter = 3,
-    /// As `Scatter`, added with saturation to what is there (z).
-    AddScatter = 4,
+numbered! {
+    /// How a finished tile is written ([`StageRecord::store`]). Offsets are words of the arena; `o` is
+    /// `out_word + digit·out_stride + rows[m_tile] + column(n_tile)`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[repr(u8)]
+    pub enum Store: u8 {
+        /// Words `o..o+4`: (C\[m0,n\], C\[m1,n\]) for n = n0..n3. The next stage sums over m.
+        Pairs = 0,
+        /// Words `o`, `o+1`: (n0, n1) of m0, of m1; words `o+4`, `o+5`: (n2, n3). The next stage sums over
+        /// n.
+        Columns = 1,
+        /// Added with saturation to the i16 rows of z: words `o`, `o+1` are n0..n3 of m0, and
+        /// `o + row_stride`, `o + row_stride + 1` those of m1.
+        AddRows = 2,
+        /// Each of the 8 values to its own i16 (`table[(m_tile·n_tiles + n_tile)·8 + row·4 + column]`, in
+        /// halves from `out_word`); [`DISCARD`] drops it.
+        Scatter = 3,
+        /// As `Scatter`, added with saturation to what is there (z).
+        AddScatter = 4,
+    }
 }
 
 impl Store {
-    /// The store kind of a byte of a model file, if it is one.
-    pub const fn from_byte(byte: u8) -> Option<Self> {
-        match byte {
-            0 => Some(Self::Pairs),
-            1 => Some(Self::Columns),
-            2 => Some(Self::AddRows),
-            3 => Some(Self::Scatter),
-            4 => Some(Self::AddScatter),
-            _ => None,
-        }
-    }
-
     /// Whether tiles are added to z rather than written to the scratch.
     pub const fn adds(self) -> bool {
         matches!(self, Self::AddRows | Self::AddScatter)
@@ -77,7 +69,7 @@ impl StageRecord {
         (m_tile, n_tile): (usize, usize),
         (row, column): (usize, usize),
     ) -> Option<usize> {
-        let store = Store::from_byte(self.store)?;
+        let store = Store::from_number(self.store)?;
         let rows = tables.get(self.rows_table as usize..)?;
         if store.is_table() {
             let tile = m_tile * self.n_tiles as usize + n_tile;

@@ -4,6 +4,8 @@ use crate::model::InputType;
 
 /// Why a session could not be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum SessionError {
     /// The arena is smaller than [`Model::arena_bytes`](crate::Model::arena_bytes).
     ArenaTooSmall {
@@ -16,6 +18,8 @@ pub enum SessionError {
 
 /// Why values were not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum PushError {
     /// The model takes another type of value.
     WrongType {
@@ -30,6 +34,8 @@ pub enum PushError {
 
 /// Why a step was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum StepError {
     /// Values of the frame are missing.
     FrameIncomplete {
@@ -42,6 +48,8 @@ pub enum StepError {
 
 /// Why scores were not given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum ScoresError {
     /// The slice does not have one place per class.
     WrongLength {
@@ -56,6 +64,8 @@ pub enum ScoresError {
 
 /// Why a state was not saved or loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum StateError {
     /// The buffer does not have [`Session::saved_bytes`](crate::Session::saved_bytes) bytes.
     WrongLength {

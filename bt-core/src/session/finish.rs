@@ -8,9 +8,8 @@ impl Session<'_, '_> {
     /// when it holds already. Take the step, read the scores, then reset.
     ///
     /// Silence are samples that the front end's high-pass turns into zeros, so
-    /// an offset of the microphone makes no click here
-    /// ([`FrontEnd::silence`](crate::front_end::FrontEnd::silence)). Training
-    /// and `bt-train run` end every recording this way.
+    /// an offset of the microphone makes no click here. Training and
+    /// `bt-train run` end every recording this way.
     ///
     /// # Errors
     ///

@@ -49,6 +49,7 @@ impl Session<'_, '_> {
 
 /// What the golden vector showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum SelfTest {
     /// This build computes what the exporter computed.
     Passed,

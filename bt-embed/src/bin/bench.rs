@@ -6,7 +6,7 @@
 #![no_std]
 #![no_main]
 
-use bt_core::cell::{self, Gate, Units};
+use bt_core::internals::cell::{self, Gate, Units};
 use bt_core::{InputType, Model, Session};
 use bt_embed::board::{self, Ticks, exit};
 use bt_embed::pattern::Pattern;

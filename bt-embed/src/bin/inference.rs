@@ -6,7 +6,7 @@
 
 use core::hint::black_box;
 
-use bt_core::{Model, Session};
+use bt_core::{Model, Session, argmax};
 use bt_embed::board::exit;
 use panic_never as _;
 
@@ -34,6 +34,5 @@ fn classify(bytes: &[u8], arena: &mut [u32], scores: &mut [i32]) -> Option<usize
     }
     session.step().ok()?;
     session.scores(scores).ok()?;
-    let best = scores.iter().enumerate().max_by_key(|(_, score)| **score);
-    black_box(best.map(|(class, _)| class))
+    black_box(argmax(&*scores))
 }

@@ -3,7 +3,7 @@
 #![no_std]
 #![no_main]
 
-use bt_core::{cell, kernel};
+use bt_core::internals::{cell, kernel};
 use bt_embed::board::exit;
 
 #[cortex_m_rt::entry]

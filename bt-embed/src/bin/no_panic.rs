@@ -7,7 +7,7 @@
 
 use core::hint::black_box;
 
-use bt_core::session::SelfTest;
+use bt_core::SelfTest;
 use bt_core::{Model, Session};
 use bt_embed::board::exit;
 use panic_never as _;

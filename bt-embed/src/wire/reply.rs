@@ -66,7 +66,7 @@ pub enum Golden {
 pub struct Hello<'a> {
     /// Version of the firmware: major, minor, patch.
     pub firmware: [u8; 3],
-    /// Type of the values to send: code 0 is `U8`, 1 `I8`, 2 `I16`.
+    /// Type of the values to send, by its number in model files: 0 is `U8`, 1 `I8`, 2 `I16`.
     pub input: InputType,
     /// Result of the self test at boot.
     pub golden: Golden,
@@ -271,11 +271,7 @@ impl<'a> Hello<'a> {
 
     fn encode(&self, w: &mut frame::Writer<'_>) -> Result<(), TooSmall> {
         w.bytes(&self.firmware)?;
-        w.u8(match self.input {
-            InputType::U8 => 0,
-            InputType::I8 => 1,
-            InputType::I16 => 2,
-        })?;
+        w.u8(self.input.number())?;
         w.u8(match self.golden {
             Golden::Passed => 1,
             Golden::Failed => 2,
@@ -295,12 +291,7 @@ impl<'a> Hello<'a> {
     fn decode(fields: &mut Fields<'a>) -> Result<Self, Short> {
         Ok(Hello {
             firmware: fields.array()?,
-            input: match fields.u8()? {
-                0 => InputType::U8,
-                1 => InputType::I8,
-                2 => InputType::I16,
-                _ => return Err(Short),
-            },
+            input: InputType::from_number(fields.u8()?).ok_or(Short)?,
             golden: match fields.u8()? {
                 1 => Golden::Passed,
                 2 => Golden::Failed,

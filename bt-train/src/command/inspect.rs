@@ -6,10 +6,10 @@ use crate::error::{Error, ErrorKind, Result, times};
 use crate::float::config::ModelConfig;
 use crate::say;
 use crate::shape::{MapKind, MapShape};
-use bt_core::Model;
-use bt_core::model::layout::CELL_FRACTION;
-use bt_core::model::{FloatInput, Map};
-use bt_core::program::NONE;
+use bt_core::internals::model::Map;
+use bt_core::internals::model::layout::CELL_FRACTION;
+use bt_core::internals::program::NONE;
+use bt_core::{FloatInput, Model};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 

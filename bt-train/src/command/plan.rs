@@ -9,7 +9,7 @@ use crate::say;
 use crate::shape::{MapName, MapShape};
 use crate::training::modes::Modes;
 use bt_core::Pool;
-use bt_core::model::ArenaLayout;
+use bt_core::internals::model::ArenaLayout;
 use serde_json::{Value, json};
 
 /// Arguments of `plan`.

@@ -18,7 +18,7 @@ use crate::training::material::split_off;
 use crate::training::run::RunWatch;
 use crate::training::settings::Settings;
 use crate::training::trainer::{Best, Epoch, Trainer};
-use bt_core::model::layout::CELL_FRACTION;
+use bt_core::internals::model::layout::CELL_FRACTION;
 use ndarray::Array2;
 use serde::Serialize;
 use serde_json::json;

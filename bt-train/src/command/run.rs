@@ -7,7 +7,7 @@ use crate::data::{NpzWriter, PartName, Recordings};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::say;
-use bt_core::Model;
+use bt_core::{Model, argmax};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `run`.
@@ -64,7 +64,7 @@ pub fn accuracy(labels: &[usize], raw: &[Vec<i32>]) -> f64 {
     let right = labels
         .iter()
         .zip(raw)
-        .filter(|(label, raw)| device::argmax(raw) == **label)
+        .filter(|(label, raw)| argmax(*raw) == Some(**label))
         .count();
     right as f64 / raw.len().max(1) as f64
 }
@@ -95,7 +95,10 @@ pub fn write_scores(path: &Path, model: &Model<'_>, raw: &[Vec<i32>]) -> Result<
         .iter()
         .map(|&raw| (f64::from(raw) * unit) as f32)
         .collect();
-    let predictions: Vec<i64> = raw.iter().map(|raw| device::argmax(raw) as i64).collect();
+    let predictions: Vec<i64> = raw
+        .iter()
+        .map(|raw| argmax(raw).unwrap_or(0) as i64)
+        .collect();
     let shape = [raw.len(), model.classes()];
     let mut writer = NpzWriter::new();
     writer.array("logits", &shape, &logits)?;

@@ -3,7 +3,7 @@
 use crate::data::{ElementType, Part, Values};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::{FrontEndConfig, Level};
-use bt_core::front_end::{self, FrontEnd};
+use bt_core::internals::front_end::{self, FrontEnd};
 use std::sync::Arc;
 
 impl FrontEndConfig {

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::{GATES, MapKind, MapShape};
-use bt_core::front_end::FORMAT_UNFILTERED;
+use bt_core::internals::front_end::FORMAT_UNFILTERED;
 use serde::{Deserialize, Serialize};
 
 /// Shapes and kinds of every part of a model.

@@ -1,6 +1,7 @@
 //! The linear layer behind the recurrence and its loss.
 
 use crate::float::real::Real;
+use bt_core::argmax;
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
 /// `logits = W h + b` with W [classes, J].
@@ -56,20 +57,6 @@ impl<T: Real> Head<T> {
     }
 }
 
-/// Index of the largest value, the first of equals.
-pub fn argmax<T: PartialOrd>(values: impl IntoIterator<Item = T>) -> usize {
-    let mut values = values.into_iter().enumerate();
-    let Some((mut best, mut largest)) = values.next() else {
-        return 0;
-    };
-    for (at, value) in values {
-        if value > largest {
-            (best, largest) = (at, value);
-        }
-    }
-    best
-}
-
 /// Cross entropy of softmax(logits) and its gradient [batch, classes].
 pub fn cross_entropy<T: Real>(
     logits: ArrayView2<'_, T>,
@@ -93,7 +80,7 @@ pub fn cross_entropy<T: Real>(
         let sum: f64 = values.iter().map(|v| (v - largest).exp()).sum();
         let log_sum = largest + sum.ln();
         let weight = weight_of(label) * scale;
-        correct += usize::from(argmax(values.iter().copied()) == label);
+        correct += usize::from(argmax(&values) == Some(label));
         for (class, (&value, out)) in values.iter().zip(out.iter_mut()).enumerate() {
             let on_label = if class == label {
                 1.0 - weights.label_smoothing
@@ -182,11 +169,5 @@ mod tests {
             let found = *found.unwrap_or_else(|| &dbias[at - units * classes]);
             assert!((found - expected).abs() < 1e-9);
         }
-    }
-
-    #[test]
-    fn argmax_takes_the_first_of_equals() {
-        assert_eq!(argmax([1.0, 3.0, 3.0]), 1);
-        assert_eq!(argmax(Vec::<f32>::new()), 0);
     }
 }

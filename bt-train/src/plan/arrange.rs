@@ -6,7 +6,7 @@ use super::layout::{
     Axis, Label, Panels, StorePlan, Target, fast_store, orders, size, table_reaches, table_store,
 };
 use crate::shape::MapShape;
-use bt_core::program::m_tiles;
+use bt_core::internals::program::m_tiles;
 
 /// Layouts of all panels and the order of rows of every W.
 pub(super) struct Layouts {

@@ -4,7 +4,7 @@ use super::layout::{Axis, Label, size};
 use super::tensor_map::TensorMap;
 use super::{Join, LowerError, Plan};
 use crate::shape::{MapKind, MapShape};
-use bt_core::program::{k_pairs, m_tiles, n_tiles, panel};
+use bt_core::internals::program::{k_pairs, m_tiles, n_tiles, panel};
 use ndarray::{ArrayD, Dimension, IxDyn};
 
 /// Which tensor a stage multiplies with.

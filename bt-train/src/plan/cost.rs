@@ -9,12 +9,12 @@ use super::lower::Lowered;
 use super::memory::Memory;
 use super::{LowerError, Plan};
 use crate::shape::MapShape;
-use bt_core::program::{NONE, ProgramRecord, StageRecord, Store};
+use bt_core::internals::program::{NONE, ProgramRecord, StageRecord, Store};
 
 /// Bytes of a map section before its stage records: the word that names its form, and the program.
 const PROGRAM_BYTES: usize = 4 + size_of::<ProgramRecord>();
 /// Bytes of a dense map's section.
-const DENSE_BYTES: usize = 4 + size_of::<bt_core::model::layout::DenseRecord>();
+const DENSE_BYTES: usize = 4 + size_of::<bt_core::internals::model::layout::DenseRecord>();
 
 /// Kernels that plans are made for.
 #[derive(
@@ -329,7 +329,7 @@ impl Lowered {
     pub fn cost(&self, core: Core) -> Result<Cost, LowerError> {
         let mut outline = Outline::new(&self.shape, &self.plan)?;
         for (work, stage) in outline.stages.iter_mut().zip(&self.stages) {
-            work.store = Store::from_byte(stage.record.store).unwrap_or(work.store);
+            work.store = Store::from_number(stage.record.store).unwrap_or(work.store);
         }
         outline.gather = if self.record.gather_table == NONE {
             Gather::Rows(self.record.row_values as usize)

@@ -1,6 +1,8 @@
 //! Which value of a stage lies where: panels of X, and how a tile of C is stored into the next ones.
 
-use bt_core::program::{DISCARD, Store, TILE, TILE_M, TILE_N, k_pairs, m_tiles, n_tiles, panel};
+use bt_core::internals::program::{
+    DISCARD, Store, TILE, TILE_M, TILE_N, k_pairs, m_tiles, n_tiles, panel,
+};
 
 /// An index of a partial result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

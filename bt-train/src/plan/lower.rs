@@ -6,7 +6,7 @@ use super::layout::{Axis, Label, Target, is_reachable, positions, size};
 use super::memory::Memory;
 use super::{LowerError, Plan, TensorMap};
 use crate::shape::MapShape;
-use bt_core::program::{self, DIGITS_MAX, NONE, ProgramRecord, StageRecord};
+use bt_core::internals::program::{self, DIGITS_MAX, NONE, ProgramRecord, StageRecord};
 use ndarray::{ArrayD, IxDyn};
 
 /// One stage of the device, with what its weights are made of.

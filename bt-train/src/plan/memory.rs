@@ -2,7 +2,7 @@
 
 use super::Plan;
 use super::chain::{Contraction, Event, first_outer, orders_of_events};
-use bt_core::program::TILE;
+use bt_core::internals::program::TILE;
 
 /// Order of the contractions and places in the scratch.
 #[derive(Default)]

@@ -9,7 +9,7 @@ use super::cost::{Core, Cost};
 use super::front::{dense_front, tensor_front};
 use crate::error::{Error, ErrorKind, OverLimits};
 use crate::shape::{MapKind, MapShape};
-use bt_core::model::ArenaLayout;
+use bt_core::internals::model::ArenaLayout;
 
 pub use super::front::{MapPlan, MapRanked};
 

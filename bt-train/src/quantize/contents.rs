@@ -9,9 +9,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::Checkpoint;
 use crate::float::config::{self, FrontEndConfig, ModelConfig};
 use bt_core::InputType;
-use bt_core::cell::Gate;
-use bt_core::model::write::{Contents, ModelBytes};
-use bt_core::model::{self, ArenaLayout};
+use bt_core::internals::cell::Gate;
+use bt_core::internals::model::write::{Contents, ModelBytes};
+use bt_core::internals::model::{self, ArenaLayout};
 use ndarray::Ix2;
 
 /// What a model file is made of.

@@ -1,8 +1,8 @@
 //! i8 weights with one scale per row for dense maps.
 
 use super::tensor::{QuantizeError, Z_SCALE};
-use bt_core::model::bound;
-use bt_core::model::layout::DenseRecord;
+use bt_core::internals::model::bound;
+use bt_core::internals::model::layout::DenseRecord;
 use ndarray::{Array2, ArrayView2};
 
 /// A dense map in integers; places count from the start of the scratch.

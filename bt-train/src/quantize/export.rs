@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, OverLimits, Result};
 use crate::float::checkpoint::Checkpoint;
 use crate::plan::search::Limits;
 use bt_core::Model;
-use bt_core::model::write::ModelBytes;
+use bt_core::internals::model::write::ModelBytes;
 
 pub use super::gates::ZReport;
 pub use super::map::{LevelReport, MapReport, Z_MAX};

@@ -4,14 +4,14 @@
 //! scales of its own for them, so that what is pushed are the map's integers and the device has nothing
 //! to do. Integers are pushed as they are. Where one scale and one offset serve all of them, the map's
 //! weights and the bias of z take both in; otherwise the device takes an offset off every value and
-//! multiplies it ([`FormatRecord`](bt_core::model::layout::FormatRecord)).
+//! multiplies it ([`FormatRecord`](bt_core::internals::model::layout::FormatRecord)).
 
 use crate::data::{ElementType, Normalization, Part};
 use crate::device::pushed;
 use crate::error::{Error, ErrorKind, Result};
-use bt_core::model::write::Elements;
-use bt_core::model::{FloatInput, InputType};
-use bt_core::q::{round_shift_saturate, saturate};
+use bt_core::internals::model::write::Elements;
+use bt_core::internals::q::{round_shift_saturate, saturate};
+use bt_core::{FloatInput, InputType};
 
 /// How raw values become the integers of the input map.
 #[derive(Debug, Clone, PartialEq)]

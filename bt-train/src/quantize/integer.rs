@@ -3,8 +3,8 @@
 use super::simulate::{Simulation, Stored};
 use crate::plan::TensorMap;
 use crate::plan::lower::Lowered;
-use bt_core::map;
-use bt_core::program::{
+use bt_core::internals::map;
+use bt_core::internals::program::{
     Contraction, NONE, Odometer, Operands, Program, ProgramRecord, StageRecord, Store, TILE,
     TILE_M, TILE_N,
 };
@@ -54,7 +54,7 @@ impl IntegerMap {
         };
         let mut odometer = Odometer::new();
         for slab in frame.chunks(lowered.record.slab_values as usize) {
-            map::program::gather(&program, operands.tables, 0, slab, &mut memory);
+            map::program::gather_portable(&program, operands.tables, slab, &mut memory);
             let mut show = |index: usize, run: &Contraction<'_>, memory: &[u32]| {
                 if !run.accumulate.stores() {
                     return;
@@ -74,7 +74,7 @@ impl IntegerMap {
                     watch(index, m_tile * TILE_M, stored);
                 }
             };
-            map::program::run(&program, &operands, &odometer, &mut memory, &mut show);
+            map::program::run_portable(&program, &operands, &odometer, &mut memory, &mut show);
             odometer.advance(program.extents());
         }
         let z: &[i16] = bytemuck::cast_slice(&memory[..base]);
@@ -153,5 +153,5 @@ pub fn place(stage: &StageRecord, base: usize) -> StageRecord {
 
 /// Whether a stage adds to z.
 pub(super) fn adds(record: &StageRecord) -> bool {
-    Store::from_byte(record.store).is_some_and(Store::adds)
+    Store::from_number(record.store).is_some_and(Store::adds)
 }

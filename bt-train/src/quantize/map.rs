@@ -9,9 +9,9 @@ use crate::float::checkpoint::Checkpoint;
 use crate::plan::search::MapPlan;
 use crate::plan::{Lowered, TensorMap};
 use crate::shape::name;
-use bt_core::model::write::MapContents;
-use bt_core::program::panel::{pair_order, weight_word};
-use bt_core::program::{NONE, ProgramRecord, StageRecord, TILE_M};
+use bt_core::internals::model::write::MapContents;
+use bt_core::internals::program::panel::{pair_order, weight_word};
+use bt_core::internals::program::{NONE, ProgramRecord, StageRecord, TILE_M};
 use ndarray::{Array2, ArrayView2, Ix2};
 
 /// How a map was quantized.

@@ -13,8 +13,8 @@ use crate::float::config::ModelConfig;
 use crate::float::model::Model;
 use crate::plan::search::{self, Layer, Limits, MapRanked, Ranked, SearchError};
 use crate::shape::{MapShape, name};
-use bt_core::model::layout::{CELL_FRACTION, CELL_FRACTION_MIN};
-use bt_core::model::write::ModelBytes;
+use bt_core::internals::model::layout::{CELL_FRACTION, CELL_FRACTION_MIN};
+use bt_core::internals::model::write::ModelBytes;
 
 /// What the caller decides.
 #[derive(Debug, Clone)]

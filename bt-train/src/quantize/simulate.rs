@@ -2,7 +2,7 @@
 
 use crate::plan::TensorMap;
 use crate::plan::lower::Lowered;
-use bt_core::program::{NONE, Odometer, Store, TILE, TILE_M, TILE_N, k_pairs, panel};
+use bt_core::internals::program::{NONE, Odometer, Store, TILE, TILE_M, TILE_N, k_pairs, panel};
 
 /// Values of a store, one per place of a tile; `None` where the tile is wider than the output.
 pub type Stored<T> = [Option<T>; TILE];
@@ -145,7 +145,7 @@ impl<'a> Simulation<'a> {
             if turn.accumulate.stores() {
                 let values: [f64; TILE] = std::array::from_fn(|at| acc[at]);
                 let places = places(lowered, index, odometer, m_tile, n_tile);
-                let adds = Store::from_byte(stage.store).is_some_and(Store::adds);
+                let adds = Store::from_number(stage.store).is_some_and(Store::adds);
                 let stored = std::array::from_fn(|at| {
                     let place = match (places[at], adds) {
                         (None, _) => return None,

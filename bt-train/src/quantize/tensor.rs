@@ -9,8 +9,8 @@ use super::integer::{IntegerMap, PerBlock, adds};
 use super::simulate::Simulation;
 use crate::plan::TensorMap;
 use crate::plan::lower::{Lowered, LoweredStage};
-use bt_core::model::bound;
-use bt_core::program::{NONE, Program, StageRecord, TILE_N, panel};
+use bt_core::internals::model::bound;
+use bt_core::internals::program::{NONE, Program, StageRecord, TILE_N, panel};
 
 /// LSB of z per unit: Q4.11.
 pub const Z_SCALE: f64 = 2048.0;

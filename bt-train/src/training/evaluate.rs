@@ -1,8 +1,9 @@
 //! Scores of a model on a part of a data set.
 
 use crate::data::{Normalization, Part};
-use crate::float::head::{LossWeights, argmax, cross_entropy};
+use crate::float::head::{LossWeights, cross_entropy};
 use crate::float::model::Model;
+use bt_core::argmax;
 use ndarray::{Array2, s};
 
 /// Sequences computed at a time.
@@ -54,6 +55,6 @@ pub fn logits(model: &Model, part: &Part) -> Array2<f32> {
 pub fn predictions(logits: &Array2<f32>) -> Vec<usize> {
     logits
         .outer_iter()
-        .map(|row| argmax(row.iter().copied()))
+        .map(|row| argmax(row).unwrap_or(0))
         .collect()
 }

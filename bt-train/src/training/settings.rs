@@ -282,7 +282,7 @@ impl Settings {
             },
             level: self.level,
             vectors_per_step: self.vectors_per_step,
-            format: bt_core::front_end::FORMAT,
+            format: bt_core::internals::front_end::FORMAT,
         }
     }
 

@@ -36,7 +36,7 @@ pub fn config(input: &str, recurrent: &str, modes: &[usize], sound: bool) -> Mod
     if sound {
         config["front_end"] = json!({ "sample_rate_hz": 8000, "window": 64, "hop": 32, "bands": 8,
             "low_hz": 300, "high_hz": 3800, "vectors_per_step": modes.iter().product::<usize>() / 8,
-            "format": bt_core::front_end::FORMAT });
+            "format": bt_core::internals::front_end::FORMAT });
     }
     serde_json::from_value(config).unwrap()
 }

@@ -3,9 +3,9 @@
 use std::convert::Infallible;
 use std::sync::LazyLock;
 
-use bt_core::front_end::{self, Config, FORMAT, FORMAT_UNFILTERED, FrontEnd, Level};
-use bt_core::model::write::ModelBytes;
-use bt_core::model::{cases, layout};
+use bt_core::internals::front_end::{self, Config, FORMAT, FORMAT_UNFILTERED, FrontEnd, Level};
+use bt_core::internals::model::write::ModelBytes;
+use bt_core::internals::model::{cases, layout};
 use bt_core::{InputType, Model, Pool, Session};
 use bt_embed::board::{Stack, Ticks};
 use bt_embed::service::{Service, Surroundings};

@@ -43,15 +43,16 @@ const _: () = {
 
 /// The twin of [`portable::contract`](super::portable::contract).
 ///
-/// `Model::parse` has proven what the assembly relies on: that X, accumulators and every
-/// destination lie in the arena, that there is an entry of `rows` and `cols` for every tile, and that
-/// store, shift and width are among those there are.
-pub(crate) fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
+/// # Safety
+///
+/// [`Contraction::is_sound`] of the words of `memory`: X, accumulators and every destination lie in it, there
+/// are weights for every row and an entry of `rows` and `cols` for every tile, and store, shift and width
+/// are among those there are.
+#[inline(always)]
+pub(super) unsafe fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
     let memory = memory.as_mut_ptr();
     let out = memory.wrapping_add(run.out_word);
-    // SAFETY: a `Contraction` comes from `map::program`, of a `Model` that `parse` has checked and an
-    // arena that is large enough for it: every place the stage names lies in it, every table entry and
-    // weight word exists.
+    // SAFETY: the caller has seen to it.
     unsafe {
         bt_core_contract_tiles(
             run.stage,
@@ -214,15 +215,24 @@ unsafe extern "C" {
     fn bt_core_places_halves(panels: *mut i16, table: *const u16, values: *const i16, fours: usize);
 }
 
-/// The twin of [`portable::gather_table`](super::portable::gather_table) for tables that
-/// `Model::parse` has checked.
-fn to_places<S: Sample>(places: Places<S>, panels: &mut [i16], table: &[u16], values: &[S]) {
+/// The twin of [`portable::gather_table`](super::portable::gather_table).
+///
+/// # Safety
+///
+/// Every entry of `table` that there is a value for is the place of one of `panels`; `places` is a function
+/// of `gather.s`.
+unsafe fn to_places<S: Sample>(places: Places<S>, panels: &mut [i16], table: &[u16], values: &[S]) {
     debug_assert!(table.len() >= values.len());
+    debug_assert!(
+        table
+            .iter()
+            .zip(values)
+            .all(|(&at, _)| usize::from(at) < panels.len())
+    );
     let count = values.len().min(table.len());
     let fours = count / 4;
     if fours > 0 {
-        // SAFETY: so many places and values are there; `parse` has found that every place of a gather
-        // table lies in the scratch, which `panels` leads into.
+        // SAFETY: so many places and values are there, and the places lie in `panels`.
         unsafe { places(panels.as_mut_ptr(), table.as_ptr(), values.as_ptr(), fours) };
     }
     let (table, values) = (table.get(fours * 4..), values.get(fours * 4..));
@@ -233,7 +243,9 @@ macro_rules! to_places {
     ($($sample:ty => $places:ident;)*) => {$(
         impl ToPlaces for $sample {
             fn to_places(panels: &mut [i16], table: &[u16], values: &[Self]) {
-                to_places($places, panels, table, values);
+                // SAFETY: `parse` has found that every place of a gather table lies in the scratch, which
+                // `panels` leads into; only this crate can call it, with the table of a `Model`.
+                unsafe { to_places($places, panels, table, values) };
             }
         }
     )*};

@@ -1,0 +1,61 @@
+//! One error for a program that makes several calls.
+
+use crate::model::ParseError;
+use crate::session::{PushError, ScoresError, SessionError, StateError, StepError};
+
+/// Whatever a call of this crate can refuse: `?` makes it of each of them.
+///
+/// ```
+/// use bt_core::{Error, Model, ParseError};
+///
+/// fn classes(bytes: &[u8]) -> Result<usize, Error> {
+///     Ok(Model::parse(bytes)?.classes())
+/// }
+/// assert!(matches!(classes(&[]), Err(Error::Parse(ParseError::Truncated { .. }))));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Error {
+    /// The bytes are no model.
+    Parse(ParseError),
+    /// There is no session in this arena.
+    Session(SessionError),
+    /// Values were not taken.
+    Push(PushError),
+    /// A step was not taken.
+    Step(StepError),
+    /// Scores were not given.
+    Scores(ScoresError),
+    /// A state was not saved or loaded.
+    State(StateError),
+}
+
+macro_rules! from {
+    ($($variant:ident($error:ty),)+) => {
+        $(impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::$variant(error)
+            }
+        })+
+
+        impl core::fmt::Display for Error {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                match self {
+                    $(Self::$variant(error) => error.fmt(f),)+
+                }
+            }
+        }
+    };
+}
+
+from! {
+    Parse(ParseError),
+    Session(SessionError),
+    Push(PushError),
+    Step(StepError),
+    Scores(ScoresError),
+    State(StateError),
+}
+
+impl core::error::Error for Error {}
