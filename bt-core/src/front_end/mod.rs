@@ -10,7 +10,7 @@
 //! step of several vectors is always the same number of samples. Samples may
 //! come in pieces of any length.
 //!
-//! What a microphone adds leaves no trace. The high-pass (module `high_pass`)
+//! What a microphone adds leaves little or no trace. The high-pass (module `high_pass`)
 //! starts at the first sample, before which there was silence at its level: a
 //! constant offset changes no bit of any vector, as long as no sample is
 //! clipped. A click of full scale is gone from the samples after 25 ms (to half an
