@@ -29,11 +29,13 @@ macro_rules! numbered {
             /// What a number in a model file stands for; `None` for one that means nothing.
             #[inline(always)]
             #[must_use]
+            #[allow(non_upper_case_globals)]
             pub const fn from_number(number: $number) -> Option<Self> {
-                $(if number == Self::$variant as $number {
-                    return Some(Self::$variant);
-                })+
-                None
+                $(const $variant: $number = $name::$variant as $number;)+
+                match number {
+                    $($variant => Some(Self::$variant),)+
+                    _ => None,
+                }
             }
         }
     };

@@ -100,6 +100,8 @@ impl<'m> FrontEnd<'m> {
     /// Names the first field that breaks its limits. What passes cannot
     /// overflow, whatever the samples.
     #[doc(hidden)]
+    // Its frame is not to lie under all that a model's parser does.
+    #[inline(never)]
     pub fn parse(section: &'m [u8]) -> Result<FrontEnd<'m>, FrontEndError> {
         let found = section.len();
         let header = FrontEndError::Length {
@@ -136,7 +138,9 @@ impl<'m> FrontEnd<'m> {
         if bands == 0 || usize::from(bands) > layout::BANDS_MAX {
             return Err(FrontEndError::Bands { found: bands });
         }
-        let level = Level::from_number(level).ok_or(FrontEndError::Level { found: level })?;
+        let Some(level) = Level::from_number(level) else {
+            return Err(FrontEndError::Level { found: level });
+        };
 
         // An octave a second.
         let release = (u32::from(hop) << LEVEL_FRACTION_BITS)

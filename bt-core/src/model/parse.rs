@@ -125,15 +125,21 @@ fn forms(meta: &MetaRecord) -> Result<(InputType, Gate, Pool), Fault> {
         field,
         found: found.into(),
     };
-    let (input_type, gate, pool) = (meta.input_type, meta.gate, meta.pool);
-    Ok((
-        InputType::from_number(input_type).ok_or(fault(Field::InputType, input_type))?,
-        Gate::from_number(gate).ok_or(fault(Field::Gate, gate))?,
-        Pool::from_number(pool).ok_or(fault(Field::Pool, pool))?,
-    ))
+    let Some(input_type) = InputType::from_number(meta.input_type) else {
+        return Err(fault(Field::InputType, meta.input_type));
+    };
+    let Some(gate) = Gate::from_number(meta.gate) else {
+        return Err(fault(Field::Gate, meta.gate));
+    };
+    let Some(pool) = Pool::from_number(meta.pool) else {
+        return Err(fault(Field::Pool, meta.pool));
+    };
+    Ok((input_type, gate, pool))
 }
 
 /// Bounds far beyond any microcontroller's memory; the arena's layout can not wrap within them.
+// On its own, like what follows: `parse` has the stack of the model it makes to bear already.
+#[inline(never)]
 fn sizes(meta: &MetaRecord) -> Result<(), Fault> {
     for (field, found, most) in [
         (Field::Hidden, meta.hidden, 1 << 14),
