@@ -2,6 +2,9 @@
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
 
+#[cfg(target_endian = "big")]
+compile_error!("model files are read in place and are little-endian; so must the target be");
+
 #[cfg(feature = "alloc")]
 extern crate alloc;
 

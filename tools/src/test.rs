@@ -33,7 +33,7 @@ struct Check {
     device: bool,
 }
 
-const CHECKS: [Check; 8] = [
+const CHECKS: [Check; 10] = [
     Check {
         name: "format",
         cargo: &["fmt", "--all", "--check"],
@@ -90,6 +90,17 @@ const CHECKS: [Check; 8] = [
             "--features=alloc",
             "model",
         ],
+        device: false,
+    },
+    // The combinations of features that nothing else builds.
+    Check {
+        name: "bare",
+        cargo: &["check", "--package=bt-core", "--no-default-features"],
+        device: false,
+    },
+    Check {
+        name: "bare-firmware",
+        cargo: &["check", "--package=bt-embed", "--no-default-features"],
         device: false,
     },
     // Sizes that wrap on a microcontroller wrap here too.

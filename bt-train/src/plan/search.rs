@@ -131,6 +131,12 @@ pub enum SearchError {
     /// A partial result of every plan is too large for the offsets of the model file.
     #[error("every plan has a partial result that is too large for the device")]
     TooLarge,
+    /// A dense map of frames so wide that they come in slices, for which the width has no divisor.
+    #[error("a dense map of {inputs} values, which no even number of them up to 512 divides")]
+    Slices {
+        /// I.
+        inputs: usize,
+    },
 }
 
 /// The error for a person: which limit, and what would do.
@@ -161,6 +167,13 @@ pub fn refused(error: &SearchError, limits: &Limits) -> Error {
         SearchError::TooLarge => (
             "hidden",
             "choose smaller modes, ranks or fewer blocks".to_owned(),
+        ),
+        SearchError::Slices { inputs } => (
+            "input-modes",
+            format!(
+                "train with --pad --input-modes {}",
+                inputs.next_multiple_of(64)
+            ),
         ),
     };
     Error::new(ErrorKind::Setting(error.to_string()))
@@ -212,7 +225,12 @@ pub fn rank(layer: &Layer, limits: &Limits) -> Result<Vec<Ranked>, SearchError> 
         let order = excess(a).total_cmp(&excess(b));
         order.then(a.instructions().cmp(&b.instructions()))
     }) else {
-        return Err(SearchError::TooLarge);
+        let inputs = layer.input.width();
+        let is_sliced = layer.input.kind == MapKind::Dense && inputs > WHOLE_MAX;
+        return Err(match is_sliced && inputs % 2 == 1 {
+            true => SearchError::Slices { inputs },
+            false => SearchError::TooLarge,
+        });
     };
     if excess(closest) > 0.0 {
         return Err(SearchError::Limits {
@@ -335,16 +353,26 @@ fn tensor_front(
     closest.into_iter().collect()
 }
 
+/// Widest frame that a dense map takes whole where it cannot come in slices. Rows whose sums are too large
+/// for it get a coarser LSB then: of random ones none, in the worst case two bits.
+const WHOLE_MAX: usize = 2048;
+
 fn dense_front(shape: &MapShape, input_max: u32, gathered: bool, core: Core) -> Vec<MapRanked> {
     let inputs = shape.width();
     // One slice's sums must fit 31 bits with weights of 127 everywhere.
     let fits = |slice: usize| slice as u64 * 127 * u64::from(input_max) < 1 << 31;
-    let slices = (1..=inputs).filter(|slice| {
-        inputs.is_multiple_of(*slice) && (slice.is_multiple_of(2) || *slice == inputs)
-    });
+    let mut slices: Vec<usize> = (1..=inputs)
+        .filter(|slice| {
+            inputs.is_multiple_of(*slice) && (slice.is_multiple_of(2) || *slice == inputs)
+        })
+        .filter(|&slice| fits(slice))
+        .collect();
+    if slices.is_empty() && inputs <= WHOLE_MAX {
+        slices.push(inputs);
+    }
     let mut all: Vec<MapRanked> = if gathered {
         slices
-            .filter(|&slice| fits(slice))
+            .into_iter()
             .map(|slice_values| MapRanked {
                 plan: MapPlan::Dense { slice_values },
                 cost: cost::dense(shape, slice_values, true, core),
@@ -572,5 +600,22 @@ mod tests {
             };
             assert!(slice_values * 127 < 1 << 16);
         }
+    }
+
+    /// 583 = 11·53 values come whole, 2049 = 3·683 not at all; padded as the line says they do.
+    #[test]
+    fn dense_maps_of_odd_widths_are_planned_or_refused_truly() {
+        let layer = |inputs| layer(MapShape::to_gates(MapKind::Dense, &[inputs], &[256]));
+        let slice = |inputs| match rank(&layer(inputs), &Limits::default()) {
+            Ok(plans) => Ok(plans[0].input.plan.to_string()),
+            Err(error) => Err(refused(&error, &Limits::default()).to_string()),
+        };
+        assert_eq!(slice(583).unwrap(), "dense, 583 inputs at a time");
+        let line = slice(2049).unwrap_err();
+        assert!(
+            line.ends_with("train with --pad --input-modes 2112"),
+            "{line}"
+        );
+        assert!(slice(2112).is_ok());
     }
 }
