@@ -33,6 +33,9 @@
 //! Beside them stands the **model** ([`Model`]): bytes of flash become a checked view, or an error that
 //! names the field. Everything above relies on what it has proven, so that nobody asks «valid?» again.
 
+#[cfg(target_endian = "big")]
+compile_error!("model files are read in place and are little-endian; so must the target be");
+
 #[cfg(feature = "alloc")]
 extern crate alloc;
 

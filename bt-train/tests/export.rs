@@ -3,6 +3,7 @@
 mod common;
 
 use bt_core::internals::model::layout::crc;
+use bt_train::ErrorKind;
 use bt_train::plan::search::Limits;
 use bt_train::quantize::export::Exported;
 use common::{Given, config, export};
@@ -30,11 +31,17 @@ fn takes(exported: &Exported) -> (usize, usize) {
     (model.arena_bytes(), exported.bytes.bytes().len())
 }
 
-/// The bytes that the error of an export names behind this flag.
+/// The bytes that the error of an export asks for in place of this limit, if it is broken.
 fn named(given: &Given, limits: Limits, flag: &str) -> Option<usize> {
-    let line = export(given, limits).unwrap_err().to_string();
-    let mut words = line.split([' ', ',']).skip_while(|word| *word != flag);
-    words.nth(1).map(|bytes| bytes.parse().unwrap())
+    let error = export(given, limits).unwrap_err();
+    let ErrorKind::OverLimits(over) = error.kind else {
+        panic!("{error}");
+    };
+    let (need, limit) = match flag {
+        "--ram" => (over.ram_bytes, limits.ram_bytes),
+        _ => (over.flash_bytes, limits.flash_bytes),
+    };
+    limit.filter(|&limit| need > limit).map(|_| need)
 }
 
 const fn limits(ram_bytes: Option<usize>, flash_bytes: Option<usize>) -> Limits {

@@ -23,6 +23,9 @@ pub struct Args {
     /// Write reviewed tables (`tests/golden`) anew where they differ.
     #[arg(long)]
     bless: bool,
+    /// With what takes longer and needs more of the compiler: AddressSanitizer.
+    #[arg(long)]
+    long: bool,
 }
 
 /// One command that must succeed.
@@ -31,13 +34,28 @@ struct Check {
     cargo: &'static [&'static str],
     /// Needs QEMU and the Thumb targets.
     device: bool,
+    /// Only when asked for.
+    long: bool,
+    /// Variables of its own.
+    variables: &'static [(&'static str, &'static str)],
 }
 
-const CHECKS: [Check; 8] = [
+impl Check {
+    /// What most checks are.
+    const PLAIN: Check = Check {
+        name: "",
+        cargo: &[],
+        device: false,
+        long: false,
+        variables: &[],
+    };
+}
+
+const CHECKS: [Check; 11] = [
     Check {
         name: "format",
         cargo: &["fmt", "--all", "--check"],
-        device: false,
+        ..Check::PLAIN
     },
     Check {
         name: "clippy",
@@ -49,7 +67,7 @@ const CHECKS: [Check; 8] = [
             "-D",
             "warnings",
         ],
-        device: false,
+        ..Check::PLAIN
     },
     Check {
         name: "clippy-firmware",
@@ -64,6 +82,7 @@ const CHECKS: [Check; 8] = [
             "warnings",
         ],
         device: true,
+        ..Check::PLAIN
     },
     Check {
         name: "docs",
@@ -73,12 +92,12 @@ const CHECKS: [Check; 8] = [
             "--package=bt-core",
             "--package=bt-train",
         ],
-        device: false,
+        ..Check::PLAIN
     },
     Check {
         name: "host",
         cargo: &["test", "--workspace", "--exclude=bt-tests"],
-        device: false,
+        ..Check::PLAIN
     },
     Check {
         name: "no-front-end",
@@ -90,7 +109,18 @@ const CHECKS: [Check; 8] = [
             "--features=alloc",
             "model",
         ],
-        device: false,
+        ..Check::PLAIN
+    },
+    // The combinations of features that nothing else builds.
+    Check {
+        name: "bare",
+        cargo: &["check", "--package=bt-core", "--no-default-features"],
+        ..Check::PLAIN
+    },
+    Check {
+        name: "bare-firmware",
+        cargo: &["check", "--package=bt-embed", "--no-default-features"],
+        ..Check::PLAIN
     },
     // Sizes that wrap on a microcontroller wrap here too.
     Check {
@@ -104,12 +134,31 @@ const CHECKS: [Check; 8] = [
             setup::HOST_32_BIT,
             "model",
         ],
-        device: false,
+        ..Check::PLAIN
     },
     Check {
         name: "pipeline",
         cargo: &["test", "--package=bt-tests"],
         device: true,
+        ..Check::PLAIN
+    },
+    // A sanitizer is not of the stable compiler; a target folder of its own keeps the others' builds.
+    Check {
+        name: "asan",
+        cargo: &[
+            "test",
+            "--package=bt-core",
+            "--lib",
+            "--features=alloc",
+            "--target=x86_64-unknown-linux-gnu",
+            "--target-dir=target/asan",
+        ],
+        long: true,
+        variables: &[
+            ("RUSTC_BOOTSTRAP", "1"),
+            ("RUSTFLAGS", "-Zsanitizer=address"),
+        ],
+        ..Check::PLAIN
     },
 ];
 
@@ -128,6 +177,7 @@ struct Count {
 pub fn run(args: Args) -> Result<()> {
     let wanted = |check: &&Check| {
         !(args.host && check.device)
+            && (args.long || !check.long)
             && (args.words.is_empty() || args.words.iter().any(|word| check.name.contains(&**word)))
     };
     let checks: Vec<_> = CHECKS.iter().filter(wanted).collect();
@@ -174,6 +224,7 @@ fn execute(check: &Check, bless: bool) -> Result<(Count, bool)> {
     }
     // The linker that comes with Rust: no 32-bit libraries of the system are needed.
     let mut child = command
+        .envs(check.variables.iter().copied())
         .env("CARGO_TARGET_I686_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld")
         .args(check.cargo)
         .args(
