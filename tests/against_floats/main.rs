@@ -30,7 +30,9 @@ use rand_chacha::ChaCha8Rng;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
-use draw::{Drawn, Material, drawn};
+use bt_tests::units::Held;
+use bt_train::data::NormalizeOver;
+use draw::{Drawn, Form, Material, Sound, drawn};
 use plain::Plain;
 
 /// Models of the test; `BT_MODELS` asks for more.
@@ -363,4 +365,81 @@ fn integers_are_as_good_as_floats() {
     }
     // What is refused or warned of is the exception.
     assert!(good * 10 >= models * 8, "{good} of {models}");
+}
+
+/// Models that were worse than floats once, or refused for no reason, as small as they came.
+fn found() -> [Drawn; 3] {
+    let plain = Drawn {
+        input_modes: vec![343],
+        hidden_modes: vec![19],
+        input: Form::Dense,
+        recurrent: Form::Dense,
+        hard_gate: false,
+        mean_pool: false,
+        classes: 5,
+        padding: 0,
+        held: Held::I16,
+        over: NormalizeOver::Offset,
+        units: vec![
+            [0.0, 0.0, 0.0],
+            [0.0, 0.9105304706591316, 0.5171777795425031],
+            [0.6013487927680149, 0.0, 0.0],
+            [0.3857837459495655, 0.7456006621578395, 0.0],
+        ],
+        constant: None,
+        gains: [-1, 0, 0],
+        skew: -2,
+        bias: 8.495579417483299,
+        head_bias: 0,
+        sound: None,
+        sequences: 5,
+        steps: 3,
+        seed: 3620194592997149798,
+    };
+    [
+        // Frames beyond 16 hid what widths cost the rest.
+        Drawn {
+            input_modes: vec![1; 4],
+            hidden_modes: vec![1, 2, 1, 1],
+            input: Form::BlockTerm { blocks: 1, rank: 2 },
+            classes: 2,
+            held: Held::U8,
+            over: NormalizeOver::Feature,
+            units: vec![[0.0; 3]],
+            gains: [2, -1, 0],
+            skew: 0,
+            bias: 0.0,
+            sound: Some(Sound {
+                format: 1,
+                relative: false,
+                bands: 11,
+                vectors: 2,
+                loudness: 30.381074570537816,
+            }),
+            sequences: 7,
+            steps: 5,
+            seed: 14603118287295891797,
+            ..plain.clone()
+        },
+        // An odd width of a dense map.
+        Drawn {
+            input_modes: vec![583],
+            hidden_modes: vec![1],
+            bias: 0.0,
+            ..plain.clone()
+        },
+        // One offset for all, where each has to lose its own.
+        plain,
+    ]
+}
+
+#[test]
+fn what_was_found_stays_good() {
+    for drawn in found() {
+        assert_eq!(
+            compare(&drawn, &RefCell::default()),
+            Ok(Verdict::Good),
+            "{drawn:?}"
+        );
+    }
 }
