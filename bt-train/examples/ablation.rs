@@ -120,7 +120,7 @@ fn main() -> Result<()> {
 fn refused_integers(error: QuantizeError) -> Error {
     Error::new(ErrorKind::Quantize {
         map: "input",
-        error,
+        error: error.into(),
     })
 }
 

@@ -57,7 +57,7 @@ pub fn check(model: &Model<'_>, part: &Part) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(ErrorKind::ModelInput {
-        found,
+        found: found.to_string().into(),
         expected: format!("{:?}", model.input_type()),
     })
     .remedy("save the data in the type that the model was calibrated on"))

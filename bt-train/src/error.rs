@@ -1,9 +1,5 @@
 //! Errors of the host: what went wrong, where (file, field) and what to do about it.
 
-use crate::data::ElementType;
-use crate::plan::LowerError;
-use crate::plan::search::Limits;
-use crate::quantize::tensor::QuantizeError;
 use bt_core::ParseError;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -21,6 +17,9 @@ pub struct Error {
     /// What to do about it.
     pub remedy: Option<String>,
 }
+
+/// The typed error of a room above, which this one does not know by name: `downcast_ref` does.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Result of the host's operations.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -144,7 +143,7 @@ pub enum ErrorKind {
     #[error("holds {found}, the model takes {expected}")]
     ModelInput {
         /// The type found.
-        found: ElementType,
+        found: Box<str>,
         /// What the model takes.
         expected: String,
     },
@@ -189,21 +188,21 @@ pub enum ErrorKind {
     NoPlan,
     /// A plan that cannot be carried out.
     #[error("{0}")]
-    Lower(#[from] LowerError),
+    Lower(Cause),
     /// A map that cannot be turned into integers.
     #[error("the {map} map: {error}")]
     Quantize {
         /// `input` or `recurrent`.
         map: &'static str,
         /// Why not.
-        error: QuantizeError,
+        error: Cause,
     },
     /// What was exported is no model: a mistake of this program.
     #[error("the exported model is refused: {0}")]
     Exported(ParseError),
     /// The device's code refused what it was fed: a mistake of this program.
     #[error("{0}")]
-    Device(Box<dyn std::error::Error + Send + Sync>),
+    Device(Cause),
     /// A mistake of this program that no input should bring about.
     #[error("{0}")]
     Internal(&'static str),
@@ -285,8 +284,10 @@ pub struct OverLimits {
     pub ram_bytes: usize,
     /// Flash of both maps by it.
     pub flash_bytes: usize,
-    /// What was allowed.
-    pub limits: Limits,
+    /// RAM that was allowed.
+    pub ram_limit: Option<usize>,
+    /// Flash that was allowed.
+    pub flash_limit: Option<usize>,
 }
 
 impl Error {
@@ -370,12 +371,6 @@ impl Error {
             ErrorKind::Usage(_) | ErrorKind::Flag(_) => 2,
             _ => 1,
         }
-    }
-}
-
-impl From<LowerError> for Error {
-    fn from(error: LowerError) -> Error {
-        Error::new(error.into())
     }
 }
 

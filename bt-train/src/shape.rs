@@ -243,8 +243,17 @@ impl MapShape {
     }
 }
 
-/// Names of a map's tensors in a model file, less the map's prefix.
+/// Names of tensors in a model file; those of a map less its prefix.
 pub mod name {
+    /// Prefix of the input map's tensors.
+    pub const INPUT_MAP: &str = "lstm.input";
+
+    /// Prefix of the recurrent map's tensors.
+    pub const RECURRENT_MAP: &str = "lstm.recurrent";
+
+    /// Name of the bias of z.
+    pub const BIAS: &str = "lstm.bias";
+
     /// The matrix of a dense map.
     pub const MATRIX: &str = "weight";
 

@@ -10,8 +10,8 @@ pub(super) fn with_flags(error: Error) -> Error {
     match &error.kind {
         ErrorKind::OverLimits(over) => {
             let needs: Vec<(&str, usize)> = [
-                ("ram", over.ram_bytes, over.limits.ram_bytes),
-                ("flash", over.flash_bytes, over.limits.flash_bytes),
+                ("ram", over.ram_bytes, over.ram_limit),
+                ("flash", over.flash_bytes, over.flash_limit),
             ]
             .into_iter()
             .filter(|(_, need, limit)| limit.is_some_and(|limit| *need > limit))

@@ -91,7 +91,7 @@ impl Part {
         let found = self.values.element_type();
         if found != ElementType::I16 {
             return Err(Error::new(ErrorKind::ModelInput {
-                found,
+                found: found.to_string().into(),
                 expected: "samples of 16 bits".into(),
             })
             .remedy("save sound as i16"));

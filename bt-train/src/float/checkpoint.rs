@@ -9,6 +9,7 @@ use crate::file::write_atomic;
 use crate::float::config::ModelConfig;
 use crate::float::model::Model;
 use crate::shape::MapShape;
+use crate::shape::name::{BIAS, INPUT_MAP, RECURRENT_MAP};
 use ndarray::{ArrayD, IxDyn};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
@@ -31,15 +32,6 @@ pub type Tensors = BTreeMap<String, ArrayD<f32>>;
 
 /// Name of the metadata entry with the model's configuration.
 pub const METADATA_KEY: &str = "bt";
-
-/// Prefix of the input map's tensors.
-pub const INPUT_MAP: &str = "lstm.input";
-
-/// Prefix of the recurrent map's tensors.
-pub const RECURRENT_MAP: &str = "lstm.recurrent";
-
-/// Name of the bias of z.
-pub const BIAS: &str = "lstm.bias";
 
 /// Name of the tensor subtracted from raw values.
 pub const INPUT_OFFSET: &str = "input.offset";

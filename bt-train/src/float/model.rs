@@ -1,6 +1,5 @@
 //! The whole model: maps, recurrence, head; logits, loss and all gradients.
 
-use super::checkpoint::{BIAS, INPUT_MAP, RECURRENT_MAP};
 use super::config::ModelConfig;
 use super::head::{Head, LossWeights, cross_entropy};
 use super::init;
@@ -8,6 +7,7 @@ use super::map::{self, Map};
 use super::real::Real;
 use super::recurrence::{Masks, Recurrence, Trace};
 use crate::error::Result;
+use crate::shape::name::{BIAS, INPUT_MAP, RECURRENT_MAP};
 use crate::shape::{GATES, MapKind};
 use ndarray::{Array1, Array2, ArrayD, ArrayView2, ArrayView3, ArrayViewD, ArrayViewMutD, s};
 use rand::Rng;

@@ -17,6 +17,7 @@ pub use enumerate::plans;
 pub use lower::{Lowered, lower};
 pub use tensor_map::TensorMap;
 
+use crate::error::{Error, ErrorKind};
 use crate::shape::MapShape;
 use layout::{Axis, Label};
 
@@ -94,6 +95,12 @@ pub enum LowerError {
     /// A partial result is too large for the offsets of the model file.
     #[error("a partial result of the plan is too large for the device")]
     TooLarge,
+}
+
+impl From<LowerError> for Error {
+    fn from(error: LowerError) -> Error {
+        Error::new(ErrorKind::Lower(error.into()))
+    }
 }
 
 /// Where the core joins.

@@ -141,7 +141,8 @@ pub fn refused<R>(error: &SearchError<R>, limits: &Limits) -> Error {
             plan: closest.input.plan.to_string(),
             ram_bytes: closest.ram_bytes,
             flash_bytes: closest.flash_bytes,
-            limits: *limits,
+            ram_limit: limits.ram_bytes,
+            flash_limit: limits.flash_bytes,
         })),
         SearchError::TooLarge => ErrorKind::NoPlan,
     })

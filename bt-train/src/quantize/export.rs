@@ -96,7 +96,8 @@ fn keeps_to(limits: &Limits, model: &Model<'_>, plan: String) -> Result<()> {
         plan,
         ram_bytes,
         flash_bytes,
-        limits: *limits,
+        ram_limit: limits.ram_bytes,
+        flash_limit: limits.flash_bytes,
     }))))
 }
 

@@ -307,7 +307,12 @@ const NORMALIZED_MAX: f64 = 100.0;
 fn failed(error: QuantizeError, reads: &Reads) -> Error {
     let name = if reads.streamed { "input" } else { "recurrent" };
     let largest = f64::from(reads.max) * reads.lsb.abs();
-    let refused = |error| Error::new(ErrorKind::Quantize { map: name, error });
+    let refused = |error: QuantizeError| {
+        Error::new(ErrorKind::Quantize {
+            map: name,
+            error: error.into(),
+        })
+    };
     match error {
         QuantizeError::TooLarge { .. } if largest > NORMALIZED_MAX => refused(error).remedy(
             format!("its input goes up to {largest:.0}: train with --normalize set or feature"),

@@ -6,9 +6,10 @@ use super::map::RealMap;
 use crate::data::Part;
 use crate::error::Result;
 use crate::float::cell;
-use crate::float::checkpoint::{Checkpoint, INPUT_MAP, RECURRENT_MAP};
+use crate::float::checkpoint::Checkpoint;
 use crate::float::config::Gate;
 use crate::plan::search::{MapRanked, Ranked};
+use crate::shape::name::{INPUT_MAP, RECURRENT_MAP};
 
 /// The maps of a checkpoint in f64, under their plans.
 pub(super) struct RealMaps<'p> {
