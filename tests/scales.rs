@@ -324,7 +324,7 @@ fn numbers_that_are_none_are_refused_by_name() {
     };
     let (tiny, data) = in_units(&bad, &unit(1e-38), 1, |raw| Held::F32.values(raw));
     let error = quantized(&tiny, &data).unwrap_err().to_string();
-    assert!(error.contains("feature 0 has LSBs of"), "{error}");
+    assert!(error.contains("feature 0 has an LSB of"), "{error}");
     assert!(error.contains("larger than 1e-30"), "{error}");
     let (larger, data) = in_units(&bad, &unit(1e-25), 1, |raw| Held::F32.values(raw));
     assert!(nearness(&larger, &data) > SNR_DB_MIN);

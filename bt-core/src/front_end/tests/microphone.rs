@@ -70,7 +70,7 @@ fn traces(seed: u32) -> impl Iterator<Item = i32> {
 }
 
 /// A level that remembers the loudest vector takes 20 s to forget it. Here a plop of 20 ms reaches four
-/// vectors, and the last of them may still raise the level: by a decibel at most, in nine of ten cases by
+/// vectors, and the last of them may still raise the level: by a decibel at most, in four of five cases by
 /// less than a tenth of one.
 #[test]
 fn a_plop_leaves_little_a_tenth_of_a_second_later() {
@@ -79,7 +79,7 @@ fn a_plop_leaves_little_a_tenth_of_a_second_later() {
     found.sort_unstable();
     let largest = *found.last().unwrap();
     assert!(largest <= 10 * TENTH_DB, "{largest}");
-    assert!(found[found.len() * 9 / 10] <= TENTH_DB, "{found:?}");
+    assert!(found[found.len() * 4 / 5] <= TENTH_DB, "{found:?}");
 }
 
 /// Not a word of the state tells a fresh stream from one that was reset.
