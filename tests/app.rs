@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 
 use bt_core::internals::front_end::FORMAT;
 use bt_core::internals::model::layout;
-use bt_core::{Field, InputType, Model, ModelBytes, ParseError, Pool, Session, SessionError};
+use bt_core::{Field, InputType, Model, ModelBytes, ParseError, Pool, SessionError};
 use bt_embed::app::{Ended, Memory, run};
 use bt_embed::board::{Board, Stack, Ticks};
 use bt_embed::service::Refusal;
 use bt_embed::wire::{Golden, LineCounts, REASON_BYTES_MAX, Reply, Request, frame};
 use bt_tests::exported::{self, recordings};
 use bt_tests::line::{End, Faults, Uart, line};
-use bt_tests::model::{Dense, Noise};
+use bt_tests::model::{Dense, Noise, scores_of};
 use embedded_hal::digital::{ErrorType, OutputPin};
 use tools::device::Device;
 use tools::stream;
@@ -89,19 +89,6 @@ fn with_device<T>(
     })
 }
 
-/// Raw scores of a session fed directly.
-fn expected(model: &Model<'_>, bytes: &[u8]) -> Vec<i32> {
-    let mut arena = vec![0; ARENA];
-    let mut session = Session::new(model, &mut arena).unwrap();
-    let mut rest = bytes;
-    while session.feed(&mut rest).unwrap() {
-        session.step().unwrap();
-    }
-    let mut scores = vec![0; model.classes()];
-    session.scores(&mut scores).unwrap();
-    scores
-}
-
 fn shapes() -> Vec<Dense> {
     let mut shapes = Vec::new();
     for (seed, input_type) in [InputType::U8, InputType::I8, InputType::I16]
@@ -153,7 +140,7 @@ fn scores_are_those_of_a_session_fed_directly() {
                     .unwrap()
                     .unwrap();
                 assert_eq!(scores.steps, steps);
-                assert_eq!(scores.raw, expected(&model, &bytes), "{shape:?}");
+                assert_eq!(scores.raw, scores_of(&model, &bytes), "{shape:?}");
                 let largest = scores.raw.iter().max().unwrap();
                 assert_eq!(
                     scores.raw.iter().position(|score| score == largest),
@@ -182,7 +169,7 @@ fn chunks_of_any_length_give_the_same_scores() {
     let file = shape.model();
     let model = Model::parse(file.bytes()).unwrap();
     let bytes = Noise::new(3).bytes(5 * 14);
-    let wanted = expected(&model, &bytes);
+    let wanted = scores_of(&model, &bytes);
     with_device(file.bytes(), [Faults::default(); 2], 1, |mut device, _| {
         for length in [1, 2, 3, 13, 14, 15, 29, 70] {
             device.reset().unwrap();
@@ -305,7 +292,7 @@ fn noise_on_the_line_loses_nothing() {
                         let scores = device.scores().unwrap();
                         assert_eq!(
                             (scores.steps, scores.raw),
-                            (6, expected(&model, &bytes)),
+                            (6, scores_of(&model, &bytes)),
                             "{both:?}"
                         );
                         repeats += device.repeats();

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bt_core::internals::model::cases;
-use bt_core::{InputType, Model, ModelBytes, Pool, Session};
+use bt_core::{InputType, Model, ModelBytes, Pool};
 use bt_embed::wire::Golden;
 use bt_tests::exported;
-use bt_tests::model::{Dense, Noise};
+use bt_tests::model::{Dense, Noise, scores_of};
 use tools::board::{BOARDS, Board};
 use tools::device::{Device, Scores};
 use tools::emulator::{Emulator, run_to_end};
@@ -41,19 +41,6 @@ fn built(board: &Board, model: ModelIn<'_>, binary: Option<&str>) -> PathBuf {
         binary,
     };
     firmware.build().unwrap()
-}
-
-/// Scores of random bytes on the host.
-fn on_host(model: &Model<'_>, bytes: &[u8]) -> Vec<i32> {
-    let mut arena = vec![0; model.arena_bytes() / 4];
-    let mut session = Session::new(model, &mut arena).unwrap();
-    let mut rest = bytes;
-    while session.feed(&mut rest).unwrap() {
-        session.step().unwrap();
-    }
-    let mut scores = vec![0; model.classes()];
-    session.scores(&mut scores).unwrap();
-    scores
 }
 
 /// Scores of the same bytes on a board.
@@ -104,7 +91,7 @@ fn every_board_gives_the_scores_of_the_host() {
             let scores = on_board(board, &program, file.bytes(), &bytes);
             assert_eq!(
                 scores.raw,
-                on_host(&model, &bytes),
+                scores_of(&model, &bytes),
                 "{}: {shape:?}",
                 board.name
             );
@@ -134,7 +121,7 @@ fn random_models_give_the_scores_of_the_host() {
             let scores = on_board(board, &program, file.bytes(), &bytes);
             assert_eq!(
                 scores.raw,
-                on_host(&model, &bytes),
+                scores_of(&model, &bytes),
                 "{}: seed {seed}",
                 board.name
             );
@@ -294,7 +281,7 @@ fn breaks_on_the_line_are_counted_and_served_over() {
         breaks += 1;
         device.chunk(chunk).unwrap();
     }
-    assert_eq!(device.scores().unwrap().raw, on_host(&model, &bytes));
+    assert_eq!(device.scores().unwrap().raw, scores_of(&model, &bytes));
     let line = device.statistics().unwrap().line;
     assert_eq!((line.read_errors, line.frames_lost), (breaks, breaks));
     assert!(device.repeats() >= breaks);

@@ -11,11 +11,11 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use bt_core::{Model, Session};
+use bt_core::Model;
 use bt_embed::app::{Ended, Memory, run};
 use bt_embed::board::{Board, Stack, Ticks};
 use bt_embed::wire::{Error, Reply, frame};
-use bt_tests::model::{Dense, Noise};
+use bt_tests::model::{Dense, Noise, scores_of};
 use embedded_hal::digital::{ErrorType, OutputPin};
 use embedded_io::ErrorKind;
 use serde_json::Value;
@@ -62,19 +62,6 @@ fn printed(output: &Output) -> Value {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     serde_json::from_slice(&output.stdout).unwrap()
-}
-
-/// Raw scores of a session fed directly.
-fn expected(model: &Model<'_>, bytes: &[u8]) -> Vec<i32> {
-    let mut arena = vec![0; model.arena_bytes() / 4];
-    let mut session = Session::new(model, &mut arena).unwrap();
-    let mut rest = bytes;
-    while session.feed(&mut rest).unwrap() {
-        session.step().unwrap();
-    }
-    let mut scores = vec![0; model.classes()];
-    session.scores(&mut scores).unwrap();
-    scores
 }
 
 /// A device's end that loses bytes as it reads, and flips bits as it writes.
@@ -191,7 +178,7 @@ say(scores=scores, periods=periods, hello=client.hello(), label=client.label(1),
         output
     });
     let said = printed(&output);
-    let wanted = expected(&model, &bytes);
+    let wanted = scores_of(&model, &bytes);
     assert_eq!(said["scores"], serde_json::json!([wanted, wanted, wanted]));
     assert_eq!(said["hello"]["model_crc"], model.crc());
     assert_eq!(said["label"], "class 1");
@@ -237,7 +224,7 @@ fn the_program_streams_to_firmware_in_qemu() {
     let program = format!("{FOLDER}/bt_client.py");
     let said = printed(&left(line(), &[&program, "fd:0", values.to_str().unwrap()]));
     assert_eq!(said["steps"], 300);
-    assert_eq!(said["raw"], serde_json::json!(expected(&model, &bytes)));
+    assert_eq!(said["raw"], serde_json::json!(scores_of(&model, &bytes)));
     assert_eq!(said["label"], format!("class {}", said["best"]));
     let said = printed(&left(line(), &[&program, "fd:0"]));
     assert_eq!(said["board"], board.name);

@@ -3,7 +3,7 @@
 use bt_core::internals::front_end::{self, Config};
 use bt_core::internals::model::layout::{CELL_FRACTION, DenseRecord};
 use bt_core::internals::model::write::{Contents, Elements, MapContents};
-use bt_core::{FloatInput, Gate, InputType, ModelBytes, Pool};
+use bt_core::{FloatInput, Gate, InputType, Model, ModelBytes, Pool, Session};
 use bytemuck::Zeroable;
 
 /// Marsaglia's xorshift32.
@@ -164,4 +164,21 @@ impl Dense {
 /// A weight, −127 to 127.
 fn weight(bits: u16) -> i32 {
     i32::from(bits % 255) - 127
+}
+
+/// Raw scores of a session that is fed these bytes directly.
+///
+/// # Panics
+///
+/// The bytes are no whole frames of the model.
+pub fn scores_of(model: &Model<'_>, bytes: &[u8]) -> Vec<i32> {
+    let mut arena = vec![0; model.arena_words()];
+    let mut session = Session::new(model, &mut arena).expect("an arena as the model asks for");
+    let mut rest = bytes;
+    while session.feed(&mut rest).expect("values of the model's type") {
+        session.step().expect("a whole frame");
+    }
+    let mut scores = vec![0; model.classes()];
+    session.scores(&mut scores).expect("a step");
+    scores
 }

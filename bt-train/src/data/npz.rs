@@ -119,16 +119,7 @@ impl Archive {
             Some(_) => None,
             None => self.part(PartName::Test, None).ok(),
         };
-        let parts: Vec<(PartName, &Part)> = [
-            (PartName::Train, &set.train),
-            (PartName::Validation, &set.validation),
-            (PartName::Test, &set.test),
-            (PartName::Test, &unasked),
-        ]
-        .into_iter()
-        .filter_map(|(name, part)| Some((name, part.as_ref()?)))
-        .collect();
-        twins::warnings(&parts, |part, sequence| {
+        twins::warnings(set, unasked.as_ref(), |part, sequence| {
             format!("x_{}[{sequence}]", part.suffix())
         })
     }

@@ -1,7 +1,7 @@
 //! Sequences with the same values: in two parts, or with two labels.
 
 use crate::data::hash::Fnv;
-use crate::data::{Part, PartName};
+use crate::data::{DataSet, Part, PartName};
 use std::collections::HashMap;
 
 /// A sequence of a part by its index.
@@ -26,12 +26,27 @@ impl Twins {
     }
 }
 
-/// A line for each two parts that share sequences, and one for those with two labels. Sequences are
-/// compared by a hash of length and values; `name` tells a person which one is meant.
+/// A line for each two parts of `set` that share sequences, and one for those with two labels.
+/// `unasked_test` is a test part that is looked at too where the set has none; `name` tells a person which
+/// sequence is meant.
 pub fn warnings(
-    parts: &[(PartName, &Part)],
+    set: &DataSet,
+    unasked_test: Option<&Part>,
     name: impl Fn(PartName, usize) -> String,
 ) -> Vec<String> {
+    let parts = [
+        (PartName::Train, set.train.as_ref()),
+        (PartName::Validation, set.validation.as_ref()),
+        (PartName::Test, set.test.as_ref().or(unasked_test)),
+    ];
+    let parts = parts
+        .into_iter()
+        .filter_map(|(name, part)| Some((name, part?)));
+    among(&parts.collect::<Vec<_>>(), name)
+}
+
+/// As [`warnings`], of these parts. Sequences are compared by a hash of length and values.
+fn among(parts: &[(PartName, &Part)], name: impl Fn(PartName, usize) -> String) -> Vec<String> {
     // Where each content was met first, in each part.
     let mut met: HashMap<u64, Vec<Place>> = HashMap::new();
     let mut shared: Vec<((PartName, PartName), Twins)> = Vec::new();
@@ -129,17 +144,17 @@ mod tests {
         let test = part(&[8, 6, 7, 7], &[0, 0, 1, 0]);
         let parts = [(PartName::Train, &train), (PartName::Test, &test)];
         assert_eq!(
-            warnings(&parts, name),
+            among(&parts, name),
             [
                 "3 sequences of the test part with the values of one of the training part, such as train1 and test1; drop them from one of the two",
                 "1 sequence with the values of one with another label, such as train2 and test3; correct the labels or drop them",
             ]
         );
         // The same label twice within a part is nothing to tell.
-        assert!(warnings(&parts[..1], name).is_empty());
+        assert!(among(&parts[..1], name).is_empty());
         // A longer one is another one.
         let mut longer = part(&[6, 0], &[0]);
         (longer.starts, longer.lengths) = (vec![0], vec![2]);
-        assert!(warnings(&[parts[0], (PartName::Test, &longer)], name).is_empty());
+        assert!(among(&[parts[0], (PartName::Test, &longer)], name).is_empty());
     }
 }

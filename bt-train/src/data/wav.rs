@@ -118,20 +118,12 @@ pub fn load(directory: &Path, recordings: &Recordings, parts: &[PartName]) -> Re
                 read(&chosen, &set.labels, &mut set.sample_rate).ok()
             }
         };
-        let parts: Vec<(PartName, &Part)> = [
-            (PartName::Train, &set.train),
-            (PartName::Validation, &set.validation),
-            (PartName::Test, &set.test),
-            (PartName::Test, &unasked),
-        ]
-        .into_iter()
-        .filter_map(|(name, part)| Some((name, part.as_ref()?)))
-        .collect();
         let file = |name, sequence| {
             let entry = in_part(name).nth(sequence);
             entry.map_or_else(String::new, |entry| entry.file.display().to_string())
         };
-        set.warnings.extend(twins::warnings(&parts, file));
+        let found = twins::warnings(&set, unasked.as_ref(), file);
+        set.warnings.extend(found);
     }
     Ok(set)
 }
