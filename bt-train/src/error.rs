@@ -14,7 +14,8 @@ pub struct Error {
     pub file: Option<PathBuf>,
     /// The array, tensor, key or flag concerned.
     pub field: Option<String>,
-    /// What to do about it.
+    /// What to do about it. Settings stand in backticks, under their keys in the TOML: "lower `lr`"; a
+    /// command writes its flags instead.
     pub remedy: Option<String>,
 }
 

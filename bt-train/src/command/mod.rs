@@ -87,7 +87,7 @@ pub fn model_path(given: &Path) -> PathBuf {
 fn load(path: &Path, recordings: &Recordings, parts: &[PartName]) -> Result<DataSet> {
     let set = data::load(path, recordings, parts)?;
     for warning in &set.warnings {
-        warn!("{}: {warning}", path.display());
+        warn!("{}: {}", path.display(), advice::flags(warning));
     }
     Ok(set)
 }

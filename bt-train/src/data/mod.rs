@@ -36,7 +36,7 @@ pub fn load(path: &Path, recordings: &Recordings, parts: &[PartName]) -> Result<
         Err(
             Error::new(ErrorKind::Unsupported("is no directory of recordings"))
                 .file(path)
-                .remedy("leave --hold-out and --group out"),
+                .remedy("leave `hold-out` and `group` out"),
         )
     } else {
         npz::load(path, parts)

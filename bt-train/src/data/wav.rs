@@ -36,9 +36,11 @@ impl Recordings {
             )),
             None if hold_out.is_empty() => None,
             None => {
-                return Err(Error::usage(format!(
-                    "--hold-out {hold_out} is not of the form speaker=theo,yweweler"
-                )));
+                return Err(Error::new(ErrorKind::WrongValue(format!(
+                    "{hold_out} is not of the form speaker=theo,yweweler"
+                )))
+                .field("hold-out")
+                .into_usage());
             }
         };
         Ok(Recordings {
@@ -176,7 +178,7 @@ fn by_speaker(entries: &mut [Entry]) -> Option<String> {
         (false, false) => return None,
     };
     Some(format!(
-        "names such as SPEAKER_nohash_N tell {} speakers: {parts} whole speakers; an index.csv with --hold-out and --group chooses otherwise",
+        "names such as SPEAKER_nohash_N tell {} speakers: {parts} whole speakers; an index.csv with `hold-out` and `group` chooses otherwise",
         speakers.len()
     ))
 }
@@ -275,7 +277,7 @@ fn from_folders(
     if recordings.hold_out.is_some() || recordings.group.is_some() {
         return Err(Error::new(ErrorKind::Missing)
             .field("index.csv")
-            .remedy("--hold-out and --group name a column of it"));
+            .remedy("`hold-out` and `group` name a column of it"));
     }
     let mut entries = Vec::new();
     for folder in sorted(directory)?.into_iter().filter(|path| path.is_dir()) {

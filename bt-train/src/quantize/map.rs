@@ -315,13 +315,13 @@ fn failed(error: QuantizeError, reads: &Reads) -> Error {
     };
     match error {
         QuantizeError::TooLarge { .. } if largest > NORMALIZED_MAX => refused(error).remedy(
-            format!("its input goes up to {largest:.0}: train with --normalize set or feature"),
+            format!("its input goes up to {largest:.0}: train with `normalize set` or `normalize feature`"),
         ),
         QuantizeError::TooLarge { .. } => {
-            refused(error).remedy("train with --weight-decay 0.1, which keeps the weights smaller")
+            refused(error).remedy("train with `weight-decay 0.1`, which keeps the weights smaller")
         }
         QuantizeError::SharedAccumulators { .. } => refused(error),
-        QuantizeError::NotFinite => refused(error).remedy("train again with a lower --lr"),
+        QuantizeError::NotFinite => refused(error).remedy("train again with a lower `lr`"),
     }
 }
 

@@ -84,7 +84,7 @@ fn a_run_that_ends_at_any_operation_resumes_to_the_same_bytes() {
             let line = error.to_string();
             assert!(matches!(error.kind, ErrorKind::Io(_)), "{when}: {line}");
             assert!(line.starts_with(folder.to_str().unwrap()), "{line}");
-            let remedy = ["--resume goes on", "choose an --out that can be written"];
+            let remedy = ["`resume` goes on", "choose an `out` that can be written"];
             assert!(remedy.iter().any(|end| line.ends_with(end)), "{line}");
             if folder.join("best.safetensors").exists() {
                 Checkpoint::read(&folder.join("best.safetensors")).unwrap();
@@ -141,7 +141,7 @@ fn a_folder_is_trained_in_by_one() {
     let _other = FolderLock::take(place.path()).unwrap();
     let line = train(place.path()).unwrap_err().to_string();
     let name = place.path().to_str().unwrap();
-    let expected = ": another training run writes here; wait for its end, or choose another --out";
+    let expected = ": another training run writes here; wait for its end, or choose another `out`";
     assert_eq!(line, format!("{name}{expected}"));
 }
 

@@ -118,7 +118,7 @@ fn class_weights(settings: &Settings, train: &Part, config: &ModelConfig) -> Res
         return Err(Error::new(ErrorKind::ClassMissing { class })
             .field("y_train")
             .remedy(
-                "add sequences of it, number the classes without gaps, or lower --validation",
+                "add sequences of it, number the classes without gaps, or lower `validation`",
             ));
     }
     Ok(LossWeights {

@@ -86,10 +86,10 @@ pub fn check(modes: &[usize], width: usize, pad: bool) -> Result<()> {
         .map(|modes| times(modes))
         .collect();
     if !usable.is_empty() {
-        remedy += &format!("use --input-modes {}", usable.join(" or "));
+        remedy += &format!("use `input-modes` {}", usable.join(" or "));
     } else if let Some(modes) = padded {
         remedy += &format!(
-            "{width} does not factor well: use --pad --input-modes {}",
+            "{width} does not factor well: use `pad` `input-modes` {}",
             times(&modes)
         );
     }
@@ -150,16 +150,16 @@ mod tests {
         let line = check(&[4, 8, 9], 256, false).unwrap_err().to_string();
         assert_eq!(
             line,
-            "input-modes: 4x8x9 multiply to 288, but the width is 256; use --input-modes 8x8x4 or 16x4x4 or 16x8x2"
+            "input-modes: 4x8x9 multiply to 288, but the width is 256; use `input-modes` 8x8x4 or 16x4x4 or 16x8x2"
         );
     }
 
     #[test]
     fn suggests_padding_where_the_width_does_not_factor() {
         let line = check(&[2, 6], 13, false).unwrap_err().to_string();
-        assert!(line.ends_with("use --pad --input-modes 5x3"), "{line}");
+        assert!(line.ends_with("use `pad` `input-modes` 5x3"), "{line}");
         let line = check(&[4, 8, 8], 257, false).unwrap_err().to_string();
-        assert!(line.contains("--pad"), "{line}");
+        assert!(line.contains("`pad`"), "{line}");
         check(&[4, 8, 9], 257, true).unwrap();
         assert!(check(&[4, 8, 8], 257, true).is_err());
     }

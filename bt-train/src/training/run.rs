@@ -134,14 +134,14 @@ impl RunFolder {
         watch: &mut dyn RunWatch,
     ) -> Result<Vec<Epoch>> {
         create_folder(&self.path)
-            .map_err(|error| error.remedy("choose an --out that can be written"))?;
+            .map_err(|error| error.remedy("choose an `out` that can be written"))?;
         let _lock = FolderLock::take(&self.path).map_err(|error| match error.kind {
-            ErrorKind::InUse => error.remedy("wait for its end, or choose another --out"),
-            _ => error.remedy("choose an --out that can be written"),
+            ErrorKind::InUse => error.remedy("wait for its end, or choose another `out`"),
+            _ => error.remedy("choose an `out` that can be written"),
         })?;
         self.train_alone(settings, trainer, watch)
             .map_err(|error| match error.kind {
-                ErrorKind::Io(_) => error.remedy("once it can be written, --resume goes on"),
+                ErrorKind::Io(_) => error.remedy("once it can be written, `resume` goes on"),
                 _ => error,
             })
     }
@@ -168,7 +168,7 @@ impl RunFolder {
                 let epochs = trainer.epochs();
                 return Err(Error::new(ErrorKind::Interrupted { epochs })
                     .file(&self.path)
-                    .remedy("best.safetensors can be used; --resume goes on"));
+                    .remedy("best.safetensors can be used; `resume` goes on"));
             };
             watch.epoch(&epoch);
             epochs.push(epoch);
@@ -228,7 +228,7 @@ impl RunFolder {
             Error::malformed(error)
                 .file(&path)
                 .field(STATE_KEY)
-                .remedy("another version of bt-train wrote it; choose another --out")
+                .remedy("another version of bt-train wrote it; choose another `out`")
         })?;
         trainer
             .restore(saved.trainer, file.tensors)

@@ -204,9 +204,10 @@ impl Settings {
             ("hidden-modes", &self.hidden_modes),
         ] {
             if modes.0.is_empty() {
-                return Err(Error::usage(format!(
-                    "--{field} is required, such as --{field} 4x8x8"
-                )));
+                return Err(Error::new(ErrorKind::Missing)
+                    .field(field)
+                    .remedy(format!("give it, such as `{field} 4x8x8`"))
+                    .into_usage());
             }
         }
         let positive = [

@@ -323,7 +323,7 @@ impl<'a> Trainer<'a> {
             step,
             epoch: self.epochs + 1,
         })
-        .remedy(format!("lower --lr (now {lr}) or --clip (now {clip})"))
+        .remedy(format!("lower `lr` (now {lr}) or `clip` (now {clip})"))
     }
 
     /// The score of the present weights on the validation part, where there is one.
@@ -378,7 +378,7 @@ impl<'a> Trainer<'a> {
     pub fn restore(&mut self, state: State, mut tensors: Tensors) -> Result<()> {
         if state.data != self.fingerprint {
             return Err(Error::new(ErrorKind::OtherData)
-                .remedy("give --data as when the run was started, or choose another --out"));
+                .remedy("give the `data` of when the run was started, or choose another `out`"));
         }
         let mut take = |name: String, shape: &[usize]| match tensors.remove(&name) {
             Some(tensor) if tensor.shape() == shape => Ok(tensor),
@@ -514,7 +514,7 @@ pub(crate) mod tests {
             "{error}"
         );
         assert!(
-            error.to_string().contains("lower --lr (now 1000000000)"),
+            error.to_string().contains("lower `lr` (now 1000000000)"),
             "{error}"
         );
     }
