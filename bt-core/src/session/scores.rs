@@ -1,0 +1,58 @@
+//! What the head makes of the hidden states.
+
+use super::{ScoresError, Session};
+use crate::kernel;
+use crate::model::Pool;
+use crate::proven::Proven;
+
+impl Session<'_, '_> {
+    /// Raw scores of every class; logits are these · 2^−[`Model::score_shift`].
+    ///
+    /// # Errors
+    ///
+    /// [`ScoresError`].
+    pub fn scores(&self, scores: &mut [i32]) -> Result<(), ScoresError> {
+        let (need, found) = (self.model.classes(), scores.len());
+        if need != found {
+            return Err(ScoresError::WrongLength { need, found });
+        }
+        if self.steps == 0 {
+            return Err(ScoresError::NoStep);
+        }
+        for (score, value) in scores.iter_mut().zip(self.raw_scores()) {
+            *score = value;
+        }
+        Ok(())
+    }
+
+    /// The raw scores, class by class.
+    pub(super) fn raw_scores(&self) -> impl Iterator<Item = i32> + '_ {
+        let hidden = self.model.hidden();
+        let rows = self
+            .model
+            .head_weights
+            .chunks_exact(hidden.max(1))
+            .zip(self.model.head_bias);
+        rows.map(move |(row, &bias)| match self.model.pool {
+            Pool::Last => kernel::dot(row, self.hidden_state(), bias),
+            Pool::Mean => {
+                let first = self.model.arena.pool_word;
+                let sums = self.memory.get(first..first + hidden).proven();
+                let sums: &[i32] = bytemuck::cast_slice(sums.unwrap_or(&[]));
+                let pooled = self.pooled.max(1) as i32;
+                let terms = row
+                    .iter()
+                    .zip(sums)
+                    .map(|(&w, &sum)| i32::from(w) * i32::from(mean(sum, pooled)));
+                terms.fold(bias, i32::wrapping_add)
+            }
+        })
+    }
+}
+
+/// sum / pooled, half up; pooled ≥ 1. |sum| ≤ 2¹⁵·(2¹⁶ − 1), so the rounding term fits.
+fn mean(sum: i32, pooled: i32) -> i16 {
+    sum.wrapping_add(pooled / 2)
+        .checked_div_euclid(pooled)
+        .unwrap_or(0) as i16
+}
