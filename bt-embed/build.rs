@@ -4,14 +4,7 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 
-const BOARDS: [&str; 6] = [
-    "microbit",
-    "mps2-an385",
-    "mps2-an386",
-    "mps2-an500",
-    "mps2-an505",
-    "mps3-an547",
-];
+use bt_boards::Board;
 
 fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
@@ -35,26 +28,32 @@ fn main() {
         (None, None) => included(Vec::new()),
         (Some(_), Some(_)) => panic!("BT_MODEL and BT_MODEL_SLOT exclude each other"),
     };
-    let constants = format!(
+    let mut constants = format!(
         "/// Classes there is room for.\n\
          pub const CLASSES: usize = {};\n\
          /// Bytes of the arena when the model is put in after the build, else 0.\n\
          pub const SLOT_ARENA_BYTES: usize = {};\n",
         flash.classes, flash.slot_arena_bytes
     );
-    fs::write(out.join("model.rs"), constants).expect("OUT_DIR can be written");
     fs::write(out.join("model.btm"), flash.bytes).expect("OUT_DIR can be written");
 
-    let boards: Vec<&str> = BOARDS
-        .into_iter()
-        .filter(|board| enabled(&format!("board-{board}")))
+    let boards: Vec<&Board> = bt_boards::all()
+        .iter()
+        .filter(|board| enabled(&format!("board-{}", board.name)))
         .collect();
     match boards[..] {
         [] => {}
         [board] => {
-            let memory = format!("memory/{board}.x");
-            println!("cargo:rerun-if-changed={memory}");
-            fs::copy(&memory, out.join("memory.x")).expect("a memory map for every board");
+            constants.push_str(&format!(
+                "/// Name of the board.\n\
+                 pub const BOARD: &str = {:?};\n\
+                 /// Clock of its processor.\n\
+                 pub const CLOCK_HZ: u32 = {};\n\
+                 /// Longest frame on the wire.\n\
+                 pub const LINE_BYTES: usize = {};\n",
+                board.name, board.clock_hz, board.line_bytes
+            ));
+            fs::write(out.join("memory.x"), board.memory_x()).expect("OUT_DIR can be written");
             println!("cargo:rustc-link-search={}", out.display());
             for argument in ["--nmagic", "-Tlink.x"] {
                 println!("cargo:rustc-link-arg-bins={argument}");
@@ -63,8 +62,12 @@ fn main() {
                 println!("cargo:rustc-link-arg-bins=-Tdefmt.x");
             }
         }
-        _ => panic!("choose one board, not {}", boards.join(" and ")),
+        _ => {
+            let names: Vec<&str> = boards.iter().map(|board| board.name).collect();
+            panic!("choose one board, not {}", names.join(" and "))
+        }
     }
+    fs::write(out.join("constants.rs"), constants).expect("OUT_DIR can be written");
 }
 
 /// What goes into flash, and the memory made for it.

@@ -302,6 +302,36 @@ fn plan_and_quantize_speak_one_dialect() {
     assert_eq!(of_core("m55"), of_core("m3"));
     assert!(of_core("m0") != of_core("m3") && of_core("m3") != of_core("m4f"));
 
+    // A board stands for its core, clock and limits: 256 KiB of flash and 16 KiB of RAM, less the program's.
+    let board = plan(&[&new[..], &["--board", "microbit"]].concat());
+    assert_eq!(board["core"], "m0");
+    assert_eq!(board["clock_hz"], 16_000_000);
+    let flags = [
+        "--core", "m0", "--clock", "16M", "--ram", "12K", "--flash", "176K",
+    ];
+    assert_eq!(board, plan(&[&new[..], &flags].concat()));
+    let faster = ["--board", "microbit", "--clock", "32M", "--ram", "2K"];
+    let faster = plan(&[&new[..], &faster].concat());
+    assert_eq!(faster["clock_hz"], 32_000_000);
+    assert_eq!(
+        faster["plans"][0]["ram_bytes"],
+        first["plans"][0]["ram_bytes"]
+    );
+    let large = [
+        "plan", "--input", "4x4x4", "--hidden", "16x16x8", "--board", "microbit",
+    ];
+    let words = [
+        "board: no plan fits",
+        "bytes of RAM",
+        "microbit has 12288 bytes of RAM and 180224 of flash for a model",
+    ];
+    fails(1, &large, &words);
+    fails(
+        2,
+        &[&large[..5], &["--board", "macrobit"]].concat(),
+        &["no board 'macrobit'"],
+    );
+
     let place = tempfile::tempdir().unwrap();
     let data = Toy::new(60).write(place.path());
     let out = place.path().join("run");

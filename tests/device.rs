@@ -10,7 +10,7 @@ use bt_core::{InputType, Model, ModelBytes, Pool};
 use bt_embed::wire::Golden;
 use bt_tests::exported;
 use bt_tests::model::{Dense, Noise, scores_of};
-use tools::board::{BOARDS, Board};
+use tools::board::{Board, emulated};
 use tools::device::{Device, Scores};
 use tools::emulator::{Emulator, run_to_end};
 use tools::firmware::{Firmware, ModelIn, Purpose, fill};
@@ -81,7 +81,7 @@ fn every_board_gives_the_scores_of_the_host() {
             ..Dense::default()
         },
     ];
-    for board in &BOARDS {
+    for board in emulated() {
         let program = std::fs::read(built(board, SLOT, None)).unwrap();
         for shape in shapes {
             let file = shape.model();
@@ -104,7 +104,7 @@ fn every_board_gives_the_scores_of_the_host() {
 #[test]
 fn random_models_give_the_scores_of_the_host() {
     let count = std::env::var("BT_MODELS").map_or(MODELS, |count| count.parse().unwrap());
-    for (first, board) in (0u64..).step_by(1000).zip(&BOARDS) {
+    for (first, board) in (0u64..).step_by(1000).zip(emulated()) {
         let program = std::fs::read(built(board, SLOT, None)).unwrap();
         // The smallest board decides which are small enough.
         let files = (first..).map(|seed| (seed, exported::random(seed)));
@@ -131,11 +131,77 @@ fn random_models_give_the_scores_of_the_host() {
     }
 }
 
+/// What the table of boards says that the program takes, measured: its flash, and its static RAM with
+/// the stack at its deepest.
+#[test]
+fn programs_take_no_more_than_the_table_of_boards_says() {
+    let file = Dense::default().model();
+    let elf = tempfile::NamedTempFile::new().unwrap();
+    for board in emulated() {
+        let program = built(board, SLOT, None);
+        let size = tools::size::read(&program).unwrap();
+        let flash_bytes = size.flash_bytes as usize - FLASH_BYTES;
+        assert!(
+            flash_bytes <= board.flash.bytes() - board.model_bytes(),
+            "{}: {flash_bytes} bytes of flash",
+            board.name
+        );
+        let program = fill(&std::fs::read(program).unwrap(), file.bytes()).unwrap();
+        std::fs::write(elf.path(), program).unwrap();
+        let emulator = Emulator::start(board, elf.path(), false).unwrap();
+        let uart = emulator.uart(Duration::from_millis(50)).unwrap();
+        let mut device = Device::new(uart, Instant::now() + LIMIT);
+        let identity = device.hello().unwrap();
+        let bytes = Noise::new(3).bytes(3 * identity.frame_values * identity.input.bytes());
+        stream::sequence(&mut device, &identity, &bytes).unwrap();
+        let stack_bytes = device.statistics().unwrap().stack_bytes_used as usize;
+        let ram_bytes = size.ram_bytes as usize - ARENA_BYTES + stack_bytes;
+        assert!(
+            ram_bytes <= board.ram.bytes() - board.session_bytes(),
+            "{}: {ram_bytes} bytes of RAM",
+            board.name
+        );
+    }
+}
+
+/// Before anything is built, with what to do.
+#[test]
+fn a_model_too_large_for_its_board_is_refused_before_the_build() {
+    let file = Dense {
+        values: 4000,
+        hidden: 14,
+        ..Dense::default()
+    };
+    let file = file.model();
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("large.btm");
+    std::fs::write(&path, file.bytes()).unwrap();
+    let model = Model::parse(file.bytes()).unwrap();
+    let firmware = Firmware {
+        board: Board::find("microbit").unwrap(),
+        model: ModelIn::Program(&path),
+        log: false,
+        binary: None,
+    };
+    let error = format!("{:#}", firmware.build().unwrap_err());
+    let words = [
+        "bt-train quantize … --board microbit".to_owned(),
+        "large.btm".to_owned(),
+        format!(
+            "needs {} bytes of flash, microbit has 180224",
+            model.flash_bytes()
+        ),
+    ];
+    for word in words {
+        assert!(error.contains(&word), "{error}");
+    }
+}
+
 /// The kernels of every core, assembly or not, on the list of cases that the host's tests compare with
 /// an i64 reference.
 #[test]
 fn kernels_give_the_digest_of_the_portable_ones() {
-    for board in &BOARDS {
+    for board in emulated() {
         let elf = built(board, ModelIn::Nowhere, Some("kernel_check"));
         run_to_end(board, &elf, LIMIT).unwrap_or_else(|error| panic!("{}: {error}", board.name));
     }
@@ -209,7 +275,7 @@ fn boards_refuse_what_the_host_refuses() {
     let elf = tempfile::NamedTempFile::new().unwrap();
     let sound = cases::program().write().unwrap();
     let crafted = cases::crafted();
-    for (first, board) in BOARDS.iter().enumerate() {
+    for (first, board) in emulated().enumerate() {
         let program = std::fs::read(built(board, SLOT, None)).unwrap();
         let hello = |model: &[u8]| {
             std::fs::write(elf.path(), fill(&program, model).unwrap()).unwrap();
@@ -219,7 +285,7 @@ fn boards_refuse_what_the_host_refuses() {
         };
         let identity = hello(sound.bytes()).unwrap();
         assert_eq!(identity.golden, Golden::Passed, "{}", board.name);
-        for file in crafted.iter().skip(first).step_by(BOARDS.len()) {
+        for file in crafted.iter().skip(first).step_by(emulated().count()) {
             // One that is taken says who it is.
             let error = hello(file.bytes.bytes()).expect_err(file.name).to_string();
             let reason = file.refused.to_string();

@@ -23,7 +23,7 @@ pub mod pattern;
 pub mod service;
 pub mod wire;
 
-include!(concat!(env!("OUT_DIR"), "/model.rs"));
+include!(concat!(env!("OUT_DIR"), "/constants.rs"));
 
 /// Words of the arena: those of the model, or as many as a slot for models leaves it.
 #[cfg(feature = "_board")]
@@ -58,19 +58,22 @@ macro_rules! model {
     };
 }
 
-/// The `main` of a board's binary, with frames of `$line` bytes: model and arena as statics, the board, the
+/// The `main` of a board's binary: model and arena as statics, the board, the
 /// application; and handlers that say where a panic or a fault happened.
 #[cfg(feature = "_board")]
 #[macro_export]
 macro_rules! firmware {
-    ($line:expr) => {
+    () => {
         const MODEL: &[u8] = $crate::model!();
         const ARENA: usize = $crate::arena_words(MODEL);
 
         #[cortex_m_rt::entry]
         fn main() -> ! {
-            static mut MEMORY: $crate::app::Memory<$line, ARENA, { $crate::CLASSES }> =
-                $crate::app::Memory::new();
+            static mut MEMORY: $crate::app::Memory<
+                { $crate::LINE_BYTES },
+                ARENA,
+                { $crate::CLASSES },
+            > = $crate::app::Memory::new();
             if let Some(board) = $crate::board::take() {
                 $crate::app::run(board, $crate::flashed(MODEL), MEMORY);
             }

@@ -15,7 +15,7 @@ use bt_train::{remark, say};
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::board::{BOARDS, Board};
+use crate::board::{self, Board};
 use crate::emulator::{instructions, run_to_end};
 use crate::firmware::{Firmware, ModelIn, Purpose, fill};
 use crate::{setup, size, train_bench, workload};
@@ -86,7 +86,7 @@ pub fn run(args: Args) -> Result<()> {
     }
     let boards: Vec<&Board> = match &args.board {
         Some(name) => vec![Board::find(name)?],
-        None => BOARDS.iter().collect(),
+        None => board::emulated().collect(),
     };
     setup::ensure(&boards)?;
     let wanted =

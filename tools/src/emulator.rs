@@ -69,7 +69,7 @@ impl Emulator {
 
     fn launch(board: &Board, elf: &Path, log: bool, serial: &[&str]) -> Result<Emulator> {
         let (uart, theirs) = UnixStream::pair().context("a socket for the UART")?;
-        let mut command = qemu(board, elf);
+        let mut command = qemu(board, elf)?;
         // Semihosting, and the log with it, writes to standard output.
         command
             .args(serial)
@@ -164,7 +164,7 @@ fn print_log(elf: &Path, output: ChildStdout) -> Result<Child> {
 /// what it printed last.
 pub fn run_to_end(board: &Board, elf: &Path, limit: Duration) -> Result<String> {
     let mut output = tempfile::NamedTempFile::new().context("a file for the program's output")?;
-    let mut command = qemu(board, elf);
+    let mut command = qemu(board, elf)?;
     command
         .args(["-serial", "null"])
         .stdin(Stdio::null())
@@ -209,7 +209,13 @@ impl Drop for Guard {
 
 /// QEMU without screen, monitor or network, counting instructions. The kernel
 /// kills it when we die, however we do, where `setpriv` is at hand.
-fn qemu(board: &Board, elf: &Path) -> Command {
+fn qemu(board: &Board, elf: &Path) -> Result<Command> {
+    let Some(machine) = board.qemu else {
+        bail!(
+            "QEMU has no {}; cargo xtask flash puts firmware onto it",
+            board.name
+        );
+    };
     let mut command = if setpriv() {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", QEMU]);
@@ -218,19 +224,19 @@ fn qemu(board: &Board, elf: &Path) -> Command {
         Command::new(QEMU)
     };
     // Boards with Ethernet warn when nothing is plugged in; this reaches nothing either.
-    let network = if board.ethernet {
+    let network = if machine.ethernet {
         "user,restrict=on"
     } else {
         "none"
     };
     command
-        .args(["-machine", board.name, "-nodefaults", "-nic", network])
+        .args(["-machine", machine.machine, "-nodefaults", "-nic", network])
         .args(["-display", "none", "-monitor", "none"])
         .args(["-icount", "shift=6"])
         .args(["-semihosting-config", "enable=on,target=native"])
         .arg("-kernel")
         .arg(elf);
-    command
+    Ok(command)
 }
 
 fn setpriv() -> bool {

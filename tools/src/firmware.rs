@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use bt_core::Model;
+use bt_train::device;
 use serde_json::Value;
 
 use crate::board::Board;
@@ -114,6 +116,7 @@ impl Firmware<'_> {
         match self.model {
             ModelIn::Nowhere => {}
             ModelIn::Program(path) => {
+                self.check_room(path)?;
                 let path = path
                     .canonicalize()
                     .with_context(|| path.display().to_string())?;
@@ -141,6 +144,23 @@ impl Firmware<'_> {
             );
         }
         built(&output.stdout, &binary)
+    }
+
+    /// Refuses a model that the board has no room for. One that is damaged is flashed all the same: the
+    /// firmware says what is wrong with it.
+    fn check_room(&self, path: &Path) -> Result<()> {
+        let bytes = device::read_model(path)?;
+        let Ok(model) = Model::parse(bytes.bytes()) else {
+            return Ok(());
+        };
+        let room = self.board.fits(model.flash_bytes(), model.arena_bytes());
+        room.with_context(|| path.display().to_string())
+            .with_context(|| {
+                format!(
+                    "export it for this board, bt-train quantize … --board {}",
+                    self.board.name
+                )
+            })
     }
 }
 

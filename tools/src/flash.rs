@@ -12,7 +12,7 @@ use crate::setup;
 /// Firmware with a model, onto a board at a debug probe.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The board; of those here only the micro:bit can be bought.
+    /// The board; `cargo xtask boards` lists which can be bought.
     #[arg(long, default_value = "microbit")]
     board: String,
     /// The model to flash.

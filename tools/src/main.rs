@@ -27,6 +27,8 @@ enum Command {
     Qemu(tools::qemu::Args),
     /// Stream one sequence to an emulated board and follow its scores step by step
     Stream(tools::watch::Args),
+    /// List the boards: processor, flash, RAM, chip of the probe, QEMU or not
+    Boards(tools::board::Args),
     /// Put firmware with a model onto a real board
     Flash(tools::flash::Args),
     /// Print flash and RAM of a board's firmware
@@ -63,6 +65,10 @@ fn run() -> ExitCode {
         Command::CompareIntegers(args) => tools::fuzz::compare(args),
         Command::Qemu(args) => tools::qemu::run(args),
         Command::Stream(args) => tools::watch::run(args),
+        Command::Boards(args) => {
+            tools::board::run(&args);
+            Ok(())
+        }
         Command::Flash(args) => tools::flash::run(args),
         Command::Size(args) => tools::size::run(args),
     };

@@ -24,7 +24,7 @@ const UART_PATIENCE: Duration = Duration::from_millis(100);
 /// What is flashed where, and what is sent to it.
 #[derive(Debug, clap::Args)]
 pub struct Subject {
-    /// The board: microbit, mps2-an385, mps2-an386, mps2-an500, mps2-an505 or mps3-an547.
+    /// The board; `cargo xtask boards` lists them.
     #[arg(long, default_value = board::DEFAULT)]
     pub board: String,
     /// The model to flash.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use bt_train::remark;
 use wait_timeout::ChildExt;
 
-use crate::board::{BOARDS, Board};
+use crate::board::{self, Board};
 use crate::emulator::QEMU;
 
 /// A download that takes longer than this has stalled.
@@ -29,10 +29,10 @@ pub struct Args {}
 ///
 /// Something cannot be installed from here; the message is the command to run.
 pub fn run(_: Args) -> Result<()> {
-    ensure(&BOARDS.iter().collect::<Vec<_>>())?;
+    ensure(&board::all().iter().collect::<Vec<_>>())?;
     remark!(
         "Everything is here: {QEMU} and the targets of {} boards.",
-        BOARDS.len()
+        board::all().len()
     );
     Ok(())
 }

@@ -8,8 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use bt_train::say;
 
-use crate::board::{BOARDS, Board};
-use crate::{firmware, setup};
+use crate::{board, firmware, setup};
 
 /// Which checks.
 #[derive(Debug, clap::Args)]
@@ -186,7 +185,7 @@ pub fn run(args: Args) -> Result<()> {
         bail!("no such check; there are {}", names.join(", "));
     }
     if checks.iter().any(|check| check.device) {
-        setup::ensure(&BOARDS.iter().collect::<Vec<&Board>>())?;
+        setup::ensure(&board::all().iter().collect::<Vec<_>>())?;
     }
     if checks.iter().any(|check| check.name == "32-bit") {
         setup::host_32_bit()?;

@@ -2,4 +2,4 @@
 #![no_std]
 #![no_main]
 
-bt_embed::firmware!(300);
+bt_embed::firmware!();

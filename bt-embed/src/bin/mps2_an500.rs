@@ -2,4 +2,4 @@
 #![no_std]
 #![no_main]
 
-bt_embed::firmware!(1100);
+bt_embed::firmware!();

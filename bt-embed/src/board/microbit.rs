@@ -63,7 +63,7 @@ pub fn take() -> Option<Board<Uart, Timer, Led>> {
     // and no memory of the program.
     let (uart, timer, gpio) = unsafe { (Block::at(UART), Block::at(TIMER0), Block::at(GPIO)) };
     Some(Board {
-        name: "microbit",
+        name: crate::BOARD,
         stream: Uart::new(uart, TXD_PIN, RXD_PIN),
         ticks: Timer::new(timer),
         led: Led::new(gpio),

@@ -10,34 +10,20 @@ use super::cmsdk_uart::Uart;
 use super::register::Block;
 use super::sys_tick::SysTickClock;
 use super::{Board, stack};
+use crate::CLOCK_HZ;
 
+/// Where the devices lie.
 struct Map {
-    name: &'static str,
-    clock_hz: u32,
     uart: usize,
     fpga_io: usize,
 }
 
-#[cfg(feature = "board-mps2-an385")]
+#[cfg(any(
+    feature = "board-mps2-an385",
+    feature = "board-mps2-an386",
+    feature = "board-mps2-an500"
+))]
 const MAP: Map = Map {
-    name: "mps2-an385",
-    clock_hz: 25_000_000,
-    uart: 0x4000_4000,
-    fpga_io: 0x4002_8000,
-};
-
-#[cfg(feature = "board-mps2-an386")]
-const MAP: Map = Map {
-    name: "mps2-an386",
-    clock_hz: 25_000_000,
-    uart: 0x4000_4000,
-    fpga_io: 0x4002_8000,
-};
-
-#[cfg(feature = "board-mps2-an500")]
-const MAP: Map = Map {
-    name: "mps2-an500",
-    clock_hz: 25_000_000,
     uart: 0x4000_4000,
     fpga_io: 0x4002_8000,
 };
@@ -45,16 +31,12 @@ const MAP: Map = Map {
 // The secure aliases: the program stays in the state the core starts in.
 #[cfg(feature = "board-mps2-an505")]
 const MAP: Map = Map {
-    name: "mps2-an505",
-    clock_hz: 20_000_000,
     uart: 0x5020_0000,
     fpga_io: 0x5030_2000,
 };
 
 #[cfg(feature = "board-mps3-an547")]
 const MAP: Map = Map {
-    name: "mps3-an547",
-    clock_hz: 32_000_000,
     uart: 0x5930_3000,
     fpga_io: 0x5930_2000,
 };
@@ -92,9 +74,9 @@ pub fn take() -> Option<Board<Uart, SysTickClock, Led>> {
     // the FPGA I/O block, and no memory of the program.
     let (uart, fpga_io) = unsafe { (Block::at(MAP.uart), Block::at(MAP.fpga_io)) };
     Some(Board {
-        name: MAP.name,
-        stream: Uart::new(uart, MAP.clock_hz, BAUD),
-        ticks: SysTickClock::new(core.SYST, MAP.clock_hz),
+        name: crate::BOARD,
+        stream: Uart::new(uart, CLOCK_HZ, BAUD),
+        ticks: SysTickClock::new(core.SYST, CLOCK_HZ),
         led: Led { block: fpga_io },
         stack: stack::measure,
     })

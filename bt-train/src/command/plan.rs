@@ -49,9 +49,9 @@ pub struct Args {
     pub pool: crate::float::config::Pool,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Clock that milliseconds are computed for, such as 64MHz
-    #[arg(long, value_name = "HERTZ", default_value = "64MHz", value_parser = hertz)]
-    pub clock: u64,
+    /// Clock that milliseconds are computed for, such as 64MHz [default: the board's, or 64MHz]
+    #[arg(long, value_name = "HERTZ", value_parser = hertz)]
+    clock: Option<u64>,
     /// Plans to list at most
     #[arg(long, value_name = "PLANS", default_value_t = 10)]
     pub count: usize,
@@ -60,6 +60,9 @@ pub struct Args {
     pub json: bool,
 }
 
+/// The clock where none is told.
+const CLOCK_HZ: u64 = 64_000_000;
+
 /// Searches all plans and prints the best.
 ///
 /// # Errors
@@ -67,21 +70,22 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let layer = layer(&args)?;
     let limits = args.device.limits();
-    let mut plans =
-        search::rank(&layer, &limits).map_err(|error| search::refused(&error, &limits))?;
+    let clock = args.clock.or(args.device.clock()).unwrap_or(CLOCK_HZ);
+    let mut plans = search::rank(&layer, &limits)
+        .map_err(|error| args.device.explain(search::refused(&error, &limits)))?;
     plans.truncate(args.count.max(1));
     if args.json {
         say!(
             "{}",
             json!({
                 "core": args.device.core(),
-                "clock_hz": args.clock,
-                "plans": plans.iter().map(|plan| describe(plan, args.clock)).collect::<Vec<_>>(),
+                "clock_hz": clock,
+                "plans": plans.iter().map(|plan| describe(plan, clock)).collect::<Vec<_>>(),
             })
         );
         return Ok(());
     }
-    table(&args, &plans);
+    table(&args, clock, &plans);
     Ok(())
 }
 
@@ -159,7 +163,7 @@ fn milliseconds(cost: &Cost, clock: u64) -> f64 {
     cost.cycles as f64 / clock as f64 * 1e3
 }
 
-fn table(args: &Args, plans: &[Ranked]) {
+fn table(args: &Args, clock: u64, plans: &[Ranked]) {
     say!(
         "input map {} -> 4 x {} on {:?}: plans, fastest first, each smaller in RAM or flash than those above",
         args.input_modes,
@@ -173,7 +177,7 @@ fn table(args: &Args, plans: &[Ranked]) {
         "ms",
         "RAM",
         "flash",
-        args.clock as f64 / 1e6
+        clock as f64 / 1e6
     );
     for plan in plans {
         let cost = &plan.input.cost;
@@ -181,7 +185,7 @@ fn table(args: &Args, plans: &[Ranked]) {
             "{:>10} {:>12} {:>10.3} {:>8} {:>8}  {}",
             cost.macs,
             cost.instructions,
-            milliseconds(cost, args.clock),
+            milliseconds(cost, clock),
             plan.ram_bytes,
             plan.flash_bytes,
             plan.input.plan
@@ -207,7 +211,7 @@ fn table(args: &Args, plans: &[Ranked]) {
             "{:>10} {:>12} {:>10.3} {:>8} {:>8}  {}",
             cost.macs,
             cost.instructions,
-            milliseconds(cost, args.clock),
+            milliseconds(cost, clock),
             "",
             cost.flash_bytes,
             map.plan

@@ -108,7 +108,7 @@ pub fn run(args: Args) -> Result<()> {
     };
     let part = frames.part(PartName::Train).map_err(in_data)?;
     let scheme = Scheme::calibrate(&checkpoint, part, labels, &options(&args))
-        .map_err(|error| error.file(&path))?;
+        .map_err(|error| args.device.explain(error).file(&path))?;
     let tuned = match args.fine_tune {
         Some(epochs) => {
             let settings = settings.fine_tuning(epochs.get());
@@ -120,7 +120,9 @@ pub fn run(args: Args) -> Result<()> {
     let kept = tuned
         .as_ref()
         .map_or(&checkpoint, |tuned| &tuned.checkpoint);
-    let exported = scheme.export(kept).map_err(|error| error.file(&path))?;
+    let exported = scheme
+        .export(kept)
+        .map_err(|error| args.device.explain(error).file(&path))?;
     write_atomic(
         &args.out,
         |file| Ok(file.write_all(exported.bytes.bytes())?),

@@ -1,0 +1,302 @@
+//! The table of boards: `boards.toml`, read and checked.
+//!
+//! The trainer takes limits, core and clock from it, the firmware's build script its memory map and
+//! constants, the tools target, chip and emulator. A board is told there and nowhere else; what cargo wants
+//! besides, a feature and a binary of `bt-embed`, is tested against it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+/// One board.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Board {
+    /// As commands and QEMU spell it; `bt-embed`'s feature is `board-` and this.
+    pub name: &'static str,
+    /// What it is.
+    pub board: &'static str,
+    /// The processor in short, as `--core` and reports name it.
+    pub core: &'static str,
+    /// The processor's full name.
+    pub cpu: &'static str,
+    /// Rust's target triple.
+    pub target: &'static str,
+    /// Cargo's profile.
+    pub profile: &'static str,
+    /// Where the program lies.
+    pub flash: Memory,
+    /// Where its data lie.
+    pub ram: Memory,
+    /// What the firmware takes of both.
+    pub program: Program,
+    /// Clock of the processor.
+    pub clock_hz: u32,
+    /// Longest frame on the wire.
+    pub line_bytes: usize,
+    /// QEMU's machine, if it has one.
+    pub qemu: Option<Machine>,
+    /// What `probe-rs` calls its chip, if it can be bought.
+    pub chip: Option<&'static str>,
+    /// Whether this firmware has run on the board itself.
+    pub silicon: bool,
+}
+
+/// A stretch of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Memory {
+    /// Its first address.
+    pub start: u32,
+    /// Its length, K = 1024.
+    pub kib: u32,
+}
+
+/// What the firmware itself takes, its stack included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Program {
+    /// Code and constants.
+    pub flash_kib: u32,
+    /// Static memory but the session's, and the stack.
+    pub ram_kib: u32,
+}
+
+/// A machine of QEMU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Machine {
+    /// QEMU's name of it.
+    pub machine: &'static str,
+    /// Whether QEMU gives it a network card.
+    pub ethernet: bool,
+}
+
+/// There is no such board.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no board '{name}'; there are {}", names())]
+pub struct Unknown {
+    /// What was asked for.
+    pub name: String,
+}
+
+/// A model is too large for a board.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the model needs {need} bytes of {memory}, {board} has {have} beside its program")]
+pub struct TooLarge {
+    /// The board's name.
+    pub board: &'static str,
+    /// What there is too little of.
+    pub memory: Kind,
+    /// Bytes that the model needs.
+    pub need: usize,
+    /// Bytes that are left to it.
+    pub have: usize,
+}
+
+/// The two memories of a board.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Where the model lies.
+    Flash,
+    /// Where its session lies.
+    Ram,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Flash => "flash",
+            Kind::Ram => "RAM",
+        })
+    }
+}
+
+static TABLE: LazyLock<Vec<Board>> = LazyLock::new(|| {
+    // What is read at start-up is what a test of this crate has read.
+    let table: BTreeMap<String, Vec<Board>> = toml::from_str(include_str!("../boards.toml"))
+        .unwrap_or_else(|error| panic!("boards.toml: {error}"));
+    table.into_values().flatten().collect()
+});
+
+/// Every board.
+pub fn all() -> &'static [Board] {
+    &TABLE
+}
+
+/// The boards that QEMU emulates.
+pub fn emulated() -> impl Iterator<Item = &'static Board> {
+    all().iter().filter(|board| board.qemu.is_some())
+}
+
+fn names() -> String {
+    let names: Vec<&str> = all().iter().map(|board| board.name).collect();
+    names.join(", ")
+}
+
+impl Memory {
+    /// Its length.
+    pub fn bytes(self) -> usize {
+        self.kib as usize * 1024
+    }
+}
+
+impl Board {
+    /// The board of this name.
+    ///
+    /// # Errors
+    /// Names the boards there are.
+    pub fn find(name: &str) -> Result<&'static Board, Unknown> {
+        let found = all().iter().find(|board| board.name == name);
+        found.ok_or_else(|| Unknown {
+            name: name.to_owned(),
+        })
+    }
+
+    /// Name of the board's binary in `bt-embed`.
+    pub fn binary(&self) -> String {
+        self.name.replace('-', "_")
+    }
+
+    /// Flash that a model's file may take.
+    pub fn model_bytes(&self) -> usize {
+        self.flash.bytes() - self.program.flash_kib as usize * 1024
+    }
+
+    /// RAM that a session may take.
+    pub fn session_bytes(&self) -> usize {
+        self.ram.bytes() - self.program.ram_kib as usize * 1024
+    }
+
+    /// Whether a model has room, by the bytes of its file and of its session.
+    ///
+    /// # Errors
+    /// Says what there is too little of, and how much is needed.
+    pub fn fits(&self, model_bytes: usize, session_bytes: usize) -> Result<(), TooLarge> {
+        let needs = [
+            (Kind::Ram, session_bytes, self.session_bytes()),
+            (Kind::Flash, model_bytes, self.model_bytes()),
+        ];
+        match needs.into_iter().find(|(_, need, have)| need > have) {
+            None => Ok(()),
+            Some((memory, need, have)) => Err(TooLarge {
+                board: self.name,
+                memory,
+                need,
+                have,
+            }),
+        }
+    }
+
+    /// The linker's map of the memory, for cortex-m-rt's `memory.x`.
+    pub fn memory_x(&self) -> String {
+        let region = |name: &str, memory: Memory| {
+            format!(
+                "  {name} : ORIGIN = {:#010x}, LENGTH = {}K\n",
+                memory.start, memory.kib
+            )
+        };
+        format!(
+            "/* {}. Made from boards.toml. */\nMEMORY\n{{\n{}{}}}\n",
+            self.board,
+            region("FLASH", self.flash),
+            region("RAM  ", self.ram)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sound() {
+        assert!(all().len() >= 6);
+        for (at, board) in all().iter().enumerate() {
+            let name = board.name;
+            assert!(
+                all()[..at].iter().all(|other| other.name != name),
+                "{name} stands twice"
+            );
+            assert!(board.program.flash_kib < board.flash.kib, "{name}");
+            assert!(board.program.ram_kib < board.ram.kib, "{name}");
+            assert_eq!(board.ram.start % 4, 0, "{name}");
+            assert!(
+                board.qemu.is_some() || board.chip.is_some(),
+                "{name}: a board that is neither sold nor emulated"
+            );
+            assert_eq!(Board::find(name), Ok(board));
+        }
+    }
+
+    /// What cargo makes one tell again: a feature and a binary for each board.
+    #[test]
+    fn the_firmware_has_a_feature_and_a_binary_for_each_board() {
+        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../bt-embed/Cargo.toml");
+        let manifest = std::fs::read_to_string(manifest).unwrap();
+        let manifest: toml::Table = toml::from_str(&manifest).unwrap();
+        let features = manifest["features"].as_table().unwrap();
+        let mut told: Vec<_> = features
+            .keys()
+            .filter_map(|feature| feature.strip_prefix("board-"))
+            .collect();
+        let mut wanted: Vec<_> = all().iter().map(|board| board.name).collect();
+        told.sort_unstable();
+        wanted.sort_unstable();
+        assert_eq!(told, wanted);
+        let binaries = manifest["bin"].as_array().unwrap();
+        for board in all() {
+            let needs = toml::Value::from(vec![format!("board-{}", board.name)]);
+            assert!(
+                binaries
+                    .iter()
+                    .any(|binary| binary["name"].as_str() == Some(&board.binary())
+                        && binary["required-features"] == needs),
+                "{}",
+                board.name
+            );
+        }
+    }
+
+    #[test]
+    fn an_unknown_board_is_answered_with_those_there_are() {
+        let error = Board::find("microbit-v9").unwrap_err().to_string();
+        assert!(
+            error.starts_with("no board 'microbit-v9'; there are microbit, mps2-an385,"),
+            "{error}"
+        );
+    }
+
+    /// By the figures of the nRF51822 xxAA: 256 KiB of flash, 16 KiB of RAM.
+    #[test]
+    fn a_model_that_is_too_large_is_refused_with_need_and_have() {
+        let board = Board::find("microbit").unwrap();
+        let (flash, ram) = ((256 - 80) * 1024, (16 - 4) * 1024);
+        assert_eq!(board.fits(flash, ram), Ok(()));
+        let error = board.fits(flash + 1, ram + 4).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the model needs 12292 bytes of RAM, microbit has 12288 beside its program"
+        );
+        let error = board.fits(flash + 1, ram).unwrap_err();
+        assert_eq!(
+            (error.memory, error.need, error.have),
+            (Kind::Flash, flash + 1, flash)
+        );
+    }
+
+    #[test]
+    fn the_memory_map_is_the_linkers() {
+        let map = Board::find("mps2-an505").unwrap().memory_x();
+        assert!(
+            map.contains("FLASH : ORIGIN = 0x10000000, LENGTH = 4096K\n"),
+            "{map}"
+        );
+        assert!(
+            map.contains("RAM   : ORIGIN = 0x38000000, LENGTH = 2048K\n"),
+            "{map}"
+        );
+    }
+}
