@@ -168,8 +168,8 @@ fn programs_take_no_more_than_the_table_of_boards_says() {
 #[test]
 fn a_model_too_large_for_its_board_is_refused_before_the_build() {
     let file = Dense {
-        values: 4000,
-        hidden: 14,
+        hidden: 30,
+        classes: 4000,
         ..Dense::default()
     };
     let file = file.model();
