@@ -82,7 +82,7 @@ struct Flash {
 fn included(bytes: Vec<u8>) -> Flash {
     let aligned = bt_core::ModelBytes::from_unaligned(&bytes);
     let classes = match bt_core::Model::parse(aligned.bytes()) {
-        Ok(model) => model.classes(),
+        Ok(model) => model.outputs(),
         Err(error) => {
             if !bytes.is_empty() {
                 println!("cargo:warning=BT_MODEL is no model: {error}");

@@ -99,6 +99,7 @@ fn shapes() -> Vec<Dense> {
             (7, 6, 3, Pool::Last),
             (300, 10, 66, Pool::Mean),
             (1, 2, 1, Pool::Last),
+            (5, 4, 2, Pool::Recent),
         ] {
             let seed = seed as u32 * 10 + hidden as u32;
             shapes.push(Dense {
@@ -108,6 +109,7 @@ fn shapes() -> Vec<Dense> {
                 hidden,
                 classes,
                 pool,
+                horizon_shift: u8::from(pool == Pool::Recent),
                 seed,
             });
         }
@@ -577,7 +579,7 @@ fn a_model_too_big_for_its_memory_is_refused() {
     };
     assert_eq!(
         refusal(shape.model().bytes()),
-        "the firmware has room for 70 classes, the model needs 71"
+        "the firmware has room for 70 scores, the model gives 71"
     );
 }
 

@@ -42,11 +42,13 @@ fn refused(name: &str, model: &ModelBytes) -> usize {
 
 #[test]
 fn every_byte_and_every_cut_is_refused() {
-    let version3 = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/version3/registers.btm");
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data");
+    let older = |name| device::read_model(&data.join(name)).unwrap();
     let models = [
         ("of frames", exported::streamed(1)),
         ("of sound", exported::sound(1, FORMAT)),
-        ("of version 3", device::read_model(&version3).unwrap()),
+        ("of version 3", older("version3/registers.btm")),
+        ("of version 4", older("version4/registers.btm")),
     ];
     std::thread::scope(|scope| {
         for (name, model) in &models {

@@ -332,7 +332,7 @@ impl<'m> Streaming<'m> {
             self.script
                 .push_back(Ask::Data(sequence, chunk.to_vec(), steps));
         }
-        let mut scores = vec![0; model.classes()];
+        let mut scores = vec![0; model.outputs()];
         self.session.scores(&mut scores).unwrap();
         self.script.push_back(Ask::Scores(count as u32, scores));
         self.script

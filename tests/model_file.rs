@@ -1,12 +1,15 @@
 //! Model files: every corruption is an error with the right name, and none makes the device panic.
 
 use bt_core::internals::model::layout::{
-    self, DenseRecord, FormatRecord, HostRecord, MetaRecord, Section,
+    self, DenseRecord, FormatRecord, HostRecord, MetaRecord, OutputsRecord, Section, ValueRecord,
 };
+use bt_core::internals::model::write::Outputs;
 use bt_core::internals::program::{ProgramRecord, StageRecord, Store};
-use bt_core::{Field, Model, ModelBytes, ParseError, SelfTest, Session};
+use bt_core::{
+    Field, FloatOutput, Model, ModelBytes, OutputKind, ParseError, Pool, SelfTest, Session,
+};
 use bt_tests::exported;
-use bt_tests::model::Noise;
+use bt_tests::model::{Dense, Noise};
 
 fn parse(bytes: &[u8]) -> Result<(), ParseError> {
     let aligned = ModelBytes::from_unaligned(bytes);
@@ -154,6 +157,78 @@ fn reserved_bytes_are_zero() {
     assert_eq!(steps, (0..steps.len()).collect::<Vec<_>>());
 }
 
+/// What the scores are: every number of the record has its name, and values come in their units.
+#[test]
+fn what_scores_are_is_read_or_refused_by_name() {
+    let with = |outputs: Outputs, pool: Pool| {
+        Dense {
+            pool,
+            ..Dense::default()
+        }
+        .with(outputs)
+    };
+    let values = Outputs {
+        every_step: true,
+        horizon_shift: 5,
+        values: vec![
+            FloatOutput {
+                offset: 20.5,
+                lsb: 0.25,
+            },
+            FloatOutput {
+                offset: -1.0,
+                lsb: -1e-6,
+            },
+            FloatOutput {
+                offset: 0.0,
+                lsb: 3.0,
+            },
+        ],
+    };
+    let file = with(values, Pool::Recent);
+    let model = Model::parse(file.bytes()).unwrap();
+    assert_eq!((model.outputs(), model.classes()), (3, 0));
+    assert_eq!(model.output_kind(), OutputKind::Values);
+    assert!(model.scores_every_step());
+    assert_eq!(model.horizon(), 32);
+    assert_eq!(model.value(0, -2), Some(20.0));
+    assert_eq!(model.value(1, 1_000_000), Some(-2.0));
+    assert_eq!(model.value(2, i32::MIN), Some(-3.0 * 2f32.powi(31)));
+    assert_eq!(model.value(3, 0), None);
+    let whole = file.bytes();
+    let at = whole.windows(4).position(|tag| tag == b"OUTP").unwrap();
+    let at = u32::from_le_bytes(whole[at + 4..at + 8].try_into().unwrap()) as usize;
+    for (byte, value, field) in [
+        (0, 2, Field::OutputKind),
+        (1, 2, Field::EveryStep),
+        (2, 16, Field::HorizonShift),
+        (3, 1, Field::Reserved),
+    ] {
+        let mut changed = whole.to_vec();
+        changed[at + byte] = value;
+        reseal(&mut changed);
+        let found = value.into();
+        let section = Section::Outputs;
+        assert_eq!(
+            parse(&changed),
+            Err(ParseError::Field {
+                section,
+                field,
+                found
+            })
+        );
+    }
+
+    // A file that says nothing: classes of a sequence.
+    let file = with(Outputs::default(), Pool::Last);
+    let model = Model::parse(file.bytes()).unwrap();
+    assert!(!file.bytes().windows(4).any(|tag| tag == b"OUTP"));
+    assert_eq!((model.outputs(), model.classes()), (3, 3));
+    assert_eq!(model.output_kind(), OutputKind::Classes);
+    assert_eq!((model.scores_every_step(), model.horizon()), (false, 1));
+    assert_eq!(model.value(0, 1), None);
+}
+
 /// `docs/format.md`: the rows of the first table below a heading, cells without their decoration.
 fn table_below(heading: &str) -> Vec<Vec<String>> {
     let page = include_str!("../docs/format.md");
@@ -199,7 +274,7 @@ fn the_page_of_the_format_names_every_section() {
     let page = include_str!("../docs/format.md");
     let title = format!("# The model file, version {}\n", layout::VERSION);
     assert!(page.starts_with(&title));
-    let versions = format!("| {}, {} |", layout::VERSION_OLDEST, layout::VERSION);
+    let versions = format!("| {} to {} |", layout::VERSION_OLDEST, layout::VERSION);
     assert!(page.contains(&versions), "{versions}");
     let of_page: Vec<(String, bool)> = table_below("Section table")
         .iter()
@@ -236,6 +311,14 @@ fn the_page_of_the_format_has_every_field_where_it_is() {
     page_agrees(&table_below("FRMT"), &format, size_of::<FormatRecord>());
     let host = fields!(HostRecord: offset lsb);
     page_agrees(&table_below("HOST"), &host, size_of::<HostRecord>());
+    let outputs = fields!(OutputsRecord: kind every_step horizon_shift reserved);
+    page_agrees(&table_below("OUTP"), &outputs, size_of::<OutputsRecord>());
+    let units = fields!(ValueRecord: offset lsb);
+    page_agrees(
+        &table_below("Units of a value"),
+        &units,
+        size_of::<ValueRecord>(),
+    );
     let dense = fields!(DenseRecord:
         rows values slice_values slice_word acc_word weights_word scales_word slice_shift);
     let rows = table_below("Dense: one record");

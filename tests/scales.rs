@@ -2,7 +2,7 @@
 //! floats, or the exporter says truly why not and what helps.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use bt_tests::units::{Held, Unit, normal};
@@ -268,29 +268,29 @@ fn a_cell_that_counts_beyond_128_keeps_its_count() {
     assert_eq!(quantized(&checkpoint, &short).unwrap().cell.fraction, 24);
 }
 
-fn version3(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("data/version3")
-        .join(name)
+/// Files of older versions parse, pass their own test and give the scores that their exporter gave.
+#[test]
+fn files_of_older_versions_give_the_same_scores() {
+    gives_the_same_scores(3, &["registers", "bytes", "floats"]);
+    gives_the_same_scores(4, &["registers", "floats"]);
 }
 
-/// Files of version 3 parse, pass their own test and give the scores that their exporter gave.
-#[test]
-fn files_of_version_3_give_the_same_scores() {
-    let scores = std::fs::read_to_string(version3("scores.json")).unwrap();
+fn gives_the_same_scores(version: u8, names: &[&str]) {
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("data/version{version}"));
+    let scores = std::fs::read_to_string(place.join("scores.json")).unwrap();
     let scores: BTreeMap<String, Vec<Vec<i32>>> = serde_json::from_str(&scores).unwrap();
-    assert_eq!(scores.len(), 3);
-    for name in ["registers", "bytes", "floats"] {
-        let bytes = device::read_model(&version3(&format!("{name}.btm"))).unwrap();
-        assert_eq!(bytes.bytes()[4..6], [3, 0]);
+    assert_eq!(scores.len(), names.len());
+    for &name in names {
+        let bytes = device::read_model(&place.join(format!("{name}.btm"))).unwrap();
+        assert_eq!(bytes.bytes()[4..6], [version, 0]);
         let model = device::parse(&bytes).unwrap();
         let mut arena = vec![0; model.arena_bytes() / 4];
         let mut session = bt_core::Session::new(&model, &mut arena).unwrap();
         assert_eq!(session.self_test(), bt_core::SelfTest::Passed);
-        let data = version3(&format!("{name}.npz"));
+        let data = place.join(format!("{name}.npz"));
         let data: DataSet = load(&data, &Recordings::default(), &[PartName::Test]).unwrap();
         let raw = device::run(&model, data.part(PartName::Test).unwrap(), || ()).unwrap();
-        assert_eq!(raw, scores[name], "{name}");
+        assert_eq!(raw, scores[name], "{name} of version {version}");
     }
 }
 

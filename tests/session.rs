@@ -27,7 +27,7 @@ fn feed(session: &mut Session<'_, '_>, bytes: &[u8], piece: usize) {
 }
 
 fn scores(session: &Session<'_, '_>) -> Vec<i32> {
-    let mut scores = vec![0; session.model().classes()];
+    let mut scores = vec![0; session.model().outputs()];
     session.scores(&mut scores).unwrap();
     scores
 }
@@ -97,7 +97,7 @@ fn misuse_is_an_error_and_changes_nothing() {
     let data = Noise::new(1).bytes(frame_bytes(&model));
     let mut arena = vec![0; model.arena_bytes() / 4];
     let mut session = Session::new(&model, &mut arena).unwrap();
-    let mut out = vec![0; model.classes()];
+    let mut out = vec![0; model.outputs()];
     assert_eq!(session.scores(&mut out), Err(ScoresError::NoStep));
     let need = model.frame_values();
     assert_eq!(
@@ -108,7 +108,7 @@ fn misuse_is_an_error_and_changes_nothing() {
     assert_eq!(session.push_bytes(&data), Err(PushError::FrameComplete));
     session.step().unwrap();
     out.pop();
-    let classes = model.classes();
+    let classes = model.outputs();
     assert_eq!(
         session.scores(&mut out),
         Err(ScoresError::WrongLength {
@@ -381,6 +381,66 @@ fn the_mean_of_a_long_stream_goes_on() {
         let shares: Vec<f64> = shares.collect();
         let right = |share: &f64| (share - 20_000.0 / 56_160.0).abs() < 0.01;
         assert!(shares.len() > 1 && shares.iter().all(right), "{shares:?}");
+    }
+}
+
+/// The mean of recent steps as format.md has it, in i64, and as its equation has it, in f64: it moves on for
+/// ever, holds no more than its horizon, and does not stall.
+#[test]
+fn the_mean_of_recent_steps_follows_its_equation() {
+    for (hidden, horizon_shift) in [(2, 1), (3, 4), (3, 10)] {
+        let shape = Dense {
+            pool: Pool::Recent,
+            horizon_shift,
+            ..small(hidden)
+        };
+        let bytes = shape.model();
+        let model = Model::parse(bytes.bytes()).unwrap();
+        assert_eq!(model.horizon(), 1 << horizon_shift);
+        let n = i64::from(model.horizon());
+        let mut arena = vec![0; model.arena_bytes() / 4];
+        let mut session = Session::new(&model, &mut arena).unwrap();
+        let mut noise = Noise::new(5);
+        let (mut sums, mut means, mut count) = (vec![0i64; hidden], vec![0f64; hidden], 0);
+        let weights = shape.head_weights();
+        for step in 0..6 * n {
+            let middle = if step < 3 * n { 28_000 } else { -28_000 };
+            let frame = [0; 3].map(|_| (noise.bits() as i16 >> 4) + middle);
+            session.push_i16(&frame).unwrap();
+            session.step().unwrap();
+            let is_full = count == n;
+            count = n.min(count + 1);
+            for ((sum, mean), &h) in sums.iter_mut().zip(&mut means).zip(session.hidden_state()) {
+                let leaves = if is_full {
+                    (*sum + n / 2).div_euclid(n)
+                } else {
+                    0
+                };
+                *sum += i64::from(h) - leaves;
+                *mean += (f64::from(h) - *mean) / count as f64;
+            }
+            let rounded: Vec<i64> = sums
+                .iter()
+                .map(|sum| (sum + count / 2).div_euclid(count))
+                .collect();
+            for (rounded, mean) in rounded.iter().zip(&means) {
+                // Half an LSB of the sum leaves a step and is forgotten as slowly as it came.
+                assert!((*rounded as f64 - mean).abs() <= 1.01, "{rounded} {mean}");
+            }
+            let expected: Vec<i32> = weights
+                .chunks(hidden)
+                .map(|row| row.iter().zip(&rounded).map(|(&w, m)| i64::from(w) * m))
+                .map(|terms| terms.sum::<i64>() as i32)
+                .collect();
+            assert_eq!(scores(&session), expected, "step {step}");
+        }
+        // A state says how many steps its sums hold.
+        let mut state = vec![0; session.saved_bytes()];
+        session.save(&mut state).unwrap();
+        session.load(&state).unwrap();
+        state[8] ^= 1;
+        reseal(&mut state);
+        assert_eq!(session.load(&state), Err(StateError::Damaged));
     }
 }
 

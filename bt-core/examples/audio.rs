@@ -44,7 +44,7 @@ fn classify(model: &Model<'_>, samples: &[i16]) -> Result<Option<usize>, Error> 
     if session.frame_complete() {
         session.step()?;
     }
-    let mut scores = vec![0; model.classes()];
+    let mut scores = vec![0; model.outputs()];
     session.scores(&mut scores)?;
     Ok(argmax(&scores))
 }

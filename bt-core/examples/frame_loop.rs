@@ -22,7 +22,7 @@ fn classes(model: &Model<'_>, stream: &[u8]) -> Result<Vec<usize>, Error> {
     // On a microcontroller: static memory of `bt_core::arena_words(MODEL)` words.
     let mut arena = vec![0; model.arena_words()];
     let mut session = Session::new(model, &mut arena)?;
-    let mut scores = vec![0; model.classes()];
+    let mut scores = vec![0; model.outputs()];
     let mut classes = Vec::new();
     // A sensor's buffer ends where it likes, but never within a value.
     for mut piece in stream.chunks(3 * model.input_type().bytes()) {

@@ -39,7 +39,7 @@ fn wake(model: &Model<'_>, state: &[u8], mut frames: &[u8]) -> Result<Vec<i32>, 
     while session.feed(&mut frames)? {
         session.step()?;
     }
-    let mut scores = vec![0; model.classes()];
+    let mut scores = vec![0; model.outputs()];
     session.scores(&mut scores)?;
     Ok(scores)
 }

@@ -32,7 +32,7 @@ fn classify(model: &Model<'_>, streams: [&[u8]; 2]) -> Result<[Option<usize>; 2]
             }
         }
     }
-    let mut scores = vec![0; model.classes()];
+    let mut scores = vec![0; model.outputs()];
     let mut classes = [None; 2];
     for (class, session) in classes.iter_mut().zip(&sessions) {
         session.scores(&mut scores)?;

@@ -65,7 +65,10 @@ pub use front_end::{FrontEnd, FrontEndError, Level};
 pub use model::layout::Section;
 #[cfg(feature = "alloc")]
 pub use model::write::ModelBytes;
-pub use model::{Field, FloatInput, InputType, Model, ParseError, Pool, arena_bytes, arena_words};
+pub use model::{
+    Field, FloatInput, FloatOutput, InputType, Model, OutputKind, ParseError, Pool, arena_bytes,
+    arena_words,
+};
 pub use session::{
     PushError, ScoresError, SelfTest, Session, SessionError, StateError, StepError, Watched,
 };

@@ -47,7 +47,7 @@ mod tests {
     use crate::cell::Gate;
     use crate::front_end::Level;
     use crate::model::layout::{MapKind, Section};
-    use crate::model::{InputType, Pool};
+    use crate::model::{InputType, OutputKind, Pool};
     use crate::program::Store;
 
     /// The numbers are those of files that are out there.
@@ -61,6 +61,9 @@ mod tests {
         assert_eq!(Gate::from_number(1), Some(Gate::HardSigmoid));
         assert_eq!(Pool::from_number(0), Some(Pool::Last));
         assert_eq!(Pool::from_number(1), Some(Pool::Mean));
+        assert_eq!(Pool::from_number(2), Some(Pool::Recent));
+        assert_eq!(OutputKind::from_number(0), Some(OutputKind::Classes));
+        assert_eq!(OutputKind::from_number(1), Some(OutputKind::Values));
         assert_eq!(MapKind::from_number(1), Some(MapKind::Program));
         assert_eq!(MapKind::from_number(2), Some(MapKind::Dense));
         assert_eq!(Level::from_number(0), Some(Level::Absolute));
@@ -86,9 +89,9 @@ mod tests {
         );
         assert!((5..=u8::MAX).all(|n| Store::from_number(n).is_none()));
         assert!((3..=u8::MAX).all(|n| InputType::from_number(n).is_none()));
-        assert!(
-            (2..=u8::MAX).all(|n| Gate::from_number(n).is_none() && Pool::from_number(n).is_none())
-        );
+        assert!((2..=u8::MAX).all(|n| Gate::from_number(n).is_none()));
+        assert!((3..=u8::MAX).all(|n| Pool::from_number(n).is_none()));
+        assert!((2..=u8::MAX).all(|n| OutputKind::from_number(n).is_none()));
         assert!((2..=u16::MAX).all(|n| Level::from_number(n).is_none()));
         assert!(
             [0, 3, u32::MAX]

@@ -2,7 +2,9 @@
 
 use core::fmt;
 
-use bt_core::{InputType, Model, ParseError, SelfTest, Session, SessionError, StepError};
+use bt_core::{
+    InputType, Model, OutputKind, ParseError, SelfTest, Session, SessionError, StepError,
+};
 use embedded_hal::digital::OutputPin;
 
 use crate::board::{Stack, Ticks};
@@ -29,9 +31,9 @@ pub enum Refusal {
     Parse(ParseError),
     /// The model does not fit the memory of its session.
     Session(SessionError),
-    /// The model has more classes than there is room for.
+    /// The model has more scores than there is room for.
     Classes {
-        /// Classes of the model.
+        /// [`Model::outputs`].
         need: usize,
         /// Room.
         found: usize,
@@ -45,7 +47,7 @@ impl fmt::Display for Refusal {
             Refusal::Session(error) => error.fmt(f),
             Refusal::Classes { need, found } => write!(
                 f,
-                "the firmware has room for {found} classes, the model needs {need}"
+                "the firmware has room for {found} scores, the model gives {need}"
             ),
         }
     }
@@ -69,7 +71,7 @@ pub struct Service<'m, 'a, T, L> {
 
 impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
     /// A session at its start, after the model's self test. `arena` holds at
-    /// least [`Model::arena_bytes`], `scores` at least [`Model::classes`] places.
+    /// least [`Model::arena_bytes`], `scores` at least [`Model::outputs`] places.
     ///
     /// # Errors
     ///
@@ -82,8 +84,8 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
         led: L,
     ) -> Result<Self, Refusal> {
         let found = scores.len();
-        let scores = scores.get_mut(..model.classes()).ok_or(Refusal::Classes {
-            need: model.classes(),
+        let scores = scores.get_mut(..model.outputs()).ok_or(Refusal::Classes {
+            need: model.outputs(),
             found,
         })?;
         let mut session = Session::new(model, arena).map_err(Refusal::Session)?;
@@ -134,7 +136,7 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
             golden: self.golden,
             score_shift: model.score_shift(),
             chunk_bytes_max: surroundings.chunk_bytes_max,
-            classes: model.classes() as u16,
+            classes: model.outputs() as u16,
             hidden: model.hidden() as u16,
             frame_values: model.frame_values() as u32,
             arena_bytes: model.arena_bytes() as u32,
@@ -263,7 +265,16 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
         let ticks = self.ticks.now().wrapping_sub(start);
         self.statistics.score_ticks_max = self.statistics.score_ticks_max.max(ticks);
         self.best = match result {
-            Ok(()) => confidence::best(self.scores, self.session.model().score_shift()),
+            Ok(()) => match self.session.model().output_kind() {
+                OutputKind::Classes => {
+                    confidence::best(self.scores, self.session.model().score_shift())
+                }
+                // No value is better than another, and none lights the LED.
+                OutputKind::Values => Some(Best {
+                    class: 0,
+                    confidence: 0.0,
+                }),
+            },
             Err(_) => None,
         };
         self.show();

@@ -189,7 +189,7 @@ fn scores(
         }
         session.step_watched(&mut watch).map_err(refused)?;
     }
-    let mut scores = vec![0; model.classes()];
+    let mut scores = vec![0; model.outputs()];
     session.scores(&mut scores).map_err(refused)?;
     Ok(scores)
 }

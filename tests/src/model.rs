@@ -2,7 +2,7 @@
 
 use bt_core::internals::front_end::{self, Config};
 use bt_core::internals::model::layout::{CELL_FRACTION, DenseRecord};
-use bt_core::internals::model::write::{Contents, Elements, MapContents};
+use bt_core::internals::model::write::{Contents, Elements, MapContents, Outputs};
 use bt_core::{FloatInput, Gate, InputType, Model, ModelBytes, Pool, Session};
 use bytemuck::Zeroable;
 
@@ -45,6 +45,8 @@ pub struct Dense {
     pub classes: usize,
     /// Which output the head reads.
     pub pool: Pool,
+    /// log₂ of the steps that [`Pool::Recent`] averages over; 0 with other pools.
+    pub horizon_shift: u8,
     /// Seed of the weights.
     pub seed: u32,
 }
@@ -58,6 +60,7 @@ impl Default for Dense {
             hidden: 6,
             classes: 3,
             pool: Pool::Last,
+            horizon_shift: 0,
             seed: 1,
         }
     }
@@ -89,6 +92,18 @@ impl Dense {
     ///
     /// The shape is none that the format holds.
     pub fn model(&self) -> ModelBytes {
+        self.with(Outputs {
+            horizon_shift: self.horizon_shift,
+            ..Outputs::default()
+        })
+    }
+
+    /// The same whose scores are others.
+    ///
+    /// # Panics
+    ///
+    /// The shape is none that the format holds.
+    pub fn with(&self, outputs: Outputs) -> ModelBytes {
         let mut noise = Noise::new(self.seed);
         let rows = 4 * self.hidden;
         let mut weights = Vec::new();
@@ -132,6 +147,7 @@ impl Dense {
             pool: self.pool,
             elements: Elements::default(),
             score_shift: 15,
+            outputs,
             float_inputs: vec![FloatInput {
                 offset: 0.0,
                 lsb: 1.0 / 4096.0,
@@ -178,7 +194,7 @@ pub fn scores_of(model: &Model<'_>, bytes: &[u8]) -> Vec<i32> {
     while session.feed(&mut rest).expect("values of the model's type") {
         session.step().expect("a whole frame");
     }
-    let mut scores = vec![0; model.classes()];
+    let mut scores = vec![0; model.outputs()];
     session.scores(&mut scores).expect("a step");
     scores
 }

@@ -212,7 +212,7 @@ pub fn run(file: &ModelBytes, noise: &mut Noise) -> bool {
             })
             .expect("a whole frame");
     }
-    let mut scores = vec![0; model.classes()];
+    let mut scores = vec![0; model.outputs()];
     session.scores(&mut scores).expect("scores");
     let mut saved = vec![0; session.saved_bytes()];
     assert_eq!(session.save(&mut saved), Ok(()));

@@ -261,7 +261,7 @@ fn on_host(model: &Model<'_>, pattern: Pattern) -> Result<[u64; 2]> {
         .collect();
     let mut arena = vec![0; model.arena_bytes() / 4];
     let mut session = Session::new(model, &mut arena)?;
-    let mut scores = vec![0; model.classes()];
+    let mut scores = vec![0; model.outputs()];
     let mut crcs = [0; 2];
     for _ in 0..2 {
         session.feed(&mut frame.as_slice())?;

@@ -6,7 +6,7 @@ use std::error::Error;
 
 use bt_core::internals::front_end::{self, Config};
 use bt_core::internals::model::layout::{CELL_FRACTION, DenseRecord};
-use bt_core::internals::model::write::{Contents, Elements, MapContents};
+use bt_core::internals::model::write::{Contents, Elements, MapContents, Outputs};
 use bt_core::{FloatInput, Gate, InputType, ModelBytes, Pool};
 
 const HIDDEN: usize = 2;
@@ -92,6 +92,7 @@ pub fn model(vectors: u32) -> Result<ModelBytes, Box<dyn Error>> {
             ..Elements::default()
         },
         score_shift: 27,
+        outputs: Outputs::default(),
         float_inputs: vec![FloatInput::INTEGER],
         cell_fraction: CELL_FRACTION,
         front_end,

@@ -12,8 +12,8 @@ use bytemuck::Zeroable;
 
 use super::error::{Field, ParseError};
 use super::layout::{CELL_FRACTION, DenseRecord, Section};
-use super::write::{Contents, Elements, MapContents, ModelBytes};
-use super::{FloatInput, InputType, Pool};
+use super::write::{Contents, Elements, MapContents, ModelBytes, Outputs};
+use super::{FloatInput, FloatOutput, InputType, Pool};
 use crate::cell::Gate;
 use crate::program::{DISCARD, NONE, ProgramRecord, StageRecord, Store};
 
@@ -45,6 +45,17 @@ fn dense(values: u32) -> DenseRecord {
         weights_word: 0,
         scales_word: 0,
         slice_shift: 0,
+    }
+}
+
+/// Values of these offsets and LSBs.
+fn values(units: &[(f32, f32)]) -> Outputs {
+    let units = units.iter();
+    Outputs {
+        values: units
+            .map(|&(offset, lsb)| FloatOutput { offset, lsb })
+            .collect(),
+        ..Outputs::default()
     }
 }
 
@@ -80,6 +91,7 @@ pub fn program() -> Contents {
         pool: Pool::Last,
         elements: Elements::default(),
         score_shift: 0,
+        outputs: Outputs::default(),
         float_inputs: vec![FloatInput::INTEGER],
         cell_fraction: CELL_FRACTION,
         front_end: None,
@@ -318,6 +330,78 @@ pub fn crafted() -> Vec<Crafted> {
             },
             in_field(Section::Meta, Field::ArenaBytes, u32::MAX),
         ),
+        // Scores that are none.
+        changed(
+            "a mean of recent steps, but of how many",
+            &Contents {
+                pool: Pool::Recent,
+                ..program()
+            },
+            in_field(Section::Outputs, Field::HorizonShift, 0),
+        ),
+        changed(
+            "sums beyond 32 bits",
+            &Contents {
+                pool: Pool::Recent,
+                outputs: Outputs {
+                    horizon_shift: 16,
+                    ..Outputs::default()
+                },
+                ..program()
+            },
+            in_field(Section::Outputs, Field::HorizonShift, 16),
+        ),
+        changed(
+            "recent steps without a mean",
+            &Contents {
+                outputs: Outputs {
+                    horizon_shift: 3,
+                    ..Outputs::default()
+                },
+                ..program()
+            },
+            in_field(Section::Outputs, Field::HorizonShift, 3),
+        ),
+        changed(
+            "the mean of everything after every step",
+            &Contents {
+                pool: Pool::Mean,
+                outputs: Outputs {
+                    every_step: true,
+                    ..Outputs::default()
+                },
+                ..program()
+            },
+            in_field(Section::Meta, Field::Pool, 1),
+        ),
+        changed(
+            "a value without units",
+            &Contents {
+                outputs: values(&[(0.0, 1.0); 2]),
+                ..program()
+            },
+            ParseError::SectionBounds(Section::Outputs),
+        ),
+        changed(
+            "a value at nowhere",
+            &Contents {
+                outputs: values(&[(f32::INFINITY, 1.0)]),
+                ..program()
+            },
+            in_field(
+                Section::Outputs,
+                Field::ValueOffset,
+                f32::INFINITY.to_bits(),
+            ),
+        ),
+        changed(
+            "a value of no size",
+            &Contents {
+                outputs: values(&[(0.0, -0.0)]),
+                ..program()
+            },
+            in_field(Section::Outputs, Field::ValueLsb, (-0.0f32).to_bits()),
+        ),
         // Work without end.
         {
             let mut parts = program();
@@ -395,7 +479,7 @@ mod tests {
     #[test]
     fn each_is_refused_by_name() {
         let crafted = crafted();
-        assert_eq!(crafted.len(), 28);
+        assert_eq!(crafted.len(), 35);
         for file in crafted {
             let parsed = Model::parse(file.bytes.bytes()).map(|_| ());
             assert_eq!(parsed, Err(file.refused), "{}", file.name);

@@ -28,7 +28,7 @@ pub enum ParseError {
     Magic,
     /// Made by another version of the exporter; export the model again.
     Version {
-        /// The file's version; this build reads 3 and 4.
+        /// The file's version; this build reads 3 to 5.
         found: u16,
     },
     /// A byte has changed since the export.
@@ -98,10 +98,12 @@ pub enum Field {
     ElementScaleTable,
     ElementShift,
     ElementShiftTable,
+    EveryStep,
     FrameValues,
     Gate,
     GoldenSteps,
     Hidden,
+    HorizonShift,
     /// Offset of floats: that of all values, or of one of them.
     InputOffset,
     /// Real value of one LSB of floats: that of all values, or of one of them.
@@ -111,6 +113,8 @@ pub enum Field {
     InputZero,
     Kind,
     MapValues,
+    /// What the scores are.
+    OutputKind,
     OutDigit,
     OutStride,
     OutWord,
@@ -135,6 +139,10 @@ pub enum Field {
     Store,
     /// Offsets per row, per column or per value.
     Table,
+    /// Real value of one LSB of a score.
+    ValueLsb,
+    /// Real value of a score of 0.
+    ValueOffset,
     Values,
     VectorsPerStep,
     WeightsWord,

@@ -22,7 +22,8 @@ pub const MAGIC: [u8; 4] = *b"BTM\x1a";
 /// |---|---|
 /// | 3 | the oldest that is still read |
 /// | 4 | [`FormatRecord`]: an offset, a scale and a shift for every value, a wider cell; [`HostRecord`] |
-pub const VERSION: u16 = 4;
+/// | 5 | [`OutputsRecord`]: scores after every step, values instead of classes, the mean of recent steps |
+pub const VERSION: u16 = 5;
 /// The oldest version that is read; its files are files of [`VERSION`] without the later sections.
 pub const VERSION_OLDEST: u16 = 3;
 
@@ -79,6 +80,8 @@ numbered! {
         /// How the host quantises floats, a record for every value of a frame; without it one of `META`
         /// serves all. Never read on the device.
         Host = u32::from_le_bytes(*b"HOST"),
+        /// What the scores are where they are not those of classes after a sequence.
+        Outputs = u32::from_le_bytes(*b"OUTP"),
     }
 }
 
@@ -90,7 +93,10 @@ impl Section {
 
     /// Whether a file must have it.
     pub const fn required(self) -> bool {
-        !matches!(self, Self::FrontEnd | Self::Format | Self::Host)
+        !matches!(
+            self,
+            Self::FrontEnd | Self::Format | Self::Host | Self::Outputs
+        )
     }
 }
 
@@ -100,7 +106,7 @@ impl Section {
 pub struct MetaRecord {
     /// J: hidden units.
     pub hidden: u32,
-    /// Classes of the head.
+    /// Scores of the head: classes, or values.
     pub classes: u32,
     /// I: values of one frame as the input map sees it.
     pub map_values: u32,
@@ -119,7 +125,7 @@ pub struct MetaRecord {
     /// else, saturating to i16, where there is no table of offsets; keeps a large common offset out
     /// of z. −32768..=32767.
     pub input_zero: i32,
-    /// Logits are raw scores · 2^−score_shift.
+    /// Logits are raw scores · 2^−score_shift; values are as of [`ValueRecord`].
     pub score_shift: i32,
     /// f32 bits: the host pushes a float x as round((x − offset) / lsb), half to even, saturated to
     /// the input's type. Finite and not 0.
@@ -188,6 +194,44 @@ pub struct HostRecord {
     /// f32 bits: finite.
     pub offset: u32,
     /// f32 bits: finite and not 0; negative where the feature's scale is.
+    pub lsb: u32,
+}
+
+/// What the scores of the head are; with values a [`ValueRecord`] for each score follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct OutputsRecord {
+    /// An [`OutputKind`](super::OutputKind).
+    pub kind: u8,
+    /// 1: the head was trained to be read after every step; 0: at the end of a sequence.
+    pub every_step: u8,
+    /// log₂ of the steps that [`Pool::Recent`](super::Pool) averages over, 1..=[`HORIZON_SHIFT_MAX`]; 0 with
+    /// other pools.
+    pub horizon_shift: u8,
+    /// 0.
+    pub reserved: u8,
+}
+
+/// Sums of 2¹⁵ hidden states keep to 31 bits.
+pub const HORIZON_SHIFT_MAX: u8 = 15;
+
+impl OutputsRecord {
+    /// What a file without the section means: classes of a sequence.
+    pub const PLAIN: Self = Self {
+        kind: 0,
+        every_step: 0,
+        horizon_shift: 0,
+        reserved: 0,
+    };
+}
+
+/// What a raw score is in the units of the data: value = offset + raw · lsb.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct ValueRecord {
+    /// f32 bits: finite.
+    pub offset: u32,
+    /// f32 bits: finite and not 0.
     pub lsb: u32,
 }
 

@@ -18,7 +18,9 @@ use crate::numbered::numbered;
 use crate::program::{NONE, Operands, Program};
 use crate::proven::Proven;
 pub use error::{Field, ParseError};
-use layout::{DenseRecord, FormatRecord, HostRecord, MetaRecord, Section};
+use layout::{
+    DenseRecord, FormatRecord, HostRecord, MetaRecord, OutputsRecord, Section, ValueRecord,
+};
 use sections::Sections;
 
 numbered! {
@@ -92,6 +94,21 @@ numbered! {
         /// every 32,768 steps after it, the sums (half up) and their count are halved: what came before
         /// weighs half as much from then on, so that the mean of a stream without end goes on moving.
         Mean = 1,
+        /// Mean of h over the last N = [`Model::horizon`] steps or so, for streams without end: that of all
+        /// steps up to the N-th, then m += (h − m)/N, so that what lies N steps back weighs 1/e as much.
+        Recent = 2,
+    }
+}
+
+numbered! {
+    /// What the scores of a head are.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    pub enum OutputKind: u8 {
+        /// One a class; the largest tells which it is.
+        Classes = 0,
+        /// One a value, in units of its own: [`Model::value`].
+        Values = 1,
     }
 }
 
@@ -111,7 +128,7 @@ pub struct ArenaLayout {
     pub hidden_word: usize,
     /// c, i32 `[J]`, [`Model::cell_fraction`] fraction bits.
     pub cell_word: usize,
-    /// Sums of h, i32 `[J]`, when the head pools the mean.
+    /// Sums of h, i32 `[J]`, when the head reads a mean.
     pub pool_word: usize,
     /// State of the front end.
     pub front_end_word: usize,
@@ -128,10 +145,10 @@ impl ArenaLayout {
         let cell_word = hidden_word + hidden.div_ceil(2);
         let pool_word = cell_word + hidden;
         let front_end_word = pool_word
-            + if matches!(pool, Pool::Mean) {
-                hidden
-            } else {
+            + if matches!(pool, Pool::Last) {
                 0
+            } else {
+                hidden
             };
         let vector_word = front_end_word + front_end_words;
         let scratch_word = vector_word + bands.div_ceil(2);
@@ -165,6 +182,8 @@ pub struct Model<'m> {
     pub(crate) input_type: InputType,
     pub(crate) gate: Gate,
     pub(crate) pool: Pool,
+    pub(crate) outputs: &'m OutputsRecord,
+    pub(crate) values: &'m [ValueRecord],
     pub(crate) input: Map<'m>,
     pub(crate) recurrent: Map<'m>,
     pub(crate) weights: &'m [u32],
@@ -211,9 +230,54 @@ impl<'m> Model<'m> {
             .filter(|label| !label.is_empty())
     }
 
-    /// Number of classes.
-    pub fn classes(&self) -> usize {
+    /// Number of scores that [`Session::scores`](crate::Session::scores) gives: one a class, or one a value.
+    pub fn outputs(&self) -> usize {
         self.meta.classes as usize
+    }
+
+    /// Number of classes; 0 where the scores are values.
+    pub fn classes(&self) -> usize {
+        match self.output_kind() {
+            OutputKind::Classes => self.outputs(),
+            OutputKind::Values => 0,
+        }
+    }
+
+    /// What the scores are.
+    pub fn output_kind(&self) -> OutputKind {
+        OutputKind::from_number(self.outputs.kind)
+            .proven()
+            .unwrap_or(OutputKind::Classes)
+    }
+
+    /// Whether the scores mean something after every step; otherwise at the end of a sequence.
+    pub fn scores_every_step(&self) -> bool {
+        self.outputs.every_step != 0
+    }
+
+    /// Steps that [`Pool::Recent`] averages over, a power of two; 1 with other pools.
+    pub fn horizon(&self) -> u32 {
+        1 << self.horizon_shift()
+    }
+
+    /// log₂ of [`horizon`](Self::horizon).
+    pub(crate) fn horizon_shift(&self) -> u32 {
+        u32::from(self.outputs.horizon_shift) % 32
+    }
+
+    /// What a raw score of an output is in the units of the data; `None` where scores are those of classes,
+    /// or there is no such output.
+    pub fn value(&self, output: usize, raw: i32) -> Option<f32> {
+        Some(self.float_output(output)?.value(raw))
+    }
+
+    /// The units of an output, as of [`value`](Self::value).
+    pub fn float_output(&self, output: usize) -> Option<FloatOutput> {
+        let record = self.values.get(output)?;
+        Some(FloatOutput {
+            offset: f32::from_bits(record.offset),
+            lsb: f32::from_bits(record.lsb),
+        })
     }
 
     /// Number of hidden units J.
@@ -328,7 +392,7 @@ impl<'m> Model<'m> {
         }
     }
 
-    /// Logits are raw scores · 2^−score_shift.
+    /// Logits are raw scores · 2^−score_shift; for values see [`value`](Self::value).
     pub fn score_shift(&self) -> i32 {
         self.meta.score_shift
     }
@@ -375,6 +439,23 @@ impl FloatInput {
     };
 }
 
+/// What a raw score of a value stands for: offset + raw · lsb.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct FloatOutput {
+    /// Value of a score of 0.
+    pub offset: f32,
+    /// What one integer stands for; not 0.
+    pub lsb: f32,
+}
+
+impl FloatOutput {
+    /// The value of a raw score, to the 24 bits of an f32.
+    pub fn value(self, raw: i32) -> f32 {
+        self.offset + raw as f32 * self.lsb
+    }
+}
+
 /// What a person wants to see of a model: its name and sizes, not its weights.
 impl core::fmt::Debug for Model<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -383,7 +464,7 @@ impl core::fmt::Debug for Model<'_> {
             .field("input_type", &self.input_type)
             .field("frame_values", &self.frame_values())
             .field("hidden", &self.hidden())
-            .field("classes", &self.classes())
+            .field("outputs", &self.outputs())
             .field("arena_bytes", &self.arena_bytes())
             .field("flash_bytes", &self.flash_bytes())
             .finish_non_exhaustive()
@@ -396,12 +477,12 @@ impl defmt::Format for Model<'_> {
         defmt::write!(
             f,
             "Model {{ name: {=str}, input_type: {}, frame_values: {=usize}, hidden: {=usize}, \
-             classes: {=usize}, arena_bytes: {=usize}, flash_bytes: {=usize} }}",
+             outputs: {=usize}, arena_bytes: {=usize}, flash_bytes: {=usize} }}",
             self.name(),
             self.input_type,
             self.frame_values(),
             self.hidden(),
-            self.classes(),
+            self.outputs(),
             self.arena_bytes(),
             self.flash_bytes(),
         );

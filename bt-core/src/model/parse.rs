@@ -2,14 +2,17 @@
 //!
 //! What is checked apart has a frame of its own: the stack holds one of them at a time.
 
-use bytemuck::try_cast_slice;
+use bytemuck::{try_cast_slice, try_from_bytes};
 
 use super::checks::{MapChecks, MapIn};
 use super::error::{Fault, Field, ParseError, check};
-use super::layout::{self, FormatRecord, HostRecord, MetaRecord, Section};
+use super::layout::{
+    self, FormatRecord, HORIZON_SHIFT_MAX, HostRecord, MetaRecord, OutputsRecord, Section,
+    ValueRecord,
+};
 use super::sections::Sections;
 use super::work::{FRAME_WORK_MAX, OF_VALUE, SELF_TEST_WORK_MAX, of_windows};
-use super::{ArenaLayout, InputType, Model, Pool, bound};
+use super::{ArenaLayout, InputType, Model, OutputKind, Pool, bound};
 use crate::cell::Gate;
 use crate::front_end::FrontEnd;
 use crate::program::{NONE, Region};
@@ -58,6 +61,7 @@ impl<'m> Model<'m> {
         let window = front_end.as_ref().map_or(0, FrontEnd::window);
         let format = format(&sections)?;
         host(&sections, meta, front_end.is_some())?;
+        let (outputs, units) = outputs(&sections, meta, pool)?;
 
         let checks = MapChecks {
             weights: sections.slice(Section::Weights)?,
@@ -106,6 +110,8 @@ impl<'m> Model<'m> {
             input_type,
             gate,
             pool,
+            outputs,
+            values: units,
             input,
             recurrent: map.map,
             weights: checks.weights,
@@ -284,6 +290,76 @@ fn host(sections: &Sections<'_>, meta: &MetaRecord, has_front_end: bool) -> Resu
         .try_for_each(|record| sound(Section::Host, record))
 }
 
+/// What the scores are; the units of every value.
+#[inline(never)]
+fn outputs<'m>(
+    sections: &Sections<'m>,
+    meta: &MetaRecord,
+    pool: Pool,
+) -> Result<(&'m OutputsRecord, &'m [ValueRecord]), ParseError> {
+    let fault = |fault: Fault| fault.of(Section::Outputs);
+    let mut found = (&OutputsRecord::PLAIN, &[][..]);
+    if let Some(bytes) = sections.find(Section::Outputs) {
+        let bounds = ParseError::SectionBounds(Section::Outputs);
+        let (record, values) = bytes
+            .split_at_checked(size_of::<OutputsRecord>())
+            .ok_or(bounds)?;
+        found = (
+            try_from_bytes(record).map_err(|_| bounds)?,
+            try_cast_slice(values).map_err(|_| bounds)?,
+        );
+    }
+    let (record, values): (&OutputsRecord, &[ValueRecord]) = found;
+    let count = match OutputKind::from_number(record.kind) {
+        Some(OutputKind::Classes) => 0,
+        Some(OutputKind::Values) => meta.classes as usize,
+        None => {
+            return Err(fault(Fault {
+                field: Field::OutputKind,
+                found: record.kind.into(),
+            }));
+        }
+    };
+    if values.len() != count {
+        return Err(ParseError::SectionBounds(Section::Outputs));
+    }
+    let (every, shift) = (record.every_step, record.horizon_shift);
+    let horizon = match pool {
+        Pool::Recent => 1..=HORIZON_SHIFT_MAX,
+        Pool::Last | Pool::Mean => 0..=0,
+    };
+    check(
+        record.reserved == 0,
+        Field::Reserved,
+        record.reserved.into(),
+    )
+    .and(check(every <= 1, Field::EveryStep, every.into()))
+    .and(check(
+        horizon.contains(&shift),
+        Field::HorizonShift,
+        shift.into(),
+    ))
+    .map_err(fault)?;
+    // The mean of everything so far is no score of the step just taken.
+    check(
+        every == 0 || pool != Pool::Mean,
+        Field::Pool,
+        meta.pool.into(),
+    )
+    .map_err(|fault| fault.of(Section::Meta))?;
+    for record in values {
+        let (offset, lsb) = (f32::from_bits(record.offset), f32::from_bits(record.lsb));
+        check(offset.is_finite(), Field::ValueOffset, record.offset)
+            .and(check(
+                lsb.is_finite() && lsb != 0.0,
+                Field::ValueLsb,
+                record.lsb,
+            ))
+            .map_err(fault)?;
+    }
+    Ok((record, values))
+}
+
 /// Weights and biases of the head.
 #[inline(never)]
 fn head<'m>(
@@ -314,7 +390,7 @@ fn head<'m>(
 mod tests {
     use super::super::FloatInput;
     use super::super::layout::DenseRecord;
-    use super::super::write::{Contents, Elements, MapContents};
+    use super::super::write::{Contents, Elements, MapContents, Outputs};
     use super::*;
     use crate::front_end::{self, Config};
 
@@ -350,6 +426,7 @@ mod tests {
             pool: Pool::Last,
             elements: Elements::default(),
             score_shift: 0,
+            outputs: Outputs::default(),
             float_inputs: vec![FloatInput::INTEGER],
             cell_fraction: layout::CELL_FRACTION,
             front_end: Some((front_end::write(&config).unwrap(), 1)),

@@ -5,8 +5,11 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::layout::{self, DenseRecord, FormatRecord, HostRecord, MapKind, MetaRecord, Section};
-use super::{ArenaLayout, FloatInput, InputType, ParseError, Pool};
+use super::layout::{
+    self, DenseRecord, FormatRecord, HostRecord, MapKind, MetaRecord, OutputsRecord, Section,
+    ValueRecord,
+};
+use super::{ArenaLayout, FloatInput, FloatOutput, InputType, OutputKind, ParseError, Pool};
 use crate::cell::Gate;
 use crate::program::{NONE, ProgramRecord, StageRecord};
 use crate::size::Size;
@@ -70,6 +73,43 @@ impl Default for Elements {
     }
 }
 
+/// What the scores are, as of [`OutputsRecord`]; the default is classes of a sequence.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outputs {
+    /// Whether the head was trained to be read after every step.
+    pub every_step: bool,
+    /// log₂ of the steps that [`Pool::Recent`] averages over; 0 with other pools.
+    pub horizon_shift: u8,
+    /// The units of every value; none: the scores are those of classes.
+    pub values: Vec<FloatOutput>,
+}
+
+impl Outputs {
+    /// Its section; none where a file without it means the same.
+    fn bytes(&self) -> Option<Vec<u8>> {
+        if *self == Self::default() {
+            return None;
+        }
+        let kind = match self.values.len() {
+            0 => OutputKind::Classes,
+            _ => OutputKind::Values,
+        };
+        let record = OutputsRecord {
+            kind: kind.number(),
+            every_step: self.every_step.into(),
+            horizon_shift: self.horizon_shift,
+            reserved: 0,
+        };
+        let units = self.values.iter().map(|units| ValueRecord {
+            offset: units.offset.to_bits(),
+            lsb: units.lsb.to_bits(),
+        });
+        let mut bytes = bytemuck::bytes_of(&record).to_vec();
+        units.for_each(|units| bytes.extend(bytemuck::bytes_of(&units)));
+        Some(bytes)
+    }
+}
+
 /// Everything a model file holds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contents {
@@ -93,6 +133,8 @@ pub struct Contents {
     pub elements: Elements,
     /// Logits are raw scores · 2^−score_shift.
     pub score_shift: i32,
+    /// What the scores are.
+    pub outputs: Outputs,
     /// How the host quantises floats: one for all values or one per value of a frame.
     pub float_inputs: Vec<FloatInput>,
     /// Fraction bits of c.
@@ -226,6 +268,9 @@ impl Contents {
         }
         if !own.is_empty() {
             sections.push((Section::Host, bytemuck::cast_slice(&own).to_vec()));
+        }
+        if let Some(bytes) = self.outputs.bytes() {
+            sections.push((Section::Outputs, bytes));
         }
 
         let mut table = Vec::new();

@@ -51,9 +51,9 @@ pub enum StepError {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ScoresError {
-    /// The slice does not have one place per class.
+    /// The slice does not have one place per class or value.
     WrongLength {
-        /// Classes of the model.
+        /// [`Model::outputs`](crate::Model::outputs).
         need: usize,
         /// Length of the slice.
         found: usize,

@@ -6,13 +6,14 @@ use crate::model::Pool;
 use crate::proven::Proven;
 
 impl Session<'_, '_> {
-    /// Raw scores of every class; logits are these · 2^−[`Model::score_shift`].
+    /// Raw scores of every class, or of every value; logits are these · 2^−[`Model::score_shift`], values
+    /// as of [`Model::value`].
     ///
     /// # Errors
     ///
     /// [`ScoresError`].
     pub fn scores(&self, scores: &mut [i32]) -> Result<(), ScoresError> {
-        let (need, found) = (self.model.classes(), scores.len());
+        let (need, found) = (self.model.outputs(), scores.len());
         if need != found {
             return Err(ScoresError::WrongLength { need, found });
         }
@@ -25,7 +26,7 @@ impl Session<'_, '_> {
         Ok(())
     }
 
-    /// The raw scores, class by class.
+    /// The raw scores, output by output.
     pub(super) fn raw_scores(&self) -> impl Iterator<Item = i32> + '_ {
         let hidden = self.model.hidden();
         let rows = self
@@ -35,7 +36,7 @@ impl Session<'_, '_> {
             .zip(self.model.head_bias);
         rows.map(move |(row, &bias)| match self.model.pool {
             Pool::Last => kernel::dot(row, self.hidden_state(), bias),
-            Pool::Mean => {
+            Pool::Mean | Pool::Recent => {
                 let first = self.model.arena.pool_word;
                 let sums = self.memory.get(first..first + hidden).proven();
                 let sums: &[i32] = bytemuck::cast_slice(sums.unwrap_or(&[]));

@@ -110,6 +110,7 @@ impl Session<'_, '_> {
             Pool::Last => pooled == 0,
             Pool::Mean if steps <= POOLED_MAX => pooled == steps,
             Pool::Mean => (POOLED_MAX.div_ceil(2)..=POOLED_MAX).contains(&pooled),
+            Pool::Recent => pooled == steps.min(self.model.horizon()),
         };
         let mut sums = from(layout.pool_word).take(layout.front_end_word - layout.pool_word);
         let front_end = self

@@ -69,8 +69,10 @@ impl Session<'_, '_> {
             fraction => cell::wide::update(self.model.gate, fraction, units),
         }
         watch(Watched { z, c, h });
-        if self.model.pool == Pool::Mean {
-            pool(sums, h, &mut self.pooled);
+        match self.model.pool {
+            Pool::Last => {}
+            Pool::Mean => pool(sums, h, &mut self.pooled),
+            Pool::Recent => pool_recent(sums, h, &mut self.pooled, self.model.horizon_shift()),
         }
     }
 }
@@ -83,7 +85,7 @@ struct Streamed<'a> {
     h: &'a mut [i16],
     /// `[J]`.
     c: &'a mut [i32],
-    /// `[J]` for the mean, or none.
+    /// `[J]` for a mean, or none.
     sums: &'a mut [i32],
 }
 
@@ -117,5 +119,59 @@ fn pool(sums: &mut [i32], h: &[i16], pooled: &mut u32) {
             *sum = round_shift(*sum, 1);
         }
         *pooled /= 2;
+    }
+}
+
+/// Adds a step's h to the sums of at most N = 2^shift steps: once they hold so many, each loses its N-th
+/// part (half up) first.
+///
+/// |sum| stays at or below 2¹⁵·N: of a sum S within it, S − round(S/N) is within 2¹⁵·N − 2¹⁵ + ½, and h
+/// is at most 2¹⁵ − 1 above, 2¹⁵ below; where the half would count, rounding half up goes the other way.
+#[inline(always)]
+fn pool_recent(sums: &mut [i32], h: &[i16], pooled: &mut u32, shift: u32) {
+    debug_assert_eq!(sums.len(), h.len());
+    let is_full = *pooled >> shift != 0;
+    for (sum, &h) in sums.iter_mut().zip(h) {
+        let leaves = if is_full { round_shift(*sum, shift) } else { 0 };
+        *sum = sum.wrapping_sub(leaves).wrapping_add(i32::from(h));
+    }
+    *pooled += u32::from(!is_full);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The sums of the longest horizon keep their bound where h stays at either end, or jumps between them.
+    #[test]
+    fn recent_sums_keep_their_bound() {
+        for shift in [1, 2, 7, 15] {
+            let bound = 1i64 << (15 + shift);
+            let (mut sums, mut pooled) = ([0; 3], 0);
+            for step in 0..6u32 << shift {
+                let jump = if step >> shift & 1 == 0 {
+                    i16::MAX
+                } else {
+                    i16::MIN
+                };
+                pool_recent(&mut sums, &[i16::MAX, i16::MIN, jump], &mut pooled, shift);
+                assert!(
+                    sums.iter().all(|&sum| i64::from(sum).abs() <= bound),
+                    "{sums:?}"
+                );
+            }
+            assert_eq!(pooled, 1 << shift);
+            // Held for long, the mean is what was held.
+            assert_eq!(sums[1] >> shift, -32_768);
+        }
+        // Every sum within the bound, h at its ends.
+        let (shift, bound) = (1, 1 << 16);
+        for sum in -bound..=bound {
+            for h in [i16::MIN, i16::MAX] {
+                let (mut sums, mut pooled) = ([sum], 2);
+                pool_recent(&mut sums, &[h], &mut pooled, shift);
+                assert!(sums[0].abs() <= bound, "{sum} {h}");
+            }
+        }
     }
 }

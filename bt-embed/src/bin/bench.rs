@@ -55,7 +55,7 @@ fn measure(
 ) -> Option<()> {
     let board = board::take()?;
     let model = Model::parse(bytes).ok()?;
-    let scores = scores.get_mut(..model.classes())?;
+    let scores = scores.get_mut(..model.outputs())?;
     let mut figures = [Figures::default(); 3];
     for (pattern, figures) in Pattern::ALL.into_iter().zip(&mut figures) {
         let mut session = Session::new(&model, arena).ok()?;

@@ -26,7 +26,7 @@ fn main() -> ! {
 /// The class with the highest score after one frame; `None` when a call refused.
 fn classify(bytes: &[u8], arena: &mut [u32], scores: &mut [i32]) -> Option<usize> {
     let model = Model::parse(bytes).ok()?;
-    let scores = scores.get_mut(..model.classes())?;
+    let scores = scores.get_mut(..model.outputs())?;
     let mut session = Session::new(&model, arena).ok()?;
     while !session.frame_complete() {
         // A sensor's values are not known to the compiler.

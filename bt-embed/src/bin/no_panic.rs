@@ -38,7 +38,7 @@ fn all(bytes: &[u8], arena: &mut [u32], scores: &mut [i32], state: &mut [u8]) ->
     }
     session.step().ok()?;
     session.finish().ok()?;
-    let scores = scores.get_mut(..model.classes())?;
+    let scores = scores.get_mut(..model.outputs())?;
     session.scores(scores).ok()?;
     let state = state.get_mut(..session.saved_bytes())?;
     session.save(state).ok()?;

@@ -74,7 +74,7 @@ pub struct Hello<'a> {
     pub score_shift: i32,
     /// Bytes of values in one data request at most.
     pub chunk_bytes_max: u16,
-    /// Count of classes.
+    /// Count of scores: classes, or values.
     pub classes: u16,
     /// Hidden units.
     pub hidden: u16,
@@ -97,13 +97,13 @@ pub struct Hello<'a> {
 pub struct Scores<'a> {
     /// Steps since the reset.
     pub steps: u32,
-    /// Class with the largest score.
+    /// Class with the largest score; 0 where scores are values.
     pub best: u16,
-    /// Softmax of its score.
+    /// Softmax of its score; 0 where scores are values.
     pub confidence: f32,
     /// Class of the first value in `raw`.
     pub first: u16,
-    /// Count of classes in all.
+    /// Count of scores in all.
     pub classes: u16,
     /// Raw scores, from `first` on.
     pub raw: Raw<'a>,

@@ -10,7 +10,7 @@ use crate::float::checkpoint::Checkpoint;
 use crate::float::config::{self, FrontEndConfig, ModelConfig};
 use bt_core::InputType;
 use bt_core::internals::cell::Gate;
-use bt_core::internals::model::write::{Contents, ModelBytes};
+use bt_core::internals::model::write::{Contents, ModelBytes, Outputs};
 use bt_core::internals::model::{self, ArenaLayout};
 use ndarray::Ix2;
 
@@ -79,6 +79,7 @@ impl Parts<'_> {
             pool: pooled(config),
             elements: self.format.elements.clone(),
             score_shift,
+            outputs: Outputs::default(),
             float_inputs: self.format.floats.clone(),
             cell_fraction: self.cell_fraction,
             front_end: match front_end {

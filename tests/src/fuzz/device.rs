@@ -87,7 +87,7 @@ pub const STATE: Target = Target {
         let mut session = Session::new(&model, &mut arena).expect("an arena of its size");
         step(&mut session, 1);
         let scores = |session: &Session<'_, '_>| {
-            let mut scores = vec![0; model.classes()];
+            let mut scores = vec![0; model.outputs()];
             let found = session.scores(&mut scores);
             (found, scores)
         };
@@ -391,7 +391,7 @@ fn serve(line: &[u8]) -> bool {
     let model = &models()[4];
     let model = Model::parse(model.bytes()).expect("a sound model");
     let mut arena = vec![0; model.arena_bytes() / 4];
-    let mut scores = vec![0; model.classes()];
+    let mut scores = vec![0; model.outputs()];
     let service = Service::new(&model, &mut arena, &mut scores, Still, Dark);
     let mut service = service.unwrap_or_else(|refusal| panic!("{refusal}"));
     let mut decoder = Decoder::<LINE>::new();
