@@ -85,6 +85,7 @@ impl Shape {
                 labels: Vec::new(),
             },
             front_end: None,
+            imported: false,
         }
     }
 

@@ -148,6 +148,14 @@ pub enum ErrorKind {
         /// What the model takes.
         expected: String,
     },
+    /// Several things of which there can be one.
+    #[error("{} could be meant: {what}", names.join(", "))]
+    Several {
+        /// What they are.
+        what: &'static str,
+        /// Their names.
+        names: Vec<String>,
+    },
     /// Something that does not go with what else was given.
     #[error("{0}")]
     Unsupported(&'static str),

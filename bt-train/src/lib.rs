@@ -47,6 +47,7 @@ pub mod device;
 pub mod error;
 pub mod file;
 pub mod float;
+pub mod import;
 pub mod output;
 pub mod plan;
 pub mod quantize;

@@ -4,12 +4,14 @@ mod advice;
 pub mod compare;
 pub mod device;
 pub mod eval;
+pub mod import;
 pub mod inspect;
 pub mod plan;
 pub mod progress;
 pub mod quantize;
 pub mod run;
 pub mod train;
+mod tuning;
 pub mod units;
 
 use crate::data::{self, DataSet, PartName, Recordings};
@@ -51,6 +53,8 @@ enum Command {
     Compare(Box<compare::Args>),
     /// Find the best orders of contraction under limits of RAM and flash
     Plan(plan::Args),
+    /// Take over a model of PyTorch, as it is or decomposed
+    Import(Box<import::Args>),
     /// Describe a model file
     Inspect(inspect::Args),
 }
@@ -68,6 +72,7 @@ impl Cli {
             Command::Run(args) => run::run(args),
             Command::Compare(args) => compare::run(*args),
             Command::Plan(args) => plan::run(args),
+            Command::Import(args) => import::run(*args),
             Command::Inspect(args) => inspect::run(args),
         };
         done.map_err(advice::with_flags)

@@ -1,7 +1,7 @@
 //! `bt-train quantize RUN|M.safetensors --data D.npz --out M.btm`
 
 use crate::command::device::DeviceArgs;
-use crate::command::progress::{Progress, catch_interrupts};
+use crate::command::tuning::tune;
 use crate::command::{checkpoint, load, model_path};
 use crate::data::dataset::check_labels;
 use crate::data::{DataSet, PartName};
@@ -15,9 +15,8 @@ use crate::say;
 use crate::training::confusion::Confusion;
 use crate::training::evaluate;
 use crate::training::material::split_off;
-use crate::training::run::RunWatch;
 use crate::training::settings::Settings;
-use crate::training::trainer::{Best, Epoch, Trainer};
+use crate::training::trainer::Trainer;
 use bt_core::internals::model::layout::CELL_FRACTION;
 use ndarray::Array2;
 use serde::Serialize;
@@ -63,8 +62,15 @@ pub struct Args {
 /// Sequences that calibration looks at.
 const CALIBRATION_SEQUENCES: usize = 128;
 
+/// The part that floats and integers are compared on, where there is one.
+const VALIDATION: &str = "validation";
+
 /// A loss of accuracy that deserves a warning.
 const LOSS_MAX: f64 = 0.003;
+
+/// What to do when the loss explodes while fine-tuning.
+const DIVERGED: &str =
+    "leave --fine-tune out, or train again with a lower --lr, a tenth of which it takes";
 
 /// A share of wrong gates that deserves one.
 const WRONG_MAX: f64 = 0.001;
@@ -113,7 +119,7 @@ pub fn run(args: Args) -> Result<()> {
         Some(epochs) => {
             let settings = settings.fine_tuning(epochs.get());
             let trainer = Trainer::fine_tune(&settings, &checkpoint, &scheme, &data);
-            Some(tune(trainer.map_err(in_data)?)?)
+            Some(tune("integers: ", DIVERGED, trainer.map_err(in_data)?)?)
         }
         None => None,
     };
@@ -133,7 +139,13 @@ pub fn run(args: Args) -> Result<()> {
             .remedy("it holds the best so far and can be used"));
     }
     let comparison = Comparison::new(&settings, &frames, &checkpoint, kept, &scheme)?;
-    let warnings = warnings(&exported, comparison.as_ref(), tuned.is_some());
+    let mut warnings = warnings(&exported, comparison.as_ref(), tuned.is_some());
+    if kept.config.imported && comparison.as_ref().is_some_and(|c| c.part == VALIDATION) {
+        warnings.push(
+            "the model was imported: its validation part may be what it was trained on, and so say too much of it"
+                .into(),
+        );
+    }
     let model = device::parse(&exported.bytes)?;
     if args.json {
         let mut object = json!({
@@ -156,7 +168,7 @@ pub fn run(args: Args) -> Result<()> {
         return Ok(());
     }
     if let Some(tuned) = &tuned {
-        print_tuning(tuned);
+        tuned.print();
     }
     for (name, map) in [
         ("input", &exported.input),
@@ -206,44 +218,6 @@ fn options(args: &Args) -> Options {
     }
 }
 
-/// What fine-tuning came to.
-struct Tuned {
-    checkpoint: Checkpoint,
-    epochs: Vec<Epoch>,
-    best: Option<Best>,
-    /// Epochs completed, where Ctrl-C ended it.
-    interrupted: Option<usize>,
-}
-
-fn tune(mut trainer: Trainer<'_>) -> Result<Tuned> {
-    catch_interrupts()?;
-    let mut progress = Progress::new("integers: ");
-    progress.start(&trainer);
-    let (mut epochs, mut interrupted) = (Vec::new(), None);
-    while !trainer.finished() {
-        let done = trainer
-            .epoch(&mut |step| progress.step(step))
-            .map_err(|error| match error.kind {
-                ErrorKind::Diverged { .. } => error.remedy(
-                    "leave --fine-tune out, or train again with a lower --lr, a tenth of which it takes",
-                ),
-                _ => error,
-            })?;
-        let Some(epoch) = done else {
-            interrupted = Some(trainer.epochs());
-            break;
-        };
-        progress.epoch(&epoch);
-        epochs.push(epoch);
-    }
-    Ok(Tuned {
-        checkpoint: trainer.checkpoint(),
-        epochs,
-        best: trainer.best().cloned(),
-        interrupted,
-    })
-}
-
 /// The float model as it came beside the integers that were written.
 #[derive(Debug, Serialize)]
 struct Comparison {
@@ -277,7 +251,7 @@ impl Comparison {
         scheme: &Scheme,
     ) -> Result<Option<Comparison>> {
         let (name, part) = match split_off(settings, frames)? {
-            (_, Some(validation)) => ("validation", validation),
+            (_, Some(validation)) => (VALIDATION, validation),
             (train, None) => ("training", train),
         };
         let Some(labels) = &part.labels else {
@@ -404,27 +378,6 @@ fn warnings(exported: &Exported, comparison: Option<&Comparison>, tuned: bool) -
         ));
     }
     warnings
-}
-
-fn print_tuning(tuned: &Tuned) {
-    for epoch in &tuned.epochs {
-        let validation = epoch.validation.map_or(String::new(), |score| {
-            format!(", validation {:.4}, loss {:.4}", score.accuracy, score.loss)
-        });
-        say!(
-            "fine-tune  epoch {}: accuracy {:.4}, loss {:.4}{validation}",
-            epoch.epoch,
-            epoch.accuracy,
-            epoch.loss
-        );
-    }
-    if let Some(best) = &tuned.best {
-        say!(
-            "fine-tune  epoch {} of {} is kept",
-            best.epoch,
-            tuned.epochs.len()
-        );
-    }
 }
 
 /// A ratio, or nothing where calibration saw no signal.

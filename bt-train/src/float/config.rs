@@ -27,6 +27,9 @@ pub struct ModelConfig {
     /// What turns raw samples into frames, where the model has such a part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub front_end: Option<FrontEndConfig>,
+    /// Weights of another program are in it: what it learned from is not known here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
 }
 
 /// The input map: I = I_1·…·I_d inputs to 4·J pre-activations.

@@ -5,6 +5,12 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
+/// Flag of the modes of a frame: those that zeros may fill up.
+pub const INPUT: &str = "input-modes";
+
+/// Flag of the modes of the hidden state.
+pub const HIDDEN: &str = "hidden-modes";
+
 /// Sizes of the axes of a tensor, slowest first: `8x20x20x18`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "Written")]
@@ -59,11 +65,11 @@ impl fmt::Display for Modes {
     }
 }
 
-/// Checks that modes hold frames of `width` values; with `pad` they may hold more.
+/// Checks that the modes of this name hold `width` values; with `pad` they may hold more.
 ///
 /// # Errors
 /// Suggests modes that do.
-pub fn check(modes: &[usize], width: usize, pad: bool) -> Result<()> {
+pub fn check(name: &str, modes: &[usize], width: usize, pad: bool) -> Result<()> {
     let product = modes
         .iter()
         .try_fold(1usize, |product, &mode| product.checked_mul(mode))
@@ -86,8 +92,8 @@ pub fn check(modes: &[usize], width: usize, pad: bool) -> Result<()> {
         .map(|modes| times(modes))
         .collect();
     if !usable.is_empty() {
-        remedy += &format!("use `input-modes` {}", usable.join(" or "));
-    } else if let Some(modes) = padded {
+        remedy += &format!("use `{name}` {}", usable.join(" or "));
+    } else if let Some(modes) = padded.filter(|_| name == INPUT) {
         remedy += &format!(
             "{width} does not factor well: use `pad` `input-modes` {}",
             times(&modes)
@@ -98,17 +104,40 @@ pub fn check(modes: &[usize], width: usize, pad: bool) -> Result<()> {
         product,
         width,
     })
-    .field("input-modes")
+    .field(name)
     .remedy(remedy))
+}
+
+/// Modes that multiply to `width`, `order` of them, as even as can be: fewest weights at a given rank.
+pub fn even(width: usize, order: usize) -> Vec<usize> {
+    let ways = factorizations(width, order).into_iter();
+    // A mode of 1 is good for nothing where there is another way.
+    let mut ways: Vec<Vec<usize>> = ways.take(64).collect();
+    ways.sort_by_key(|modes| (modes.contains(&1), modes.iter().sum::<usize>()));
+    ways.into_iter()
+        .next()
+        .unwrap_or_else(|| vec![width; order.min(1)])
+}
+
+/// How many modes a frame of `width` values is given where nobody says: two up to 63, four from 4,096 on.
+pub fn order(width: usize) -> usize {
+    match width {
+        0..64 => 2,
+        64..4096 => 3,
+        _ => 4,
+    }
 }
 
 /// All ways to write `width` as a product of `order` factors, largest first,
 /// the most even ways (smallest sum) first.
 pub fn factorizations(width: usize, order: usize) -> Vec<Vec<usize>> {
+    // Loops over divisors alone: a width may be large.
+    let divisors: Vec<usize> = divisors(width);
     fn descend(
         rest: usize,
         order: usize,
         most: usize,
+        divisors: &[usize],
         chosen: &mut Vec<usize>,
         found: &mut Vec<Vec<usize>>,
     ) {
@@ -118,16 +147,30 @@ pub fn factorizations(width: usize, order: usize) -> Vec<Vec<usize>> {
             }
             return;
         }
-        for factor in (1..=rest.min(most)).filter(|factor| rest.is_multiple_of(*factor)) {
+        let possible = divisors
+            .iter()
+            .take_while(|&&factor| factor <= rest.min(most));
+        for &factor in possible.filter(|&&factor| rest.is_multiple_of(factor)) {
             chosen.push(factor);
-            descend(rest / factor, order - 1, factor, chosen, found);
+            descend(rest / factor, order - 1, factor, divisors, chosen, found);
             chosen.pop();
         }
     }
     let mut found = Vec::new();
-    descend(width, order, width, &mut Vec::new(), &mut found);
+    descend(width, order, width, &divisors, &mut Vec::new(), &mut found);
     found.sort_by_key(|modes| (modes.iter().sum::<usize>(), modes.clone()));
     found
+}
+
+/// All divisors, smallest first.
+fn divisors(width: usize) -> Vec<usize> {
+    let small = (1..).take_while(|factor| factor * factor <= width);
+    let small: Vec<usize> = small
+        .filter(|&factor| width.is_multiple_of(factor))
+        .collect();
+    let large = small.iter().rev().map(|factor| width / factor);
+    let large = large.filter(|factor| factor * factor > width);
+    small.iter().copied().chain(large).collect()
 }
 
 #[cfg(test)]
@@ -146,8 +189,10 @@ mod tests {
 
     #[test]
     fn suggests_modes_that_multiply_to_the_width() {
-        check(&[4, 8, 8], 256, false).unwrap();
-        let line = check(&[4, 8, 9], 256, false).unwrap_err().to_string();
+        check(INPUT, &[4, 8, 8], 256, false).unwrap();
+        let line = check(INPUT, &[4, 8, 9], 256, false)
+            .unwrap_err()
+            .to_string();
         assert_eq!(
             line,
             "input-modes: 4x8x9 multiply to 288, but the width is 256; use `input-modes` 8x8x4 or 16x4x4 or 16x8x2"
@@ -156,11 +201,13 @@ mod tests {
 
     #[test]
     fn suggests_padding_where_the_width_does_not_factor() {
-        let line = check(&[2, 6], 13, false).unwrap_err().to_string();
+        let line = check(INPUT, &[2, 6], 13, false).unwrap_err().to_string();
         assert!(line.ends_with("use `pad` `input-modes` 5x3"), "{line}");
-        let line = check(&[4, 8, 8], 257, false).unwrap_err().to_string();
+        let line = check(INPUT, &[4, 8, 8], 257, false)
+            .unwrap_err()
+            .to_string();
         assert!(line.contains("`pad`"), "{line}");
-        check(&[4, 8, 9], 257, true).unwrap();
-        assert!(check(&[4, 8, 8], 257, true).is_err());
+        check(INPUT, &[4, 8, 9], 257, true).unwrap();
+        assert!(check(INPUT, &[4, 8, 8], 257, true).is_err());
     }
 }

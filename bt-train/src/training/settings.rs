@@ -301,7 +301,7 @@ impl Settings {
             }
             None => data.part(PartName::Train)?.width,
         };
-        modes::check(&self.input_modes.0, width, self.pad)?;
+        modes::check(modes::INPUT, &self.input_modes.0, width, self.pad)?;
         let config = ModelConfig {
             input: InputConfig {
                 map: self.input_map.with(self.blocks, self.rank),
@@ -323,6 +323,7 @@ impl Settings {
                 labels: data.labels.clone(),
             },
             front_end,
+            imported: false,
         };
         let padded = (config.inputs() > width).then_some(width);
         let config = ModelConfig {

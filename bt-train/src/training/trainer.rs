@@ -3,6 +3,7 @@
 //! Whatever is random about an epoch comes from the seed and the epoch's
 //! number alone, so a run that goes on after a kill needs no generator's state.
 
+use crate::data::dataset::check_labels;
 use crate::data::memory;
 use crate::data::{DataSet, Normalization, Part, PartName};
 use crate::error::{Error, ErrorKind, Result};
@@ -121,22 +122,54 @@ impl<'a> Trainer<'a> {
         Ok(Trainer::start(settings, model, normalization, material))
     }
 
-    /// A trained model that goes on learning as the integers that `scheme` makes of it; see
-    /// [`fine_tune`]. As it is it counts as the best so far, of epoch 0.
+    /// A trained model that goes on learning, with its own offset and scale. As it is it counts as the best so
+    /// far, of epoch 0.
     ///
     /// # Errors
-    /// When the data do not fit the model, a class has no sequence, or the weights cannot be quantized.
+    /// When the data do not fit the model, or a class has no sequence.
+    pub fn warm(
+        settings: &'a Settings,
+        checkpoint: &Checkpoint,
+        data: &DataSet,
+    ) -> Result<Trainer<'a>> {
+        Trainer::going_on(settings, checkpoint, None, data)
+    }
+
+    /// The same as the integers that `scheme` makes of it; see [`fine_tune`].
+    ///
+    /// # Errors
+    /// As [`Trainer::warm`], or when the weights cannot be quantized.
     pub fn fine_tune(
         settings: &'a Settings,
         checkpoint: &Checkpoint,
         scheme: &'a Scheme,
         data: &DataSet,
     ) -> Result<Trainer<'a>> {
+        Trainer::going_on(settings, checkpoint, Some(scheme), data)
+    }
+
+    fn going_on(
+        settings: &'a Settings,
+        checkpoint: &Checkpoint,
+        scheme: Option<&'a Scheme>,
+        data: &DataSet,
+    ) -> Result<Trainer<'a>> {
+        if let Some(train) = &data.train {
+            for (part, field) in [
+                (Some(train), "y_train"),
+                (data.validation.as_ref(), "y_val"),
+            ] {
+                if let Some(labels) = part.and_then(|part| part.labels.as_ref()) {
+                    check_labels(labels, checkpoint.config.head.classes)
+                        .map_err(|error| error.field(field))?;
+                }
+            }
+        }
         let material = Material::new(settings, &checkpoint.config, data)?;
         let model = checkpoint.model()?;
         let normalization = Normalization::of(&model);
         let mut trainer = Trainer::start(settings, model, normalization, material);
-        trainer.scheme = Some(scheme);
+        trainer.scheme = scheme;
         let validation = trainer.validate()?;
         trainer.best = Some((
             Best {

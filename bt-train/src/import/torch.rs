@@ -1,0 +1,351 @@
+//! A PyTorch `state_dict` as a model: `nn.LSTM` of one layer and the `nn.Linear` behind it.
+//!
+//! PyTorch's gates are in the order i, f, g, o, as ours; its two biases of a layer add up to our one.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::float::checkpoint::{Checkpoint, INPUT_OFFSET, INPUT_SCALE, TensorFile, Tensors};
+use crate::float::config::{
+    Gate, HeadConfig, HiddenConfig, InputConfig, ModelConfig, Pool, RecurrentConfig,
+};
+use crate::shape::name::{BIAS, INPUT_MAP, MATRIX, RECURRENT_MAP};
+use crate::shape::{GATES, MapKind};
+use ndarray::{ArrayD, Dimension};
+
+/// What a `state_dict` does not say.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// Name of the linear layer, where more than one could be it.
+    pub head: Option<String>,
+    /// Hidden state that it reads.
+    pub pool: Pool,
+    /// Names of the classes; none: not known.
+    pub labels: Vec<String>,
+}
+
+/// A model that came in, and how.
+#[derive(Debug, Clone)]
+pub struct Imported {
+    /// The model, its maps dense.
+    pub checkpoint: Checkpoint,
+    /// What stands before the names of the recurrent layer's tensors.
+    pub layer: String,
+    /// Name of the linear layer.
+    pub head: String,
+    /// What is strange about the file, a line each, though it can be used.
+    pub warnings: Vec<String>,
+}
+
+/// The name by which a recurrent layer is known.
+const FIRST: &str = "weight_ih_l0";
+
+/// The model of a `state_dict`. Nothing is lost: it gives PyTorch's logits to the rounding of sums.
+///
+/// # Errors
+/// Names the tensor that is missing, of a wrong shape or type, or belongs to what is not supported.
+pub fn import(file: TensorFile, wanted: &Wanted) -> Result<Imported> {
+    let mut state = State {
+        file,
+        warnings: Vec::new(),
+    };
+    let layer = state.layer()?;
+    state.refuse_unsupported(&layer)?;
+    let of_layer = |name: &str| format!("{layer}{name}");
+    let recurrent = state.take(&of_layer("weight_hh_l0"))?;
+    let units = units(&of_layer("weight_hh_l0"), recurrent.shape())?;
+    let input = state.take(&of_layer(FIRST))?;
+    let inputs = match *input.shape() {
+        [rows, inputs] if rows == GATES * units && inputs > 0 => inputs,
+        _ => {
+            let expected = format!("[{}, inputs]", GATES * units);
+            return Err(wrong_shape(&of_layer(FIRST), expected, input.shape()));
+        }
+    };
+    let bias = state.bias(&layer, GATES * units)?;
+    let (head, weight) = state.head(wanted.head.as_deref(), units, inputs)?;
+    let classes = weight.shape()[0];
+    let mut tensors = Tensors::new();
+    if let Some(bias) = state.take_if_there(&beside(&head, "bias"), &[classes])? {
+        tensors.insert("head.bias".into(), bias);
+    }
+    tensors.insert("head.weight".into(), weight);
+    tensors.insert(format!("{INPUT_MAP}.{MATRIX}"), input);
+    tensors.insert(format!("{RECURRENT_MAP}.{MATRIX}"), recurrent);
+    tensors.insert(BIAS.into(), bias);
+    for name in [INPUT_OFFSET, INPUT_SCALE] {
+        if state.file.tensors.contains_key(name) {
+            tensors.insert(name.into(), state.take(name)?);
+        }
+    }
+    let config = ModelConfig {
+        input: InputConfig {
+            map: MapKind::Dense,
+            modes: vec![inputs],
+            width: None,
+        },
+        hidden: HiddenConfig { modes: vec![units] },
+        recurrent: RecurrentConfig {
+            map: MapKind::Dense,
+        },
+        gate: Gate::Sigmoid,
+        head: HeadConfig {
+            classes,
+            pool: wanted.pool,
+            labels: wanted.labels.clone(),
+        },
+        front_end: None,
+        imported: true,
+    };
+    let checkpoint = Checkpoint::new(config, tensors)?;
+    let warnings = state.finish();
+    Ok(Imported {
+        checkpoint,
+        layer,
+        head,
+        warnings,
+    })
+}
+
+/// What is left of the file.
+struct State {
+    file: TensorFile,
+    warnings: Vec<String>,
+}
+
+impl State {
+    fn names(&self) -> impl Iterator<Item = &String> {
+        self.file.tensors.keys().chain(self.file.other_types.keys())
+    }
+
+    /// What stands before the names of the one recurrent layer.
+    fn layer(&self) -> Result<String> {
+        let layers: Vec<String> = self
+            .names()
+            .filter_map(|name| name.strip_suffix(FIRST).map(str::to_owned))
+            .collect();
+        match &layers[..] {
+            [layer] => Ok(layer.clone()),
+            [] => Err(Error::new(ErrorKind::Missing).field(FIRST).remedy(
+                "save the state_dict() of a PyTorch model that has an nn.LSTM and an nn.Linear",
+            )),
+            _ => Err(Error::new(ErrorKind::Several {
+                what: "recurrent layers that are modules of their own",
+                names: layers
+                    .iter()
+                    .map(|layer| format!("{layer}{FIRST}"))
+                    .collect(),
+            })
+            .remedy("one nn.LSTM is supported")),
+        }
+    }
+
+    /// Tensors of the layer that say it is of a kind that the network does not have.
+    fn refuse_unsupported(&self, layer: &str) -> Result<()> {
+        for name in self.names() {
+            let Some(rest) = name.strip_prefix(layer) else {
+                continue;
+            };
+            let Some((kind, place)) = rest.rsplit_once("_l") else {
+                continue;
+            };
+            let what = if place.ends_with("_reverse") {
+                "belongs to a bidirectional layer, which a stream cannot feed; train one that goes forward only"
+            } else if kind == "weight_hr" {
+                "is a projection (proj_size), which is not supported"
+            } else if kind.starts_with("weight_")
+                && place.parse().is_ok_and(|place: usize| place > 0)
+            {
+                "belongs to a second layer; one layer is supported"
+            } else {
+                continue;
+            };
+            return Err(Error::new(ErrorKind::Unsupported(what)).field(name));
+        }
+        Ok(())
+    }
+
+    /// Takes a tensor that must be there, of f32, and finite.
+    fn take(&mut self, name: &str) -> Result<ArrayD<f32>> {
+        if let Some(found) = self.file.other_types.get(name) {
+            return Err(Error::new(ErrorKind::ElementType {
+                found: format!("{found:?}"),
+            })
+            .field(name)
+            .remedy("save it as f32: {name: tensor.float() for name, tensor in …}"));
+        }
+        let Some(tensor) = self.file.tensors.remove(name) else {
+            return Err(Error::new(ErrorKind::Missing)
+                .field(name)
+                .remedy("save the whole state_dict()"));
+        };
+        match tensor.indexed_iter().find(|(_, value)| !value.is_finite()) {
+            None => Ok(tensor),
+            Some((index, &value)) => Err(Error::new(ErrorKind::NotFinite {
+                value,
+                index: index.slice().to_vec(),
+            })
+            .field(name)),
+        }
+    }
+
+    fn take_if_there(&mut self, name: &str, shape: &[usize]) -> Result<Option<ArrayD<f32>>> {
+        if !self.names().any(|known| known == name) {
+            return Ok(None);
+        }
+        let tensor = self.take(name)?;
+        if tensor.shape() != shape {
+            return Err(wrong_shape(name, format!("{shape:?}"), tensor.shape()));
+        }
+        Ok(Some(tensor))
+    }
+
+    /// The sum of both biases; none: zeros.
+    fn bias(&mut self, layer: &str, values: usize) -> Result<ArrayD<f32>> {
+        let names = [format!("{layer}bias_ih_l0"), format!("{layer}bias_hh_l0")];
+        let [first, second] = &names;
+        let found = (
+            self.take_if_there(first, &[values])?,
+            self.take_if_there(second, &[values])?,
+        );
+        Ok(match found {
+            (Some(first), Some(second)) => first + second,
+            (None, None) => ArrayD::zeros(vec![values]),
+            (Some(alone), None) => {
+                self.warnings.push(format!(
+                    "{second} is missing beside {first}; zeros are taken"
+                ));
+                alone
+            }
+            (None, Some(alone)) => {
+                self.warnings.push(format!(
+                    "{first} is missing beside {second}; zeros are taken"
+                ));
+                alone
+            }
+        })
+    }
+
+    /// The linear layer that reads the hidden state: its name and its weight [classes, units].
+    fn head(
+        &mut self,
+        wanted: Option<&str>,
+        units: usize,
+        inputs: usize,
+    ) -> Result<(String, ArrayD<f32>)> {
+        let is_weight = |name: &str| name == "weight" || name.ends_with(".weight");
+        let matrices: Vec<(String, [usize; 2])> = self
+            .file
+            .tensors
+            .iter()
+            .filter(|(name, _)| is_weight(name))
+            .filter_map(|(name, tensor)| Some((name.clone(), tensor.shape().try_into().ok()?)))
+            .collect();
+        let fitting: Vec<&str> = matrices
+            .iter()
+            .filter(|(_, [_, columns])| *columns == units)
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let name = match wanted {
+            Some(head) => {
+                let name = beside(head, "weight");
+                if !self.names().any(|known| *known == name) {
+                    let choice = match fitting.first() {
+                        Some(name) => format!("{name} could be meant"),
+                        None => format!("no other tensor has {units} columns, one a hidden unit"),
+                    };
+                    return Err(Error::new(ErrorKind::Missing).field(name).remedy(choice));
+                }
+                name
+            }
+            None => match fitting[..] {
+                [only] => only.to_owned(),
+                [] => {
+                    return Err(Error::new(ErrorKind::Missing)
+                        .field("the weight of an nn.Linear")
+                        .remedy(format!(
+                            "none has {units} columns, one a hidden unit; save the whole state_dict()"
+                        )));
+                }
+                _ => {
+                    return Err(Error::new(ErrorKind::Several {
+                        what: "matrices that could be the linear layer",
+                        names: fitting.iter().map(|&name| name.into()).collect(),
+                    })
+                    .remedy("name it with `head`"));
+                }
+            },
+        };
+        let weight = self.take(&name)?;
+        let classes = match *weight.shape() {
+            [classes, columns] if columns == units && classes > 0 => classes,
+            _ => {
+                let expected = format!("[classes, {units}]");
+                return Err(wrong_shape(&name, expected, weight.shape()));
+            }
+        };
+        // What stands before or behind would be left out of the sum.
+        for (other, [rows, columns]) in &matrices {
+            let what = if *other == name {
+                continue;
+            } else if *columns == classes {
+                "could be a second linear layer behind the first; one is supported"
+            } else if *rows == inputs {
+                "could be a linear layer before the recurrent one, which is not supported"
+            } else {
+                continue;
+            };
+            return Err(Error::new(ErrorKind::Unsupported(what)).field(other).remedy(
+                "merge it into its neighbour where no nonlinearity lies between, or leave it out of the file",
+            ));
+        }
+        let head = name.strip_suffix("weight").unwrap_or_default();
+        Ok((head.trim_end_matches('.').to_owned(), weight))
+    }
+
+    /// The warnings, those about tensors that nobody took among them.
+    fn finish(mut self) -> Vec<String> {
+        let left: Vec<String> = self.names().cloned().collect();
+        let left = left.iter().map(|name| {
+            format!("{name} is no part of the model and was left out; the scores differ if it took part in them")
+        });
+        self.warnings.extend(left);
+        self.warnings
+    }
+}
+
+/// J of a recurrent matrix [4J, J].
+fn units(name: &str, shape: &[usize]) -> Result<usize> {
+    let [rows, units] = *shape else {
+        return Err(wrong_shape(name, "[4·units, units]".into(), shape));
+    };
+    let what = match rows.checked_div(units) {
+        Some(GATES) if rows == GATES * units => return Ok(units),
+        Some(3) if rows == 3 * units => "is of an nn.GRU, which is not supported",
+        Some(1) if rows == units => "is of an nn.RNN, which is not supported; train an nn.LSTM",
+        _ => {
+            let expected = format!("[{}, {units}]", GATES * units);
+            return Err(wrong_shape(name, expected, shape));
+        }
+    };
+    Err(Error::new(ErrorKind::Unsupported(what)).field(name))
+}
+
+/// The name of a tensor of the same layer: `fc` and `fc.weight` become `fc.bias`.
+fn beside(name: &str, ending: &str) -> String {
+    let layer = match name {
+        "weight" => "",
+        _ => name.strip_suffix(".weight").unwrap_or(name),
+    };
+    match layer {
+        "" => ending.into(),
+        _ => format!("{layer}.{ending}"),
+    }
+}
+
+fn wrong_shape(name: &str, expected: String, found: &[usize]) -> Error {
+    Error::new(ErrorKind::Shape {
+        expected,
+        found: found.to_vec(),
+    })
+    .field(name)
+    .remedy("the tensors of a layer must fit each other; save the state_dict() of one model")
+}

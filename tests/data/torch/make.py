@@ -1,0 +1,81 @@
+"""Makes the files beside it with PyTorch: state dicts as people save them, frames, and the logits that the
+models gave.
+
+    pip install torch safetensors && python3 make.py
+
+The files are committed; run it again only to change them (made with torch 2.15).
+"""
+
+import json
+import pathlib
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+HERE = pathlib.Path(__file__).parent
+
+
+class Classifier(torch.nn.Module):
+    """What most people write: a recurrent layer, and a linear one behind its last or mean state."""
+
+    def __init__(self, inputs, units, classes, pool, **more):
+        super().__init__()
+        self.rnn = torch.nn.LSTM(inputs, units, batch_first=True, **more)
+        self.fc = torch.nn.Linear(units, classes)
+        self.pool = pool
+
+    def forward(self, x):
+        states, _ = self.rnn(x)
+        return self.fc(states[:, -1] if self.pool == "last" else states.mean(1))
+
+
+class Wrapped(torch.nn.Module):
+    """The same, further in, as training frameworks save it."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.module = inner
+
+    def forward(self, x):
+        return self.module(x)
+
+
+def main():
+    torch.manual_seed(15)
+    rng = np.random.default_rng(15)
+    x = rng.normal(0, 1, (9, 7, 24)).astype("f4")
+    y = rng.integers(0, 4, 9)
+    y[:4] = range(4)
+    np.savez_compressed(
+        HERE / "data.npz",
+        **{f"x_{part}": x for part in ("train", "test")},
+        **{f"y_{part}": y for part in ("train", "test")},
+        labels=np.array(["up", "down", "left", "right"]),
+    )
+    models = {
+        "last": Classifier(24, 10, 4, "last"),
+        "mean": Wrapped(Classifier(24, 7, 4, "mean", bias=False)),
+    }
+    expected = {}
+    for name, model in models.items():
+        # Larger than torch starts them, so that gates open and close.
+        for parameter in model.parameters():
+            parameter.data *= 2
+        model.double().eval()
+        with torch.no_grad():
+            expected[name] = model(torch.from_numpy(x).double()).tolist()
+        save_file(model.float().state_dict(), HERE / f"{name}.safetensors")
+    refused = {
+        "bidirectional": Classifier(3, 2, 2, "last", bidirectional=True),
+        "projected": Classifier(3, 4, 2, "last", proj_size=2),
+        "stacked": Classifier(3, 2, 2, "last", num_layers=2),
+    }
+    refused["bidirectional"].fc = torch.nn.Linear(4, 2)
+    refused["projected"].fc = torch.nn.Linear(2, 2)
+    for name, model in refused.items():
+        save_file(model.state_dict(), HERE / f"{name}.safetensors")
+    (HERE / "expected.json").write_text(json.dumps(expected) + "\n")
+
+
+main()

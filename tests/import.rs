@@ -1,0 +1,288 @@
+//! Models that PyTorch trained, taken over.
+//!
+//! `data/torch/make.py` made state dicts, frames and the logits they must give with PyTorch.
+
+use bt_tests::program::{Left, fails, run, text};
+use bt_train::data::{PartName, Recordings, load};
+use bt_train::float::checkpoint::{Checkpoint, METADATA_KEY, read_tensors, write_tensors};
+use bt_train::training::evaluate;
+use ndarray::{Array2, ArrayD};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+fn torch(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("data/torch")
+        .join(name)
+}
+
+fn expected(name: &str) -> Vec<Vec<f64>> {
+    let text = std::fs::read_to_string(torch("expected.json")).unwrap();
+    let all: std::collections::BTreeMap<String, Vec<Vec<f64>>> =
+        serde_json::from_str(&text).unwrap();
+    all[name].clone()
+}
+
+/// Imports with more words; what it printed as JSON, and its warnings.
+fn import(model: &Path, out: &Path, more: &[&str]) -> (Value, String) {
+    let mut words = vec!["import", text(model), "--out", text(out), "--json"];
+    words.extend(more);
+    let left = run(&words);
+    assert_eq!(left.status, Some(0), "{left:?}");
+    (serde_json::from_str(&left.out).unwrap(), left.err)
+}
+
+fn logits(model: &Path) -> Array2<f32> {
+    let checkpoint = Checkpoint::read(model).unwrap();
+    let data = load(
+        &torch("data.npz"),
+        &Recordings::default(),
+        &[PartName::Test],
+    );
+    let data = data.unwrap().for_model(&checkpoint.config).unwrap();
+    evaluate::logits(&checkpoint.model().unwrap(), data.test.as_ref().unwrap())
+}
+
+fn largest_difference(found: &Array2<f32>, expected: &[Vec<f64>]) -> f64 {
+    assert_eq!(found.nrows(), expected.len());
+    let pairs = found.iter().zip(expected.iter().flatten());
+    pairs.fold(0.0, |most, (found, expected)| {
+        most.max((f64::from(*found) - expected).abs())
+    })
+}
+
+/// Without flags nothing is lost: PyTorch's logits, with its names of all kinds.
+#[test]
+fn logits_are_those_of_torch() {
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("m.safetensors");
+    for (name, pool, units) in [("last", "last", 10), ("mean", "mean", 7)] {
+        let model = torch(&format!("{name}.safetensors"));
+        let (told, err) = import(&model, &out, &["--pool", pool]);
+        assert_eq!(err, "");
+        assert_eq!(
+            (&told["units"], &told["inputs"]),
+            (&units.into(), &24.into())
+        );
+        let off = largest_difference(&logits(&out), &expected(name));
+        assert!(off < 1e-5, "{name}: {off}");
+    }
+    // The head may be named; names of the classes come from the data.
+    let data = torch("data.npz");
+    let words = ["--head", "fc", "--data", text(&data)];
+    let (told, _) = import(&torch("last.safetensors"), &out, &words);
+    let right = expected("last");
+    let y = [0, 1, 2, 3];
+    assert_eq!(
+        Checkpoint::read(&out).unwrap().config.head.labels[1],
+        "down"
+    );
+    assert!(told["accuracy"]["imported"].as_f64().is_some());
+    assert!(right.len() > y.len());
+    let eval = run(&["eval", text(&out), "--data", text(&data), "--json"]);
+    let told: Value = serde_json::from_str(&eval.out).unwrap();
+    let set = load(&data, &Recordings::default(), &[PartName::Test]).unwrap();
+    let labels = set.test.unwrap().labels.unwrap();
+    let is_right = |(row, label): (&Vec<f64>, &usize)| row.iter().all(|v| *v <= row[*label]);
+    let right = right
+        .iter()
+        .zip(&labels)
+        .filter(|&pair| is_right(pair))
+        .count();
+    assert_eq!(told["accuracy"], right as f64 / labels.len() as f64);
+}
+
+/// A decomposition of full rank is the matrix itself; a smaller one tells what it costs, learns, and can
+/// be quantized.
+#[test]
+fn decomposes_and_learns() {
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("m.safetensors");
+    let model = torch("last.safetensors");
+    // Pairs of 4·8 and 6·5: no matrix has a rank above 30.
+    let words = [
+        "--input-map",
+        "tensor-train",
+        "--input-modes",
+        "4x6",
+        "--hidden-modes",
+        "2x5",
+        "--rank",
+        "30",
+    ];
+    let (told, _) = import(&model, &out, &words);
+    assert!(told["error"]["input"].as_f64().unwrap() < 1e-4, "{told}");
+    assert!(told["error"].get("recurrent").is_none());
+    let off = largest_difference(&logits(&out), &expected("last"));
+    assert!(off < 1e-3, "{off}");
+
+    // Even modes are found for it: 6x4 and 5x2.
+    let data = torch("data.npz");
+    let data = text(&data);
+    let words = [
+        "--rank",
+        "2",
+        "--recurrent-rank",
+        "1",
+        "--data",
+        data,
+        "--fine-tune",
+        "20",
+    ];
+    let (told, _) = import(&model, &out, &words);
+    let config = Checkpoint::read(&out).unwrap().config;
+    assert_eq!(
+        (config.input.modes, config.hidden.modes),
+        (vec![6, 4], vec![5, 2])
+    );
+    for map in ["input", "recurrent"] {
+        let error = told["error"][map].as_f64().unwrap();
+        assert!((0.2..1.0).contains(&error), "{told}");
+    }
+    for model in ["imported", "decomposed", "fine_tuned"] {
+        let accuracy = told["accuracy"][model].as_f64().unwrap();
+        assert!((0.0..=1.0).contains(&accuracy), "{told}");
+    }
+    let better = |a: &str, b: &str| told["accuracy"][a].as_f64() >= told["accuracy"][b].as_f64();
+    assert!(better("fine_tuned", "decomposed"), "{told}");
+
+    let btm = place.path().join("m.btm");
+    let words = ["quantize", text(&out), "--data", data, "--out", text(&btm)];
+    let Left {
+        status, out: told, ..
+    } = run(&words);
+    assert_eq!(status, Some(0), "{told}");
+    assert!(told.contains("the model was imported"), "{told}");
+}
+
+/// A tensor more or less, or of another shape, is told by its own name.
+#[test]
+fn refuses_what_the_network_does_not_have() {
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("m.safetensors");
+    let out = text(&out);
+    for (name, words) in [
+        ("bidirectional", ["rnn.bias_hh_l0_reverse", "bidirectional"]),
+        ("projected", ["rnn.weight_hr_l0", "projection"]),
+        ("stacked", ["rnn.weight_hh_l1", "second layer"]),
+    ] {
+        let model = torch(&format!("{name}.safetensors"));
+        fails(1, &["import", text(&model), "--out", out], &words);
+    }
+    let whole = read_tensors(&torch("last.safetensors")).unwrap().tensors;
+    let model = place.path().join("changed.safetensors");
+    let model = text(&model);
+    let write = |change: &dyn Fn(&mut bt_train::float::checkpoint::Tensors)| {
+        let mut tensors = whole.clone();
+        change(&mut tensors);
+        write_tensors(Path::new(model), "format", "pt".into(), &tensors).unwrap();
+    };
+    let words = ["import", model, "--out", out];
+    type Change<'a> = &'a dyn Fn(&mut bt_train::float::checkpoint::Tensors);
+    let zeros = |shape: &[usize]| ArrayD::<f32>::zeros(shape);
+    let cases: [(Change<'_>, &[&str]); 13] = [
+        (
+            &|t| drop(t.remove("rnn.weight_hh_l0")),
+            &["rnn.weight_hh_l0: is missing"],
+        ),
+        (
+            &|t| drop(t.remove("rnn.weight_ih_l0")),
+            &["weight_ih_l0: is missing", "nn.LSTM"],
+        ),
+        (
+            &|t| drop(t.remove("fc.weight")),
+            &["nn.Linear: is missing", "10 columns"],
+        ),
+        (
+            &|t| drop(t.insert("rnn.weight_ih_l0".into(), zeros(&[39, 24]))),
+            &["rnn.weight_ih_l0: has shape [39, 24], expected [40, inputs]"],
+        ),
+        (
+            &|t| drop(t.insert("rnn.weight_hh_l0".into(), zeros(&[39, 10]))),
+            &["rnn.weight_hh_l0: has shape [39, 10], expected [40, 10]"],
+        ),
+        (
+            &|t| drop(t.insert("rnn.weight_hh_l0".into(), zeros(&[30, 10]))),
+            &["rnn.weight_hh_l0", "nn.GRU"],
+        ),
+        (
+            &|t| drop(t.insert("rnn.weight_hh_l0".into(), zeros(&[10, 10]))),
+            &["rnn.weight_hh_l0", "nn.RNN"],
+        ),
+        (
+            &|t| drop(t.insert("rnn.weight_hh_l0".into(), zeros(&[40, 0]))),
+            &["rnn.weight_hh_l0", "shape [40, 0]"],
+        ),
+        (
+            &|t| drop(t.insert("rnn.bias_hh_l0".into(), zeros(&[40, 1]))),
+            &["rnn.bias_hh_l0: has shape [40, 1], expected [40]"],
+        ),
+        (
+            &|t| drop(t.insert("fc.bias".into(), zeros(&[5]))),
+            &["fc.bias: has shape [5], expected [4]"],
+        ),
+        (
+            &|t| t.get_mut("rnn.weight_hh_l0").unwrap()[[3, 4]] = f32::NAN,
+            &["rnn.weight_hh_l0", "NaN", "[3, 4]"],
+        ),
+        (
+            &|t| drop(t.insert("aux.weight".into(), zeros(&[2, 10]))),
+            &["aux.weight, fc.weight could be meant", "--head"],
+        ),
+        (
+            &|t| drop(t.insert("fc2.weight".into(), zeros(&[3, 4]))),
+            &["fc2.weight", "second linear layer"],
+        ),
+    ];
+    for (change, expected) in cases {
+        write(change);
+        let mut with_file = vec!["changed.safetensors"];
+        with_file.extend(expected);
+        fails(1, &words, &with_file);
+        assert!(!Path::new(out).exists());
+    }
+    write(&|_| ());
+    let with = |more: &[&'static str]| [&words[..], more].concat();
+    fails(
+        1,
+        &with(&["--head", "head"]),
+        &["head.weight: is missing", "fc.weight"],
+    );
+    fails(
+        2,
+        &with(&["--input-map", "block-term", "--input-modes", "4x7"]),
+        &["input-modes: 4x7 multiply to 28, but the width is 24; use --input-modes 6x4"],
+    );
+    fails(
+        2,
+        &with(&["--recurrent-map", "block-term", "--hidden-modes", "3x3"]),
+        &["hidden-modes: 3x3 multiply to 9, but the width is 10; use --hidden-modes 5x2"],
+    );
+    fails(2, &with(&["--fine-tune", "3"]), &["--data"]);
+    // A model of ours is none of PyTorch's.
+    write_tensors(Path::new(model), METADATA_KEY, "{}".into(), &whole).unwrap();
+    fails(1, &words, &["changed.safetensors: is a model of bt-train"]);
+    for (name, what) in [("m.pt", "PyTorch"), ("m.onnx", "ONNX"), ("m.h5", "Keras")] {
+        let line = format!("to_safetensors.py {name} m.safetensors");
+        fails(1, &["import", name, "--out", out], &[what, &line]);
+    }
+}
+
+/// What is left out, or half there, is told.
+#[test]
+fn warns_of_what_it_does_not_use() {
+    let place = tempfile::tempdir().unwrap();
+    let (model, out) = (place.path().join("s.safetensors"), place.path().join("m"));
+    let mut tensors = read_tensors(&torch("last.safetensors")).unwrap().tensors;
+    let second = tensors.remove("rnn.bias_hh_l0").unwrap();
+    tensors.insert("norm.running_mean".into(), ArrayD::zeros(vec![3]));
+    write_tensors(&model, "format", "pt".into(), &tensors).unwrap();
+    let (told, err) = import(&model, &out, &[]);
+    assert_eq!(err.lines().count(), 2, "{err}");
+    assert!(err.contains("s.safetensors: rnn.bias_hh_l0 is missing beside rnn.bias_ih_l0"));
+    assert!(err.contains("s.safetensors: norm.running_mean is no part of the model"));
+    assert_eq!(told["warnings"].as_array().unwrap().len(), 2);
+    let bias = &Checkpoint::read(&out).unwrap().tensors["lstm.bias"];
+    assert_eq!(bias, &tensors["rnn.bias_ih_l0"]);
+    assert!(second.iter().any(|value| *value != 0.0));
+}
