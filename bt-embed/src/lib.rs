@@ -19,6 +19,7 @@ pub mod app;
 pub mod board;
 pub mod confidence;
 pub mod link;
+pub mod long_run;
 pub mod pattern;
 pub mod service;
 pub mod wire;

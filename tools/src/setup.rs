@@ -66,6 +66,21 @@ pub fn host_32_bit() -> Result<()> {
     install_targets(&BTreeSet::from([HOST_32_BIT]))
 }
 
+/// Installs the program that reads `deny.toml`, if it is missing.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn cargo_deny() -> Result<()> {
+    if output(Command::new("cargo").args(["deny", "--version"])).is_ok() {
+        return Ok(());
+    }
+    install(
+        &["cargo", "install", "--locked", "cargo-deny"],
+        "cargo-deny (its build takes some minutes)",
+    )
+}
+
 fn install_targets(wanted: &BTreeSet<&str>) -> Result<()> {
     let Ok(listed) = output(Command::new("rustup").args(["target", "list", "--installed"])) else {
         // A toolchain without rustup has its targets from elsewhere; the build will tell.

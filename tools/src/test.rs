@@ -22,7 +22,8 @@ pub struct Args {
     /// Write reviewed tables (`tests/golden`) anew where they differ.
     #[arg(long)]
     bless: bool,
-    /// With what takes longer and needs more of the compiler: AddressSanitizer.
+    /// With what takes longer or needs more than the rest: a million steps on every board, a day of sound,
+    /// AddressSanitizer, licences.
     #[arg(long)]
     long: bool,
 }
@@ -50,7 +51,7 @@ impl Check {
     };
 }
 
-const CHECKS: [Check; 11] = [
+const CHECKS: [Check; 13] = [
     Check {
         name: "format",
         cargo: &["fmt", "--all", "--check"],
@@ -141,6 +142,25 @@ const CHECKS: [Check; 11] = [
         device: true,
         ..Check::PLAIN
     },
+    Check {
+        name: "long-run",
+        cargo: &[
+            "test",
+            "--package=bt-tests",
+            "--test=long_run",
+            "--",
+            "--ignored",
+        ],
+        device: true,
+        long: true,
+        ..Check::PLAIN
+    },
+    Check {
+        name: "licences",
+        cargo: &["deny", "check", "licenses", "bans", "sources"],
+        long: true,
+        ..Check::PLAIN
+    },
     // A sanitizer is not of the stable compiler; a target folder of its own keeps the others' builds.
     Check {
         name: "asan",
@@ -190,6 +210,9 @@ pub fn run(args: Args) -> Result<()> {
     if checks.iter().any(|check| check.name == "32-bit") {
         setup::host_32_bit()?;
     }
+    if checks.iter().any(|check| check.name == "licences") {
+        setup::cargo_deny()?;
+    }
     let mut total = Count::default();
     let mut failures = Vec::new();
     for check in checks {
@@ -221,18 +244,17 @@ fn execute(check: &Check, bless: bool) -> Result<(Count, bool)> {
     if bless {
         command.env("BT_BLESS", "1");
     }
+    // What stands behind `--` is for the tests, not for cargo.
+    let behind = check.cargo.iter().position(|word| *word == "--");
+    let (first, last) = check.cargo.split_at(behind.unwrap_or(check.cargo.len()));
+    let no_fail_fast = first.contains(&"test").then_some("--no-fail-fast");
     // The linker that comes with Rust: no 32-bit libraries of the system are needed.
     let mut child = command
         .envs(check.variables.iter().copied())
         .env("CARGO_TARGET_I686_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld")
-        .args(check.cargo)
-        .args(
-            check
-                .cargo
-                .first()
-                .filter(|&&c| c == "test")
-                .map(|_| "--no-fail-fast"),
-        )
+        .args(first)
+        .args(no_fail_fast)
+        .args(last)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
