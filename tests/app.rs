@@ -111,6 +111,7 @@ fn shapes() -> Vec<Dense> {
                 pool,
                 horizon_shift: u8::from(pool == Pool::Recent),
                 seed,
+                ..Dense::default()
             });
         }
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bt_core::internals::model::cases;
-use bt_core::{InputType, Model, ModelBytes, Pool};
+use bt_core::{Cell, InputType, Model, ModelBytes, Pool};
 use bt_embed::wire::Golden;
 use bt_tests::exported;
 use bt_tests::model::{Dense, Noise, scores_of};
@@ -78,6 +78,18 @@ fn every_board_gives_the_scores_of_the_host() {
         },
         Dense {
             hidden: 1,
+            ..Dense::default()
+        },
+        Dense {
+            cell: Cell::Gru,
+            hidden: 5,
+            layers: 3,
+            ..Dense::default()
+        },
+        Dense {
+            cell: Cell::MinGru,
+            layers: 2,
+            pool: Pool::Mean,
             ..Dense::default()
         },
     ];

@@ -5,8 +5,8 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use bt_core::Pool;
 use bt_core::internals::model::ArenaLayout;
+use bt_core::{Cell, Pool};
 use bt_train::plan::cost::Core;
 use bt_train::plan::search::{Layer, Limits, best};
 use bt_train::shape::{MapKind, MapShape};
@@ -35,7 +35,7 @@ fn table() -> String {
                 let layer = Layer {
                     input: MapShape::to_gates(kind, inputs, hidden),
                     recurrent: MapShape::to_gates(kind, hidden, hidden),
-                    arena: ArenaLayout::new(units, Pool::Last, 0, 0),
+                    arena: ArenaLayout::new((Cell::Lstm, 1), units, Pool::Last, 0, 0),
                 };
                 let limits = Limits {
                     ram_bytes: Some(10 << 10),

@@ -6,7 +6,7 @@ use bt_core::internals::front_end::{FORMAT, FORMAT_UNFILTERED};
 use bt_core::internals::model::Map;
 use bt_core::internals::model::cases;
 use bt_core::internals::model::write::ModelBytes;
-use bt_core::{InputType, Model, Pool};
+use bt_core::{Cell, InputType, Model, Pool};
 use bt_tests::exported;
 use bt_tests::model::{Dense, Noise};
 use bt_tests::mutate::{edges, places, read, run, seal, write};
@@ -70,7 +70,10 @@ fn what_parses_stays_in_its_words_and_its_32_bits() {
         // The larger ones say no more and take longer.
         let parsed = Model::parse(model.bytes()).unwrap();
         if parsed.frame_work() < 1 << 12 {
-            for map in [parsed.input_map(), parsed.recurrent_map()] {
+            for map in parsed
+                .maps(Model::input_of)
+                .chain(parsed.maps(Model::recurrent_of))
+            {
                 if let Map::Program(program) = map {
                     accumulate += program
                         .stages
@@ -102,6 +105,21 @@ fn what_parses_stays_in_its_words_and_its_32_bits() {
             ..Dense::default()
         };
         ran += mutants(values as u32, &shape.model());
+    }
+    for (cell, layers, hidden) in [
+        (Cell::Lstm, 2, 2),
+        (Cell::Gru, 1, 3),
+        (Cell::Gru, 2, 2),
+        (Cell::MinGru, 2, 3),
+    ] {
+        let shape = Dense {
+            values: 3,
+            cell,
+            layers,
+            hidden,
+            ..Dense::default()
+        };
+        ran += mutants(hidden as u32, &shape.model());
     }
     println!("{ran} files ran, {accumulate} stages of the exporter accumulate");
     assert!(ran > 10_000 && accumulate >= 4, "{ran}, {accumulate}");

@@ -1,7 +1,7 @@
 //! What the commands refuse: exit status, and one line that names file, field and remedy.
 
-use bt_core::Pool;
 use bt_core::internals::model::ArenaLayout;
+use bt_core::{Cell, Pool};
 use bt_tests::program::{Left, Toy, bt_train, fails, run, text, train_words};
 use bt_train::data::Recordings;
 use bt_train::error::ErrorKind;
@@ -42,7 +42,7 @@ fn refusals_of_the_library_have_kinds() {
     let layer = Layer {
         input: kind(map),
         recurrent: None,
-        arena: ArenaLayout::new(128, Pool::Last, 0, 0),
+        arena: ArenaLayout::new((Cell::Lstm, 1), 128, Pool::Last, 0, 0),
     };
     let limits = Limits {
         ram_bytes: Some(1 << 10),

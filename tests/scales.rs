@@ -253,7 +253,7 @@ fn a_cell_that_counts_beyond_128_keeps_its_count() {
     assert!(exported.cell.max > 290.0, "{:?}", exported.cell);
     assert_eq!(exported.cell.fraction, 21);
     let model = device::parse(&exported.bytes).unwrap();
-    assert_eq!(model.cell_fraction(), 21);
+    assert_eq!(model.cell_fraction(0), 21);
     let wanted = floats(&checkpoint, &data);
     for (sequence, (wanted, found)) in wanted.iter().zip(integers(&exported, &data)).enumerate() {
         assert_eq!(wanted[1] > wanted[0], sequence % 2 == 1);

@@ -59,7 +59,7 @@ mod session;
 mod size;
 
 pub use argmax::argmax;
-pub use cell::Gate;
+pub use cell::{Cell, Gate};
 pub use error::Error;
 pub use front_end::{FrontEnd, FrontEndError, Level};
 pub use model::layout::Section;

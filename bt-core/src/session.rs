@@ -17,6 +17,7 @@ mod write;
 use crate::map::Progress;
 use crate::model::Model;
 use crate::proven::Proven;
+use step::Side;
 
 pub use error::{PushError, ScoresError, SessionError, StateError, StepError};
 pub use self_test::SelfTest;
@@ -58,9 +59,8 @@ pub struct Session<'m, 'a> {
     pooled: u32,
     /// PCM samples of the frame under way.
     samples: u32,
-    /// [`Model::needs_zeros`] of each map.
-    input_needs_zeros: bool,
-    recurrent_needs_zeros: bool,
+    /// [`Model::needs_zeros`] of each map, a [`Side::bit`] each.
+    needs_zeros: u32,
 }
 
 impl<'m, 'a> Session<'m, 'a> {
@@ -86,8 +86,7 @@ impl<'m, 'a> Session<'m, 'a> {
             steps: 0,
             pooled: 0,
             samples: 0,
-            input_needs_zeros: model.needs_zeros(&model.input),
-            recurrent_needs_zeros: model.needs_zeros(&model.recurrent),
+            needs_zeros: needs_zeros(model),
         };
         session.reset();
         Ok(session)
@@ -137,21 +136,20 @@ impl<'m, 'a> Session<'m, 'a> {
         self.samples = 0;
     }
 
-    /// The pre-activations z `[4J]` (Q4.11, gates i, f, g, o, slowest) as they stand: from a frame's
-    /// first value on its bias and what the input map has added so far, complete once
-    /// [`Session::frame_complete`]; between frames those of the last step.
+    /// The pre-activations z `[gates·J]` (Q4.11, the gate slowest: i, f, g, o of an LSTM, r, k, n of a GRU,
+    /// a, v of a minGRU) as they stand: from a frame's first value on the first layer's bias and what its
+    /// input map has added so far, complete once [`Session::frame_complete`]; between frames those of the
+    /// last step's last layer.
     pub fn pre_activations(&self) -> &[i16] {
-        bytemuck::cast_slice(
-            self.memory
-                .get(..self.model.arena.hidden_word)
-                .proven()
-                .unwrap_or(&[]),
-        )
+        let words = self.memory.get(..self.model.arena.z_words()).proven();
+        let z: &[i16] = bytemuck::cast_slice(words.unwrap_or(&[]));
+        let values = self.model.cell.gates() * self.model.hidden();
+        z.get(..values).proven().unwrap_or(&[])
     }
 
-    /// The hidden state h `[J]`, Q0.15.
+    /// The hidden state h `[J]` of the last layer, [`Model::hidden_fraction`] fraction bits.
     pub fn hidden_state(&self) -> &[i16] {
-        let first = self.model.arena.hidden_word;
+        let first = self.model.arena.h_word(self.model.layers() - 1);
         let words = self
             .memory
             .get(first..first + self.model.hidden().div_ceil(2))
@@ -186,4 +184,22 @@ impl defmt::Format for Session<'_, '_> {
             self.complete,
         );
     }
+}
+
+/// A bit of each map that wants its scratch zeroed.
+#[inline(never)]
+fn needs_zeros(model: &Model<'_>) -> u32 {
+    let mut bits = 0;
+    for layer in 0..model.layers() {
+        let maps = [
+            (Side::Input, model.input_of(layer)),
+            (Side::Recurrent, model.recurrent_of(layer)),
+        ];
+        for (side, map) in maps {
+            if map.is_some_and(|map| model.needs_zeros(&map)) {
+                bits |= side.bit(layer);
+            }
+        }
+    }
+    bits
 }

@@ -7,7 +7,7 @@
 //! training starts from; the plan is the one that `bt-train plan --ram 10K` puts first.
 
 use bt_core::internals::model::ArenaLayout;
-use bt_core::{InputType, Pool};
+use bt_core::{Cell, InputType, Pool};
 use bt_train::error::{Error, ErrorKind, Result};
 use bt_train::float::init::{deviation, normal};
 use bt_train::plan::search::{Layer, Limits, MapPlan, best, refused};
@@ -142,7 +142,7 @@ fn chosen_plan(shape: &MapShape) -> Result<Plan> {
     let layer = Layer {
         input: shape.clone(),
         recurrent: MapShape::to_gates(recurrent, &HIDDEN, &HIDDEN),
-        arena: ArenaLayout::new(256, Pool::Last, 0, 0),
+        arena: ArenaLayout::new((Cell::Lstm, 1), 256, Pool::Last, 0, 0),
     };
     let limits = Limits {
         ram_bytes: Some(RAM_BYTES),

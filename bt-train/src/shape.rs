@@ -7,6 +7,50 @@ use serde::{Deserialize, Serialize};
 /// Gates whose pre-activations one map gives: i, f, g, o.
 pub const GATES: usize = 4;
 
+/// What moves the state on, from one step to the next.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, clap::ValueEnum,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cell {
+    /// Long short-term memory: gates i, f, g, o
+    #[default]
+    Lstm,
+    /// Gated recurrent unit as PyTorch has it: gates r, z, n
+    Gru,
+    /// minGRU: two gates that read the frame alone; there is no recurrent map
+    MinGru,
+}
+
+impl Cell {
+    /// That of a model file.
+    pub fn of(cell: bt_core::Cell) -> Cell {
+        match cell {
+            bt_core::Cell::Lstm => Cell::Lstm,
+            bt_core::Cell::Gru => Cell::Gru,
+            bt_core::Cell::MinGru => Cell::MinGru,
+        }
+    }
+
+    /// The same on the device, which knows how many gates it has and what its formats are.
+    pub fn device(self) -> bt_core::Cell {
+        match self {
+            Cell::Lstm => bt_core::Cell::Lstm,
+            Cell::Gru => bt_core::Cell::Gru,
+            Cell::MinGru => bt_core::Cell::MinGru,
+        }
+    }
+
+    /// The name used in files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cell::Lstm => "lstm",
+            Cell::Gru => "gru",
+            Cell::MinGru => "min-gru",
+        }
+    }
+}
+
 /// Orders of a tensor map that are possible: as many modes on either side.
 const ORDERS: std::ops::RangeInclusive<usize> = 2..=6;
 

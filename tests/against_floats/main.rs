@@ -104,7 +104,7 @@ fn compare(drawn: &Drawn, refusals: &RefCell<BTreeSet<String>>) -> Result<Verdic
         plain: &plain,
         sequences: &sequences,
         passages: &passages,
-        cell_lsb: 2f64.powi(-(model.cell_fraction() as i32)),
+        cell_lsb: 2f64.powi(-(model.cell_fraction(0) as i32)),
     };
     run.cell()?;
     run.head(unit)?;

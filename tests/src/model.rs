@@ -2,8 +2,8 @@
 
 use bt_core::internals::front_end::{self, Config};
 use bt_core::internals::model::layout::{CELL_FRACTION, DenseRecord};
-use bt_core::internals::model::write::{Contents, Elements, MapContents, Outputs};
-use bt_core::{FloatInput, Gate, InputType, Model, ModelBytes, Pool, Session};
+use bt_core::internals::model::write::{Contents, Elements, LayerContents, MapContents, Outputs};
+use bt_core::{Cell, FloatInput, Gate, InputType, Model, ModelBytes, Pool, Session};
 use bytemuck::Zeroable;
 
 /// Marsaglia's xorshift32.
@@ -47,6 +47,10 @@ pub struct Dense {
     pub pool: Pool,
     /// log₂ of the steps that [`Pool::Recent`] averages over; 0 with other pools.
     pub horizon_shift: u8,
+    /// What moves the state on.
+    pub cell: Cell,
+    /// Layers of it.
+    pub layers: usize,
     /// Seed of the weights.
     pub seed: u32,
 }
@@ -61,6 +65,8 @@ impl Default for Dense {
             classes: 3,
             pool: Pool::Last,
             horizon_shift: 0,
+            cell: Cell::Lstm,
+            layers: 1,
             seed: 1,
         }
     }
@@ -86,6 +92,25 @@ impl Dense {
         Some((section, self.vectors))
     }
 
+    /// A layer without its maps.
+    fn layer(&self) -> LayerContents {
+        let none = MapContents::Dense(DenseRecord::zeroed());
+        let apart = if self.cell.keeps_apart() {
+            self.hidden
+        } else {
+            0
+        };
+        LayerContents {
+            input: none.clone(),
+            recurrent: self.cell.is_recurrent().then_some(none),
+            bias: (0..self.cell.gates() * self.hidden)
+                .map(|row| (row as i16 % 7 - 3) << 8)
+                .collect(),
+            recurrent_bias: (0..apart).map(|row| (row as i16 % 5 - 2) << 9).collect(),
+            cell_fraction: CELL_FRACTION,
+        }
+    }
+
     /// The model's file.
     ///
     /// # Panics
@@ -105,7 +130,9 @@ impl Dense {
     /// The shape is none that the format holds.
     pub fn with(&self, outputs: Outputs) -> ModelBytes {
         let mut noise = Noise::new(self.seed);
-        let rows = 4 * self.hidden;
+        let z = self.cell.gates() * self.hidden;
+        // Rows come in pairs.
+        let rows = z.next_multiple_of(2);
         let mut weights = Vec::new();
         let mut dense = |values: usize, slice_word: usize, gain: u32| {
             let pairs = values.div_ceil(2);
@@ -117,8 +144,11 @@ impl Dense {
             };
             for pair in 0..rows / 2 * pairs {
                 let last = values % 2 == 1 && pair % pairs == pairs - 1;
-                let low = lane();
-                let high = if last { 0 } else { lane() };
+                // The row that makes them even is zero.
+                let is_last_row = rows != z && pair / pairs == rows / 2 - 1;
+                let own = |lane: u32| if is_last_row { lane & 0xFF00 } else { lane };
+                let low = own(lane());
+                let high = if last { 0 } else { own(lane()) };
                 weights.push(low | high << 16);
             }
             let scales_word = weights.len() as u32;
@@ -152,16 +182,14 @@ impl Dense {
                 offset: 0.0,
                 lsb: 1.0 / 4096.0,
             }],
-            cell_fraction: CELL_FRACTION,
+            cell: self.cell,
+            layers: vec![self.layer(); self.layers],
             front_end: self.front_end(),
-            input: MapContents::Dense(DenseRecord::zeroed()),
-            recurrent: MapContents::Dense(DenseRecord::zeroed()),
             weights: Vec::new(),
             tables: Vec::new(),
-            bias: (0..rows).map(|row| (row as i16 % 7 - 3) << 8).collect(),
             head_weights: self.head_weights(),
             head_bias: vec![0; self.classes],
-            scratch_words: self.values.div_ceil(2),
+            scratch_words: 0,
             golden_seed: self.seed,
             golden_steps: 3,
         };
@@ -170,8 +198,17 @@ impl Dense {
             InputType::U8 | InputType::I8 => 1 << 26,
             InputType::I16 => 1 << 18,
         };
-        parts.input = dense(self.values, arena.scratch_word, gain);
-        parts.recurrent = dense(self.hidden, 0, 1 << 18);
+        let buffer = self.values.div_ceil(2);
+        parts.scratch_words = buffer.max(arena.apart_words());
+        for (at, layer) in parts.layers.iter_mut().enumerate() {
+            layer.input = match at {
+                0 => dense(self.values, arena.scratch_word, gain),
+                _ => dense(self.hidden, 0, 1 << 18),
+            };
+            if let Some(recurrent) = &mut layer.recurrent {
+                *recurrent = dense(self.hidden, 0, 1 << 18);
+            }
+        }
         parts.weights = weights;
         parts.write().expect("a model")
     }

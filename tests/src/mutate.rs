@@ -9,7 +9,7 @@ use bt_core::internals::program::{ProgramRecord, StageRecord};
 use bt_core::{InputType, Model, Session};
 
 use crate::model::Noise;
-use crate::reference::Reference;
+use crate::reference::{Reference, cell};
 
 /// A field: where in the file, bytes.
 pub type Place = (usize, usize);
@@ -56,7 +56,13 @@ pub fn places(file: &[u8], noise: &mut Noise) -> Vec<Place> {
                 let at = usize::from(noise.bits()) % tables;
                 (start + FRONT_END_HEADER + 2 * at, 2)
             }));
-        } else if is(Section::Input) || is(Section::Recurrent) {
+        } else if is(Section::Cell) {
+            all.extend(fields(start, &[(len / 4, 4)]));
+        } else if Section::INPUTS
+            .into_iter()
+            .chain(Section::RECURRENTS)
+            .any(is)
+        {
             all.push((start, 4));
             if word(start) == MapKind::Dense.number() as usize {
                 all.extend(fields(start + 4, &[(size_of::<DenseRecord>() / 4, 4)]));
@@ -191,6 +197,9 @@ pub fn run(file: &ModelBytes, noise: &mut Noise) -> bool {
     let _ = session.self_test();
     session.reset();
     let mut reference = Reference::new(&model, file.bytes());
+    // h and c of every layer before a step.
+    let layers = vec![(vec![0; model.hidden()], vec![0; model.hidden()]); model.layers()];
+    let (mut before, mut below) = (layers, Vec::new());
     for frame in frames(&model, noise) {
         let taken = match model.input_type() {
             InputType::U8 => session.push_u8(&frame.iter().map(|&x| x as u8).collect::<Vec<_>>()),
@@ -200,15 +209,26 @@ pub fn run(file: &ModelBytes, noise: &mut Noise) -> bool {
         assert_eq!(taken, Ok(frame.len()));
         assert!(session.frame_complete());
         // The plain loops begin behind the front end.
-        let wanted = model.front_end().is_none().then(|| {
+        let is_compared = model.front_end().is_none();
+        if is_compared {
             assert_eq!(session.pre_activations(), reference.frame(&frame));
-            reference.recur(session.hidden_state())
-        });
+        }
         session
             .step_watched(|watched| {
-                if let Some(z) = wanted {
-                    assert_eq!(watched.z, z);
+                let (h, c) = &mut before[watched.layer];
+                if is_compared {
+                    if watched.layer > 0 {
+                        reference.later(watched.layer, &below);
+                    }
+                    let apart = reference.recur(watched.layer, h);
+                    let z = reference.z();
+                    assert_eq!((watched.z, watched.recurrent_z), (&z[..], &apart[..]));
+                    let fraction = model.cell_fraction(watched.layer);
+                    let (c, h) = cell((model.cell(), model.gate()), fraction, (&z, &apart), c);
+                    assert_eq!((watched.c, watched.h), (&c[..], &h[..]));
                 }
+                (*h, *c) = (watched.h.to_vec(), watched.c.to_vec());
+                below = watched.h.to_vec();
             })
             .expect("a whole frame");
     }

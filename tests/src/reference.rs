@@ -4,9 +4,10 @@
 
 use bt_core::internals::model::layout::{self, DenseRecord, Section};
 use bt_core::internals::model::{Map, bound};
+use bt_core::internals::nonlinearity;
 use bt_core::internals::program::panel::pair_order;
 use bt_core::internals::program::{DISCARD, NONE, Program, StageRecord, Store};
-use bt_core::{InputType, Model};
+use bt_core::{Cell, Gate, InputType, Model};
 
 /// The maps of a model and the words of an arena they work on.
 #[derive(Debug)]
@@ -48,6 +49,59 @@ fn saturate(value: i64) -> i16 {
     value.clamp(-32_768, 32_767) as i16
 }
 
+/// c and h after a step, unit by unit in i64: the formulas of `bt_core`'s cells, with its tables of the
+/// nonlinearities. `z` is z and, where the cell keeps it apart, the recurrent map's share.
+///
+/// # Panics
+///
+/// `z` are not those of such a cell.
+pub fn cell(
+    (cell, gate): (Cell, Gate),
+    fraction: u32,
+    (z, apart): (&[i16], &[i16]),
+    c: &[i32],
+) -> (Vec<i32>, Vec<i16>) {
+    let units = c.len();
+    let open = |z: i16| {
+        i64::from(match gate {
+            Gate::Sigmoid => nonlinearity::sigmoid(z),
+            Gate::HardSigmoid => nonlinearity::hard_sigmoid(z),
+        })
+    };
+    let held = |c: i64| i32::try_from(c).expect("c stays in 32 bits");
+    // Down by 16 bits of a product, twice: what a blend adds.
+    let blend = |from: i64, to: i64, weight: i64| held(from + 2 * (((to - from) * weight) >> 16));
+    let rounded = |c: i32| saturate((i64::from(c) + (1 << 13)) >> 14);
+    let unit = |j: usize| {
+        let before = i64::from(c[j]);
+        let z = |gate: usize| z[gate * units + j];
+        match cell {
+            Cell::Lstm => {
+                let added = (open(z(0)) * i64::from(nonlinearity::tanh(z(2)))) >> (31 - fraction);
+                let c = 2 * (added + ((before * open(z(1))) >> 16));
+                let c = c.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+                let wide = i64::from(c) << (24 - fraction);
+                let wide = wide.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+                let squashed = i64::from(nonlinearity::tanh_of_cell(wide));
+                (c, ((open(z(3)) * squashed + (1 << 14)) >> 15) as i16)
+            }
+            Cell::Gru => {
+                let back = |gate: usize| i64::from(apart[gate * units + j]);
+                let sum = |gate: usize| saturate(i64::from(z(gate)) + back(gate));
+                let reset = (open(sum(0)) * back(2) + (1 << 14)) >> 15;
+                let candidate = nonlinearity::tanh(saturate(i64::from(z(2)) + reset));
+                let c = blend(i64::from(candidate) << 14, before, open(sum(1)));
+                (c, rounded(c))
+            }
+            Cell::MinGru => {
+                let c = blend(before, i64::from(z(1)) << 14, open(z(0)));
+                (c, rounded(c))
+            }
+        }
+    };
+    (0..units).map(unit).unzip()
+}
+
 impl<'m> Reference<'m> {
     /// At rest; `file` is the model's.
     pub fn new(model: &'m Model<'m>, file: &[u8]) -> Self {
@@ -63,10 +117,9 @@ impl<'m> Reference<'m> {
 
     /// z after a frame of pushed values, before the recurrent map.
     pub fn frame(&mut self, pushed: &[i16]) -> Vec<i16> {
-        self.clear(&self.model.input_map());
-        for (at, &bias) in self.bias.clone().iter().enumerate() {
-            self.put(0, at, bias);
-        }
+        let scratch = self.scratch();
+        self.clear(&self.model.input_map(), scratch);
+        self.begin(0);
         let (meta, format) = (self.model.meta(), self.model.format());
         // One number for all values, or their own from a table.
         let number = |table: u32, one: i32, at: usize| match table {
@@ -95,20 +148,76 @@ impl<'m> Reference<'m> {
             saturate((value * scale + half) >> shift)
         });
         let values: Vec<i16> = values.collect();
-        self.map(self.model.input_map(), &values, is_byte);
+        self.map(self.model.input_map(), 0, &values, is_byte);
         self.z()
     }
 
-    /// z after the recurrent map.
-    pub fn recur(&mut self, h: &[i16]) -> Vec<i16> {
-        self.clear(&self.model.recurrent_map());
-        self.map(self.model.recurrent_map(), h, false);
-        self.z()
+    /// z of a layer above the first, from h of the one below, before its recurrent map.
+    ///
+    /// # Panics
+    ///
+    /// There is no such layer.
+    pub fn later(&mut self, layer: usize, below: &[i16]) {
+        let map = self.model.input_of(layer).expect("a layer");
+        let scratch = self.scratch();
+        self.clear(&map, scratch);
+        self.begin(layer);
+        self.map(map, 0, below, false);
     }
 
-    fn z(&self) -> Vec<i16> {
+    /// Adds the recurrent map's share to z, or gives it where the cell keeps it apart.
+    pub fn recur(&mut self, layer: usize, h: &[i16]) -> Vec<i16> {
+        let layout = self.model.arena_layout();
+        let (first, words) = (layout.scratch_word, layout.apart_words());
+        let Some(map) = self.model.recurrent_of(layer) else {
+            return Vec::new();
+        };
+        self.clear(&map, first + words);
+        self.memory[first..first + words].fill(0);
+        self.kept[first..first + words].fill(None);
+        let (hidden, values) = (h.len(), self.values());
+        let biases = self.biases(layer);
+        for (at, bias) in biases
+            .into_iter()
+            .skip(2 * layout.z_words())
+            .take(hidden)
+            .enumerate()
+        {
+            self.put(first, values - hidden + at, bias);
+        }
+        let z = if words > 0 { first } else { 0 };
+        self.map(map, z, h, false);
+        let halves: &[i16] = bytemuck::cast_slice(&self.memory[first..first + words]);
+        halves.iter().copied().take(values).collect()
+    }
+
+    /// z as it stands.
+    pub fn z(&self) -> Vec<i16> {
         let halves: &[i16] = bytemuck::cast_slice(&self.memory);
-        halves[..4 * self.model.hidden()].to_vec()
+        halves[..self.values()].to_vec()
+    }
+
+    /// Pre-activations of a layer.
+    fn values(&self) -> usize {
+        self.model.cell().gates() * self.model.hidden()
+    }
+
+    /// What a layer has in the section of biases, the padding included.
+    fn biases(&self, layer: usize) -> Vec<i16> {
+        let layers = self.bias.chunks(self.bias.len() / self.model.layers());
+        layers.map(<[i16]>::to_vec).nth(layer).expect("a layer")
+    }
+
+    /// z starts as the bias.
+    fn begin(&mut self, layer: usize) {
+        let biases = self.biases(layer);
+        for (at, bias) in biases
+            .into_iter()
+            .take(2 * self.model.arena_layout().z_words())
+            .enumerate()
+        {
+            self.put(0, at, bias);
+        }
     }
 
     fn scratch(&self) -> usize {
@@ -116,21 +225,20 @@ impl<'m> Reference<'m> {
     }
 
     /// The scratch is zero where the bounds rely on it, and holds what it may where they do not.
-    fn clear(&mut self, map: &Map<'_>) {
+    fn clear(&mut self, map: &Map<'_>, first: usize) {
         if let Map::Program(program) = map
             && program
                 .stages
                 .iter()
                 .any(|stage| !bound::fits(stage, &self.weights, 1 << 15))
         {
-            let scratch = self.scratch();
-            self.memory[scratch..].fill(0);
-            self.kept[scratch..].fill(None);
+            self.memory[first..].fill(0);
+            self.kept[first..].fill(None);
         }
     }
 
     fn word(&mut self, at: usize) -> &mut u32 {
-        let z = 2 * self.model.hidden();
+        let z = self.model.arena_layout().z_words();
         assert!(
             at < z || at >= self.scratch(),
             "word {at} is neither of z nor of the scratch"
@@ -149,10 +257,11 @@ impl<'m> Reference<'m> {
         *place = *place & !(0xFFFF << shift) | u32::from(value as u16) << shift;
     }
 
-    fn map(&mut self, map: Map<'_>, values: &[i16], is_byte: bool) {
+    /// Adds a map's share to z, which lies at word `z`; a program knows where.
+    fn map(&mut self, map: Map<'_>, z: usize, values: &[i16], is_byte: bool) {
         match map {
             Map::Program(program) => self.program(&program, values, is_byte),
-            Map::Dense(record) => self.dense(record, values),
+            Map::Dense(record) => self.dense(record, z, values),
         }
     }
 
@@ -260,7 +369,7 @@ impl<'m> Reference<'m> {
         }
     }
 
-    fn dense(&mut self, record: &DenseRecord, values: &[i16]) {
+    fn dense(&mut self, record: &DenseRecord, z_word: usize, values: &[i16]) {
         let (rows, part) = (record.rows as usize, record.slice_values as usize);
         let (pairs, shift) = (part.div_ceil(2), record.slice_shift);
         let mut sums = vec![0i64; rows];
@@ -286,8 +395,8 @@ impl<'m> Reference<'m> {
         for (row, sum) in sums.into_iter().enumerate() {
             let scale = i64::from(self.weights[record.scales_word as usize + row]);
             let share = (sum * scale + (1 << 31)) >> 32;
-            let z = self.get(0, row);
-            self.put(0, row, saturate(z + share));
+            let z = self.get(z_word, row);
+            self.put(z_word, row, saturate(z + share));
         }
     }
 }

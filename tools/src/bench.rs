@@ -333,13 +333,12 @@ fn figures(
         row(
             name,
             &|run| run.step_ticks.saturating_sub(runs.gate_ticks),
-            macs(&model.recurrent_map()),
+            model.maps(Model::recurrent_of).map(|map| macs(&map)).sum(),
         )
     };
-    let (input, both) = (
-        model.input_map(),
-        [model.input_map(), model.recurrent_map()],
-    );
+    let recurrent_maps: Vec<Map<'_>> = model.maps(Model::recurrent_of).collect();
+    let inputs: Vec<Map<'_>> = model.maps(Model::input_of).collect();
+    let all = [inputs.clone(), recurrent_maps.clone()].concat();
     let with_cycles = |row: Row, maps: &[Map<'_>]| Row {
         cycles: stalls(board.core, maps).map(|stalls| row.instructions + stalls),
         ..row
@@ -347,18 +346,18 @@ fn figures(
     let mut rows = Vec::new();
     for figure in workload.figures {
         rows.push(match *figure {
-            workload::Figure::Frame(name) => with_cycles(frame(name), &[input]),
-            workload::Figure::Recurrent(name) => with_cycles(recurrent(name), &both[1..]),
+            workload::Figure::Frame(name) => with_cycles(frame(name), &inputs[..1]),
+            workload::Figure::Recurrent(name) => with_cycles(recurrent(name), &recurrent_maps),
             workload::Figure::Gates(name) => row(name, &|_| runs.gate_ticks, model.hidden() as u64),
             workload::Figure::Step(name) => {
                 let instructions =
                     row(name, &|run| run.push_ticks + run.step_ticks, 1).instructions;
                 let step = Row {
                     instructions,
-                    macs: both.iter().map(macs).sum(),
+                    macs: all.iter().map(macs).sum(),
                     ..frame(name)
                 };
-                with_cycles(step, &both)
+                with_cycles(step, &all)
             }
         });
     }

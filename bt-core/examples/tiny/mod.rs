@@ -6,8 +6,8 @@ use std::error::Error;
 
 use bt_core::internals::front_end::{self, Config};
 use bt_core::internals::model::layout::{CELL_FRACTION, DenseRecord};
-use bt_core::internals::model::write::{Contents, Elements, MapContents, Outputs};
-use bt_core::{FloatInput, Gate, InputType, ModelBytes, Pool};
+use bt_core::internals::model::write::{Contents, Elements, LayerContents, MapContents, Outputs};
+use bt_core::{Cell, FloatInput, Gate, InputType, ModelBytes, Pool};
 
 const HIDDEN: usize = 2;
 /// Gates times units.
@@ -94,14 +94,23 @@ pub fn model(vectors: u32) -> Result<ModelBytes, Box<dyn Error>> {
         score_shift: 27,
         outputs: Outputs::default(),
         float_inputs: vec![FloatInput::INTEGER],
-        cell_fraction: CELL_FRACTION,
+        cell: Cell::Lstm,
+        layers: vec![LayerContents {
+            input: dense(values, 0, 0, scales_word),
+            recurrent: Some(dense(
+                HIDDEN,
+                0,
+                recurrent_word,
+                recurrent_word + ROWS as u32 / 2,
+            )),
+            // i and o open, f half open, all in Q4.11.
+            bias: vec![8192, 8192, 0, 0, 0, 0, 8192, 8192],
+            recurrent_bias: vec![],
+            cell_fraction: CELL_FRACTION,
+        }],
         front_end,
-        input: dense(values, 0, 0, scales_word),
-        recurrent: dense(HIDDEN, 0, recurrent_word, recurrent_word + ROWS as u32 / 2),
         weights,
         tables: vec![],
-        // i and o open, f half open, all in Q4.11.
-        bias: vec![8192, 8192, 0, 0, 0, 0, 8192, 8192],
         head_weights: vec![-16_384, 0, 16_384, 0],
         head_bias: vec![0, 0],
         scratch_words: values / 2,
@@ -109,6 +118,6 @@ pub fn model(vectors: u32) -> Result<ModelBytes, Box<dyn Error>> {
         golden_steps: 2,
     };
     let scratch = contents.arena()?.scratch_word;
-    contents.input = dense(values, scratch, 0, scales_word);
+    contents.layers[0].input = dense(values, scratch, 0, scales_word);
     Ok(contents.write()?)
 }

@@ -26,14 +26,88 @@
 //!
 //! The running time does not depend on the values: no branch, no early end.
 
+//!
+//! Beside it stand two others, [`gru`] and [`min_gru`].
+
 #[cfg(bt_kernel = "armv7em")]
 mod armv7em;
 pub mod cases;
+pub mod gru;
+pub mod min_gru;
 pub mod wide;
 
 use crate::nonlinearity;
 use crate::numbered::numbered;
-use crate::q::multiply_shift_16;
+use crate::q::{multiply_shift_16, round_shift_saturate};
+
+numbered! {
+    /// What moves the state on, from one step to the next.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    pub enum Cell: u32 {
+        /// Long short-term memory: gates i, f, g, o.
+        Lstm = 0,
+        /// PyTorch's gated recurrent unit: gates r, k, n.
+        Gru = 1,
+        /// minGRU, without a recurrent map: gates a, v.
+        MinGru = 2,
+    }
+}
+
+impl Cell {
+    /// Gates: a map gives a pre-activation of each for every unit.
+    pub const fn gates(self) -> usize {
+        match self {
+            Self::Lstm => 4,
+            Self::Gru => 3,
+            Self::MinGru => 2,
+        }
+    }
+
+    /// Whether there is a map from h.
+    pub const fn is_recurrent(self) -> bool {
+        !matches!(self, Self::MinGru)
+    }
+
+    /// Whether what the recurrent map gives is kept apart from z, with a bias of its own in the last gate.
+    pub const fn keeps_apart(self) -> bool {
+        matches!(self, Self::Gru)
+    }
+
+    /// Fraction bits of h: Q0.15 where it is a product of gates, Q4.11 where it is a mean of values.
+    pub const fn hidden_fraction(self) -> u32 {
+        match self {
+            Self::Lstm | Self::Gru => 15,
+            Self::MinGru => 11,
+        }
+    }
+
+    /// Fraction bits of the state c where the cell says how many; those of the LSTM are the model's.
+    pub const fn state_fraction(self) -> Option<u32> {
+        match self {
+            Self::Lstm => None,
+            Self::Gru | Self::MinGru => Some(self.hidden_fraction() + 14),
+        }
+    }
+}
+
+/// What c of a cell that [`blend`]s can be: 14 bits more than an i16, and what rounding down leaves below.
+pub(crate) const STATE: core::ops::RangeInclusive<i32> = -(1 << 29) - (1 << 16)..=1 << 29;
+
+/// from + weight·(to − from), weight Q0.15 and not negative; both in [`STATE`], and so is the result.
+///
+/// Rounded down by less than 2. Where the weight is w, what is left of a distance d after a step is at most
+/// (1 − w)·|d| + 2: it ends at 2/w or nearer, which for the smallest w, 2⁻¹⁵, is 2¹⁶, 4 LSB of h.
+#[inline(always)]
+fn blend(from: i32, to: i32, weight: i16) -> i32 {
+    from + 2 * multiply_shift_16(to - from, weight)
+}
+
+/// h of a state that has 14 bits more.
+#[inline(always)]
+fn rounded(c: i32) -> i16 {
+    round_shift_saturate(c, 14)
+}
 
 numbered! {
     /// The function of the gates i, f and o.

@@ -32,16 +32,7 @@ pub(super) fn slice(record: &DenseRecord, weights: &[u32], slice: usize, memory:
     let k_pairs = record.slice_values.div_ceil(2) as usize;
     let buffer = record.slice_word as usize;
     if record.slice_values == record.values {
-        let (z, rest) = memory.split_at_mut((rows / 2).min(memory.len()));
-        let Some(x) = rest
-            .get(buffer.saturating_sub(rows / 2)..)
-            .and_then(|rest| rest.get(..k_pairs))
-            .proven()
-        else {
-            return;
-        };
-        add(record, weights, x, z);
-        return;
+        return whole(record, weights, (buffer, k_pairs), (0, rows / 2), memory);
     }
     let words = rows / 2 * k_pairs;
     let Some(weights_of_part) = weights
@@ -89,8 +80,17 @@ pub(super) fn slice(record: &DenseRecord, weights: &[u32], slice: usize, memory:
     }
 }
 
-/// Adds the whole product to z: one slice, x where it lies.
-pub(super) fn add(record: &DenseRecord, weights: &[u32], x: &[u32], z: &mut [u32]) {
+/// Adds the whole product to z: one slice, x where it lies; of both their first words and how many.
+pub(super) fn whole(
+    record: &DenseRecord,
+    weights: &[u32],
+    x: (usize, usize),
+    z: (usize, usize),
+    memory: &mut [u32],
+) {
+    let Some((x, z)) = two_regions(memory, x, z).proven() else {
+        return;
+    };
     let k_pairs = record.values.div_ceil(2) as usize;
     let scales = scales(record, weights);
     let Some(rows) = weights

@@ -79,40 +79,36 @@ pub(crate) fn feed<S: Sample>(
     (taken, false)
 }
 
-/// Zeros what the maps share, so that neither sees values that its bounds do not cover.
-pub(crate) fn clear_scratch(model: &Model<'_>, memory: &mut [u32]) {
-    let scratch = memory.get_mut(model.arena_layout().scratch_word..);
+/// Zeros what the maps share, from word `first` on, so that none sees values that its bounds do not cover.
+pub(crate) fn clear_scratch(first: usize, memory: &mut [u32]) {
+    let scratch = memory.get_mut(first..);
     kernel::clear(scratch.proven().unwrap_or(&mut []));
 }
 
-/// Adds the recurrent map's share, x = h, to z.
-pub(crate) fn recur(model: &Model<'_>, memory: &mut [u32]) {
+/// Adds the share of a map that reads a whole h, which lies at word `h`, to what lies at word `z`.
+pub(crate) fn whole(model: &Model<'_>, map: &Map<'_>, (h, z): (usize, usize), memory: &mut [u32]) {
     let layout = model.arena_layout();
-    let hidden_words = layout.hidden_word..layout.hidden_word + model.hidden().div_ceil(2);
-    match model.recurrent {
+    let (words, z_words) = (layout.h_words(), layout.z_words());
+    match map {
         Map::Program(program) => {
             let mut progress = Progress::new();
             let slab = program.record.slab_values as usize;
             for start in (0..model.hidden()).step_by(slab.max(1)) {
                 let (fixed, scratch) = memory.split_at_mut(layout.scratch_word.min(memory.len()));
-                let Some(h) = fixed.get(hidden_words.clone()).proven() else {
+                let Some(h) = fixed.get(h..h + words).proven() else {
                     return;
                 };
                 let h: &[i16] = bytemuck::cast_slice(h);
                 let Some(h) = h.get(start..start + slab).proven() else {
                     return;
                 };
-                program::gather_into(&program, model.tables, 0, h, scratch, layout.scratch_word);
-                program::run(&program, &model.operands(), &progress.odometer, memory);
+                program::gather_into(program, model.tables, 0, h, scratch, layout.scratch_word);
+                program::run(program, &model.operands(), &progress.odometer, memory);
                 progress.odometer.advance(program.extents());
             }
         }
         Map::Dense(record) => {
-            let (z, rest) = memory.split_at_mut(layout.hidden_word.min(memory.len()));
-            let Some(h) = rest.get(..model.hidden().div_ceil(2)).proven() else {
-                return;
-            };
-            dense::add(record, model.weights, h, z);
+            dense::whole(record, model.weights, (h, words), (z, z_words), memory);
         }
     }
 }

@@ -12,9 +12,9 @@ use bytemuck::Zeroable;
 
 use super::error::{Field, ParseError};
 use super::layout::{CELL_FRACTION, DenseRecord, Section};
-use super::write::{Contents, Elements, MapContents, ModelBytes, Outputs};
+use super::write::{Contents, Elements, LayerContents, MapContents, ModelBytes, Outputs};
 use super::{FloatInput, FloatOutput, InputType, Pool};
-use crate::cell::Gate;
+use crate::cell::{Cell, Gate};
 use crate::program::{DISCARD, NONE, ProgramRecord, StageRecord, Store};
 
 /// A file that is refused.
@@ -93,26 +93,30 @@ pub fn program() -> Contents {
         score_shift: 0,
         outputs: Outputs::default(),
         float_inputs: vec![FloatInput::INTEGER],
-        cell_fraction: CELL_FRACTION,
-        front_end: None,
-        input: MapContents::Program {
-            record: ProgramRecord {
-                values: 4,
-                slab_values: 2,
-                slab_word: SCRATCH,
-                gather_table: NONE,
-                row_values: 2,
-                stages: 2,
-                extents: [2, 0, 0, 0, 0, 0, 0],
-                digits: 1,
+        cell: Cell::Lstm,
+        layers: vec![LayerContents {
+            input: MapContents::Program {
+                record: ProgramRecord {
+                    values: 4,
+                    slab_values: 2,
+                    slab_word: SCRATCH,
+                    gather_table: NONE,
+                    row_values: 2,
+                    stages: 2,
+                    extents: [2, 0, 0, 0, 0, 0, 0],
+                    digits: 1,
+                },
+                stages: vec![stage(16, ACC[0]), stage(20, ACC[1])],
             },
-            stages: vec![stage(16, ACC[0]), stage(20, ACC[1])],
-        },
-        recurrent: MapContents::Dense(dense(HIDDEN as u32)),
+            recurrent: Some(MapContents::Dense(dense(HIDDEN as u32))),
+            bias: vec![0; 4 * HIDDEN],
+            recurrent_bias: vec![],
+            cell_fraction: CELL_FRACTION,
+        }],
+        front_end: None,
         // Zeros for dense maps of up to four values and their scales, then 127 for every weight of the stages.
         weights: [0; 16].into_iter().chain([0x007F_007F; 8]).collect(),
         tables,
-        bias: vec![0; 4 * HIDDEN],
         head_weights: vec![0; HIDDEN],
         head_bias: vec![0],
         scratch_words: 20,
@@ -123,11 +127,10 @@ pub fn program() -> Contents {
 
 /// Three values a frame into a dense map.
 pub fn odd_dense() -> Contents {
-    Contents {
-        map_values: 3,
-        input: MapContents::Dense(dense(3)),
-        ..program()
-    }
+    let mut parts = program();
+    parts.map_values = 3;
+    parts.layers[0].input = MapContents::Dense(dense(3));
+    parts
 }
 
 /// Writes parts that are changed, whatever `parse` thinks of them.
@@ -146,7 +149,7 @@ fn with_program(
     change: impl FnOnce(&mut ProgramRecord, &mut [StageRecord; 2]),
 ) -> Option<Crafted> {
     let mut parts = program();
-    if let MapContents::Program { record, stages } = &mut parts.input {
+    if let MapContents::Program { record, stages } = &mut parts.layers[0].input {
         change(record, stages.first_chunk_mut()?);
     }
     changed(name, &parts, refused)
@@ -174,10 +177,21 @@ fn with_dense(
     change: impl FnOnce(&mut DenseRecord),
 ) -> Option<Crafted> {
     let mut parts = odd_dense();
-    if let MapContents::Dense(record) = &mut parts.input {
+    if let MapContents::Dense(record) = &mut parts.layers[0].input {
         change(record);
     }
     changed(name, &parts, in_field(Section::Input, field, found))
+}
+
+/// [`program`] with its layers changed.
+fn with_layers(
+    name: &'static str,
+    refused: ParseError,
+    change: impl FnOnce(&mut Contents),
+) -> Option<Crafted> {
+    let mut parts = program();
+    change(&mut parts);
+    changed(name, &parts, refused)
 }
 
 fn in_field(section: Section, field: Field, found: u32) -> ParseError {
@@ -406,7 +420,7 @@ pub fn crafted() -> Vec<Crafted> {
         {
             let mut parts = program();
             parts.map_values = 1 << 24;
-            if let MapContents::Program { record, stages } = &mut parts.input {
+            if let MapContents::Program { record, stages } = &mut parts.layers[0].input {
                 (record.values, record.slab_values, record.row_values) = (1 << 24, 1, 1);
                 (record.extents, record.digits) = ([256, 256, 256, 0, 0, 0, 0], 3);
                 for stage in stages {
@@ -424,7 +438,7 @@ pub fn crafted() -> Vec<Crafted> {
             let mut parts = program();
             parts.golden_steps = 64;
             parts.map_values = 1 << 22;
-            if let MapContents::Program { record, stages } = &mut parts.input {
+            if let MapContents::Program { record, stages } = &mut parts.layers[0].input {
                 (record.values, record.slab_values, record.row_values) = (1 << 22, 1, 1);
                 (record.extents, record.digits) = ([256, 256, 64, 0, 0, 0, 0], 3);
                 for stage in stages {
@@ -437,9 +451,70 @@ pub fn crafted() -> Vec<Crafted> {
                 in_field(Section::Meta, Field::GoldenSteps, 64),
             )
         },
+        // Layers and cells that contradict the maps.
+        with_layers(
+            "a recurrent map of a minGRU",
+            ParseError::StraySection(Section::Recurrent),
+            |parts| parts.cell = Cell::MinGru,
+        ),
+        with_layers(
+            "a GRU without a recurrent map",
+            ParseError::MissingSection(Section::Recurrent),
+            |parts| (parts.cell, parts.layers[0].recurrent) = (Cell::Gru, None),
+        ),
+        with_layers(
+            "a second layer without a recurrent map",
+            ParseError::MissingSection(Section::Recurrent1),
+            |parts| {
+                parts.layers.push(parts.layers[0].clone());
+                parts.layers[1].recurrent = None;
+            },
+        ),
+        with_layers(
+            "five layers",
+            in_field(Section::Cell, Field::Layers, 5),
+            |parts| parts.layers = vec![parts.layers[0].clone(); 5],
+        ),
+        with_layers(
+            "a GRU's state in fewer bits",
+            in_field(Section::Format, Field::CellFraction, 20),
+            |parts| (parts.cell, parts.layers[0].cell_fraction) = (Cell::Gru, 20),
+        ),
+        with_layers(
+            "a second layer's cell in more bits",
+            in_field(Section::Cell, Field::CellFraction, 25),
+            |parts| {
+                parts.layers.push(parts.layers[0].clone());
+                parts.layers[1].cell_fraction = 25;
+            },
+        ),
+        with_layers(
+            "a second layer whose map reads the frame",
+            in_field(Section::Input1, Field::SlabValues, 2),
+            |parts| parts.layers.push(parts.layers[0].clone()),
+        ),
+        with_layers(
+            "a GRU's recurrent map of four gates",
+            in_field(Section::Recurrent, Field::Rows, 8),
+            |parts| {
+                parts.cell = Cell::Gru;
+                parts.layers[0].input = MapContents::Dense(DenseRecord {
+                    rows: 6,
+                    ..dense(4)
+                });
+                parts.scratch_words = 32;
+            },
+        ),
+        with_layers(
+            "a bias too few",
+            ParseError::SectionBounds(Section::Bias),
+            |parts| {
+                parts.layers[0].bias.truncate(6);
+            },
+        ),
         {
             let mut parts = program();
-            if let MapContents::Program { stages, .. } = &mut parts.input {
+            if let MapContents::Program { stages, .. } = &mut parts.layers[0].input {
                 let many = stages.iter().copied().cycle().take(257);
                 *stages = many.collect();
             }
@@ -469,7 +544,7 @@ mod tests {
         // The padding of three values counts.
         assert_eq!(work(odd_dense()), 8 * 4 + 16);
         let mut parts = program();
-        if let MapContents::Program { stages, .. } = &mut parts.input {
+        if let MapContents::Program { stages, .. } = &mut parts.layers[0].input {
             rows(&mut stages[0]);
         }
         assert!(parts.write().is_ok());
@@ -479,7 +554,7 @@ mod tests {
     #[test]
     fn each_is_refused_by_name() {
         let crafted = crafted();
-        assert_eq!(crafted.len(), 35);
+        assert_eq!(crafted.len(), 44);
         for file in crafted {
             let parsed = Model::parse(file.bytes.bytes()).map(|_| ());
             assert_eq!(parsed, Err(file.refused), "{}", file.name);

@@ -15,21 +15,33 @@ pub(super) struct MapIn<'m> {
     pub values: usize,
     /// Largest magnitude of a value.
     pub input_max: u32,
-}
-
-/// What the maps may touch.
-pub(super) struct MapChecks<'m> {
-    pub weights: &'m [u32],
-    pub tables: &'m [u16],
+    /// Whether they are pushed in pieces, or are an h that lies in the arena.
+    pub is_streamed: bool,
+    /// What the map may add to.
     pub z: Region,
+    /// What else it may touch.
     pub scratch: Region,
 }
 
+/// What all maps read.
+pub(super) struct MapChecks<'m> {
+    pub weights: &'m [u32],
+    pub tables: &'m [u16],
+}
+
 impl<'m> MapChecks<'m> {
+    /// Everything that must hold of a map.
+    #[inline(never)]
+    pub(super) fn all(&self, map: &MapIn<'m>) -> Result<(), ParseError> {
+        self.map(map)?;
+        self.accumulators(map)?;
+        self.sums(map)
+    }
+
     /// Everything that must hold of a map but [`accumulators`](Self::accumulators) and
     /// [`sums`](Self::sums), which come after it; the stack holds the frame of one of them.
     #[inline(never)]
-    pub(super) fn map(&self, map: &MapIn<'m>) -> Result<(), ParseError> {
+    fn map(&self, map: &MapIn<'m>) -> Result<(), ParseError> {
         match map.map {
             Map::Program(program) => self.program(map, &program),
             Map::Dense(record) => self.dense(map, record),
@@ -47,7 +59,7 @@ impl<'m> MapChecks<'m> {
             .map_err(|fault| fault.of(map.section))?;
         let mut entries = Size::default();
         for (index, stage) in program.stages.iter().enumerate() {
-            self.stage(stage, program.extents())
+            self.stage(map, stage, program.extents())
                 .map_err(|field| ParseError::Stage {
                     section: map.section,
                     stage: index,
@@ -61,7 +73,7 @@ impl<'m> MapChecks<'m> {
 
     /// That every stage has its accumulators alone: relies on the regions being sound.
     #[inline(never)]
-    pub(super) fn accumulators(&self, map: &MapIn<'m>) -> Result<(), ParseError> {
+    fn accumulators(&self, map: &MapIn<'m>) -> Result<(), ParseError> {
         let (section, Map::Program(program)) = (map.section, &map.map) else {
             return Ok(());
         };
@@ -80,7 +92,7 @@ impl<'m> MapChecks<'m> {
 
     /// That sums keep to 32 bits: relies on the regions being sound.
     #[inline(never)]
-    pub(super) fn sums(&self, map: &MapIn<'m>) -> Result<(), ParseError> {
+    fn sums(&self, map: &MapIn<'m>) -> Result<(), ParseError> {
         let (section, Map::Program(program)) = (map.section, &map.map) else {
             return Ok(());
         };
@@ -103,12 +115,12 @@ impl<'m> MapChecks<'m> {
         let agree = record.values as usize == map.values;
         check(agree, Field::Values, record.values)?;
         let slab = record.slab(self.tables);
-        let room = slab.is_some_and(|slab| self.scratch.contains(slab));
+        let room = slab.is_some_and(|slab| map.scratch.contains(slab));
         check(room, Field::SlabWord, record.slab_word)
     }
 
     #[inline(never)]
-    fn stage(&self, stage: &StageRecord, extents: &[u16]) -> Result<(), Field> {
+    fn stage(&self, map: &MapIn<'m>, stage: &StageRecord, extents: &[u16]) -> Result<(), Field> {
         if stage.m_tiles == 0 || stage.n_tiles == 0 || stage.k_pairs == 0 {
             return Err(Field::Size);
         }
@@ -139,7 +151,7 @@ impl<'m> MapChecks<'m> {
         }
         let out = stage.out(self.tables, extents).map_err(field)?;
         let adds = Store::from_number(stage.store).is_some_and(Store::adds);
-        let allowed = if adds { self.z } else { self.scratch };
+        let allowed = if adds { map.z } else { map.scratch };
         if !allowed.contains(out) {
             // One of what adds up to it may be to blame alone.
             return Err(if Size::from(stage.row_stride) >= allowed.end {
@@ -151,11 +163,11 @@ impl<'m> MapChecks<'m> {
             });
         }
         let input = stage.input();
-        if !self.scratch.contains(input) || input.overlaps(out) {
+        if !map.scratch.contains(input) || input.overlaps(out) {
             return Err(Field::InputWord);
         }
         if let Some(acc) = stage.acc()
-            && (stage.slices == 1 || !self.scratch.contains(acc))
+            && (stage.slices == 1 || !map.scratch.contains(acc))
         {
             return Err(Field::AccWord);
         }
@@ -191,13 +203,18 @@ impl<'m> MapChecks<'m> {
     fn dense_weights(&self, map: &MapIn<'m>, record: &DenseRecord) -> Result<&'m [u32], Fault> {
         let rows = record.rows as usize;
         let slice = record.slice_values as usize;
-        check(rows == self.z.end.get() * 2, Field::Rows, record.rows)?;
+        let z = Region::new(map.z.start, rows / 2);
+        check(
+            rows.is_multiple_of(2) && z == map.z,
+            Field::Rows,
+            record.rows,
+        )?;
         let agree = record.values as usize == map.values;
         check(agree, Field::Values, record.values)?;
         let even = slice == map.values || slice.is_multiple_of(2);
         let divides = slice != 0 && map.values.is_multiple_of(slice);
-        // The recurrent map reads h where it lies; only a streamed frame is gathered in slices.
-        let streamed = map.section == Section::Input;
+        // An h is read where it lies; only a streamed frame is gathered in slices.
+        let streamed = map.is_streamed;
         check(
             divides && even && (streamed || slice == map.values),
             Field::SliceValues,
@@ -212,13 +229,13 @@ impl<'m> MapChecks<'m> {
         let pairs = slice.div_ceil(2);
         let buffer = Region::new(record.slice_word, pairs);
         check(
-            !streamed || self.scratch.contains(buffer),
+            !streamed || map.scratch.contains(buffer),
             Field::SliceWord,
             record.slice_word,
         )?;
         let acc = Region::new(record.acc_word, rows);
         check(
-            slices == 1 || self.scratch.contains(acc) && !acc.overlaps(buffer),
+            slices == 1 || map.scratch.contains(acc) && !acc.overlaps(buffer),
             Field::AccWord,
             record.acc_word,
         )?;

@@ -47,6 +47,8 @@ pub enum ParseError {
     DuplicateSection(Section),
     /// A section is missing.
     MissingSection(Section),
+    /// A map that the cell, or the number of layers, has no use for.
+    StraySection(Section),
     /// A section does not lie within the file, or its length is no multiple of its elements.
     SectionBounds(Section),
     /// A field is out of its range.
@@ -89,6 +91,7 @@ pub enum Field {
     AccWord,
     ArenaBytes,
     Bits,
+    Cell,
     CellFraction,
     Classes,
     ColStride,
@@ -112,6 +115,7 @@ pub enum Field {
     InputWord,
     InputZero,
     Kind,
+    Layers,
     MapValues,
     /// What the scores are.
     OutputKind,
@@ -207,6 +211,12 @@ impl core::fmt::Display for ParseError {
             }
             Self::DuplicateSection(section) => write!(f, "model has section {section:?} twice"),
             Self::MissingSection(section) => write!(f, "model lacks section {section:?}"),
+            Self::StraySection(section) => {
+                write!(
+                    f,
+                    "model has section {section:?}, which none of its layers reads"
+                )
+            }
             Self::SectionBounds(section) => {
                 write!(f, "model section {section:?} has impossible bounds")
             }

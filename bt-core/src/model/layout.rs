@@ -11,6 +11,7 @@ use core::ops::Range;
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::cell::Cell;
 use crate::crc32c::Crc32c;
 use crate::numbered::numbered;
 
@@ -22,7 +23,7 @@ pub const MAGIC: [u8; 4] = *b"BTM\x1a";
 /// |---|---|
 /// | 3 | the oldest that is still read |
 /// | 4 | [`FormatRecord`]: an offset, a scale and a shift for every value, a wider cell; [`HostRecord`] |
-/// | 5 | [`OutputsRecord`]: scores after every step, values instead of classes, the mean of recent steps |
+/// | 5 | [`OutputsRecord`]: scores after every step, values instead of classes, the mean of recent steps; [`Section::Cell`]: other cells, several layers |
 pub const VERSION: u16 = 5;
 /// The oldest version that is read; its files are files of [`VERSION`] without the later sections.
 pub const VERSION_OLDEST: u16 = 3;
@@ -69,7 +70,8 @@ numbered! {
         Weights = u32::from_le_bytes(*b"WGHT"),
         /// Offset tables of both maps, u16.
         Tables = u32::from_le_bytes(*b"TABL"),
-        /// Bias of z, i16 Q4.11 `[4J]`.
+        /// Bias of z, i16 Q4.11 `[gates·J]`, layer by layer; behind each, where the cell keeps the recurrent
+        /// map's share apart, the bias of its last gate `[J]`. Each is padded to a word.
         Bias = u32::from_le_bytes(*b"BIAS"),
         /// Head: i16 weights `[classes][J]`, padded to a word, then i32 biases `[classes]`.
         Head = u32::from_le_bytes(*b"HEAD"),
@@ -77,6 +79,21 @@ numbered! {
         FrontEnd = u32::from_le_bytes(*b"FRNT"),
         /// Offsets, scales and shifts of values, and the format of c, where they are not the plain ones.
         Format = u32::from_le_bytes(*b"FRMT"),
+        /// Where the model is not one layer of LSTM: a [`Cell`](crate::cell::Cell), then for every layer above
+        /// the first the fraction bits of its c (those of the first are in `FRMT`), u32 each.
+        Cell = u32::from_le_bytes(*b"CELL"),
+        /// The map from h of the first layer to z of the second.
+        Input1 = u32::from_le_bytes(*b"INP1"),
+        /// The recurrent map of the second layer.
+        Recurrent1 = u32::from_le_bytes(*b"REC1"),
+        /// The same of the third.
+        Input2 = u32::from_le_bytes(*b"INP2"),
+        /// The same of the third.
+        Recurrent2 = u32::from_le_bytes(*b"REC2"),
+        /// The same of the fourth.
+        Input3 = u32::from_le_bytes(*b"INP3"),
+        /// The same of the fourth.
+        Recurrent3 = u32::from_le_bytes(*b"REC3"),
         /// How the host quantises floats, a record for every value of a frame; without it one of `META`
         /// serves all. Never read on the device.
         Host = u32::from_le_bytes(*b"HOST"),
@@ -85,26 +102,48 @@ numbered! {
     }
 }
 
+/// Most layers of a model.
+pub const LAYERS_MAX: usize = 4;
+
 impl Section {
     /// The four characters that name the section in the file.
     pub const fn tag(self) -> [u8; 4] {
         (self as u32).to_le_bytes()
     }
 
-    /// Whether a file must have it.
+    /// Whether a file must have it; which maps it must have follows from its layers and their cell.
     pub const fn required(self) -> bool {
-        !matches!(
+        matches!(
             self,
-            Self::FrontEnd | Self::Format | Self::Host | Self::Outputs
+            Self::Meta
+                | Self::Name
+                | Self::Labels
+                | Self::About
+                | Self::Input
+                | Self::Weights
+                | Self::Tables
+                | Self::Bias
+                | Self::Head
         )
     }
+
+    /// The input maps of all layers that there can be.
+    pub const INPUTS: [Self; LAYERS_MAX] = [Self::Input, Self::Input1, Self::Input2, Self::Input3];
+
+    /// Their recurrent maps.
+    pub const RECURRENTS: [Self; LAYERS_MAX] = [
+        Self::Recurrent,
+        Self::Recurrent1,
+        Self::Recurrent2,
+        Self::Recurrent3,
+    ];
 }
 
 /// Sizes and scalars of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct MetaRecord {
-    /// J: hidden units.
+    /// J: hidden units of every layer.
     pub hidden: u32,
     /// Scores of the head: classes, or values.
     pub classes: u32,
@@ -253,7 +292,7 @@ numbered! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct DenseRecord {
-    /// Rows of the map: 4J.
+    /// Rows of the map: as many as z has values, and one of zeros where they are odd.
     pub rows: u32,
     /// K: all inputs.
     pub values: u32,
@@ -269,6 +308,16 @@ pub struct DenseRecord {
     pub scales_word: u32,
     /// Rounding right shift of a slice, 0..=16; 0 when there is one slice.
     pub slice_shift: u32,
+}
+
+/// Words of `BIAS` that a layer takes.
+pub(crate) const fn bias_words(cell: Cell, hidden: usize) -> usize {
+    let apart = if cell.keeps_apart() {
+        hidden.div_ceil(2)
+    } else {
+        0
+    };
+    (cell.gates() * hidden).div_ceil(2) + apart
 }
 
 /// The CRC-32C (Castagnoli) that a file of these bytes must carry, over all bytes but its own; `None`

@@ -12,14 +12,15 @@ pub mod work;
 #[cfg(feature = "alloc")]
 pub mod write;
 
-use crate::cell::Gate;
+use crate::cell::{Cell, Gate};
 use crate::front_end::FrontEnd;
 use crate::numbered::numbered;
 use crate::program::{NONE, Operands, Program};
 use crate::proven::Proven;
 pub use error::{Field, ParseError};
 use layout::{
-    DenseRecord, FormatRecord, HostRecord, MetaRecord, OutputsRecord, Section, ValueRecord,
+    CELL_FRACTION, DenseRecord, FormatRecord, HostRecord, MetaRecord, OutputsRecord, Section,
+    ValueRecord,
 };
 use sections::Sections;
 
@@ -121,14 +122,15 @@ pub enum Map<'m> {
     Dense(&'m DenseRecord),
 }
 
-/// Where a session keeps what, in words of its arena. The scratch of both maps comes last.
+/// Where a session keeps what, in words of its arena. The scratch of all maps comes last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ArenaLayout {
-    /// z, i16 Q4.11 `[4J]`, starts at word 0; h, i16 Q0.15 `[J]`, here.
+    /// z, i16 Q4.11 `[gates·J]`, starts at word 0 and serves one layer after the other; then, for every
+    /// layer, h, i16 `[J]`, and c, i32 `[J]`. Those of the first, here.
     pub hidden_word: usize,
-    /// c, i32 `[J]`, [`Model::cell_fraction`] fraction bits.
+    /// c of the first layer, [`Model::cell_fraction`] fraction bits.
     pub cell_word: usize,
-    /// Sums of h, i32 `[J]`, when the head reads a mean.
+    /// Sums of h of the last layer, i32 `[J]`, when the head reads a mean.
     pub pool_word: usize,
     /// State of the front end.
     pub front_end_word: usize,
@@ -136,14 +138,27 @@ pub struct ArenaLayout {
     pub vector_word: usize,
     /// Levels of the maps.
     pub scratch_word: usize,
+    /// What recurrent maps add to: z, or words of their own at the start of the scratch.
+    pub recurrent_z_word: usize,
+    /// Levels of recurrent maps.
+    pub recurrent_scratch_word: usize,
+    /// J.
+    hidden: usize,
 }
 
 impl ArenaLayout {
-    /// Places for `hidden` units, a pool or none, a front end of so many state words and bands.
-    pub const fn new(hidden: usize, pool: Pool, front_end_words: usize, bands: usize) -> Self {
-        let hidden_word = 2 * hidden;
+    /// Places for so many `layers` of a cell and `hidden` units, a pool or none, a front end of so many
+    /// state words and bands.
+    pub const fn new(
+        (cell, layers): (Cell, usize),
+        hidden: usize,
+        pool: Pool,
+        front_end_words: usize,
+        bands: usize,
+    ) -> Self {
+        let hidden_word = (cell.gates() * hidden).div_ceil(2);
         let cell_word = hidden_word + hidden.div_ceil(2);
-        let pool_word = cell_word + hidden;
+        let pool_word = hidden_word + layers * (hidden.div_ceil(2) + hidden);
         let front_end_word = pool_word
             + if matches!(pool, Pool::Last) {
                 0
@@ -152,6 +167,11 @@ impl ArenaLayout {
             };
         let vector_word = front_end_word + front_end_words;
         let scratch_word = vector_word + bands.div_ceil(2);
+        let (recurrent_z_word, apart) = if cell.keeps_apart() {
+            (scratch_word, hidden_word)
+        } else {
+            (0, 0)
+        };
         Self {
             hidden_word,
             cell_word,
@@ -159,7 +179,35 @@ impl ArenaLayout {
             front_end_word,
             vector_word,
             scratch_word,
+            recurrent_z_word,
+            recurrent_scratch_word: scratch_word + apart,
+            hidden,
         }
+    }
+
+    /// Words of z.
+    pub const fn z_words(&self) -> usize {
+        self.hidden_word
+    }
+
+    /// Where h of a layer lies; c is [`c_word`](Self::c_word).
+    pub const fn h_word(&self, layer: usize) -> usize {
+        self.hidden_word + layer * (self.h_words() + self.hidden)
+    }
+
+    /// Where c of a layer lies.
+    pub const fn c_word(&self, layer: usize) -> usize {
+        self.h_word(layer) + self.h_words()
+    }
+
+    /// Words of a layer's h.
+    pub const fn h_words(&self) -> usize {
+        self.hidden.div_ceil(2)
+    }
+
+    /// Words of the scratch that are no level of a recurrent map.
+    pub const fn apart_words(&self) -> usize {
+        self.recurrent_scratch_word - self.scratch_word
     }
 }
 
@@ -184,11 +232,16 @@ pub struct Model<'m> {
     pub(crate) pool: Pool,
     pub(crate) outputs: &'m OutputsRecord,
     pub(crate) values: &'m [ValueRecord],
+    pub(crate) cell: Cell,
+    /// Fraction bits of c of the layers above the first.
+    fractions: &'m [u32],
+    /// Of the first layer, as `recurrent` is.
     pub(crate) input: Map<'m>,
-    pub(crate) recurrent: Map<'m>,
+    recurrent: Option<Map<'m>>,
     pub(crate) weights: &'m [u32],
     pub(crate) tables: &'m [u16],
-    pub(crate) bias: &'m [i16],
+    /// Of all layers.
+    bias: &'m [u32],
     pub(crate) head_weights: &'m [i16],
     pub(crate) head_bias: &'m [i32],
     pub(crate) front_end: Option<FrontEnd<'m>>,
@@ -280,7 +333,7 @@ impl<'m> Model<'m> {
         })
     }
 
-    /// Number of hidden units J.
+    /// Number of hidden units J of every layer.
     pub fn hidden(&self) -> usize {
         self.meta.hidden as usize
     }
@@ -317,7 +370,10 @@ impl<'m> Model<'m> {
     pub fn frame_work(&self) -> u32 {
         let window = self.front_end().map_or(0, FrontEnd::window);
         let windows = work::of_windows(self.meta, window);
-        (self.input.work() + self.recurrent.work() + windows).to_u32()
+        let maps = self
+            .maps(Self::input_of)
+            .chain(self.maps(Self::recurrent_of));
+        maps.fold(windows, |sum, map| sum + map.work()).to_u32()
     }
 
     /// The file's CRC-32C: two models are the same when it is.
@@ -337,9 +393,31 @@ impl<'m> Model<'m> {
         self.format
     }
 
-    /// Fraction bits of the cell state c: 24 (Q7.24), or fewer where calibration saw it beyond ±64.
-    pub fn cell_fraction(&self) -> u32 {
-        self.format.cell_fraction
+    /// What moves the state on.
+    pub fn cell(&self) -> Cell {
+        self.cell
+    }
+
+    /// Number of layers; the first reads the frame, each of the others h of the one below, the head h of
+    /// the last.
+    pub fn layers(&self) -> usize {
+        1 + self.fractions.len()
+    }
+
+    /// Fraction bits of the state c of a layer: 24 (Q7.24) of an LSTM, or fewer where calibration saw it
+    /// beyond ±64; of other cells 14 more than of h.
+    pub fn cell_fraction(&self, layer: usize) -> u32 {
+        let own = match layer.checked_sub(1) {
+            None => Some(self.format.cell_fraction),
+            Some(above) => self.fractions.get(above).copied(),
+        };
+        let stated = self.cell.state_fraction();
+        stated.or(own).unwrap_or(CELL_FRACTION)
+    }
+
+    /// Fraction bits of h: 15 (Q0.15), of a minGRU 11 (Q4.11).
+    pub fn hidden_fraction(&self) -> u32 {
+        self.cell.hidden_fraction()
     }
 
     /// Whether values go into the map as they are, or less one offset for all.
@@ -376,10 +454,52 @@ impl<'m> Model<'m> {
         self.input
     }
 
-    /// The map from h to z.
+    /// The map of a layer from the frame, or from h of the layer below, to z.
     #[doc(hidden)]
-    pub fn recurrent_map(&self) -> Map<'m> {
-        self.recurrent
+    pub fn input_of(&self, layer: usize) -> Option<Map<'m>> {
+        match layer {
+            0 => Some(self.input),
+            _ => self.later(layer, layout::Section::INPUTS),
+        }
+    }
+
+    /// The map of a layer from its own h to z, where the cell has one.
+    #[doc(hidden)]
+    pub fn recurrent_of(&self, layer: usize) -> Option<Map<'m>> {
+        match layer {
+            0 => self.recurrent,
+            _ if self.cell.is_recurrent() => self.later(layer, layout::Section::RECURRENTS),
+            _ => None,
+        }
+    }
+
+    /// The maps of all layers that `side` gives: [`input_of`](Self::input_of) or
+    /// [`recurrent_of`](Self::recurrent_of).
+    #[doc(hidden)]
+    pub fn maps(
+        &self,
+        side: impl Fn(&Self, usize) -> Option<Map<'m>>,
+    ) -> impl Iterator<Item = Map<'m>> {
+        (0..self.layers()).filter_map(move |layer| side(self, layer))
+    }
+
+    /// A map of a layer above the first, read anew.
+    #[inline(never)]
+    fn later(&self, layer: usize, sections: [Section; layout::LAYERS_MAX]) -> Option<Map<'m>> {
+        let section = sections.get(layer).filter(|_| layer < self.layers())?;
+        self.file.map(*section).ok().proven()
+    }
+
+    /// The bias of z of a layer, i16 pairs, and that of the recurrent map's last gate where it is kept apart.
+    pub(crate) fn bias(&self, layer: usize) -> (&'m [u32], &'m [i16]) {
+        let own = layout::bias_words(self.cell, self.hidden());
+        let all = self.bias.chunks_exact(own.max(1)).nth(layer).proven();
+        let (z, apart) = all
+            .unwrap_or(&[])
+            .split_at_checked(self.arena.z_words())
+            .unwrap_or_default();
+        let apart: &[i16] = bytemuck::cast_slice(apart);
+        (z, apart.get(..self.hidden()).unwrap_or(&[]))
     }
 
     /// The audio front end, if the model has one; never without feature `front-end`.

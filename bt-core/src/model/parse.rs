@@ -13,7 +13,7 @@ use super::layout::{
 use super::sections::Sections;
 use super::work::{FRAME_WORK_MAX, OF_VALUE, SELF_TEST_WORK_MAX, of_windows};
 use super::{ArenaLayout, InputType, Model, OutputKind, Pool, bound};
-use crate::cell::Gate;
+use crate::cell::{Cell, Gate};
 use crate::front_end::FrontEnd;
 use crate::program::{NONE, Region};
 use crate::size::Size;
@@ -45,11 +45,14 @@ impl<'m> Model<'m> {
         let (front_end_words, bands) = front_end
             .as_ref()
             .map_or((0, 0), |f| (f.state_words(), f.bands()));
-        let arena = ArenaLayout::new(hidden, pool, front_end_words, bands);
+        let (cell, fractions) = cell(&sections)?;
+        let layers = 1 + fractions.len();
+        let arena = ArenaLayout::new((cell, layers), hidden, pool, front_end_words, bands);
         let arena_bytes = sections.word(layout::ARENA_AT);
         let arena_words = arena_bytes as usize / 4;
         check(
-            arena_bytes.is_multiple_of(4) && (arena.scratch_word..=1 << 24).contains(&arena_words),
+            arena_bytes.is_multiple_of(4)
+                && (arena.recurrent_scratch_word..=1 << 24).contains(&arena_words),
             Field::ArenaBytes,
             arena_bytes,
         )
@@ -59,18 +62,29 @@ impl<'m> Model<'m> {
             None => input_type,
         };
         let window = front_end.as_ref().map_or(0, FrontEnd::window);
-        let format = format(&sections)?;
+        let format = format(&sections, cell)?;
         host(&sections, meta, front_end.is_some())?;
         let (outputs, units) = outputs(&sections, meta, pool)?;
 
         let checks = MapChecks {
             weights: sections.slice(Section::Weights)?,
             tables: sections.slice(Section::Tables)?,
-            z: Region::new(0usize, 2 * hidden),
-            scratch: Region {
-                start: arena.scratch_word.into(),
-                end: arena_words.into(),
-            },
+        };
+        let z = Region::new(0usize, arena.z_words());
+        let scratch = |start: usize| Region {
+            start: start.into(),
+            end: arena_words.into(),
+        };
+        let of_h = |section, z, scratch| {
+            Ok(MapIn {
+                section,
+                map: sections.map(section)?,
+                values: hidden,
+                input_max: 1 << 15,
+                is_streamed: false,
+                z,
+                scratch,
+            })
         };
         // One map after the other in the same place of the stack.
         let input = sections.map(Section::Input)?;
@@ -79,24 +93,32 @@ impl<'m> Model<'m> {
             map: input,
             values: meta.map_values as usize,
             input_max: input_max(meta, format, values, checks.tables)?,
+            is_streamed: true,
+            z,
+            scratch: scratch(arena.scratch_word),
         };
-        checks.map(&map)?;
-        checks.accumulators(&map)?;
-        checks.sums(&map)?;
-        map = MapIn {
-            section: Section::Recurrent,
-            map: sections.map(Section::Recurrent)?,
-            values: hidden,
-            input_max: 1 << 15,
-        };
-        checks.map(&map)?;
-        checks.accumulators(&map)?;
-        checks.sums(&map)?;
-        let frame_work = input.work() + map.map.work() + of_windows(meta, window);
+        checks.all(&map)?;
+        let mut frame_work = of_windows(meta, window) + input.work();
+        for section in Section::INPUTS.into_iter().take(layers).skip(1) {
+            map = of_h(section, z, scratch(arena.scratch_word))?;
+            checks.all(&map)?;
+            frame_work = frame_work + map.map.work();
+        }
+        let mut recurrent = None;
+        if cell.is_recurrent() {
+            let z = Region::new(arena.recurrent_z_word, arena.z_words());
+            // The first layer's comes last.
+            for section in Section::RECURRENTS.into_iter().take(layers).rev() {
+                map = of_h(section, z, scratch(arena.recurrent_scratch_word))?;
+                checks.all(&map)?;
+                frame_work = frame_work + map.map.work();
+            }
+            recurrent = Some(map.map);
+        }
         work(&sections, meta, frame_work)?;
 
-        let bias: &[i16] = sections.slice(Section::Bias)?;
-        if bias.len() != 4 * hidden {
+        let bias: &[u32] = sections.slice(Section::Bias)?;
+        if bias.len() != layers * layout::bias_words(cell, hidden) {
             return Err(ParseError::SectionBounds(Section::Bias));
         }
         let (head_weights, head_bias) = head(&sections, meta)?;
@@ -112,8 +134,10 @@ impl<'m> Model<'m> {
             pool,
             outputs,
             values: units,
+            cell,
+            fractions,
             input,
-            recurrent: map.map,
+            recurrent,
             weights: checks.weights,
             tables: checks.tables,
             bias,
@@ -197,16 +221,63 @@ fn work(sections: &Sections<'_>, meta: &MetaRecord, frame: Size) -> Result<(), P
         .map_err(|fault| fault.of(Section::Meta))
 }
 
+/// The cell and the fraction bits of c of the layers above the first, one of LSTM in a file that says
+/// nothing; and that no map is there that they have no use for, and none missing.
+#[inline(never)]
+fn cell<'m>(sections: &Sections<'m>) -> Result<(Cell, &'m [u32]), ParseError> {
+    let fault = |field, found| Fault { field, found }.of(Section::Cell);
+    let (cell, fractions) = match sections.find(Section::Cell) {
+        None => (Cell::Lstm, &[][..]),
+        Some(_) => {
+            let words: &[u32] = sections.slice(Section::Cell)?;
+            let (&number, fractions) = words
+                .split_first()
+                .ok_or(ParseError::SectionBounds(Section::Cell))?;
+            let cell = Cell::from_number(number).ok_or(fault(Field::Cell, number))?;
+            (cell, fractions)
+        }
+    };
+    if fractions.len() >= layout::LAYERS_MAX {
+        return Err(fault(Field::Layers, 1 + fractions.len() as u32));
+    }
+    for &fraction in fractions {
+        is_fraction(cell, fraction).map_err(|found| fault(Field::CellFraction, found.found))?;
+    }
+    let sections_of = Section::INPUTS.iter().zip(&Section::RECURRENTS);
+    for (layer, (&input, &recurrent)) in sections_of.enumerate() {
+        let is_there = layer <= fractions.len();
+        for (section, wanted) in [
+            (input, is_there),
+            (recurrent, is_there && cell.is_recurrent()),
+        ] {
+            match (sections.find(section).is_some(), wanted) {
+                (true, false) => return Err(ParseError::StraySection(section)),
+                (false, true) => return Err(ParseError::MissingSection(section)),
+                _ => {}
+            }
+        }
+    }
+    Ok((cell, fractions))
+}
+
+/// That c of a cell can have so many fraction bits: all but the LSTM have their own.
+fn is_fraction(cell: Cell, fraction: u32) -> Result<(), Fault> {
+    let least = match cell {
+        Cell::Lstm => layout::CELL_FRACTION_MIN,
+        Cell::Gru | Cell::MinGru => layout::CELL_FRACTION,
+    };
+    let known = (least..=layout::CELL_FRACTION).contains(&fraction);
+    check(known, Field::CellFraction, fraction)
+}
+
 /// The formats that calibration chose, or those of a file that says nothing.
 #[inline(never)]
-fn format<'m>(sections: &Sections<'m>) -> Result<&'m FormatRecord, ParseError> {
+fn format<'m>(sections: &Sections<'m>, cell: Cell) -> Result<&'m FormatRecord, ParseError> {
     let Some(_) = sections.find(Section::Format) else {
         return Ok(&FormatRecord::PLAIN);
     };
     let format: &FormatRecord = sections.record(Section::Format)?;
-    let fraction = format.cell_fraction;
-    let known = (layout::CELL_FRACTION_MIN..=layout::CELL_FRACTION).contains(&fraction);
-    check(known, Field::CellFraction, fraction).map_err(|fault| fault.of(Section::Format))?;
+    is_fraction(cell, format.cell_fraction).map_err(|fault| fault.of(Section::Format))?;
     Ok(format)
 }
 
@@ -390,7 +461,7 @@ fn head<'m>(
 mod tests {
     use super::super::FloatInput;
     use super::super::layout::DenseRecord;
-    use super::super::write::{Contents, Elements, MapContents, Outputs};
+    use super::super::write::{Contents, Elements, LayerContents, MapContents, Outputs};
     use super::*;
     use crate::front_end::{self, Config};
 
@@ -428,20 +499,24 @@ mod tests {
             score_shift: 0,
             outputs: Outputs::default(),
             float_inputs: vec![FloatInput::INTEGER],
-            cell_fraction: layout::CELL_FRACTION,
+            cell: Cell::Lstm,
+            layers: vec![LayerContents {
+                input: dense(BANDS, 0, 8),
+                recurrent: Some(dense(HIDDEN, 0, 72)),
+                bias: vec![0; 4 * HIDDEN],
+                recurrent_bias: vec![],
+                cell_fraction: layout::CELL_FRACTION,
+            }],
             front_end: Some((front_end::write(&config).unwrap(), 1)),
-            input: dense(BANDS, 0, 8),
-            recurrent: dense(HIDDEN, 0, 72),
             weights: vec![0; 76],
             tables: vec![],
-            bias: vec![0; 4 * HIDDEN],
             head_weights: vec![0; HIDDEN],
             head_bias: vec![0],
             scratch_words: BANDS / 2,
             golden_seed: 1,
             golden_steps: 1,
         };
-        parts.input = dense(BANDS, parts.arena().unwrap().scratch_word, 8);
+        parts.layers[0].input = dense(BANDS, parts.arena().unwrap().scratch_word, 8);
         let expected = if cfg!(feature = "front-end") {
             Ok(())
         } else {

@@ -10,7 +10,7 @@ use super::layout::{
     ValueRecord,
 };
 use super::{ArenaLayout, FloatInput, FloatOutput, InputType, OutputKind, ParseError, Pool};
-use crate::cell::Gate;
+use crate::cell::{Cell, Gate};
 use crate::program::{NONE, ProgramRecord, StageRecord};
 use crate::size::Size;
 
@@ -110,6 +110,21 @@ impl Outputs {
     }
 }
 
+/// A layer to be written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerContents {
+    /// From the frame, or from h of the layer below, to z.
+    pub input: MapContents,
+    /// From h, where the cell has such a map.
+    pub recurrent: Option<MapContents>,
+    /// Bias of z, Q4.11 `[gates·J]`.
+    pub bias: Vec<i16>,
+    /// Bias of the recurrent map's last gate, Q4.11 `[J]`, where the cell keeps its share apart.
+    pub recurrent_bias: Vec<i16>,
+    /// Fraction bits of c; of cells that have their own, [`layout::CELL_FRACTION`].
+    pub cell_fraction: u32,
+}
+
 /// Everything a model file holds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contents {
@@ -119,7 +134,7 @@ pub struct Contents {
     pub labels: Vec<String>,
     /// JSON for `inspect`.
     pub about: String,
-    /// J.
+    /// J, of every layer.
     pub hidden: usize,
     /// Values of a frame as the input map sees it.
     pub map_values: usize,
@@ -137,25 +152,21 @@ pub struct Contents {
     pub outputs: Outputs,
     /// How the host quantises floats: one for all values or one per value of a frame.
     pub float_inputs: Vec<FloatInput>,
-    /// Fraction bits of c.
-    pub cell_fraction: u32,
+    /// What moves the state on.
+    pub cell: Cell,
+    /// One after the other, from the frame on.
+    pub layers: Vec<LayerContents>,
     /// The front end's section, PCM samples per vector (hop), and its vectors per step.
     pub front_end: Option<(Vec<u8>, u32)>,
-    /// Frame → z.
-    pub input: MapContents,
-    /// h → z.
-    pub recurrent: MapContents,
-    /// Weights of both maps.
+    /// Weights of all maps.
     pub weights: Vec<u32>,
-    /// Tables of both maps.
+    /// Tables of all maps.
     pub tables: Vec<u16>,
-    /// Bias of z, Q4.11 `[4J]`.
-    pub bias: Vec<i16>,
     /// `[classes][J]`.
     pub head_weights: Vec<i16>,
     /// `[classes]`.
     pub head_bias: Vec<i32>,
-    /// Words of scratch both maps share, from [`ArenaLayout::scratch_word`] on.
+    /// Words of scratch that all maps share, from [`ArenaLayout::scratch_word`] on.
     pub scratch_words: usize,
     /// Seed of the golden vector.
     pub golden_seed: u32,
@@ -179,7 +190,26 @@ impl Contents {
             }
             None => (0, 0),
         };
-        Ok(ArenaLayout::new(self.hidden, self.pool, words, bands))
+        let layers = (self.cell, self.layers.len());
+        Ok(ArenaLayout::new(
+            layers,
+            self.hidden,
+            self.pool,
+            words,
+            bands,
+        ))
+    }
+
+    /// The biases of all layers, each padded to a word.
+    fn bias(&self) -> Vec<u8> {
+        let mut bytes: Vec<u8> = Vec::new();
+        for layer in &self.layers {
+            for bias in [&layer.bias, &layer.recurrent_bias] {
+                bytes.extend(bytemuck::cast_slice::<_, u8>(bias));
+                bytes.resize(bytes.len().next_multiple_of(4), 0);
+            }
+        }
+        bytes
     }
 
     /// The file with this CRC of its golden vector, checked by nobody yet.
@@ -205,7 +235,10 @@ impl Contents {
                 [scale] => (*scale).into(),
                 _ => 0,
             },
-            cell_fraction: self.cell_fraction,
+            cell_fraction: self
+                .layers
+                .first()
+                .map_or(layout::CELL_FRACTION, |layer| layer.cell_fraction),
         };
         let float = |input: &FloatInput| HostRecord {
             offset: input.offset.to_bits(),
@@ -250,16 +283,27 @@ impl Contents {
             (Section::Name, self.name.clone().into_bytes()),
             (Section::Labels, self.labels.join("\n").into_bytes()),
             (Section::About, self.about.clone().into_bytes()),
-            (Section::Input, self.input.bytes()),
-            (Section::Recurrent, self.recurrent.bytes()),
             (
                 Section::Weights,
                 bytemuck::cast_slice(&self.weights).to_vec(),
             ),
             (Section::Tables, bytemuck::cast_slice(&tables).to_vec()),
-            (Section::Bias, bytemuck::cast_slice(&self.bias).to_vec()),
+            (Section::Bias, self.bias()),
             (Section::Head, head),
         ];
+        let names = Section::INPUTS.into_iter().zip(Section::RECURRENTS);
+        for (layer, (input, recurrent)) in self.layers.iter().zip(names) {
+            sections.push((input, layer.input.bytes()));
+            if let Some(map) = &layer.recurrent {
+                sections.push((recurrent, map.bytes()));
+            }
+        }
+        if (self.cell, self.layers.len()) != (Cell::Lstm, 1) {
+            let later = self.layers.iter().skip(1);
+            let words =
+                core::iter::once(self.cell.number()).chain(later.map(|layer| layer.cell_fraction));
+            sections.push((Section::Cell, words.flat_map(u32::to_le_bytes).collect()));
+        }
         if let Some((bytes, _)) = &self.front_end {
             sections.push((Section::FrontEnd, bytes.clone()));
         }

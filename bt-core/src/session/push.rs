@@ -1,5 +1,6 @@
 //! Values in: what is pushed, by type and in pieces of any length, on its way into the input map.
 
+use super::step::Side;
 use super::{PIECE, PushError, Session};
 use crate::front_end::{FrontEnd, Push};
 use crate::kernel::{self, Centred, Sample};
@@ -256,17 +257,11 @@ impl Session<'_, '_> {
     /// z starts as the bias, the scratch as zeros where the overflow proof wants them.
     #[inline(never)]
     fn begin_frame(&mut self) {
-        if self.input_needs_zeros {
-            map::clear_scratch(self.model, self.memory);
+        if self.needs_zeros & Side::Input.bit(0) != 0 {
+            map::clear_scratch(self.model.arena.scratch_word, self.memory);
         }
-        let z = self
-            .memory
-            .get_mut(..self.model.arena.hidden_word)
-            .proven()
-            .unwrap_or(&mut []);
-        // 4J values from a section that begins on a word.
-        let bias = bytemuck::try_cast_slice(self.model.bias).ok().proven();
-        let bias = bias.unwrap_or(&[]);
+        let z = self.memory.get_mut(..self.model.arena.z_words());
+        let (z, bias) = (z.proven().unwrap_or(&mut []), self.model.bias(0).0);
         debug_assert_eq!(z.len(), bias.len());
         kernel::copy(z, bias);
     }

@@ -8,6 +8,7 @@
 //! at all.
 
 use super::{POOLED_MAX, Session, StateError};
+use crate::cell::{Cell, STATE};
 use crate::crc32c::Crc32c;
 use crate::model::Pool;
 use crate::proven::Proven;
@@ -94,8 +95,8 @@ impl Session<'_, '_> {
         Ok(())
     }
 
-    /// Whether a session of this model can come to such a state: h, c and the window's samples are
-    /// any, all others have their ranges.
+    /// Whether a session of this model can come to such a state: h, c of an LSTM and the window's samples
+    /// are any, all others have their ranges.
     fn could_save(&self, steps: u32, pooled: u32, state: &[[u8; 4]]) -> bool {
         let layout = &self.model.arena;
         let from = |word: usize| {
@@ -103,9 +104,14 @@ impl Session<'_, '_> {
             let words = words.unwrap_or(&[]).iter();
             words.map(|&word| u32::from_le_bytes(word))
         };
-        // The half that fills the last word of h.
-        let last_of_h = from(layout.cell_word - 1).next().unwrap_or(0);
-        let pad = self.model.hidden() % 2 == 1 && last_of_h >> 16 != 0;
+        let of_layer = |layer: usize| {
+            // The half that fills the last word of h.
+            let last_of_h = from(layout.c_word(layer) - 1).next().unwrap_or(0);
+            let pad = self.model.hidden() % 2 == 1 && last_of_h >> 16 != 0;
+            let is_any = self.model.cell == Cell::Lstm;
+            let mut c = from(layout.c_word(layer)).take(self.model.hidden());
+            !pad && (is_any || c.all(|c| STATE.contains(&(c as i32))))
+        };
         let count = match self.model.pool {
             Pool::Last => pooled == 0,
             Pool::Mean if steps <= POOLED_MAX => pooled == steps,
@@ -117,6 +123,10 @@ impl Session<'_, '_> {
             .model
             .front_end()
             .is_none_or(|front_end| front_end.could_save(from(layout.front_end_word)));
-        !pad && count && front_end && sums.all(|sum| (sum as i32).unsigned_abs() <= pooled << 15)
+        let mut layers = 0..self.model.layers();
+        layers.all(of_layer)
+            && count
+            && front_end
+            && sums.all(|sum| (sum as i32).unsigned_abs() <= pooled << 15)
     }
 }

@@ -1,10 +1,11 @@
 //! A step: the recurrent map, then the cell, then what the head pools.
 
 use super::{POOLED_MAX, Session, StepError};
-use crate::cell::{self, Units};
+use crate::cell::{self, Cell, Units};
+use crate::kernel;
 use crate::map;
 use crate::model::layout::CELL_FRACTION;
-use crate::model::{ArenaLayout, Pool};
+use crate::model::{Model, Pool};
 use crate::proven::Proven;
 use crate::q::round_shift;
 
@@ -12,16 +13,22 @@ use crate::q::round_shift;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Watched<'s> {
-    /// Pre-activations `[4J]`, Q4.11, bias and both maps' shares: what the gates were given.
+    /// Which layer, from 0.
+    pub layer: usize,
+    /// Pre-activations `[gates·J]`, Q4.11: bias and the shares of its maps.
     pub z: &'s [i16],
-    /// Cell state `[J]`, [`Model::cell_fraction`] fraction bits.
+    /// The recurrent map's share `[gates·J]`, Q4.11, where the cell keeps it apart; otherwise none, and it
+    /// is in z.
+    pub recurrent_z: &'s [i16],
+    /// State `[J]`, [`Model::cell_fraction`] fraction bits.
     pub c: &'s [i32],
-    /// Hidden state `[J]`, Q0.15.
+    /// Hidden state `[J]`, [`Model::hidden_fraction`] fraction bits.
     pub h: &'s [i16],
 }
 
 impl Session<'_, '_> {
-    /// Adds the recurrent map's share to z and updates c and h (the paper's equations 1 to 6).
+    /// Adds the recurrent map's share to z and updates c and h (of an LSTM, the paper's equations 1 to 6),
+    /// layer after layer.
     ///
     /// # Errors
     ///
@@ -30,45 +37,130 @@ impl Session<'_, '_> {
         self.step_watched(|_| ())
     }
 
-    /// [`Session::step`], showing what it did to `watch` before the next frame begins: a trainer
+    /// [`Session::step`], showing what it did to `watch`, layer after layer: a trainer
     /// differentiates at these values, a debugger looks for saturation.
     ///
     /// # Errors
     ///
     /// As [`Session::step`]; `watch` is not called then.
-    pub fn step_watched(&mut self, watch: impl FnOnce(Watched<'_>)) -> Result<(), StepError> {
+    pub fn step_watched(&mut self, mut watch: impl FnMut(Watched<'_>)) -> Result<(), StepError> {
         if !self.complete {
             return Err(StepError::FrameIncomplete {
                 need: self.model.frame_values(),
                 found: self.pushed(),
             });
         }
-        if self.recurrent_needs_zeros {
-            map::clear_scratch(self.model, self.memory);
+        for layer in 0..self.model.layers() {
+            if layer > 0 {
+                self.begin_layer(layer);
+                self.add(layer, Side::Input);
+            }
+            self.begin_recurrent(layer);
+            self.add(layer, Side::Recurrent);
+            self.update(layer, &mut watch);
         }
-        map::recur(self.model, self.memory);
-        self.update(watch);
+        self.pool();
         self.steps = self.steps.saturating_add(1);
         self.end_frame();
         Ok(())
     }
 
-    /// c and h of the step, and the pool's sums.
-    // Apart from `recur`: the stack holds one of them at a time.
-    #[inline(never)]
-    fn update(&mut self, watch: impl FnOnce(Watched<'_>)) {
-        let Some(Streamed { z, h, c, sums }) = streamed(&self.model.arena, self.memory).proven()
-        else {
+    /// z of a layer above the first starts as its bias.
+    fn begin_layer(&mut self, layer: usize) {
+        let z = self.memory.get_mut(..self.model.arena.z_words());
+        kernel::copy(z.proven().unwrap_or(&mut []), self.model.bias(layer).0);
+    }
+
+    /// What the recurrent map adds to, where that is not z: zeros, and a bias in the last gate.
+    fn begin_recurrent(&mut self, layer: usize) {
+        let layout = &self.model.arena;
+        let apart = layout.scratch_word..layout.recurrent_scratch_word;
+        if apart.is_empty() {
             return;
-        };
-        let Some(units) = Units::new(z, &mut *c, &mut *h).proven() else {
-            return;
-        };
-        match self.model.cell_fraction() {
-            CELL_FRACTION => cell::update(self.model.gate, units),
-            fraction => cell::wide::update(self.model.gate, fraction, units),
         }
-        watch(Watched { z, c, h });
+        let apart = self.memory.get_mut(apart).proven().unwrap_or(&mut []);
+        kernel::clear(apart);
+        let values: &mut [i16] = bytemuck::cast_slice_mut(apart);
+        let gates = self.model.cell.gates();
+        let last = values
+            .chunks_exact_mut(self.model.hidden().max(1))
+            .nth(gates - 1);
+        let bias = self.model.bias(layer).1;
+        for (place, &bias) in last.proven().unwrap_or(&mut []).iter_mut().zip(bias) {
+            *place = bias;
+        }
+    }
+
+    /// Adds the share of a map of a layer that reads an h, if there is one.
+    #[inline(never)]
+    fn add(&mut self, layer: usize, side: Side) {
+        let layout = &self.model.arena;
+        let (map, places) = match side {
+            Side::Input => (
+                self.model.input_of(layer),
+                (layout.h_word(layer.saturating_sub(1)), 0),
+            ),
+            Side::Recurrent => (
+                self.model.recurrent_of(layer),
+                (layout.h_word(layer), layout.recurrent_z_word),
+            ),
+        };
+        let Some(map) = map else {
+            return;
+        };
+        if self.needs_zeros & side.bit(layer) != 0 {
+            let first = match side {
+                Side::Input => layout.scratch_word,
+                Side::Recurrent => layout.recurrent_scratch_word,
+            };
+            map::clear_scratch(first, self.memory);
+        }
+        map::whole(self.model, &map, places, self.memory);
+    }
+
+    /// c and h of a layer.
+    // Apart from `add`: the stack holds one of them at a time.
+    #[inline(never)]
+    fn update(&mut self, layer: usize, watch: &mut impl FnMut(Watched<'_>)) {
+        let model = self.model;
+        let Some(parts) = layer_parts(model, layer, self.memory).proven() else {
+            return;
+        };
+        let LayerParts {
+            z,
+            recurrent_z,
+            h,
+            c,
+        } = parts;
+        let gate = model.gate;
+        let units = match model.cell {
+            Cell::Lstm => {
+                Units::new(z, &mut *c, &mut *h).map(|units| match model.cell_fraction(layer) {
+                    CELL_FRACTION => cell::update(gate, units),
+                    fraction => cell::wide::update(gate, fraction, units),
+                })
+            }
+            Cell::Gru => cell::gru::Units::new(z, recurrent_z, &mut *c, &mut *h)
+                .map(|units| cell::gru::update(gate, units)),
+            Cell::MinGru => cell::min_gru::Units::new(z, &mut *c, &mut *h)
+                .map(|units| cell::min_gru::update(gate, units)),
+        };
+        if units.proven().is_some() {
+            watch(Watched {
+                layer,
+                z,
+                recurrent_z,
+                c,
+                h,
+            });
+        }
+    }
+
+    /// Adds h of the last layer to the sums of a mean.
+    fn pool(&mut self) {
+        let Some((h, sums)) = pooled_parts(self.model, self.memory).proven() else {
+            return;
+        };
         match self.model.pool {
             Pool::Last => {}
             Pool::Mean => pool(sums, h, &mut self.pooled),
@@ -77,32 +169,68 @@ impl Session<'_, '_> {
     }
 }
 
-/// What a session keeps of a stream beside the front end's state.
-struct Streamed<'a> {
-    /// `[4J]`.
+/// Which of a layer's maps.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Input = 0,
+    Recurrent = 1,
+}
+
+impl Side {
+    /// A bit of its own among all maps of a model.
+    pub(super) fn bit(self, layer: usize) -> u32 {
+        1 << (2 * layer + self as usize)
+    }
+}
+
+/// What a layer's cell works on.
+struct LayerParts<'a> {
+    /// `[gates·J]`.
     z: &'a [i16],
+    /// The same of the recurrent map where it is kept apart, or none.
+    recurrent_z: &'a [i16],
     /// `[J]`; where J is odd, a half behind it that is always 0 fills the word.
     h: &'a mut [i16],
     /// `[J]`.
     c: &'a mut [i32],
-    /// `[J]` for a mean, or none.
-    sums: &'a mut [i32],
 }
 
 /// The one place that cuts them from the arena, so that they agree on J.
 #[inline(always)]
-fn streamed<'a>(layout: &ArenaLayout, memory: &'a mut [u32]) -> Option<Streamed<'a>> {
+fn layer_parts<'a>(
+    model: &Model<'_>,
+    layer: usize,
+    memory: &'a mut [u32],
+) -> Option<LayerParts<'a>> {
+    let layout = &model.arena;
+    let (hidden, values) = (model.hidden(), model.cell.gates() * model.hidden());
+    let (memory, scratch) = memory.split_at_mut_checked(layout.scratch_word)?;
+    let apart: &[i16] = bytemuck::cast_slice(scratch.get(..layout.apart_words())?);
+    let (z, states) = memory.split_at_mut_checked(layout.hidden_word)?;
+    let z: &[i16] = bytemuck::cast_slice(z);
+    let first = layout.h_word(layer) - layout.hidden_word;
+    let state = states.get_mut(first..first + layout.h_words() + hidden)?;
+    let (h, c) = state.split_at_mut_checked(layout.h_words())?;
+    let h: &mut [i16] = bytemuck::cast_slice_mut(h);
+    Some(LayerParts {
+        z: z.get(..values)?,
+        recurrent_z: apart.get(..values).unwrap_or(&[]),
+        h: h.get_mut(..hidden)?,
+        c: bytemuck::cast_slice_mut(c),
+    })
+}
+
+/// h of the last layer, and the sums.
+fn pooled_parts<'a>(
+    model: &Model<'_>,
+    memory: &'a mut [u32],
+) -> Option<(&'a [i16], &'a mut [i32])> {
+    let layout = &model.arena;
     let memory = memory.get_mut(..layout.front_end_word)?;
     let (memory, sums) = memory.split_at_mut_checked(layout.pool_word)?;
-    let (memory, c) = memory.split_at_mut_checked(layout.cell_word)?;
-    let (z, h) = memory.split_at_mut_checked(layout.hidden_word)?;
-    let h: &mut [i16] = bytemuck::cast_slice_mut(h);
-    Some(Streamed {
-        z: bytemuck::cast_slice(z),
-        h: h.get_mut(..c.len())?,
-        c: bytemuck::cast_slice_mut(c),
-        sums: bytemuck::cast_slice_mut(sums),
-    })
+    let first = layout.h_word(model.layers().saturating_sub(1));
+    let h: &[i16] = bytemuck::cast_slice(memory.get(first..first + layout.h_words())?);
+    Some((h.get(..model.hidden())?, bytemuck::cast_slice_mut(sums)))
 }
 
 /// Adds a step's h to the sums. Those of 65,536 steps, |sum| ≤ 2³¹, become half as many of half the

@@ -10,7 +10,9 @@ use bt_embed::board::exit;
 fn main() -> ! {
     let right = kernel::cases::digest() == kernel::cases::DIGEST
         && kernel::cases::portable_digest() == kernel::cases::DIGEST
-        && cell::cases::digest(cell::update) == cell::cases::DIGEST;
+        && cell::cases::digest(cell::update) == cell::cases::DIGEST
+        && cell::cases::gru_digest(cell::gru::update) == cell::cases::GRU_DIGEST
+        && cell::cases::min_gru_digest(cell::min_gru::update) == cell::cases::MIN_GRU_DIGEST;
     if right {
         exit::success()
     } else {

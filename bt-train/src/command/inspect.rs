@@ -5,7 +5,7 @@ use crate::device;
 use crate::error::{Error, ErrorKind, Result, times};
 use crate::float::config::ModelConfig;
 use crate::say;
-use crate::shape::{MapKind, MapShape};
+use crate::shape::{Cell, MapKind, MapShape};
 use bt_core::internals::model::Map;
 use bt_core::internals::model::layout::CELL_FRACTION;
 use bt_core::internals::program::NONE;
@@ -88,7 +88,15 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
     let labels: Vec<&str> = (0..model.classes())
         .filter_map(|class| model.label(class))
         .collect();
-    let macs = |map: Map<'_>| map.macs().to_u32();
+    let macs = |maps: &mut dyn Iterator<Item = Map<'_>>| -> u64 {
+        maps.map(|map| u64::from(map.macs().to_u32())).sum()
+    };
+    let input_macs = macs(&mut model.maps(Model::input_of));
+    let recurrent_macs = macs(&mut model.maps(Model::recurrent_of));
+    let fractions: Vec<u32> = (0..model.layers())
+        .map(|at| model.cell_fraction(at))
+        .collect();
+    let cell = Cell::of(model.cell()).name();
     let input_type = format!("{:?}", model.input_type()).to_lowercase();
     if as_json {
         say!(
@@ -101,10 +109,12 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
                 "hidden": model.hidden(),
                 "input_type": input_type,
                 "frame_values": model.frame_values(),
-                "input_macs": macs(model.input_map()),
-                "recurrent_macs": macs(model.recurrent_map()),
+                "cell": cell,
+                "layers": model.layers(),
+                "input_macs": input_macs,
+                "recurrent_macs": recurrent_macs,
                 "values": values(&model),
-                "cell_fraction": model.cell_fraction(),
+                "cell_fraction": model.cell_fraction(0),
                 "work": model.frame_work(),
                 "ram_bytes": model.arena_bytes(),
                 "flash_bytes": model.flash_bytes(),
@@ -129,14 +139,20 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
         say!("values      {values}");
     }
     say!("hidden      {} units", model.hidden());
-    if model.cell_fraction() < CELL_FRACTION {
-        let fraction = model.cell_fraction();
-        say!("cell        Q{}.{fraction}", 31 - fraction);
+    say!("layers      {} of {cell}", model.layers());
+    if Cell::of(model.cell()) == Cell::Lstm
+        && fractions.iter().any(|&fraction| fraction < CELL_FRACTION)
+    {
+        let formats: Vec<String> = fractions
+            .iter()
+            .map(|n| format!("Q{}.{n}", 31 - n))
+            .collect();
+        say!("state       {}", formats.join(", "));
     }
     say!(
         "a step      {} MAC input map, {} MAC recurrent map, work {}",
-        macs(model.input_map()),
-        macs(model.recurrent_map()),
+        input_macs,
+        recurrent_macs,
         model.frame_work()
     );
     say!(

@@ -8,8 +8,8 @@ use crate::plan::search::{self, Layer, MapPlan, MapRanked, Ranked};
 use crate::say;
 use crate::shape::{MapName, MapShape};
 use crate::training::modes::Modes;
-use bt_core::Pool;
 use bt_core::internals::model::ArenaLayout;
+use bt_core::{Cell, Pool};
 use serde_json::{Value, json};
 
 /// Arguments of `plan`.
@@ -115,7 +115,7 @@ fn layer(args: &Args) -> Result<Layer> {
     Ok(Layer {
         input,
         recurrent,
-        arena: ArenaLayout::new(units, pool, 0, 0),
+        arena: ArenaLayout::new((Cell::Lstm, 1), units, pool, 0, 0),
     })
 }
 

@@ -254,7 +254,7 @@ fn pairs<R: Recurrent>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bt_core::Pool;
+    use bt_core::{Cell, Pool};
 
     fn paper() -> MapShape {
         let kind = MapKind::BlockTerm { blocks: 2, rank: 4 };
@@ -269,7 +269,7 @@ mod tests {
 
     fn of_maps(input: MapShape, recurrent: MapShape) -> Layer<MapShape> {
         Layer {
-            arena: ArenaLayout::new(recurrent.width(), Pool::Last, 0, 0),
+            arena: ArenaLayout::new((Cell::Lstm, 1), recurrent.width(), Pool::Last, 0, 0),
             recurrent,
             input,
         }

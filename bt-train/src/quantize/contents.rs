@@ -9,8 +9,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::Checkpoint;
 use crate::float::config::{self, FrontEndConfig, ModelConfig};
 use bt_core::InputType;
-use bt_core::internals::cell::Gate;
-use bt_core::internals::model::write::{Contents, ModelBytes, Outputs};
+use bt_core::internals::cell::{Cell, Gate};
+use bt_core::internals::model::write::{Contents, LayerContents, ModelBytes, Outputs};
 use bt_core::internals::model::{self, ArenaLayout};
 use ndarray::Ix2;
 
@@ -81,16 +81,20 @@ impl Parts<'_> {
             score_shift,
             outputs: Outputs::default(),
             float_inputs: self.format.floats.clone(),
-            cell_fraction: self.cell_fraction,
+            cell: Cell::Lstm,
+            layers: vec![LayerContents {
+                input,
+                recurrent: Some(recurrent),
+                bias: self.bias.iter().map(rounded).collect(),
+                recurrent_bias: vec![],
+                cell_fraction: self.cell_fraction,
+            }],
             front_end: match front_end {
                 Some(config) => Some((config.section()?, config.vectors_per_step as u32)),
                 None => None,
             },
-            input,
-            recurrent,
             weights: pool.weights,
             tables: pool.tables,
-            bias: self.bias.iter().map(rounded).collect(),
             head_weights,
             head_bias,
             scratch_words: self.scratch_words,
@@ -113,6 +117,7 @@ pub(super) fn arena(
         None => (0, 0),
     };
     Ok(ArenaLayout::new(
+        (Cell::Lstm, 1),
         config.units(),
         pooled(config),
         words,
