@@ -10,10 +10,10 @@
 //!
 //! | step | format | rounding |
 //! |---|---|---|
-//! | r, k = σ(saturate(x + u)) | Q4.11 → Q0.15 | [`nonlinearity`] |
+//! | r, k = σ(saturate(x + u)) | Q4.11 → Q0.15 | by its table |
 //! | s = saturate(x_n + ((r·u_n + 2^14) >> 15)) | Q4.11 | nearest |
-//! | n = tanh(s) | Q0.15 | [`nonlinearity`] |
-//! | c' = n + k·(c − n) | Q2.29 | [`blend`](super::blend) |
+//! | n = tanh(s) | Q0.15 | by its table |
+//! | c' = n + k·(c − n) | Q2.29 | down, by less than 2 |
 //! | h' = saturate((c' + 2^13) >> 14) | Q0.15 | nearest |
 //!
 //! The state c holds h with 14 bits more, so that a gate k close to 1 does not stall in rounding: it comes

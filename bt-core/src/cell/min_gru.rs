@@ -9,8 +9,8 @@
 //!
 //! | step | format | rounding |
 //! |---|---|---|
-//! | a = σ(z_a) | Q4.11 → Q0.15 | [`nonlinearity`] |
-//! | c' = c + a·(v − c) | Q6.25 | [`blend`](super::blend) |
+//! | a = σ(z_a) | Q4.11 → Q0.15 | by its table |
+//! | c' = c + a·(v − c) | Q6.25 | down, by less than 2 |
 //! | h' = saturate((c' + 2^13) >> 14) | Q4.11 | nearest |
 //!
 //! The state c holds h with 14 bits more, so that a gate close to 0 does not stall in rounding: it comes as

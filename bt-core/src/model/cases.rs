@@ -490,8 +490,14 @@ pub fn crafted() -> Vec<Crafted> {
         ),
         with_layers(
             "a second layer whose map reads the frame",
-            in_field(Section::Input1, Field::SlabValues, 2),
-            |parts| parts.layers.push(parts.layers[0].clone()),
+            in_field(Section::Input1, Field::Values, 4),
+            |parts| {
+                parts.layers[0].input = MapContents::Dense(DenseRecord {
+                    slice_word: 16,
+                    ..dense(4)
+                });
+                parts.layers.push(parts.layers[0].clone());
+            },
         ),
         with_layers(
             "a GRU's recurrent map of four gates",

@@ -6,8 +6,8 @@ use crate::model::Pool;
 use crate::proven::Proven;
 
 impl Session<'_, '_> {
-    /// Raw scores of every class, or of every value; logits are these · 2^−[`Model::score_shift`], values
-    /// as of [`Model::value`].
+    /// Raw scores of every class, or of every value; logits are these · 2^−[`Model::score_shift`](crate::Model::score_shift), values
+    /// as of [`Model::value`](crate::Model::value).
     ///
     /// # Errors
     ///
