@@ -1,9 +1,12 @@
-//! Chooses the kernels by target; computes the tables of the nonlinearities and
+//! Chooses the kernels by target and features; computes the tables of the nonlinearities and
 //! of the logarithm.
 //!
 //! The tables come from `+ − × ÷` on f64 alone, which IEEE 754 rounds alike
 //! everywhere: every host that builds this crate gets the same bits, whatever
 //! its C library thinks of `exp`.
+
+#[path = "build/kernels.rs"]
+mod kernels;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -11,18 +14,10 @@ use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
-    println!(
-        "cargo::rustc-check-cfg=cfg(bt_kernel, values(\"portable\", \"armv6m\", \"armv7m\", \"armv7em\"))"
-    );
-    let target = env::var("TARGET").unwrap_or_default();
-    // The Armv7E-M kernels need the FPU's registers; without them they have none but Armv7-M's.
-    let kernel = match target.split('-').next().unwrap_or_default() {
-        "thumbv6m" | "thumbv8m.base" => "armv6m",
-        "thumbv7em" if target.ends_with("hf") => "armv7em",
-        "thumbv7m" | "thumbv7em" | "thumbv8m.main" => "armv7m",
-        _ => "portable",
-    };
-    println!("cargo::rustc-cfg=bt_kernel=\"{kernel}\"");
+    println!("cargo::rerun-if-changed=build/kernels.rs");
+    if let Err(reason) = choose() {
+        println!("cargo::error={reason}");
+    }
 
     let directory = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
     let mut tables = String::new();
@@ -37,6 +32,35 @@ fn main() -> io::Result<()> {
     }
     chords.push_str("];\n");
     fs::write(directory.join("logarithm_table.rs"), chords)
+}
+
+/// Tells the compiler which kernels to take.
+fn choose() -> Result<(), kernels::Refused> {
+    println!(
+        "cargo::rustc-check-cfg=cfg(bt_kernel, values(\"portable\", \"armv6m\", \"armv7m\", \"armv7em\", \"helium\"))"
+    );
+    println!("cargo::rustc-check-cfg=cfg(bt_fp_registers, bt_armv8m)");
+    let variable = |name| env::var(name).unwrap_or_default();
+    let feature = |name| env::var_os(format!("CARGO_FEATURE_{name}")).is_some();
+    let kernels = kernels::choose(
+        &variable("TARGET"),
+        variable("CARGO_CFG_TARGET_OS") == "none",
+        kernels::Features {
+            dsp: feature("DSP"),
+            helium: feature("HELIUM"),
+            no_fp_registers: feature("NO_FP_REGISTERS"),
+        },
+    )?;
+    for set in kernels.sets {
+        println!("cargo::rustc-cfg=bt_kernel=\"{set}\"");
+    }
+    if kernels.fp_registers {
+        println!("cargo::rustc-cfg=bt_fp_registers");
+    }
+    if kernels.armv8m {
+        println!("cargo::rustc-cfg=bt_armv8m");
+    }
+    Ok(())
 }
 
 /// One table of lines for inputs of `input_bits` bits in Q4.11, a line every

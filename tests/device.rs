@@ -2,7 +2,8 @@
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use bt_core::internals::model::cases;
@@ -10,7 +11,7 @@ use bt_core::{Cell, InputType, Model, ModelBytes, Pool};
 use bt_embed::wire::Golden;
 use bt_tests::exported;
 use bt_tests::model::{Dense, Noise, scores_of};
-use tools::board::{Board, emulated};
+use tools::board::{Board, Machine, emulated};
 use tools::device::{Device, Scores};
 use tools::emulator::{Emulator, run_to_end};
 use tools::firmware::{Firmware, ModelIn, Purpose, fill};
@@ -219,12 +220,61 @@ fn kernels_give_the_digest_of_the_portable_ones() {
     }
 }
 
+/// On a chip that lacks what its kernels need, a program says so instead of ending in a fault. The boot core of
+/// QEMU's an521 is an M33 without DSP extension and FPU in the an505's place.
+#[test]
+fn a_processor_that_lacks_what_was_built_in_is_refused() {
+    let built_for = |name| {
+        let board = Board::find(name).unwrap();
+        (*board, built(board, ModelIn::Nowhere, Some("kernel_check")))
+    };
+    let refusal =
+        |board: &Board, elf: &Path| run_to_end(board, elf, LIMIT).unwrap_err().to_string();
+    let (m33, elf) = built_for("mps2-an505");
+    let qemu = m33.qemu.map(|qemu| Machine {
+        machine: "mps2-an521",
+        ..qemu
+    });
+    let without_dsp = Board { qemu, ..m33 };
+    let said = refusal(&without_dsp, &elf);
+    assert!(said.contains("no DSP extension"), "{said}");
+    let (m4f, elf) = built_for("mps2-an386");
+    let (m4, elf_without_fpu) = built_for("mps2-an386-no-fpu");
+    let said = refusal(&m4, &elf);
+    assert!(said.contains("no floating-point unit"), "{said}");
+    // The other way round nothing is missing.
+    run_to_end(&m4f, &elf_without_fpu, LIMIT).unwrap();
+}
+
+/// The build script's refusal reaches whoever builds.
+#[test]
+fn a_build_for_what_no_chip_of_the_target_has_is_refused() {
+    let build = Command::new(env!("CARGO"))
+        .args(["check", "--package", "bt-core", "--features", "dsp"])
+        .args(["--target", "thumbv6m-none-eabi"])
+        .current_dir(tools::firmware::workspace())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&build.stderr);
+    assert!(!build.status.success(), "{said}");
+    assert!(
+        said.contains("feature `dsp` of bt-core on thumbv6m-none-eabi: only thumbv7em"),
+        "{said}"
+    );
+}
+
 /// `bt-core` links without a panic handler, for every instruction set, and runs.
 #[test]
 fn nothing_in_the_core_can_panic() {
     let file = Dense::default().model();
     let elf = tempfile::NamedTempFile::new().unwrap();
-    for name in ["microbit", "mps2-an385", "mps2-an386", "mps3-an547"] {
+    for name in [
+        "microbit",
+        "mps2-an385",
+        "mps2-an386",
+        "mps2-an386-no-fpu",
+        "mps3-an547",
+    ] {
         let board = Board::find(name).unwrap();
         let program = std::fs::read(built(board, SLOT, Some("no_panic"))).unwrap();
         std::fs::write(elf.path(), fill(&program, file.bytes()).unwrap()).unwrap();

@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 /// One board.
-#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Board {
     /// As commands and QEMU spell it; `bt-embed`'s feature is `board-` and this.
@@ -72,6 +72,8 @@ pub struct Machine {
     pub machine: &'static str,
     /// Whether QEMU gives it a network card.
     pub ethernet: bool,
+    /// What the machine is to do without, as QEMU's `-global` takes it.
+    pub without: Option<&'static str>,
 }
 
 /// There is no such board.

@@ -39,6 +39,21 @@ compile_error!("model files are read in place and are little-endian; so must the
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+/// What the assembler is told before DSP instructions: of a target that has them nothing; for Armv8-M, whose
+/// targets do not say, a core that does. It stays in force for what follows, and allows only more.
+#[cfg(all(bt_kernel = "armv7em", bt_armv8m))]
+macro_rules! dsp_cpu {
+    () => {
+        ".cpu cortex-m33"
+    };
+}
+#[cfg(all(bt_kernel = "armv7em", not(bt_armv8m)))]
+macro_rules! dsp_cpu {
+    () => {
+        ""
+    };
+}
+
 mod argmax;
 mod cases;
 mod cell;
@@ -52,6 +67,7 @@ mod map;
 mod model;
 mod nonlinearity;
 mod numbered;
+mod processor;
 mod program;
 mod proven;
 mod q;
@@ -69,6 +85,7 @@ pub use model::{
     Field, FloatInput, FloatOutput, InputType, Model, OutputKind, ParseError, Pool, arena_bytes,
     arena_words,
 };
+pub use processor::{ProcessorError, check_processor};
 pub use session::{
     PushError, ScoresError, SelfTest, Session, SessionError, StateError, StepError, Watched,
 };

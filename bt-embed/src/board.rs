@@ -33,6 +33,14 @@ pub use microbit::take;
 #[cfg(feature = "_mps")]
 pub use mps::take;
 
+/// Ends the program, saying why, unless the processor has what the kernels of this build take for granted.
+#[cfg(feature = "_board")]
+pub fn require_processor() {
+    if let Err(lack) = bt_core::check_processor() {
+        exit::unfit(lack);
+    }
+}
+
 /// Bytes of stack.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stack {

@@ -75,6 +75,7 @@ macro_rules! firmware {
                 ARENA,
                 { $crate::CLASSES },
             > = $crate::app::Memory::new();
+            $crate::board::require_processor();
             if let Some(board) = $crate::board::take() {
                 $crate::app::run(board, $crate::flashed(MODEL), MEMORY);
             }

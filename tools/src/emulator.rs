@@ -165,11 +165,17 @@ fn print_log(elf: &Path, output: ChildStdout) -> Result<Child> {
 pub fn run_to_end(board: &Board, elf: &Path, limit: Duration) -> Result<String> {
     let mut output = tempfile::NamedTempFile::new().context("a file for the program's output")?;
     let mut command = qemu(board, elf)?;
+    let said = || {
+        output
+            .as_file()
+            .try_clone()
+            .context("a file for the program's output")
+    };
     command
         .args(["-serial", "null"])
         .stdin(Stdio::null())
-        .stdout(output.reopen().context("a file for the program's output")?)
-        .stderr(Stdio::inherit());
+        .stdout(said()?)
+        .stderr(said()?);
     let mut child = Guard(command.spawn().map_err(not_started)?);
     let deadline = Instant::now() + limit;
     let status = loop {
@@ -183,7 +189,9 @@ pub fn run_to_end(board: &Board, elf: &Path, limit: Duration) -> Result<String> 
     };
     drop(child);
     let mut text = String::new();
-    io::Read::read_to_string(&mut output, &mut text).context("the program's output")?;
+    io::Seek::rewind(&mut output)
+        .and_then(|()| io::Read::read_to_string(&mut output, &mut text))
+        .context("the program's output")?;
     match status {
         Some(status) if status.success() => Ok(text),
         status => {
@@ -236,6 +244,9 @@ fn qemu(board: &Board, elf: &Path) -> Result<Command> {
         .args(["-semihosting-config", "enable=on,target=native"])
         .arg("-kernel")
         .arg(elf);
+    if let Some(property) = machine.without {
+        command.args(["-global", property]);
+    }
     Ok(command)
 }
 

@@ -1,4 +1,4 @@
-//! The cell for Armv7E-M (Cortex-M4, M7): two units at a time, 62
+//! The cell for the DSP extension (Cortex-M4, M7, M33, M55): two units at a time, 62
 //! instructions a pair. Same bits as [`portable`](super::portable).
 //!
 //! One word holds z of two neighbouring units. `and t, mask, z, lsl #5` makes
@@ -53,7 +53,7 @@ unsafe fn pairs(gate: Gate, z: *const i16, units: usize, c: *mut i32, h: *mut i1
     let z_o = z.wrapping_add(3 * units);
     let h_end = h.wrapping_add(units & !1);
     let (stride, sigmoid, tanh) = (2 * units, SIGMOID.as_ptr(), TANH.as_ptr());
-    // SAFETY: as above, the tables are of 512 lines; the DSP extension is part of every thumbv7em target.
+    // SAFETY: as above, the tables are of 512 lines; the build script has seen that the DSP extension is there.
     unsafe {
         match gate {
             Gate::Sigmoid => sigmoid_pairs(z_o, c, h, stride, h_end, sigmoid, tanh),
@@ -219,6 +219,7 @@ macro_rules! pairs {
             tanh: *const i32,
         ) {
             naked_asm!(
+                dsp_cpu!(),
                 "push {{r4-r11, lr}}",
                 "ldr r4, [sp, #40]",
                 "ldr r5, [sp, #44]",

@@ -1,7 +1,7 @@
 //! The inner loops, by name. [`portable`] is the specification. The cfg `bt_kernel`, set by the build
-//! script, puts twins in assembly in their place that give the same bits ([`cases`]): on cores with the
-//! DSP extension and an FPU contractions, whole dense products, rows of bytes and copies of words, on others
-//! the register tile of contractions.
+//! script (`build/kernels.rs`), puts twins in assembly in their place that give the same bits ([`cases`]): on
+//! cores with the DSP extension contractions, whole dense products, rows of bytes and copies of words, on
+//! others the register tile of contractions.
 
 #[cfg(bt_kernel = "armv6m")]
 mod armv6m;

@@ -27,6 +27,7 @@ fn main() -> ! {
     static mut ARENA_WORDS: [u32; ARENA] = [0; ARENA];
     static mut LINE: [u8; PUSH_BYTES] = [0; PUSH_BYTES];
     static mut SCORES: [i32; bt_embed::CLASSES] = [0; bt_embed::CLASSES];
+    board::require_processor();
     let model = bt_embed::flashed(MODEL);
     match measure(model, ARENA_WORDS, LINE, SCORES) {
         Some(()) => exit::success(),

@@ -4,10 +4,11 @@
 #![no_main]
 
 use bt_core::internals::{cell, kernel};
-use bt_embed::board::exit;
+use bt_embed::board::{self, exit};
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
+    board::require_processor();
     let right = kernel::cases::digest() == kernel::cases::DIGEST
         && kernel::cases::portable_digest() == kernel::cases::DIGEST
         && cell::cases::digest(cell::update) == cell::cases::DIGEST

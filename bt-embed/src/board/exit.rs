@@ -4,6 +4,7 @@
 
 use core::panic::PanicInfo;
 
+use bt_core::ProcessorError;
 use cortex_m_rt::ExceptionFrame;
 use cortex_m_semihosting::debug;
 
@@ -42,6 +43,15 @@ pub fn faulted(frame: &ExceptionFrame) -> ! {
         frame.pc(),
         frame.lr()
     );
+    failure()
+}
+
+/// Says what the processor lacks, and ends.
+pub fn unfit(lack: ProcessorError) -> ! {
+    #[cfg(feature = "log")]
+    defmt::error!("{}", defmt::Display2Format(&lack));
+    #[cfg(not(feature = "log"))]
+    cortex_m_semihosting::heprintln!("{}", lack);
     failure()
 }
 

@@ -21,6 +21,7 @@ struct Map {
 #[cfg(any(
     feature = "board-mps2-an385",
     feature = "board-mps2-an386",
+    feature = "board-mps2-an386-no-fpu",
     feature = "board-mps2-an500"
 ))]
 const MAP: Map = Map {

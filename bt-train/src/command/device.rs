@@ -16,13 +16,15 @@ pub enum CoreName {
     M0,
     /// Cortex-M3
     M3,
+    /// Cortex-M4 without FPU, and whatever leaves its registers alone
+    M4,
     /// Cortex-M4 with FPU
     M4f,
     /// Cortex-M7: as m4f, whose kernels it runs
     M7,
-    /// Cortex-M33: as m3, whose kernels it gets today
+    /// Cortex-M33 with DSP extension and FPU: as m4f (without FPU: m4; without both: m3)
     M33,
-    /// Cortex-M55: as m3, whose kernels it gets today
+    /// Cortex-M55: as m4f
     M55,
 }
 
@@ -46,8 +48,9 @@ impl CoreName {
     pub fn kernels(self) -> Core {
         match self {
             CoreName::M0 => Core::M0,
-            CoreName::M3 | CoreName::M33 | CoreName::M55 => Core::M3,
-            CoreName::M4f | CoreName::M7 => Core::M4f,
+            CoreName::M3 => Core::M3,
+            CoreName::M4 => Core::M4,
+            CoreName::M4f | CoreName::M7 | CoreName::M33 | CoreName::M55 => Core::M4f,
         }
     }
 }

@@ -35,7 +35,9 @@ pub enum Core {
     M0,
     /// Armv7-M, the same.
     M3,
-    /// Armv7E-M with FPU, all inner loops in assembly.
+    /// The DSP extension, all inner loops in assembly, weights from memory.
+    M4,
+    /// The same with an FPU, in whose registers weights wait.
     #[default]
     M4f,
 }
@@ -84,7 +86,7 @@ pub struct Counts {
 }
 
 impl Core {
-    /// The constants. Cycles of the M4: LDM of n words n + 1, VMOV of two registers 2, SMLAD and the rest
+    /// The constants. Cycles of the M4: LDM and LDRD of n words n + 1, VMOV of two registers 2, SMLAD and the rest
     /// 1, a taken branch 2 to 4, counted 3; M3: loads 2, MLA 2; M0: loads 2, MULS 1 (32-cycle multipliers exist).
     pub fn counts(self) -> Counts {
         match self {
@@ -108,6 +110,11 @@ impl Core {
                 dense_rows: 30.0,
                 pair_cycles: 46.0 / 3.0,
                 dense_pair_cycles: 6.0,
+            },
+            Self::M4 => Counts {
+                pair: 11.0,
+                pair_cycles: 17.0,
+                ..Self::M4f.counts()
             },
             Self::M3 => Counts {
                 pair: 30.0,

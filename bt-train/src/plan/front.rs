@@ -168,7 +168,7 @@ mod tests {
             outputs: vec![8, 3, 2],
             kind: MapKind::BlockTerm { blocks: 2, rank: 4 },
         };
-        for core in [Core::M4f, Core::M3, Core::M0] {
+        for core in [Core::M4f, Core::M4, Core::M3, Core::M0] {
             for plan in plans(&shape) {
                 let bound = Outline::new(&shape, &plan).unwrap().cost(&core.counts());
                 let Ok(lowered) = lower(&shape, &plan) else {

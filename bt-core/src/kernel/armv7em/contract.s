@@ -1,13 +1,22 @@
-@ The tiles of one run of a contraction stage, Armv7E-M with single-precision FPU.
+@ The tiles of one run of a contraction stage on cores with the DSP extension.
 @
-@ A tile is two rows of W times four rows of X: eight sums in r4-r7 (row m0) and r8-r11 (row m1).
-@ The 2 x k words of W are the same for a whole row of tiles and wait in d0-d15, pair of k b in d\b,
-@ right-aligned: fewer than 16 pairs start at a later block. One VMOV fetches a pair for r12 and lr.
-@ The words of X stream through r1-r3 by LDM of three; a pair takes four, so blocks come in three
-@ phases, b mod 3. That is 31 instructions for three pairs, which are 48 multiply-accumulates.
+@ A tile is two rows of W times four rows of X: eight sums in r4-r7 (row m0) and r8-r11 (row m1). How the
+@ 2 x k words of W are read is told by the file assembled before this one: in weights_fp.s they wait in the
+@ FPU's registers, in weights_core.s each tile loads them. Its macros are
 @
-@ The first block of a tile takes the rounding constant, r11, as the addend of all sums, so there is
-@ one of it for each number of pairs. More than 16 pairs run in passes over all blocks.
+@   pair b, first        block b: the products of a pair of k
+@   preload b            what a jump to block b needs loaded
+@   places               place, destination, end of X, rounding constant and row stride
+@   weights              W of this row of tiles, where places did not run
+@   load_row             begins a row of tiles, W from r1
+@   save, restore        registers of its own, SAVED_OWN bytes
+@   row_code, pass_code  codes and constants of the frame, for any number of pairs and for more than 16
+@   loads, passes        code of its own
+@   codes                its addresses, from CODE_OWN on
+@
+@ Blocks are right-aligned: fewer than 16 pairs start at a later one. The first block of a tile takes the
+@ rounding constant, r11, as the addend of all sums, so there is one of it for each number of pairs. More
+@ than 16 pairs run in passes over all blocks.
 @
 @ What follows a tile depends on the stage; its code addresses are in the frame below and are jumped to by
 @ LDR PC. No instruction depends on the data.
@@ -20,7 +29,7 @@
     .equ X_END, 8
     .equ ROUND, 12
     .equ ROW_STRIDE, 16     @ bytes
-    .equ SUMMED, 20         @ code: after the last block
+    .equ W_TILE, 20         @ W of this row of tiles
     .equ TILE, 24           @ code: a tile
     .equ LOADED, 28         @ code: after W has been loaded
     .equ X, 32              @ from here the constants of a row of tiles, loaded at once
@@ -35,13 +44,10 @@
     .equ CLAMPED, 68        @ code: after the clamp
     .equ CLAMP, 72          @ code: after packing
     .equ ACC, 76            @ next kept accumulators
-    .equ COMPLETE, 80       @ passes, code: after the last one
-    .equ W_TILE, 84         @ passes: W of this row of tiles, its end, its bytes
-    .equ W_END, 88
-    .equ W_BYTES, 92
-    .equ W_FIRST, 96        @ passes, code: load the first of them
-    .equ FRAME, 100
-    .equ SAVED, 100         @ r4-r11, lr, d8-d15: above them the arguments that have no registers
+    .equ SUMMED, 80         @ code: after the last block
+    .equ COMPLETE, 84       @ passes, code: after the last one
+    .equ W_BYTES, 88        @ of W of a row of tiles
+    .equ SAVED, 36 + SAVED_OWN  @ r4-r11, lr and its own: above them the arguments that have no registers
 
     @ struct StageRecord of program.rs
     .equ STEP_INPUT_WORD, 4
@@ -56,70 +62,23 @@
     .equ STEP_COL_STRIDE, 46
 
     @ Offsets in the table of codes.
-    .equ CODE_FIRST, 64
-    .equ CODE_ENTER, 128
-    .equ CODE_SHIFT, 192
-    .equ CODE_CLAMP, 256
-    .equ CODE_LONG, 324     @ row, tile, next
-    .equ CODE_KEEP, 336     @ by what happens to the accumulators: 1 first, 2 next
-    .equ CODE_KEEP_AGAIN, 348
-    .equ CODE_PACK, 352     @ by store, like the next four; 5 more where columns are evenly spaced
-    .equ CODE_TOP_PACK, 384
-    .equ CODE_STORE, 416
-    .equ CODE_TOP_STORE, 448
-    .equ CODE_PACK_STORE, 480
+    .equ CODE_FIRST, 0
+    .equ CODE_ENTER, 64
+    .equ CODE_SHIFT, 128
+    .equ CODE_CLAMP, 192
+    .equ CODE_LONG, 260
+    .equ CODE_KEEP, 264     @ by what happens to the accumulators: 1 first, 2 next
+    .equ CODE_PACK, 276     @ by store, like the next four; 5 more where columns are evenly spaced
+    .equ CODE_TOP_PACK, 308
+    .equ CODE_STORE, 340
+    .equ CODE_TOP_STORE, 372
+    .equ CODE_PACK_STORE, 404
+    .equ CODE_OWN, 436
     .equ EVEN, 5
 
-    .macro column a, b, x, first
-    .if \first
-    smlad \a, r12, \x, r11
-    smlad \b, lr, \x, r11
-    .else
-    smlad \a, r12, \x, \a
-    smlad \b, lr, \x, \b
-    .endif
-    .endm
-
-    .macro pair b, first
-    vmov r12, lr, d\b
-    .if \b % 3 == 0
-    ldmia r0!, {r1, r2, r3}
-    column r4, r8, r1, \first
-    column r5, r9, r2, \first
-    column r6, r10, r3, \first
-    .if \b == 15
-    ldr r1, [r0], #4
-    .else
-    ldmia r0!, {r1, r2, r3}
-    .endif
-    column r7, r11, r1, \first
-    .elseif \b % 3 == 1
-    column r4, r8, r2, \first
-    column r5, r9, r3, \first
-    ldmia r0!, {r1, r2, r3}
-    column r6, r10, r1, \first
-    column r7, r11, r2, \first
-    .else
-    column r4, r8, r3, \first
-    ldmia r0!, {r1, r2, r3}
-    column r5, r9, r1, \first
-    column r6, r10, r2, \first
-    column r7, r11, r3, \first
-    .endif
-    .endm
-
-    @ The words of X that the block before b would have left.
-    .macro preload b
-    .if \b % 3 == 1
-    ldmia r0!, {r2, r3}
-    .elseif \b % 3 == 2
-    ldr r3, [r0], #4
-    .endif
-    .endm
-
-    @ Takes place, destination, end of X, rounding constant and row stride; moves to the next column.
+    @ What `places` takes; moves to the next column.
     .macro destination is_even
-    ldmia sp, {r1, r2, r3, r11, r12}
+    places
     .if \is_even
     add r1, r1, r2
     str r1, [sp, #OUT]
@@ -246,6 +205,7 @@
     each \action
     str r1, [sp, #COLS_START]
     ldrd r3, r11, [sp, #X_END]
+    weights
     next_tile
     b .Lbt_row
     .endm
@@ -259,7 +219,6 @@
 
     .section .text.bt_core_contract_tiles, "ax", %progbits
     .syntax unified
-    .fpu fpv4-sp-d16
     .thumb
     .p2align 2
     .global bt_core_contract_tiles
@@ -267,7 +226,7 @@
     .thumb_func
 bt_core_contract_tiles:
     push {r4-r11, lr}
-    vpush {d8-d15}
+    save
     sub sp, sp, #FRAME
     add r12, sp, #FRAME + SAVED
     mov r6, r0
@@ -310,9 +269,7 @@ bt_core_contract_tiles:
     rsb r7, r10, #0
     and r7, r7, #15
     add r7, r12, r7, lsl #2
-    ldr r3, [r7]
-    ldr r0, [r7, #CODE_ENTER]
-    strd r3, r0, [sp, #ROW]
+    row_code
     cmp r8, #2
     ite lo
     ldrlo r0, [r7, #CODE_FIRST]
@@ -351,20 +308,9 @@ bt_core_contract_tiles:
     bls .Lbt_row
     @ More pairs than blocks: passes.
     str r0, [sp, #COMPLETE]
-    cmp r8, #2
-    it eq
-    ldreq r0, [r12, #CODE_KEEP_AGAIN]
-    it eq
-    streq r0, [sp, #COMPLETE]
-    ldr r0, [sp, #ROW]
-    str r0, [sp, #W_FIRST]
-    lsl r0, r10, #3
-    str r0, [sp, #W_BYTES]
-    add r12, r12, #CODE_LONG
-    ldmia r12, {r0, r1, r2}
-    str r0, [sp, #ROW]
-    str r1, [sp, #TILE]
-    str r2, [sp, #SUMMED]
+    pass_code
+    ldr r0, [r12, #CODE_LONG]
+    str r0, [sp, #SUMMED]
 
 .Lbt_row:
     add r12, sp, #X
@@ -376,20 +322,14 @@ bt_core_contract_tiles:
     add r5, r5, r6, lsl #2
     strd r4, r5, [sp, #COLS]
     ldr r11, [sp, #ROUND]
-    ldr pc, [sp, #ROW]
+    load_row
 .Lbt_done:
     add sp, sp, #FRAME
-    vpop {d8-d15}
+    restore
     pop {r4-r11, pc}
     .ltorg
 
-    @ W of a row of tiles, or the first pass of it, from r1.
-    .irp b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-.Lbt_load_\b:
-    vldmia r1!, {d\b-d15}
-    str r1, [sp, #W]
-    ldr pc, [sp, #LOADED]
-    .endr
+    loads
 
     @ First blocks: the sums start from the rounding constant.
     .irp b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
@@ -426,30 +366,13 @@ bt_core_contract_tiles:
     .endr
     ldr pc, [sp, #SUMMED]
 
-    @ More than 16 pairs.
-.Lbt_long_row:
-    ldr r2, [sp, #W_BYTES]
-    add r2, r2, r1
-    str r1, [sp, #W_TILE]
-    str r2, [sp, #W_END]
-    ldr pc, [sp, #TILE]
-.Lbt_long_tile:
-    ldr r1, [sp, #W_TILE]
-    ldr pc, [sp, #W_FIRST]
-.Lbt_long_next:
-    ldr r1, [sp, #W]
-    ldr r2, [sp, #W_END]
-    cmp r1, r2
-    it eq
-    ldreq pc, [sp, #COMPLETE]
-    vldmia r1!, {d0-d15}
-    str r1, [sp, #W]
-    b .Lbt_pair_0
+    passes
 
     @ Accumulators.
 .Lbt_kept:
     ldr r12, [sp, #ACC]
 .Lbt_kept_next:
+    weights
     ldmia r12!, {r4-r11}
     str r12, [sp, #ACC]
     ldr pc, [sp, #KEPT]
@@ -458,6 +381,7 @@ bt_core_contract_tiles:
     stmia r12!, {r4-r11}
     str r12, [sp, #ACC]
     ldrd r3, r11, [sp, #X_END]
+    weights
     next_tile
     b .Lbt_row
 .Lbt_keep_next:
@@ -466,12 +390,6 @@ bt_core_contract_tiles:
     stmdb r12, {r4-r11}
     cmp r0, r3
     bne .Lbt_kept_next
-    b .Lbt_row
-.Lbt_keep_again:
-    ldr r12, [sp, #ACC]
-    stmdb r12, {r4-r11}
-    ldr r3, [sp, #X_END]
-    next_tile
     b .Lbt_row
 
     @ Requantise: the top half where the shift is 16, else shift and saturate.
@@ -535,9 +453,6 @@ bt_core_contract_tiles:
     .type bt_core_contract_code, %object
 bt_core_contract_code:
     .irp b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-    .word .Lbt_load_\b + 1
-    .endr
-    .irp b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
     .word .Lbt_first_\b + 1
     .endr
     .irp b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
@@ -552,7 +467,7 @@ bt_core_contract_code:
     .word .Lbt_clamp_\bits + 1
     .endr
     .word 0
-    .irp name, long_row, long_tile, long_next, kept, keep_first, keep_next, keep_again
+    .irp name, long, kept, keep_first, keep_next
     .word .Lbt_\name + 1
     .endr
     .irp code, pack, top_pack
@@ -563,5 +478,6 @@ bt_core_contract_code:
     by_store
     by_store top_
     by_store pack_store_
+    codes
     .size bt_core_contract_code, . - bt_core_contract_code
     .text

@@ -1,5 +1,8 @@
-//! Twins of [`portable`](super::portable) kernels for cores with the DSP extension and an FPU
-//! (Armv7E-M hard float: Cortex-M4F, M7).
+//! Twins of [`portable`](super::portable) kernels for cores with the DSP extension: Armv7E-M
+//! (Cortex-M4, M7) and Armv8-M Mainline (M33, M55) by feature `dsp`.
+//!
+//! The weights of a contraction wait in the registers of an FPU where there is one and feature
+//! `no-fp-registers` is off, else they are loaded for each tile.
 #![allow(unsafe_code)]
 
 use core::arch::global_asm;
@@ -7,9 +10,22 @@ use core::arch::global_asm;
 use super::{Centred, DenseRows, Sample, ToPlaces};
 use crate::program::{Accumulate, Contraction, StageRecord};
 
-global_asm!(include_str!("contract.s"), options(raw));
-global_asm!(include_str!("dense.s"), options(raw));
-global_asm!(include_str!("gather.s"), options(raw));
+#[cfg(bt_fp_registers)]
+global_asm!(
+    dsp_cpu!(),
+    include_str!("weights_fp.s"),
+    include_str!("contract.s"),
+    options(raw)
+);
+#[cfg(not(bt_fp_registers))]
+global_asm!(
+    dsp_cpu!(),
+    include_str!("weights_core.s"),
+    include_str!("contract.s"),
+    options(raw)
+);
+global_asm!(dsp_cpu!(), include_str!("dense.s"), options(raw));
+global_asm!(dsp_cpu!(), include_str!("gather.s"), options(raw));
 global_asm!(include_str!("words.s"), options(raw));
 
 unsafe extern "C" {
