@@ -97,12 +97,11 @@ fn load(path: &Path, recordings: &Recordings, parts: &[PartName]) -> Result<Data
     Ok(set)
 }
 
-/// Reads a model and warns of tensors that are not its own.
+/// Reads a model and warns of what is strange about its file.
 fn checkpoint(path: &Path) -> Result<Checkpoint> {
-    let (checkpoint, ignored) = Checkpoint::read_with_ignored(path)?;
-    if !ignored.is_empty() {
-        let names = ignored.join(", ");
-        warn!("{}: {names}: no part of the model, ignored", path.display());
+    let (checkpoint, warnings) = Checkpoint::read_with_warnings(path)?;
+    for warning in warnings {
+        warn!("{}: {warning}", path.display());
     }
     Ok(checkpoint)
 }

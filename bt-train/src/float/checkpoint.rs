@@ -13,6 +13,7 @@ use crate::shape::name::{BIAS, INPUT_MAP, RECURRENT_MAP};
 use ndarray::{ArrayD, IxDyn};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
+use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
@@ -71,14 +72,15 @@ impl Checkpoint {
     /// # Errors
     /// Names the file and the tensor, what was found and what was expected.
     pub fn read(path: &Path) -> Result<Checkpoint> {
-        Ok(Checkpoint::read_with_ignored(path)?.0)
+        Ok(Checkpoint::read_with_warnings(path)?.0)
     }
 
-    /// As [`Checkpoint::read`]; gives also the names of the tensors that were ignored.
+    /// As [`Checkpoint::read`]; tells also what is strange about the file, a line each: tensors and keys that
+    /// nothing reads, and what its writer may have forgotten.
     ///
     /// # Errors
     /// As [`Checkpoint::read`].
-    pub fn read_with_ignored(path: &Path) -> Result<(Checkpoint, Vec<String>)> {
+    pub fn read_with_warnings(path: &Path) -> Result<(Checkpoint, Vec<String>)> {
         let read = || {
             let file = read_tensors(path)?;
             let text = file.metadata.get(METADATA_KEY).ok_or_else(|| {
@@ -96,9 +98,10 @@ impl Checkpoint {
                 .field(name)
                 .remedy("save it as f32"));
             }
-            let names = file.tensors.keys().chain(file.other_types.keys());
-            let ignored = names.filter(|name| !is_ours(name)).cloned().collect();
-            Ok((Checkpoint::new(config, file.tensors)?, ignored))
+            let mut warnings = Vec::from_iter(unread_keys(text, &config)?);
+            warnings.extend(unread_tensors(&file));
+            warnings.extend(left_out(&file.tensors));
+            Ok((Checkpoint::new(config, file.tensors)?, warnings))
         };
         read().map_err(|error: Error| error.file(path))
     }
@@ -197,6 +200,71 @@ impl Checkpoint {
         model.scale = self.tensors[INPUT_SCALE].iter().copied().collect();
         Ok(model)
     }
+}
+
+/// A warning for the keys of the metadata that no part of the model reads: misspelled, or of no use to the map that
+/// they stand beside.
+fn unread_keys(text: &str, config: &ModelConfig) -> Result<Option<String>> {
+    let parse = |text: &str| serde_json::from_str::<Value>(text).map_err(Error::malformed);
+    let read = parse(&serde_json::to_string(config).map_err(Error::malformed)?)?;
+    let mut unread = Vec::new();
+    collect_unread("", &parse(text)?, &read, &mut unread);
+    Ok((!unread.is_empty()).then(|| {
+        let keys = unread.join(", ");
+        format!("metadata `{METADATA_KEY}`: {keys}: nothing here reads that, ignored")
+    }))
+}
+
+/// Paths of keys of `found` that are not in `read`, the same as it was understood. What says no more than its
+/// default is left out there.
+fn collect_unread(path: &str, found: &Value, read: &Value, unread: &mut Vec<String>) {
+    let (Value::Object(found), Value::Object(read)) = (found, read) else {
+        return;
+    };
+    for (key, value) in found {
+        let path = format!("{path}{key}");
+        let is_default = match value {
+            Value::Null | Value::Bool(false) => true,
+            Value::Array(values) => values.is_empty(),
+            _ => false,
+        };
+        match read.get(key) {
+            Some(read) => collect_unread(&format!("{path}."), value, read, unread),
+            None if is_default => {}
+            None => unread.push(path),
+        }
+    }
+}
+
+fn unread_tensors(file: &TensorFile) -> Option<String> {
+    let names = file.tensors.keys().chain(file.other_types.keys());
+    let names: Vec<&str> = names
+        .map(String::as_str)
+        .filter(|name| !is_ours(name))
+        .collect();
+    (!names.is_empty()).then(|| format!("{}: no part of the model, ignored", names.join(", ")))
+}
+
+/// What may be absent, and is where a writer rarely means it: offset and scale, one bias beside the other.
+fn left_out(tensors: &Tensors) -> Vec<String> {
+    let missing = |names: [&str; 2]| -> Vec<String> {
+        let missing = names.iter().filter(|&&name| !tensors.contains_key(name));
+        missing.map(|&name| name.into()).collect()
+    };
+    let mut warnings = Vec::new();
+    let names = missing([INPUT_OFFSET, INPUT_SCALE]);
+    if !names.is_empty() {
+        warnings.push(format!(
+            "{} missing: offset 0 and scale 1 are taken, the model must have learned from values as they are",
+            names.join(" and ") + if names.len() == 1 { " is" } else { " are" }
+        ));
+    }
+    if let [name] = &missing([BIAS, "head.bias"])[..] {
+        warnings.push(format!(
+            "{name} is missing, though the other bias is there: zeros are taken"
+        ));
+    }
+    warnings
 }
 
 /// Whether a tensor of this name can only be meant for the model.
@@ -394,18 +462,47 @@ mod tests {
             let config = serde_json::to_string(&model.config).unwrap();
             let metadata = HashMap::from([(METADATA_KEY.to_owned(), config)]);
             std::fs::write(&path, serialize(views, Some(metadata)).unwrap()).unwrap();
-            Checkpoint::read_with_ignored(&path)
+            Checkpoint::read_with_warnings(&path)
         };
         for name in ["steps", "optimizer.step", "lstmx"] {
-            let (found, ignored) = write(name, Dtype::I64).unwrap();
+            let (found, warnings) = write(name, Dtype::I64).unwrap();
             assert_eq!(found, model);
-            assert_eq!(ignored, [name]);
+            assert_eq!(warnings, [format!("{name}: no part of the model, ignored")]);
         }
         for name in ["head.bias", "lstm.extra"] {
             let line = write(name, Dtype::F64).unwrap_err().to_string();
             let expected = format!("m.safetensors: {name}: is F64; save it as f32");
             assert!(line.ends_with(&expected), "{line}");
         }
+    }
+
+    /// Keys of the metadata that nothing reads, and tensors that are rarely left out on purpose, are told.
+    #[test]
+    fn warns_of_what_a_writer_may_have_got_wrong() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("m.safetensors");
+        let warnings = |config: &str, without: &[&str]| {
+            let mut tensors = small().tensors;
+            tensors.retain(|name, _| !without.contains(&name.as_str()));
+            write_tensors(&path, METADATA_KEY, config.into(), &tensors).unwrap();
+            Checkpoint::read_with_warnings(&path).unwrap().1
+        };
+        let config = r#"{"input": {"map": "block-term", "modes": [2,3], "blocks": 1, "rank": 2, "width": null}, "hidden": {"modes": [1,2], "units": 2}, "recurrent": {"map": "tensor-train", "rank": 3, "blocks": 2}, "head": {"classes": 2, "labels": []}, "dropout": 0.1}"#;
+        assert_eq!(
+            warnings(config, &[]),
+            [
+                "metadata `bt`: dropout, hidden.units, recurrent.blocks: nothing here reads that, ignored"
+            ]
+        );
+        let config = serde_json::to_string(&small().config).unwrap();
+        assert_eq!(warnings(&config, &[]), [""; 0]);
+        let both = warnings(&config, &["input.scale", "input.offset", "head.bias"]);
+        assert_eq!(both.len(), 2, "{both:?}");
+        assert!(both[0].starts_with("input.offset and input.scale are missing"));
+        assert!(both[1].starts_with("head.bias is missing"));
+        let one = warnings(&config, &["input.scale", "head.bias", "lstm.bias"]);
+        assert_eq!(one.len(), 1, "{one:?}");
+        assert!(one[0].starts_with("input.scale is missing"));
     }
 
     /// Headers that promise more than the file holds, with the numbers as large as they can be written.
