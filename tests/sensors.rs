@@ -247,7 +247,7 @@ fn refusals_name_the_cause_and_a_remedy_that_works() {
             "the input map",
             "z ends at 16",
             "its input goes up to",
-            "train with --normalize set or feature",
+            "train with --normalize set or --normalize feature",
         ] {
             assert!(left.err.contains(expected), "{expected}: {}", left.err);
         }

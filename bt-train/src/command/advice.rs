@@ -6,6 +6,10 @@ use clap::CommandFactory;
 
 /// The same error with field and remedy in the words of the command line.
 pub(super) fn with_flags(mut error: Error) -> Error {
+    // A key of a file stays one.
+    if matches!(error.kind, ErrorKind::UnknownKey) {
+        return error;
+    }
     if let Some(remedy) = &mut error.remedy {
         *remedy = flags(remedy);
         return error;
