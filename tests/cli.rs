@@ -473,3 +473,92 @@ fn warnings_follow_on_standard_error() {
         &["the loss became"],
     );
 }
+
+/// Nobody needs to know of modes for a first run: even ones are taken, for widths of 1 and primes too, and the
+/// whole way to the device works.
+#[test]
+fn a_first_run_needs_no_modes() {
+    let place = tempfile::tempdir().unwrap();
+    let cases: [(usize, &[&str], &str); 5] = [
+        (12, &[], "--input-modes 4x3 --hidden-modes 8x8"),
+        (
+            13,
+            &["--units", "10"],
+            "--pad --input-modes 7x2 --hidden-modes 5x2",
+        ),
+        (1, &["--units", "6"], "--input-modes 1x1 --hidden-modes 3x2"),
+        (
+            7,
+            &["--input-map", "dense", "--units", "11"],
+            "--input-modes 7 --hidden-modes 11",
+        ),
+        (
+            66,
+            &[
+                "--input-map",
+                "tensor-train",
+                "--recurrent-map",
+                "block-term",
+                "--units",
+                "7",
+            ],
+            "--input-modes 11x3x2 --hidden-modes 7x1x1",
+        ),
+    ];
+    for (width, more, expected) in cases {
+        let mut toy = Toy::empty();
+        let sequences = 40;
+        for part in ["train", "test"] {
+            let x: Vec<u8> = (0..sequences * 2 * width)
+                .map(|i| ((i * 37) % 50 + 100 * (i / (2 * width) % 2)) as u8)
+                .collect();
+            let y: Vec<i64> = (0..sequences as i64).map(|s| s % 2).collect();
+            toy.add(&format!("x_{part}"), &[sequences, 2, width], &x);
+            toy.add(&format!("y_{part}"), &[sequences], &y);
+        }
+        let data = toy.write(place.path());
+        let out = place.path().join(format!("run{width}"));
+        let words = [
+            "train",
+            "--data",
+            &data,
+            "--out",
+            text(&out),
+            "--epochs",
+            "15",
+        ];
+        let left = run(&[&words[..], &["--lr", "0.02"], more].concat());
+        assert_eq!(left.status, Some(0), "{left:?}");
+        assert!(
+            left.out.starts_with(&format!("taken: {expected}")),
+            "{left:?}"
+        );
+        let btm = place.path().join("m.btm");
+        let words = ["quantize", text(&out), "--data", &data, "--out", text(&btm)];
+        assert_eq!(run(&words).status, Some(0));
+        let left = run(&["run", text(&btm), "--data", &data, "--json"]);
+        let object: serde_json::Value = serde_json::from_str(&left.out).unwrap();
+        assert!(
+            object["accuracy"].as_f64().unwrap() > 0.9,
+            "{width}: {object}"
+        );
+    }
+    // Units and modes that disagree.
+    let data = Toy::new(30).write(place.path());
+    let out = place.path().join("wrong");
+    let words = [
+        "train",
+        "--data",
+        &data,
+        "--out",
+        text(&out),
+        "--units",
+        "9",
+    ];
+    let words = [&words[..], &["--hidden-modes", "2x4"]].concat();
+    fails(
+        1,
+        &words,
+        &["hidden-modes: 2x4 multiply to 8, but the width is 9", "3x3"],
+    );
+}

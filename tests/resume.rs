@@ -98,14 +98,98 @@ fn a_run_does_not_go_on_with_other_data_or_settings() {
     let best = std::fs::read(out.join("best.safetensors")).unwrap();
     let on = train_words(&data, text(&out), &["--epochs", "2", "--resume"]);
     assert_eq!(run(&on).status, Some(0));
-    let other = train_words(&data, text(&out), &["--epochs", "3", "--resume"]);
-    fails(1, &other, &["epochs: is 3", "started with 2"]);
+    let other = train_words(&data, text(&out), &["--epochs", "1", "--resume"]);
+    fails(1, &other, &["epochs: is 1", "started with 2"]);
     let there = std::fs::create_dir(place.path().join("other"));
     there.unwrap();
     let other = Toy::new(33).write(&place.path().join("other"));
     let other = train_words(&other, text(&out), &["--resume"]);
     fails(1, &other, &["started with another data set", "--out"]);
     assert!(std::fs::read(out.join("best.safetensors")).unwrap() == best);
+}
+
+/// A finished run goes on beyond its end; its model starts other runs, and is kept while it is the best.
+#[test]
+fn learning_goes_on_from_a_run_and_from_a_model() {
+    let place = tempfile::tempdir().unwrap();
+    let data = Toy::new(90).write(place.path());
+    let out = place.path().join("run");
+    let words = train_words(&data, text(&out), &["--epochs", "4", "--lr", "0.02"]);
+    assert_eq!(run(&words).status, Some(0));
+    let on = ["train", "--data", &data, "--out", text(&out), "--resume"];
+    let on = [&on[..], &["--epochs", "7"]].concat();
+    assert_eq!(run(&on).status, Some(0));
+    let metrics = std::fs::read_to_string(out.join("metrics.jsonl")).unwrap();
+    assert_eq!(metrics.lines().count(), 7);
+
+    let best = out.join("best.safetensors");
+    let warm = place.path().join("warm");
+    let words = ["train", "--data", &data, "--out", text(&warm)];
+    let init = [&words[..], &["--init", text(&best), "--epochs", "2"]].concat();
+    let left = run(&[&init[..], &["--json"]].concat());
+    assert_eq!((left.status, &*left.err), (Some(0), ""), "{left:?}");
+    let told: serde_json::Value = serde_json::from_str(&left.out).unwrap();
+    assert_eq!(told["epochs"], 2);
+    let config = std::fs::read_to_string(warm.join("config.toml")).unwrap();
+    assert!(
+        config.contains("hidden-modes = \"2x4\"") && config.contains("init = "),
+        "{config}"
+    );
+    // Offset and scale are the model's; at a rate of nothing so are the weights, and epoch 0 is the best.
+    let still = place.path().join("still");
+    let words = [
+        "train",
+        "--data",
+        &data,
+        "--out",
+        text(&still),
+        "--epochs",
+        "1",
+    ];
+    let words = [
+        &words[..],
+        &["--init", text(&best), "--lr", "1e-30", "--json"],
+    ]
+    .concat();
+    let left = run(&words);
+    let told: serde_json::Value = serde_json::from_str(&left.out).unwrap();
+    assert_eq!(told["best_epoch"], 0, "{left:?}");
+    let tensors = |path: &Path| bt_train::float::checkpoint::Checkpoint::read(path).unwrap();
+    assert_eq!(tensors(&still.join("best.safetensors")), tensors(&best));
+    let resume = [&words[..], &["--resume"]].concat();
+    assert_eq!(run(&resume).status, Some(0));
+
+    let other = place.path().join("other");
+    let with = |more: &[&'static str]| {
+        let words = [
+            "train",
+            "--data",
+            &data,
+            "--out",
+            text(&other),
+            "--init",
+            text(&best),
+        ];
+        let words = [&words[..], more].concat();
+        fails(
+            2,
+            &words,
+            &more[..1].iter().map(|flag| &flag[2..]).collect::<Vec<_>>(),
+        );
+    };
+    with(&["--hidden-modes", "4x4"]);
+    with(&["--normalize", "feature"]);
+    with(&["--rank", "3"]);
+    let words = [
+        "train",
+        "--data",
+        &data,
+        "--out",
+        text(&other),
+        "--init",
+        "nowhere",
+    ];
+    fails(1, &words, &["nowhere: No such file"]);
 }
 
 // Ctrl-C is sent as a signal.

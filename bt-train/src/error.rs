@@ -226,6 +226,14 @@ pub enum ErrorKind {
         /// The value then.
         started: Box<str>,
     },
+    /// A setting that the model to start from does not have.
+    #[error("is {told}, but the model to start from has {model}")]
+    OtherModel {
+        /// The value told.
+        told: Box<str>,
+        /// The model's.
+        model: Box<str>,
+    },
     /// The loss of a kind of model went out of bounds at every learning rate tried.
     #[error("the loss of {map} explodes at every rate tried")]
     EveryRateDiverged {

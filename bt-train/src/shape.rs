@@ -99,6 +99,15 @@ impl MapKind {
         }
     }
 
+    /// Form, blocks and rank, those that it has.
+    pub fn named(self) -> (MapName, Option<usize>, Option<usize>) {
+        match self {
+            MapKind::BlockTerm { blocks, rank } => (MapName::BlockTerm, Some(blocks), Some(rank)),
+            MapKind::TensorTrain { rank } => (MapName::TensorTrain, None, Some(rank)),
+            MapKind::Dense => (MapName::Dense, None, None),
+        }
+    }
+
     /// Checks ranks and blocks.
     ///
     /// # Errors

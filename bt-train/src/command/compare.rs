@@ -138,6 +138,11 @@ fn picture(curves: &[Curve]) -> String {
 /// When data and settings do not fit, a loss explodes, or Ctrl-C ends it.
 pub fn run(args: Args) -> Result<()> {
     let settings = Settings::resolve(args.config.as_deref(), &args.settings)?;
+    if !settings.init.is_empty() {
+        return Err(Error::usage(
+            "compare trains every kind of model from its start; leave `init` out",
+        ));
+    }
     if let Some(path) = &args.curves {
         check_place(path)?;
     }

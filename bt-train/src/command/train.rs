@@ -1,16 +1,18 @@
 //! `bt-train train --data D.npz --out RUN`
 
-use crate::command::load;
+use crate::command::advice::flags;
 use crate::command::progress::{Progress, catch_interrupts};
-use crate::data::PartName;
-use crate::error::Result;
-use crate::say;
+use crate::command::{checkpoint, load};
+use crate::data::{DataSet, PartName};
+use crate::error::{Error, Result};
+use crate::float::config::ModelConfig;
 use crate::training::curves;
 use crate::training::run::RunFolder;
-use crate::training::settings::Flags;
+use crate::training::settings::{Flags, Settings};
 use crate::training::trainer::Trainer;
+use crate::{say, warn};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `train`.
 #[derive(Debug, clap::Args)]
@@ -46,12 +48,26 @@ pub fn run(args: Args) -> Result<()> {
         &settings.recordings()?,
         &[PartName::Train, PartName::Validation],
     )?;
-    let config = settings
-        .model(&data)
-        .map_err(|error| error.file(&args.data))?;
+    let in_data = |error: Error| error.file(&args.data);
+    let chosen = settings.input_modes.0.is_empty() || settings.hidden_modes.0.is_empty();
+    let settings = settings.fitted(&data).map_err(in_data)?;
+    if chosen && !args.json {
+        say!("{}", modes_taken(&settings));
+    }
+    let (config, trainer) = if settings.init.is_empty() {
+        let config = settings.model(&data).map_err(in_data)?;
+        (config.clone(), Trainer::new(&settings, config, &data))
+    } else {
+        let checkpoint = checkpoint(Path::new(&settings.init))?;
+        warn_of_other_classes(&data, &checkpoint.config, &args.data);
+        let trainer = Trainer::warm(&settings, &checkpoint, &data);
+        (checkpoint.config, trainer)
+    };
     let parameters = config.parameters();
-    let mut trainer =
-        Trainer::new(&settings, config, &data).map_err(|error| error.file(&args.data))?;
+    let mut trainer = trainer.map_err(in_data)?;
+    for warning in trainer.warnings() {
+        warn!("{}: {}", args.data.display(), flags(warning));
+    }
     catch_interrupts()?;
     let epochs = folder.train(&settings, &mut trainer, &mut Progress::new(""))?;
     if args.json {
@@ -81,6 +97,34 @@ pub fn run(args: Args) -> Result<()> {
     }
     say!("{}", folder.best().display());
     Ok(())
+}
+
+/// The modes that were chosen, as flags that ask for them.
+fn modes_taken(settings: &Settings) -> String {
+    format!(
+        "taken: {}--input-modes {} --hidden-modes {}",
+        if settings.pad { "--pad " } else { "" },
+        settings.input_modes,
+        settings.hidden_modes
+    )
+}
+
+/// Class k of the data set is class k of the model, whatever its name.
+fn warn_of_other_classes(data: &DataSet, model: &ModelConfig, path: &Path) {
+    let (ours, theirs) = (&data.labels, &model.head.labels);
+    if ours.is_empty() || theirs.is_empty() {
+        return;
+    }
+    if let Some(class) =
+        (0..ours.len().min(theirs.len())).find(|&class| ours[class] != theirs[class])
+    {
+        warn!(
+            "{}: labels: class {class} is `{}` here and `{}` in the model; the order must be the same",
+            path.display(),
+            ours[class],
+            theirs[class]
+        );
+    }
 }
 
 /// What a finished run came to. Accuracy and loss are those of the best epoch on the validation part,

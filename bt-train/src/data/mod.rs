@@ -11,6 +11,7 @@ pub mod npz;
 pub mod npz_writer;
 mod riff;
 pub mod split;
+mod survey;
 mod twins;
 pub mod values;
 pub mod wav;

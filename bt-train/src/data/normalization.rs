@@ -1,6 +1,7 @@
 //! Offset and scale by which raw values become those that a model learns from.
 
 use crate::data::Part;
+use crate::data::survey::{self, Spread};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::model::Model;
 
@@ -30,8 +31,10 @@ pub struct Normalization {
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum NormalizeOver {
-    /// One offset and one scale for all features.
+    /// What the training values ask for: set, offset or feature.
     #[default]
+    Auto,
+    /// One offset and one scale for all features.
     Set,
     /// An offset for each feature, one scale for all: costs the device nothing.
     Offset,
@@ -39,6 +42,17 @@ pub enum NormalizeOver {
     Feature,
     /// None: the data are taken as they are.
     None,
+}
+
+/// Offset and scale of a training part.
+#[derive(Debug, Clone)]
+pub struct Fitted {
+    /// They.
+    pub normalization: Normalization,
+    /// What they were taken over; never `Auto`.
+    pub over: NormalizeOver,
+    /// What is strange about the values, a line each.
+    pub warnings: Vec<String>,
 }
 
 impl Normalization {
@@ -58,9 +72,14 @@ impl Normalization {
     /// # Errors
     /// When the values are so small or so large that no f32 holds the scale.
     pub fn fit(part: &Part, width: usize, over: NormalizeOver) -> Result<Normalization> {
-        if over == NormalizeOver::None {
-            return Ok(Normalization::identity(width));
-        }
+        Ok(Normalization::fit_and_tell(part, width, over)?.normalization)
+    }
+
+    /// As [`Normalization::fit`]; tells also what it was taken over and what is strange about the values.
+    ///
+    /// # Errors
+    /// As [`Normalization::fit`].
+    pub fn fit_and_tell(part: &Part, width: usize, over: NormalizeOver) -> Result<Fitted> {
         // From the first value on, so that a large offset takes nothing from small deviations.
         let mut features = vec![Moments::default(); part.width];
         let mut steps = 0;
@@ -73,6 +92,18 @@ impl Normalization {
         let count = steps as f64;
         let mean: Vec<f64> = features.iter().map(|f| f.mean(count)).collect();
         let variance: Vec<f64> = features.iter().map(|f| f.variance(count)).collect();
+        let spreads: Vec<Spread> = mean
+            .iter()
+            .zip(&variance)
+            .map(|(&mean, variance)| Spread {
+                mean,
+                deviation: variance.sqrt(),
+            })
+            .collect();
+        let over = match over {
+            NormalizeOver::Auto => survey::choose(&spreads),
+            given => given,
+        };
         let average = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
         let total_mean = average(&mean);
         let spread = average(
@@ -102,12 +133,17 @@ impl Normalization {
                 let scales = variance.iter().enumerate().map(scale);
                 (offsets(), per_feature(scales.collect::<Result<_>>()?, 1.0))
             }
-            NormalizeOver::None => unreachable!("returned above"),
+            NormalizeOver::None => (vec![0.0], vec![1.0]),
+            NormalizeOver::Auto => unreachable!("chosen above"),
         };
-        Ok(Normalization {
-            width,
-            offset,
-            scale,
+        Ok(Fitted {
+            normalization: Normalization {
+                width,
+                offset,
+                scale,
+            },
+            over,
+            warnings: survey::warnings(part, &spreads, over),
         })
     }
 

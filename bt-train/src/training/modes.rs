@@ -119,6 +119,31 @@ pub fn even(width: usize, order: usize) -> Vec<usize> {
         .unwrap_or_else(|| vec![width; order.min(1)])
 }
 
+/// The same for frames that zeros may fill up by an eighth, where the width itself has too large a factor.
+pub fn even_padded(width: usize, order: usize) -> Vec<usize> {
+    let best = even(width, order);
+    let root = (width as f64).powf(1.0 / order.max(1) as f64);
+    let is_uneven = |modes: &[usize]| modes.iter().any(|&mode| mode as f64 > 3.0 * root + 1.0);
+    if width < 8 || !is_uneven(&best) {
+        return best;
+    }
+    (width..=width + width / 8)
+        .filter(|&padded| is_smooth(padded))
+        .map(|padded| even(padded, order))
+        .min_by_key(|modes| (modes.iter().sum::<usize>(), modes.iter().product::<usize>()))
+        .unwrap_or(best)
+}
+
+/// Whether a number has small prime factors only.
+fn is_smooth(mut number: usize) -> bool {
+    for factor in [2, 3, 5, 7, 11, 13] {
+        while number.is_multiple_of(factor) {
+            number /= factor;
+        }
+    }
+    number == 1
+}
+
 /// How many modes a frame of `width` values is given where nobody says: two up to 63, four from 4,096 on.
 pub fn order(width: usize) -> usize {
     match width {
@@ -197,6 +222,25 @@ mod tests {
             line,
             "input-modes: 4x8x9 multiply to 288, but the width is 256; use `input-modes` 8x8x4 or 16x4x4 or 16x8x2"
         );
+    }
+
+    #[test]
+    fn even_modes_are_found_for_every_width() {
+        assert_eq!(even(57_600, 4), [16, 16, 15, 15]);
+        assert_eq!(even(64, 3), [4, 4, 4]);
+        assert_eq!(even(12, 2), [4, 3]);
+        assert_eq!(even(10, 3), [5, 2, 1]);
+        assert_eq!(even(1, 2), [1, 1]);
+        assert_eq!(even(67, 3), [67, 1, 1]);
+        assert_eq!(even_padded(256, 3), [8, 8, 4]);
+        assert_eq!(even_padded(13, 2), [7, 2]);
+        assert_eq!(even_padded(7, 2), [7, 1]);
+        for width in (1..200).chain([4099, 57_601, 65_537]) {
+            let modes = even_padded(width, order(width));
+            let product: usize = modes.iter().product();
+            assert!((width..=width + width / 8).contains(&product), "{modes:?}");
+            assert!(width < 100 || modes[0] * modes[0] <= 3 * width, "{modes:?}");
+        }
     }
 
     #[test]

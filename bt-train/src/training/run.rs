@@ -16,7 +16,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{FolderLock, create_folder, write_atomic};
-use crate::float::checkpoint::{read_tensors, write_tensors};
+use crate::float::checkpoint::{Checkpoint, read_tensors, write_tensors};
 use crate::training::curves;
 use crate::training::settings::{Flags, Settings};
 use crate::training::trainer::{Epoch, State, Step, Trainer};
@@ -96,20 +96,41 @@ impl RunFolder {
     pub fn settings(&self, file: Option<&Path>, flags: &Flags, resume: bool) -> Result<Settings> {
         let saved = self.config();
         let begun = self.state().exists() || self.best().exists();
-        if !saved.exists() || !(begun || resume) {
-            return Settings::resolve(file, flags);
-        }
-        if !resume {
+        let goes_on = saved.exists() && (begun || resume);
+        if goes_on && !resume {
             return Err(Error::new(ErrorKind::RunExists).file(&self.path));
         }
-        let told = Settings::resolve(Some(file.unwrap_or(&saved)), flags)?;
-        self.check_started_with(&told)?;
+        let file = if goes_on {
+            Some(file.unwrap_or(&saved))
+        } else {
+            file
+        };
+        let mut told = Settings::resolve(file, flags)?;
+        if !told.init.is_empty() {
+            let model = Checkpoint::read(Path::new(&told.init)).map_err(|error| {
+                error.remedy("the model of `init` is needed whenever the run starts or goes on")
+            })?;
+            told = told.of_model(&model.config, flags)?;
+        }
+        if goes_on {
+            told = told.going_on(&self.started()?);
+            self.check_started_with(&told)?;
+        }
         Ok(told)
     }
 
-    /// Checks that the run here was started with these settings.
+    fn started(&self) -> Result<Settings> {
+        Settings::resolve(Some(&self.config()), &Flags::default())
+    }
+
+    /// Checks that the run here was started with these settings, or fewer epochs of the same schedule.
     fn check_started_with(&self, told: &Settings) -> Result<()> {
-        let started = Settings::resolve(Some(&self.config()), &Flags::default())?;
+        let mut started = self.started()?.counted();
+        let told = told.clone().counted();
+        if told.epochs > started.epochs && told.schedule() == started.schedule() {
+            started.epochs = told.epochs;
+            started.schedule_epochs = told.schedule_epochs;
+        }
         match told.first_difference(&started)? {
             None => Ok(()),
             Some((key, told, started)) => Err(Error::new(ErrorKind::OtherSetting {
@@ -155,7 +176,8 @@ impl RunFolder {
         let mut epochs = self.restore(settings, trainer)?;
         watch.start(trainer);
         write_text(&self.config(), &settings.to_toml()?)?;
-        if trainer.epochs() > 0 {
+        // A model to start from is the best there is until an epoch is better.
+        if trainer.best().is_some() {
             trainer.checkpoint().write(&self.best())?;
         }
         self.write_metrics(&epochs)?;
@@ -256,7 +278,6 @@ fn write_text(path: &Path, text: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::float::checkpoint::Checkpoint;
     use crate::training::crash;
     use crate::training::trainer::tests::{data, settings};
 
@@ -303,6 +324,46 @@ mod tests {
             train(&broken, &settings, 0).unwrap();
             crash::assert_same_files(&broken.path, &whole.path, "broken off");
         }
+    }
+
+    /// A run told more epochs goes on at its last rate; broken off there too, in the same bytes.
+    #[test]
+    fn a_finished_run_goes_on_beyond_its_end() {
+        let settings = settings();
+        let place = tempfile::tempdir().unwrap();
+        let longer = Flags {
+            epochs: Some(9),
+            ..Flags::default()
+        };
+        let begin = |name: &str| {
+            let folder = RunFolder::new(place.path().join(name));
+            train(&folder, &settings, 0).unwrap();
+            let told = folder.settings(None, &longer, true).unwrap();
+            assert_eq!((told.epochs, told.schedule_epochs), (9, settings.epochs));
+            (folder, told)
+        };
+        let (whole, told) = begin("whole");
+        let epochs = train(&whole, &told, 0).unwrap();
+        assert_eq!(epochs.len(), 9);
+        let last = settings.lr * settings.final_lr;
+        for epoch in &epochs[settings.epochs..] {
+            assert!((epoch.lr / last - 1.0).abs() < 1e-5, "{epoch:?}");
+        }
+        let (broken, told) = begin("broken");
+        train(&broken, &told, 9).unwrap_err();
+        let again = broken.settings(None, &Flags::default(), true).unwrap();
+        assert_eq!(again, told);
+        train(&broken, &again, 0).unwrap();
+        crash::assert_same_files(&broken.path, &whole.path, "beyond its end");
+        let fewer = broken.settings(
+            None,
+            &Flags {
+                epochs: Some(8),
+                ..longer.clone()
+            },
+            true,
+        );
+        assert!(fewer.unwrap_err().to_string().starts_with("epochs: is 8"));
     }
 
     #[test]

@@ -21,6 +21,9 @@ pub enum ClassWeights {
     Balanced,
 }
 
+/// Hidden units where nobody says how many.
+const DEFAULT_UNITS: usize = 64;
+
 /// One list makes the flags, the keys of the TOML file and the defaults.
 macro_rules! settings {
     ($($(#[doc = $doc:literal])* $name:ident: $type:ty = $default:expr, [$($arg:tt)*];)*) => {
@@ -55,9 +58,11 @@ macro_rules! settings {
 }
 
 settings! {
-    /// Modes of a frame, slowest first, such as 8x20x20x18; their product is the frame's width
+    /// Modes of a frame, slowest first, such as 8x20x20x18; their product is the frame's width [default: even ones]
     input_modes: Modes = Modes::default(), [value_name = "MODES"];
-    /// Modes of the hidden state, as many as of a frame, such as 4x4x4x4
+    /// Hidden units [default: 64, or the product of the hidden modes]
+    units: usize = 0, [];
+    /// Modes of the hidden state, as many as of a frame, such as 4x4x4x4 [default: even ones]
     hidden_modes: Modes = Modes::default(), [value_name = "MODES"];
     /// Form of the map from the frame [default: block-term]
     input_map: MapName = MapName::BlockTerm, [value_name = "MAP"];
@@ -81,6 +86,10 @@ settings! {
     epochs: usize = 60, [];
     /// Sequences in one step of the optimizer [default: 32]
     batch: usize = 32, [];
+    /// Epochs over which the learning rate falls; after them it stays as low as it is [default: all]
+    schedule_epochs: usize = 0, [value_name = "EPOCHS"];
+    /// Start from this model: its weights, maps, modes, offset and scale
+    init: String = String::new(), [value_name = "SAFETENSORS"];
     /// Highest learning rate [default: 0.004]
     lr: f32 = 0.004, [];
     /// Share of the training in which the learning rate rises to its highest [default: 0.1]
@@ -99,8 +108,8 @@ settings! {
     input_dropout: f32 = 0.0, [value_name = "SHARE"];
     /// The same for the hidden state that the recurrent map reads [default: 0]
     recurrent_dropout: f32 = 0.0, [value_name = "SHARE"];
-    /// What shares one offset and scale of the input [default: set]
-    normalize: NormalizeOver = NormalizeOver::Set, [];
+    /// What shares one offset and scale of the input [default: auto]
+    normalize: NormalizeOver = NormalizeOver::Auto, [];
     /// Share of the training part kept for validation where the data set has none [default: 0.15]
     validation: f32 = 0.15, [value_name = "SHARE"];
     /// Share of each class that is used, after validation is taken off [default: 1]
@@ -190,6 +199,7 @@ impl Settings {
     pub fn fine_tuning(&self, epochs: usize) -> Settings {
         Settings {
             epochs,
+            schedule_epochs: 0,
             lr: self.lr * 0.1,
             patience: 0,
             input_dropout: 0.0,
@@ -199,17 +209,6 @@ impl Settings {
     }
 
     fn validate(&self) -> Result<()> {
-        for (field, modes) in [
-            ("input-modes", &self.input_modes),
-            ("hidden-modes", &self.hidden_modes),
-        ] {
-            if modes.0.is_empty() {
-                return Err(Error::new(ErrorKind::Missing)
-                    .field(field)
-                    .remedy(format!("give it, such as `{field} 4x8x8`"))
-                    .into_usage());
-            }
-        }
         let positive = [
             ("epochs", self.epochs as f32),
             ("batch", self.batch as f32),
@@ -260,6 +259,158 @@ impl Settings {
         Ok(())
     }
 
+    /// Epochs of the learning rate's fall.
+    pub fn schedule(&self) -> usize {
+        match self.schedule_epochs {
+            0 => self.epochs,
+            epochs => epochs,
+        }
+    }
+
+    /// These settings, told to a run that `started` began: what they leave open is as it was, and more epochs
+    /// than it had go on at its last learning rate.
+    #[must_use]
+    pub fn going_on(mut self, started: &Settings) -> Settings {
+        let longer = self.epochs > started.epochs || started.schedule_epochs > 0;
+        if self.schedule_epochs == 0 && longer {
+            self.schedule_epochs = started.schedule();
+        }
+        for (ours, theirs) in [
+            (&mut self.input_modes, &started.input_modes),
+            (&mut self.hidden_modes, &started.hidden_modes),
+        ] {
+            if ours.0.is_empty() {
+                ours.clone_from(theirs);
+            }
+        }
+        if self.units == 0 {
+            self.units = started.units;
+        }
+        self.pad |= started.pad;
+        self
+    }
+
+    /// With the number of units where the hidden modes say it.
+    pub(super) fn counted(mut self) -> Settings {
+        if self.units == 0 && !self.hidden_modes.0.is_empty() {
+            self.units = self.hidden_modes.0.iter().product();
+        }
+        self
+    }
+
+    /// The settings of a model that learning starts from: what says how it is made is the model's.
+    ///
+    /// # Errors
+    /// When a flag says otherwise.
+    pub fn of_model(&self, model: &ModelConfig, flags: &Flags) -> Result<Settings> {
+        let (map, blocks, rank) = model.input.map.named();
+        let (recurrent_map, recurrent_blocks, recurrent_rank) = model.recurrent.map.named();
+        let mut settings = Settings {
+            input_modes: Modes(model.input.modes.clone()),
+            hidden_modes: Modes(model.hidden.modes.clone()),
+            units: model.units(),
+            input_map: map,
+            blocks: blocks.unwrap_or(self.blocks),
+            rank: rank.unwrap_or(self.rank),
+            recurrent_map,
+            recurrent_blocks: recurrent_blocks.unwrap_or(self.recurrent_blocks),
+            recurrent_rank: recurrent_rank.unwrap_or(self.recurrent_rank),
+            pad: model.input.width.is_some(),
+            gate: model.gate,
+            pool: model.head.pool,
+            ..self.clone()
+        };
+        if let Some(front_end) = &model.front_end {
+            settings = Settings {
+                window: front_end.window,
+                hop: front_end.hop,
+                bands: front_end.bands,
+                low_hz: front_end.low_hz,
+                high_hz: front_end.high_hz,
+                level: front_end.level,
+                vectors_per_step: front_end.vectors_per_step,
+                ..settings
+            };
+        }
+        if flags.normalize.is_some() {
+            return Err(Error::usage(
+                "the model of `init` keeps its own offset and scale; leave `normalize` out",
+            ));
+        }
+        let told = toml::Table::try_from(flags).map_err(Error::malformed)?;
+        let is = toml::Table::try_from(&settings).map_err(Error::malformed)?;
+        let differs = told.iter().find(|(key, value)| is.get(*key) != Some(value));
+        match differs {
+            None => Ok(settings),
+            Some((key, value)) => Err(Error::new(ErrorKind::OtherModel {
+                told: plain(value).into(),
+                model: is.get(key).map(plain).unwrap_or_default().into(),
+            })
+            .field(key)
+            .remedy("leave it out; a model keeps its form")
+            .into_usage()),
+        }
+    }
+
+    /// With modes where none are given: even ones that hold a frame of these data and the hidden units.
+    ///
+    /// # Errors
+    /// When units and hidden modes do not agree, or there is no training part.
+    pub fn fitted(&self, data: &DataSet) -> Result<Settings> {
+        let mut settings = self.clone();
+        let given: usize = self.hidden_modes.0.iter().product();
+        let units = match (self.units, self.hidden_modes.0.is_empty()) {
+            (0, true) => DEFAULT_UNITS,
+            (units, true) => units,
+            (0, false) => given,
+            (units, false) => {
+                modes::check(modes::HIDDEN, &self.hidden_modes.0, units, false)?;
+                units
+            }
+        };
+        settings.units = units;
+        let width = self.width(data)?;
+        let is_dense = |map| map == MapName::Dense;
+        let order = match (self.input_modes.0.len(), self.hidden_modes.0.len()) {
+            (0, 0) if is_dense(self.input_map) => modes::order(units),
+            (0, 0) => modes::order(width),
+            (0, order) => order,
+            // The modes of a dense map say nothing about those of the hidden state.
+            (_, 0) if is_dense(self.input_map) => modes::order(units),
+            (order, _) => order,
+        };
+        if self.input_modes.0.is_empty() {
+            settings.input_modes = Modes(if is_dense(self.input_map) {
+                vec![width]
+            } else {
+                let modes = modes::even_padded(width, order);
+                settings.pad |= modes.iter().product::<usize>() > width;
+                modes
+            });
+        }
+        if self.hidden_modes.0.is_empty() {
+            let both_dense = is_dense(self.input_map) && is_dense(self.recurrent_map);
+            settings.hidden_modes = Modes(if both_dense {
+                vec![units]
+            } else {
+                modes::even(units, order)
+            });
+        }
+        Ok(settings)
+    }
+
+    /// Values a step that the model gets of these data.
+    fn width(&self, data: &DataSet) -> Result<usize> {
+        match data.sample_rate {
+            Some(rate) => {
+                let front_end = self.front_end(rate);
+                front_end.section()?;
+                Ok(front_end.values_per_step())
+            }
+            None => Ok(data.part(PartName::Train)?.width),
+        }
+    }
+
     /// Which recordings of a directory belong to which part.
     ///
     /// # Errors
@@ -294,22 +445,17 @@ impl Settings {
     pub fn model(&self, data: &DataSet) -> Result<ModelConfig> {
         data.part(PartName::Train)?.known_labels(PartName::Train)?;
         let front_end = data.sample_rate.map(|rate| self.front_end(rate));
-        let width = match &front_end {
-            Some(front_end) => {
-                front_end.section()?;
-                front_end.values_per_step()
-            }
-            None => data.part(PartName::Train)?.width,
-        };
-        modes::check(modes::INPUT, &self.input_modes.0, width, self.pad)?;
+        let width = self.width(data)?;
+        let fitted = self.fitted(data)?;
+        modes::check(modes::INPUT, &fitted.input_modes.0, width, fitted.pad)?;
         let config = ModelConfig {
             input: InputConfig {
                 map: self.input_map.with(self.blocks, self.rank),
-                modes: self.input_modes.0.clone(),
+                modes: fitted.input_modes.0,
                 width: None,
             },
             hidden: HiddenConfig {
-                modes: self.hidden_modes.0.clone(),
+                modes: fitted.hidden_modes.0,
             },
             recurrent: RecurrentConfig {
                 map: self
@@ -496,9 +642,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_modes_are_wrong_usage() {
-        let error = Settings::resolve(None, &Flags::default()).unwrap_err();
-        assert_eq!(error.exit_status(), 2);
+    fn a_wild_number_is_refused() {
         let wild = Flags {
             lr: Some(f32::NAN),
             ..flags()

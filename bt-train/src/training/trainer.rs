@@ -5,7 +5,7 @@
 
 use crate::data::dataset::check_labels;
 use crate::data::memory;
-use crate::data::{DataSet, Normalization, Part, PartName};
+use crate::data::{DataSet, Normalization, NormalizeOver, Part, PartName};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::{Checkpoint, Tensors};
 use crate::float::config::ModelConfig;
@@ -76,6 +76,8 @@ pub struct Trainer<'a> {
     sequences: usize,
     validation: Option<Part>,
     normalization: Normalization,
+    /// What is strange about the values, a line each.
+    warnings: Vec<String>,
     weights: LossWeights,
     schedule: Schedule,
     model: Model,
@@ -113,13 +115,25 @@ impl<'a> Trainer<'a> {
                 .remedy("take a smaller hidden state, or block-term maps")
         })?;
         let material = Material::new(settings, &config, data)?;
-        let normalization =
-            Normalization::fit(&material.frames, config.inputs(), settings.normalize)
-                .map_err(|error| error.field("x_train"))?;
+        // The bands of a front end are of one unit.
+        let over = match (&config.front_end, settings.normalize) {
+            (Some(_), NormalizeOver::Auto) => NormalizeOver::Set,
+            (_, over) => over,
+        };
+        let fitted = Normalization::fit_and_tell(&material.frames, config.inputs(), over)
+            .map_err(|error| error.field("x_train"))?;
+        let warnings = match &config.front_end {
+            Some(_) => Vec::new(),
+            None => fitted.warnings,
+        };
+        let normalization = fitted.normalization;
         let mut model = Model::new(config, &mut generator(settings.seed, 0))?;
         model.offset = normalization.offset.clone().into();
         model.scale = normalization.scale.clone().into();
-        Ok(Trainer::start(settings, model, normalization, material))
+        Ok(Trainer {
+            warnings,
+            ..Trainer::start(settings, model, normalization, material)
+        })
     }
 
     /// A trained model that goes on learning, with its own offset and scale. As it is it counts as the best so
@@ -188,7 +202,7 @@ impl<'a> Trainer<'a> {
         material: Material,
     ) -> Trainer<'a> {
         let sequences = material.frames.sequences();
-        let steps = sequences.div_ceil(settings.batch) * settings.epochs;
+        let steps = sequences.div_ceil(settings.batch) * settings.schedule();
         Trainer {
             settings,
             fingerprint: material.fingerprint,
@@ -196,6 +210,7 @@ impl<'a> Trainer<'a> {
             sequences,
             validation: material.validation,
             normalization,
+            warnings: Vec::new(),
             weights: material.weights,
             schedule: Schedule {
                 highest: settings.lr,
@@ -209,6 +224,11 @@ impl<'a> Trainer<'a> {
             epochs: 0,
             best: None,
         }
+    }
+
+    /// What is strange about the values that a run starts with, a line each.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Number of sequences that learn and that validate.
