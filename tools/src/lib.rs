@@ -7,6 +7,7 @@
 
 pub mod bench;
 pub mod board;
+pub mod c_library;
 pub mod demo;
 pub mod device;
 pub mod emulator;

@@ -17,7 +17,33 @@ const DOWNLOAD_LIMIT: Duration = Duration::from_secs(300);
 /// A 32-bit target whose programs run on an x86-64 Linux host as they are: it brings its own C library.
 pub const HOST_32_BIT: &str = "i686-unknown-linux-musl";
 
-const QEMU_PACKAGE: &str = "qemu-system-arm";
+/// A program that a package of Debian's brings.
+struct Package {
+    program: &'static str,
+    debian: &'static str,
+    /// How else to come by it.
+    by_hand: &'static str,
+}
+
+const QEMU_FOR_ARM: Package = Package {
+    program: QEMU,
+    debian: "qemu-system-arm",
+    by_hand: "install QEMU for Arm and put qemu-system-arm on the PATH (Fedora: dnf install qemu-system-arm; macOS: brew install qemu)",
+};
+
+/// What compiles the C examples.
+const C_TOOLS: [Package; 2] = [
+    Package {
+        program: "arm-none-eabi-gcc",
+        debian: "gcc-arm-none-eabi",
+        by_hand: "install Arm's GNU toolchain (Fedora: dnf install arm-none-eabi-gcc-cs; macOS: brew install arm-none-eabi-gcc)",
+    },
+    Package {
+        program: "cmake",
+        debian: "cmake",
+        by_hand: "install CMake (Fedora: dnf install cmake; macOS: brew install cmake)",
+    },
+];
 
 /// Nothing to choose.
 #[derive(Debug, clap::Args)]
@@ -30,8 +56,9 @@ pub struct Args {}
 /// Something cannot be installed from here; the message is the command to run.
 pub fn run(_: Args) -> Result<()> {
     ensure(&board::all().iter().collect::<Vec<_>>())?;
+    c_tools()?;
     remark!(
-        "Everything is here: {QEMU} and the targets of {} boards.",
+        "Everything is here: {QEMU}, a compiler for C and the targets of {} boards.",
         board::all().len()
     );
     Ok(())
@@ -45,7 +72,25 @@ pub fn run(_: Args) -> Result<()> {
 /// As [`run`].
 pub fn ensure(boards: &[&Board]) -> Result<()> {
     targets(boards)?;
-    qemu()
+    package(&QEMU_FOR_ARM)
+}
+
+/// Installs the C compiler and CMake where they are missing.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn c_tools() -> Result<()> {
+    C_TOOLS.iter().try_for_each(package)
+}
+
+/// Installs one Rust target, if it is missing.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn target(target: &str) -> Result<()> {
+    install_targets(&BTreeSet::from([target]))
 }
 
 /// Installs the Rust targets of these boards that are missing.
@@ -102,35 +147,37 @@ fn install_targets(wanted: &BTreeSet<&str>) -> Result<()> {
     )
 }
 
-fn qemu() -> Result<()> {
-    if output(Command::new(QEMU).arg("--version")).is_ok() {
+fn package(package: &Package) -> Result<()> {
+    let Package {
+        program,
+        debian,
+        by_hand,
+    } = package;
+    if output(Command::new(program).arg("--version")).is_ok() {
         return Ok(());
     }
-    let by_hand = "install QEMU for Arm and put qemu-system-arm on the PATH";
     if output(Command::new("apt-get").arg("--version")).is_err() {
-        bail!(
-            "{QEMU} is missing: {by_hand} (Fedora: dnf install qemu-system-arm; macOS: brew install qemu)"
-        );
+        bail!("{program} is missing: {by_hand}");
     }
     let mut command = vec![
         "apt-get",
         "install",
         "-y",
         "--no-install-recommends",
-        QEMU_PACKAGE,
+        debian,
     ];
     let mut update = vec!["apt-get", "update"];
     if output(Command::new("id").arg("-u"))?.trim() != "0" {
         if output(Command::new("sudo").args(["-n", "true"])).is_err() {
             bail!(
-                "{QEMU} is missing and needs root to install: sudo {}",
+                "{program} is missing and needs root to install: sudo {}",
                 command.join(" ")
             );
         }
         command.splice(0..0, ["sudo", "-n"]);
         update.splice(0..0, ["sudo", "-n"]);
     }
-    let what = format!("{QEMU} (Debian package {QEMU_PACKAGE})");
+    let what = format!("{program} (Debian package {debian})");
     // A package list that was never fetched knows no packages.
     if attempt(&command, &what).is_ok() {
         return Ok(());

@@ -1,0 +1,146 @@
+/* bt-core for C: block-term LSTMs in integers, on Cortex-M.
+ *
+ *   static uint32_t memory[GESTURES_SESSION_BYTES / 4]; // from model.h, as all names with GESTURES
+ *   bt_session *session;
+ *   bt_status status = bt_session_start(gestures_data, GESTURES_DATA_BYTES, memory, sizeof memory, &session);
+ *   while (status == BT_OK) {
+ *       size_t taken;
+ *       status = bt_session_push_i16(session, samples, count, &taken);   // any count; the rest later
+ *       if (status == BT_OK && bt_session_frame_complete(session)) status = bt_session_step(session);
+ *   }
+ *
+ * Memory      All of it is the caller's. Nothing is allocated, and there is no global state: sessions in memory
+ *             of their own are independent, over one model too. A session lies where it was started: it cannot
+ *             be copied or moved. To end one, stop using it. Model and memory outlive it.
+ * Threads     One session, one caller at a time. Different sessions may run in different threads.
+ * Interrupts  Functions may be called from any priority. They hold values in registers of the FPU on cores that
+ *             have one, so interrupts that use it must save them (the lazy stacking of Cortex-M does).
+ * FPU         A library for hard floats (thumbv7em-none-eabihf, thumbv8m.main-none-eabihf) needs coprocessors 10
+ *             and 11 switched on before the first call: SCB->CPACR |= 0xF << 20; then DSB and ISB. A start-up
+ *             that does not gets BT_ERROR_FPU_OFF from every call, and no fault. The check reads CPACR, so
+ *             calls come from privileged code.
+ * Floats      No float is passed, returned or computed. The library's calling convention follows its target:
+ *             …eabihf goes with -mfloat-abi=hard, …eabi with soft and softfp. The linker refuses a mixture.
+ * Errors      Every function that can fail returns a bt_status; bt_status_name gives its name. A call that fails
+ *             changes nothing but what it says here.
+ * Bits        Scores are the same to the bit on every processor and on the host (bt-train run).
+ */
+#ifndef BT_CORE_H
+#define BT_CORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Bytes of a session beside its arena. model.h has the sum for a model. */
+#if UINTPTR_MAX > 0xFFFFFFFF
+#define BT_SESSION_OVERHEAD_BYTES 768
+#else
+#define BT_SESSION_OVERHEAD_BYTES 384
+#endif
+
+typedef int32_t bt_status;
+enum {
+    BT_OK = 0,
+    BT_ERROR_NULL = 1,              /* a pointer is null */
+    BT_ERROR_FPU_OFF = 2,           /* set bits 20 to 23 of CPACR before the first call */
+    BT_ERROR_PROCESSOR = 3,         /* this processor lacks what the library was built for: --target, --core */
+    BT_ERROR_NO_SESSION = 4,        /* no session, or its memory was written over or moved */
+    BT_ERROR_MISALIGNED = 5,        /* models and memory at multiples of 4 (memory of 8 on 64 bits) */
+    BT_ERROR_MEMORY_TOO_SMALL = 6,  /* bt_model_read says how much */
+    BT_ERROR_MODEL_TRUNCATED = 16,  /* fewer bytes than its header says */
+    BT_ERROR_MODEL_MAGIC = 17,      /* not a .btm file */
+    BT_ERROR_MODEL_VERSION = 18,    /* export it again with the exporter of this library */
+    BT_ERROR_MODEL_DAMAGED = 19,    /* its CRC is wrong */
+    BT_ERROR_MODEL_INVALID = 20,    /* its CRC is right and a field impossible; bt-train inspect names it */
+    BT_ERROR_MODEL_FRONT_END = 21,  /* it takes sound, the library was built without the front end */
+    BT_ERROR_WRONG_TYPE = 32,       /* the model takes another type: bt_model_info.input_type */
+    BT_ERROR_FRAME_COMPLETE = 33,   /* a step is due before the next value */
+    BT_ERROR_FRAME_INCOMPLETE = 34, /* values are missing before a step */
+    BT_ERROR_WRONG_LENGTH = 35,     /* one place for each output; bt_session_saved_bytes for a state */
+    BT_ERROR_NO_STEP = 36,          /* no step since the start or the reset */
+    BT_ERROR_FRAME_UNDER_WAY = 37,  /* a state is saved between frames */
+    BT_ERROR_STATE_DAMAGED = 38,    /* its CRC is wrong, or no session saves such a state */
+    BT_ERROR_STATE_MISMATCH = 39,   /* it is another model's */
+    BT_ERROR_NO_LABEL = 40,         /* no such output, or it has no label */
+    BT_ERROR_SELF_TEST = 41,        /* the library or the model in flash is broken */
+    BT_ERROR_OTHER = 64,            /* a refusal that this version has no number for */
+};
+
+/* The name of a status, such as "BT_ERROR_NULL"; "?" for another number. */
+const char *bt_status_name(bt_status status);
+
+#define BT_INPUT_U8 0
+#define BT_INPUT_I8 1
+#define BT_INPUT_I16 2
+#define BT_OUTPUT_CLASSES 0
+#define BT_OUTPUT_VALUES 1
+
+typedef struct {
+    size_t session_bytes; /* memory for a session */
+    size_t frame_values;  /* values to push for one step: the frame, or samples of sound */
+    size_t outputs;       /* scores: one for each class or value */
+    size_t hidden;        /* hidden units */
+    int32_t input_type;   /* BT_INPUT_… */
+    int32_t output_kind;  /* BT_OUTPUT_… */
+    int32_t score_shift;  /* logits are scores times 2 to minus this */
+    uint32_t crc;         /* CRC-32C of the file: two models are the same when it is */
+} bt_model_info;
+
+/* Checks a model, everything in it, and tells what it is. Costs a pass over its bytes. */
+bt_status bt_model_read(const void *model, size_t model_bytes, bt_model_info *info);
+
+typedef struct bt_session bt_session;
+
+/* Checks the model and starts a session at rest in `memory`. On an error *session is null. */
+bt_status bt_session_start(const void *model, size_t model_bytes, void *memory, size_t memory_bytes,
+                           bt_session **session);
+
+/* Runs the model's golden vector: whether this library computes what the exporter computed. Resets the session. */
+bt_status bt_session_self_test(bt_session *session);
+
+/* Forgets everything: no state, no values of a frame. */
+bt_status bt_session_reset(bt_session *session);
+
+/* Takes values up to the end of the frame; *taken says how many. The function of the model's type is the one. */
+bt_status bt_session_push_u8(bt_session *session, const uint8_t *values, size_t count, size_t *taken);
+bt_status bt_session_push_i8(bt_session *session, const int8_t *values, size_t count, size_t *taken);
+bt_status bt_session_push_i16(bt_session *session, const int16_t *values, size_t count, size_t *taken);
+
+/* Whether a step is due. False for what is no session. */
+bool bt_session_frame_complete(bt_session *session);
+
+/* Takes the step of a complete frame. How long it takes depends on the model, not on the data. */
+bt_status bt_session_step(bt_session *session);
+
+/* Ends an utterance: completes the frame under way with silence; a step is due then if there was one. Between
+ * frames it does nothing. Only models that take sound have silence. */
+bt_status bt_session_finish(bt_session *session);
+
+/* Steps since the start or the reset. */
+uint32_t bt_session_steps(bt_session *session);
+
+/* One score for each output, as raw integers. `count` is the number of outputs. */
+bt_status bt_session_scores(bt_session *session, int32_t *scores, size_t count);
+
+/* The place of the largest score, the first of equals; 0 for none. */
+size_t bt_argmax(const int32_t *scores, size_t count);
+
+/* The name of an output: UTF-8 in the model, *bytes long, with no zero at its end. */
+bt_status bt_session_label(bt_session *session, size_t output, const char **text, size_t *bytes);
+
+/* The state between two frames, to go on after a power cycle. A state that is damaged or another model's is
+ * refused, and the session is as before. */
+size_t bt_session_saved_bytes(bt_session *session);
+bt_status bt_session_save(bt_session *session, void *state, size_t bytes);
+bt_status bt_session_load(bt_session *session, const void *state, size_t bytes);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

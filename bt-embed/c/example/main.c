@@ -1,0 +1,79 @@
+/* Classifies what comes over a UART: after every step a line with the step's number, the label of the largest
+ * score, and all scores. A product puts its sensor in the place of board_read. */
+#include "board.h"
+#include "bt_core.h"
+#include "model.h"
+
+static uint32_t memory[MODEL_SESSION_BYTES / 4];
+
+static void write_text(const char *text) {
+    while (*text) board_write(*text++);
+}
+
+static void write_number(int32_t number) {
+    char digits[12];
+    char *at = digits + sizeof digits - 1;
+    uint32_t rest = number < 0 ? 0u - (uint32_t)number : (uint32_t)number;
+    *at = 0;
+    do {
+        *--at = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest);
+    if (number < 0) *--at = '-';
+    write_text(at);
+}
+
+/* One value as the model takes it, little-endian from the line. */
+static bt_status push_value(bt_session *session) {
+    size_t taken;
+#if MODEL_INPUT_TYPE == BT_INPUT_U8
+    uint8_t value = board_read();
+    return bt_session_push_u8(session, &value, 1, &taken);
+#elif MODEL_INPUT_TYPE == BT_INPUT_I8
+    int8_t value = (int8_t)board_read();
+    return bt_session_push_i8(session, &value, 1, &taken);
+#else
+    uint8_t low = board_read();
+    int16_t value = (int16_t)(low | board_read() << 8);
+    return bt_session_push_i16(session, &value, 1, &taken);
+#endif
+}
+
+static bt_status report(bt_session *session) {
+    static int32_t scores[MODEL_OUTPUTS];
+    bt_status status = bt_session_scores(session, scores, MODEL_OUTPUTS);
+    if (status != BT_OK) return status;
+    write_text("step ");
+    write_number((int32_t)bt_session_steps(session));
+    write_text(" ");
+    write_text(model_labels[bt_argmax(scores, MODEL_OUTPUTS)]);
+    for (size_t output = 0; output < MODEL_OUTPUTS; output++) {
+        write_text(" ");
+        write_number(scores[output]);
+    }
+    write_text("\n");
+    return BT_OK;
+}
+
+static bt_status run(void) {
+    bt_session *session;
+    bt_status status = bt_session_start(model_data, MODEL_DATA_BYTES, memory, sizeof memory, &session);
+    if (status == BT_OK) status = bt_session_self_test(session);
+    if (status == BT_OK) write_text("ready\n");
+    while (status == BT_OK) {
+        status = push_value(session);
+        if (status != BT_OK || !bt_session_frame_complete(session)) continue;
+        status = bt_session_step(session);
+        if (status == BT_OK) status = report(session);
+    }
+    return status;
+}
+
+int main(void) {
+    bt_status status = run();
+    write_text("error: ");
+    write_text(bt_status_name(status));
+    write_text("\n");
+    for (;;) {
+    }
+}

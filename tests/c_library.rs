@@ -1,0 +1,162 @@
+//! `bt-core` in C programs, built by arm-none-eabi-gcc and run in QEMU: the scores of the host, bit for bit.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use bt_core::{InputType, Model};
+use bt_tests::model::{Dense, Noise, scores_of};
+use tools::board::Board;
+use tools::c_library::{Library, Sources};
+use tools::emulator::Emulator;
+
+/// A QEMU run that takes longer has failed.
+const LIMIT: Duration = Duration::from_secs(60);
+
+const HARD: [&str; 3] = ["-mcpu=cortex-m4", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"];
+
+fn example() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../bt-embed/c/example")
+}
+
+/// What `cargo xtask c-library` writes for a target and a model.
+fn library(folder: &Path, target: &str, model: &[u8]) {
+    let path = folder.join("model.btm");
+    std::fs::write(&path, model).unwrap();
+    let library = Library {
+        target,
+        core: None,
+        front_end: true,
+    };
+    library.write(folder).unwrap();
+    Sources::read(&path).unwrap().write(folder).unwrap();
+}
+
+fn succeeds(command: &mut Command) {
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {said}");
+    // Neither header nor sources give a warning.
+    assert!(!said.contains("warning"), "{command:?}: {said}");
+}
+
+/// The example by one line of the compiler, for a Cortex-M4F.
+fn compiled(library: &Path, program: &str, flags: &[&str]) -> PathBuf {
+    let (example, elf) = (example(), library.join(program));
+    let mut command = Command::new("arm-none-eabi-gcc");
+    command
+        .args(HARD)
+        .args(["-mthumb", "-O2", "-ffreestanding", "-nostdlib"])
+        .args(["-Wl,--gc-sections", "-Wl,-z,noexecstack"])
+        .args(["-std=c99", "-pedantic", "-Wall", "-Wextra"])
+        .args(flags)
+        .arg("-I")
+        .arg(library)
+        .args([example.join("main.c"), example.join("mps2.c")])
+        .args([library.join("model.c"), library.join("libbt_core.a")])
+        .arg("-T")
+        .arg(example.join("mps2.ld"))
+        .arg("-o")
+        .arg(&elf);
+    succeeds(&mut command);
+    elf
+}
+
+/// What the program says on a board: so many lines, after these bytes.
+fn said(board: &str, elf: &Path, bytes: &[u8], lines: usize) -> Vec<String> {
+    let board = Board::find(board).unwrap();
+    let emulator = Emulator::start(board, elf, false).unwrap();
+    let mut uart = emulator.uart(Duration::from_millis(50)).unwrap();
+    uart.write_all(bytes).unwrap();
+    let until = Instant::now() + LIMIT;
+    let mut text = Vec::new();
+    while text.iter().filter(|&&byte| byte == b'\n').count() < lines {
+        assert!(Instant::now() < until, "{}", String::from_utf8_lossy(&text));
+        let mut piece = [0; 256];
+        if let Ok(count) = uart.read(&mut piece) {
+            text.extend_from_slice(&piece[..count]);
+        }
+    }
+    let text = String::from_utf8(text).unwrap();
+    text.lines().take(lines).map(str::to_owned).collect()
+}
+
+/// The lines that the example says of these frames.
+fn expected(model: &Model<'_>, bytes: &[u8], steps: usize) -> Vec<String> {
+    let frame = model.frame_values() * model.input_type().bytes();
+    let step = |step: usize| {
+        let scores = scores_of(model, &bytes[..step * frame]);
+        let best = (0..scores.len()).rev().max_by_key(|&class| scores[class]);
+        let label = model.label(best.unwrap()).unwrap();
+        let scores: Vec<String> = scores.iter().map(i32::to_string).collect();
+        format!("step {step} {label} {}", scores.join(" "))
+    };
+    let mut lines = vec!["ready".to_owned()];
+    lines.extend((1..=steps).map(step));
+    lines
+}
+
+#[test]
+fn the_example_by_gcc_gives_the_scores_of_the_host() {
+    let place = tempfile::tempdir().unwrap();
+    let shape = Dense {
+        hidden: 14,
+        values: 40,
+        ..Dense::default()
+    };
+    let file = shape.model();
+    library(place.path(), "thumbv7em-none-eabihf", file.bytes());
+    let model = Model::parse(file.bytes()).unwrap();
+    let bytes = Noise::new(11).bytes(5 * 40 * 2);
+    let elf = compiled(place.path(), "example.elf", &[]);
+    let lines = said("mps2-an386", &elf, &bytes, 6);
+    assert_eq!(lines, expected(&model, &bytes, 5));
+
+    // A start-up that leaves the FPU off is told so, and does not fault.
+    let elf = compiled(place.path(), "off.elf", &["-DFPU_LEFT_OFF"]);
+    let lines = said("mps2-an386", &elf, &[], 1);
+    assert_eq!(lines, ["error: BT_ERROR_FPU_OFF"]);
+
+    // The header is one of C++ too.
+    let use_it = place.path().join("use.cpp");
+    std::fs::write(&use_it, "#include \"bt_core.h\"\n#include \"model.h\"\n").unwrap();
+    succeeds(
+        Command::new("arm-none-eabi-gcc")
+            .args(HARD)
+            .args(["-x", "c++", "-std=c++11", "-Wall", "-Wextra", "-pedantic"])
+            .args(["-ffreestanding", "-fsyntax-only", "-I"])
+            .arg(place.path())
+            .arg(use_it),
+    );
+}
+
+#[test]
+fn the_example_by_cmake_gives_the_scores_of_the_host() {
+    let place = tempfile::tempdir().unwrap();
+    let shape = Dense {
+        input_type: InputType::U8,
+        values: 33,
+        hidden: 7,
+        ..Dense::default()
+    };
+    let file = shape.model();
+    library(place.path(), "thumbv7m-none-eabi", file.bytes());
+    let build = place.path().join("build");
+    succeeds(
+        Command::new("cmake")
+            .arg("-S")
+            .arg(example())
+            .arg("-B")
+            .arg(&build)
+            .arg("--toolchain")
+            .arg(example().join("arm-none-eabi.cmake"))
+            .arg(format!("-DBT_CORE={}", place.path().display()))
+            .arg("-DCPU=-mcpu=cortex-m3"),
+    );
+    succeeds(Command::new("cmake").arg("--build").arg(&build));
+    let model = Model::parse(file.bytes()).unwrap();
+    let bytes = Noise::new(12).bytes(4 * 33);
+    let lines = said("mps2-an385", &build.join("example"), &bytes, 5);
+    assert_eq!(lines, expected(&model, &bytes, 4));
+}

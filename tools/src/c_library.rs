@@ -1,0 +1,177 @@
+//! `cargo xtask c-library`: `bt-core` as a static library for C, with its header, what CMake and Zephyr need
+//! to take the folder in, and a model as C sources.
+
+mod model;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+use bt_train::command::device::CoreName;
+use bt_train::say;
+use clap::ValueEnum;
+use serde_json::Value;
+
+pub use model::Sources;
+
+use crate::{board, firmware, setup};
+
+/// A C library.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Rust's target: thumbv7em-none-eabihf for a Cortex-M4F, thumbv6m-none-eabi for an M0.
+    #[arg(long, value_name = "TRIPLE")]
+    target: String,
+    /// The processor, where the target does not tell all of it.
+    #[arg(long)]
+    core: Option<CoreName>,
+    /// The folder to write into.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// A model to write as model.h and model.c.
+    #[arg(long, value_name = "M.btm")]
+    model: Option<PathBuf>,
+    /// Leave the audio front end out.
+    #[arg(long)]
+    no_front_end: bool,
+}
+
+/// Files of the folder beside library and model: what becomes of what.
+const FILES: [(&str, &str); 3] = [
+    ("bt_core.h", "bt_core.h"),
+    ("package/CMakeLists.txt", "CMakeLists.txt"),
+    ("package/zephyr/module.yml", "zephyr/module.yml"),
+];
+
+/// Builds the library and writes the folder.
+///
+/// # Errors
+///
+/// The target does not go with the core, the model is none, or the compiler's messages are above.
+pub fn run(args: &Args) -> Result<()> {
+    let model = args.model.as_deref().map(Sources::read).transpose()?;
+    let library = Library {
+        target: &args.target,
+        core: args.core,
+        front_end: !args.no_front_end,
+    };
+    library.write(&args.out)?;
+    if let Some(model) = model {
+        model.write(&args.out)?;
+    }
+    say!("{}: libbt_core.a, bt_core.h", args.out.display());
+    Ok(())
+}
+
+/// What is built.
+#[derive(Clone, Copy, Debug)]
+pub struct Library<'a> {
+    /// Rust's target triple.
+    pub target: &'a str,
+    /// The processor, where the target does not tell all of it.
+    pub core: Option<CoreName>,
+    /// With the audio front end.
+    pub front_end: bool,
+}
+
+impl Library<'_> {
+    /// Builds it into a folder, header and all.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`].
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let archive = self.build()?;
+        let sources = firmware::workspace().join("bt-embed/c");
+        for (from, to) in FILES {
+            let from = sources.join(from);
+            let bytes = fs::read(&from).with_context(|| from.display().to_string())?;
+            write(&folder.join(to), &bytes)?;
+        }
+        let bytes = fs::read(&archive).with_context(|| archive.display().to_string())?;
+        write(&folder.join("libbt_core.a"), &bytes)
+    }
+
+    /// The archive.
+    fn build(&self) -> Result<PathBuf> {
+        self.check_core()?;
+        setup::target(self.target)?;
+        let of_target = board::all()
+            .iter()
+            .find(|board| board.target == self.target);
+        let profile = of_target.map_or("firmware", |board| board.profile);
+        let mut command = firmware::cargo();
+        command
+            .args(["rustc", "--quiet", "--package", "bt-c", "--lib"])
+            .args(["--crate-type", "staticlib", "--target", self.target])
+            .args(["--profile", profile, "--config"])
+            .arg(format!("profile.{profile}.debug=0"))
+            .args(["--message-format", "json-render-diagnostics"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
+        if !self.front_end {
+            command.arg("--no-default-features");
+        }
+        // An M33 without the DSP extension is built for without --core.
+        if matches!(self.core, Some(CoreName::M33 | CoreName::M55)) {
+            command.args(["--features", "dsp"]);
+        }
+        let output = command
+            .spawn()
+            .and_then(|child| child.wait_with_output())
+            .context("cargo could not be started")?;
+        if !output.status.success() {
+            bail!(
+                "the library could not be built for {}; the compiler's messages are above",
+                self.target
+            );
+        }
+        archive(&output.stdout)
+    }
+
+    /// Refuses a core that the target is not for.
+    fn check_core(&self) -> Result<()> {
+        let Some(core) = self.core else {
+            return Ok(());
+        };
+        let fitting: &[&str] = match core {
+            CoreName::M0 => &["thumbv6m-none-eabi"],
+            CoreName::M3 => &["thumbv7m-none-eabi"],
+            CoreName::M4 => &["thumbv7em-none-eabi"],
+            CoreName::M4f | CoreName::M7 => &["thumbv7em-none-eabihf", "thumbv7em-none-eabi"],
+            CoreName::M33 | CoreName::M55 => {
+                &["thumbv8m.main-none-eabihf", "thumbv8m.main-none-eabi"]
+            }
+        };
+        if !fitting.contains(&self.target) {
+            let name = core.to_possible_value();
+            bail!(
+                "--core {}: {} is no target of it; there are {}",
+                name.as_ref().map_or("", |name| name.get_name()),
+                self.target,
+                fitting.join(", ")
+            );
+        }
+        Ok(())
+    }
+}
+
+/// The archive among cargo's messages.
+fn archive(messages: &[u8]) -> Result<PathBuf> {
+    String::from_utf8_lossy(messages)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["reason"] == "compiler-artifact")
+        .filter(|message| message["target"]["name"] == "bt_c")
+        .flat_map(|message| message["filenames"].as_array().cloned().unwrap_or_default())
+        .find_map(|name| name.as_str().map(PathBuf::from))
+        .filter(|path| path.extension().is_some_and(|end| end == "a"))
+        .context("cargo built no library")
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().unwrap_or(path);
+    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    fs::write(path, bytes).with_context(|| path.display().to_string())
+}
