@@ -2,7 +2,7 @@
 //!
 //! `x_train`, `y_train`, `x_test`, `y_test`, optionally `x_val`, `y_val`,
 //! `lengths_*`, `group_train` and `labels`. x is [sequences, steps, features…]
-//! of u8, i8, i16 or f32, y `[sequences]` of any integer type. Other arrays are
+//! of u8, i8, i16 or f32, or of another type of NumPy that becomes f32 without loss, y `[sequences]` of any integer type. Other arrays are
 //! not looked at, whatever they are.
 
 use crate::data::mapped::Mapped;
@@ -17,6 +17,8 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 use zip::{CompressionMethod, ZipArchive};
+
+mod natural;
 
 /// Reads the parts asked for; `Validation` may be absent, the others may not.
 ///
@@ -238,8 +240,13 @@ impl Archive {
         let file = self.file.try_clone()?;
         self.array(field, |header, reader, start| {
             let shape = header.shape.clone();
-            let Some(element) = element_type(header) else {
-                return Err(wrong_type(header).remedy("save it as f32, u8, i8 or i16"));
+            let natural = natural::bytes(header);
+            let element = match (element_type(header), natural) {
+                (Some(element), _) => element,
+                (None, Some(_)) => ElementType::F32,
+                (None, None) => {
+                    return Err(wrong_type(header).remedy("save it as f32, u8, i8 or i16"));
+                }
             };
             if shape.len() < 3 || shape.contains(&0) {
                 return Err(Error::new(ErrorKind::Shape {
@@ -248,8 +255,9 @@ impl Archive {
                 })
                 .remedy("reshape it; a single feature a step still needs an axis"));
             }
-            let bytes = header.items as u64 * element.bytes() as u64;
-            let as_it_lies = !header.columns_first && !header.big_endian;
+            let item_bytes = natural.unwrap_or(element.bytes() as u64);
+            let bytes = (header.items as u64).saturating_mul(item_bytes);
+            let as_it_lies = !header.columns_first && !header.big_endian && natural.is_none();
             if let Some(start) = start.filter(|_| bytes >= room.map_from && as_it_lies) {
                 // They are read once all the same: the archive's checksum is over all of them.
                 match element {
@@ -274,6 +282,10 @@ impl Archive {
                     "save it with numpy.savez, not compressed, rows first: it then stays in its file",
                 )
             })?;
+            if natural.is_some() {
+                let width = shape[2..].iter().product();
+                return Ok((Values::F32(natural::read(header, reader, width)?), shape));
+            }
             let values = match element {
                 ElementType::U8 => Values::U8(row_major(header, reader, u8::from_le_bytes)?),
                 ElementType::I8 => Values::I8(row_major(header, reader, i8::from_le_bytes)?),

@@ -47,6 +47,26 @@ impl NpzWriter {
         Ok(())
     }
 
+    /// Adds a list of texts, of NumPy's type `<U`.
+    pub fn texts(&mut self, name: &str, texts: &[String]) {
+        let longest = texts.iter().map(|text| text.chars().count()).max();
+        let longest = longest.unwrap_or(0).max(1);
+        let about = format!(
+            "{{'descr': '<U{longest}', 'fortran_order': False, 'shape': ({},), }}",
+            texts.len()
+        );
+        // Values begin at a multiple of 64 bytes.
+        let length = (10 + about.len() + 1).next_multiple_of(64) - 10;
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        bytes.extend((length as u16).to_le_bytes());
+        bytes.extend(format!("{about:<0$}\n", length - 1).bytes());
+        for text in texts {
+            let letters = text.chars().map(u32::from).chain(std::iter::repeat(0));
+            bytes.extend(letters.take(longest).flat_map(u32::to_le_bytes));
+        }
+        self.arrays.push((name.to_owned(), bytes));
+    }
+
     /// Writes all arrays, stored.
     ///
     /// # Errors

@@ -92,10 +92,10 @@ fn says_what_is_wrong_and_what_to_do() {
 fn refuses_values_that_cannot_be_used() {
     let mut fixture = Fixture::new();
     fixture.writer = NpzWriter::new();
-    fixture.add("x_train", &[1, 1, 2], &[1.0f64, 2.0]);
+    fixture.writer.texts("x_train", &["one".into()]);
     assert_eq!(
         fixture.line(),
-        "x_train: is float64; save it as f32, u8, i8 or i16"
+        "x_train: is <U3; save it as f32, u8, i8 or i16"
     );
     fixture.writer = NpzWriter::new();
     fixture.add("x_train", &[1, 1, 2], &[1.0, f32::NAN]);
@@ -107,6 +107,53 @@ fn refuses_values_that_cannot_be_used() {
     fixture.writer = NpzWriter::new();
     fixture.add("x_train", &[1, 2], &[1u8, 2]);
     assert!(fixture.line().starts_with("x_train: has shape [1, 2]"));
+}
+
+/// What NumPy makes by itself is taken as the f32 that it is, and refused where it is none.
+#[test]
+fn natural_types_become_floats() {
+    fn read<T: npyz::AutoSerialize + Copy>(values: &[T]) -> std::result::Result<Vec<f32>, String> {
+        let mut fixture = Fixture::new();
+        fixture.writer = NpzWriter::new();
+        fixture.add("x_train", &[2, 1, values.len() / 2], values);
+        let part = fixture.load().map_err(|_| fixture.line())?.train.unwrap();
+        let Values::F32(values) = &*part.values else {
+            panic!("{}", part.values.element_type());
+        };
+        Ok(values.clone())
+    }
+    assert_eq!(read(&[0.1f64, -2.5]).unwrap(), [0.1, -2.5]);
+    assert_eq!(read(&[70_000i32, -3]).unwrap(), [70_000.0, -3.0]);
+    assert_eq!(
+        read(&[1i64 << 24, -(1 << 24)]).unwrap(),
+        [16_777_216.0, -16_777_216.0]
+    );
+    assert_eq!(read(&[u16::MAX, 0]).unwrap(), [65_535.0, 0.0]);
+    assert_eq!(read(&[7u32, 1 << 31]).unwrap(), [7.0, 2_147_483_648.0]);
+    assert_eq!(read(&[true, false]).unwrap(), [1.0, 0.0]);
+    for line in [
+        read(&[(1i64 << 24) + 1, 0]).unwrap_err(),
+        read(&[u64::MAX, 0]).unwrap_err(),
+    ] {
+        assert!(
+            line.starts_with("x_train: a value is 1.") && line.contains("subtract an offset"),
+            "{line}"
+        );
+    }
+    // Seconds since 1970 with milliseconds: f32 tells apart what lies two minutes apart.
+    let line = read(&[0.5, 1.76e9, 0.7, 1.76e9 + 0.25]).unwrap_err();
+    assert!(
+        line.starts_with("x_train: feature 1 has values such as 1.8e9"),
+        "{line}"
+    );
+    let line = read(&[0.5, 1e300]).unwrap_err();
+    assert!(
+        line.starts_with("x_train: feature 0 has values such as 1.0e300"),
+        "{line}"
+    );
+    let line = read(&[0.5, f64::NAN]).unwrap_err();
+    assert!(line.contains("not finite (NaN) at [1, 0, 0]"), "{line}");
+    assert_eq!(read(&[1e-300, 1.0]).unwrap(), [0.0, 1.0]);
 }
 
 /// An array that stays in its file gives the same values, batch by batch, as one that is read; one
