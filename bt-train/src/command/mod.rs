@@ -2,6 +2,7 @@
 
 mod advice;
 pub mod compare;
+pub mod cut;
 pub mod device;
 pub mod eval;
 pub mod import;
@@ -43,6 +44,8 @@ pub struct Cli {
 enum Command {
     /// Train a model on a data set
     Train(Box<train::Args>),
+    /// Cut logs of sensors (.csv) into windows: a data set
+    Cut(cut::Args),
     /// Evaluate a float model on the test part
     Eval(eval::Args),
     /// Turn a float model into the integers of a device
@@ -67,6 +70,7 @@ impl Cli {
     pub fn run(self) -> Result<()> {
         let done = match self.command {
             Command::Train(args) => train::run(*args),
+            Command::Cut(args) => cut::run(args),
             Command::Eval(args) => eval::run(args),
             Command::Quantize(args) => quantize::run(*args),
             Command::Run(args) => run::run(args),

@@ -26,7 +26,7 @@ pub struct DataSet {
 }
 
 /// One part of a data set by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PartName {
     /// `x_train`.
     Train,

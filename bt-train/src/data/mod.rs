@@ -1,8 +1,9 @@
-//! Data sets: sequences of frames with labels, from `.npz` files and directories of recordings.
+//! Data sets: sequences of frames with labels, from `.npz` files, directories of recordings and logs of sensors.
 
 pub mod dataset;
 pub mod features;
 mod hash;
+pub mod logs;
 pub mod mapped;
 pub mod memory;
 pub mod normalization;
@@ -10,6 +11,7 @@ mod npy;
 pub mod npz;
 pub mod npz_writer;
 mod riff;
+mod sound;
 pub mod split;
 mod survey;
 mod twins;

@@ -1,30 +1,17 @@
-//! Samples of 16 bits in `.wav` files: a RIFF header, then chunks one after the other.
+//! Samples in `.wav` files: a RIFF header, then chunks one after the other.
 
+use crate::data::sound::{Sound, from_float, from_integer, mono};
 use crate::error::{Error, ErrorKind, Result};
-use std::path::Path;
-
-/// Mono sound.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Sound {
-    /// Samples a second.
-    pub rate: u32,
-    /// The samples, several channels averaged.
-    pub samples: Vec<i16>,
-}
-
-/// Reads a file.
-///
-/// # Errors
-/// When it cannot be read, is cut short, or holds other than 16-bit integers.
-pub fn read(path: &Path) -> Result<Sound> {
-    parse(&std::fs::read(path)?)
-}
 
 /// A recorder that streams cannot go back to write how much it recorded; it leaves the largest size
 /// that it knows, or 0. From this on a size is no size of a file that is smaller.
 const SIZE_LEFT_OPEN: usize = 0x7fff_0000;
 
-fn parse(bytes: &[u8]) -> Result<Sound> {
+/// The sound of a whole file.
+///
+/// # Errors
+/// When it is cut short, or holds other than integers and floats.
+pub fn parse(bytes: &[u8]) -> Result<Sound> {
     let Some((header, mut rest)) = bytes.split_first_chunk::<12>() else {
         return Err(malformed("it ends within its header"));
     };
@@ -55,11 +42,18 @@ fn parse(bytes: &[u8]) -> Result<Sound> {
     }
 }
 
-/// The format of samples of 16 bits.
 #[derive(Clone, Copy)]
 struct Format {
     channels: usize,
     rate: u32,
+    kind: Kind,
+}
+
+/// What a sample is; those of 8 bits have no sign.
+#[derive(Clone, Copy)]
+enum Kind {
+    Integer { bytes: usize },
+    Float { bytes: usize },
 }
 
 /// Integers, and the tag of formats that are told in an extension.
@@ -77,19 +71,25 @@ impl Format {
             EXTENDED if chunk.len() >= 26 => u16_at(chunk, 24),
             tag => tag,
         };
-        if (tag, bits) != (INTEGERS, 16) {
-            let kind = match tag {
-                INTEGERS => "integers".to_owned(),
-                FLOATS => "floats".to_owned(),
-                tag => format!("format {tag}"),
-            };
-            return Err(Error::new(ErrorKind::ElementType {
-                found: format!("{kind} of {bits} bits"),
-            })
-            .field("samples")
-            .remedy("save it as 16-bit integers"));
-        }
+        let bytes = usize::from(bits / 8);
+        let kind = match (tag, bits) {
+            (INTEGERS, 8 | 16 | 24 | 32) => Kind::Integer { bytes },
+            (FLOATS, 32 | 64) => Kind::Float { bytes },
+            _ => {
+                let kind = match tag {
+                    INTEGERS => "integers".to_owned(),
+                    FLOATS => "floats".to_owned(),
+                    tag => format!("format {tag}"),
+                };
+                return Err(Error::new(ErrorKind::ElementType {
+                    found: format!("{kind} of {bits} bits"),
+                })
+                .field("samples")
+                .remedy("save it as 16-bit integers"));
+            }
+        };
         let format = Format {
+            kind,
             channels: usize::from(u16_at(chunk, 2)),
             rate: u32_at(chunk, 4),
         };
@@ -101,19 +101,42 @@ impl Format {
 }
 
 fn samples(format: Option<Format>, data: &[u8]) -> Result<Sound> {
-    let Some(Format { channels, rate }) = format else {
+    let Some(Format {
+        channels,
+        rate,
+        kind,
+    }) = format
+    else {
         return Err(malformed("its format is missing"));
     };
-    let samples = data
-        .chunks_exact(2 * channels)
-        .map(|frame| {
-            let sum: i32 = frame
-                .chunks_exact(2)
-                .map(|sample| i32::from(u16_at(sample, 0) as i16))
-                .sum();
-            (sum / channels as i32) as i16
-        })
-        .collect();
+    let (Kind::Integer { bytes } | Kind::Float { bytes }) = kind;
+    // Half a frame at the end is none.
+    let whole = data.len() - data.len() % (bytes * channels);
+    let items = data[..whole].chunks_exact(bytes);
+    let samples: Vec<i16> = match kind {
+        Kind::Integer { bytes: 1 } => items
+            .map(|item| from_integer(i32::from(item[0]) - 128, 8))
+            .collect(),
+        Kind::Integer { bytes } => items
+            .map(|item| {
+                let mut wide = [0; 4];
+                wide[4 - bytes..].copy_from_slice(item);
+                from_integer(i32::from_le_bytes(wide), 32)
+            })
+            .collect(),
+        Kind::Float { bytes: 4 } => items
+            .enumerate()
+            .map(|(place, item)| from_float(f32::from_bits(u32_at(item, 0)).into(), place))
+            .collect::<Result<_>>()?,
+        Kind::Float { .. } => items
+            .enumerate()
+            .map(|(place, item)| {
+                let bits = u64::from(u32_at(item, 4)) << 32 | u64::from(u32_at(item, 0));
+                from_float(f64::from_bits(bits), place)
+            })
+            .collect::<Result<_>>()?,
+    };
+    let samples = mono(samples.into_iter(), channels);
     Ok(Sound { rate, samples })
 }
 
@@ -226,8 +249,8 @@ mod tests {
         let mut bytes = written(1, &SAMPLES);
         let at = bytes.windows(4).position(|name| name == b"fmt ").unwrap() + 8;
         bytes[at..at + 2].copy_from_slice(&FLOATS.to_le_bytes());
-        bytes[at + 14] = 32;
-        let expected = "samples: is floats of 32 bits; save it as 16-bit integers";
+        bytes[at + 14] = 16;
+        let expected = "samples: is floats of 16 bits; save it as 16-bit integers";
         assert_eq!(parse(&bytes).unwrap_err().to_string(), expected);
     }
 }

@@ -1,14 +1,16 @@
-//! Data sets in directories of `.wav` files.
+//! Data sets in directories of `.wav` and `.flac` files.
 //!
 //! Either an `index.csv` with the columns `file` and `label`, and where there
-//! is one `split` (`train`, `val`, `test`), or one folder for each class. A
+//! is one `split` (`train`, `val`, `test`), or one folder for each class, by itself or within folders
+//! `train`, `val` and `test`. A
 //! hold-out makes all recordings with certain values of a column the test
 //! part, whatever their split. Without split and hold-out one recording in
 //! five is for the test, chosen by its name alone; where names tell the
 //! speaker, all recordings of one in five speakers.
 
 use crate::data::hash::Fnv;
-use crate::data::{DataSet, Part, PartName, Values, riff, twins};
+use crate::data::logs::in_order;
+use crate::data::{DataSet, Part, PartName, Values, sound, twins};
 use crate::error::{Error, ErrorKind, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -183,13 +185,6 @@ fn by_speaker(entries: &mut [Entry]) -> Option<String> {
     ))
 }
 
-/// Distinct names, numbers by their value before all others.
-fn in_order(names: BTreeSet<String>) -> Vec<String> {
-    let mut names: Vec<String> = names.into_iter().collect();
-    names.sort_by_key(|name| name.parse::<u64>().unwrap_or(u64::MAX));
-    names
-}
-
 fn from_index(directory: &Path, index: &Path, recordings: &Recordings) -> Result<Vec<Entry>> {
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
@@ -280,12 +275,70 @@ fn from_folders(
             .remedy("`hold-out` and `group` name a column of it"));
     }
     let mut entries = Vec::new();
+    let parts = part_folders(directory)?;
+    if parts.is_empty() {
+        classes(directory, None, &mut entries, warnings)?;
+    }
+    for (part, folder) in &parts {
+        classes(folder, Some(*part), &mut entries, warnings)?;
+    }
+    if !parts.is_empty() {
+        let is_part = |path: &PathBuf| parts.iter().any(|(_, folder)| folder == path);
+        let others = sorted(directory)?
+            .into_iter()
+            .filter(|path| path.is_dir() && !is_part(path));
+        let others: Vec<String> = others.map(|path| file_name(&path)).collect();
+        if !others.is_empty() {
+            warnings.push(format!(
+                "{} beside {} is no part and left out",
+                others.join(", "),
+                file_name(&parts[0].1)
+            ));
+        }
+    }
+    if entries.is_empty() {
+        return Err(Error::new(ErrorKind::Empty(
+            "holds neither index.csv nor folders of .wav or .flac files".into(),
+        ))
+        .remedy("put the recordings of each class into a folder named after it"));
+    }
+    Ok(entries)
+}
+
+/// Folders called as parts are that hold folders of classes, and not recordings as a class does.
+fn part_folders(directory: &Path) -> Result<Vec<(PartName, PathBuf)>> {
+    let mut parts = Vec::new();
+    for (name, part) in [
+        ("train", PartName::Train),
+        ("val", PartName::Validation),
+        ("validation", PartName::Validation),
+        ("test", PartName::Test),
+    ] {
+        let folder = directory.join(name);
+        if !folder.is_dir() {
+            continue;
+        }
+        let inside = sorted(&folder)?;
+        let holds_folders = inside.iter().any(|path| path.is_dir());
+        if holds_folders && !inside.iter().any(|path| sound::is_recording(path)) {
+            parts.push((part, folder));
+        }
+    }
+    Ok(parts)
+}
+
+/// Adds the recordings of a folder of classes.
+fn classes(
+    directory: &Path,
+    part: Option<PartName>,
+    entries: &mut Vec<Entry>,
+    warnings: &mut Vec<String>,
+) -> Result<()> {
     for folder in sorted(directory)?.into_iter().filter(|path| path.is_dir()) {
         let label = file_name(&folder).trim().to_owned();
-        let files = sorted(&folder)?.into_iter().filter(|file| {
-            file.extension()
-                .is_some_and(|end| end.eq_ignore_ascii_case("wav"))
-        });
+        let files = sorted(&folder)?
+            .into_iter()
+            .filter(|file| sound::is_recording(file));
         if label.starts_with(['_', '.']) {
             let count = files.count();
             if count > 0 {
@@ -296,20 +349,14 @@ fn from_folders(
             continue;
         }
         entries.extend(files.map(|file| Entry {
-            part: None,
+            part,
             label: label.clone(),
             name: file_name(&file),
             file,
             group: None,
         }));
     }
-    if entries.is_empty() {
-        return Err(Error::new(ErrorKind::Empty(
-            "holds neither index.csv nor folders of .wav files".into(),
-        ))
-        .remedy("put the recordings of each class into a folder named after it"));
-    }
-    Ok(entries)
+    Ok(())
 }
 
 fn sorted(directory: &Path) -> Result<Vec<PathBuf>> {
@@ -347,7 +394,7 @@ fn read(entries: &[&Entry], labels: &[String], sample_rate: &mut Option<u32>) ->
     };
     for entry in entries {
         let start = samples.len();
-        let sound = riff::read(&entry.file).map_err(|error| error.file(&entry.file))?;
+        let sound = sound::read(&entry.file).map_err(|error| error.file(&entry.file))?;
         let rate = sound.rate;
         samples.extend(sound.samples);
         let first = *sample_rate.get_or_insert(rate);

@@ -85,6 +85,38 @@ fn takes_folders_as_classes() {
     assert!(test.sequences() >= 2, "{}", test.sequences());
 }
 
+/// Folders of parts hold folders of classes; a class may be called train.
+#[test]
+fn takes_folders_as_parts() {
+    let place = tempfile::tempdir().unwrap();
+    for (i, name) in [
+        "train/no/a",
+        "train/yes/b",
+        "test/no/a",
+        "test/yes/c",
+        "test/yes/d",
+        "notes/e",
+    ]
+    .iter()
+    .enumerate()
+    {
+        write(&place.path().join(format!("{name}.wav")), &[i as i16, 7]);
+    }
+    let set = load(place.path(), &Recordings::default(), BOTH).unwrap();
+    assert_eq!(set.labels, ["no", "yes"]);
+    assert_eq!(set.train.unwrap().labels, Some(vec![0, 1]));
+    assert_eq!(set.test.unwrap().labels, Some(vec![0, 1, 1]));
+    assert_eq!(set.warnings, ["notes beside train is no part and left out"]);
+    let place = tempfile::tempdir().unwrap();
+    for class in ["train", "tram"] {
+        for i in 0..20 {
+            write(&place.path().join(format!("{class}/{i}.wav")), &[1]);
+        }
+    }
+    let set = load(place.path(), &Recordings::default(), BOTH).unwrap();
+    assert_eq!(set.labels, ["train", "tram"]);
+}
+
 /// Blanks around labels and values are none of them.
 #[test]
 fn blanks_in_an_index_do_not_count() {
