@@ -62,11 +62,8 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let board = Board::find(&args.board)?;
     setup::ensure(&[board])?;
-    let root = firmware::workspace();
-    let data = args.data.unwrap_or_else(|| root.join("tests/data/fsdd"));
-    let config = args
-        .config
-        .unwrap_or_else(|| root.join("bt-train/recipes/spoken-digits-demo.toml"));
+    let data = args.data.unwrap_or_else(recordings);
+    let config = args.config.unwrap_or_else(recipe);
     let folder = folder()?;
     let flags = Flags {
         hold_out: args.hold_out,
@@ -142,6 +139,23 @@ pub fn run(args: Args) -> Result<()> {
         bail!("host and device disagree");
     }
     Ok(())
+}
+
+/// The recordings that lie in the repository.
+pub(crate) fn recordings() -> PathBuf {
+    firmware::workspace().join("tests/data/fsdd")
+}
+
+fn recipe() -> PathBuf {
+    firmware::workspace().join("bt-train/recipes/spoken-digits-demo.toml")
+}
+
+/// The demo's model, trained and quantized in a folder of its own.
+pub(crate) fn model(folder: &Path) -> Result<ModelBytes> {
+    let data = recordings();
+    let settings = Settings::resolve(Some(&recipe()), &Flags::default())?;
+    let checkpoint = train(&settings, &data, folder)?;
+    quantize(&checkpoint, &settings, &data, &folder.join("digits.btm"))
 }
 
 /// A fresh folder for the run and the model.

@@ -23,4 +23,5 @@ pub mod stream;
 pub mod test;
 pub mod train_bench;
 pub mod watch;
+pub mod web;
 pub mod workload;

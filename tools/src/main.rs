@@ -35,6 +35,8 @@ enum Command {
     Flash(tools::flash::Args),
     /// Print flash and RAM of a board's firmware
     Size(tools::size::Args),
+    /// Write a page that runs a model in the browser, from disk or a file server
+    Web(tools::web::Args),
 }
 
 fn main() -> ExitCode {
@@ -74,6 +76,7 @@ fn run() -> ExitCode {
         }
         Command::Flash(args) => tools::flash::run(args),
         Command::Size(args) => tools::size::run(args),
+        Command::Web(args) => tools::web::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

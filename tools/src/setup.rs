@@ -17,6 +17,12 @@ const DOWNLOAD_LIMIT: Duration = Duration::from_secs(300);
 /// A 32-bit target whose programs run on an x86-64 Linux host as they are: it brings its own C library.
 pub const HOST_32_BIT: &str = "i686-unknown-linux-musl";
 
+/// What the page in the browser is compiled for.
+pub const WEB_TARGET: &str = "wasm32-unknown-unknown";
+
+/// The browser that tests the page.
+pub const CHROMIUM: &str = "chromium";
+
 /// A program that a package of Debian's brings.
 struct Package {
     program: &'static str,
@@ -45,6 +51,12 @@ const C_TOOLS: [Package; 2] = [
     },
 ];
 
+const BROWSER: Package = Package {
+    program: CHROMIUM,
+    debian: "chromium",
+    by_hand: "install Chromium and put chromium on the PATH (Fedora: dnf install chromium; macOS: brew install chromium)",
+};
+
 /// Nothing to choose.
 #[derive(Debug, clap::Args)]
 pub struct Args {}
@@ -57,8 +69,9 @@ pub struct Args {}
 pub fn run(_: Args) -> Result<()> {
     ensure(&board::all().iter().collect::<Vec<_>>())?;
     c_tools()?;
+    web()?;
     remark!(
-        "Everything is here: {QEMU}, a compiler for C and the targets of {} boards.",
+        "Everything is here: {QEMU}, a compiler for C, {CHROMIUM} and the targets of {} boards.",
         board::all().len()
     );
     Ok(())
@@ -109,6 +122,16 @@ pub fn targets(boards: &[&Board]) -> Result<()> {
 /// As [`run`].
 pub fn host_32_bit() -> Result<()> {
     install_targets(&BTreeSet::from([HOST_32_BIT]))
+}
+
+/// Installs what testing the page takes: the target and a browser.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn web() -> Result<()> {
+    target(WEB_TARGET)?;
+    package(&BROWSER)
 }
 
 /// Installs the program that reads `deny.toml`, if it is missing.

@@ -1,0 +1,259 @@
+const $ = (id) => document.getElementById(id);
+const bundle = JSON.parse($("bundle").textContent);
+const bytesOf = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+
+const pictures = {
+  wave: new Wave($("input")), frames: new Shades($("input")), mel: new Shades($("mel")),
+  hidden: new Shades($("hidden"), [-32768, 32767]), scores: new Lines($("scores")),
+};
+let wasm; // what bt-core exports
+let about; // of the model that is open
+let data; // the file that is open
+let microphone; // while it is heard
+
+/** Calls one of bt-core's functions with bytes in its buffer; gives the answer or throws its reason. */
+function call(name, bytes = new Uint8Array()) {
+  const at = wasm.room(bytes.length);
+  new Uint8Array(wasm.memory.buffer, at, bytes.length).set(bytes);
+  const done = wasm[name]();
+  const answer = new TextDecoder().decode(new Uint8Array(wasm.memory.buffer, wasm.answer(), wasm.answer_length()));
+  if (!done) throw new Error(answer);
+  return JSON.parse(answer);
+}
+
+const feed = (values) => call("feed", new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+
+function problem(error) {
+  $("problem").hidden = !error;
+  $("problem").textContent = error ? error.message ?? String(error) : "";
+}
+
+/** Runs something that may refuse; the reason is shown. */
+async function attempt(action) {
+  problem(null);
+  try {
+    await action();
+  } catch (error) {
+    problem(error);
+  }
+}
+
+function openModel(bytes, name) {
+  try {
+    about = call("open", bytes);
+  } catch (error) {
+    throw new Error(`${name}: ${error.message}`);
+  }
+  const says = {
+    Name: about.name, Input: about.sound ? `sound at ${about.sound.rate} Hz` : `${about.frame_values} values (${about.input}) a step`,
+    [about.classes ? "Classes" : "Values"]: about.labels.map((label, i) => label || i).join(", "),
+    "Hidden units": about.hidden, Flash: `${about.flash_bytes} bytes`, "RAM of a session": `${about.arena_bytes} bytes`,
+    "Self test": about.self_test,
+  };
+  $("about").replaceChildren(...Object.entries(says).flatMap(([term, text]) => {
+    const [dt, dd] = [document.createElement("dt"), document.createElement("dd")];
+    [dt.textContent, dd.textContent] = [term, text];
+    return [dt, dd];
+  }));
+  $("mel-part").hidden = !about.sound;
+  $("microphone").hidden = !about.sound || !navigator.mediaDevices;
+  start();
+}
+
+/** Back to the start of a stream, with empty pictures. */
+function start() {
+  call("reset");
+  for (const picture of Object.values(pictures)) picture.clear();
+  show(null);
+}
+
+/** Softmax of raw scores, which are logits times 2^score_shift. */
+function confidences(raw) {
+  const unit = 2 ** -about.score_shift;
+  const largest = Math.max(...raw);
+  const terms = raw.map((score) => Math.exp((score - largest) * unit));
+  const sum = terms.reduce((a, b) => a + b, 0);
+  return terms.map((term) => term / sum);
+}
+
+const nameOf = (output) => about.labels[output] || String(output);
+
+/** The scores of the last step. */
+function show(step) {
+  $("bars").replaceChildren();
+  if (!step) {
+    $("result").textContent = "–";
+    return;
+  }
+  const shares = about.classes ? confidences(step.raw) : step.values;
+  $("result").textContent = about.classes
+    ? `${nameOf(step.best)} (${(100 * shares[step.best]).toFixed(0)} %)`
+    : step.values.map((value, i) => `${nameOf(i)}: ${value.toPrecision(4)}`).join(", ");
+  if (!about.classes) return;
+  const order = shares.map((_, i) => i).sort((a, b) => shares[b] - shares[a]).slice(0, 12);
+  $("bars").append(...order.map((output) => {
+    const row = document.createElement("div");
+    row.className = "bar";
+    const [name, bar, number] = ["span", "i", "span"].map((tag) => document.createElement(tag));
+    name.textContent = nameOf(output);
+    bar.style.width = `${100 * shares[output]}%`;
+    number.textContent = `${(100 * shares[output]).toFixed(1)} %`;
+    row.append(name, bar, number);
+    return row;
+  }));
+}
+
+/** Draws what was pushed and what came of it. */
+function draw(values, width, came) {
+  if (about.sound) {
+    pictures.wave.add(values);
+    pictures.mel.add(came.mel);
+  } else {
+    const frames = [];
+    for (let at = 0; at + width <= values.length; at += width) frames.push(thinned(values.subarray(at, at + width)));
+    pictures.frames.add(frames);
+  }
+  pictures.hidden.add(came.steps.map((step) => thinned(step.hidden)));
+  pictures.scores.add(came.steps.map((step) => about.classes ? step.raw : step.values));
+  if (came.steps.length) show(came.steps[came.steps.length - 1]);
+}
+
+/** At most 256 of many values, evenly: more rows than a picture has lines. */
+function thinned(values) {
+  const most = 256;
+  if (values.length <= most) return values;
+  return Array.from({ length: most }, (_, i) => values[Math.floor(i * values.length / most)]);
+}
+
+/** A sequence as the model takes it: frames narrower than its own are followed by zeros. */
+function framed(values, width) {
+  const wanted = about.sound ? width : about.frame_values;
+  if (width > wanted) throw new Error(`${data.name}: has ${width} values a step, the model takes ${wanted}`);
+  if (width === wanted) return values;
+  const steps = values.length / width;
+  const padded = new Float32Array(steps * wanted);
+  for (let step = 0; step < steps; step++) padded.set(values.subarray(step * width, (step + 1) * width), step * wanted);
+  return padded;
+}
+
+/** One sequence from a fresh state; all that came of it. */
+function run(values) {
+  call("reset");
+  const came = feed(values);
+  if (about.sound) came.steps.push(...call("finish").steps);
+  if (!came.steps.length) throw new Error(`${data.name}: is too short for one step`);
+  return came;
+}
+
+async function openData(name, buffer) {
+  stopListening();
+  data = await readData(name, buffer);
+  if (data.rate && !about.sound) throw new Error(`${name}: is sound; the model takes ${about.frame_values} values a step`);
+  if (data.rate && data.rate !== about.sound.rate) throw new Error(`${name}: is at ${data.rate} Hz, the model hears ${about.sound.rate} Hz`);
+  data.framed = data.sequences.map((values) => framed(values, data.width));
+  const raw = [];
+  for (const [i, values] of data.framed.entries()) {
+    raw.push(run(values).steps.at(-1).raw);
+    if (i % 50 === 49) {
+      $("told").textContent = `${i + 1} of ${data.framed.length} sequences`;
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+  }
+  const best = raw.map((scores) => scores.indexOf(Math.max(...scores)));
+  let told = `${data.name}: ${raw.length} sequence${raw.length === 1 ? "" : "s"}`;
+  if (data.labels && about.classes) {
+    const right = best.filter((output, i) => output === data.labels[i]).length;
+    told += `, ${right} right (${(100 * right / raw.length).toFixed(2)} %)`;
+  }
+  $("told").textContent = told;
+  $("which").hidden = raw.length === 1;
+  $("sequence").max = raw.length - 1;
+  $("sequence").value = 0;
+  showSequence(0);
+  $("raw").textContent = JSON.stringify(raw);
+  $("raw").dataset.done = "yes";
+}
+
+function showSequence(index) {
+  start();
+  const values = data.framed[index];
+  draw(values, about.frame_values, run(values));
+}
+
+// The microphone, at the model's own rate; blocks come as floats within one.
+const LISTENER = `registerProcessor("listener", class extends AudioWorkletProcessor {
+  process(inputs) {
+    if (inputs[0].length) this.port.postMessage(inputs[0][0].slice());
+    return true;
+  }
+});`;
+
+async function listen() {
+  const stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1 } });
+  const context = new AudioContext({ sampleRate: about.sound.rate });
+  await context.audioWorklet.addModule(`data:text/javascript,${encodeURIComponent(LISTENER)}`);
+  const source = context.createMediaStreamSource(stream);
+  const node = new AudioWorkletNode(context, "listener", { numberOfOutputs: 0 });
+  source.connect(node);
+  microphone = { stream, context };
+  $("microphone").setAttribute("aria-pressed", "true");
+  $("microphone").textContent = "Stop";
+  start();
+  let waiting = [];
+  node.port.onmessage = ({ data: block }) => {
+    waiting.push(...block);
+    if (waiting.length < about.sound.hop * 4) return;
+    const samples = Float32Array.from(waiting, (x) => Math.max(-32768, Math.min(32767, Math.round(x * 32768))));
+    waiting = [];
+    attempt(() => draw(samples, 1, feed(samples)));
+  };
+}
+
+function stopListening() {
+  if (!microphone) return;
+  for (const track of microphone.stream.getTracks()) track.stop();
+  microphone.context.close();
+  microphone = undefined;
+  $("microphone").setAttribute("aria-pressed", "false");
+  $("microphone").textContent = "Listen";
+}
+
+async function fetched(url) {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url}: ${response.status}`);
+  return response.arrayBuffer();
+}
+
+$("model-file").onchange = (event) => attempt(async () => {
+  const [file] = event.target.files;
+  if (file) openModel(new Uint8Array(await file.arrayBuffer()), file.name);
+});
+$("data-file").onchange = (event) => attempt(async () => {
+  const [file] = event.target.files;
+  if (file) await openData(file.name, await file.arrayBuffer());
+});
+$("sequence").onchange = () => attempt(() => {
+  const index = Math.max(0, Math.min(data.framed.length - 1, Number($("sequence").value) || 0));
+  $("sequence").value = index;
+  showSequence(index);
+});
+$("reset").onclick = () => attempt(start);
+$("microphone").onclick = () => attempt(() => microphone ? stopListening() : listen());
+$("examples").append(...bundle.examples.map(({ name, file }) => {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = name;
+  button.onclick = () => attempt(() => openData(name, bytesOf(file).buffer));
+  return button;
+}));
+$("credit").hidden = !bundle.examples.length;
+
+await attempt(async () => {
+  const { instance } = await WebAssembly.instantiate(bytesOf(bundle.wasm), {});
+  wasm = instance.exports;
+  const asked = new URLSearchParams(location.search);
+  const model = asked.get("model");
+  openModel(model ? new Uint8Array(await fetched(model)) : bytesOf(bundle.model), model ?? "the page's model");
+  const from = asked.get("data");
+  if (from) await openData(from, await fetched(from));
+});

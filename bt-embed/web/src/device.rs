@@ -1,0 +1,206 @@
+//! A model with its session, fed with numbers as a data set holds them.
+
+use bt_core::{
+    FloatInput, FrontEnd, InputType, Model, ModelBytes, OutputKind, SelfTest, Session, argmax,
+};
+use serde_json::{Value, json};
+
+/// A model and a stream through it.
+#[derive(Debug)]
+pub struct Device {
+    model: &'static Model<'static>,
+    session: Session<'static, 'static>,
+    self_test: SelfTest,
+    /// How floats become the model's integers: one for all values of a frame, or one for each.
+    inputs: Vec<FloatInput>,
+    /// Values pushed since the last reset.
+    pushed: usize,
+    mel: Option<Mel>,
+}
+
+/// What the front end makes of the samples, once more, to be seen.
+#[derive(Debug)]
+struct Mel {
+    front_end: &'static FrontEnd<'static>,
+    state: Vec<u32>,
+}
+
+impl Device {
+    /// Checks a `.btm` file and runs its self test.
+    ///
+    /// File and arena are kept for as long as the page lives: a session borrows both, and a page opens few.
+    ///
+    /// # Errors
+    ///
+    /// Why it is no model.
+    pub fn open(file: &[u8]) -> Result<Device, String> {
+        let bytes: &'static ModelBytes = Box::leak(Box::new(ModelBytes::from_unaligned(file)));
+        let model = Model::parse(bytes.bytes()).map_err(|error| error.to_string())?;
+        let model: &'static Model<'static> = Box::leak(Box::new(model));
+        let arena = vec![0; model.arena_words()].leak();
+        let mut session = Session::new(model, arena).map_err(|error| error.to_string())?;
+        let self_test = session.self_test();
+        let mel = model.front_end().map(|front_end| Mel {
+            front_end,
+            state: vec![0; front_end.state_words()],
+        });
+        let mut device = Device {
+            model,
+            session,
+            self_test,
+            inputs: model.float_inputs().collect(),
+            pushed: 0,
+            mel,
+        };
+        device.reset();
+        Ok(device)
+    }
+
+    /// What there is to say of the model.
+    pub fn about(&self) -> Value {
+        let model = self.model;
+        let sound = model.front_end().map(|front_end| {
+            json!({
+                "rate": front_end.sample_rate_hz(),
+                "hop": front_end.hop(),
+                "bands": front_end.bands(),
+            })
+        });
+        let labels: Vec<&str> = (0..model.outputs())
+            .map(|output| model.label(output).unwrap_or(""))
+            .collect();
+        json!({
+            "name": model.name(),
+            "labels": labels,
+            "classes": model.output_kind() == OutputKind::Classes,
+            "every_step": model.scores_every_step(),
+            "input": format!("{:?}", model.input_type()).to_lowercase(),
+            "frame_values": model.frame_values(),
+            "hidden": model.hidden(),
+            "score_shift": model.score_shift(),
+            "flash_bytes": model.flash_bytes(),
+            "arena_bytes": model.arena_bytes(),
+            "self_test": format!("{:?}", self.self_test).to_lowercase(),
+            "sound": sound,
+        })
+    }
+
+    /// Back to the start of a stream.
+    pub fn reset(&mut self) {
+        self.session.reset();
+        self.pushed = 0;
+        if let Some(mel) = &mut self.mel {
+            mel.front_end.reset(&mut mel.state);
+        }
+    }
+
+    /// Pushes values, quantised to the model's type as `bt-train run` does it, and makes every step that
+    /// they complete: `{"steps": [{"raw", "values", "best", "hidden"}], "mel": [[…]]}`.
+    ///
+    /// # Errors
+    ///
+    /// A value that is no number, or one with a fraction for a model of integers.
+    pub fn feed(&mut self, values: &[f32]) -> Result<Value, String> {
+        let integers = self.integers(values)?;
+        let mel = self
+            .mel
+            .as_mut()
+            .map_or_else(Vec::new, |mel| mel.push(&integers));
+        let bytes: Vec<u8> = match self.model.input_type() {
+            InputType::U8 | InputType::I8 => integers.iter().map(|&value| value as u8).collect(),
+            InputType::I16 => integers
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect(),
+        };
+        let mut rest = &bytes[..];
+        let mut steps = Vec::new();
+        while self
+            .session
+            .feed(&mut rest)
+            .map_err(|error| error.to_string())?
+        {
+            steps.push(self.step()?);
+        }
+        self.pushed += values.len();
+        Ok(json!({ "steps": steps, "mel": mel }))
+    }
+
+    /// Ends an utterance as the firmware does: the last step is completed with silence.
+    ///
+    /// # Errors
+    ///
+    /// A frame that is not complete, of a model without sound.
+    pub fn finish(&mut self) -> Result<Value, String> {
+        let mut steps = Vec::new();
+        self.session.finish().map_err(|error| error.to_string())?;
+        if self.session.frame_complete() {
+            steps.push(self.step()?);
+        }
+        Ok(json!({ "steps": steps, "mel": [] }))
+    }
+
+    fn step(&mut self) -> Result<Value, String> {
+        self.session.step().map_err(|error| error.to_string())?;
+        let mut raw = vec![0; self.model.outputs()];
+        self.session
+            .scores(&mut raw)
+            .map_err(|error| error.to_string())?;
+        let values: Vec<f32> = (0..)
+            .zip(&raw)
+            .filter_map(|(output, &raw)| self.model.value(output, raw))
+            .collect();
+        Ok(json!({
+            "raw": raw,
+            "values": values,
+            "best": argmax(&*raw),
+            "hidden": self.session.hidden_state(),
+        }))
+    }
+
+    /// round((value − offset) / lsb), half to even, saturated to the type.
+    fn integers(&self, values: &[f32]) -> Result<Vec<i16>, String> {
+        let (low, high) = match self.model.input_type() {
+            InputType::U8 => (0.0, 255.0),
+            InputType::I8 => (-128.0, 127.0),
+            InputType::I16 => (-32_768.0, 32_767.0),
+        };
+        let takes_floats = self
+            .inputs
+            .iter()
+            .any(|&input| input != FloatInput::INTEGER);
+        (self.pushed..)
+            .zip(values)
+            .map(|(at, &value)| {
+                let input = self.inputs[at % self.model.frame_values() % self.inputs.len()];
+                if !value.is_finite() {
+                    return Err(format!("value {at} is {value}"));
+                }
+                let scaled = (f64::from(value) - f64::from(input.offset)) / f64::from(input.lsb);
+                let integer = scaled.round_ties_even().clamp(low, high);
+                if !takes_floats && integer != f64::from(value) {
+                    return Err(format!(
+                        "value {at} is {value}; the model takes integers from {low} to {high}"
+                    ));
+                }
+                Ok(integer as i16)
+            })
+            .collect()
+    }
+}
+
+impl Mel {
+    /// The vectors that these samples complete.
+    fn push(&mut self, mut samples: &[i16]) -> Vec<Vec<i16>> {
+        let mut vectors = Vec::new();
+        let mut vector = vec![0; self.front_end.bands()];
+        while !samples.is_empty() {
+            let push = self.front_end.push(&mut self.state, samples, &mut vector);
+            samples = &samples[push.consumed..];
+            if push.produced {
+                vectors.push(vector.clone());
+            }
+        }
+        vectors
+    }
+}

@@ -1,0 +1,156 @@
+//! The page in a real browser, without a window: the scores of the device's code on the host, bit for bit.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use bt_core::{InputType, Model, ModelBytes, Pool};
+use bt_tests::model::{Dense, Noise};
+use bt_train::data::{NpzWriter, PartName, Recordings, load};
+use bt_train::device;
+use tools::{setup, web};
+
+/// What the page says when it was opened with these files: its raw scores, or else the problem shown.
+fn opened(folder: &Path, query: &str) -> Result<Vec<Vec<i32>>, String> {
+    let profile = tempfile::tempdir().unwrap();
+    let page = format!("file://{}/index.html?{query}", folder.display());
+    let output = Command::new(setup::CHROMIUM)
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+        ])
+        .args([
+            "--no-first-run",
+            "--disable-sync",
+            "--disable-component-update",
+        ])
+        .args(["--disable-background-networking", "--disable-dev-shm-usage"])
+        // A page opened from disk reads what lies beside it only so; from a file server always.
+        .arg("--allow-file-access-from-files")
+        .args(["--virtual-time-budget=60000", "--dump-dom"])
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .arg(page)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .unwrap();
+    let page = String::from_utf8(output.stdout).unwrap();
+    let between = |start: &str, end: &str| {
+        let (_, rest) = page.split_once(start)?;
+        Some(rest.split_once(end)?.0.to_owned())
+    };
+    match between("<pre id=\"raw\" data-done=\"yes\">", "</pre>") {
+        Some(raw) => Ok(serde_json::from_str(&raw).unwrap()),
+        None => Err(between("<p id=\"problem\" role=\"alert\">", "</p>").unwrap_or(page)),
+    }
+}
+
+#[test]
+fn the_page_gives_the_scores_of_the_host() {
+    setup::web().unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    let frames = Dense {
+        input_type: InputType::U8,
+        values: 6,
+        hidden: 9,
+        pool: Pool::Mean,
+        ..Dense::default()
+    }
+    .model();
+    web::write(folder, frames.bytes(), &[]).unwrap();
+
+    // Bytes, of the model that the page opens with; sequences of different lengths.
+    let bytes = Noise::new(3).bytes(2 * 5 * 6);
+    let mut npz = NpzWriter::new();
+    npz.array("x_test", &[2, 5, 6], &bytes).unwrap();
+    npz.array("lengths_test", &[2], &[5i64, 3]).unwrap();
+    npz.write(&folder.join("frames.npz")).unwrap();
+    let model = Model::parse(frames.bytes()).unwrap();
+    let data = load(
+        &folder.join("frames.npz"),
+        &Recordings::default(),
+        &[PartName::Test],
+    )
+    .unwrap();
+    let expected = device::run(&model, data.part(PartName::Test).unwrap(), || ()).unwrap();
+    assert_ne!(expected[0], expected[1]);
+    assert_eq!(opened(folder, "data=frames.npz"), Ok(expected));
+
+    // Floats, each feature with a scale of its own: a file that an older exporter wrote, with its scores.
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/version4");
+    for name in ["floats", "registers"] {
+        for end in ["btm", "npz"] {
+            let file = format!("{name}.{end}");
+            std::fs::copy(kept.join(&file), folder.join(&file)).unwrap();
+        }
+        let scores = std::fs::read_to_string(kept.join("scores.json")).unwrap();
+        let scores: serde_json::Value = serde_json::from_str(&scores).unwrap();
+        let expected: Vec<Vec<i32>> = serde_json::from_value(scores[name].clone()).unwrap();
+        let query = format!("model={name}.btm&data={name}.npz");
+        assert_eq!(opened(folder, &query), Ok(expected), "{name}");
+    }
+
+    // Sound, whose last step is completed with silence.
+    let sound = heard();
+    let model = Model::parse(sound.bytes()).unwrap();
+    std::fs::write(folder.join("sound.btm"), sound.bytes()).unwrap();
+    let step = model.frame_values();
+    let samples: Vec<i16> = (0..3 * step + step / 2)
+        .map(|n| 400 + (8_000.0 * (n as f64 * 0.31).sin()) as i16)
+        .collect();
+    std::fs::write(folder.join("sound.wav"), wav(&model, &samples)).unwrap();
+    let mut npz = NpzWriter::new();
+    npz.array("x_test", &[1, samples.len(), 1], &samples)
+        .unwrap();
+    npz.write(&folder.join("sound.npz")).unwrap();
+    let data = load(
+        &folder.join("sound.npz"),
+        &Recordings::default(),
+        &[PartName::Test],
+    )
+    .unwrap();
+    let expected = device::run(&model, data.part(PartName::Test).unwrap(), || ()).unwrap();
+    for file in ["sound.npz", "sound.wav"] {
+        let query = format!("model=sound.btm&data={file}");
+        assert_eq!(opened(folder, &query), Ok(expected.clone()), "{file}");
+    }
+
+    // What does not fit is said, and by name.
+    let problem = opened(folder, "model=frames.npz").unwrap_err();
+    assert!(problem.starts_with("frames.npz: "), "{problem}");
+    let problem = opened(folder, "data=sound.wav").unwrap_err();
+    assert!(problem.starts_with("sound.wav: is sound"), "{problem}");
+    let problem = opened(folder, "data=floats.npz").unwrap_err();
+    assert!(
+        problem.contains("12 values a step, the model takes 6"),
+        "{problem}"
+    );
+}
+
+/// A model with an audio front end.
+fn heard() -> ModelBytes {
+    Dense {
+        values: 24,
+        vectors: 3,
+        input_type: InputType::I16,
+        ..Dense::default()
+    }
+    .model()
+}
+
+/// A recording at the model's rate, one channel.
+fn wav(model: &Model<'_>, samples: &[i16]) -> Vec<u8> {
+    let rate = model.front_end().unwrap().sample_rate_hz();
+    let length = 2 * samples.len() as u32;
+    let mut file = b"RIFF".to_vec();
+    file.extend((36 + length).to_le_bytes());
+    file.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+    file.extend(rate.to_le_bytes());
+    file.extend((2 * rate).to_le_bytes());
+    file.extend(b"\x02\0\x10\0data");
+    file.extend(length.to_le_bytes());
+    file.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+    file
+}
