@@ -67,6 +67,19 @@ fn logits_are_those_of_torch() {
         let off = largest_difference(&logits(&out), &expected(name));
         assert!(off < 1e-5, "{name}: {off}");
     }
+    for (name, units) in [("tednet_bt", 12), ("tednet_tt", 6)] {
+        let model = torch(&format!("{name}.safetensors"));
+        let (told, err) = import(&model, &out, &[]);
+        assert_eq!((&*err, &told["units"]), ("", &units.into()));
+        let off = largest_difference(&logits(&out), &expected(name));
+        assert!(off < 1e-5, "{name}: {off}");
+        // The other matrix can still be decomposed.
+        let (told, _) = import(&model, &out, &["--recurrent-map", "tensor-train"]);
+        assert!(told["error"].get("input").is_none());
+        assert!(told["error"]["recurrent"].as_f64().is_some());
+        let words = ["import", text(&model), "--out", text(&out), "--rank", "2"];
+        fails(2, &words, &["the input map is no matrix"]);
+    }
     // The head may be named; names of the classes come from the data.
     let data = torch("data.npz");
     let words = ["--head", "fc", "--data", text(&data)];
@@ -240,6 +253,23 @@ fn refuses_what_the_network_does_not_have() {
         with_file.extend(expected);
         fails(1, &words, &with_file);
         assert!(!Path::new(out).exists());
+    }
+    let tensorized = read_tensors(&torch("tednet_bt.safetensors"))
+        .unwrap()
+        .tensors;
+    let name = "lstm.cell.weight_ih.factor1_block1";
+    for (tensor, expected) in [
+        (None, format!("{name}: is missing")),
+        (
+            Some(zeros(&[4, 3, 2])),
+            format!("{name}: has shape [4, 3, 2], expected [I, J, 3]"),
+        ),
+    ] {
+        let mut tensors = tensorized.clone();
+        tensors.remove(name);
+        tensors.extend(tensor.map(|tensor| (name.to_owned(), tensor)));
+        write_tensors(Path::new(model), "format", "pt".into(), &tensors).unwrap();
+        fails(1, &words, &[&expected]);
     }
     write(&|_| ());
     let with = |more: &[&'static str]| [&words[..], more].concat();

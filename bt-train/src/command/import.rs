@@ -100,6 +100,21 @@ impl Maps {
             self.recurrent_rank,
         );
         let mut config = dense.clone();
+        if dense.input.map != MapKind::Dense {
+            let of_input = [self.blocks, self.rank].iter().any(Option::is_some)
+                || self.input_map.is_some()
+                || self.input_modes.is_some()
+                || self.hidden_modes.is_some();
+            if of_input {
+                return Err(Error::usage(
+                    "the input map is no matrix, its modes are as they are; only --recurrent-map and what belongs \
+                     to it can be given",
+                ));
+            }
+            config.recurrent.map = recurrent;
+            config.validate()?;
+            return Ok(config);
+        }
         if input == MapKind::Dense && recurrent == MapKind::Dense {
             return match (&self.input_modes, &self.hidden_modes) {
                 (None, None) => Ok(config),
@@ -284,11 +299,21 @@ fn decompose(
     }
     let mut tensors = dense.tensors.clone();
     let mut replaced = Vec::new();
-    for (name, prefix, shape) in [
-        ("input", INPUT_MAP, config.input_shape()),
-        ("recurrent", RECURRENT_MAP, config.recurrent_shape()),
+    for (name, prefix, shape, kind_before) in [
+        (
+            "input",
+            INPUT_MAP,
+            config.input_shape(),
+            dense.config.input.map,
+        ),
+        (
+            "recurrent",
+            RECURRENT_MAP,
+            config.recurrent_shape(),
+            dense.config.recurrent.map,
+        ),
     ] {
-        if shape.kind == MapKind::Dense {
+        if shape.kind == kind_before {
             continue;
         }
         let matrix = tensors
@@ -361,7 +386,8 @@ fn print(
         _ => format!(" `{}`", name.trim_end_matches('.')),
     };
     say!(
-        "nn.LSTM{}, {} inputs, {} units; nn.Linear{}, {} classes from the {} hidden state",
+        "{}{}, {} inputs, {} units; nn.Linear{}, {} classes from the {} hidden state",
+        imported.kind,
         name(&imported.layer),
         config.inputs(),
         config.units(),

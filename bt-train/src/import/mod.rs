@@ -1,8 +1,9 @@
 //! Models of other programs: PyTorch's recurrent layers become ours, as they are or decomposed.
 //!
-//! [`torch`] knows PyTorch's names and what they mean; it gives a model with dense maps that computes the same. [`decompose`]
+//! [`torch`] knows the names of PyTorch and of TedNet and what they mean; it gives a model that computes the same. [`decompose`]
 //! puts a block-term map or a tensor train in the place of a matrix, as near to it as it finds one.
 
 pub mod decompose;
 mod linear;
+mod tednet;
 pub mod torch;

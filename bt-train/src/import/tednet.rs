@@ -63,8 +63,8 @@ fn block_term(state: &mut State, layer: &str) -> Result<Layer> {
             let of_first = |first: &Vec<ArrayD<f32>>| first[k].shape()[..2].to_vec();
             let expected = blocks.first().map(|(_, factors)| of_first(factors));
             match factor.shape() {
-                [i, j, r]
-                    if *r == rank && expected.is_none_or(|expected| expected == [*i, *j]) => {}
+                [i, j, r] if *r == rank && expected.is_none_or(|expected| expected == [*i, *j]) => {
+                }
                 found => {
                     return Err(wrong_shape(&name, format!("[I, J, {rank}]"), found));
                 }
@@ -109,7 +109,13 @@ fn tensor_train(state: &mut State, layer: &str) -> Result<Layer> {
             [i, j, r] if k == 0 && order > 1 => [i, j, 1, r],
             [i, j, r] if k + 1 == order => [i, j, r, 1],
             [i, j, r, s] if k > 0 && k + 1 < order => [i, j, r, s],
-            _ => return Err(wrong_shape(&node(k), "[I, J, ranks…]".into(), tensor.shape())),
+            _ => {
+                return Err(wrong_shape(
+                    &node(k),
+                    "[I, J, ranks…]".into(),
+                    tensor.shape(),
+                ));
+            }
         };
         if shape[2] != bond {
             let expected = format!("a rank of {bond} in its third place");

@@ -1,7 +1,8 @@
-//! A PyTorch `state_dict` as a model: `nn.LSTM` of one layer and the `nn.Linear` behind it.
+//! A PyTorch `state_dict` as a model: `nn.LSTM` of one layer, or a layer of TedNet, and the `nn.Linear` behind it.
 //!
 //! PyTorch's gates are in the order i, f, g, o, as ours; its two biases of a layer add up to our one.
 
+use super::tednet;
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::{Checkpoint, INPUT_OFFSET, INPUT_SCALE, TensorFile, Tensors};
 use crate::float::config::{
@@ -25,8 +26,10 @@ pub struct Wanted {
 /// A model that came in, and how.
 #[derive(Debug, Clone)]
 pub struct Imported {
-    /// The model, its maps dense.
+    /// The model; maps that were matrices are dense.
     pub checkpoint: Checkpoint,
+    /// What the recurrent layer is called where it comes from.
+    pub kind: &'static str,
     /// What stands before the names of the recurrent layer's tensors.
     pub layer: String,
     /// Name of the linear layer.
@@ -47,42 +50,33 @@ pub fn import(file: TensorFile, wanted: &Wanted) -> Result<Imported> {
         file,
         warnings: Vec::new(),
     };
-    let layer = state.layer()?;
-    state.refuse_unsupported(&layer)?;
-    let of_layer = |name: &str| format!("{layer}{name}");
-    let recurrent = state.take(&of_layer("weight_hh_l0"))?;
-    let units = units(&of_layer("weight_hh_l0"), recurrent.shape())?;
-    let input = state.take(&of_layer(FIRST))?;
-    let inputs = match *input.shape() {
-        [rows, inputs] if rows == GATES * units && inputs > 0 => inputs,
-        _ => {
-            let expected = format!("[{}, inputs]", GATES * units);
-            return Err(wrong_shape(&of_layer(FIRST), expected, input.shape()));
-        }
+    let tensorized = state.names().find_map(|name| tednet::prefix(name));
+    let found = match tensorized.map(str::to_owned) {
+        Some(layer) => state.tednet_layer(layer)?,
+        None => state.layer_of_torch()?,
     };
-    let bias = state.bias(&layer, GATES * units)?;
-    let (head, weight) = state.head(wanted.head.as_deref(), units, inputs)?;
+    let Layer {
+        kind,
+        name: layer,
+        input,
+        hidden,
+        mut tensors,
+    } = found;
+    let inputs = input.modes.iter().product();
+    let (head, weight) = state.head(wanted.head.as_deref(), hidden.iter().product(), inputs)?;
     let classes = weight.shape()[0];
-    let mut tensors = Tensors::new();
     if let Some(bias) = state.take_if_there(&beside(&head, "bias"), &[classes])? {
         tensors.insert("head.bias".into(), bias);
     }
     tensors.insert("head.weight".into(), weight);
-    tensors.insert(format!("{INPUT_MAP}.{MATRIX}"), input);
-    tensors.insert(format!("{RECURRENT_MAP}.{MATRIX}"), recurrent);
-    tensors.insert(BIAS.into(), bias);
     for name in [INPUT_OFFSET, INPUT_SCALE] {
-        if state.file.tensors.contains_key(name) {
+        if state.has(name) {
             tensors.insert(name.into(), state.take(name)?);
         }
     }
     let config = ModelConfig {
-        input: InputConfig {
-            map: MapKind::Dense,
-            modes: vec![inputs],
-            width: None,
-        },
-        hidden: HiddenConfig { modes: vec![units] },
+        input,
+        hidden: HiddenConfig { modes: hidden },
         recurrent: RecurrentConfig {
             map: MapKind::Dense,
         },
@@ -99,19 +93,109 @@ pub fn import(file: TensorFile, wanted: &Wanted) -> Result<Imported> {
     let warnings = state.finish();
     Ok(Imported {
         checkpoint,
+        kind,
         layer,
         head,
         warnings,
     })
 }
 
+/// A recurrent layer as it was found.
+struct Layer {
+    /// What it is called there.
+    kind: &'static str,
+    /// What stands before the names of its tensors.
+    name: String,
+    input: InputConfig,
+    /// J_1, …, J_d.
+    hidden: Vec<usize>,
+    /// Both maps and the bias, by our names.
+    tensors: Tensors,
+}
+
 /// What is left of the file.
-struct State {
+pub(super) struct State {
     file: TensorFile,
     warnings: Vec<String>,
 }
 
 impl State {
+    fn layer_of_torch(&mut self) -> Result<Layer> {
+        let layer = self.layer()?;
+        self.refuse_unsupported(&layer)?;
+        let of_layer = |name: &str| format!("{layer}{name}");
+        let recurrent = self.take(&of_layer("weight_hh_l0"))?;
+        let units = units(&of_layer("weight_hh_l0"), recurrent.shape())?;
+        let input = self.take(&of_layer(FIRST))?;
+        let inputs = match *input.shape() {
+            [rows, inputs] if rows == GATES * units && inputs > 0 => inputs,
+            _ => {
+                let expected = format!("[{}, inputs]", GATES * units);
+                return Err(wrong_shape(&of_layer(FIRST), expected, input.shape()));
+            }
+        };
+        let biases = [of_layer("bias_ih_l0"), of_layer("bias_hh_l0")];
+        let bias = self.bias(biases, GATES * units)?;
+        let tensors = Tensors::from([
+            (format!("{INPUT_MAP}.{MATRIX}"), input),
+            (format!("{RECURRENT_MAP}.{MATRIX}"), recurrent),
+            (BIAS.into(), bias),
+        ]);
+        Ok(Layer {
+            kind: "nn.LSTM",
+            name: layer,
+            input: InputConfig {
+                map: MapKind::Dense,
+                modes: vec![inputs],
+                width: None,
+            },
+            hidden: vec![units],
+            tensors,
+        })
+    }
+
+    fn tednet_layer(&mut self, layer: String) -> Result<Layer> {
+        let of_layer = |name: &str| format!("{layer}{name}");
+        let recurrent = self.take(&of_layer("weight_hh"))?;
+        let units = units(&of_layer("weight_hh"), recurrent.shape())?;
+        let map = tednet::map(self, &layer)?;
+        let product: usize = map.hidden.iter().product();
+        if product != units {
+            let expected = format!("[{}, {product}], as the factors have it", GATES * product);
+            return Err(wrong_shape(
+                &of_layer("weight_hh"),
+                expected,
+                recurrent.shape(),
+            ));
+        }
+        let biases = [of_layer("weight_ih.bias"), of_layer("bias_hh")];
+        let bias = self.bias(biases, GATES * units)?;
+        let map_tensors = map.map.into_iter();
+        let mut tensors: Tensors = map_tensors
+            .map(|(name, tensor)| (format!("{INPUT_MAP}.{name}"), tensor))
+            .collect();
+        tensors.insert(format!("{RECURRENT_MAP}.{MATRIX}"), recurrent);
+        tensors.insert(BIAS.into(), bias);
+        Ok(Layer {
+            kind: match map.kind {
+                MapKind::TensorTrain { .. } => "TedNet's TTLSTM",
+                _ => "TedNet's BTTLSTM",
+            },
+            name: layer,
+            input: InputConfig {
+                map: map.kind,
+                modes: map.inputs,
+                width: None,
+            },
+            hidden: map.hidden,
+            tensors,
+        })
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.names().any(|known| known == name)
+    }
+
     fn names(&self) -> impl Iterator<Item = &String> {
         self.file.tensors.keys().chain(self.file.other_types.keys())
     }
@@ -164,7 +248,7 @@ impl State {
     }
 
     /// Takes a tensor that must be there, of f32, and finite.
-    fn take(&mut self, name: &str) -> Result<ArrayD<f32>> {
+    pub(super) fn take(&mut self, name: &str) -> Result<ArrayD<f32>> {
         if let Some(found) = self.file.other_types.get(name) {
             return Err(Error::new(ErrorKind::ElementType {
                 found: format!("{found:?}"),
@@ -188,7 +272,7 @@ impl State {
     }
 
     fn take_if_there(&mut self, name: &str, shape: &[usize]) -> Result<Option<ArrayD<f32>>> {
-        if !self.names().any(|known| known == name) {
+        if !self.has(name) {
             return Ok(None);
         }
         let tensor = self.take(name)?;
@@ -199,8 +283,7 @@ impl State {
     }
 
     /// The sum of both biases; none: zeros.
-    fn bias(&mut self, layer: &str, values: usize) -> Result<ArrayD<f32>> {
-        let names = [format!("{layer}bias_ih_l0"), format!("{layer}bias_hh_l0")];
+    fn bias(&mut self, names: [String; 2], values: usize) -> Result<ArrayD<f32>> {
         let [first, second] = &names;
         let found = (
             self.take_if_there(first, &[values])?,
@@ -247,7 +330,7 @@ impl State {
         let name = match wanted {
             Some(head) => {
                 let name = beside(head, "weight");
-                if !self.names().any(|known| *known == name) {
+                if !self.has(&name) {
                     let choice = match fitting.first() {
                         Some(name) => format!("{name} could be meant"),
                         None => format!("no other tensor has {units} columns, one a hidden unit"),
@@ -341,7 +424,7 @@ fn beside(name: &str, ending: &str) -> String {
     }
 }
 
-fn wrong_shape(name: &str, expected: String, found: &[usize]) -> Error {
+pub(super) fn wrong_shape(name: &str, expected: String, found: &[usize]) -> Error {
     Error::new(ErrorKind::Shape {
         expected,
         found: found.to_vec(),

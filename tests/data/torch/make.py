@@ -1,7 +1,7 @@
 """Makes the files beside it with PyTorch: state dicts as people save them, frames, and the logits that the
 models gave.
 
-    pip install torch safetensors && python3 make.py
+    pip install torch safetensors && pip install --no-deps tednet && python3 make.py
 
 The files are committed; run it again only to change them (made with torch 2.15).
 """
@@ -10,6 +10,8 @@ import json
 import pathlib
 
 import numpy as np
+import tednet.tnn.bt_tucker
+import tednet.tnn.tensor_train
 import torch
 from safetensors.torch import save_file
 
@@ -28,6 +30,21 @@ class Classifier(torch.nn.Module):
     def forward(self, x):
         states, _ = self.rnn(x)
         return self.fc(states[:, -1] if self.pool == "last" else states.mean(1))
+
+
+class Tensorized(torch.nn.Module):
+    """A layer of TedNet 0.1.3."""
+
+    def __init__(self, layer, units, classes):
+        super().__init__()
+        self.lstm = layer
+        self.units = units
+        self.out = torch.nn.Linear(units, classes)
+
+    def forward(self, x):
+        zeros = torch.zeros(len(x), self.units, dtype=x.dtype)
+        states, _ = self.lstm(x.transpose(0, 1), (zeros, zeros))
+        return self.out(states[-1])
 
 
 class Wrapped(torch.nn.Module):
@@ -57,6 +74,13 @@ def main():
         "last": Classifier(24, 10, 4, "last"),
         "mean": Wrapped(Classifier(24, 7, 4, "mean", bias=False)),
     }
+    # Ranks that differ, and modes of every kind, so that no axis can be taken for another.
+    models["tednet_bt"] = Tensorized(
+        tednet.tnn.bt_tucker.BTTLSTM([3, 4, 2], [2, 3, 2], [2, 3, 2], 2), 12, 4
+    )
+    models["tednet_tt"] = Tensorized(
+        tednet.tnn.tensor_train.TTLSTM([2, 4, 3], [1, 2, 3], [3, 2]), 6, 4
+    )
     expected = {}
     for name, model in models.items():
         # Larger than torch starts them, so that gates open and close.
