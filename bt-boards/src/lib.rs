@@ -40,6 +40,8 @@ pub struct Board {
     pub qemu: Option<Machine>,
     /// What `probe-rs` calls its chip, if it can be bought.
     pub chip: Option<&'static str>,
+    /// Folder of a firmware project of its own in the workspace; without one the drivers are `bt-embed`'s.
+    pub project: Option<&'static str>,
     /// Whether this firmware has run on the board itself.
     pub silicon: bool,
 }
@@ -128,9 +130,15 @@ pub fn all() -> &'static [Board] {
     &TABLE
 }
 
-/// The boards that QEMU emulates.
+/// The boards that QEMU emulates and whose drivers are `bt-embed`'s: all of its programs run there.
 pub fn emulated() -> impl Iterator<Item = &'static Board> {
-    all().iter().filter(|board| board.qemu.is_some())
+    let is_ours = |board: &&Board| board.qemu.is_some() && board.project.is_none();
+    all().iter().filter(is_ours)
+}
+
+/// The boards that have a firmware project of their own.
+pub fn projects() -> impl Iterator<Item = &'static Board> {
+    all().iter().filter(|board| board.project.is_some())
 }
 
 fn names() -> String {
@@ -157,9 +165,12 @@ impl Board {
         })
     }
 
-    /// Name of the board's binary in `bt-embed`.
+    /// Name of the board's firmware: a binary of `bt-embed`, or of its project.
     pub fn binary(&self) -> String {
-        self.name.replace('-', "_")
+        match self.project {
+            None => self.name.replace('-', "_"),
+            Some(folder) => folder.rsplit('/').next().unwrap_or(folder).to_owned(),
+        }
     }
 
     /// Flash that a model's file may take.
@@ -244,12 +255,13 @@ mod tests {
             .keys()
             .filter_map(|feature| feature.strip_prefix("board-"))
             .collect();
-        let mut wanted: Vec<_> = all().iter().map(|board| board.name).collect();
+        let ours = || all().iter().filter(|board| board.project.is_none());
+        let mut wanted: Vec<_> = ours().map(|board| board.name).collect();
         told.sort_unstable();
         wanted.sort_unstable();
         assert_eq!(told, wanted);
         let binaries = manifest["bin"].as_array().unwrap();
-        for board in all() {
+        for board in ours() {
             let needs = toml::Value::from(vec![format!("board-{}", board.name)]);
             assert!(
                 binaries
@@ -259,6 +271,31 @@ mod tests {
                 "{}",
                 board.name
             );
+        }
+    }
+
+    /// What a project that is copied must have itself is what the table says.
+    #[test]
+    fn projects_are_of_this_table() {
+        for board in projects() {
+            let folder = board.project.unwrap();
+            let folder = format!("{}/../{folder}", env!("CARGO_MANIFEST_DIR"));
+            let read = |name: &str| {
+                let path = format!("{folder}/{name}");
+                std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+            };
+            assert_eq!(read("memory.x"), board.memory_x(), "{}", board.name);
+            let manifest: toml::Table = toml::from_str(&read("Cargo.toml")).unwrap();
+            assert_eq!(manifest["package"]["name"].as_str(), Some(&*board.binary()));
+            let config: toml::Table = toml::from_str(&read(".cargo/config.toml")).unwrap();
+            assert_eq!(config["build"]["target"].as_str(), Some(board.target));
+            let runner = config["target"][board.target]["runner"].as_str().unwrap();
+            assert_eq!(runner.split(' ').next_back(), board.chip, "{}", board.name);
+            let program = read("src/main.rs");
+            let line = format!("LINE_BYTES: usize = {};", board.line_bytes);
+            for told in [format!("name: {:?}", board.name), line] {
+                assert!(program.contains(&told), "{}: {told}", board.name);
+            }
         }
     }
 

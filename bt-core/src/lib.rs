@@ -83,7 +83,7 @@ pub use model::layout::Section;
 pub use model::write::ModelBytes;
 pub use model::{
     Field, FloatInput, FloatOutput, InputType, Model, OutputKind, ParseError, Pool, arena_bytes,
-    arena_words,
+    arena_words, output_count,
 };
 pub use processor::{ProcessorError, check_processor};
 pub use session::{

@@ -21,9 +21,9 @@ mod nrf51_timer;
 mod nrf51_uart;
 #[cfg(feature = "_board")]
 mod register;
-#[cfg(feature = "_board")]
+#[cfg(feature = "cortex-m")]
 mod stack;
-#[cfg(feature = "_mps")]
+#[cfg(feature = "cortex-m")]
 mod sys_tick;
 #[cfg(feature = "_board")]
 mod uart_error;
@@ -32,6 +32,10 @@ mod uart_error;
 pub use microbit::take;
 #[cfg(feature = "_mps")]
 pub use mps::take;
+#[cfg(feature = "cortex-m")]
+pub use stack::measure as measure_stack;
+#[cfg(feature = "cortex-m")]
+pub use sys_tick::SysTickClock;
 
 /// Ends the program, saying why, unless the processor has what the kernels of this build take for granted.
 #[cfg(feature = "_board")]

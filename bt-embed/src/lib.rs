@@ -8,13 +8,15 @@ use defmt_semihosting as _;
 /// A log message at a level, with `defmt`'s formats; nothing without feature `log`.
 macro_rules! event {
     ($level:ident, $($argument:expr),+ $(,)?) => {{
-        #[cfg(feature = "log")]
+        #[cfg(feature = "defmt")]
         defmt::$level!($($argument),+);
-        #[cfg(not(feature = "log"))]
+        #[cfg(not(feature = "defmt"))]
         let _ = ($($argument),+);
     }};
 }
 
+#[cfg(any(feature = "nb", feature = "embedded-io-06"))]
+pub mod adapter;
 pub mod app;
 pub mod board;
 pub mod confidence;

@@ -25,7 +25,7 @@ pub const FIRMWARE: [u8; 3] = [
 
 /// Why there is nothing to serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "log", derive(defmt::Format))]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Refusal {
     /// The bytes in flash are no model.
     Parse(ParseError),

@@ -2,7 +2,7 @@
 
 use bt_train::say;
 
-pub use bt_boards::{Board, Machine, all, emulated};
+pub use bt_boards::{Board, Machine, all, emulated, projects};
 
 /// The board that commands take when none is named.
 pub const DEFAULT: &str = "mps2-an386";

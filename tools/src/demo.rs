@@ -239,7 +239,7 @@ fn sizes(checkpoint: &Checkpoint, model: &Model<'_>, outcome: &Outcome) -> Resul
         + config.bias_values();
     let layer = (dense as f64 / config.compression()).round() as usize;
     map("parameters of the whole layer", layer, dense);
-    let firmware = size::read(&outcome.elf)?;
+    let firmware = size::read(outcome.elf.as_deref().context("the firmware that ran")?)?;
     let model_bytes = model.flash_bytes();
     let arena_bytes = outcome.identity.arena_bytes;
     say!(

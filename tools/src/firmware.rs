@@ -68,6 +68,18 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
+/// The cargo that builds a project of its own: from its folder, where its configuration is, into a folder that
+/// all of them share.
+fn in_project(folder: &str) -> Command {
+    let mut command = cargo();
+    command
+        .current_dir(workspace().join(folder))
+        .arg("build")
+        .arg("--target-dir")
+        .arg(workspace().join("target/examples"));
+    command
+}
+
 impl Firmware<'_> {
     /// Builds it and returns the ELF file's path.
     ///
@@ -93,11 +105,30 @@ impl Firmware<'_> {
             level = Some(env::var_os("DEFMT_LOG").unwrap_or_else(|| "debug".into()));
         }
         let binary = self.binary.map_or_else(|| board.binary(), str::to_owned);
-        let mut command = cargo();
+        let mut command = match board.project {
+            None => {
+                let mut command = cargo();
+                command
+                    .args(["build", "--package", "bt-embed"])
+                    .args(["--features", &features]);
+                command
+            }
+            Some(folder)
+                if self.binary.is_some()
+                    || self.log
+                    || purpose != Purpose::Use
+                    || !matches!(self.model, ModelIn::Program(_)) =>
+            {
+                bail!(
+                    "{}: {folder} is a project of its own, which builds firmware with a model; it logs over RTT",
+                    board.name
+                )
+            }
+            Some(folder) => in_project(folder),
+        };
         command
-            .args(["build", "--quiet", "--package", "bt-embed"])
-            .args(["--profile", board.profile, "--target", board.target])
-            .args(["--features", &features, "--bin", &binary])
+            .args(["--quiet", "--profile", board.profile])
+            .args(["--target", board.target, "--bin", &binary])
             .args(["--message-format", "json-render-diagnostics"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped());

@@ -1,9 +1,10 @@
 //! `cargo xtask flash`: firmware with a model onto a real board, by `probe-rs`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use bt_train::say;
 
 use crate::board::Board;
 use crate::firmware::{Firmware, ModelIn};
@@ -38,13 +39,25 @@ pub fn run(args: Args) -> Result<()> {
         binary: None,
     }
     .build()?;
+    probe_rs(&["download", "--verify", "--chip", chip], Some(&elf))?;
+    // A download leaves the processor halted.
+    probe_rs(&["reset", "--chip", chip], None)?;
+    say!(
+        "{}: flashed; cargo xtask verify --board {} --port … compares it with the host",
+        board.name,
+        board.name
+    );
+    Ok(())
+}
+
+fn probe_rs(arguments: &[&str], elf: Option<&Path>) -> Result<()> {
     let status = Command::new("probe-rs")
-        .args(["download", "--verify", "--chip", chip])
-        .arg(elf)
+        .args(arguments)
+        .args(elf)
         .status()
         .context("probe-rs could not be started; cargo install probe-rs-tools brings it")?;
     if !status.success() {
-        bail!("probe-rs ended with {status}");
+        bail!("probe-rs {} ended with {status}", arguments.join(" "));
     }
     Ok(())
 }

@@ -33,6 +33,8 @@ enum Command {
     Boards(tools::board::Args),
     /// Put firmware with a model onto a real board
     Flash(tools::flash::Args),
+    /// Stream a data set through a flashed board, or QEMU, and compare its scores with the host's
+    Verify(tools::verify::Args),
     /// Print flash and RAM of a board's firmware
     Size(tools::size::Args),
     /// Write a page that runs a model in the browser, from disk or a file server
@@ -75,6 +77,7 @@ fn run() -> ExitCode {
             Ok(())
         }
         Command::Flash(args) => tools::flash::run(args),
+        Command::Verify(args) => tools::verify::run(args),
         Command::Size(args) => tools::size::run(args),
         Command::Web(args) => tools::web::run(args),
     };

@@ -1,6 +1,7 @@
 //! `cargo xtask qemu`: a model on an emulated board, fed with a data set over
 //! the UART; the scores are the device's own.
 
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -84,8 +85,10 @@ pub struct Outcome {
     pub statistics: Statistics,
     /// Requests that had to be sent again.
     pub repeats: u32,
-    /// The firmware.
-    pub elf: PathBuf,
+    /// The firmware, where it was built for this.
+    pub elf: Option<PathBuf>,
+    /// Ticks in a second of the emulated clock, whatever the firmware takes it for.
+    clock_hz: u32,
 }
 
 impl Outcome {
@@ -97,7 +100,7 @@ impl Outcome {
     /// Instructions of one step on average, pushes included.
     pub fn instructions_per_step(&self) -> f64 {
         let ticks = self.statistics.ticks as f64 / f64::from(self.statistics.steps.max(1));
-        emulator::instructions(ticks, self.identity.tick_hz)
+        emulator::instructions(ticks, self.clock_hz)
     }
 }
 
@@ -139,7 +142,7 @@ pub fn run(args: Args) -> Result<()> {
     if let Some(path) = &args.logits {
         command::run::write_scores(path, &model, &outcome.raw)?;
     }
-    let instructions = |ticks: u32| emulator::instructions(ticks.into(), outcome.identity.tick_hz);
+    let instructions = |ticks: u32| emulator::instructions(ticks.into(), outcome.clock_hz);
     let report = Report {
         accuracy,
         sequences: outcome.raw.len(),
@@ -222,9 +225,6 @@ impl Evaluation<'_> {
     /// As [`run`].
     pub fn run(&self) -> Result<Outcome> {
         let board = self.board;
-        let bytes = device::read_model(self.model)?;
-        let model = device::parse(&bytes)?;
-        let count = self.count.min(self.part.sequences());
         let elf = Firmware {
             board,
             model: ModelIn::Program(self.model),
@@ -233,7 +233,25 @@ impl Evaluation<'_> {
         }
         .build()?;
         let emulator = Emulator::start(board, &elf, self.log)?;
-        let mut device = Device::new(emulator.uart(UART_PATIENCE)?, Instant::now() + self.limit);
+        let uart = emulator.uart(UART_PATIENCE)?;
+        let outcome = self.over(uart, Instant::now() + self.limit)?;
+        Ok(Outcome {
+            elf: Some(elf),
+            ..outcome
+        })
+    }
+
+    /// Streams the sequences over a line to a device that holds the model.
+    ///
+    /// # Errors
+    ///
+    /// The device holds another model, refuses, or does not answer.
+    pub fn over(&self, line: impl Read + Write, deadline: Instant) -> Result<Outcome> {
+        let board = self.board;
+        let bytes = device::read_model(self.model)?;
+        let model = device::parse(&bytes)?;
+        let count = self.count.min(self.part.sequences());
+        let mut device = Device::new(line, deadline);
         let identity = device.hello().context(board.name)?;
         if identity.model_crc != model.crc() {
             bail!("{}: the firmware holds another model", board.name);
@@ -256,7 +274,8 @@ impl Evaluation<'_> {
             raw,
             statistics,
             repeats: device.repeats(),
-            elf,
+            elf: None,
+            clock_hz: board.clock_hz,
         })
     }
 }

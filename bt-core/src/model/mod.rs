@@ -6,6 +6,7 @@ pub mod cases;
 mod checks;
 mod error;
 pub mod layout;
+mod output_count;
 mod parse;
 mod sections;
 pub mod work;
@@ -22,6 +23,7 @@ use layout::{
     CELL_FRACTION, DenseRecord, FormatRecord, HostRecord, MetaRecord, OutputsRecord, Section,
     ValueRecord,
 };
+pub use output_count::output_count;
 use sections::Sections;
 
 numbered! {

@@ -1,0 +1,136 @@
+//! Firmware projects of their own, in QEMU: the very program that would be flashed.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use bt_core::Model;
+use bt_train::data::Recordings;
+use clap::Parser;
+use tools::board::{Board, projects};
+use tools::emulator::QEMU;
+use tools::firmware::{Firmware, ModelIn};
+use tools::port::Port;
+use tools::qemu::{Evaluation, test_part};
+use tools::verify;
+
+/// `cargo xtask verify`, its words as a user gives them.
+#[derive(Parser)]
+struct Verify {
+    #[command(flatten)]
+    args: verify::Args,
+}
+
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("data/version3")
+        .join(name)
+}
+
+fn verify(words: &[&str]) -> Result<(), String> {
+    let (model, set) = (data("bytes.btm"), data("bytes.npz"));
+    let mut all = vec!["verify", "--model", model.to_str().unwrap()];
+    all.extend(["--data", set.to_str().unwrap()]);
+    all.extend(words);
+    let parsed = Verify::try_parse_from(all).map_err(|error| error.to_string())?;
+    verify::run(parsed.args).map_err(|error| format!("{error:#}"))
+}
+
+/// Scores that another version of the program computed, and the clock that QEMU has: no crystal answers there.
+#[test]
+fn projects_give_the_scores_of_the_host_in_qemu() {
+    let scores = std::fs::read_to_string(data("scores.json")).unwrap();
+    let scores: serde_json::Value = serde_json::from_str(&scores).unwrap();
+    let expected: Vec<Vec<i32>> = serde_json::from_value(scores["bytes"].clone()).unwrap();
+    let path = data("bytes.btm");
+    let bytes = bt_train::device::read_model(&path).unwrap();
+    let model = Model::parse(bytes.bytes()).unwrap();
+    let part = test_part(&model, &data("bytes.npz"), &Recordings::default()).unwrap();
+    for board in projects().filter(|board| board.qemu.is_some()) {
+        let outcome = Evaluation {
+            board,
+            model: &path,
+            part: &part,
+            count: usize::MAX,
+            log: false,
+            limit: Duration::from_secs(60),
+        }
+        .run()
+        .unwrap();
+        assert_eq!(outcome.raw, expected, "{}", board.name);
+        assert_eq!(outcome.identity.board, board.name);
+        let steps = outcome.statistics.steps as usize;
+        assert!(steps > 0 && outcome.instructions_per_step() > 500.0);
+        // What the table of boards says that the program takes.
+        let size = tools::size::read(outcome.elf.as_deref().unwrap()).unwrap();
+        let flash = size.flash_bytes as usize - model.flash_bytes();
+        let stack = outcome.statistics.stack_bytes_used as usize;
+        let ram = size.ram_bytes as usize - model.arena_bytes() + stack;
+        assert!(
+            flash <= board.flash.bytes() - board.model_bytes(),
+            "{flash}"
+        );
+        assert!(ram <= board.ram.bytes() - board.session_bytes(), "{ram}");
+    }
+}
+
+#[test]
+fn verify_proves_itself_in_qemu_and_over_a_port() {
+    verify(&["--board", "netduinoplus2", "--limit", "3"]).unwrap();
+
+    // The port of a board: a terminal, here QEMU's.
+    let elf = Firmware {
+        board: Board::find("netduinoplus2").unwrap(),
+        model: ModelIn::Program(&data("bytes.btm")),
+        log: false,
+        binary: None,
+    };
+    let (mut qemu, port) = with_a_port(&elf.build().unwrap());
+    let result = verify(&["--board", "netduinoplus2", "--port", &port]);
+    // A board that holds another model is told apart before anything is compared.
+    let other = data("registers.btm");
+    let set = data("registers.npz");
+    let words = ["verify", "--board", "netduinoplus2", "--port", &port];
+    let files = [
+        "--model",
+        other.to_str().unwrap(),
+        "--data",
+        set.to_str().unwrap(),
+    ];
+    let parsed = Verify::parse_from(words.iter().chain(&files));
+    let mismatch = verify::run(parsed.args);
+    let _ = qemu.kill();
+    let _ = qemu.wait();
+    result.unwrap();
+    let mismatch = mismatch.unwrap_err().to_string();
+    assert_eq!(mismatch, "netduinoplus2: the firmware holds another model");
+}
+
+/// QEMU with the first UART at a terminal device of its own, and that device.
+fn with_a_port(elf: &Path) -> (Child, String) {
+    let mut qemu = Command::new(QEMU)
+        .args(["-machine", "netduinoplus2", "-nodefaults"])
+        .args(["-display", "none", "-monitor", "none", "-icount", "shift=6"])
+        .args(["-chardev", "pty,id=uart", "-serial", "chardev:uart"])
+        .arg("-kernel")
+        .arg(elf)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let output = qemu.stdout.take().unwrap();
+    BufReader::new(output).read_line(&mut line).unwrap();
+    let port = line.split(' ').find(|word| word.starts_with("/dev/"));
+    (qemu, port.unwrap_or_else(|| panic!("{line}")).to_owned())
+}
+
+#[test]
+fn what_is_no_port_is_refused() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let error = Port::open(file.path()).unwrap_err().to_string();
+    assert!(error.contains("is no serial port"), "{error}");
+    let error = verify(&["--board", "netduinoplus2", "--port", "/dev/ttyNONE"]).unwrap_err();
+    assert!(error.contains("/dev/ttyNONE"), "{error}");
+}

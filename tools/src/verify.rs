@@ -1,0 +1,103 @@
+//! `cargo xtask verify`: a data set through the flashed board, its scores against the host's, bit for bit. Without a
+//! port the same in QEMU, firmware and all.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use bt_embed::wire::Golden;
+use bt_train::{device, say};
+
+use crate::board::Board;
+use crate::port::Port;
+use crate::qemu::{Evaluation, Outcome, Subject};
+use crate::setup;
+
+/// A model on a board against the host.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    subject: Subject,
+    /// The serial port of a flashed board; without it QEMU runs the firmware that would be flashed.
+    #[arg(long, value_name = "/dev/tty…")]
+    port: Option<PathBuf>,
+    /// Send only the first K sequences.
+    #[arg(long, value_name = "K")]
+    limit: Option<usize>,
+    /// Seconds that the run may take, builds apart.
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    timeout: u64,
+}
+
+/// Compares and prints.
+///
+/// # Errors
+///
+/// Scores differ, the board holds another model or does not answer, or its self test failed.
+pub fn run(args: Args) -> Result<()> {
+    let board = Board::find(&args.subject.board)?;
+    let bytes = device::read_model(&args.subject.model)?;
+    let model = device::parse(&bytes)?;
+    let part = args.subject.test_part(&model)?;
+    let limit = Duration::from_secs(args.timeout);
+    let evaluation = Evaluation {
+        board,
+        model: &args.subject.model,
+        part: &part,
+        count: args.limit.unwrap_or(usize::MAX),
+        log: false,
+        limit,
+    };
+    let outcome = match &args.port {
+        Some(port) => evaluation.over(Port::open(port)?, Instant::now() + limit)?,
+        None => {
+            setup::ensure(&[board])?;
+            evaluation.run()?
+        }
+    };
+    let host = device::run(&model, &part, || ())?;
+    let count = outcome.raw.len();
+    let same = |&sequence: &usize| outcome.raw.get(sequence) == host.get(sequence);
+    let agree = (0..count).filter(same).count();
+    say!("{agree}/{count} sequences bit-identical");
+    say!("{}", speed(&outcome, board, args.port.is_some()));
+    let statistics = &outcome.statistics;
+    say!(
+        "stack    {} of {} bytes",
+        statistics.stack_bytes_used,
+        statistics.stack_bytes
+    );
+    if let Some(first) = (0..count).find(|sequence| !same(sequence)) {
+        bail!(
+            "{}: the scores of sequence {first} are not the host's",
+            board.name
+        );
+    }
+    if count == 0 {
+        bail!("{}: no sequence was sent", args.subject.data.display());
+    }
+    if outcome.identity.golden == Golden::Failed {
+        bail!("{}: the device's self test failed", board.name);
+    }
+    Ok(())
+}
+
+/// What a step takes: cycles by the clock of a board, instructions by that of QEMU.
+fn speed(outcome: &Outcome, board: &Board, on_silicon: bool) -> String {
+    if !on_silicon {
+        return format!("{:.0} instructions a step", outcome.instructions_per_step());
+    }
+    let statistics = &outcome.statistics;
+    let ticks = statistics.ticks as f64 / f64::from(statistics.steps.max(1));
+    let hertz = outcome.identity.tick_hz;
+    let slow = if hertz == board.clock_hz {
+        ""
+    } else {
+        ", not the clock it should have"
+    };
+    format!(
+        "{ticks:.0} cycles a step, the longest {} ({} MHz{slow})",
+        statistics.step_ticks_max,
+        f64::from(hertz) / 1e6
+    )
+}
