@@ -557,6 +557,10 @@ fn logs_are_cut_into_a_data_set() {
     let left = run(&["eval", text(&out), "--data", text(&data), "--json"]);
     let told: serde_json::Value = serde_json::from_str(&left.out).unwrap();
     assert!(told["accuracy"].as_f64().unwrap() > 0.9, "{told}");
+    let log = logs.join("user0.csv");
+    let other = place.path().join("other");
+    let words = ["train", "--data", text(&log), "--out", text(&other)];
+    fails(1, &words, &["user0.csv: is a log", "bt-train cut"]);
     let bad = ["cut", text(&logs), "--out", text(&data), "--window", "90"];
     fails(
         1,

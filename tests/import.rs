@@ -8,7 +8,9 @@ use bt_train::float::checkpoint::{Checkpoint, METADATA_KEY, read_tensors, write_
 use bt_train::training::evaluate;
 use ndarray::{Array2, ArrayD};
 use serde_json::Value;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn torch(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -166,6 +168,43 @@ fn decomposes_and_learns() {
     } = run(&words);
     assert_eq!(status, Some(0), "{told}");
     assert!(told.contains("the model was imported"), "{told}");
+}
+
+/// What `to_safetensors.py` makes of other formats gives the logits of the programs that they are from.
+#[test]
+fn other_formats_are_converted() {
+    let place = tempfile::tempdir().unwrap();
+    let (state, out) = (place.path().join("s.safetensors"), place.path().join("m"));
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bt-train/python/to_safetensors.py");
+    let python = std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
+    for (file, package, name) in [
+        ("last.pt", "torch", "last"),
+        ("last.onnx", "onnx", "last"),
+        ("keras.weights.h5", "h5py", "keras"),
+    ] {
+        let probe = format!("import numpy, safetensors, {package}");
+        let probe = Command::new(&python).args(["-c", &probe]).output();
+        if !probe.is_ok_and(|probe| probe.status.success()) {
+            // Not by eprintln!, which a passing test keeps to itself.
+            writeln!(
+                std::io::stderr(),
+                "SKIPPED to_safetensors.py {file}: pip install numpy safetensors {package}, or set PYTHON"
+            )
+            .unwrap();
+            continue;
+        }
+        let run = Command::new(&python)
+            .arg(&script)
+            .args([&torch(file), &state])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&run.stderr);
+        assert!(run.status.success(), "{file}: {said}");
+        let (_, err) = import(&state, &out, &[]);
+        assert_eq!(err, "", "{file}");
+        let off = largest_difference(&logits(&out), &expected(name));
+        assert!(off < 1e-5, "{file}: {off}");
+    }
 }
 
 /// A tensor more or less, or of another shape, is told by its own name.

@@ -41,6 +41,13 @@ pub fn load(path: &Path, recordings: &Recordings, parts: &[PartName]) -> Result<
                 .file(path)
                 .remedy("leave `hold-out` and `group` out"),
         )
+    } else if path
+        .extension()
+        .is_some_and(|ending| ending.eq_ignore_ascii_case("csv"))
+    {
+        Err(Error::new(ErrorKind::Unsupported("is a log, no data set"))
+            .file(path)
+            .remedy("cut it into windows first: bt-train cut"))
     } else {
         npz::load(path, parts)
     }

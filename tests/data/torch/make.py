@@ -1,15 +1,20 @@
 """Makes the files beside it with PyTorch: state dicts as people save them, frames, and the logits that the
 models gave.
 
-    pip install torch safetensors && pip install --no-deps tednet && python3 make.py
+    pip install torch safetensors keras h5py onnx && pip install --no-deps tednet && python3 make.py
 
 The files are committed; run it again only to change them (made with torch 2.15).
 """
 
 import json
+import os
 import pathlib
 
+os.environ["KERAS_BACKEND"] = "torch"
+
+import keras
 import numpy as np
+import onnx
 import tednet.tnn.bt_tucker
 import tednet.tnn.tensor_train
 import torch
@@ -58,6 +63,35 @@ class Wrapped(torch.nn.Module):
         return self.module(x)
 
 
+def to_onnx(model, path):
+    """The graph as exporters write it: gates in ONNX's order i, o, f, g."""
+    tensors = {name: value.numpy() for name, value in model.state_dict().items()}
+    order = lambda rows: rows.reshape(4, len(rows) // 4, -1)[[0, 3, 1, 2]].reshape(rows.shape)
+    bias = [order(tensors[f"rnn.bias_{side}_l0"]) for side in ("ih", "hh")]
+    known = {
+        "W": order(tensors["rnn.weight_ih_l0"])[None],
+        "R": order(tensors["rnn.weight_hh_l0"])[None],
+        "B": np.concatenate(bias)[None],
+        "fc.weight": tensors["fc.weight"],
+        "fc.bias": tensors["fc.bias"],
+        "axis": np.array([0]),
+    }
+    node = onnx.helper.make_node
+    graph = onnx.helper.make_graph(
+        [
+            node("LSTM", ["x", "W", "R", "B"], ["all", "last"], hidden_size=model.rnn.hidden_size),
+            node("Squeeze", ["last", "axis"], ["state"]),
+            node("Gemm", ["state", "fc.weight", "fc.bias"], ["logits"], transB=1),
+        ],
+        "classifier",
+        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [7, None, 24])],
+        [onnx.helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, [None, 4])],
+        [onnx.numpy_helper.from_array(value, name) for name, value in known.items()],
+    )
+    opset = [onnx.helper.make_opsetid("", 17)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=9), path)
+
+
 def main():
     torch.manual_seed(15)
     rng = np.random.default_rng(15)
@@ -90,6 +124,15 @@ def main():
         with torch.no_grad():
             expected[name] = model(torch.from_numpy(x).double()).tolist()
         save_file(model.float().state_dict(), HERE / f"{name}.safetensors")
+    # Other formats of the same, and a model of Keras.
+    torch.save({"epoch": 3, "state_dict": models["last"].state_dict()}, HERE / "last.pt")
+    to_onnx(models["last"], HERE / "last.onnx")
+    keras.utils.set_random_seed(15)
+    of_keras = keras.Sequential(
+        [keras.Input((7, 24)), keras.layers.LSTM(10), keras.layers.Dense(4)]
+    )
+    of_keras.save_weights(HERE / "keras.weights.h5")
+    expected["keras"] = of_keras.predict(x, verbose=0).tolist()
     refused = {
         "bidirectional": Classifier(3, 2, 2, "last", bidirectional=True),
         "projected": Classifier(3, 4, 2, "last", proj_size=2),
