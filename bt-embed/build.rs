@@ -13,6 +13,8 @@ fn main() {
         env::var_os(format!("CARGO_FEATURE_{name}")).is_some()
     };
 
+    println!("cargo:rustc-check-cfg=cfg(model_apart)");
+
     // The model to flash. Without one the firmware runs and says so.
     println!("cargo:rerun-if-env-changed=BT_MODEL");
     // Read by defmt's macros, which cargo cannot see.
@@ -53,7 +55,14 @@ fn main() {
                  pub const LINE_BYTES: usize = {};\n",
                 board.name, board.clock_hz, board.line_bytes
             ));
+            if board.model.is_some() {
+                println!("cargo:rustc-cfg=model_apart");
+            }
             fs::write(out.join("memory.x"), board.memory_x()).expect("OUT_DIR can be written");
+            if board.target.starts_with("riscv") {
+                println!("cargo:rerun-if-changed=riscv.x");
+                fs::copy("riscv.x", out.join("link.x")).expect("OUT_DIR can be written");
+            }
             println!("cargo:rustc-link-search={}", out.display());
             for argument in ["--nmagic", "-Tlink.x"] {
                 println!("cargo:rustc-link-arg-bins={argument}");

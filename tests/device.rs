@@ -155,7 +155,7 @@ fn programs_take_no_more_than_the_table_of_boards_says() {
         let size = tools::size::read(&program).unwrap();
         let flash_bytes = size.flash_bytes as usize - FLASH_BYTES;
         assert!(
-            flash_bytes <= board.flash.bytes() - board.model_bytes(),
+            flash_bytes <= board.program.flash_kib as usize * 1024,
             "{}: {flash_bytes} bytes of flash",
             board.name
         );
@@ -170,7 +170,7 @@ fn programs_take_no_more_than_the_table_of_boards_says() {
         let stack_bytes = device.statistics().unwrap().stack_bytes_used as usize;
         let ram_bytes = size.ram_bytes as usize - ARENA_BYTES + stack_bytes;
         assert!(
-            ram_bytes <= board.ram.bytes() - board.session_bytes(),
+            ram_bytes <= board.program.ram_kib as usize * 1024,
             "{}: {ram_bytes} bytes of RAM",
             board.name
         );

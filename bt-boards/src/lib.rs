@@ -32,6 +32,8 @@ pub struct Board {
     pub ram: Memory,
     /// What the firmware takes of both.
     pub program: Program,
+    /// Where models lie, if not in the program's flash.
+    pub model: Option<Memory>,
     /// Clock of the processor.
     pub clock_hz: u32,
     /// Longest frame on the wire.
@@ -173,9 +175,19 @@ impl Board {
         }
     }
 
+    /// QEMU's program for its processor.
+    pub fn emulator(&self) -> &'static str {
+        if self.target.starts_with("riscv32") {
+            "qemu-system-riscv32"
+        } else {
+            "qemu-system-arm"
+        }
+    }
+
     /// Flash that a model's file may take.
     pub fn model_bytes(&self) -> usize {
-        self.flash.bytes() - self.program.flash_kib as usize * 1024
+        let beside = self.flash.bytes() - self.program.flash_kib as usize * 1024;
+        self.model.map_or(beside, Memory::bytes)
     }
 
     /// RAM that a session may take.
@@ -211,8 +223,17 @@ impl Board {
                 memory.start, memory.kib
             )
         };
+        let model = self
+            .model
+            .map_or(String::new(), |memory| region("MODEL", memory));
+        let section = match self.model {
+            Some(_) => {
+                "SECTIONS { .model : ALIGN(4) { KEEP(*(.model)); } > MODEL } INSERT AFTER .rodata;\n"
+            }
+            None => "",
+        };
         format!(
-            "/* {}. Made from boards.toml. */\nMEMORY\n{{\n{}{}}}\n",
+            "/* {}. Made from boards.toml. */\nMEMORY\n{{\n{}{}{model}}}\n{section}",
             self.board,
             region("FLASH", self.flash),
             region("RAM  ", self.ram)
@@ -337,5 +358,13 @@ mod tests {
             map.contains("RAM   : ORIGIN = 0x38000000, LENGTH = 2048K\n"),
             "{map}"
         );
+        assert!(!map.contains("MODEL"), "{map}");
+        let board = Board::find("mps3-an547").unwrap();
+        let map = board.memory_x();
+        assert!(
+            map.contains("MODEL : ORIGIN = 0x38000000, LENGTH = 8192K\n"),
+            "{map}"
+        );
+        assert_eq!(board.model_bytes(), 8 << 20);
     }
 }

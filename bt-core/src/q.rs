@@ -78,13 +78,13 @@ pub const fn round_shift_saturate(value: i32, bits: u32) -> i16 {
 
 /// (a·b) >> 16, rounded down, without the 64-bit product: SMULWB.
 ///
-/// Armv7E-M has that instruction and LLVM finds it in the 64-bit form. Where it
-/// is not there, or LLVM does not know of it, two short products are taken (M0
-/// has no long multiplication at all); the value is the same.
+/// Armv7E-M has that instruction and LLVM finds it in the 64-bit form; Armv8-M
+/// multiplies long at no cost. Cores without either take two short products (M0
+/// has no long multiplication, an M3 is slow at it); the value is the same.
 #[inline(always)]
 #[must_use]
 pub const fn multiply_shift_16(a: i32, b: i16) -> i32 {
-    if cfg!(all(bt_kernel = "armv7em", not(bt_armv8m))) {
+    if cfg!(bt_kernel = "armv7em") {
         ((a as i64 * b as i64) >> 16) as i32
     } else {
         // a = high·2^16 + low, 0 ≤ low < 2^16: both products fit an i32.

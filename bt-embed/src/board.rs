@@ -19,14 +19,18 @@ mod mps;
 mod nrf51_timer;
 #[cfg(feature = "board-microbit")]
 mod nrf51_uart;
+#[cfg(feature = "_virt")]
+mod ns16550;
 #[cfg(feature = "_board")]
 mod register;
-#[cfg(feature = "cortex-m")]
+#[cfg(any(feature = "cortex-m", feature = "_virt"))]
 mod stack;
 #[cfg(feature = "cortex-m")]
 mod sys_tick;
 #[cfg(feature = "_board")]
 mod uart_error;
+#[cfg(feature = "_virt")]
+mod virt;
 
 #[cfg(feature = "board-microbit")]
 pub use microbit::take;
@@ -36,6 +40,8 @@ pub use mps::take;
 pub use stack::measure as measure_stack;
 #[cfg(feature = "cortex-m")]
 pub use sys_tick::SysTickClock;
+#[cfg(feature = "_virt")]
+pub use virt::take;
 
 /// Ends the program, saying why, unless the processor has what the kernels of this build take for granted.
 #[cfg(feature = "_board")]

@@ -56,9 +56,17 @@ pub fn flashed(model: &'static [u8]) -> &'static [u8] {
 #[cfg(feature = "_board")]
 #[macro_export]
 macro_rules! model {
-    () => {
-        bt_core::include_model!(concat!(env!("OUT_DIR"), "/model.btm"))
-    };
+    () => {{
+        const BYTES: &[u8] = bt_core::include_model!(concat!(env!("OUT_DIR"), "/model.btm"));
+        // In a memory of its own, if the board has one: the linker knows it by this name.
+        #[cfg_attr(model_apart, unsafe(link_section = ".model"))]
+        static MODEL: bt_core::internals::model::Aligned<[u8; BYTES.len()]> =
+            bt_core::internals::model::Aligned(*include_bytes!(concat!(
+                env!("OUT_DIR"),
+                "/model.btm"
+            )));
+        &MODEL.0
+    }};
 }
 
 /// The `main` of a board's binary: model and arena as statics, the board, the
@@ -70,21 +78,46 @@ macro_rules! firmware {
         const MODEL: &[u8] = $crate::model!();
         const ARENA: usize = $crate::arena_words(MODEL);
 
-        #[cortex_m_rt::entry]
-        fn main() -> ! {
-            static mut MEMORY: $crate::app::Memory<
-                { $crate::LINE_BYTES },
-                ARENA,
-                { $crate::CLASSES },
-            > = $crate::app::Memory::new();
+        type Memory = $crate::app::Memory<{ $crate::LINE_BYTES }, ARENA, { $crate::CLASSES }>;
+
+        $crate::entry!(run, Memory = Memory::new());
+
+        fn run(memory: &'static mut Memory) -> ! {
             $crate::board::require_processor();
             if let Some(board) = $crate::board::take() {
-                $crate::app::run(board, $crate::flashed(MODEL), MEMORY);
+                $crate::app::run(board, $crate::flashed(MODEL), memory);
             }
             $crate::board::exit::failure()
         }
 
         $crate::handlers!();
+    };
+}
+
+/// Where a program begins: its start-up code calls `$main` with static memory of type `$memory`.
+#[cfg(feature = "_cortex")]
+#[macro_export]
+macro_rules! entry {
+    ($main:ident, $memory:ty = $initial:expr) => {
+        #[cortex_m_rt::entry]
+        fn entry() -> ! {
+            static mut MEMORY: $memory = $initial;
+            $main(MEMORY)
+        }
+    };
+}
+
+/// Where a program begins: its start-up code calls `$main` with static memory of type `$memory`.
+#[cfg(feature = "_virt")]
+#[macro_export]
+macro_rules! entry {
+    ($main:ident, $memory:ty = $initial:expr) => {
+        #[unsafe(export_name = "main")]
+        extern "C" fn entry() -> ! {
+            static mut MEMORY: $memory = $initial;
+            // SAFETY: the start-up code comes here once, and nobody else can: in Rust it has no name.
+            $main(unsafe { &mut *(&raw mut MEMORY) })
+        }
     };
 }
 
@@ -99,9 +132,17 @@ macro_rules! handlers {
         }
 
         // SAFETY: runs once, on a stack that the start-up code set up.
+        #[cfg(target_arch = "arm")]
         #[cortex_m_rt::exception]
         unsafe fn HardFault(frame: &cortex_m_rt::ExceptionFrame) -> ! {
             $crate::board::exit::faulted(frame)
+        }
+
+        // The start-up code goes here with a trap; of this name there is nothing else.
+        #[cfg(target_arch = "riscv32")]
+        #[unsafe(no_mangle)]
+        extern "C" fn bt_embed_trapped(cause: u32, pc: u32) -> ! {
+            $crate::board::exit::trapped(cause, pc)
         }
     };
 }

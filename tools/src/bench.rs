@@ -86,7 +86,7 @@ pub fn run(args: Args) -> Result<()> {
     }
     let boards: Vec<&Board> = match &args.board {
         Some(name) => vec![Board::find(name)?],
-        None => board::emulated().collect(),
+        None => one_a_core().collect(),
     };
     setup::ensure(&boards)?;
     let wanted =
@@ -122,11 +122,21 @@ pub fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
+/// The first board of each core.
+fn one_a_core() -> impl Iterator<Item = &'static Board> {
+    let mut seen = Vec::new();
+    board::emulated().filter(move |board| {
+        let first = !seen.contains(&board.core);
+        seen.push(board.core);
+        first
+    })
+}
+
 /// Room for a model in the programs of a board.
 fn slot(board: &Board) -> ModelIn<'static> {
     let small = board.core == "m0";
     ModelIn::Slot {
-        flash_bytes: if small { 128 << 10 } else { 352 << 10 },
+        flash_bytes: if small { 128 << 10 } else { 640 << 10 },
         arena_bytes: if small { 11 << 10 } else { 64 << 10 },
         classes: 16,
     }

@@ -16,9 +16,6 @@ use crate::firmware;
 /// Nanoseconds of virtual time that one instruction takes under `-icount shift=6`.
 pub const INSTRUCTION_NS: u64 = 64;
 
-/// The program that emulates.
-pub const QEMU: &str = "qemu-system-arm";
-
 /// Instructions that passed in so many ticks of a clock of `tick_hz`.
 pub fn instructions(ticks: f64, tick_hz: u32) -> f64 {
     ticks * 1e9 / (f64::from(tick_hz) * INSTRUCTION_NS as f64)
@@ -77,7 +74,9 @@ impl Emulator {
             .stdout(if log { Stdio::piped() } else { Stdio::null() })
             .stderr(Stdio::inherit());
         let mut emulator = Emulator {
-            child: command.spawn().map_err(not_started)?,
+            child: command
+                .spawn()
+                .map_err(|error| not_started(board, &error))?,
             uart,
             log: None,
         };
@@ -176,7 +175,11 @@ pub fn run_to_end(board: &Board, elf: &Path, limit: Duration) -> Result<String> 
         .stdin(Stdio::null())
         .stdout(said()?)
         .stderr(said()?);
-    let mut child = Guard(command.spawn().map_err(not_started)?);
+    let mut child = Guard(
+        command
+            .spawn()
+            .map_err(|error| not_started(board, &error))?,
+    );
     let deadline = Instant::now() + limit;
     let status = loop {
         if let Some(status) = child.0.try_wait().context("waiting for QEMU")? {
@@ -226,10 +229,10 @@ fn qemu(board: &Board, elf: &Path) -> Result<Command> {
     };
     let mut command = if setpriv() {
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", QEMU]);
+        command.args(["--pdeathsig", "KILL", board.emulator()]);
         command
     } else {
-        Command::new(QEMU)
+        Command::new(board.emulator())
     };
     // Boards with Ethernet warn when nothing is plugged in; this reaches nothing either.
     let network = if machine.ethernet {
@@ -244,6 +247,10 @@ fn qemu(board: &Board, elf: &Path) -> Result<Command> {
         .args(["-semihosting-config", "enable=on,target=native"])
         .arg("-kernel")
         .arg(elf);
+    if machine.machine == "virt" {
+        // Without firmware of QEMU's own, which would lie where the program does.
+        command.args(["-bios", "none"]);
+    }
     if let Some(property) = machine.without {
         command.args(["-global", property]);
     }
@@ -260,6 +267,9 @@ fn setpriv() -> bool {
     found.is_ok_and(|status| status.success())
 }
 
-fn not_started(error: io::Error) -> anyhow::Error {
-    anyhow::anyhow!("{QEMU} could not be started ({error}); cargo xtask setup installs it")
+fn not_started(board: &Board, error: &io::Error) -> anyhow::Error {
+    anyhow::anyhow!(
+        "{} could not be started ({error}); cargo xtask setup installs it",
+        board.emulator()
+    )
 }

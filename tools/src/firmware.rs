@@ -100,6 +100,9 @@ impl Firmware<'_> {
         let mut features = format!("board-{}", board.name);
         let mut level = None;
         if self.log {
+            if board.target.starts_with("riscv") {
+                bail!("{}: firmware for RISC-V has no log", board.name);
+            }
             features.push_str(",log");
             // defmt leaves out all but errors unless it is told.
             level = Some(env::var_os("DEFMT_LOG").unwrap_or_else(|| "debug".into()));

@@ -9,7 +9,6 @@ use bt_train::remark;
 use wait_timeout::ChildExt;
 
 use crate::board::{self, Board};
-use crate::emulator::QEMU;
 
 /// A download that takes longer than this has stalled.
 const DOWNLOAD_LIMIT: Duration = Duration::from_secs(300);
@@ -31,11 +30,19 @@ struct Package {
     by_hand: &'static str,
 }
 
-const QEMU_FOR_ARM: Package = Package {
-    program: QEMU,
-    debian: "qemu-system-arm",
-    by_hand: "install QEMU for Arm and put qemu-system-arm on the PATH (Fedora: dnf install qemu-system-arm; macOS: brew install qemu)",
-};
+/// QEMU's programs.
+const EMULATORS: [Package; 2] = [
+    Package {
+        program: "qemu-system-arm",
+        debian: "qemu-system-arm",
+        by_hand: "install QEMU for Arm and put qemu-system-arm on the PATH (Fedora: dnf install qemu-system-arm; macOS: brew install qemu)",
+    },
+    Package {
+        program: "qemu-system-riscv32",
+        debian: "qemu-system-misc",
+        by_hand: "install QEMU for RISC-V and put qemu-system-riscv32 on the PATH (Fedora: dnf install qemu-system-riscv; macOS: brew install qemu)",
+    },
+];
 
 /// What compiles the C examples.
 const C_TOOLS: [Package; 2] = [
@@ -71,7 +78,7 @@ pub fn run(_: Args) -> Result<()> {
     c_tools()?;
     web()?;
     remark!(
-        "Everything is here: {QEMU}, a compiler for C, {CHROMIUM} and the targets of {} boards.",
+        "Everything is here: QEMU, a compiler for C, {CHROMIUM} and the targets of {} boards.",
         board::all().len()
     );
     Ok(())
@@ -85,7 +92,13 @@ pub fn run(_: Args) -> Result<()> {
 /// As [`run`].
 pub fn ensure(boards: &[&Board]) -> Result<()> {
     targets(boards)?;
-    package(&QEMU_FOR_ARM)
+    for emulator in &EMULATORS {
+        let runs = |board: &&Board| board.qemu.is_some() && board.emulator() == emulator.program;
+        if boards.iter().copied().any(|board| runs(&board)) {
+            package(emulator)?;
+        }
+    }
+    Ok(())
 }
 
 /// Installs the C compiler and CMake where they are missing.

@@ -51,6 +51,12 @@ impl Program {
     pub fn read(elf: &Path) -> Result<Self> {
         let bytes = fs::read(elf).with_context(|| elf.display().to_string())?;
         let file = object::File::parse(&*bytes).with_context(|| elf.display().to_string())?;
+        if file.architecture() != object::Architecture::Arm {
+            bail!(
+                "{}: only the machine code of Cortex-M is understood",
+                elf.display()
+            );
+        }
         let stated = file
             .section_by_name(".stack_sizes")
             .with_context(|| format!("{}: states no stack sizes", elf.display()))?;

@@ -44,7 +44,7 @@ pub struct Workload {
 }
 
 /// Every workload.
-pub const ALL: [Workload; 5] = [
+pub const ALL: [Workload; 6] = [
     Workload {
         name: "paper",
         figures: &[
@@ -64,6 +64,14 @@ pub const ALL: [Workload; 5] = [
             "hidden": {"modes": [4,4,4,4]}, "recurrent": {"map": "dense"},
             "gate": "sigmoid", "head": {"classes": 11, "pool": "last"}}"#,
         bytes: true,
+    },
+    Workload {
+        name: "dense LSTM",
+        figures: &[Figure::Step("lstm_256x256")],
+        config: r#"{"input": {"map": "dense", "modes": [16,16]},
+            "hidden": {"modes": [16,16]}, "recurrent": {"map": "dense"},
+            "gate": "sigmoid", "head": {"classes": 11, "pool": "last"}}"#,
+        bytes: false,
     },
     Workload {
         name: "8x16x16x12",

@@ -9,7 +9,7 @@ include!(concat!(env!("OUT_DIR"), "/logarithm_table.rs"));
 /// is read from 64 chords (`LOG2`, Q0.15).
 pub(super) fn log2(value: u64) -> i32 {
     let value = value | u64::from(value == 0);
-    let (zeros, mantissa) = if cfg!(bt_kernel = "armv6m") {
+    let (zeros, mantissa) = if cfg!(any(bt_kernel = "armv6m", target_arch = "riscv32")) {
         normalised_in_steps(value)
     } else {
         normalised(value)

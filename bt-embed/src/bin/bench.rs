@@ -11,7 +11,7 @@ use bt_core::{InputType, Model, Session};
 use bt_embed::board::{self, Ticks, exit};
 use bt_embed::pattern::Pattern;
 use bt_embed::wire::frame::CRC;
-use cortex_m_semihosting::hprintln;
+use semihosting::println;
 
 /// Bytes of one push: a line of a colour camera of 160 pixels.
 const PUSH_BYTES: usize = 480;
@@ -22,14 +22,18 @@ const FRAMES: usize = 2;
 const MODEL: &[u8] = bt_embed::model!();
 const ARENA: usize = bt_embed::arena_words(MODEL);
 
-#[cortex_m_rt::entry]
-fn main() -> ! {
-    static mut ARENA_WORDS: [u32; ARENA] = [0; ARENA];
-    static mut LINE: [u8; PUSH_BYTES] = [0; PUSH_BYTES];
-    static mut SCORES: [i32; bt_embed::CLASSES] = [0; bt_embed::CLASSES];
+/// Arena, line and scores.
+type Memory = ([u32; ARENA], [u8; PUSH_BYTES], [i32; bt_embed::CLASSES]);
+
+bt_embed::entry!(
+    run,
+    Memory = ([0; ARENA], [0; PUSH_BYTES], [0; bt_embed::CLASSES])
+);
+
+fn run((arena, line, scores): &'static mut Memory) -> ! {
     board::require_processor();
     let model = bt_embed::flashed(MODEL);
-    match measure(model, ARENA_WORDS, LINE, SCORES) {
+    match measure(model, arena, line, scores) {
         Some(()) => exit::success(),
         None => exit::failure(),
     }
@@ -67,14 +71,14 @@ fn measure(
     let cell_ticks = gates(model.gate(), model.hidden(), arena, &board.ticks)?;
     // Printing needs more stack than what is measured.
     let stack = (board.stack)();
-    hprintln!(
+    println!(
         "board {} {} {}",
         board.ticks.hertz(),
         stack.bytes_used,
         cell_ticks
     );
     for (pattern, f) in Pattern::ALL.into_iter().zip(figures) {
-        hprintln!(
+        println!(
             "{} {} {} {} {} {} {}",
             pattern.name(),
             f.push_ticks,

@@ -13,11 +13,13 @@ use panic_never as _;
 const MODEL: &[u8] = bt_embed::model!();
 const ARENA: usize = bt_embed::arena_words(MODEL);
 
-#[cortex_m_rt::entry]
-fn main() -> ! {
-    static mut ARENA_WORDS: [u32; ARENA] = [0; ARENA];
-    static mut SCORES: [i32; bt_embed::CLASSES] = [0; bt_embed::CLASSES];
-    match classify(bt_embed::flashed(MODEL), ARENA_WORDS, SCORES) {
+/// Arena and scores.
+type Memory = ([u32; ARENA], [i32; bt_embed::CLASSES]);
+
+bt_embed::entry!(run, Memory = ([0; ARENA], [0; bt_embed::CLASSES]));
+
+fn run((arena, scores): &'static mut Memory) -> ! {
+    match classify(bt_embed::flashed(MODEL), arena, scores) {
         Some(_) => exit::success(),
         None => exit::failure(),
     }

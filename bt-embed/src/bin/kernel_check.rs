@@ -6,8 +6,9 @@
 use bt_core::internals::{cell, kernel};
 use bt_embed::board::{self, exit};
 
-#[cortex_m_rt::entry]
-fn main() -> ! {
+bt_embed::entry!(run, () = ());
+
+fn run((): &'static mut ()) -> ! {
     board::require_processor();
     let right = kernel::cases::digest() == kernel::cases::DIGEST
         && kernel::cases::portable_digest() == kernel::cases::DIGEST

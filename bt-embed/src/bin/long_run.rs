@@ -5,16 +5,18 @@
 use bt_core::{Model, Session};
 use bt_embed::board::exit;
 use bt_embed::long_run;
-use cortex_m_semihosting::hprintln;
+use semihosting::println;
 
 const MODEL: &[u8] = bt_embed::model!();
 const ARENA: usize = bt_embed::arena_words(MODEL);
 
-#[cortex_m_rt::entry]
-fn main() -> ! {
-    static mut ARENA_WORDS: [u32; ARENA] = [0; ARENA];
-    static mut SCORES: [i32; bt_embed::CLASSES] = [0; bt_embed::CLASSES];
-    match run(bt_embed::flashed(MODEL), ARENA_WORDS, SCORES) {
+/// Arena and scores.
+type Memory = ([u32; ARENA], [i32; bt_embed::CLASSES]);
+
+bt_embed::entry!(start, Memory = ([0; ARENA], [0; bt_embed::CLASSES]));
+
+fn start((arena, scores): &'static mut Memory) -> ! {
+    match run(bt_embed::flashed(MODEL), arena, scores) {
         Some(()) => exit::success(),
         None => exit::failure(),
     }
@@ -27,6 +29,6 @@ fn run(bytes: &[u8], arena: &mut [u32], scores: &mut [i32]) -> Option<()> {
     let scores = scores.get_mut(..model.classes())?;
     let mut session = Session::new(&model, arena).ok()?;
     long_run::run(&mut session, scores, |steps, crc| {
-        hprintln!("{} {:08x}", steps, crc);
+        println!("{} {:08x}", steps, crc);
     })
 }

@@ -12,14 +12,15 @@ use bt_core::{Model, Session};
 use bt_embed::board::exit;
 use panic_never as _;
 
-#[cortex_m_rt::entry]
-fn main() -> ! {
-    static mut ARENA: [u32; 2500] = [0; 2500];
-    static mut SCORES: [i32; 64] = [0; 64];
-    static mut STATE: [u8; 2048] = [0; 2048];
+/// Arena, scores and a saved state.
+type Memory = ([u32; 2500], [i32; 64], [u8; 2048]);
+
+bt_embed::entry!(run, Memory = ([0; 2500], [0; 64], [0; 2048]));
+
+fn run((arena, scores, state): &'static mut Memory) -> ! {
     // Nothing about the model is known to the compiler.
     let model = black_box(bt_embed::flashed(bt_embed::model!()));
-    match all(model, ARENA, SCORES, STATE) {
+    match all(model, arena, scores, state) {
         Some(()) => exit::success(),
         None => exit::failure(),
     }

@@ -1,33 +1,38 @@
-//! Volatile access to device registers: the only `unsafe` beside [`super::stack`].
+//! Volatile access to device registers.
 #![allow(unsafe_code)]
 
+use core::marker::PhantomData;
 use core::ptr;
 
-/// One 32-bit device register.
+/// One device register of a word, or of a byte.
 #[derive(Clone, Copy, Debug)]
-pub struct Register {
+pub struct Register<T = u32> {
     address: usize,
+    width: PhantomData<T>,
 }
 
-impl Register {
+impl<T: Copy> Register<T> {
     /// The register at an address.
     ///
     /// # Safety
     ///
-    /// `address` is a multiple of 4 and that of a device register which may be
+    /// `address` is aligned to a `T` and that of a device register which may be
     /// read and written at any time without touching memory of the program.
     pub const unsafe fn at(address: usize) -> Self {
-        Register { address }
+        Register {
+            address,
+            width: PhantomData,
+        }
     }
 
     /// Reads the register.
-    pub fn read(self) -> u32 {
+    pub fn read(self) -> T {
         // SAFETY: `at` was promised a device register, aligned and readable.
         unsafe { ptr::read_volatile(ptr::with_exposed_provenance(self.address)) }
     }
 
     /// Writes the register.
-    pub fn write(self, value: u32) {
+    pub fn write(self, value: T) {
         // SAFETY: `at` was promised a device register, aligned and writable,
         // that no Rust object overlaps.
         unsafe { ptr::write_volatile(ptr::with_exposed_provenance_mut(self.address), value) }
@@ -53,6 +58,13 @@ impl Block {
 
     /// The register at an offset of the block.
     pub const fn register(self, offset: usize) -> Register {
+        // SAFETY: `at` was promised that the driver's offsets are registers.
+        unsafe { Register::at(self.base + offset) }
+    }
+
+    /// The register of a byte at an offset of the block.
+    #[cfg(feature = "_virt")]
+    pub const fn byte(self, offset: usize) -> Register<u8> {
         // SAFETY: `at` was promised that the driver's offsets are registers.
         unsafe { Register::at(self.base + offset) }
     }

@@ -3,12 +3,17 @@
 
 use core::ptr;
 
+#[cfg(feature = "cortex-m")]
 use cortex_m_rt::STACK_PAINT_VALUE;
 
 use super::Stack;
 
+/// As `virt/start.s` has it.
+#[cfg(feature = "_virt")]
+const STACK_PAINT_VALUE: u32 = 0xCCCC_CCCC;
+
 unsafe extern "C" {
-    // Symbols of cortex-m-rt's linker script; only their addresses have meaning.
+    // Symbols of the linker script, cortex-m-rt's or riscv.x; only their addresses have meaning.
     static _stack_start: u32;
     static _stack_end: u32;
 }

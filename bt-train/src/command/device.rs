@@ -26,6 +26,8 @@ pub enum CoreName {
     M33,
     /// Cortex-M55: as m4f
     M55,
+    /// RISC-V, RV32IM
+    Rv32,
 }
 
 /// The core alone.
@@ -50,6 +52,7 @@ impl CoreName {
             CoreName::M0 => Core::M0,
             CoreName::M3 => Core::M3,
             CoreName::M4 => Core::M4,
+            CoreName::Rv32 => Core::Rv32,
             CoreName::M4f | CoreName::M7 | CoreName::M33 | CoreName::M55 => Core::M4f,
         }
     }

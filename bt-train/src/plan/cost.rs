@@ -35,6 +35,8 @@ pub enum Core {
     M0,
     /// Armv7-M, the same.
     M3,
+    /// RV32IM, all portable.
+    Rv32,
     /// The DSP extension, all inner loops in assembly, weights from memory.
     M4,
     /// The same with an FPU, in whose registers weights wait.
@@ -136,6 +138,28 @@ impl Core {
                 dense_rows: 60.0,
                 pair_cycles: 52.0,
                 dense_pair_cycles: 30.0,
+            },
+            Self::Rv32 => Counts {
+                pair: 53.0,
+                tile: 95.0,
+                store: 48.0,
+                add_rows: 110.0,
+                scatter: 190.0,
+                add_scatter: 220.0,
+                keep: 30.0,
+                load: 30.0,
+                m_tile: 35.0,
+                run: 300.0,
+                skip: 8.0,
+                slab: 380.0,
+                gather_row: 10.5,
+                row: 45.0,
+                gather_table: 10.5,
+                dense_pair: 27.0,
+                dense_rows: 70.0,
+                // One an instruction: cores of this kind have no table in common.
+                pair_cycles: 53.0,
+                dense_pair_cycles: 27.0,
             },
             Self::M0 => Counts {
                 pair: 60.5,

@@ -1,0 +1,5 @@
+//! The firmware for QEMU's `virt` with an RV32IMAC core.
+#![no_std]
+#![no_main]
+
+bt_embed::firmware!();
