@@ -143,6 +143,10 @@ impl Library<'_> {
             CoreName::M33 | CoreName::M55 => {
                 &["thumbv8m.main-none-eabihf", "thumbv8m.main-none-eabi"]
             }
+            CoreName::Rv32 => &[
+                "riscv32imac-unknown-none-elf",
+                "riscv32imc-unknown-none-elf",
+            ],
         };
         if !fitting.contains(&self.target) {
             let name = core.to_possible_value();
