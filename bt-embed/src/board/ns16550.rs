@@ -6,12 +6,9 @@ use super::register::Block;
 use super::uart_error::UartError;
 
 const DATA: usize = 0;
-const FIFO_CONTROL: usize = 2;
 const LINE_CONTROL: usize = 3;
 const LINE_STATUS: usize = 5;
 
-/// On, and both emptied.
-const FIFO_ENABLE: u8 = 0b111;
 const EIGHT_BITS: u8 = 0b11;
 const RECEIVED: u8 = 1 << 0;
 /// Read away with the status, like what follows.
@@ -31,7 +28,7 @@ impl Uart {
     /// Switches the UART on, at the speed that it has. `block` is one of this kind.
     pub fn new(block: Block) -> Self {
         block.byte(LINE_CONTROL).write(EIGHT_BITS);
-        block.byte(FIFO_CONTROL).write(FIFO_ENABLE);
+        // Its FIFOs stay off: switching them on throws away what has come already.
         Uart { block }
     }
 
