@@ -9,7 +9,6 @@ use bt_core::Model;
 use bt_train::data::Recordings;
 use clap::Parser;
 use tools::board::{Board, projects};
-use tools::emulator::QEMU;
 use tools::firmware::{Firmware, ModelIn};
 use tools::port::Port;
 use tools::qemu::{Evaluation, test_part};
@@ -109,7 +108,7 @@ fn verify_proves_itself_in_qemu_and_over_a_port() {
 
 /// QEMU with the first UART at a terminal device of its own, and that device.
 fn with_a_port(elf: &Path) -> (Child, String) {
-    let mut qemu = Command::new(QEMU)
+    let mut qemu = Command::new("qemu-system-arm")
         .args(["-machine", "netduinoplus2", "-nodefaults"])
         .args(["-display", "none", "-monitor", "none", "-icount", "shift=6"])
         .args(["-chardev", "pty,id=uart", "-serial", "chardev:uart"])
