@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use bt_core::internals::model::ArenaLayout;
 use bt_core::{Cell, Pool};
 use bt_train::plan::cost::Core;
-use bt_train::plan::search::{Layer, Limits, best};
+use bt_train::plan::search::{Layers, Limits, WholeMap, best};
 use bt_train::shape::{MapKind, MapShape};
 
 const KINDS: [(&str, MapKind); 2] = [
@@ -32,9 +32,12 @@ fn table() -> String {
         for (name, kind) in KINDS {
             for core in [Core::M4f, Core::M4, Core::M3, Core::M0] {
                 let units = hidden.iter().product();
-                let layer = Layer {
-                    input: MapShape::to_gates(kind, inputs, hidden),
-                    recurrent: MapShape::to_gates(kind, hidden, hidden),
+                let layers = Layers {
+                    input: MapShape::to_gates(4, kind, inputs, hidden),
+                    whole: vec![WholeMap {
+                        shape: MapShape::to_gates(4, kind, hidden, hidden),
+                        apart_words: 0,
+                    }],
                     arena: ArenaLayout::new((Cell::Lstm, 1), units, Pool::Last, 0, 0),
                 };
                 let limits = Limits {
@@ -42,7 +45,7 @@ fn table() -> String {
                     flash_bytes: None,
                     core,
                 };
-                let plan = best(&layer, &limits).unwrap();
+                let plan = best(&layers, &limits).unwrap();
                 let cost = plan.input.cost;
                 writeln!(
                     text,
@@ -52,7 +55,7 @@ fn table() -> String {
                     plan.ram_bytes,
                     plan.flash_bytes,
                     plan.input.plan,
-                    plan.recurrent.plan,
+                    plan.whole[0].plan,
                 )
                 .unwrap();
             }

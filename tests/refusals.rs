@@ -5,7 +5,7 @@ use bt_core::{Cell, Pool};
 use bt_tests::program::{Left, Toy, bt_train, fails, run, text, train_words};
 use bt_train::data::Recordings;
 use bt_train::error::ErrorKind;
-use bt_train::plan::search::{Layer, Limits, rank, refused};
+use bt_train::plan::search::{Layers, Limits, rank, refused};
 use bt_train::shape::{MapKind, MapShape};
 use std::path::Path;
 
@@ -32,18 +32,18 @@ fn wrong_usage_is_one_line_and_status_2() {
 /// A program can tell a refusal by its kind, without reading its words.
 #[test]
 fn refusals_of_the_library_have_kinds() {
-    let kind = |map| MapShape::to_gates(map, &[4, 8, 8], &[2, 8, 8]);
+    let kind = |map| MapShape::to_gates(4, map, &[4, 8, 8], &[2, 8, 8]);
     let map = MapKind::BlockTerm { blocks: 2, rank: 4 };
-    let layer = Layer {
+    let layers = Layers {
         input: kind(map),
-        recurrent: None,
+        whole: vec![],
         arena: ArenaLayout::new((Cell::Lstm, 1), 128, Pool::Last, 0, 0),
     };
     let limits = Limits {
         ram_bytes: Some(1 << 10),
         ..Limits::default()
     };
-    let error = refused(&rank(&layer, &limits).unwrap_err(), &limits);
+    let error = refused(&rank(&layers, &limits).unwrap_err(), &limits);
     let ErrorKind::OverLimits(over) = &error.kind else {
         panic!("{error}");
     };
@@ -53,7 +53,7 @@ fn refusals_of_the_library_have_kinds() {
         ram_bytes: Some(over.ram_bytes),
         ..limits
     };
-    assert!(rank(&layer, &limits).is_ok());
+    assert!(rank(&layers, &limits).is_ok());
 
     let shape = MapShape {
         outputs: vec![8, 8],

@@ -250,8 +250,12 @@ fn a_cell_that_counts_beyond_128_keeps_its_count() {
         300 + 20 * (sequence / 2 + 1) * (sequence % 2) - 10
     });
     let exported = quantized(&checkpoint, &data).unwrap();
-    assert!(exported.cell.max > 290.0, "{:?}", exported.cell);
-    assert_eq!(exported.cell.fraction, 21);
+    assert!(
+        exported.layers[0].cell.max > 290.0,
+        "{:?}",
+        exported.layers[0].cell
+    );
+    assert_eq!(exported.layers[0].cell.fraction, 21);
     let model = device::parse(&exported.bytes).unwrap();
     assert_eq!(model.cell_fraction(0), 21);
     let wanted = floats(&checkpoint, &data);
@@ -265,7 +269,12 @@ fn a_cell_that_counts_beyond_128_keeps_its_count() {
     }
     // Where c stays small nothing changes: Q7.24.
     let short = votes(20, 60, |sequence| 40 * (sequence % 2));
-    assert_eq!(quantized(&checkpoint, &short).unwrap().cell.fraction, 24);
+    assert_eq!(
+        quantized(&checkpoint, &short).unwrap().layers[0]
+            .cell
+            .fraction,
+        24
+    );
 }
 
 /// Files of older versions parse, pass their own test and give the scores that their exporter gave.

@@ -10,7 +10,7 @@ use bt_core::internals::model::ArenaLayout;
 use bt_core::{Cell, InputType, Pool};
 use bt_train::error::{Error, ErrorKind, Result};
 use bt_train::float::init::{deviation, normal};
-use bt_train::plan::search::{Layer, Limits, MapPlan, best, refused};
+use bt_train::plan::search::{Layers, Limits, MapPlan, WholeMap, best, refused};
 use bt_train::plan::{Lowered, Plan, TensorMap, lower};
 use bt_train::quantize::integer::{IntegerMap, PerBlock};
 use bt_train::quantize::simulate::Simulation;
@@ -44,7 +44,7 @@ fn main() -> Result<()> {
         blocks: BLOCKS,
         rank: RANK,
     };
-    let shape = MapShape::to_gates(kind, &INPUTS, &HIDDEN);
+    let shape = MapShape::to_gates(4, kind, &INPUTS, &HIDDEN);
     let s = deviation(&shape);
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let map = TensorMap::from_fn(shape.clone(), |_, _, _| s * normal(&mut rng));
@@ -139,16 +139,19 @@ fn read(path: &Path) -> Result<Vec<Vec<u8>>> {
 /// The plan of the input map of the paper's layer.
 fn chosen_plan(shape: &MapShape) -> Result<Plan> {
     let recurrent = MapKind::BlockTerm { blocks: 2, rank: 2 };
-    let layer = Layer {
+    let layers = Layers {
         input: shape.clone(),
-        recurrent: MapShape::to_gates(recurrent, &HIDDEN, &HIDDEN),
+        whole: vec![WholeMap {
+            shape: MapShape::to_gates(4, recurrent, &HIDDEN, &HIDDEN),
+            apart_words: 0,
+        }],
         arena: ArenaLayout::new((Cell::Lstm, 1), 256, Pool::Last, 0, 0),
     };
     let limits = Limits {
         ram_bytes: Some(RAM_BYTES),
         ..Limits::default()
     };
-    match best(&layer, &limits) {
+    match best(&layers, &limits) {
         Ok(ranked) => match ranked.input.plan {
             MapPlan::Program(lowered) => Ok(lowered.plan),
             MapPlan::Dense { .. } => Err(Error::new(ErrorKind::Internal("the plan is dense"))),

@@ -8,8 +8,8 @@ class BtLstm(torch.nn.Module):
         for name, w in tensors.items():  # offset and scale of the input are not learned
             self.register_parameter(name.replace(".", "/"), torch.nn.Parameter(w, not name.startswith("input.")))
 
-    def matrix(self, part, modes):  # a map in full, [4J, I]; gradients reach its cores and factors
-        get, form, d = lambda name: getattr(self, f"lstm/{part}/{name}"), self.config.get(part, {}), len(modes)
+    def matrix(self, layer, part, modes):  # a map in full, [gates J, I]; gradients reach its cores and factors
+        get, form, d = lambda name: getattr(self, f"{layer}/{part}/{name}"), self.config.get(part, {}), len(modes)
         if form.get("map", "dense") == "dense":
             return get("weight")
         i, j, r = (list(range(10 * axis, 10 * axis + d + 1)) for axis in range(3))  # axes as einsum numbers them
@@ -24,17 +24,34 @@ class BtLstm(torch.nn.Module):
         inputs, hidden = self.config["input"]["modes"], self.config["hidden"]["modes"]
         get, mean = lambda name, absent=0: getattr(self, name, absent), self.config["head"].get("pool") == "mean"
         x = torch.nn.functional.pad(x.flatten(2).float(), (0, math.prod(inputs) - x[0, 0].numel()))
-        z = (x - get("input/offset")) * get("input/scale", 1) @ self.matrix("input", inputs).T + get("lstm/bias")
-        u = self.matrix("recurrent", hidden).T
-        valid = torch.as_tensor(z.shape[1] if lengths is None else lengths, device=z.device).view(-1, 1)
+        x = (x - get("input/offset")) * get("input/scale", 1)
         hard = lambda a: (0.2 * a + 0.5).clamp(0, 1)
         gate = hard if self.config.get("gate") == "hard-sigmoid" else torch.sigmoid
-        h = c = pooled = z.new_zeros(len(x), len(u))
-        for t in range(z.shape[1]):
-            i, f, g, o = (z[:, t] + h @ u).chunk(4, 1)
-            c = gate(f) * c + gate(i) * g.tanh()
-            h = gate(o) * c.tanh()
-            pooled = pooled + h * ((t < valid) / valid if mean else t == valid - 1)
+        cell = self.config.get("cell", "lstm")
+        for at in range(self.config.get("layers", 1)):  # each reads the hidden states of the one below
+            layer = f"{cell}/{at}" if at else cell
+            z = x @ self.matrix(layer, "input", hidden if at else inputs).T + get(f"{layer}/bias")
+            u = 0 if cell == "min-gru" else self.matrix(layer, "recurrent", hidden).T
+            h, states = z.new_zeros(len(x), math.prod(hidden)), []
+            c = h
+            for t in range(z.shape[1]):
+                if cell == "lstm":
+                    i, f, g, o = (z[:, t] + h @ u).chunk(4, 1)
+                    c = gate(f) * c + gate(i) * g.tanh()
+                    h = gate(o) * c.tanh()
+                elif cell == "gru":
+                    (r, k, n), (ur, uk, un) = z[:, t].chunk(3, 1), (h @ u).chunk(3, 1)
+                    n = (n + gate(r + ur) * (un + get(f"{layer}/recurrent/bias"))).tanh()
+                    h = n + gate(k + uk) * (h - n)
+                else:
+                    a, v = z[:, t].chunk(2, 1)
+                    h = h + gate(a) * (v - h)
+                states.append(h)
+            x = torch.stack(states, 1)
+        valid = torch.as_tensor(x.shape[1] if lengths is None else lengths, device=x.device).view(-1, 1)
+        t = torch.arange(x.shape[1], device=x.device)
+        shares = (t < valid) / valid if mean else (t == valid - 1).float()
+        pooled = (x * shares.expand(len(x), -1)[..., None]).sum(1)
         return pooled @ get("head/weight").T + get("head/bias")
 
     @classmethod

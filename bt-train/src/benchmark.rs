@@ -22,7 +22,7 @@ use crate::float::init;
 use crate::float::map::BlockTerm;
 use crate::float::model::{LossOptions, Model};
 use crate::float::product::{Product, Strides};
-use crate::shape::{GATES, MapKind};
+use crate::shape::{Cell, MapKind};
 use ndarray::Array3;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -75,6 +75,8 @@ impl Shape {
             hidden: HiddenConfig {
                 modes: self.hidden.clone(),
             },
+            cell: Cell::Lstm,
+            layers: 1,
             recurrent: RecurrentConfig {
                 map: MapKind::Dense,
             },
@@ -176,7 +178,8 @@ fn step_flops(shape: &Shape) -> f64 {
     let plan = map.plan();
     let first = plan.blocks * plan.steps[0].macs();
     let input = shape.batch * shape.steps * (3 * plan.macs() - first);
-    let recurrent = shape.batch * (shape.steps.max(1) - 1) * 3 * GATES * units * units;
+    let recurrent =
+        shape.batch * (shape.steps.max(1) - 1) * 3 * shape.config().gates() * units * units;
     2.0 * (input + recurrent) as f64
 }
 

@@ -135,15 +135,24 @@ pub fn run(model: &Model<'_>, part: &Part, done: impl Fn() + Sync) -> Result<Vec
         .collect()
 }
 
-/// What a sequence went through on the device, step after step.
+/// What a sequence went through in a layer on the device, step after step.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LayerPassage {
+    /// Pre-activations [steps, gates·J], Q4.11.
+    pub z: Vec<i16>,
+    /// The recurrent map's share of them where the cell keeps it apart, likewise.
+    pub apart: Vec<i16>,
+    /// States [steps, J], [`Model::cell_fraction`] fraction bits.
+    pub c: Vec<i32>,
+    /// Hidden states [steps, J], [`Model::hidden_fraction`] fraction bits.
+    pub h: Vec<i16>,
+}
+
+/// What a sequence went through on the device.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Passage {
-    /// Pre-activations [steps, 4·J], Q4.11.
-    pub z: Vec<i16>,
-    /// Cell states [steps, J], [`Model::cell_fraction`] fraction bits.
-    pub c: Vec<i32>,
-    /// Hidden states [steps, J], Q0.15.
-    pub h: Vec<i16>,
+    /// From the frame on.
+    pub layers: Vec<LayerPassage>,
     /// Raw scores after the last step.
     pub raw: Vec<i32>,
 }
@@ -159,14 +168,16 @@ pub fn trace(model: &Model<'_>, part: &Part) -> Result<Vec<Passage>> {
         .map_init(
             || vec![0; model.arena_bytes() / 4],
             |arena, sequence| {
-                let mut passage = Passage::default();
+                let mut layers = vec![LayerPassage::default(); model.layers()];
                 let bytes = stream(model, part, sequence);
                 let raw = scores(model, arena, &bytes, |step| {
-                    passage.z.extend(step.z);
-                    passage.c.extend(step.c);
-                    passage.h.extend(step.h);
+                    let layer = &mut layers[step.layer];
+                    layer.z.extend(step.z);
+                    layer.apart.extend(step.recurrent_z);
+                    layer.c.extend(step.c);
+                    layer.h.extend(step.h);
                 })?;
-                Ok(Passage { raw, ..passage })
+                Ok(Passage { layers, raw })
             },
         )
         .collect()

@@ -4,9 +4,6 @@
 use crate::error::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
-/// Gates whose pre-activations one map gives: i, f, g, o.
-pub const GATES: usize = 4;
-
 /// What moves the state on, from one step to the next.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, clap::ValueEnum,
@@ -163,12 +160,12 @@ pub struct MapShape {
 }
 
 impl MapShape {
-    /// The map from `inputs` to the pre-activations of all gates of a hidden state of these modes: the
-    /// gate is slowest, J'_1 = 4·J_1.
-    pub fn to_gates(kind: MapKind, inputs: &[usize], hidden: &[usize]) -> MapShape {
+    /// The map from `inputs` to the pre-activations of so many gates of a hidden state of these modes: the
+    /// gate is slowest, J'_1 = gates·J_1.
+    pub fn to_gates(gates: usize, kind: MapKind, inputs: &[usize], hidden: &[usize]) -> MapShape {
         let mut outputs = hidden.to_vec();
         if let Some(slowest) = outputs.first_mut() {
-            *slowest *= GATES;
+            *slowest *= gates;
         }
         MapShape {
             kind,
@@ -187,7 +184,7 @@ impl MapShape {
         self.inputs.iter().product()
     }
 
-    /// 4·J.
+    /// Pre-activations of all gates.
     pub fn height(&self) -> usize {
         self.outputs.iter().product()
     }
@@ -298,14 +295,43 @@ impl MapShape {
 
 /// Names of tensors in a model file; those of a map less its prefix.
 pub mod name {
-    /// Prefix of the input map's tensors.
-    pub const INPUT_MAP: &str = "lstm.input";
+    use super::Cell;
 
-    /// Prefix of the recurrent map's tensors.
-    pub const RECURRENT_MAP: &str = "lstm.recurrent";
+    /// Prefix of the tensors of a layer: the cell, and its number where it is not the first.
+    fn layer(cell: Cell, layer: usize) -> String {
+        match layer {
+            0 => cell.name().to_owned(),
+            _ => format!("{}.{layer}", cell.name()),
+        }
+    }
 
-    /// Name of the bias of z.
-    pub const BIAS: &str = "lstm.bias";
+    /// Prefix of the tensors of a layer's input map.
+    pub fn input_map(cell: Cell, at: usize) -> String {
+        format!("{}.input", layer(cell, at))
+    }
+
+    /// Prefix of the tensors of a layer's recurrent map.
+    pub fn recurrent_map(cell: Cell, at: usize) -> String {
+        format!("{}.recurrent", layer(cell, at))
+    }
+
+    /// Name of a layer's bias of z.
+    pub fn bias(cell: Cell, at: usize) -> String {
+        format!("{}.bias", layer(cell, at))
+    }
+
+    /// Name of the bias that the recurrent map of a GRU has in its last gate.
+    pub fn recurrent_bias(cell: Cell, at: usize) -> String {
+        format!("{}.recurrent.bias", layer(cell, at))
+    }
+
+    /// Whether a tensor of this name can only be meant for a layer.
+    pub fn is_of_layer(name: &str) -> bool {
+        [Cell::Lstm, Cell::Gru, Cell::MinGru].iter().any(|cell| {
+            name.strip_prefix(cell.name())
+                .is_some_and(|rest| rest.starts_with('.'))
+        })
+    }
 
     /// The matrix of a dense map.
     pub const MATRIX: &str = "weight";
@@ -334,7 +360,7 @@ mod tests {
     #[test]
     fn counts_the_parameters_of_the_paper() {
         let kind = MapKind::BlockTerm { blocks: 2, rank: 4 };
-        let shape = MapShape::to_gates(kind, &[8, 20, 20, 18], &[4, 4, 4, 4]);
+        let shape = MapShape::to_gates(4, kind, &[8, 20, 20, 18], &[4, 4, 4, 4]);
         assert_eq!(shape.outputs, [16, 4, 4, 4]);
         let factors = (8 * 16 + 20 * 4 + 20 * 4 + 18 * 4) * 4;
         assert_eq!(shape.parameters(), 2 * (factors + 256));
@@ -345,7 +371,7 @@ mod tests {
     #[test]
     fn a_train_is_one_wide_at_both_ends() {
         let kind = MapKind::TensorTrain { rank: 3 };
-        let shape = MapShape::to_gates(kind, &[2, 5, 7], &[1, 2, 3]);
+        let shape = MapShape::to_gates(4, kind, &[2, 5, 7], &[1, 2, 3]);
         let shapes: Vec<_> = shape
             .tensors()
             .into_iter()

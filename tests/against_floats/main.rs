@@ -109,9 +109,13 @@ fn compare(drawn: &Drawn, refusals: &RefCell<BTreeSet<String>>) -> Result<Verdic
     run.cell()?;
     run.head(unit)?;
     let budget = run.z(&exported);
-    if exported.z.wrong > WRONG_MAX {
+    if exported.layers[0].z.wrong > WRONG_MAX {
         // Something is cut off, or weights are as coarse as they may be.
-        let reach = exported.z.max.max(exported.z.bias).max(run.reach());
+        let reach = exported.layers[0]
+            .z
+            .max
+            .max(exported.layers[0].z.bias)
+            .max(run.reach());
         return match budget {
             Err(error) if reach <= Z_COUNTS => Err(error),
             _ => Ok(Verdict::Warned),
@@ -148,18 +152,18 @@ impl Run<'_> {
             .zip(self.passages)
             .flat_map(move |(frames, passage)| {
                 assert_eq!(
-                    passage.z.len(),
+                    passage.layers[0].z.len(),
                     frames.len() * 4 * units,
                     "a step for every frame"
                 );
                 frames.iter().enumerate().map(move |(at, x)| {
                     let before = at.checked_sub(1);
                     let c = |at: usize| -> Vec<f64> {
-                        let c = &passage.c[at * units..][..units];
+                        let c = &passage.layers[0].c[at * units..][..units];
                         c.iter().map(|&c| f64::from(c) * self.cell_lsb).collect()
                     };
-                    let h = |at: usize| real(&passage.h[at * units..][..units]);
-                    let z = &passage.z[at * 4 * units..][..4 * units];
+                    let h = |at: usize| real(&passage.layers[0].h[at * units..][..units]);
+                    let z = &passage.layers[0].z[at * 4 * units..][..4 * units];
                     Step {
                         x,
                         h_before: before.map_or(vec![0.0; units], h),
@@ -188,7 +192,7 @@ impl Run<'_> {
         let x_lsb = values.fold(0.0f64, |max, x| x.abs().max(max)) / 29_490.0;
         let plain = self.plain;
         let own = plain.bias.iter().fold(0.0f64, |max, b| b.abs().max(max));
-        let folded = (exported.z.bias - own).max(0.0);
+        let folded = (exported.layers[0].z.bias - own).max(0.0);
         let roundings = plain.input.roundings() + plain.recurrent.roundings() + 1;
         let of_z = Z_LSB * Z_LSB / 12.0 * roundings as f64;
         let (mut noise, mut budget, mut count, mut all) = (0.0, 0.0, 0usize, 0usize);
@@ -217,12 +221,12 @@ impl Run<'_> {
         let noise = noise / count.max(1) as f64;
         if noise > MARGIN * budget {
             return Err(format!(
-                "z is off by {:.2e} (RMS), rounding by {:.2e}; {:?}, maps {:.1} and {:.1} dB",
+                "z is off by {:.2e} (RMS), rounding by {:.2e}; {:?}, maps {:.1} and {:.1?} dB",
                 noise.sqrt(),
                 budget.sqrt(),
-                exported.z,
-                exported.input.snr_db,
-                exported.recurrent.snr_db,
+                exported.layers[0].z,
+                exported.layers[0].input.snr_db,
+                exported.layers[0].recurrent.as_ref().map(|map| map.snr_db),
             ));
         }
         Ok(budget)
@@ -259,7 +263,8 @@ impl Run<'_> {
         // Weights of 2⁻¹⁵ of the largest sum, or 2⁻¹⁴ of themselves.
         let tolerance = largest / 32_768.0 * self.units() as f64 / 2.0 + largest / 16_384.0 + unit;
         for passage in self.passages {
-            let states: Vec<Vec<f64>> = passage.h.chunks(self.units()).map(real).collect();
+            let states: Vec<Vec<f64>> =
+                passage.layers[0].h.chunks(self.units()).map(real).collect();
             for (class, (wanted, &raw)) in
                 plain.logits(&states).iter().zip(&passage.raw).enumerate()
             {

@@ -2,11 +2,11 @@
 //! the rest. Nothing here is the exporter's.
 
 use bt_train::data::Part;
-use bt_train::float::cell;
+use bt_train::float::cell::{Kind, Row};
 use bt_train::float::checkpoint::{Checkpoint, INPUT_OFFSET, INPUT_SCALE};
 use bt_train::float::config::{Gate, Pool};
 use bt_train::float::map::{self, Frames, Map};
-use bt_train::shape::{MapKind, MapShape};
+use bt_train::shape::{Cell, MapKind, MapShape};
 use ndarray::ArrayD;
 
 /// A model in f64.
@@ -109,7 +109,11 @@ impl<'c> Plain<'c> {
         Plain {
             checkpoint,
             input: Share::new(checkpoint, "lstm.input", config.input_shape()),
-            recurrent: Share::new(checkpoint, "lstm.recurrent", config.recurrent_shape()),
+            recurrent: Share::new(
+                checkpoint,
+                "lstm.recurrent",
+                config.recurrent_shape().expect("an LSTM's"),
+            ),
             bias: values(checkpoint, "lstm.bias"),
             head: weights
                 .chunks(config.units())
@@ -149,7 +153,12 @@ impl<'c> Plain<'c> {
     /// c and h after a step from z.
     pub fn cell(&self, mut z: Vec<f64>, mut c: Vec<f64>) -> (Vec<f64>, Vec<f64>) {
         let mut h = vec![0.0; c.len()];
-        cell::forward(self.gate(), &mut z, &mut c, &mut h);
+        let kind = Kind {
+            cell: Cell::Lstm,
+            gate: self.gate(),
+        };
+        let (z, apart) = (&mut z[..], &mut [][..]);
+        kind.forward(Row { z, apart }, &mut c, &mut h);
         (c, h)
     }
 

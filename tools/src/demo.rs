@@ -229,14 +229,16 @@ fn sizes(checkpoint: &Checkpoint, model: &Model<'_>, outcome: &Outcome) -> Resul
         config.input_shape().parameters(),
         config.input_shape().dense().parameters(),
     );
-    map(
-        "parameters of the recurrent map",
-        config.recurrent_shape().parameters(),
-        config.recurrent_shape().dense().parameters(),
-    );
-    let dense = config.input_shape().dense().parameters()
-        + config.recurrent_shape().dense().parameters()
-        + config.bias_values();
+    let mut dense = config.input_shape().dense().parameters() + config.bias_values();
+    if let Some(recurrent) = config.recurrent_shape() {
+        let of_dense = recurrent.dense().parameters();
+        map(
+            "parameters of the recurrent map",
+            recurrent.parameters(),
+            of_dense,
+        );
+        dense += of_dense;
+    }
     let layer = (dense as f64 / config.compression()).round() as usize;
     map("parameters of the whole layer", layer, dense);
     let firmware = size::read(outcome.elf.as_deref().context("the firmware that ran")?)?;

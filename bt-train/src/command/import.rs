@@ -10,7 +10,7 @@ use crate::float::checkpoint::{Checkpoint, METADATA_KEY, read_tensors};
 use crate::float::config::{ModelConfig, Pool};
 use crate::import::decompose;
 use crate::import::torch::{self, Imported, Wanted};
-use crate::shape::name::{INPUT_MAP, MATRIX, RECURRENT_MAP};
+use crate::shape::name::{self, MATRIX};
 use crate::shape::{MapKind, MapName, MapShape};
 use crate::training::evaluate::{self, Score};
 use crate::training::material::split_off;
@@ -299,23 +299,23 @@ fn decompose(
     }
     let mut tensors = dense.tensors.clone();
     let mut replaced = Vec::new();
-    for (name, prefix, shape, kind_before) in [
+    for (map, prefix, shape, kind_before) in [
         (
             "input",
-            INPUT_MAP,
-            config.input_shape(),
+            name::input_map(config.cell, 0),
+            Some(config.input_shape()),
             dense.config.input.map,
         ),
         (
             "recurrent",
-            RECURRENT_MAP,
+            name::recurrent_map(config.cell, 0),
             config.recurrent_shape(),
             dense.config.recurrent.map,
         ),
     ] {
-        if shape.kind == kind_before {
+        let Some(shape) = shape.filter(|shape| shape.kind != kind_before) else {
             continue;
-        }
+        };
         let matrix = tensors
             .remove(&format!("{prefix}.{MATRIX}"))
             .and_then(|matrix| matrix.into_dimensionality::<Ix2>().ok())
@@ -327,7 +327,7 @@ fn decompose(
             tensors.insert(format!("{prefix}.{tensor}"), values);
         }
         let error = found.error;
-        replaced.push((name, Replaced { shape, error }));
+        replaced.push((map, Replaced { shape, error }));
     }
     Ok((Checkpoint::new(config, tensors)?, replaced))
 }

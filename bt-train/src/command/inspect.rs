@@ -50,17 +50,24 @@ fn float(path: &Path, as_json: bool) -> Result<()> {
     let map = |name: &str, shape: MapShape| {
         let parameters = shape.parameters();
         say!(
-            "{name:<12}{}, {} ({}) -> 4 x {} ({}), {parameters} parameters, {:.1} times fewer than dense",
+            "{name:<12}{}, {} ({}) -> {} x {} ({}), {parameters} parameters, {:.1} times fewer than dense",
             form(shape.kind),
             shape.width(),
             times(&shape.inputs),
+            config.gates(),
             config.units(),
             times(&config.hidden.modes),
             shape.dense().parameters() as f64 / parameters as f64
         );
     };
+    say!("layers      {} of {}", config.layers, config.cell.name());
     map("input", config.input_shape());
-    map("recurrent", config.recurrent_shape());
+    if config.layers > 1 {
+        map("layer above", config.upper_input_shape());
+    }
+    if let Some(recurrent) = config.recurrent_shape() {
+        map("recurrent", recurrent);
+    }
     say!(
         "head        {} classes from the {} hidden state",
         config.head.classes,
@@ -218,7 +225,9 @@ fn describe(config: &ModelConfig) -> Result<Value> {
         "hidden": config.units(),
         "parameters": config.parameters(),
         "input_parameters": config.input_shape().parameters(),
-        "recurrent_parameters": config.recurrent_shape().parameters(),
+        "cell": config.cell.name(),
+        "layers": config.layers,
+        "recurrent_parameters": config.recurrent_shape().map_or(0, |shape| shape.parameters()),
         "input_compression": config.input_compression(),
         "compression": config.compression(),
     }))

@@ -4,12 +4,13 @@ use crate::command::device::DeviceArgs;
 use crate::command::units::hertz;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::cost::Cost;
-use crate::plan::search::{self, Layer, MapPlan, MapRanked, Ranked};
+use crate::plan::search::{self, Layers, MapPlan, MapRanked, Ranked, WholeMap};
 use crate::say;
-use crate::shape::{MapName, MapShape};
+use crate::shape::{Cell, MapName, MapShape};
 use crate::training::modes::Modes;
+use bt_core::Pool;
 use bt_core::internals::model::ArenaLayout;
-use bt_core::{Cell, Pool};
+use bt_core::internals::model::layout::LAYERS_MAX;
 use serde_json::{Value, json};
 
 /// Arguments of `plan`.
@@ -21,7 +22,13 @@ pub struct Args {
     /// Modes of the hidden state, as many as of a frame, such as 4x4x4x4
     #[arg(long, value_name = "MODES", visible_alias = "hidden")]
     pub hidden_modes: Modes,
-    /// Form of the map from the frame
+    /// What moves the state on
+    #[arg(long, default_value = "lstm")]
+    pub cell: Cell,
+    /// Layers, one on top of the other; of more than one all maps are planned
+    #[arg(long, default_value_t = 1)]
+    pub layers: usize,
+    /// Form of the map from the frame; above the first layer, of that from the layer below
     #[arg(long, value_name = "MAP", default_value = "block-term")]
     pub input_map: MapName,
     /// Blocks (N) of a block-term input map
@@ -68,10 +75,10 @@ const CLOCK_HZ: u64 = 64_000_000;
 /// # Errors
 /// When the modes do not go together, or nothing fits the limits.
 pub fn run(args: Args) -> Result<()> {
-    let layer = layer(&args)?;
+    let layers = layers(&args)?;
     let limits = args.device.limits();
     let clock = args.clock.or(args.device.clock()).unwrap_or(CLOCK_HZ);
-    let mut plans = search::rank(&layer, &limits)
+    let mut plans = search::rank(&layers, &limits)
         .map_err(|error| args.device.explain(search::refused(&error, &limits)))?;
     plans.truncate(args.count.max(1));
     if args.json {
@@ -80,7 +87,7 @@ pub fn run(args: Args) -> Result<()> {
             json!({
                 "core": args.device.core(),
                 "clock_hz": clock,
-                "plans": plans.iter().map(|plan| describe(plan, clock)).collect::<Vec<_>>(),
+                "plans": plans.iter().map(|plan| describe(&args, plan, clock)).collect::<Vec<_>>(),
             })
         );
         return Ok(());
@@ -89,21 +96,36 @@ pub fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// The layer the flags describe.
-fn layer(args: &Args) -> Result<Layer> {
+/// The layers the flags describe.
+fn layers(args: &Args) -> Result<Layers> {
     let (inputs, hidden) = (&args.input_modes.0, &args.hidden_modes.0);
     product("input-modes", inputs)?;
     let units = product("hidden-modes", hidden)?;
-    let input = MapShape::to_gates(args.input_map.with(args.blocks, args.rank), inputs, hidden);
+    if !(1..=LAYERS_MAX).contains(&args.layers) {
+        let allowed = format!("1 to {LAYERS_MAX} are possible");
+        return Err(Error::out_of_range(args.layers, allowed).field("layers"));
+    }
+    let cell = args.cell.device();
+    let shape = |kind, inputs| MapShape::to_gates(cell.gates(), kind, inputs, hidden);
+    let kind = args.input_map.with(args.blocks, args.rank);
+    let input = shape(kind, inputs);
     input.validate("", "hidden-modes")?;
-    let is_planned = args.recurrent_map.is_some()
-        || args.recurrent_blocks.is_some()
-        || args.recurrent_rank.is_some();
+    let form = (args.recurrent_blocks, args.recurrent_rank);
+    let is_given = args.recurrent_map.is_some() || form != (None, None);
+    if is_given && !cell.is_recurrent() {
+        let none = "a minGRU has no map from the hidden state";
+        return Err(Error::new(ErrorKind::Unsupported(none))
+            .field("cell")
+            .remedy("leave the flags of the recurrent map out"));
+    }
+    let is_planned = cell.is_recurrent() && (is_given || args.layers > 1);
     let recurrent = is_planned.then(|| {
-        let map = args.recurrent_map.unwrap_or(MapName::BlockTerm);
-        let (blocks, rank) = (args.recurrent_blocks, args.recurrent_rank);
-        let kind = map.with(blocks.unwrap_or(2), rank.unwrap_or(4));
-        MapShape::to_gates(kind, hidden, hidden)
+        let map = args.recurrent_map.unwrap_or(match is_given {
+            true => MapName::BlockTerm,
+            false => MapName::Dense,
+        });
+        let (blocks, rank) = form;
+        shape(map.with(blocks.unwrap_or(2), rank.unwrap_or(4)), hidden)
     });
     if let Some(recurrent) = &recurrent {
         recurrent.validate("recurrent-", "hidden-modes")?;
@@ -112,10 +134,18 @@ fn layer(args: &Args) -> Result<Layer> {
         crate::float::config::Pool::Last => Pool::Last,
         crate::float::config::Pool::Mean => Pool::Mean,
     };
-    Ok(Layer {
+    let arena = ArenaLayout::new((cell, args.layers), units, pool, 0, 0);
+    let whole = |shape, apart_words| WholeMap { shape, apart_words };
+    let of_layer = |at: usize| {
+        let recurrent = recurrent.clone();
+        let recurrent = recurrent.map(|shape| whole(shape, arena.apart_words()));
+        let below = (at > 0).then(|| whole(shape(kind, hidden), 0));
+        below.into_iter().chain(recurrent)
+    };
+    Ok(Layers {
         input,
-        recurrent,
-        arena: ArenaLayout::new((Cell::Lstm, 1), units, pool, 0, 0),
+        whole: (0..args.layers).flat_map(of_layer).collect(),
+        arena,
     })
 }
 
@@ -133,7 +163,7 @@ fn product(field: &str, modes: &[usize]) -> Result<usize> {
         })
 }
 
-fn describe(plan: &Ranked, clock: u64) -> Value {
+fn describe(args: &Args, plan: &Ranked, clock: u64) -> Value {
     let map = |map: &MapRanked| {
         let mut object = json!({
             "plan": map.plan.to_string(),
@@ -153,8 +183,13 @@ fn describe(plan: &Ranked, clock: u64) -> Value {
     let mut object = map(&plan.input);
     object["ram_bytes"] = plan.ram_bytes.into();
     object["flash_bytes"] = plan.flash_bytes.into();
-    if let Some(recurrent) = &plan.recurrent {
+    if args.layers == 1
+        && let Some(recurrent) = plan.whole.first()
+    {
         object["recurrent"] = map(recurrent);
+    }
+    if args.layers > 1 {
+        object["whole"] = plan.whole.iter().map(map).collect();
     }
     object
 }
@@ -165,8 +200,9 @@ fn milliseconds(cost: &Cost, clock: u64) -> f64 {
 
 fn table(args: &Args, clock: u64, plans: &[Ranked]) {
     say!(
-        "input map {} -> 4 x {} on {:?}: plans, fastest first, each smaller in RAM or flash than those above",
+        "input map {} -> {} x {} on {:?}: plans, fastest first, each smaller in RAM or flash than those above",
         args.input_modes,
+        args.cell.device().gates(),
         args.hidden_modes,
         args.device.core()
     );
@@ -191,21 +227,23 @@ fn table(args: &Args, clock: u64, plans: &[Ranked]) {
             plan.input.plan
         );
     }
-    let recurrent: Vec<&MapRanked> = plans
-        .iter()
-        .filter_map(|plan| plan.recurrent.as_ref())
-        .collect();
-    if recurrent.is_empty() {
-        say!("flash is the input map's; --recurrent-map plans the recurrent one too");
+    if plans.iter().all(|plan| plan.whole.is_empty()) {
+        let missing = "flash is the input map's; --recurrent-map plans the recurrent one too";
+        if args.cell.device().is_recurrent() {
+            say!("{missing}");
+        }
         return;
     }
+    let whole = plans.iter().flat_map(|plan| &plan.whole);
     say!(
-        "recurrent map {} -> 4 x {}",
+        "maps of the hidden state, {} of {} -> {} x {}",
+        plans.first().map_or(0, |plan| plan.whole.len()),
         args.hidden_modes,
+        args.cell.device().gates(),
         args.hidden_modes
     );
     let mut shown: Vec<String> = Vec::new();
-    for map in recurrent {
+    for map in whole {
         let cost = &map.cost;
         let line = format!(
             "{:>10} {:>12} {:>10.3} {:>8} {:>8}  {}",
@@ -222,7 +260,8 @@ fn table(args: &Args, clock: u64, plans: &[Ranked]) {
         }
     }
     say!(
-        "RAM is a whole session's ({} hidden units), flash both maps'",
+        "RAM is a whole session's ({} x {} hidden units), flash that of all maps",
+        args.layers,
         args.hidden_modes.0.iter().product::<usize>()
     );
 }

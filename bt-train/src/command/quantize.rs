@@ -9,7 +9,7 @@ use crate::device;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{check_place, write_atomic};
 use crate::float::checkpoint::Checkpoint;
-use crate::quantize::export::{Exported, MapReport, Options, Scheme, Z_MAX};
+use crate::quantize::export::{Exported, LayerReport, MapReport, Options, Scheme, Z_MAX};
 use crate::quantize::fine_tune;
 use crate::say;
 use crate::training::confusion::Confusion;
@@ -148,14 +148,16 @@ pub fn run(args: Args) -> Result<()> {
     }
     let model = device::parse(&exported.bytes)?;
     if args.json {
+        let first = &exported.layers[0];
         let mut object = json!({
             "ram_bytes": model.arena_bytes(),
             "flash_bytes": model.flash_bytes(),
             "instructions": exported.instructions,
-            "input": exported.input,
-            "recurrent": exported.recurrent,
-            "z": exported.z,
-            "cell": exported.cell,
+            "input": first.input,
+            "recurrent": first.recurrent,
+            "z": first.z,
+            "cell": first.cell,
+            "layers": exported.layers,
             "warnings": warnings,
         });
         if let Some(comparison) = &comparison {
@@ -170,26 +172,8 @@ pub fn run(args: Args) -> Result<()> {
     if let Some(tuned) = &tuned {
         tuned.print();
     }
-    for (name, map) in [
-        ("input", &exported.input),
-        ("recurrent", &exported.recurrent),
-    ] {
-        print_map(name, map, args.report);
-    }
-    say!(
-        "z          up to {:.2}, {:.3} % beyond 16, {:.3} % of the gates wrong",
-        exported.z.max,
-        100.0 * exported.z.beyond,
-        100.0 * exported.z.wrong
-    );
-    let cell = &exported.cell;
-    if cell.fraction < CELL_FRACTION {
-        say!(
-            "cell       up to {:.1}: kept in Q{}.{}",
-            cell.max,
-            31 - cell.fraction,
-            cell.fraction
-        );
+    for (at, layer) in exported.layers.iter().enumerate() {
+        print_layer(at, layer, exported.layers.len(), args.report);
     }
     if let Some(comparison) = &comparison {
         comparison.print(args.report);
@@ -350,9 +334,24 @@ fn warnings(exported: &Exported, comparison: Option<&Comparison>, tuned: bool) -
     if let Some(points) = comparison.and_then(Comparison::loss) {
         warnings.push(format!("the integers lose {points:.2} points; {remedy}"));
     }
-    let z = &exported.z;
+    for (at, layer) in exported.layers.iter().enumerate() {
+        let of = match exported.layers.len() {
+            1 => String::new(),
+            _ => format!("layer {at}: "),
+        };
+        let own = layer_warnings(layer, remedy).into_iter();
+        warnings.extend(own.map(|warning| format!("{of}{warning}")));
+    }
+    warnings
+}
+
+/// The same about one layer.
+fn layer_warnings(layer: &LayerReport, remedy: &str) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let z = &layer.z;
     if z.wrong > WRONG_MAX {
-        let maps = exported.input.z_max.max(exported.recurrent.z_max);
+        let back = layer.recurrent.as_ref().map_or(0.0, |map| map.z_max);
+        let maps = layer.input.z_max.max(back);
         let wrong = format!("{:.2} % of the gates are wrong", 100.0 * z.wrong);
         warnings.push(if z.bias > Z_MAX {
             format!(
@@ -368,7 +367,7 @@ fn warnings(exported: &Exported, comparison: Option<&Comparison>, tuned: bool) -
             format!("{wrong}: the rounded weights are too coarse for so large a z; {remedy}")
         });
     }
-    let cell = &exported.cell;
+    let cell = &layer.cell;
     if cell.max > CELL_LEAKS {
         warnings.push(format!(
             "the cell counts up to {:.0}: the device's forget gate ends at 1 - 2^-15, so that it loses \
@@ -378,6 +377,31 @@ fn warnings(exported: &Exported, comparison: Option<&Comparison>, tuned: bool) -
         ));
     }
     warnings
+}
+
+fn print_layer(at: usize, layer: &LayerReport, layers: usize, levels: bool) {
+    if layers > 1 {
+        say!("layer {at}");
+    }
+    print_map("input", &layer.input, levels);
+    if let Some(recurrent) = &layer.recurrent {
+        print_map("recurrent", recurrent, levels);
+    }
+    say!(
+        "z          up to {:.2}, {:.3} % beyond 16, {:.3} % of the gates wrong",
+        layer.z.max,
+        100.0 * layer.z.beyond,
+        100.0 * layer.z.wrong
+    );
+    let cell = &layer.cell;
+    if cell.fraction < CELL_FRACTION {
+        say!(
+            "cell       up to {:.1}: kept in Q{}.{}",
+            cell.max,
+            31 - cell.fraction,
+            cell.fraction
+        );
+    }
 }
 
 /// A ratio, or nothing where calibration saw no signal.

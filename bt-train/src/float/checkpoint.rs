@@ -1,7 +1,7 @@
 //! Float models in `.safetensors` files; models of other programs come in here.
 //!
 //! The model's tensors are f32, by the names of [`shapes`]; others may stand beside them. The metadata key `bt` holds
-//! the [`ModelConfig`] as JSON. `lstm.bias`, `head.bias`, `input.offset` and
+//! the [`ModelConfig`] as JSON. Biases, `input.offset` and
 //! `input.scale` may be absent: 0, 0, 0 and 1.
 
 use crate::error::{Error, ErrorKind, Result};
@@ -9,7 +9,7 @@ use crate::file::write_atomic;
 use crate::float::config::ModelConfig;
 use crate::float::model::Model;
 use crate::shape::MapShape;
-use crate::shape::name::{BIAS, INPUT_MAP, RECURRENT_MAP};
+use crate::shape::name;
 use ndarray::{ArrayD, IxDyn};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
@@ -49,17 +49,26 @@ pub struct Checkpoint {
     pub tensors: Tensors,
 }
 
-/// Names and shapes of the trainable tensors of a model: input map, recurrent
-/// map, bias, head.
+/// Names and shapes of the trainable tensors of a model: of every layer input map, recurrent map and
+/// biases, then of the head.
 pub fn shapes(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
     let units = config.units();
     let of_map = |prefix: &str, shape: MapShape| {
-        let named = move |(name, shape)| (format!("{prefix}.{name}"), shape);
+        let named = |(name, shape)| (format!("{prefix}.{name}"), shape);
         shape.tensors().into_iter().map(named).collect::<Vec<_>>()
     };
-    let mut shapes = of_map(INPUT_MAP, config.input_shape());
-    shapes.extend(of_map(RECURRENT_MAP, config.recurrent_shape()));
-    shapes.push((BIAS.into(), vec![config.bias_values()]));
+    let mut shapes = Vec::new();
+    for (at, layer) in config.layer_shapes().into_iter().enumerate() {
+        shapes.extend(of_map(&name::input_map(config.cell, at), layer.input));
+        if let Some(recurrent) = layer.recurrent {
+            shapes.extend(of_map(&name::recurrent_map(config.cell, at), recurrent));
+        }
+        shapes.push((name::bias(config.cell, at), vec![config.bias_values()]));
+        if config.recurrent_bias_values() > 0 {
+            let values = vec![config.recurrent_bias_values()];
+            shapes.push((name::recurrent_bias(config.cell, at), values));
+        }
+    }
     shapes.push(("head.weight".into(), vec![config.head.classes, units]));
     shapes.push(("head.bias".into(), vec![config.head.classes]));
     shapes
@@ -100,7 +109,7 @@ impl Checkpoint {
             }
             let mut warnings = Vec::from_iter(unread_keys(text, &config)?);
             warnings.extend(unread_tensors(&file));
-            warnings.extend(left_out(&file.tensors));
+            warnings.extend(left_out(&config, &file.tensors));
             Ok((Checkpoint::new(config, file.tensors)?, warnings))
         };
         read().map_err(|error: Error| error.file(path))
@@ -246,22 +255,32 @@ fn unread_tensors(file: &TensorFile) -> Option<String> {
 }
 
 /// What may be absent, and is where a writer rarely means it: offset and scale, one bias beside the other.
-fn left_out(tensors: &Tensors) -> Vec<String> {
-    let missing = |names: [&str; 2]| -> Vec<String> {
+fn left_out(config: &ModelConfig, tensors: &Tensors) -> Vec<String> {
+    let missing = |names: &[&str]| -> Vec<String> {
         let missing = names.iter().filter(|&&name| !tensors.contains_key(name));
         missing.map(|&name| name.into()).collect()
     };
     let mut warnings = Vec::new();
-    let names = missing([INPUT_OFFSET, INPUT_SCALE]);
+    let names = missing(&[INPUT_OFFSET, INPUT_SCALE]);
     if !names.is_empty() {
         warnings.push(format!(
             "{} missing: offset 0 and scale 1 are taken, the model must have learned from values as they are",
             names.join(" and ") + if names.len() == 1 { " is" } else { " are" }
         ));
     }
-    if let [name] = &missing([BIAS, "head.bias"])[..] {
+    let shapes = shapes(config);
+    let names = shapes.iter().map(|(name, _)| name.as_str());
+    let biases: Vec<&str> = names.filter(|name| name.ends_with(".bias")).collect();
+    let names = missing(&biases);
+    if !names.is_empty() && names.len() < biases.len() {
         warnings.push(format!(
-            "{name} is missing, though the other bias is there: zeros are taken"
+            "{} missing, though {} there: zeros are taken",
+            names.join(" and ") + if names.len() == 1 { " is" } else { " are" },
+            if biases.len() == 2 {
+                "the other bias is"
+            } else {
+                "other biases are"
+            }
         ));
     }
     warnings
@@ -269,9 +288,8 @@ fn left_out(tensors: &Tensors) -> Vec<String> {
 
 /// Whether a tensor of this name can only be meant for the model.
 fn is_ours(name: &str) -> bool {
-    ["lstm.", "head.", "input."]
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
+    let others = ["head.", "input."];
+    name::is_of_layer(name) || others.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn wrong_shape(name: String, expected: String, found: &[usize]) -> Error {

@@ -1,8 +1,10 @@
 //! What a model is made of: the `bt` metadata of a `.safetensors` file.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::shape::{GATES, MapKind, MapShape};
+use crate::float::cell::Kind;
+use crate::shape::{Cell, MapKind, MapShape};
 use bt_core::internals::front_end::FORMAT_UNFILTERED;
+use bt_core::internals::model::layout::LAYERS_MAX;
 use serde::{Deserialize, Serialize};
 
 /// Shapes and kinds of every part of a model.
@@ -14,8 +16,15 @@ use serde::{Deserialize, Serialize};
 pub struct ModelConfig {
     /// The map from a frame to the pre-activations of the gates.
     pub input: InputConfig,
-    /// The hidden state.
+    /// The hidden state, of every layer.
     pub hidden: HiddenConfig,
+    /// What moves it on.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub cell: Cell,
+    /// Layers, one on top of the other: the first reads the frame, each of the others the hidden state of
+    /// the one below, by a map of the input map's form; the head reads the last.
+    #[serde(default = "one_layer", skip_serializing_if = "is_one")]
+    pub layers: usize,
     /// The map from the hidden state to the pre-activations of the gates.
     #[serde(default)]
     pub recurrent: RecurrentConfig,
@@ -30,6 +39,18 @@ pub struct ModelConfig {
     /// Weights of another program are in it: what it learned from is not known here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub imported: bool,
+}
+
+fn one_layer() -> usize {
+    1
+}
+
+fn is_one(layers: &usize) -> bool {
+    *layers == 1
+}
+
+fn is_default(cell: &Cell) -> bool {
+    *cell == Cell::default()
 }
 
 /// The input map: I = I_1·…·I_d inputs to 4·J pre-activations.
@@ -137,6 +158,15 @@ pub enum Level {
     Relative,
 }
 
+/// The maps of a layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerShape {
+    /// From the frame, or from the hidden state of the layer below.
+    pub input: MapShape,
+    /// From the hidden state, where the cell has such a map.
+    pub recurrent: Option<MapShape>,
+}
+
 impl ModelConfig {
     /// I, the width of a frame (zeros added by padding included).
     pub fn inputs(&self) -> usize {
@@ -148,20 +178,61 @@ impl ModelConfig {
         self.hidden.modes.iter().product()
     }
 
-    /// The map from a frame to the gates.
+    /// The map from a frame to the gates of the first layer.
     pub fn input_shape(&self) -> MapShape {
-        MapShape::to_gates(self.input.map, &self.input.modes, &self.hidden.modes)
+        let gates = self.gates();
+        MapShape::to_gates(gates, self.input.map, &self.input.modes, &self.hidden.modes)
     }
 
-    /// The map from the hidden state to the gates.
-    pub fn recurrent_shape(&self) -> MapShape {
+    /// The map from the hidden state of a layer to the gates of the one above.
+    pub fn upper_input_shape(&self) -> MapShape {
         let hidden = &self.hidden.modes;
-        MapShape::to_gates(self.recurrent.map, hidden, hidden)
+        MapShape::to_gates(self.gates(), self.input.map, hidden, hidden)
     }
 
-    /// 4·J, the width of z and of its bias.
+    /// The map from the hidden state to the gates of the same layer, where the cell has one.
+    pub fn recurrent_shape(&self) -> Option<MapShape> {
+        let hidden = &self.hidden.modes;
+        let shape = MapShape::to_gates(self.gates(), self.recurrent.map, hidden, hidden);
+        self.cell.device().is_recurrent().then_some(shape)
+    }
+
+    /// The maps of every layer.
+    pub fn layer_shapes(&self) -> Vec<LayerShape> {
+        let layer = |at: usize| LayerShape {
+            input: match at {
+                0 => self.input_shape(),
+                _ => self.upper_input_shape(),
+            },
+            recurrent: self.recurrent_shape(),
+        };
+        (0..self.layers).map(layer).collect()
+    }
+
+    /// The cell and the function of its gates.
+    pub fn kind(&self) -> Kind {
+        Kind {
+            cell: self.cell,
+            gate: self.gate,
+        }
+    }
+
+    /// Gates of the cell.
+    pub fn gates(&self) -> usize {
+        self.cell.device().gates()
+    }
+
+    /// The width of z and of its bias.
     pub fn bias_values(&self) -> usize {
-        GATES * self.units()
+        self.gates() * self.units()
+    }
+
+    /// The width of the bias that the recurrent map has to itself.
+    pub fn recurrent_bias_values(&self) -> usize {
+        match self.cell.device().keeps_apart() {
+            true => self.units(),
+            false => 0,
+        }
     }
 
     /// Values a step that the data hold: I less the padding.
@@ -169,13 +240,20 @@ impl ModelConfig {
         self.input.width.unwrap_or_else(|| self.inputs())
     }
 
-    /// Number of weights of the LSTM, its bias included, and of the head.
+    /// Number of weights of all layers, biases included, and of the head.
     pub fn parameters(&self) -> usize {
         let head = self.head.classes * (self.units() + 1);
-        self.input_shape().parameters()
-            + self.recurrent_shape().parameters()
-            + self.bias_values()
-            + head
+        self.layer_parameters(|shape| shape.parameters()) + head
+    }
+
+    /// Weights of all layers, biases included, where maps have as many as `of_map` says.
+    fn layer_parameters(&self, of_map: impl Fn(&MapShape) -> usize) -> usize {
+        let biases = self.bias_values() + self.recurrent_bias_values();
+        let layers = self.layer_shapes().into_iter();
+        let maps = layers.map(|layer| {
+            of_map(&layer.input) + layer.recurrent.as_ref().map_or(0, &of_map) + biases
+        });
+        maps.sum()
     }
 
     /// How many times more weights a dense input map would have.
@@ -184,13 +262,10 @@ impl ModelConfig {
         shape.dense().parameters() as f64 / shape.parameters() as f64
     }
 
-    /// How many times more weights a dense LSTM would have, without the head.
+    /// How many times more weights dense layers would have, without the head.
     pub fn compression(&self) -> f64 {
-        let layer = |input: MapShape, recurrent: MapShape| {
-            (input.parameters() + recurrent.parameters() + self.bias_values()) as f64
-        };
-        let (input, recurrent) = (self.input_shape(), self.recurrent_shape());
-        layer(input.dense(), recurrent.dense()) / layer(input, recurrent)
+        let dense = self.layer_parameters(|shape| shape.dense().parameters());
+        dense as f64 / self.layer_parameters(MapShape::parameters) as f64
     }
 
     /// Checks that such a model can be.
@@ -200,7 +275,7 @@ impl ModelConfig {
     pub fn validate(&self) -> Result<()> {
         let inputs = product("input.modes", &self.input.modes)?;
         let units = product("hidden.modes", &self.hidden.modes)?;
-        let rows = units.checked_mul(GATES);
+        let rows = units.checked_mul(self.gates());
         if rows
             .and_then(|rows| rows.checked_mul(inputs.max(units)))
             .is_none()
@@ -212,8 +287,13 @@ impl ModelConfig {
             .field("hidden.modes"));
         }
         self.input_shape().validate("input.", "input.modes")?;
-        self.recurrent_shape()
-            .validate("recurrent.", "hidden.modes")?;
+        if let Some(recurrent) = self.recurrent_shape() {
+            recurrent.validate("recurrent.", "hidden.modes")?;
+        }
+        if !(1..=LAYERS_MAX).contains(&self.layers) {
+            let allowed = format!("1 to {LAYERS_MAX} are possible");
+            return Err(Error::out_of_range(self.layers, allowed).field("layers"));
+        }
         if let Some(width) = self.input.width
             && !(1..=inputs).contains(&width)
         {

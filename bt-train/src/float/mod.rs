@@ -1,7 +1,7 @@
 //! The float model: mathematics, and the one file it is kept in.
 //!
 //! [`model`] puts together two [`map`]s (of the frame and of the hidden
-//! state), the LSTM [`cell`] and a linear [`head`]; each computes its own
+//! state), the [`cell`] and a linear [`head`]; each computes its own
 //! gradient by hand. Everything is a batch of strided matrix products
 //! ([`product`]), generic over the number type ([`real`]) so that tests can
 //! compare gradients with finite differences in `f64`. [`init`] draws starting
@@ -15,6 +15,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod head;
 pub mod init;
+mod layer;
 pub mod map;
 pub mod model;
 pub mod product;

@@ -3,17 +3,17 @@
 use super::config::ModelConfig;
 use super::head::{Head, LossWeights, cross_entropy};
 use super::init;
+use super::layer::Layer;
 use super::map::{self, Map};
 use super::real::Real;
 use super::recurrence::{Masks, Recurrence, Trace};
 use crate::error::Result;
-use crate::shape::name::{BIAS, INPUT_MAP, RECURRENT_MAP};
-use crate::shape::{GATES, MapKind};
+use crate::shape::{Cell, MapKind, name};
 use ndarray::{Array1, Array2, ArrayD, ArrayView2, ArrayView3, ArrayViewD, ArrayViewMutD, s};
 use rand::Rng;
 
 pub use super::head::Loss;
-pub use super::recurrence::States;
+pub use super::layer::States;
 
 /// A BT-LSTM with a linear head, in the number type `T`.
 #[derive(Debug)]
@@ -25,10 +25,19 @@ pub struct Network<T> {
     pub offset: Array1<f32>,
     /// Multiplies what is left, `[1]` or `[I]`.
     pub scale: Array1<f32>,
-    input: Box<dyn Map<T>>,
-    recurrent: Box<dyn Map<T>>,
-    bias: Array1<T>,
+    layers: Vec<LayerWeights<T>>,
     head: Head<T>,
+}
+
+/// What a layer learns.
+#[derive(Debug)]
+struct LayerWeights<T> {
+    input: Box<dyn Map<T>>,
+    /// Where the cell has one.
+    recurrent: Option<Box<dyn Map<T>>>,
+    bias: Array1<T>,
+    /// Of the recurrent map's last gate; empty where its share is not kept apart.
+    recurrent_bias: Array1<T>,
 }
 
 /// The model as it is trained.
@@ -42,7 +51,7 @@ pub struct LossOptions<T = f32> {
     /// Dropout on the frames, [batch, I], one row for all steps of a sequence;
     /// see [`init::dropout_mask`].
     pub input_mask: Option<Array2<T>>,
-    /// Dropout on the hidden state as the next step reads it, [batch, J].
+    /// Dropout on the hidden states as the next step reads them, [batch, layers · J].
     pub recurrent_mask: Option<Array2<T>>,
 }
 
@@ -74,17 +83,24 @@ impl<T: Real> Network<T> {
         Ok(Network {
             offset: Array1::zeros(1),
             scale: Array1::ones(1),
-            input: map::zeros(&config.input_shape()),
-            recurrent: map::zeros(&config.recurrent_shape()),
-            bias: Array1::zeros(config.bias_values()),
+            layers: config
+                .layer_shapes()
+                .iter()
+                .map(|shape| LayerWeights {
+                    input: map::zeros(&shape.input),
+                    recurrent: shape.recurrent.as_ref().map(map::zeros),
+                    bias: Array1::zeros(config.bias_values()),
+                    recurrent_bias: Array1::zeros(config.recurrent_bias_values()),
+                })
+                .collect(),
             head: Head::zeros(config.units(), config.head.classes),
             config,
         })
     }
 
-    /// A model with starting weights: those of [`init`], the forget gate's
-    /// bias 1, a dense recurrent matrix orthogonal gate by gate, the head
-    /// N(0, 1/J).
+    /// A model with starting weights: those of [`init`], the bias of the gate that remembers 1 (of an LSTM
+    /// f, of a GRU z; of a minGRU the gate that forgets −1), a dense recurrent matrix orthogonal gate by
+    /// gate, the head N(0, 1/J).
     ///
     /// # Errors
     /// As [`zeros`](Self::zeros).
@@ -95,66 +111,98 @@ impl<T: Real> Network<T> {
             values.mapv_inplace(|_| T::from_f64(deviation * init::normal(rng)));
         };
         let config = &model.config;
-        let deviation = init::deviation(&config.input_shape());
-        for (_, values) in model.input.parameters_mut() {
-            fill(values, deviation);
-        }
-        let deviation = init::deviation(&config.recurrent_shape());
-        for (_, values) in model.recurrent.parameters_mut() {
-            fill(values, deviation);
+        for (layer, shape) in model.layers.iter_mut().zip(config.layer_shapes()) {
+            for (_, values) in layer.input.parameters_mut() {
+                fill(values, init::deviation(&shape.input));
+            }
+            if let (Some(recurrent), Some(shape)) = (&mut layer.recurrent, &shape.recurrent) {
+                for (_, values) in recurrent.parameters_mut() {
+                    fill(values, init::deviation(shape));
+                }
+            }
         }
         let deviation = (units as f64).sqrt().recip();
         fill(model.head.weight.view_mut().into_dyn(), deviation);
-        if config.recurrent.map == MapKind::Dense {
-            for (_, mut weight) in model.recurrent.parameters_mut() {
-                for gate in 0..GATES {
+        let is_dense = config.recurrent.map == MapKind::Dense;
+        for layer in &mut model.layers {
+            let recurrent = layer.recurrent.iter_mut().filter(|_| is_dense);
+            for (_, mut weight) in recurrent.flat_map(|map| map.parameters_mut()) {
+                for gate in 0..config.gates() {
                     let rows = gate * units..(gate + 1) * units;
                     let block = weight.slice_mut(s![rows, ..]);
                     init::orthogonal(block, rng);
                 }
             }
+            let (gate, bias) = match config.cell {
+                Cell::Lstm | Cell::Gru => (1, T::one()),
+                Cell::MinGru => (0, -T::one()),
+            };
+            let mut bias_of_gate = layer.bias.slice_mut(s![gate * units..(gate + 1) * units]);
+            bias_of_gate.fill(bias);
         }
-        let mut forget = model.bias.slice_mut(s![units..2 * units]);
-        forget.fill(T::one());
         Ok(model)
     }
 
     /// Every trainable array by its name in a checkpoint, in a fixed order.
     pub fn parameters(&self) -> Vec<(String, ArrayViewD<'_, T>)> {
-        let input = self.input.parameters().into_iter();
-        let recurrent = self.recurrent.parameters().into_iter();
-        input
-            .map(|(name, value)| (format!("{INPUT_MAP}.{name}"), value))
-            .chain(recurrent.map(|(name, value)| (format!("{RECURRENT_MAP}.{name}"), value)))
-            .chain([
-                (BIAS.into(), self.bias.view().into_dyn()),
-                ("head.weight".into(), self.head.weight.view().into_dyn()),
-                ("head.bias".into(), self.head.bias.view().into_dyn()),
-            ])
-            .collect()
+        let mut all = Vec::new();
+        for (at, layer) in self.layers.iter().enumerate() {
+            let cell = self.config.cell;
+            let named = |prefix: String| {
+                move |(name, value): (String, _)| (format!("{prefix}.{name}"), value)
+            };
+            let input = layer.input.parameters().into_iter();
+            all.extend(input.map(named(name::input_map(cell, at))));
+            let recurrent = layer.recurrent.iter().flat_map(|map| map.parameters());
+            all.extend(recurrent.map(named(name::recurrent_map(cell, at))));
+            all.push((name::bias(cell, at), layer.bias.view().into_dyn()));
+            if !layer.recurrent_bias.is_empty() {
+                let values = layer.recurrent_bias.view().into_dyn();
+                all.push((name::recurrent_bias(cell, at), values));
+            }
+        }
+        all.push(("head.weight".into(), self.head.weight.view().into_dyn()));
+        all.push(("head.bias".into(), self.head.bias.view().into_dyn()));
+        all
     }
 
     /// The same arrays, to be changed.
     pub fn parameters_mut(&mut self) -> Vec<(String, ArrayViewMutD<'_, T>)> {
-        let input = self.input.parameters_mut().into_iter();
-        let recurrent = self.recurrent.parameters_mut().into_iter();
-        input
-            .map(|(name, value)| (format!("{INPUT_MAP}.{name}"), value))
-            .chain(recurrent.map(|(name, value)| (format!("{RECURRENT_MAP}.{name}"), value)))
-            .chain([
-                (BIAS.into(), self.bias.view_mut().into_dyn()),
-                ("head.weight".into(), self.head.weight.view_mut().into_dyn()),
-                ("head.bias".into(), self.head.bias.view_mut().into_dyn()),
-            ])
-            .collect()
+        let mut all = Vec::new();
+        for (at, layer) in self.layers.iter_mut().enumerate() {
+            let cell = self.config.cell;
+            let named = |prefix: String| {
+                move |(name, value): (String, _)| (format!("{prefix}.{name}"), value)
+            };
+            let input = layer.input.parameters_mut().into_iter();
+            all.extend(input.map(named(name::input_map(cell, at))));
+            let recurrent = layer
+                .recurrent
+                .iter_mut()
+                .flat_map(|map| map.parameters_mut());
+            all.extend(recurrent.map(named(name::recurrent_map(cell, at))));
+            all.push((name::bias(cell, at), layer.bias.view_mut().into_dyn()));
+            if !layer.recurrent_bias.is_empty() {
+                let values = layer.recurrent_bias.view_mut().into_dyn();
+                all.push((name::recurrent_bias(cell, at), values));
+            }
+        }
+        all.push(("head.weight".into(), self.head.weight.view_mut().into_dyn()));
+        all.push(("head.bias".into(), self.head.bias.view_mut().into_dyn()));
+        all
     }
 
     fn recurrence(&self) -> Recurrence<'_, T> {
+        let kind = self.config.kind();
+        let layers = self.layers.iter().map(|layer| Layer {
+            kind,
+            input: layer.input.prepare(),
+            recurrent: layer.recurrent.as_ref().map(|map| map.prepare()),
+            bias: &layer.bias,
+            recurrent_bias: &layer.recurrent_bias,
+        });
         Recurrence {
-            input: self.input.prepare(),
-            recurrent: self.recurrent.prepare(),
-            bias: &self.bias,
-            gate: self.config.gate,
+            layers: layers.collect(),
             pool: self.config.head.pool,
         }
     }
@@ -208,7 +256,7 @@ impl<T: Real> Network<T> {
         self.backward(&recurrence, trace, logits.view(), labels, options)
     }
 
-    /// The same at values found elsewhere: `states` of every sequence and `logits` [batch, classes].
+    /// The same at values found elsewhere: `states` of every sequence, layer by layer, and `logits` [batch, classes].
     /// They are differentiated as if the float model had come to them.
     ///
     /// # Panics
@@ -219,7 +267,7 @@ impl<T: Real> Network<T> {
         lengths: &[usize],
         labels: &[usize],
         options: &LossOptions<T>,
-        states: &[States<T>],
+        states: &[Vec<States<T>>],
         logits: ArrayView2<'_, T>,
     ) -> (Loss, Gradients<T>) {
         self.check(&x, lengths);
@@ -248,14 +296,20 @@ impl<T: Real> Network<T> {
     ) -> (Loss, Gradients<T>) {
         let (loss, dlogits) = cross_entropy(logits, labels, &options.weights);
         let (dpooled, dweight, dbias) = self.head.backward(trace.pooled.view(), dlogits.view());
-        let mask = options.recurrent_mask.as_ref();
-        let parts = recurrence.backward(trace, mask, dpooled.view());
-        let arrays = parts
-            .input
-            .into_iter()
-            .chain(parts.recurrent)
-            .chain([parts.bias.into_dyn(), dweight.into_dyn(), dbias.into_dyn()])
-            .collect();
+        let masks = Masks {
+            input: options.input_mask.as_ref(),
+            recurrent: options.recurrent_mask.as_ref(),
+        };
+        let mut arrays = Vec::new();
+        for layer in recurrence.backward(trace, masks, dpooled.view()) {
+            arrays.extend(layer.input);
+            arrays.extend(layer.recurrent);
+            arrays.push(layer.bias.into_dyn());
+            if !layer.recurrent_bias.is_empty() {
+                arrays.push(layer.recurrent_bias.into_dyn());
+            }
+        }
+        arrays.extend([dweight.into_dyn(), dbias.into_dyn()]);
         (loss, Gradients { arrays })
     }
 }
@@ -266,9 +320,16 @@ impl<T: Real> Clone for Network<T> {
             config: self.config.clone(),
             offset: self.offset.clone(),
             scale: self.scale.clone(),
-            input: self.input.boxed_clone(),
-            recurrent: self.recurrent.boxed_clone(),
-            bias: self.bias.clone(),
+            layers: self
+                .layers
+                .iter()
+                .map(|layer| LayerWeights {
+                    input: layer.input.boxed_clone(),
+                    recurrent: layer.recurrent.as_ref().map(|map| map.boxed_clone()),
+                    bias: layer.bias.clone(),
+                    recurrent_bias: layer.recurrent_bias.clone(),
+                })
+                .collect(),
             head: self.head.clone(),
         }
     }
@@ -276,7 +337,7 @@ impl<T: Real> Clone for Network<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cell;
+    use super::super::cell::Row;
     use super::super::init::dropout_mask;
     use super::super::map::Frames;
     use super::super::map::check::noise;
@@ -294,6 +355,10 @@ mod tests {
         r#"{"input": {"map": "block-term", "modes": [2,3,2], "blocks": 1, "rank": 2}, "hidden": {"modes": [2,1,3]}, "recurrent": {"map": "block-term", "blocks": 2, "rank": 2}, "head": {"classes": 2, "pool": "mean"}}"#,
         r#"{"input": {"map": "tensor-train", "modes": [4,3], "rank": 3}, "hidden": {"modes": [2,2]}, "recurrent": {"map": "tensor-train", "rank": 2}, "head": {"classes": 4}}"#,
         r#"{"input": {"map": "dense", "modes": [12]}, "hidden": {"modes": [5]}, "gate": "hard-sigmoid", "head": {"classes": 3, "pool": "mean"}}"#,
+        r#"{"input": {"map": "dense", "modes": [12]}, "hidden": {"modes": [5]}, "cell": "gru", "head": {"classes": 3}}"#,
+        r#"{"input": {"map": "block-term", "modes": [3,4], "blocks": 2, "rank": 2}, "hidden": {"modes": [2,3]}, "cell": "gru", "gate": "hard-sigmoid", "layers": 2, "recurrent": {"map": "block-term", "blocks": 1, "rank": 2}, "head": {"classes": 3, "pool": "mean"}}"#,
+        r#"{"input": {"map": "block-term", "modes": [3,4], "blocks": 2, "rank": 2}, "hidden": {"modes": [2,3]}, "cell": "min-gru", "layers": 3, "head": {"classes": 3}}"#,
+        r#"{"input": {"map": "tensor-train", "modes": [3,4], "rank": 2}, "hidden": {"modes": [2,2]}, "layers": 3, "head": {"classes": 2, "pool": "mean"}}"#,
     ];
 
     /// A batch with a sequence of every length, none at all included.
@@ -315,14 +380,14 @@ mod tests {
             let (x, lengths) = batch(12);
             let classes = model.config.head.classes;
             let labels: Vec<usize> = (0..5).map(|b| b % classes).collect();
-            let units = model.config.units();
+            let hidden = model.config.layers * model.config.units();
             let options = LossOptions {
                 weights: LossWeights {
                     label_smoothing: 0.1,
                     class_weights: (0..classes).map(|c| 1.0 + c as f64).collect(),
                 },
                 input_mask: Some(dropout_mask(5, 12, 0.3, &mut rng)),
-                recurrent_mask: Some(dropout_mask(5, units, 0.3, &mut rng)),
+                recurrent_mask: Some(dropout_mask(5, hidden, 0.3, &mut rng)),
             };
             let run = |model: &Network<f64>| {
                 model.loss_and_gradients(x.view(), &lengths, &labels, &options)
@@ -390,31 +455,49 @@ mod tests {
             let units = model.config.units();
             let labels = vec![1; 5];
             let options = LossOptions::default();
-            let states: Vec<States<f64>> = (0..5)
+            let kind = model.config.kind();
+            let apply = |map: &dyn Map<f64>, x: &[f64], z: &mut [f64]| {
+                map.prepare().forward(&Frames::packed(x, x.len()), z);
+            };
+            // A layer over the values of all steps.
+            let through = |layer: &LayerWeights<f64>, frames: &[Vec<f64>]| {
+                let mut states = States {
+                    z: vec![],
+                    apart: vec![],
+                    c: vec![],
+                    h: vec![],
+                };
+                let (mut c, mut h) = (vec![0.0; units], vec![0.0; units]);
+                for frame in frames {
+                    let mut z = layer.bias.to_vec();
+                    apply(&*layer.input, frame, &mut z);
+                    let mut apart = vec![0.0; kind.apart_values(units)];
+                    let last = apart.len() - layer.recurrent_bias.len();
+                    apart[last..].copy_from_slice(layer.recurrent_bias.as_slice().unwrap());
+                    if let Some(recurrent) = &layer.recurrent {
+                        let share = if apart.is_empty() { &mut z } else { &mut apart };
+                        apply(&**recurrent, &h, share);
+                    }
+                    states.z.extend(&z);
+                    states.apart.extend(&apart);
+                    let (z, apart) = (&mut z[..], &mut apart[..]);
+                    kind.forward(Row { z, apart }, &mut c, &mut h);
+                    states.c.extend(&c);
+                    states.h.extend(&h);
+                }
+                states
+            };
+            let states: Vec<Vec<States<f64>>> = (0..5)
                 .map(|b| {
-                    let x = x.slice(s![b..=b, .., ..]);
-                    let x = x.as_standard_layout();
-                    let (mut c, mut h) = (vec![0.0; units], vec![0.0; units]);
-                    let (mut all_z, mut all_c, mut all_h) = (vec![], vec![], vec![]);
-                    for t in 0..lengths[b] {
-                        let frame: Vec<f64> = x.slice(s![0, t, ..]).to_vec();
-                        let mut z = model.bias.to_vec();
-                        let input = Frames::packed(&frame, 12);
-                        model.input.prepare().forward(&input, &mut z);
-                        let back = Frames::packed(&h, units);
-                        model.recurrent.prepare().forward(&back, &mut z);
-                        all_z.extend(&z);
-                        let mut next = vec![0.0; units];
-                        cell::forward(model.config.gate, &mut z, &mut c, &mut next);
-                        h = next;
-                        all_c.extend(&c);
-                        all_h.extend(&h);
+                    let frame = |t| x.slice(s![b, t, ..]).to_vec();
+                    let mut frames: Vec<Vec<f64>> = (0..lengths[b]).map(frame).collect();
+                    let mut all = Vec::new();
+                    for layer in &model.layers {
+                        let states = through(layer, &frames);
+                        frames = states.h.chunks(units).map(<[f64]>::to_vec).collect();
+                        all.push(states);
                     }
-                    States {
-                        z: all_z,
-                        c: all_c,
-                        h: all_h,
-                    }
+                    all
                 })
                 .collect();
             let logits = model.logits(x.view(), &lengths);

@@ -9,10 +9,10 @@
 //!
 //! Ranks that differ are filled up with zeros to the largest, which loses nothing.
 
-use super::torch::{State, wrong_shape};
+use super::torch::{GATES, State, wrong_shape};
 use crate::error::Result;
 use crate::float::checkpoint::Tensors;
-use crate::shape::{GATES, MapKind, name};
+use crate::shape::{MapKind, name};
 use ndarray::{ArrayD, IxDyn, Slice};
 
 /// The names by which TedNet's layers are known.

@@ -8,8 +8,8 @@ use crate::float::checkpoint::{Checkpoint, INPUT_OFFSET, INPUT_SCALE, TensorFile
 use crate::float::config::{
     Gate, HeadConfig, HiddenConfig, InputConfig, ModelConfig, Pool, RecurrentConfig,
 };
-use crate::shape::name::{BIAS, INPUT_MAP, MATRIX, RECURRENT_MAP};
-use crate::shape::{GATES, MapKind};
+use crate::shape::name::{self, MATRIX};
+use crate::shape::{Cell, MapKind};
 use ndarray::{ArrayD, Dimension};
 
 /// What a `state_dict` does not say.
@@ -36,6 +36,14 @@ pub struct Imported {
     pub head: String,
     /// What is strange about the file, a line each, though it can be used.
     pub warnings: Vec<String>,
+}
+
+/// Gates of an LSTM.
+pub(super) const GATES: usize = 4;
+
+/// Name of the dense recurrent matrix.
+fn recurrent_matrix() -> String {
+    format!("{}.{MATRIX}", name::recurrent_map(Cell::Lstm, 0))
 }
 
 /// The name by which a recurrent layer is known.
@@ -77,6 +85,8 @@ pub fn import(file: TensorFile, wanted: &Wanted) -> Result<Imported> {
     let config = ModelConfig {
         input,
         hidden: HiddenConfig { modes: hidden },
+        cell: Cell::Lstm,
+        layers: 1,
         recurrent: RecurrentConfig {
             map: MapKind::Dense,
         },
@@ -137,9 +147,12 @@ impl State {
         let biases = [of_layer("bias_ih_l0"), of_layer("bias_hh_l0")];
         let bias = self.bias(biases, GATES * units)?;
         let tensors = Tensors::from([
-            (format!("{INPUT_MAP}.{MATRIX}"), input),
-            (format!("{RECURRENT_MAP}.{MATRIX}"), recurrent),
-            (BIAS.into(), bias),
+            (
+                format!("{}.{MATRIX}", name::input_map(Cell::Lstm, 0)),
+                input,
+            ),
+            (recurrent_matrix(), recurrent),
+            (name::bias(Cell::Lstm, 0), bias),
         ]);
         Ok(Layer {
             kind: "nn.LSTM",
@@ -170,12 +183,13 @@ impl State {
         }
         let biases = [of_layer("weight_ih.bias"), of_layer("bias_hh")];
         let bias = self.bias(biases, GATES * units)?;
+        let input = name::input_map(Cell::Lstm, 0);
         let map_tensors = map.map.into_iter();
         let mut tensors: Tensors = map_tensors
-            .map(|(name, tensor)| (format!("{INPUT_MAP}.{name}"), tensor))
+            .map(|(name, tensor)| (format!("{input}.{name}"), tensor))
             .collect();
-        tensors.insert(format!("{RECURRENT_MAP}.{MATRIX}"), recurrent);
-        tensors.insert(BIAS.into(), bias);
+        tensors.insert(recurrent_matrix(), recurrent);
+        tensors.insert(name::bias(Cell::Lstm, 0), bias);
         Ok(Layer {
             kind: match map.kind {
                 MapKind::TensorTrain { .. } => "TedNet's TTLSTM",

@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn dense_maps_come_in_slices_that_cannot_overflow() {
         for inputs in [1, 2, 15, 516, 517, 518, 1_024, 57_600, 521, 1_041] {
-            let shape = MapShape::to_gates(MapKind::Dense, &[inputs], &[4]);
+            let shape = MapShape::to_gates(4, MapKind::Dense, &[inputs], &[4]);
             let plans = dense_front(&shape, true, Core::M4f);
             assert!(!plans.is_empty(), "{inputs}");
             for plan in plans {

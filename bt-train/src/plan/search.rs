@@ -1,4 +1,4 @@
-//! The plans of both maps of a layer together, under limits of RAM and flash.
+//! The plans of all maps of a model together, under limits of RAM and flash.
 //!
 //! Plans are enumerated whole (d = 4: some thousand, d = 6: some hundred thousand) and ranked by a bound
 //! that no layout can beat (`Outline`); those whose bound is within the limits are lowered, most
@@ -40,63 +40,33 @@ impl Limits {
     }
 }
 
-/// The recurrent map of a layer: its shape, or `None` where it is planned elsewhere and costs nothing here.
-pub trait Recurrent {
-    /// A plan of it.
-    type Ranked: Clone + std::fmt::Debug;
-
-    /// Its plans, where `front` has those of a shape.
-    fn plans(&self, front: impl FnOnce(&MapShape) -> Vec<MapRanked>) -> Vec<Self::Ranked>;
-
-    /// What a plan of it costs.
-    fn cost(ranked: &Self::Ranked) -> Cost;
+/// A map that reads a whole hidden state, which lies there at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WholeMap {
+    /// h → z.
+    pub shape: MapShape,
+    /// Words of the scratch that it leaves to what it adds to, where that is not z.
+    pub apart_words: usize,
 }
 
-impl Recurrent for MapShape {
-    type Ranked = MapRanked;
-
-    fn plans(&self, front: impl FnOnce(&MapShape) -> Vec<MapRanked>) -> Vec<MapRanked> {
-        front(self)
-    }
-
-    fn cost(ranked: &MapRanked) -> Cost {
-        ranked.cost
-    }
-}
-
-impl Recurrent for Option<MapShape> {
-    type Ranked = Option<MapRanked>;
-
-    fn plans(&self, front: impl FnOnce(&MapShape) -> Vec<MapRanked>) -> Vec<Option<MapRanked>> {
-        match self {
-            Some(shape) => front(shape).into_iter().map(Some).collect(),
-            None => vec![None],
-        }
-    }
-
-    fn cost(ranked: &Option<MapRanked>) -> Cost {
-        ranked.as_ref().map_or(Cost::default(), |map| map.cost)
-    }
-}
-
-/// A plan of each map of a layer.
+/// A plan of every map of a model.
 #[derive(Debug, Clone)]
-pub struct Ranked<R = Option<MapRanked>> {
-    /// Of the input map.
+pub struct Ranked {
+    /// Of the input map of the first layer.
     pub input: MapRanked,
-    /// Of the recurrent map.
-    pub recurrent: R,
-    /// Predicted instructions of both maps for one step.
+    /// Of the others, as [`Layers::whole`] has them.
+    pub whole: Vec<MapRanked>,
+    /// Predicted instructions of all maps for one step.
     pub instructions: u64,
-    /// Words of scratch that both maps share.
+    /// Words of scratch that all maps share.
     pub scratch_words: usize,
     /// The whole arena of a session, as the model file will state it.
     pub ram_bytes: usize,
-    /// Weights, tables and records of both maps.
+    /// Weights, tables and records of all maps.
     pub flash_bytes: usize,
 }
 
-impl<R> Ranked<R> {
+impl Ranked {
     fn is_dominated(&self, by: &Self, flash_counts: bool) -> bool {
         by.instructions <= self.instructions
             && by.ram_bytes <= self.ram_bytes
@@ -104,20 +74,21 @@ impl<R> Ranked<R> {
     }
 }
 
-/// A layer to plan for.
+/// The maps to plan for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Layer<R = Option<MapShape>> {
-    /// x → z.
+pub struct Layers {
+    /// x → z of the first layer.
     pub input: MapShape,
-    /// h → z.
-    pub recurrent: R,
-    /// Where a session keeps what: state, pool and front end take their share of the RAM.
+    /// The maps from hidden states, of one layer after the other: from that below, then from its own. A map
+    /// that is not here is planned elsewhere and costs nothing.
+    pub whole: Vec<WholeMap>,
+    /// Where a session keeps what: states, pool and front end take their share of the RAM.
     pub arena: ArenaLayout,
 }
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
-pub enum SearchError<R = Option<MapRanked>> {
+pub enum SearchError {
     /// Plans there are, but none within the limits.
     #[error(
         "no plan fits; the closest ({}) needs {} bytes of RAM and {} bytes of flash",
@@ -127,7 +98,7 @@ pub enum SearchError<R = Option<MapRanked>> {
     )]
     Limits {
         /// The one that exceeds them least.
-        closest: Box<Ranked<R>>,
+        closest: Box<Ranked>,
     },
     /// A partial result of every plan is too large for the offsets of the model file.
     #[error("every plan has a partial result that is too large for the device")]
@@ -135,7 +106,7 @@ pub enum SearchError<R = Option<MapRanked>> {
 }
 
 /// The search's error as one of this crate: which limits, and what the closest plan needs.
-pub fn refused<R>(error: &SearchError<R>, limits: &Limits) -> Error {
+pub fn refused(error: &SearchError, limits: &Limits) -> Error {
     Error::new(match error {
         SearchError::Limits { closest } => ErrorKind::OverLimits(Box::new(OverLimits {
             plan: closest.input.plan.to_string(),
@@ -154,17 +125,14 @@ pub fn refused<R>(error: &SearchError<R>, limits: &Limits) -> Error {
 /// # Errors
 ///
 /// [`SearchError`].
-pub fn best<R: Recurrent>(
-    layer: &Layer<R>,
-    limits: &Limits,
-) -> Result<Ranked<R::Ranked>, SearchError<R::Ranked>> {
-    let plans = rank(layer, limits)?;
+pub fn best(layers: &Layers, limits: &Limits) -> Result<Ranked, SearchError> {
+    let plans = rank(layers, limits)?;
     let given_up = match limits.ram_bytes {
         None => SPEED_FOR_RAM,
         Some(_) => SPEED_FOR_RAM_WITHIN,
     };
     let slowest = plans.first().map_or(0, |plan| plan.instructions) as f64 * (1.0 + given_up);
-    let tolerated = |plan: &Ranked<R::Ranked>| plan.instructions as f64 <= slowest;
+    let tolerated = |plan: &Ranked| plan.instructions as f64 <= slowest;
     let mut plans = plans.into_iter();
     let first = plans.next().ok_or(SearchError::TooLarge)?;
     Ok(plans.fold(first, |best, plan| {
@@ -182,17 +150,14 @@ pub fn best<R: Recurrent>(
 /// # Errors
 ///
 /// [`SearchError`].
-pub fn rank<R: Recurrent>(
-    layer: &Layer<R>,
-    limits: &Limits,
-) -> Result<Vec<Ranked<R::Ranked>>, SearchError<R::Ranked>> {
-    let excess = |plan: &Ranked<R::Ranked>| limits.excess(plan.ram_bytes, plan.flash_bytes);
+pub fn rank(layers: &Layers, limits: &Limits) -> Result<Vec<Ranked>, SearchError> {
+    let excess = |plan: &Ranked| limits.excess(plan.ram_bytes, plan.flash_bytes);
     // Flash has many values and makes for long searches: first only as a limit of each map.
     let mut flash_counts = false;
-    let mut all = pairs(layer, limits, flash_counts);
+    let mut all = all_plans(layers, limits, flash_counts);
     if limits.flash_bytes.is_some() && all.iter().any(|plan| excess(plan) > 0.0) {
         flash_counts = true;
-        all = pairs(layer, limits, flash_counts);
+        all = all_plans(layers, limits, flash_counts);
     }
     let Some(closest) = all.iter().min_by(|a, b| {
         let order = excess(a).total_cmp(&excess(b));
@@ -206,23 +171,13 @@ pub fn rank<R: Recurrent>(
         });
     }
     all.retain(|plan| excess(plan) == 0.0);
-    all.sort_by_key(|plan| (plan.instructions, plan.ram_bytes, plan.flash_bytes));
-    let mut kept: Vec<Ranked<R::Ranked>> = Vec::new();
-    for plan in all {
-        if !kept.iter().any(|by| plan.is_dominated(by, flash_counts)) {
-            kept.push(plan);
-        }
-    }
-    Ok(kept)
+    Ok(undominated(all, flash_counts))
 }
 
-/// The plans of the input map's front with those of the recurrent map's.
-fn pairs<R: Recurrent>(
-    layer: &Layer<R>,
-    limits: &Limits,
-    flash_counts: bool,
-) -> Vec<Ranked<R::Ranked>> {
-    let fixed_words = layer.arena.scratch_word;
+/// The plans of every map's front with those of all others'. What another beats in everything is left out
+/// map by map, so that their number does not multiply.
+fn all_plans(layers: &Layers, limits: &Limits, flash_counts: bool) -> Vec<Ranked> {
+    let fixed_words = layers.arena.scratch_word;
     let front = |shape: &MapShape, gathered| match shape.kind {
         MapKind::Dense => dense_front(shape, gathered, limits.core),
         MapKind::BlockTerm { .. } | MapKind::TensorTrain { .. } => {
@@ -232,23 +187,60 @@ fn pairs<R: Recurrent>(
             tensor_front(shape, limits.core, excess, flash_counts)
         }
     };
-    let recurrent = layer.recurrent.plans(|shape| front(shape, false));
-    let mut all = Vec::new();
-    for input in front(&layer.input, true) {
-        for recurrent in &recurrent {
-            let other = R::cost(recurrent);
-            let scratch_words = input.cost.scratch_words.max(other.scratch_words);
-            all.push(Ranked {
-                instructions: input.cost.instructions + other.instructions,
+    let of_input = |input: MapRanked| Ranked {
+        instructions: input.cost.instructions,
+        scratch_words: input.cost.scratch_words,
+        ram_bytes: (fixed_words + input.cost.scratch_words) * 4,
+        flash_bytes: input.cost.flash_bytes,
+        input,
+        whole: Vec::new(),
+    };
+    let mut all: Vec<Ranked> = front(&layers.input, true)
+        .into_iter()
+        .map(of_input)
+        .collect();
+    // Maps of several layers have one shape.
+    let mut fronts: Vec<(&MapShape, Vec<MapRanked>)> = Vec::new();
+    for map in &layers.whole {
+        if !fronts.iter().any(|(shape, _)| *shape == &map.shape) {
+            fronts.push((&map.shape, front(&map.shape, false)));
+        }
+        let found = fronts.iter().find(|(shape, _)| *shape == &map.shape);
+        let plans = found.map_or(&[][..], |(_, plans)| plans);
+        let with = |so_far: &Ranked, plan: &MapRanked| {
+            let own = map.apart_words + plan.cost.scratch_words;
+            let scratch_words = so_far.scratch_words.max(own);
+            Ranked {
+                instructions: so_far.instructions + plan.cost.instructions,
                 scratch_words,
                 ram_bytes: (fixed_words + scratch_words) * 4,
-                flash_bytes: input.cost.flash_bytes + other.flash_bytes,
-                input: input.clone(),
-                recurrent: recurrent.clone(),
-            });
+                flash_bytes: so_far.flash_bytes + plan.cost.flash_bytes,
+                input: so_far.input.clone(),
+                whole: [&so_far.whole[..], std::slice::from_ref(plan)].concat(),
+            }
+        };
+        let pairs = all
+            .iter()
+            .flat_map(|so_far| plans.iter().map(move |plan| (so_far, plan)));
+        let mut longer: Vec<Ranked> = pairs.map(|(so_far, plan)| with(so_far, plan)).collect();
+        if layers.whole.len() > 1 {
+            longer = undominated(longer, limits.flash_bytes.is_some());
         }
+        all = longer;
     }
     all
+}
+
+/// Those that no other beats in everything, fastest first.
+fn undominated(mut plans: Vec<Ranked>, flash_counts: bool) -> Vec<Ranked> {
+    plans.sort_by_key(|plan| (plan.instructions, plan.ram_bytes, plan.flash_bytes));
+    let mut kept: Vec<Ranked> = Vec::new();
+    for plan in plans {
+        if !kept.iter().any(|by| plan.is_dominated(by, flash_counts)) {
+            kept.push(plan);
+        }
+    }
+    kept
 }
 
 #[cfg(test)]
@@ -258,21 +250,57 @@ mod tests {
 
     fn paper() -> MapShape {
         let kind = MapKind::BlockTerm { blocks: 2, rank: 4 };
-        MapShape::to_gates(kind, &[8, 20, 20, 18], &[4, 4, 4, 4])
+        MapShape::to_gates(4, kind, &[8, 20, 20, 18], &[4, 4, 4, 4])
     }
 
-    fn layer(input: MapShape) -> Layer<MapShape> {
+    fn layer(input: MapShape) -> Layers {
         let kind = MapKind::BlockTerm { blocks: 2, rank: 2 };
-        let recurrent = MapShape::to_gates(kind, &[4, 4, 4, 4], &[4, 4, 4, 4]);
+        let recurrent = MapShape::to_gates(4, kind, &[4, 4, 4, 4], &[4, 4, 4, 4]);
         of_maps(input, recurrent)
     }
 
-    fn of_maps(input: MapShape, recurrent: MapShape) -> Layer<MapShape> {
-        Layer {
+    fn of_maps(input: MapShape, recurrent: MapShape) -> Layers {
+        Layers {
             arena: ArenaLayout::new((Cell::Lstm, 1), recurrent.width(), Pool::Last, 0, 0),
-            recurrent,
+            whole: vec![WholeMap {
+                shape: recurrent,
+                apart_words: 0,
+            }],
             input,
         }
+    }
+
+    /// More layers cost instructions and flash, and the scratch of the largest map.
+    #[test]
+    fn layers_add_up() {
+        let limits = Limits::default();
+        let one = layer(paper());
+        let mut three = one.clone();
+        for _ in 0..2 {
+            three
+                .whole
+                .extend([one.whole[0].clone(), one.whole[0].clone()]);
+        }
+        let (one, three) = (best(&one, &limits).unwrap(), best(&three, &limits).unwrap());
+        assert_eq!(three.whole.len(), 5);
+        let sum = |of: fn(&MapRanked) -> usize| -> usize { three.whole.iter().map(of).sum() };
+        let flash = sum(|map| map.cost.flash_bytes);
+        assert_eq!(three.flash_bytes, three.input.cost.flash_bytes + flash);
+        let instructions = sum(|map| map.cost.instructions as usize) as u64;
+        assert_eq!(
+            three.instructions,
+            three.input.cost.instructions + instructions
+        );
+        assert!(three.instructions > one.instructions && three.flash_bytes > one.flash_bytes);
+        // What a GRU keeps apart lies beside the recurrent map's levels, and under the frame's.
+        let mut gru = layer(paper());
+        gru.whole[0].apart_words = 384;
+        let gru = best(&gru, &limits).unwrap();
+        let recurrent = gru.whole[0].cost.scratch_words;
+        assert_eq!(
+            gru.scratch_words,
+            gru.input.cost.scratch_words.max(384 + recurrent)
+        );
     }
 
     #[test]

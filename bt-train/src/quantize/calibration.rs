@@ -51,6 +51,7 @@ impl InputCalibration<'_> {
             let frames = frames(self.part, &format, self.chosen);
             let frames = spread(frames.into_iter().flatten().collect(), CALIBRATION_FRAMES);
             let reads = Reads {
+                map: "input",
                 streamed: true,
                 max: format.map_max,
                 lsb: format.map_lsb,

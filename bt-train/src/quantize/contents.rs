@@ -2,14 +2,16 @@
 
 use super::head::head;
 use super::input::InputFormat;
-use super::map::{IntegerForm, Pool};
+use super::map::Pool;
 use super::real::values;
+use super::scheme::{CellReport, Weights};
 use super::tensor::Z_SCALE;
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::Checkpoint;
 use crate::float::config::{self, FrontEndConfig, ModelConfig};
 use bt_core::InputType;
-use bt_core::internals::cell::{Cell, Gate};
+use bt_core::internals::cell::Gate;
+use bt_core::internals::model::layout::CELL_FRACTION;
 use bt_core::internals::model::write::{Contents, LayerContents, ModelBytes, Outputs};
 use bt_core::internals::model::{self, ArenaLayout};
 use ndarray::Ix2;
@@ -20,14 +22,11 @@ pub(super) struct Parts<'a> {
     pub labels: &'a [String],
     pub config: &'a ModelConfig,
     pub format: &'a InputFormat,
-    /// Fraction bits of the cell state.
-    pub cell_fraction: u32,
+    /// Formats of the states, layer by layer.
+    pub cells: Vec<CellReport>,
     /// Of the head.
     pub checkpoint: &'a Checkpoint,
-    /// Of z, with what the input map's integers make of zeros.
-    pub bias: &'a [f64],
-    pub input: &'a IntegerForm<'a>,
-    pub recurrent: &'a IntegerForm<'a>,
+    pub layers: &'a [Weights<'a>],
     /// Words that the maps share, by their plans.
     pub scratch_words: usize,
 }
@@ -54,14 +53,33 @@ impl Parts<'_> {
             .into_dimensionality::<Ix2>()
             .map_err(Error::malformed)?;
         let head_bias = values(self.checkpoint, "head.bias");
-        let (head_weights, head_bias, score_shift) = head(weight.view(), &head_bias);
-        let base = arena(config, front_end)?.scratch_word;
+        let (head_weights, head_bias, score_shift) = head(
+            weight.view(),
+            &head_bias,
+            config.cell.device().hidden_fraction(),
+        );
+        let arena = arena(config, front_end)?;
         let is_raw = self.format.left_shift > 0;
         let mut pool = Pool::default();
-        let input = self.input.contents(base, is_raw, &mut pool);
-        let recurrent = self.recurrent.contents(base, false, &mut pool);
         let one_line = |label: &String| label.replace('\n', " ");
         let rounded = |b: &f64| (b * Z_SCALE).round().clamp(-32_768.0, 32_767.0) as i16;
+        let layer = |(at, (weights, cell)): (usize, (&Weights<'_>, &CellReport))| LayerContents {
+            input: weights
+                .input
+                .contents((arena.scratch_word, 0), is_raw && at == 0, &mut pool),
+            recurrent: weights.recurrent.as_ref().map(|map| {
+                let words = (arena.recurrent_scratch_word, arena.recurrent_z_word);
+                map.contents(words, false, &mut pool)
+            }),
+            bias: weights.integer_bias.iter().map(rounded).collect(),
+            recurrent_bias: weights.recurrent_bias.iter().map(rounded).collect(),
+            cell_fraction: match config.cell.device().state_fraction() {
+                Some(_) => CELL_FRACTION,
+                None => cell.fraction,
+            },
+        };
+        let layers = self.layers.iter().zip(&self.cells).enumerate();
+        let layers = layers.map(layer).collect();
         let contents = Contents {
             name: self.name.to_owned(),
             labels: self.labels.iter().map(one_line).collect(),
@@ -81,14 +99,8 @@ impl Parts<'_> {
             score_shift,
             outputs: Outputs::default(),
             float_inputs: self.format.floats.clone(),
-            cell: Cell::Lstm,
-            layers: vec![LayerContents {
-                input,
-                recurrent: Some(recurrent),
-                bias: self.bias.iter().map(rounded).collect(),
-                recurrent_bias: vec![],
-                cell_fraction: self.cell_fraction,
-            }],
+            cell: config.cell.device(),
+            layers,
             front_end: match front_end {
                 Some(config) => Some((config.section()?, config.vectors_per_step as u32)),
                 None => None,
@@ -117,7 +129,7 @@ pub(super) fn arena(
         None => (0, 0),
     };
     Ok(ArenaLayout::new(
-        (Cell::Lstm, 1),
+        (config.cell.device(), config.layers),
         config.units(),
         pooled(config),
         words,

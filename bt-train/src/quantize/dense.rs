@@ -17,7 +17,7 @@ pub struct IntegerDense {
 }
 
 impl IntegerDense {
-    /// The weights [4J, K] that the integers stand for, for inputs of LSB `input_lsb`.
+    /// The weights [rows, K] that the integers stand for, for inputs of LSB `input_lsb`.
     pub fn real(&self, input_lsb: f64) -> Array2<f64> {
         let record = &self.record;
         let (rows, slice) = (record.rows as usize, record.slice_values as usize);
@@ -38,7 +38,7 @@ impl IntegerDense {
     }
 }
 
-/// Quantizes `weight` [4J, K] for integer inputs up to `input_max`, real value = integer · `input_lsb`,
+/// Quantizes `weight` [rows, K] for integer inputs up to `input_max`, real value = integer · `input_lsb`,
 /// in slices of so many inputs that are gathered where the input is `streamed`. A negative `input_lsb` is
 /// turned into weights of the other sign.
 ///
@@ -52,7 +52,9 @@ pub fn quantize(
     input_lsb: f64,
     streamed: bool,
 ) -> Result<IntegerDense, QuantizeError> {
-    let (rows, columns) = weight.dim();
+    let (own_rows, columns) = weight.dim();
+    // Rows come in pairs: one of zeros makes them even.
+    let rows = own_rows.next_multiple_of(2);
     if weight.iter().any(|w| !w.is_finite()) {
         return Err(QuantizeError::NotFinite);
     }
@@ -110,7 +112,7 @@ pub fn quantize(
         }
         slice_shift += 1;
     }
-    let scales = lsbs.iter().map(|lsb| {
+    let scales = lsbs.iter().take(own_rows).map(|lsb| {
         let lsb = lsb * input_lsb.abs();
         let scale = lsb * Z_SCALE * f64::from(1u32 << slice_shift) * 4_294_967_296.0;
         if scale.round() <= f64::from(i32::MAX) {
@@ -121,6 +123,7 @@ pub fn quantize(
             })
         }
     });
+    let scales = scales.chain((own_rows..rows).map(|_| Ok(0)));
     Ok(IntegerDense {
         record: DenseRecord {
             rows: rows as u32,

@@ -1,10 +1,10 @@
 //! Float model + calibration data → `.btm`.
 
-use super::real::{RealLayer, RealMaps, frames, states};
+use super::real::{RealLayer, RealMaps, frames, hidden_lsb, real, states};
 use super::scheme::CALIBRATION_STATES;
 use super::spread::spread;
 use crate::data::Part;
-use crate::device;
+use crate::device::{self, LayerPassage};
 use crate::error::{Error, ErrorKind, OverLimits, Result};
 use crate::float::checkpoint::Checkpoint;
 use crate::plan::search::Limits;
@@ -20,16 +20,23 @@ pub use super::scheme::{CellReport, Options, Scheme};
 pub struct Exported {
     /// The file.
     pub bytes: ModelBytes,
-    /// The input map.
+    /// Its layers, from the frame on.
+    pub layers: Vec<LayerReport>,
+    /// Predicted instructions of all maps for one step.
+    pub instructions: u64,
+}
+
+/// How the parts of a layer came out.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct LayerReport {
+    /// The map from the frame, or from the layer below.
     pub input: MapReport,
-    /// The recurrent map.
-    pub recurrent: MapReport,
+    /// The recurrent map; a minGRU has none.
+    pub recurrent: Option<MapReport>,
     /// The sum of both maps and the bias.
     pub z: ZReport,
-    /// The cell state.
+    /// The state.
     pub cell: CellReport,
-    /// Predicted instructions of both maps for one step.
-    pub instructions: u64,
 }
 
 /// Quantizes a model; arguments as of [`Scheme::calibrate`].
@@ -60,25 +67,48 @@ impl Scheme {
         let plan = self.plans.input.plan.to_string();
         keeps_to(&self.limits, &device::parse(&bytes)?, plan)?;
 
-        let real = RealLayer {
-            maps: &maps,
-            bias: &weights.bias,
-            gate: self.config.gate,
-        };
         let chosen: Vec<usize> = (0..self.sample.sequences()).collect();
-        let sample = frames(&self.sample, &self.format, &chosen);
-        let hidden = states(&sample, &self.format, &real).hidden;
-        let hidden = spread(hidden, CALIBRATION_STATES);
         let core = parts.core()?;
         let passages = device::trace(&device::parse(&core)?, &self.sample)?;
-        let z = ZReport::of(&passages, &sample, &self.format, &real);
-        let flat = spread(sample.into_iter().flatten().collect(), REPORT_FRAMES);
+        let mut read = frames(&self.sample, &self.format, &chosen);
+        let mut lsb = self.format.map_lsb;
+        let mut layers = Vec::new();
+        let all = self.layers.iter().zip(&maps).zip(&weights).enumerate();
+        for (at, ((scheme, maps), weights)) in all {
+            let layer = RealLayer {
+                maps,
+                bias: &weights.bias,
+                recurrent_bias: &weights.recurrent_bias,
+                kind: self.config.kind(),
+            };
+            let hidden = states(&read, lsb, &layer).hidden.concat();
+            let hidden = spread(hidden, CALIBRATION_STATES);
+            let of_layer: Vec<&LayerPassage> =
+                passages.iter().map(|passage| &passage.layers[at]).collect();
+            let in_real = |sequence: &Vec<Vec<i16>>| -> Vec<Vec<f64>> {
+                sequence.iter().map(|frame| real(frame, lsb)).collect()
+            };
+            let sequences: Vec<Vec<Vec<f64>>> = read.iter().map(in_real).collect();
+            let z = ZReport::of(&of_layer, &sequences, &layer);
+            let flat = spread(read.concat(), REPORT_FRAMES);
+            let recurrent = scheme.recurrent.as_ref().zip(weights.recurrent.as_ref());
+            layers.push(LayerReport {
+                input: scheme.input.report(&weights.input, &flat),
+                recurrent: recurrent.map(|(scheme, integers)| scheme.report(integers, &hidden)),
+                z,
+                cell: scheme.cell,
+            });
+            // The layer above reads what the device came to.
+            let steps = |passage: &&LayerPassage| {
+                let steps = passage.h.chunks(layer.units());
+                steps.map(<[i16]>::to_vec).collect()
+            };
+            read = of_layer.iter().map(steps).collect();
+            lsb = hidden_lsb(self.config.cell);
+        }
         Ok(Exported {
             bytes,
-            input: self.input.report(&weights.input, &flat),
-            recurrent: self.recurrent.report(&weights.recurrent, &hidden),
-            z,
-            cell: self.cell,
+            layers,
             instructions: self.plans.instructions,
         })
     }
@@ -135,7 +165,11 @@ mod tests {
             }
         };
         let exported = exported(&model, &Values::U8((0..FRAMES * 64).map(byte).collect()));
-        assert!(exported.input.snr_db > 30.0, "{}", exported.input.snr_db);
+        assert!(
+            exported.layers[0].input.snr_db > 30.0,
+            "{}",
+            exported.layers[0].input.snr_db
+        );
     }
 
     /// Levels that saw nothing but zeros hold whatever may come.
@@ -145,7 +179,10 @@ mod tests {
             "head": {"classes": 3}}"#;
         let mut rng = ChaCha8Rng::seed_from_u64(6);
         let model = Model::new(serde_json::from_str(config).unwrap(), &mut rng).unwrap();
-        let report = exported(&model, &Values::U8(vec![0; FRAMES * 64])).input;
+        let report = exported(&model, &Values::U8(vec![0; FRAMES * 64]))
+            .layers
+            .remove(0)
+            .input;
         assert!(report.levels.iter().all(|level| level.scale.is_finite()));
     }
 
@@ -160,9 +197,21 @@ mod tests {
         let noise = (0..400 * 264).map(|_| (rng.next_u32() >> 24) as u8);
         let part = part(&Values::U8(noise.collect()), 264);
         let exported = exported_of(&model, &part);
-        let cut = exported.input.levels.iter().map(|level| level.saturated);
-        assert!(cut.fold(0.0, f64::max) < 1e-3, "{:?}", exported.input);
-        assert!(exported.input.snr_db > 60.0, "{}", exported.input.snr_db);
+        let cut = exported.layers[0]
+            .input
+            .levels
+            .iter()
+            .map(|level| level.saturated);
+        assert!(
+            cut.fold(0.0, f64::max) < 1e-3,
+            "{:?}",
+            exported.layers[0].input
+        );
+        assert!(
+            exported.layers[0].input.snr_db > 60.0,
+            "{}",
+            exported.layers[0].input.snr_db
+        );
     }
 
     /// The last word: a file that takes a byte more than its limits is not written.

@@ -7,15 +7,14 @@
 //! and tanh are flat and the gradient vanishes by itself.
 
 use crate::data::{Batch, Part};
-use crate::device::{self, Passage};
+use crate::device::{self, LayerPassage, Passage};
 use crate::error::Result;
 use crate::float::checkpoint::Checkpoint;
 use crate::float::model::{Gradients, Loss, LossOptions, Model, States};
 use crate::quantize::export::Scheme;
 use ndarray::Array2;
 
-/// One LSB of h and of z.
-const H_LSB: f32 = 1.0 / 32_768.0;
+/// One LSB of z.
 const Z_LSB: f32 = 1.0 / 2_048.0;
 
 /// Loss of the integers on `part`, and the gradients of the float weights they came from. `batch` are
@@ -31,9 +30,10 @@ pub fn loss_and_gradients(
     options: &LossOptions,
 ) -> Result<(Loss, Gradients)> {
     let (passages, logits) = pass(scheme, model, part)?;
-    let c_lsb = 2f32.powi(-(scheme.cell_fraction() as i32));
-    let states = |passage| states(passage, c_lsb);
-    let states: Vec<States<f32>> = passages.iter().map(states).collect();
+    let states: Vec<Vec<States<f32>>> = passages
+        .iter()
+        .map(|passage| states(scheme, passage))
+        .collect();
     Ok(scheme.rounded(model)?.loss_and_gradients_at(
         batch.x.view(),
         &batch.lengths,
@@ -64,14 +64,23 @@ fn pass(scheme: &Scheme, model: &Model, part: &Part) -> Result<(Vec<Passage>, Ar
     Ok((passages, logits))
 }
 
-/// `c_lsb` is one LSB of c.
-fn states(passage: &Passage, c_lsb: f32) -> States<f32> {
+/// The same, layer by layer, in real numbers.
+fn states(scheme: &Scheme, passage: &Passage) -> Vec<States<f32>> {
+    let lsb = |fraction: u32| 2f32.powi(-(fraction as i32));
+    let h_lsb = lsb(scheme.hidden_fraction());
     let halves = |values: &[i16], lsb| values.iter().map(|&v| f32::from(v) * lsb).collect();
-    States {
+    let layer = |(passage, fraction): (&LayerPassage, u32)| States {
         z: halves(&passage.z, Z_LSB),
-        c: passage.c.iter().map(|&c| c as f32 * c_lsb).collect(),
-        h: halves(&passage.h, H_LSB),
-    }
+        apart: halves(&passage.apart, Z_LSB),
+        c: passage
+            .c
+            .iter()
+            .map(|&c| c as f32 * lsb(fraction))
+            .collect(),
+        h: halves(&passage.h, h_lsb),
+    };
+    let layers = passage.layers.iter().zip(scheme.cell_fractions());
+    layers.map(layer).collect()
 }
 
 #[cfg(test)]

@@ -1,11 +1,9 @@
 //! What the device makes of the pre-activations, and of the gates in the end.
 
-use super::input::InputFormat;
 use super::map::Z_MAX;
-use super::real::RealLayer;
+use super::real::{RealLayer, of_hidden};
 use super::tensor::Z_SCALE;
-use crate::device::Passage;
-use crate::float::cell;
+use crate::device::LayerPassage;
 
 /// What becomes of the pre-activations z, Q4.11, on calibration sequences.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
@@ -15,7 +13,7 @@ pub struct ZReport {
     /// Largest magnitude of the bias that z starts from.
     pub bias: f64,
     /// Share of them beyond ±16, where the device cuts them off. That alone does no harm: sigmoid
-    /// and tanh are flat there to the last bit.
+    /// and tanh are flat there to the last bit. (A minGRU's values are not.)
     pub beyond: f64,
     /// Share of gates that are off by more than 1/32 for it: a partial sum was cut off on the way, or
     /// the weights are too coarse.
@@ -23,33 +21,35 @@ pub struct ZReport {
 }
 
 impl ZReport {
-    /// The passages of sequences through the device beside real arithmetic, step by step at the
-    /// device's own hidden states. `sample` are the same sequences in the map's integers.
+    /// The passages of sequences through a layer of the device beside real arithmetic, step by step at the
+    /// device's own hidden states. `read` is what the layer's input map read in each, in real numbers.
     pub(super) fn of(
-        passages: &[Passage],
-        sample: &[Vec<Vec<i16>>],
-        format: &InputFormat,
+        passages: &[&LayerPassage],
+        read: &[Vec<Vec<f64>>],
         real: &RealLayer<'_>,
     ) -> ZReport {
         let (mut max, mut beyond, mut wrong, mut count) = (0.0f64, 0u64, 0u64, 0u64);
-        for (frames, passage) in sample.iter().zip(passages) {
-            let units = passage.h.len() / frames.len().max(1);
+        let (units, values) = (real.units(), real.bias.len());
+        let in_units =
+            |z: &[i16]| -> Vec<f64> { z.iter().map(|&z| f64::from(z) / Z_SCALE).collect() };
+        for (frames, passage) in read.iter().zip(passages) {
             let mut h = vec![0.0; units];
-            let shares = real.input_shares(frames, format);
-            let steps = passage.z.chunks(4 * units).zip(passage.h.chunks(units));
-            for (share, (found, next)) in shares.iter().zip(steps) {
-                let mut wanted = real.z(share, &h);
-                for z in &wanted {
+            let shares = real.maps.input.apply(frames);
+            for (t, share) in shares.iter().enumerate() {
+                let (mut wanted, apart) = real.z(share, &h);
+                for z in wanted.iter().chain(&apart) {
                     max = max.max(z.abs());
                     beyond += u64::from(z.abs() > Z_MAX);
                 }
-                let mut found: Vec<f64> = found.iter().map(|&z| f64::from(z) / Z_SCALE).collect();
-                cell::activate(real.gate, &mut wanted);
-                cell::activate(real.gate, &mut found);
+                let own = t * values..(t + 1) * values;
+                let mut found = in_units(&passage.z[own.clone()]);
+                let found_apart = in_units(passage.apart.get(own).unwrap_or(&[]));
+                real.kind.activate(&mut wanted, &apart);
+                real.kind.activate(&mut found, &found_apart);
                 let pairs = wanted.iter().zip(&found);
                 wrong += pairs.filter(|(a, b)| (*a - *b).abs() > GATE_WRONG).count() as u64;
                 count += wanted.len() as u64;
-                h = next.iter().map(|&h| f64::from(h) / 32_768.0).collect();
+                h = of_hidden(real.kind.cell, &passage.h[t * units..][..units]);
             }
         }
         let share = |part: u64| part as f64 / count.max(1) as f64;

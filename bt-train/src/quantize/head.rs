@@ -2,8 +2,13 @@
 
 use ndarray::{ArrayView2, Axis};
 
-/// Head weights in i16 at the largest scale whose sums cannot leave 32 bits; logits = raw · 2^−shift.
-pub(super) fn head(weight: ArrayView2<'_, f64>, bias: &[f64]) -> (Vec<i16>, Vec<i32>, i32) {
+/// Head weights in i16 at the largest scale whose sums cannot leave 32 bits; logits = raw · 2^−shift. What
+/// it reads has so many fraction bits.
+pub(super) fn head(
+    weight: ArrayView2<'_, f64>,
+    bias: &[f64],
+    fraction: u32,
+) -> (Vec<i16>, Vec<i32>, i32) {
     // As many bits as the largest weight leaves: all are finite, so that some shift fits.
     let largest = weight
         .iter()
@@ -14,7 +19,7 @@ pub(super) fn head(weight: ArrayView2<'_, f64>, bias: &[f64]) -> (Vec<i16>, Vec<
         largest => 31 - largest.log2().floor() as i32,
     };
     loop {
-        let factor = 2f64.powi(shift - 15);
+        let factor = 2f64.powi(shift - fraction as i32);
         let levels = weight.mapv(|w| (w * factor).round());
         let fits = levels.iter().all(|w| w.abs() <= 32_767.0)
             && levels.axis_iter(Axis(0)).zip(bias).all(|(row, b)| {

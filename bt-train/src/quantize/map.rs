@@ -1,7 +1,7 @@
 //! One map of a model: real weights under a plan, what calibration decides about it, its integers.
 
 use super::dense::{self, IntegerDense};
-use super::integer::{IntegerMap, Noise, PerBlock, place};
+use super::integer::{IntegerMap, Noise, PerBlock, adds, place};
 use super::simulate::Simulation;
 use super::tensor::{self, Calibrated, QuantizeError, Width, Z_SCALE, with_headroom};
 use crate::error::{Error, ErrorKind, Result};
@@ -107,6 +107,8 @@ pub(super) fn apply_matrix(weight: &Array2<f64>, frames: &[Vec<f64>]) -> Vec<Vec
 /// The integers that a map reads.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reads {
+    /// The map, as messages call it.
+    pub map: &'static str,
     /// Whether they are gathered as they come, the input's, or lie there at once, the hidden state's.
     pub streamed: bool,
     /// Largest magnitude.
@@ -185,7 +187,9 @@ impl MapScheme {
         weight: &Array2<f64>,
         slice_values: usize,
     ) -> std::result::Result<IntegerDense, QuantizeError> {
-        let Reads { max, lsb, streamed } = self.reads;
+        let Reads {
+            max, lsb, streamed, ..
+        } = self.reads;
         dense::quantize(weight.view(), slice_values, max, lsb, streamed)
     }
 
@@ -305,11 +309,10 @@ const NORMALIZED_MAX: f64 = 100.0;
 
 /// Why a map that reads such integers cannot be, and what helps.
 fn failed(error: QuantizeError, reads: &Reads) -> Error {
-    let name = if reads.streamed { "input" } else { "recurrent" };
     let largest = f64::from(reads.max) * reads.lsb.abs();
     let refused = |error: QuantizeError| {
         Error::new(ErrorKind::Quantize {
-            map: name,
+            map: reads.map,
             error: error.into(),
         })
     };
@@ -346,13 +349,18 @@ pub(super) struct Pool {
 }
 
 impl IntegerForm<'_> {
-    /// The map with its places in an arena whose scratch starts at word `base`, its weights and tables
-    /// put into `pool`. `is_raw`: bytes are gathered as they are pushed.
-    pub fn contents(&self, base: usize, is_raw: bool, pool: &mut Pool) -> MapContents {
+    /// The map with its places in an arena whose scratch starts at word `base`, what it adds to at word `z`,
+    /// its weights and tables put into `pool`. `is_raw`: bytes are gathered as they are pushed.
+    pub fn contents(
+        &self,
+        (base, z): (usize, usize),
+        is_raw: bool,
+        pool: &mut Pool,
+    ) -> MapContents {
         match self {
             Self::Tensor {
                 lowered, integers, ..
-            } => program_contents(lowered, integers, base, is_raw, pool),
+            } => program_contents(lowered, integers, (base, z), is_raw, pool),
             Self::Dense { integers, .. } => {
                 let mut record = integers.record;
                 record.weights_word = pool.weights.len() as u32;
@@ -370,7 +378,7 @@ impl IntegerForm<'_> {
 fn program_contents(
     lowered: &Lowered,
     integers: &IntegerMap,
-    base: usize,
+    (base, z): (usize, usize),
     is_raw: bool,
     pool: &mut Pool,
 ) -> MapContents {
@@ -387,6 +395,9 @@ fn program_contents(
     pool.tables.extend(&lowered.tables);
     let placed = |stage: &StageRecord| {
         let mut stage = place(stage, base);
+        if adds(&stage) {
+            stage.out_word += z as u32;
+        }
         stage.weights_word += first_weight;
         stage.rows_table += first_table;
         stage.cols_table += first_table;

@@ -4,25 +4,46 @@
 use super::input::InputFormat;
 use super::map::RealMap;
 use crate::data::Part;
-use crate::error::Result;
-use crate::float::cell;
+use crate::error::{Error, ErrorKind, Result};
+use crate::float::cell::{Kind, Row};
 use crate::float::checkpoint::Checkpoint;
-use crate::float::config::Gate;
-use crate::plan::search::{MapRanked, Ranked};
-use crate::shape::name::{INPUT_MAP, RECURRENT_MAP};
+use crate::plan::search::Ranked;
+use crate::shape::{Cell, name};
 
-/// The maps of a checkpoint in f64, under their plans.
+/// The maps of a layer in f64, under their plans.
 pub(super) struct RealMaps<'p> {
     pub input: RealMap<'p>,
-    pub recurrent: RealMap<'p>,
+    /// Where the cell has one.
+    pub recurrent: Option<RealMap<'p>>,
 }
 
 impl<'p> RealMaps<'p> {
-    pub fn read(checkpoint: &Checkpoint, plans: &'p Ranked<MapRanked>) -> Result<Self> {
-        Ok(Self {
-            input: RealMap::read(checkpoint, INPUT_MAP, &plans.input.plan)?,
-            recurrent: RealMap::read(checkpoint, RECURRENT_MAP, &plans.recurrent.plan)?,
-        })
+    /// Those of every layer of a checkpoint.
+    pub fn read(checkpoint: &Checkpoint, plans: &'p Ranked) -> Result<Vec<Self>> {
+        let config = &checkpoint.config;
+        let mut whole = plans.whole.iter();
+        let mut next = || {
+            let missing = Error::new(ErrorKind::Internal("a map has no plan"));
+            whole.next().ok_or(missing)
+        };
+        (0..config.layers)
+            .map(|at| {
+                let plan = match at {
+                    0 => &plans.input,
+                    _ => next()?,
+                };
+                let prefix = name::input_map(config.cell, at);
+                let input = RealMap::read(checkpoint, &prefix, &plan.plan)?;
+                let recurrent = match config.recurrent_shape() {
+                    Some(_) => {
+                        let prefix = name::recurrent_map(config.cell, at);
+                        Some(RealMap::read(checkpoint, &prefix, &next()?.plan)?)
+                    }
+                    None => None,
+                };
+                Ok(Self { input, recurrent })
+            })
+            .collect()
     }
 }
 
@@ -32,32 +53,53 @@ pub(super) fn values(checkpoint: &Checkpoint, name: &str) -> Vec<f64> {
     tensor.map(|&value| f64::from(value)).collect()
 }
 
-/// A layer in real arithmetic whose input are the map's integers.
+/// A layer in real arithmetic.
 pub(super) struct RealLayer<'a> {
     pub maps: &'a RealMaps<'a>,
-    /// With what the map makes of integer zeros.
+    /// With what the input map makes of integer zeros.
     pub bias: &'a [f64],
-    pub gate: Gate,
+    /// Of the recurrent map's last gate; empty where its share is not kept apart.
+    pub recurrent_bias: &'a [f64],
+    pub kind: Kind,
 }
 
 impl RealLayer<'_> {
-    /// The input map's share of z for each frame of a sequence.
-    pub fn input_shares(&self, frames: &[Vec<i16>], format: &InputFormat) -> Vec<Vec<f64>> {
-        let real = |q: &i16| f64::from(*q) * format.map_lsb;
-        let real: Vec<Vec<f64>> = frames
-            .iter()
-            .map(|frame| frame.iter().map(real).collect())
-            .collect();
-        self.maps.input.apply(&real)
+    /// J.
+    pub fn units(&self) -> usize {
+        self.bias.len() / self.kind.gates()
     }
 
-    /// z of a step.
-    pub fn z(&self, share: &[f64], h: &Vec<f64>) -> Vec<f64> {
-        let states = std::slice::from_ref(h);
-        let back = self.maps.recurrent.apply(states).remove(0);
-        let sums = share.iter().zip(&back).zip(self.bias);
-        sums.map(|((a, b), c)| a + b + c).collect()
+    /// z of a step from the input map's share, and what the recurrent map gives where that is kept apart.
+    pub fn z(&self, share: &[f64], h: &Vec<f64>) -> (Vec<f64>, Vec<f64>) {
+        let mut z: Vec<f64> = share.iter().zip(self.bias).map(|(a, b)| a + b).collect();
+        let mut apart = vec![0.0; self.kind.apart_values(self.units())];
+        if let Some(recurrent) = &self.maps.recurrent {
+            let back = recurrent.apply(std::slice::from_ref(h)).remove(0);
+            let sums = if apart.is_empty() { &mut z } else { &mut apart };
+            sums.iter_mut()
+                .zip(&back)
+                .for_each(|(sum, back)| *sum += back);
+        }
+        let last = apart.len() - self.recurrent_bias.len();
+        let biased = apart[last..].iter_mut().zip(self.recurrent_bias);
+        biased.for_each(|(sum, bias)| *sum += bias);
+        (z, apart)
     }
+}
+
+/// Integers of LSB `lsb` in real numbers.
+pub(super) fn real(values: &[i16], lsb: f64) -> Vec<f64> {
+    values.iter().map(|&q| f64::from(q) * lsb).collect()
+}
+
+/// What hidden states of a cell stand for.
+pub(super) fn of_hidden(cell: Cell, h: &[i16]) -> Vec<f64> {
+    real(h, hidden_lsb(cell))
+}
+
+/// The real value of one LSB of h.
+pub(super) fn hidden_lsb(cell: Cell) -> f64 {
+    2f64.powi(-(cell.device().hidden_fraction() as i32))
 }
 
 /// The bias with `share`, what the map makes of integer zeros.
@@ -94,37 +136,30 @@ pub(super) fn frames(part: &Part, format: &InputFormat, chosen: &[usize]) -> Vec
 
 /// What a layer went through, computed in f64.
 pub(super) struct RealStates {
-    /// Hidden states of all steps of every sequence, Q0.15.
-    pub hidden: Vec<Vec<i16>>,
-    /// Largest magnitude of a cell state.
+    /// Hidden states of all steps of every sequence, as the device rounds them.
+    pub hidden: Vec<Vec<Vec<i16>>>,
+    /// Largest magnitude of a state.
     pub cell_max: f64,
 }
 
-/// The states of all steps of every sequence.
-pub(super) fn states(
-    frames: &[Vec<Vec<i16>>],
-    format: &InputFormat,
-    real: &RealLayer<'_>,
-) -> RealStates {
-    let units = real.bias.len() / 4;
-    let (mut all, mut cell_max) = (Vec::new(), 0.0);
+/// The states of all steps of every sequence whose input map reads `frames` of LSB `lsb`.
+pub(super) fn states(frames: &[Vec<Vec<i16>>], lsb: f64, layer: &RealLayer<'_>) -> RealStates {
+    let units = layer.units();
+    let per_unit = 1.0 / hidden_lsb(layer.kind.cell);
+    let (mut hidden, mut cell_max) = (Vec::new(), 0.0f64);
     for sequence in frames {
         let (mut c, mut h) = (vec![0.0; units], vec![0.0; units]);
-        for share in real.input_shares(sequence, format) {
-            let mut z = real.z(&share, &h);
-            cell::forward(real.gate, &mut z, &mut c, &mut h);
-            cell_max = c
-                .iter()
-                .fold(cell_max, |max: f64, c: &f64| max.max(c.abs()));
-            all.push(
-                h.iter()
-                    .map(|h| (h * 32_768.0).round().clamp(-32_768.0, 32_767.0) as i16)
-                    .collect(),
-            );
+        let read: Vec<Vec<f64>> = sequence.iter().map(|frame| real(frame, lsb)).collect();
+        let mut steps = Vec::new();
+        for share in layer.maps.input.apply(&read) {
+            let (mut z, mut apart) = layer.z(&share, &h);
+            let (z, apart) = (&mut z[..], &mut apart[..]);
+            layer.kind.forward(Row { z, apart }, &mut c, &mut h);
+            cell_max = c.iter().fold(cell_max, |max, c| max.max(c.abs()));
+            let rounded = |h: &f64| (h * per_unit).round().clamp(-32_768.0, 32_767.0) as i16;
+            steps.push(h.iter().map(rounded).collect());
         }
+        hidden.push(steps);
     }
-    RealStates {
-        hidden: all,
-        cell_max,
-    }
+    RealStates { hidden, cell_max }
 }

@@ -4,16 +4,15 @@ use super::calibration::{CalibratedInput, InputCalibration};
 use super::contents::{Parts, arena};
 use super::input::InputFormat;
 use super::map::{IntegerForm, MapScheme, Reads, apply_matrix};
-use super::real::{RealLayer, RealMaps, folded_bias, frames, states, values};
+use super::real::{RealLayer, RealMaps, folded_bias, frames, hidden_lsb, states, values};
 use super::spread::spread;
 use crate::data::{Normalization, Part};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::Checkpoint;
-use crate::float::config::ModelConfig;
+use crate::float::config::{LayerShape, ModelConfig};
 use crate::float::model::Model;
-use crate::plan::search::{self, Layer, Limits, MapRanked, Ranked, SearchError};
-use crate::shape::name::{BIAS, INPUT_MAP, RECURRENT_MAP};
-use crate::shape::{MapShape, name};
+use crate::plan::search::{self, Layers, Limits, Ranked, SearchError, WholeMap};
+use crate::shape::{Cell, name};
 use bt_core::internals::model::layout::{CELL_FRACTION, CELL_FRACTION_MIN};
 use bt_core::internals::model::write::ModelBytes;
 
@@ -33,13 +32,16 @@ pub struct Options {
 pub struct CellReport {
     /// Largest magnitude in real arithmetic on calibration sequences.
     pub max: f64,
-    /// Fraction bits: 24 unless c goes beyond half of their ±128.
+    /// Fraction bits: of an LSTM 24 unless c goes beyond half of their ±128.
     pub fraction: u32,
 }
 
 impl CellReport {
     /// The most fraction bits that leave twice the room that calibration has seen.
-    fn new(max: f64) -> CellReport {
+    fn new(cell: Cell, max: f64) -> CellReport {
+        if let Some(fraction) = cell.device().state_fraction() {
+            return CellReport { max, fraction };
+        }
         let holds = |fraction: &u32| 2.0 * max <= f64::from(1u32 << (31 - fraction));
         CellReport {
             max,
@@ -59,26 +61,36 @@ pub struct Scheme {
     labels: Vec<String>,
     pub(super) config: ModelConfig,
     pub(super) limits: Limits,
-    /// Of both maps: the search's own, which the file keeps to.
-    pub(super) plans: Ranked<MapRanked>,
+    /// Of all maps: the search's own, which the file keeps to.
+    pub(super) plans: Ranked,
     pub(super) format: InputFormat,
-    pub(super) input: MapScheme,
-    pub(super) recurrent: MapScheme,
+    /// From the frame on.
+    pub(super) layers: Vec<LayerScheme>,
     /// Sequences of calibration that the report looks at.
     pub(super) sample: Part,
-    /// How far the cell goes, and the format for it.
-    pub(super) cell: CellReport,
 }
 
-/// The weights of a checkpoint under a scheme, in integers.
+/// What calibration decides about a layer.
+#[derive(Debug)]
+pub(super) struct LayerScheme {
+    pub input: MapScheme,
+    /// Where the cell has such a map.
+    pub recurrent: Option<MapScheme>,
+    /// How far the state goes, and the format for it.
+    pub cell: CellReport,
+}
+
+/// The weights of a layer under a scheme, in integers.
 pub(super) struct Weights<'a> {
     /// Of z, with what the input map makes of integer zeros.
     pub bias: Vec<f64>,
     /// The same with what its integers make of them: an offset that stays in the values then meets the
     /// same weights as the values, and rounding them costs no more than without it.
-    integer_bias: Vec<f64>,
+    pub integer_bias: Vec<f64>,
+    /// Of the recurrent map's last gate, where its share is kept apart.
+    pub recurrent_bias: Vec<f64>,
     pub input: IntegerForm<'a>,
-    pub recurrent: IntegerForm<'a>,
+    pub recurrent: Option<IntegerForm<'a>>,
 }
 
 impl Scheme {
@@ -94,11 +106,11 @@ impl Scheme {
         labels: &[String],
         options: &Options,
     ) -> Result<Scheme> {
-        let layer = layer(&checkpoint.config)?;
+        let layers = layers(&checkpoint.config)?;
         let limits = &options.limits;
         let planned = |plans| Scheme::planned(plans, checkpoint, part, labels, options);
         let Some(flash_bytes) = limits.flash_bytes else {
-            let plans = search::best(&layer, limits);
+            let plans = search::best(&layers, limits);
             return planned(plans.map_err(|error| search::refused(&error, limits))?);
         };
         // What the file holds beside the maps depends on the formats, which calibration finds for given
@@ -109,7 +121,7 @@ impl Scheme {
                 flash_bytes: Some(flash_bytes.saturating_sub(beside)),
                 ..*limits
             };
-            let (plans, is_refused) = match search::best(&layer, &of_maps) {
+            let (plans, is_refused) = match search::best(&layers, &of_maps) {
                 Ok(plans) => (plans, false),
                 Err(SearchError::Limits { closest }) => (*closest, true),
                 Err(error) => return Err(search::refused(&error, limits)),
@@ -134,7 +146,7 @@ impl Scheme {
 
     /// The same for plans that are chosen.
     fn planned(
-        plans: Ranked<MapRanked>,
+        plans: Ranked,
         checkpoint: &Checkpoint,
         part: &Part,
         labels: &[String],
@@ -142,27 +154,42 @@ impl Scheme {
     ) -> Result<Scheme> {
         let config = &checkpoint.config;
         let maps = RealMaps::read(checkpoint, &plans)?;
+        let (first, above) = maps
+            .split_first()
+            .ok_or_else(|| Error::new(ErrorKind::Internal("a model has no layer")))?;
         let chosen = spread((0..part.sequences()).collect(), options.sequences);
         let calibration = InputCalibration {
             part,
             chosen: &chosen,
             normalization: &Normalization::of(&checkpoint.model()?),
-            bias: &values(checkpoint, BIAS),
+            bias: &values(checkpoint, &name::bias(config.cell, 0)),
             has_front_end: config.front_end.is_some(),
         };
         let CalibratedInput {
             format,
             bias,
             scheme: input,
-        } = calibration.best(&maps.input)?;
-        let real = RealLayer {
-            maps: &maps,
-            bias: &bias,
-            gate: config.gate,
-        };
-        let states = states(&frames(part, &format, &chosen), &format, &real);
-        let hidden = spread(states.hidden, CALIBRATION_STATES);
-        let recurrent = MapScheme::new(&maps.recurrent, &hidden, OF_STATES)?;
+        } = calibration.best(&first.input)?;
+        let frames = frames(part, &format, &chosen);
+        let (layer, mut hidden) = LayerScheme::new(
+            checkpoint,
+            0,
+            first,
+            input,
+            &bias,
+            (&frames, format.map_lsb),
+        )?;
+        let mut layers = vec![layer];
+        for (maps, at) in above.iter().zip(1..) {
+            let reads = of_hidden("upper input", config.cell);
+            let flat = spread(hidden.concat(), CALIBRATION_STATES);
+            let input = MapScheme::new(&maps.input, &flat, reads)?;
+            let bias = values(checkpoint, &name::bias(config.cell, at));
+            let (layer, own) =
+                LayerScheme::new(checkpoint, at, maps, input, &bias, (&hidden, reads.lsb))?;
+            layers.push(layer);
+            hidden = own;
+        }
         Ok(Scheme {
             name: options.name.clone(),
             labels: labels.to_vec(),
@@ -170,24 +197,28 @@ impl Scheme {
             limits: options.limits,
             plans,
             format,
-            input,
-            recurrent,
+            layers,
             sample: part.subset(&spread(chosen, REPORT_SEQUENCES)),
-            cell: CellReport::new(states.cell_max),
         })
     }
 
     /// Keeps every level of the tensor maps to so many bits, fewer than the device has: to see what
     /// rounding costs, and what fine-tuning wins back.
     pub fn coarsen(&mut self, bits: u8) {
-        for map in [&mut self.input, &mut self.recurrent] {
-            map.coarsen(bits);
+        for layer in &mut self.layers {
+            let maps = [Some(&mut layer.input), layer.recurrent.as_mut()];
+            maps.into_iter().flatten().for_each(|map| map.coarsen(bits));
         }
     }
 
-    /// Fraction bits of the cell state.
-    pub fn cell_fraction(&self) -> u32 {
-        self.cell.fraction
+    /// Fraction bits of the state of every layer.
+    pub fn cell_fractions(&self) -> impl Iterator<Item = u32> {
+        self.layers.iter().map(|layer| layer.cell.fraction)
+    }
+
+    /// Fraction bits of the hidden states.
+    pub fn hidden_fraction(&self) -> u32 {
+        self.config.cell.device().hidden_fraction()
     }
 
     /// The model of `checkpoint` without its front end: it takes the frames of the input map, as
@@ -218,46 +249,69 @@ impl Scheme {
     pub fn rounded(&self, model: &Model) -> Result<Model> {
         let maps = RealMaps::read(&Checkpoint::of(model), &self.plans)?;
         let mut rounded = model.clone();
-        for (prefix, scheme, map) in [
-            (INPUT_MAP, &self.input, &maps.input),
-            (RECURRENT_MAP, &self.recurrent, &maps.recurrent),
-        ] {
-            let name = format!("{prefix}.{}", name::MATRIX);
-            let mut parameters = rounded.parameters_mut().into_iter();
-            if let Some(weight) = scheme.rounded(map)?
-                && let Some((_, mut values)) = parameters.find(|(found, _)| *found == name)
-            {
-                let weights = values.iter_mut().zip(&weight);
-                weights.for_each(|(value, &rounded)| *value = rounded as f32);
+        let cell = self.config.cell;
+        for (at, (scheme, maps)) in self.layers.iter().zip(&maps).enumerate() {
+            let recurrent = scheme.recurrent.as_ref().zip(maps.recurrent.as_ref());
+            let recurrent = recurrent.map(|pair| (name::recurrent_map(cell, at), pair));
+            let input = (name::input_map(cell, at), (&scheme.input, &maps.input));
+            for (prefix, (scheme, map)) in std::iter::once(input).chain(recurrent) {
+                let name = format!("{prefix}.{}", name::MATRIX);
+                let mut parameters = rounded.parameters_mut().into_iter();
+                if let Some(weight) = scheme.rounded(map)?
+                    && let Some((_, mut values)) = parameters.find(|(found, _)| *found == name)
+                {
+                    let weights = values.iter_mut().zip(&weight);
+                    weights.for_each(|(value, &rounded)| *value = rounded as f32);
+                }
             }
         }
         Ok(rounded)
     }
 
-    /// The integers of a checkpoint's maps.
+    /// The integers of a checkpoint's layers.
     pub(super) fn weights<'a>(
         &self,
-        maps: &'a RealMaps<'_>,
+        maps: &'a [RealMaps<'_>],
         checkpoint: &Checkpoint,
-    ) -> Result<Weights<'a>> {
-        let bias = values(checkpoint, BIAS);
-        let zero = std::slice::from_ref(&self.format.zero);
-        let real = folded_bias(&maps.input.apply(zero).remove(0), &bias);
-        Ok(Weights {
-            integer_bias: match self.input.rounded(&maps.input)? {
-                Some(rounded) => folded_bias(&apply_matrix(&rounded, zero).remove(0), &bias),
-                None => real.clone(),
-            },
-            bias: real,
-            input: self.input.integers(&maps.input)?,
-            recurrent: self.recurrent.integers(&maps.recurrent)?,
-        })
+    ) -> Result<Vec<Weights<'a>>> {
+        let layers = self.layers.iter().zip(maps).enumerate();
+        layers
+            .map(|(at, (scheme, maps))| {
+                let cell = self.config.cell;
+                let own = values(checkpoint, &name::bias(cell, at));
+                // The frame alone has an offset.
+                let zero = std::slice::from_ref(&self.format.zero);
+                let folded = |share: Vec<f64>| folded_bias(&share, &own);
+                let bias = match at {
+                    0 => folded(maps.input.apply(zero).remove(0)),
+                    _ => own.clone(),
+                };
+                let rounded = match at {
+                    0 => scheme.input.rounded(&maps.input)?,
+                    _ => None,
+                };
+                let recurrent = scheme.recurrent.as_ref().zip(maps.recurrent.as_ref());
+                Ok(Weights {
+                    integer_bias: match rounded {
+                        Some(rounded) => folded(apply_matrix(&rounded, zero).remove(0)),
+                        None => bias.clone(),
+                    },
+                    bias,
+                    recurrent_bias: recurrent_bias(checkpoint, at),
+                    input: scheme.input.integers(&maps.input)?,
+                    recurrent: match recurrent {
+                        Some((scheme, map)) => Some(scheme.integers(map)?),
+                        None => None,
+                    },
+                })
+            })
+            .collect()
     }
 
     /// What the file of such weights is made of.
     pub(super) fn parts<'a>(
         &'a self,
-        weights: &'a Weights<'a>,
+        weights: &'a [Weights<'a>],
         checkpoint: &'a Checkpoint,
     ) -> Parts<'a> {
         Parts {
@@ -265,22 +319,81 @@ impl Scheme {
             labels: &self.labels,
             config: &self.config,
             format: &self.format,
-            cell_fraction: self.cell.fraction,
+            cells: self.layers.iter().map(|layer| layer.cell).collect(),
             checkpoint,
-            bias: &weights.integer_bias,
-            input: &weights.input,
-            recurrent: &weights.recurrent,
+            layers: weights,
             scratch_words: self.plans.scratch_words,
         }
     }
 }
 
+impl LayerScheme {
+    /// What calibration decides about a layer but its input map, and the hidden states it came to.
+    fn new(
+        checkpoint: &Checkpoint,
+        at: usize,
+        maps: &RealMaps<'_>,
+        input: MapScheme,
+        bias: &[f64],
+        (read, lsb): (&[Vec<Vec<i16>>], f64),
+    ) -> Result<(LayerScheme, Vec<Vec<Vec<i16>>>)> {
+        let config = &checkpoint.config;
+        let real = RealLayer {
+            maps,
+            bias,
+            recurrent_bias: &recurrent_bias(checkpoint, at),
+            kind: config.kind(),
+        };
+        let states = states(read, lsb, &real);
+        let recurrent = match &maps.recurrent {
+            Some(map) => {
+                let hidden = spread(states.hidden.concat(), CALIBRATION_STATES);
+                let reads = of_hidden("recurrent", config.cell);
+                Some(MapScheme::new(map, &hidden, reads)?)
+            }
+            None => None,
+        };
+        let cell = CellReport::new(config.cell, states.cell_max);
+        let layer = LayerScheme {
+            input,
+            recurrent,
+            cell,
+        };
+        Ok((layer, states.hidden))
+    }
+}
+
+/// The bias of a layer's recurrent map where it has one.
+pub(super) fn recurrent_bias(checkpoint: &Checkpoint, at: usize) -> Vec<f64> {
+    match checkpoint.config.recurrent_bias_values() {
+        0 => Vec::new(),
+        _ => values(
+            checkpoint,
+            &name::recurrent_bias(checkpoint.config.cell, at),
+        ),
+    }
+}
+
 /// What the search of plans has to know of a model.
-fn layer(config: &ModelConfig) -> Result<Layer<MapShape>> {
-    Ok(Layer {
+fn layers(config: &ModelConfig) -> Result<Layers> {
+    let arena = arena(config, config.front_end.as_ref())?;
+    let whole = |shape, apart_words| WholeMap { shape, apart_words };
+    let of_layer = |(at, layer): (usize, LayerShape)| {
+        let input = (at > 0).then(|| whole(layer.input, 0));
+        let recurrent = layer
+            .recurrent
+            .map(|shape| whole(shape, arena.apart_words()));
+        input.into_iter().chain(recurrent).collect::<Vec<_>>()
+    };
+    Ok(Layers {
         input: config.input_shape(),
-        recurrent: config.recurrent_shape(),
-        arena: arena(config, config.front_end.as_ref())?,
+        whole: config
+            .layer_shapes()
+            .into_iter()
+            .enumerate()
+            .flat_map(of_layer)
+            .collect(),
+        arena,
     })
 }
 
@@ -290,9 +403,12 @@ pub(super) const CALIBRATION_STATES: usize = 256;
 /// Sequences that the report looks at.
 const REPORT_SEQUENCES: usize = 32;
 
-/// The hidden state's integers: Q0.15.
-const OF_STATES: Reads = Reads {
-    streamed: false,
-    max: 1 << 15,
-    lsb: 1.0 / 32_768.0,
-};
+/// The integers of hidden states, as a map reads them.
+fn of_hidden(map: &'static str, cell: Cell) -> Reads {
+    Reads {
+        map,
+        streamed: false,
+        max: 1 << 15,
+        lsb: hidden_lsb(cell),
+    }
+}

@@ -6,8 +6,9 @@ use crate::float::config::{
     FrontEndConfig, Gate, HeadConfig, HiddenConfig, InputConfig, Level, ModelConfig, Pool,
     RecurrentConfig,
 };
-use crate::shape::MapName;
+use crate::shape::{Cell, MapName};
 use crate::training::modes::{self, Modes};
+use bt_core::internals::model::layout::LAYERS_MAX;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -64,6 +65,10 @@ settings! {
     units: usize = 0, [];
     /// Modes of the hidden state, as many as of a frame, such as 4x4x4x4 [default: even ones]
     hidden_modes: Modes = Modes::default(), [value_name = "MODES"];
+    /// What moves the state on [default: lstm]
+    cell: Cell = Cell::Lstm, [];
+    /// Layers, one on top of the other; each further one has maps of the same forms [default: 1]
+    layers: usize = 1, [];
     /// Form of the map from the frame [default: block-term]
     input_map: MapName = MapName::BlockTerm, [value_name = "MAP"];
     /// Blocks (N) of a block-term input map [default: 2]
@@ -251,6 +256,22 @@ impl Settings {
             ),
         ] {
             map.validate(prefix)?;
+        }
+        if !(1..=LAYERS_MAX).contains(&self.layers) {
+            let allowed = format!("1 to {LAYERS_MAX} are possible");
+            return Err(Error::out_of_range(self.layers, allowed).field("layers"));
+        }
+        if !self.cell.device().is_recurrent() {
+            let none = "a minGRU has no map from the hidden state";
+            for (field, is_set) in [
+                ("recurrent-map", self.recurrent_map != MapName::Dense),
+                ("recurrent-dropout", self.recurrent_dropout > 0.0),
+            ] {
+                if is_set {
+                    let error = Error::new(ErrorKind::Unsupported(none)).field(field);
+                    return Err(error.remedy("leave it out, or take another cell"));
+                }
+            }
         }
         if !(self.train_share > 0.0 && self.train_share <= 1.0) {
             let allowed = "give a share above 0, at most 1";
@@ -457,6 +478,8 @@ impl Settings {
             hidden: HiddenConfig {
                 modes: fitted.hidden_modes.0,
             },
+            cell: self.cell,
+            layers: self.layers,
             recurrent: RecurrentConfig {
                 map: self
                     .recurrent_map

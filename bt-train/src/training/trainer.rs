@@ -400,7 +400,10 @@ impl<'a> Trainer<'a> {
         LossOptions {
             weights: self.weights.clone(),
             input_mask: mask(self.settings.input_dropout, config.inputs()),
-            recurrent_mask: mask(self.settings.recurrent_dropout, config.units()),
+            recurrent_mask: mask(
+                self.settings.recurrent_dropout,
+                config.layers * config.units(),
+            ),
         }
     }
 

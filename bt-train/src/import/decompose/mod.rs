@@ -242,7 +242,7 @@ mod tests {
     }
 
     fn shape(kind: MapKind, inputs: &[usize], hidden: &[usize]) -> MapShape {
-        MapShape::to_gates(kind, inputs, hidden)
+        MapShape::to_gates(4, kind, inputs, hidden)
     }
 
     /// A matrix that is a map of the shape asked for is found again, through the trainer's own map.

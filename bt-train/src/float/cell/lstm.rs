@@ -1,25 +1,12 @@
-//! The LSTM cell, gates in the order i, f, g, o.
+//! The LSTM, gates in the order i, f, g, o.
 //!
 //! ```text
 //! c' = σ(z_f)·c + σ(z_i)·tanh(z_g)        h' = σ(z_o)·tanh(c')
 //! ```
 
+use super::{gate, hard_sigmoid};
 use crate::float::config::Gate;
 use crate::float::real::Real;
-
-/// The gates' nonlinearity.
-pub fn gate<T: Real>(kind: Gate, z: T) -> T {
-    match kind {
-        Gate::Sigmoid => z.sigmoid(),
-        Gate::HardSigmoid => hard_sigmoid(z),
-    }
-}
-
-fn hard_sigmoid<T: Real>(z: T) -> T {
-    (T::from_f64(0.2) * z + T::from_f64(0.5))
-        .max(T::zero())
-        .min(T::one())
-}
 
 /// Gates' values [4·J] from pre-activations, in place: what [`forward`] leaves in `z`.
 pub fn activate<T: Real>(kind: Gate, z: &mut [T]) {
@@ -123,7 +110,6 @@ fn quarters<T>(z: &mut [T], units: usize) -> (&mut [T], &mut [T], &mut [T], &mut
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::float::map::check::noise;
 
     /// One unit by hand: z = (0, 0, atanh ½, 0), c = 1 → every gate ½,
     /// c' = ½·1 + ½·½ = 0.75, h' = ½·tanh 0.75.
@@ -135,51 +121,6 @@ mod tests {
             forward(kind, &mut z, &mut c, &mut h);
             assert!((c[0] - 0.75).abs() < 1e-15);
             assert!((h[0] - 0.5 * 0.75f64.tanh()).abs() < 1e-15);
-        }
-    }
-
-    #[test]
-    fn hard_sigmoid_is_keras() {
-        let expected = [(-3.0, 0.0), (-2.5, 0.0), (0.0, 0.5), (1.0, 0.7), (9.0, 1.0)];
-        for (z, y) in expected {
-            assert!((gate::<f64>(Gate::HardSigmoid, z) - y).abs() < 1e-15, "{z}");
-        }
-    }
-
-    /// Central differences in f64: with a step of 1e-5 truncation and rounding
-    /// both stay below 1e-9. The noise keeps clear of the hard sigmoid's kinks.
-    #[test]
-    fn gradient() {
-        let units = 8;
-        for kind in [Gate::Sigmoid, Gate::HardSigmoid] {
-            let z: Vec<f64> = noise(4 * units, 1).iter().map(|v| v * 3.3).collect();
-            let c = noise(units, 2);
-            let (wc, wh) = (noise(units, 3), noise(units, 4));
-            let loss = |z: &[f64], c: &[f64]| {
-                let (mut z, mut c, mut h) = (z.to_vec(), c.to_vec(), vec![0.0; units]);
-                forward(kind, &mut z, &mut c, &mut h);
-                let sum = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-                sum(&c, &wc) + sum(&h, &wh)
-            };
-            let (mut gates, mut c_after, mut h) = (z.clone(), c.clone(), vec![0.0; units]);
-            forward(kind, &mut gates, &mut c_after, &mut h);
-            let mut dc = wc.clone();
-            backward(kind, &mut gates, &c, &c_after, &wh, &mut dc);
-            let step = 1e-5;
-            for at in 0..5 * units {
-                let shifted = |by: f64| {
-                    let (mut z, mut c) = (z.clone(), c.clone());
-                    if at < 4 * units {
-                        z[at] += by;
-                    } else {
-                        c[at - 4 * units] += by;
-                    }
-                    loss(&z, &c)
-                };
-                let expected = (shifted(step) - shifted(-step)) / (2.0 * step);
-                let found = *gates.get(at).unwrap_or_else(|| &dc[at - 4 * units]);
-                assert!((found - expected).abs() < 1e-8, "{kind:?} {at}");
-            }
         }
     }
 }

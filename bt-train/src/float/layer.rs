@@ -1,0 +1,297 @@
+//! One layer through time: a map of what it reads, done for all steps at once, then step by step the map of
+//! its own hidden state and the cell.
+
+use crate::float::cell::{Kind, Row};
+use crate::float::map::{Frames, Prepared};
+use crate::float::real::Real;
+use crate::float::recurrence::{Packing, values, values_mut};
+use ndarray::{Array1, Array2, ArrayD, ArrayView2, Axis, s};
+use rayon::prelude::*;
+use std::borrow::Cow;
+
+/// A layer, ready to run.
+pub(super) struct Layer<'a, T> {
+    pub kind: Kind,
+    pub input: Box<dyn Prepared<T> + 'a>,
+    /// Where the cell has one.
+    pub recurrent: Option<Box<dyn Prepared<T> + 'a>>,
+    pub bias: &'a Array1<T>,
+    /// Of the recurrent map's last gate; empty where its share is not kept apart.
+    pub recurrent_bias: &'a Array1<T>,
+}
+
+/// What a sequence went through elsewhere in a layer, in integers on the device: the backward pass then
+/// differentiates at these values instead of the float model's own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct States<T> {
+    /// Pre-activations [steps, G·J].
+    pub z: Vec<T>,
+    /// The recurrent map's share of them where the cell keeps it apart, likewise.
+    pub apart: Vec<T>,
+    /// States [steps, J].
+    pub c: Vec<T>,
+    /// Hidden states [steps, J].
+    pub h: Vec<T>,
+}
+
+impl<T: Real> States<T> {
+    /// Takes a step's values over, in the form that [`Kind::forward`] leaves them.
+    fn copy(&self, t: usize, kind: Kind, row: Row<'_, T>, c: &mut [T], h: &mut [T]) {
+        let step = |from: &[T], to: &mut [T]| {
+            let width = to.len();
+            to.copy_from_slice(&from[t * width..][..width]);
+        };
+        step(&self.z, row.z);
+        step(&self.apart, row.apart);
+        kind.activate(row.z, row.apart);
+        step(&self.c, c);
+        step(&self.h, h);
+    }
+}
+
+/// What the backward pass needs of the forward pass. Rows are time-major.
+pub(super) struct LayerTrace<'x, T: Real> {
+    /// What the input map reads: the frames' values, or the hidden states below.
+    frames: Cow<'x, [T]>,
+    /// Where each row's frame starts.
+    starts: Vec<usize>,
+    /// Gates' values [rows, G·J].
+    gates: Array2<T>,
+    /// The recurrent map's share [rows, G·J] where it is kept apart, otherwise [rows, 0].
+    apart: Array2<T>,
+    /// State after each step [rows, J].
+    cells: Array2<T>,
+    /// Hidden state after each step, as the next step reads it (masked).
+    hidden: Array2<T>,
+    /// The same unmasked, where there is a mask.
+    unmasked: Option<Array2<T>>,
+    kept_input: Vec<T>,
+    kept_recurrent: Vec<T>,
+}
+
+impl<T: Real> LayerTrace<'_, T> {
+    /// Hidden state after each step [rows, J], as the head or the layer above reads it.
+    pub fn outputs(&self) -> &Array2<T> {
+        self.unmasked.as_ref().unwrap_or(&self.hidden)
+    }
+}
+
+/// Gradients of a layer's weights, in the order of its parameters.
+pub(super) struct LayerGradients<T> {
+    pub input: Vec<ArrayD<T>>,
+    pub recurrent: Vec<ArrayD<T>>,
+    pub bias: Array1<T>,
+    pub recurrent_bias: Array1<T>,
+}
+
+impl<T: Real> Layer<'_, T> {
+    /// J.
+    pub fn units(&self) -> usize {
+        self.bias.len() / self.kind.gates()
+    }
+
+    /// Runs all sequences through `frames` and where each row's starts, or through the states given for each
+    /// in this layer.
+    pub fn forward<'x>(
+        &self,
+        (frames, starts): (Cow<'x, [T]>, Vec<usize>),
+        packing: &Packing,
+        mask: Option<ArrayView2<'_, T>>,
+        given: Option<(&[Vec<States<T>>], usize)>,
+    ) -> LayerTrace<'x, T> {
+        let units = self.units();
+        let rows = packing.rows();
+        let mut gates = Array2::zeros((rows, self.bias.len()));
+        gates.assign(self.bias);
+        let mut apart = Array2::zeros((rows, self.kind.apart_values(units)));
+        let last = apart.ncols() - self.recurrent_bias.len();
+        apart.slice_mut(s![.., last..]).assign(self.recurrent_bias);
+        let view = Frames::new(&frames, starts.clone());
+        let kept_input = self.input.forward(&view, values_mut(&mut gates));
+        let mut trace = LayerTrace {
+            frames,
+            starts,
+            gates,
+            apart,
+            cells: Array2::zeros((rows, units)),
+            hidden: Array2::zeros((rows, units)),
+            unmasked: mask.map(|_| Array2::zeros((rows, units))),
+            kept_input,
+            kept_recurrent: Vec::new(),
+        };
+        for t in 0..packing.steps() {
+            self.step(t, packing, mask, given, &mut trace);
+        }
+        trace
+    }
+
+    fn step(
+        &self,
+        t: usize,
+        packing: &Packing,
+        mask: Option<ArrayView2<'_, T>>,
+        given: Option<(&[Vec<States<T>>], usize)>,
+        trace: &mut LayerTrace<'_, T>,
+    ) {
+        let units = self.units();
+        let Packing { order, offsets, .. } = packing;
+        let (first, end) = (offsets[t], offsets[t + 1]);
+        let (width, apart_width) = (trace.gates.ncols(), trace.apart.ncols());
+        let gates = &mut values_mut(&mut trace.gates)[first * width..end * width];
+        let apart = &mut values_mut(&mut trace.apart)[first * apart_width..end * apart_width];
+        let hidden = &mut values_mut(&mut trace.hidden)[..end * units];
+        let (hidden_before, hidden) = hidden.split_at_mut(first * units);
+        let cells = &mut values_mut(&mut trace.cells)[..end * units];
+        let (cells_before, cells) = cells.split_at_mut(first * units);
+        if t > 0 {
+            let before = offsets[t - 1] * units..offsets[t - 1] * units + hidden.len();
+            if let Some(recurrent) = &self.recurrent {
+                let frames = Frames::packed(&hidden_before[before.clone()], units);
+                let share = if apart.is_empty() {
+                    &mut *gates
+                } else {
+                    &mut *apart
+                };
+                trace
+                    .kept_recurrent
+                    .extend(recurrent.forward(&frames, share));
+            }
+            cells.copy_from_slice(&cells_before[before]);
+        }
+        gates
+            .par_chunks_mut(width)
+            .zip(chunks(apart, apart_width, end - first))
+            .zip(cells.par_chunks_mut(units))
+            .zip(hidden.par_chunks_mut(units))
+            .enumerate()
+            .for_each(|(row, (((z, apart), c), h))| {
+                let of_cell = Row { z, apart };
+                match given {
+                    Some((states, layer)) => {
+                        states[order[row]][layer].copy(t, self.kind, of_cell, c, h);
+                    }
+                    None => self.kind.forward(of_cell, c, h),
+                }
+            });
+        if let (Some(mask), Some(unmasked)) = (mask, &mut trace.unmasked) {
+            let unmasked = &mut values_mut(unmasked)[first * units..end * units];
+            unmasked.copy_from_slice(hidden);
+            for (row, h) in hidden.chunks_exact_mut(units).enumerate() {
+                let mask = mask.row(order[row]);
+                h.iter_mut().zip(mask).for_each(|(h, &m)| *h *= m);
+            }
+        }
+    }
+
+    /// Gradients of the weights, and of what the input map read where that is wanted, from those of the
+    /// hidden states [rows, J] as the head or the layer above reads them.
+    pub fn backward(
+        &self,
+        mut trace: LayerTrace<'_, T>,
+        packing: &Packing,
+        mask: Option<ArrayView2<'_, T>>,
+        outputs: &Array2<T>,
+        is_below_wanted: bool,
+    ) -> (LayerGradients<T>, Option<Array2<T>>) {
+        let units = self.units();
+        let Packing {
+            order,
+            active,
+            offsets,
+            ..
+        } = packing;
+        let (width, apart_width) = (trace.gates.ncols(), trace.apart.ncols());
+        let mut dh = Array2::<T>::zeros((order.len(), units));
+        let mut dc = dh.clone();
+        let cells = values(&trace.cells);
+        let start_cells = vec![T::zero(); active.first().map_or(0, |rows| rows * units)];
+        for t in (0..packing.steps()).rev() {
+            let rows = active[t];
+            let (first, end) = (offsets[t], offsets[t + 1]);
+            let mut own = dh.slice_mut(s![..rows, ..]);
+            own += &outputs.slice(s![first..end, ..]);
+            let before = match t.checked_sub(1) {
+                Some(t) => &cells[offsets[t] * units..][..rows * units],
+                None => &start_cells,
+            };
+            let after = &cells[first * units..end * units];
+            let gates = &mut values_mut(&mut trace.gates)[first * width..end * width];
+            let apart = &mut values_mut(&mut trace.apart)[first * apart_width..end * apart_width];
+            gates
+                .par_chunks_mut(width)
+                .zip(chunks(apart, apart_width, rows))
+                .zip(values_mut(&mut dc)[..rows * units].par_chunks_mut(units))
+                .zip(values(&dh).par_chunks(units))
+                .enumerate()
+                .for_each(|(row, (((z, apart), dc), dh))| {
+                    let at = row * units..(row + 1) * units;
+                    let before = &before[at.clone()];
+                    self.kind
+                        .backward(Row { z, apart }, before, &after[at], dh, dc);
+                });
+            if t == 0 {
+                continue;
+            }
+            let Some(recurrent) = &self.recurrent else {
+                dh.fill(T::zero());
+                continue;
+            };
+            let share = if apart_width > 0 {
+                &trace.apart
+            } else {
+                &trace.gates
+            };
+            let dshare = share.slice(s![first..end, ..]);
+            let dh = &mut values_mut(&mut dh)[..rows * units];
+            recurrent.input_gradient(dshare, dh);
+            if let Some(mask) = mask {
+                for (row, dh) in dh.chunks_exact_mut(units).enumerate() {
+                    let mask = mask.row(order[row]);
+                    dh.iter_mut().zip(mask).for_each(|(d, &m)| *d *= m);
+                }
+            }
+        }
+        let dz = &trace.gates;
+        let below = is_below_wanted.then(|| {
+            let mut below = Array2::zeros((packing.rows(), units));
+            self.input.input_gradient(dz.view(), values_mut(&mut below));
+            below
+        });
+        let later = offsets.get(1).copied().unwrap_or(0);
+        let starts = (1..packing.steps())
+            .flat_map(|t| (0..active[t]).map(move |row| (offsets[t - 1] + row) * units));
+        let hidden = Frames::new(values(&trace.hidden), starts.collect());
+        let share = if apart_width > 0 { &trace.apart } else { dz };
+        let recurrent = self.recurrent.as_ref().map(|recurrent| {
+            let dshare = share.slice(s![later.., ..]);
+            recurrent.weight_gradient(&hidden, &trace.kept_recurrent, dshare)
+        });
+        let last = apart_width - self.recurrent_bias.len();
+        let frames = Frames::new(&trace.frames, trace.starts);
+        let gradients = LayerGradients {
+            input: self
+                .input
+                .weight_gradient(&frames, &trace.kept_input, dz.view()),
+            recurrent: recurrent.unwrap_or_default(),
+            bias: dz.sum_axis(Axis(0)),
+            recurrent_bias: trace.apart.slice(s![.., last..]).sum_axis(Axis(0)),
+        };
+        (gradients, below)
+    }
+}
+
+/// So many chunks of `width` values, which may be 0.
+fn chunks<T: Real>(
+    values: &mut [T],
+    width: usize,
+    count: usize,
+) -> impl IndexedParallelIterator<Item = &mut [T]> {
+    let mut rest = values;
+    let mut all = Vec::with_capacity(count);
+    for _ in 0..count {
+        let (chunk, behind) = rest.split_at_mut(width);
+        all.push(chunk);
+        rest = behind;
+    }
+    all.into_par_iter()
+}
