@@ -74,6 +74,46 @@ fn projects_give_the_scores_of_the_host_in_qemu() {
     }
 }
 
+/// Those that QEMU does not have, too. Their HALs take minutes to compile.
+#[test]
+#[ignore = "long"]
+fn every_project_builds_and_takes_what_the_table_says() {
+    let path = data("bytes.btm");
+    let bytes = bt_train::device::read_model(&path).unwrap();
+    let model = Model::parse(bytes.bytes()).unwrap();
+    for board in projects() {
+        tools::setup::targets(&[board]).unwrap();
+        let firmware = Firmware {
+            board,
+            model: ModelIn::Program(&path),
+            log: false,
+            binary: None,
+        };
+        let size = tools::size::read(&firmware.build().unwrap()).unwrap();
+        let flash = size.flash_bytes as usize - model.flash_bytes();
+        println!("{}: {flash} bytes of flash beside the model", board.name);
+        assert!(
+            flash <= board.flash.bytes() - board.model_bytes(),
+            "{flash}"
+        );
+    }
+}
+
+#[test]
+fn projects_are_formatted() {
+    for board in projects() {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("..")
+            .join(board.project.unwrap())
+            .join("Cargo.toml");
+        let mut command = Command::new(env!("CARGO"));
+        command
+            .args(["fmt", "--check", "--manifest-path"])
+            .arg(manifest);
+        assert!(command.status().unwrap().success(), "{}", board.name);
+    }
+}
+
 #[test]
 fn verify_proves_itself_in_qemu_and_over_a_port() {
     verify(&["--board", "netduinoplus2", "--limit", "3"]).unwrap();

@@ -5,7 +5,7 @@
 #[cfg(feature = "log")]
 use defmt_semihosting as _;
 
-/// A log message at a level, with `defmt`'s formats; nothing without feature `log`.
+/// A log message at a level, with `defmt`'s formats; nothing without feature `defmt`.
 macro_rules! event {
     ($level:ident, $($argument:expr),+ $(,)?) => {{
         #[cfg(feature = "defmt")]

@@ -23,7 +23,7 @@ pub struct Args {
     #[arg(long)]
     bless: bool,
     /// With what takes longer or needs more than the rest: a million steps on every board, a day of sound,
-    /// AddressSanitizer, licences.
+    /// firmware projects that QEMU has no board for, AddressSanitizer, licences.
     #[arg(long)]
     long: bool,
 }
@@ -51,7 +51,7 @@ impl Check {
     };
 }
 
-const CHECKS: [Check; 13] = [
+const CHECKS: [Check; 15] = [
     Check {
         name: "format",
         cargo: &["fmt", "--all", "--check"],
@@ -111,6 +111,17 @@ const CHECKS: [Check; 13] = [
         ],
         ..Check::PLAIN
     },
+    Check {
+        name: "adapters",
+        cargo: &[
+            "test",
+            "--package=bt-embed",
+            "--lib",
+            "--features=nb,embedded-io-06,defmt",
+            "adapter",
+        ],
+        ..Check::PLAIN
+    },
     // The combinations of features that nothing else builds.
     Check {
         name: "bare",
@@ -148,6 +159,19 @@ const CHECKS: [Check; 13] = [
             "test",
             "--package=bt-tests",
             "--test=long_run",
+            "--",
+            "--ignored",
+        ],
+        device: true,
+        long: true,
+        ..Check::PLAIN
+    },
+    Check {
+        name: "projects",
+        cargo: &[
+            "test",
+            "--package=bt-tests",
+            "--test=boards",
             "--",
             "--ignored",
         ],
