@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use bt_core::internals::front_end::FORMAT;
 use bt_core::internals::model::layout;
-use bt_core::{Field, InputType, Model, ModelBytes, ParseError, Pool, SessionError};
+use bt_core::internals::model::write::Outputs;
+use bt_core::{Field, FloatOutput, InputType, Model, ModelBytes, ParseError, Pool, SessionError};
 use bt_embed::app::{Ended, Memory, run};
 use bt_embed::board::{Board, Stack, Ticks};
 use bt_embed::service::Refusal;
@@ -118,6 +119,49 @@ fn shapes() -> Vec<Dense> {
     shapes
 }
 
+/// Asked for after every step, scores are those of the steps so far.
+#[test]
+fn scores_of_every_step_are_those_of_a_session_fed_directly() {
+    let outputs = Outputs {
+        every_step: true,
+        values: vec![
+            FloatOutput {
+                offset: 20.0,
+                lsb: 1e-4
+            };
+            3
+        ],
+        ..Outputs::default()
+    };
+    // Frames of 14 bytes, and of more than a chunk.
+    for values in [7, 400] {
+        let shape = Dense {
+            values,
+            ..Dense::default()
+        };
+        let file = shape.with(outputs.clone());
+        let model = Model::parse(file.bytes()).unwrap();
+        with_device(file.bytes(), [Faults::default(); 2], 1, |mut device, _| {
+            let identity = device.hello().unwrap();
+            assert_eq!(identity.classes, 3);
+            let frame = 2 * values;
+            let bytes = Noise::new(2).bytes(5 * frame);
+            let scores = stream::sequence(&mut device, &identity, &bytes, true).unwrap();
+            assert_eq!(scores.len(), 5);
+            for (step, scores) in (1..).zip(&scores) {
+                assert_eq!(scores.steps as usize, step);
+                assert_eq!(scores.raw, scores_of(&model, &bytes[..step * frame]));
+                // No value is the best.
+                assert_eq!((scores.best, scores.confidence), (0, 0.0));
+            }
+            assert_eq!(
+                device.label(0).unwrap_err().to_string(),
+                "the device answered: there are only 0 classes"
+            );
+        });
+    }
+}
+
 #[test]
 fn scores_are_those_of_a_session_fed_directly() {
     for shape in shapes() {
@@ -139,8 +183,9 @@ fn scores_are_those_of_a_session_fed_directly() {
             for steps in [1, 4] {
                 let bytes = Noise::new(steps)
                     .bytes(steps as usize * shape.values * shape.input_type.bytes());
-                let scores = stream::sequence(&mut device, &identity, &bytes)
+                let scores = stream::sequence(&mut device, &identity, &bytes, false)
                     .unwrap()
+                    .pop()
                     .unwrap();
                 assert_eq!(scores.steps, steps);
                 assert_eq!(scores.raw, scores_of(&model, &bytes), "{shape:?}");
@@ -209,8 +254,9 @@ fn an_utterance_ends_as_run_ends_it() {
                 .iter()
                 .flat_map(|sample| sample.to_le_bytes())
                 .collect();
-            let scores = stream::sequence(&mut device, &identity, &bytes)
+            let scores = stream::sequence(&mut device, &identity, &bytes, false)
                 .unwrap()
+                .pop()
                 .unwrap();
             assert_eq!(scores.steps as usize, sound.len().div_ceil(64));
             assert_eq!(&scores.raw, expected);

@@ -7,7 +7,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use bt_core::internals::model::cases;
-use bt_core::{Cell, InputType, Model, ModelBytes, Pool};
+use bt_core::internals::model::write::Outputs;
+use bt_core::{Cell, FloatOutput, InputType, Model, ModelBytes, Pool};
 use bt_embed::wire::Golden;
 use bt_tests::exported;
 use bt_tests::model::{Dense, Noise, scores_of};
@@ -54,8 +55,9 @@ fn on_board(board: &Board, program: &[u8], model: &[u8], bytes: &[u8]) -> Scores
     let identity = device.hello().unwrap();
     assert_eq!(identity.golden, Golden::Passed, "{}", board.name);
     assert_eq!(identity.board, board.name);
-    stream::sequence(&mut device, &identity, bytes)
+    stream::sequence(&mut device, &identity, bytes, false)
         .unwrap()
+        .pop()
         .unwrap()
 }
 
@@ -109,6 +111,49 @@ fn every_board_gives_the_scores_of_the_host() {
                 board.name
             );
         }
+    }
+}
+
+/// Values after every step, of a mean of recent steps, on a Cortex-M4F: the same raw scores, which the file turns
+/// into units.
+#[test]
+fn an_m4f_gives_values_after_every_step() {
+    let board = Board::find("mps2-an386").unwrap();
+    let units = FloatOutput {
+        offset: -40.0,
+        lsb: 2e-5,
+    };
+    let file = Dense {
+        pool: Pool::Recent,
+        ..Dense::default()
+    }
+    .with(Outputs {
+        every_step: true,
+        horizon_shift: 2,
+        values: vec![units; 3],
+    });
+    let model = Model::parse(file.bytes()).unwrap();
+    let elf = tempfile::NamedTempFile::new().unwrap();
+    let program = std::fs::read(built(board, SLOT, None)).unwrap();
+    std::fs::write(elf.path(), fill(&program, file.bytes()).unwrap()).unwrap();
+    let emulator = Emulator::start(board, elf.path(), false).unwrap();
+    let uart = emulator.uart(Duration::from_millis(50)).unwrap();
+    let mut device = Device::new(uart, Instant::now() + LIMIT);
+    let identity = device.hello().unwrap();
+    assert_eq!(identity.golden, Golden::Passed);
+    let frame = model.frame_values() * model.input_type().bytes();
+    let bytes = Noise::new(4).bytes(9 * frame);
+    let scores = stream::sequence(&mut device, &identity, &bytes, true).unwrap();
+    assert_eq!(scores.len(), 9);
+    for (step, scores) in (1..).zip(&scores) {
+        assert_eq!(
+            scores.raw,
+            scores_of(&model, &bytes[..step * frame]),
+            "{step}"
+        );
+        let value = model.value(2, scores.raw[2]).unwrap();
+        let expected = -40.0 + f64::from(scores.raw[2]) * 2e-5;
+        assert!((f64::from(value) - expected).abs() < 1e-5 * (40.0 + expected.abs()));
     }
 }
 
@@ -166,7 +211,7 @@ fn programs_take_no_more_than_the_table_of_boards_says() {
         let mut device = Device::new(uart, Instant::now() + LIMIT);
         let identity = device.hello().unwrap();
         let bytes = Noise::new(3).bytes(3 * identity.frame_values * identity.input.bytes());
-        stream::sequence(&mut device, &identity, &bytes).unwrap();
+        stream::sequence(&mut device, &identity, &bytes, false).unwrap();
         let stack_bytes = device.statistics().unwrap().stack_bytes_used as usize;
         let ram_bytes = size.ram_bytes as usize - ARENA_BYTES + stack_bytes;
         assert!(

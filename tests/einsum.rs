@@ -96,7 +96,7 @@ fn models() {
             to.assign(&from.mapv(f64::from));
         }
         let x = Array3::from_shape_vec(case.shape, case.x).unwrap();
-        let classes = single.config.head.classes;
+        let classes = single.config.head.gives.outputs();
         let expected = ArrayView2::from_shape((case.lengths.len(), classes), &case.logits).unwrap();
         let found = double.logits(x.view(), &case.lengths);
         let error = (&found - &expected).mapv(f64::abs);

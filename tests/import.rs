@@ -97,11 +97,12 @@ fn logits_are_those_of_torch() {
     let eval = run(&["eval", text(&out), "--data", text(&data), "--json"]);
     let told: Value = serde_json::from_str(&eval.out).unwrap();
     let set = load(&data, &Recordings::default(), &[PartName::Test]).unwrap();
-    let labels = set.test.unwrap().labels.unwrap();
+    let targets = set.test.unwrap().targets.unwrap();
+    let labels = targets.labels().unwrap();
     let is_right = |(row, label): (&Vec<f64>, &usize)| row.iter().all(|v| *v <= row[*label]);
     let right = right
         .iter()
-        .zip(&labels)
+        .zip(labels)
         .filter(|&pair| is_right(pair))
         .count();
     assert_eq!(told["accuracy"], right as f64 / labels.len() as f64);

@@ -52,9 +52,9 @@ fn numpy_files_load_in_all_their_variety() {
     let data = load(&interop().join("data.npz"), &Recordings::default(), &parts).unwrap();
     assert_eq!(data.labels, ["nord", "süd", "est", "🧭"]);
     let train = data.train.unwrap();
-    assert_eq!(train.labels.as_deref(), Some(&[0, 1, 2, 3][..]));
+    assert_eq!(train.targets, Some(vec![0, 1, 2, 3].into()));
     let test = data.test.unwrap();
-    assert!(test.labels.is_none());
+    assert!(test.targets.is_none());
     assert_eq!(test.width, 24);
     assert!(test.lengths.iter().all(|length| (1..=5).contains(length)));
 }
@@ -67,6 +67,20 @@ fn padded() -> Checkpoint {
     let mut model = Model::new(serde_json::from_str(config).unwrap(), &mut rng).unwrap();
     model.offset = vec![100.0].into();
     model.scale = vec![0.02].into();
+    Checkpoint::of(&model)
+}
+
+/// A model of random weights with this head; values have units.
+fn with_head(head: &str) -> Checkpoint {
+    let config = format!(
+        r#"{{"input": {{"map": "dense", "modes": [24]}}, "hidden": {{"modes": [5]}}, "head": {head}}}"#
+    );
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(4);
+    let mut model = Model::new(serde_json::from_str(&config).unwrap(), &mut rng).unwrap();
+    model.offset = vec![100.0].into();
+    model.scale = vec![0.02].into();
+    model.value_offset.fill(3.0);
+    model.value_scale.fill(0.5);
     Checkpoint::of(&model)
 }
 
@@ -101,6 +115,21 @@ fn pytorch_gives_the_same_logits_and_saves_back() {
         .map(|name| interop().join(format!("{name}.safetensors")))
         .to_vec();
     models.push(padding);
+    for (name, head) in [
+        ("steps", r#"{"step_classes": 3}"#),
+        (
+            "recent",
+            r#"{"classes": 3, "pool": "recent", "horizon": 2}"#,
+        ),
+        ("values", r#"{"values": 2, "pool": "mean"}"#),
+        (
+            "step_values",
+            r#"{"step_values": 2, "pool": "recent", "horizon": 2}"#,
+        ),
+    ] {
+        models.push(place.path().join(format!("{name}.safetensors")));
+        with_head(head).write(&models[models.len() - 1]).unwrap();
+    }
     let out = place.path().join("out");
     std::fs::create_dir(&out).unwrap();
     let data = interop().join("data.npz");
@@ -123,8 +152,10 @@ fn pytorch_gives_the_same_logits_and_saves_back() {
             let checkpoint = Checkpoint::read(path).unwrap();
             let data = load(&data, &Recordings::default(), &[PartName::Test]);
             let data = data.unwrap().for_model(&checkpoint.config).unwrap();
-            let ours = evaluate::logits(&checkpoint.model().unwrap(), data.test.as_ref().unwrap());
-            assert_eq!(ours.nrows(), rows.len());
+            let model = checkpoint.model().unwrap();
+            let ours = evaluate::logits(&model, data.test.as_ref().unwrap());
+            let ours = model.in_units(ours);
+            assert_eq!(ours.dim(), (rows.len(), rows[0].len()));
             for (row, torch) in ours.iter().zip(rows.iter().flatten()) {
                 assert!(
                     (row - torch).abs() < 1e-4,

@@ -116,16 +116,16 @@ fn bad_data_is_one_line_with_file_field_and_remedy() {
         &["y_train: has shape [3], expected [2]"],
     );
 
-    // Regression and labels of single steps are refused by name.
+    // Targets of no head.
     let mut toy = Toy::empty();
     toy.add("x_train", &[2, 1, 12], &[0u8; 24]);
-    toy.add("y_train", &[2], &[0.5f32, 1.5]);
-    let expected = ["y_train: is float32", "regression is not supported"];
+    toy.add("y_train", &[2], &[0.5f32, f32::NAN]);
+    let expected = ["y_train: holds a value that is not finite (NaN) at [1]"];
     fails_with(&toy.write(place.path()), &expected);
     let mut toy = Toy::empty();
     toy.add("x_train", &[2, 2, 12], &[0u8; 48]);
-    toy.add("y_train", &[2, 2], &[0i64, 1, 1, 0]);
-    let expected = ["y_train: has shape [2, 2]", "labels of single steps"];
+    toy.add("y_train", &[2, 3], &[0i64, 1, 1, 0, 0, 0]);
+    let expected = ["y_train: has shape [2, 3]", "or [2, 2], one for each step"];
     fails_with(&toy.write(place.path()), &expected);
     let mut toy = Toy::empty();
     toy.add("x_train", &[2, 1, 12], &[0u8; 24]);

@@ -43,7 +43,7 @@ fn part(values: Values, width: usize, steps: usize) -> Part {
         width,
         starts: (0..sequences).map(|s| s * width * steps).collect(),
         lengths: vec![steps; sequences],
-        labels: None,
+        targets: None,
         groups: None,
     }
 }

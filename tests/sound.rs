@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bt_core::Model;
 use bt_tests::program::{run, text};
-use bt_train::command::run::accuracy;
+use bt_train::command::scores;
 use bt_train::data::{Part, PartName, Recordings, Values, load};
 use bt_train::device;
 
@@ -67,10 +67,11 @@ fn an_offset_or_a_plop_under_quiet_speech_costs_little() {
         .and_then(|data| data.raw_for_model(&config))
         .unwrap();
     let part = data.part(PartName::Test).unwrap();
-    let labels = part.labels.as_deref().unwrap();
+    let items = &part.targets.as_ref().unwrap().items;
     let right = |change: &dyn Fn(f64, usize) -> f64| {
         let raw = device::run(&model, &changed(part, change), || ()).unwrap();
-        100.0 * accuracy(labels, &raw)
+        let figures = scores::figures(&model, items, &raw).unwrap();
+        100.0 * figures.accuracy().unwrap()
     };
     let quiet = right(&|sample, _| 0.1 * sample);
     let offset = right(&|sample, _| 0.1 * sample + 1_000.0);

@@ -88,6 +88,16 @@ impl<'c> Plain<'c> {
         let read: Vec<f64> = match config.head.pool {
             Pool::Last => h,
             Pool::Mean => (0..units).map(mean).collect(),
+            Pool::Recent => {
+                let horizon = config.head.horizon();
+                let mut mean = vec![0.0; units];
+                for (t, h) in states.iter().enumerate() {
+                    let share = 1.0 / horizon.min(t + 1) as f64;
+                    let all = mean.iter_mut().zip(h);
+                    all.for_each(|(mean, h)| *mean += share * (h - *mean));
+                }
+                mean
+            }
         };
         let weights = self.values("head.weight");
         let rows = weights.chunks(units).zip(self.values("head.bias"));
@@ -172,7 +182,11 @@ fn integers_follow_the_equations_for_every_number_of_units() {
                 "hidden": { "modes": [1, units] },
                 "recurrent": if form & 2 == 0 { dense(json!({})) } else { block_term(json!({})) },
                 "gate": if rng.random() { "sigmoid" } else { "hard-sigmoid" },
-                "head": { "classes": CLASSES, "pool": if (units / 2 + form / 2) % 2 == 0 { "last" } else { "mean" } },
+                "head": match (units / 2 + form / 2) % 3 {
+                    0 => json!({ "classes": CLASSES, "pool": "last" }),
+                    1 => json!({ "classes": CLASSES, "pool": "mean" }),
+                    _ => json!({ "classes": CLASSES, "pool": "recent", "horizon": 2 }),
+                },
             }))
             .unwrap();
             let model = random_model(&config, &mut rng);
@@ -182,7 +196,7 @@ fn integers_follow_the_equations_for_every_number_of_units() {
                 width: INPUTS,
                 starts: (0..4).map(|sequence| sequence * STEPS * INPUTS).collect(),
                 lengths: vec![STEPS; 4],
-                labels: None,
+                targets: None,
                 groups: None,
             };
             let options = Options {

@@ -9,6 +9,7 @@ use bt_train::float::checkpoint::Checkpoint;
 use bt_train::quantize::export::{Options, Scheme};
 use bt_train::quantize::fine_tune;
 use bt_train::training::evaluate::{self, Score};
+use bt_train::training::metrics::Figures;
 use bt_train::training::run::RunFolder;
 use bt_train::training::settings::{Flags, Settings};
 use bt_train::training::trainer::Trainer;
@@ -34,26 +35,26 @@ fn main() -> Result<()> {
     };
     let part = frames.part(PartName::Train)?;
     let test = frames.part(PartName::Test)?;
-    let labels = test.known_labels(PartName::Test)?;
-    let logits = evaluate::logits(&checkpoint.model()?, test);
-    let floats = Score::of(&logits, labels).accuracy;
-    println!("floats    {floats:.4} of {} test sequences", labels.len());
+    let items = &test.known_targets(PartName::Test)?.items;
+    let model = checkpoint.model()?;
+    let floats = Score::of(&model, &evaluate::logits(&model, test), items).figures;
+    println!("floats    {floats} of {} test sequences", test.sequences());
     let settings = settings.fine_tuning(epochs);
     for bits in [16, 8, 6, 5, 4, 3] {
         let mut scheme = Scheme::calibrate(&checkpoint, part, &[], &options)?;
         scheme.coarsen(bits);
         let mut trainer = Trainer::fine_tune(&settings, &checkpoint, &scheme, &data)?;
-        let accuracy = |trainer: &Trainer<'_>| -> Result<f64> {
+        let figures = |trainer: &Trainer<'_>| -> Result<Figures> {
             let model = trainer.checkpoint().model()?;
             let logits = fine_tune::logits(&scheme, &model, test)?;
-            Ok(Score::of(&logits, labels).accuracy)
+            Ok(Score::of(&model, &logits, items).figures)
         };
-        let before = accuracy(&trainer)?;
+        let before = figures(&trainer)?;
         while !trainer.finished() {
             trainer.epoch(&mut |_| ControlFlow::Continue(()))?;
         }
-        let after = accuracy(&trainer)?;
-        println!("{bits:>2} bits   {before:.4}   fine-tuned {after:.4}");
+        let after = figures(&trainer)?;
+        println!("{bits:>2} bits   {before}   fine-tuned {after}");
     }
     Ok(())
 }

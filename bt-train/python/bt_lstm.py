@@ -5,8 +5,9 @@ class BtLstm(torch.nn.Module):
     def __init__(self, config, tensors):  # the JSON of the metadata key `bt`; tensors named as in bt-train/README.md
         super().__init__()
         self.config = config
-        for name, w in tensors.items():  # offset and scale of the input are not learned
-            self.register_parameter(name.replace(".", "/"), torch.nn.Parameter(w, not name.startswith("input.")))
+        for name, w in tensors.items():  # offsets and scales are not learned
+            learned = not name.endswith((".offset", ".scale"))
+            self.register_parameter(name.replace(".", "/"), torch.nn.Parameter(w, learned))
 
     def matrix(self, layer, part, modes):  # a map in full, [gates J, I]; gradients reach its cores and factors
         get, form, d = lambda name: getattr(self, f"{layer}/{part}/{name}"), self.config.get(part, {}), len(modes)
@@ -20,9 +21,11 @@ class BtLstm(torch.nn.Module):
             terms = [[(get(f"block/{n}/core"), r[:d]), *factors(n)] for n in range(form.get("blocks", 2))]
         return sum(torch.einsum(*sum(term, ()), j[:d] + i[:d]) for term in terms).reshape(-1, math.prod(modes))
 
-    def forward(self, x, lengths=None):  # raw [sequences, steps, features…] and valid steps → [sequences, classes]
+    def forward(self, x, lengths=None):  # raw [sequences, steps, features…] and valid steps → [sequences, K], or
+        # with a head on every step [sequences, steps, K], zeros behind the end of a sequence
         inputs, hidden = self.config["input"]["modes"], self.config["hidden"]["modes"]
-        get, mean = lambda name, absent=0: getattr(self, name, absent), self.config["head"].get("pool") == "mean"
+        get, head = lambda name, absent=0: getattr(self, name, absent), self.config["head"]
+        pool, every = head.get("pool", "last"), not head.keys().isdisjoint(("step_classes", "step_values"))
         x = torch.nn.functional.pad(x.flatten(2).float(), (0, math.prod(inputs) - x[0, 0].numel()))
         x = (x - get("input/offset")) * get("input/scale", 1)
         hard = lambda a: (0.2 * a + 0.5).clamp(0, 1)
@@ -50,9 +53,17 @@ class BtLstm(torch.nn.Module):
             x = torch.stack(states, 1)
         valid = torch.as_tensor(x.shape[1] if lengths is None else lengths, device=x.device).view(-1, 1)
         t = torch.arange(x.shape[1], device=x.device)
-        shares = (t < valid) / valid if mean else (t == valid - 1).float()
-        pooled = (x * shares.expand(len(x), -1)[..., None]).sum(1)
-        return pooled @ get("head/weight").T + get("head/bias")
+        if pool == "recent":  # of all steps at first, then of about the last `horizon`
+            recent, means = 0, []
+            for at, h in enumerate(x.unbind(1)):
+                recent = recent + (h - recent) / min(at + 1, head.get("horizon", 16))
+                means.append(recent)
+            x = torch.stack(means, 1)
+        shares = (t < valid) / valid if pool == "mean" else (t == valid - 1).float()
+        read = x if every else (x * shares.expand(len(x), -1)[..., None]).sum(1)
+        logits = read @ get("head/weight").T + get("head/bias")
+        logits = logits * get("head/scale", 1) + get("head/offset")  # of values, in their own units
+        return logits * (t < valid)[..., None] if every else logits
 
     @classmethod
     def load(cls, path):

@@ -16,7 +16,7 @@
 
 use crate::Result;
 use crate::float::config::{
-    HeadConfig, HiddenConfig, InputConfig, ModelConfig, Pool, RecurrentConfig,
+    HeadConfig, HeadKind, HiddenConfig, InputConfig, ModelConfig, Pool, RecurrentConfig,
 };
 use crate::float::init;
 use crate::float::map::BlockTerm;
@@ -82,8 +82,9 @@ impl Shape {
             },
             gate: Default::default(),
             head: HeadConfig {
-                classes: CLASSES,
+                gives: HeadKind::Classes(CLASSES),
                 pool: Pool::Last,
+                horizon: None,
                 labels: Vec::new(),
             },
             front_end: None,

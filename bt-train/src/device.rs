@@ -116,13 +116,14 @@ pub fn stream(model: &Model<'_>, part: &Part, sequence: usize) -> Vec<u8> {
     bytes
 }
 
-/// Raw scores of every sequence of a part, by the device's own code, each from a fresh state.
+/// Raw scores of every sequence of a part, by the device's own code, each from a fresh state: a row for each
+/// sequence, or with a head on every step for each valid step, sequence by sequence.
 ///
 /// # Errors
 /// When values and model do not fit.
 pub fn run(model: &Model<'_>, part: &Part, done: impl Fn() + Sync) -> Result<Vec<Vec<i32>>> {
     check(model, part)?;
-    (0..part.sequences())
+    let of_sequences: Vec<Vec<i32>> = (0..part.sequences())
         .into_par_iter()
         .map_init(
             || vec![0; model.arena_bytes() / 4],
@@ -132,7 +133,11 @@ pub fn run(model: &Model<'_>, part: &Part, done: impl Fn() + Sync) -> Result<Vec
                 scores
             },
         )
-        .collect()
+        .collect::<Result<_>>()?;
+    let rows = of_sequences
+        .iter()
+        .flat_map(|scores| scores.chunks(model.outputs()));
+    Ok(rows.map(<[i32]>::to_vec).collect())
 }
 
 /// What a sequence went through in a layer on the device, step after step.
@@ -153,7 +158,7 @@ pub struct LayerPassage {
 pub struct Passage {
     /// From the frame on.
     pub layers: Vec<LayerPassage>,
-    /// Raw scores after the last step.
+    /// Raw scores after the last step, or [steps, K] with a head on every step.
     pub raw: Vec<i32>,
 }
 
@@ -190,6 +195,7 @@ fn scores(
     mut watch: impl FnMut(Watched<'_>),
 ) -> Result<Vec<i32>> {
     let mut session = Session::new(model, arena).map_err(refused)?;
+    let (mut all, mut scores) = (Vec::new(), vec![0; model.outputs()]);
     let mut rest = bytes;
     loop {
         if !session.feed(&mut rest).map_err(refused)? {
@@ -199,10 +205,16 @@ fn scores(
             }
         }
         session.step_watched(&mut watch).map_err(refused)?;
+        if model.scores_every_step() {
+            session.scores(&mut scores).map_err(refused)?;
+            all.extend(&scores);
+        }
     }
-    let mut scores = vec![0; model.outputs()];
-    session.scores(&mut scores).map_err(refused)?;
-    Ok(scores)
+    if !model.scores_every_step() {
+        session.scores(&mut scores).map_err(refused)?;
+        all = scores;
+    }
+    Ok(all)
 }
 
 fn refused(error: impl std::error::Error + Send + Sync + 'static) -> Error {

@@ -1,5 +1,6 @@
 //! Errors of the host: what went wrong, where (file, field) and what to do about it.
 
+use crate::float::config::HeadName;
 use bt_core::ParseError;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -155,6 +156,14 @@ pub enum ErrorKind {
         what: &'static str,
         /// Their names.
         names: Vec<String>,
+    },
+    /// Targets of one kind where a head gives another.
+    #[error("holds the {}, wanted is the {}", found.words(), expected.words())]
+    Targets {
+        /// What they are.
+        found: HeadName,
+        /// What the head gives.
+        expected: HeadName,
     },
     /// Something that does not go with what else was given.
     #[error("{0}")]

@@ -18,7 +18,7 @@
 //!     width: 4,
 //!     starts: (0..12).map(|sequence| 8 * sequence).collect(),
 //!     lengths: vec![2; 12],
-//!     labels: Some((0..12).map(|sequence| sequence % 2).collect()),
+//!     targets: Some((0..12).map(|sequence| sequence % 2).collect::<Vec<_>>().into()),
 //!     groups: None,
 //! };
 //! let data = DataSet { train: Some(train), ..DataSet::default() };

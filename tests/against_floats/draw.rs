@@ -324,7 +324,7 @@ fn part(values: Values, width: usize, lengths: Vec<usize>) -> Part {
         width,
         starts: starts.collect(),
         lengths,
-        labels: None,
+        targets: None,
         groups: None,
     }
 }

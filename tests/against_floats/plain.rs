@@ -169,6 +169,16 @@ impl<'c> Plain<'c> {
         let read: Vec<f64> = match self.checkpoint.config.head.pool {
             Pool::Last => states[states.len() - 1].clone(),
             Pool::Mean => (0..units).map(mean).collect(),
+            Pool::Recent => {
+                let horizon = self.checkpoint.config.head.horizon();
+                let mut mean = vec![0.0; units];
+                for (t, h) in states.iter().enumerate() {
+                    let share = 1.0 / horizon.min(t + 1) as f64;
+                    let all = mean.iter_mut().zip(h);
+                    all.for_each(|(mean, h)| *mean += share * (h - *mean));
+                }
+                mean
+            }
         };
         let rows = self.head.iter().zip(&self.head_bias);
         rows.map(|(row, bias)| bias + row.iter().zip(&read).map(|(w, h)| w * h).sum::<f64>())

@@ -119,7 +119,7 @@ fn exported(
         width,
         starts: (0..6).map(|sequence| sequence * steps * width).collect(),
         lengths: vec![steps; 6],
-        labels: None,
+        targets: None,
         groups: None,
     };
     let options = Options {
@@ -162,7 +162,7 @@ pub fn sound(seed: u64, format: u32) -> ModelBytes {
         width: 16,
         starts: (0..8).map(|sequence| sequence * 16).collect(),
         lengths: vec![1; 8],
-        labels: None,
+        targets: None,
         groups: None,
     };
     let options = Options {
@@ -187,7 +187,7 @@ pub fn recordings(sounds: &[Vec<i16>]) -> Part {
         width: 1,
         starts,
         lengths: sounds.iter().map(Vec::len).collect(),
-        labels: None,
+        targets: None,
         groups: None,
     }
 }

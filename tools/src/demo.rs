@@ -10,6 +10,7 @@ use bt_core::Model;
 use bt_core::ModelBytes;
 use bt_embed::wire::Golden;
 use bt_train::command::progress::{Progress, bar, catch_interrupts};
+use bt_train::command::scores;
 use bt_train::data::{PartName, load};
 use bt_train::float::checkpoint::Checkpoint;
 use bt_train::plan::search::Limits;
@@ -18,7 +19,7 @@ use bt_train::training::evaluate::{self, Score};
 use bt_train::training::run::RunFolder;
 use bt_train::training::settings::{Flags, Settings};
 use bt_train::training::trainer::Trainer;
-use bt_train::{command, device, remark, say};
+use bt_train::{device, remark, say};
 
 use crate::board::{self, Board};
 use crate::qemu::{Evaluation, Outcome, test_part};
@@ -98,26 +99,26 @@ pub fn run(args: Args) -> Result<()> {
         board,
         model: &path,
         part: &part,
-        count: usize::MAX,
         log: false,
         limit: QEMU_LIMIT,
     }
     .run()?;
     let streamed = start.elapsed();
 
-    let labels = part
-        .labels
-        .as_deref()
-        .context("the test part has no labels")?;
+    let items = &part.known_targets(PartName::Test)?.items;
+    let accuracy = |raw: &[Vec<i32>]| -> Result<f64> {
+        let figures = scores::figures(&model, items, raw)?;
+        figures.accuracy().context("the model tells no classes")
+    };
     say!("");
     say!("{:<34}{:>9.2} %", "float accuracy", 100.0 * float);
-    let fixed = command::run::accuracy(labels, &host);
+    let fixed = accuracy(&host)?;
     say!(
         "{:<34}{:>9.2} %",
         "fixed-point accuracy on the host",
         100.0 * fixed
     );
-    let on_device = command::run::accuracy(labels, &outcome.raw);
+    let on_device = accuracy(&outcome.raw)?;
     say!(
         "{:<34}{:>9.2} %",
         "accuracy on the device",
@@ -186,8 +187,11 @@ fn float_accuracy(checkpoint: &Checkpoint, settings: &Settings, data_path: &Path
     let data = load(data_path, &settings.recordings()?, &[PartName::Test])?
         .for_model(&checkpoint.config)?;
     let part = data.part(PartName::Test)?;
-    let logits = evaluate::logits(&checkpoint.model()?, part);
-    Ok(Score::of(&logits, part.known_labels(PartName::Test)?).accuracy)
+    let model = checkpoint.model()?;
+    let items = &part.known_targets(PartName::Test)?.items;
+    let score = Score::of(&model, &evaluate::logits(&model, part), items);
+    let accuracy = score.figures.accuracy();
+    accuracy.context("the model tells no classes")
 }
 
 fn quantize(

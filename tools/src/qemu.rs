@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use bt_core::Model;
 use bt_embed::wire::{Golden, LineCounts, Statistics};
-use bt_train::data::dataset::check_labels;
+use bt_train::command::scores;
 use bt_train::data::{self, Part, PartName, Recordings};
-use bt_train::{command, device, say};
+use bt_train::training::metrics::Figures;
+use bt_train::{device, say};
 use serde::Serialize;
 
 use crate::board::{self, Board};
@@ -79,7 +80,7 @@ pub struct Args {
 pub struct Outcome {
     /// Who it was.
     pub identity: Identity,
-    /// Raw scores, sequence by sequence.
+    /// Raw scores: a row for each sequence, or with a head on every step for each valid step.
     pub raw: Vec<Vec<i32>>,
     /// Its counts and times.
     pub statistics: Statistics,
@@ -92,11 +93,6 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Share of the predictions that are right; `None` without labels.
-    pub fn accuracy(&self, labels: Option<&[usize]>) -> Option<f64> {
-        labels.map(|labels| command::run::accuracy(labels, &self.raw))
-    }
-
     /// Instructions of one step on average, pushes included.
     pub fn instructions_per_step(&self) -> f64 {
         let ticks = self.statistics.ticks as f64 / f64::from(self.statistics.steps.max(1));
@@ -107,9 +103,6 @@ impl Outcome {
 /// Figures for programs; see the workspace's README.
 #[derive(Debug, Serialize)]
 struct Report {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    accuracy: Option<f64>,
-    sequences: usize,
     instructions_per_step: f64,
     instructions_step_max: f64,
     instructions_push_max: f64,
@@ -129,23 +122,25 @@ pub fn run(args: Args) -> Result<()> {
     let model = device::parse(&bytes)?;
     let part = args.subject.test_part(&model)?;
     setup::ensure(&[board])?;
+    let count = part.sequences().min(args.limit.unwrap_or(usize::MAX));
+    let part = part.subset(&(0..count).collect::<Vec<_>>());
     let outcome = Evaluation {
         board,
         model: &args.subject.model,
         part: &part,
-        count: args.limit.unwrap_or(usize::MAX),
         log: args.log,
         limit: Duration::from_secs(args.timeout),
     }
     .run()?;
-    let accuracy = outcome.accuracy(part.labels.as_deref());
+    let items = part.targets.as_ref().map(|targets| &targets.items);
+    let figures = items.map(|items| scores::figures(&model, items, &outcome.raw));
+    let figures = figures.transpose()?;
     if let Some(path) = &args.logits {
-        command::run::write_scores(path, &model, &outcome.raw)?;
+        let logits = scores::logits(&model, &outcome.raw)?;
+        scores::rows(&model, &part).write(path, &logits, Some(&outcome.raw))?;
     }
     let instructions = |ticks: u32| emulator::instructions(ticks.into(), outcome.clock_hz);
     let report = Report {
-        accuracy,
-        sequences: outcome.raw.len(),
         instructions_per_step: outcome.instructions_per_step().round(),
         instructions_step_max: instructions(outcome.statistics.step_ticks_max).round(),
         instructions_push_max: instructions(outcome.statistics.push_ticks_max).round(),
@@ -154,12 +149,18 @@ pub fn run(args: Args) -> Result<()> {
         golden: outcome.identity.golden == Golden::Passed,
     };
     if args.json {
-        say!("{}", serde_json::to_string(&report)?);
+        let mut object = scores::report(&part, model.scores_every_step(), figures);
+        scores::merge(&mut object, &serde_json::to_value(&report)?);
+        say!("{object}");
     } else {
-        if let Some(accuracy) = accuracy {
-            say!("accuracy               {:.2} %", accuracy * 100.0);
+        match figures {
+            Some(Figures::Classes { accuracy, .. }) => {
+                say!("accuracy               {:.2} %", accuracy * 100.0);
+            }
+            Some(values) => say!("values                 {values}"),
+            None => {}
         }
-        say!("sequences              {}", report.sequences);
+        say!("sequences              {}", part.sequences());
         say!("instructions per step  {}", report.instructions_per_step);
         say!("  longest step         {}", report.instructions_step_max);
         say!("  longest push         {}", report.instructions_push_max);
@@ -194,9 +195,6 @@ pub fn test_part(
     let data = data::load(path, recordings, &[PartName::Test])?.raw_for_model(&config)?;
     let part = data.part(PartName::Test)?;
     device::check(model, part)?;
-    if let Some(labels) = &part.labels {
-        check_labels(labels, model.classes()).map_err(|error| error.field("y_test"))?;
-    }
     Ok(part.clone())
 }
 
@@ -209,8 +207,6 @@ pub struct Evaluation<'a> {
     pub model: &'a Path,
     /// What is sent, of [`test_part`].
     pub part: &'a Part,
-    /// Send only so many sequences.
-    pub count: usize,
     /// Print the device's log to standard error.
     pub log: bool,
     /// How long QEMU may run.
@@ -250,7 +246,7 @@ impl Evaluation<'_> {
         let board = self.board;
         let bytes = device::read_model(self.model)?;
         let model = device::parse(&bytes)?;
-        let count = self.count.min(self.part.sequences());
+        let count = self.part.sequences();
         let mut device = Device::new(line, deadline);
         let identity = device.hello().context(board.name)?;
         if identity.model_crc != model.crc() {
@@ -261,10 +257,13 @@ impl Evaluation<'_> {
         let mut raw = Vec::with_capacity(count);
         for sequence in 0..count {
             let bytes = device::stream(&model, self.part, sequence);
-            let scores = stream::sequence(&mut device, &identity, &bytes)
-                .with_context(|| format!("sequence {sequence} on {}", board.name))?
-                .with_context(|| format!("sequence {sequence} of x_test is empty"))?;
-            raw.push(scores.raw);
+            let scores =
+                stream::sequence(&mut device, &identity, &bytes, model.scores_every_step())
+                    .with_context(|| format!("sequence {sequence} on {}", board.name))?;
+            if scores.is_empty() {
+                bail!("sequence {sequence} of x_test is empty");
+            }
+            raw.extend(scores.into_iter().map(|scores| scores.raw));
             bar.inc(1);
         }
         bar.finish_and_clear();

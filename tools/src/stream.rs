@@ -7,8 +7,8 @@ use anyhow::Result;
 
 use crate::device::{Device, Identity, Scores};
 
-/// Sends one whole sequence, from a reset on, ends it, and fetches its scores;
-/// none when it is empty.
+/// Sends one whole sequence, from a reset on, ends it, and fetches its scores:
+/// those after every step, or after the last; none when it is empty.
 ///
 /// # Errors
 ///
@@ -17,13 +17,29 @@ pub fn sequence<S: Read + Write>(
     device: &mut Device<S>,
     identity: &Identity,
     bytes: &[u8],
-) -> Result<Option<Scores>> {
+    every_step: bool,
+) -> Result<Vec<Scores>> {
     device.reset()?;
-    for chunk in bytes.chunks(identity.chunk_bytes_max.max(1)) {
-        device.chunk(chunk)?;
+    let mut all = Vec::new();
+    // Scores are those after the last step of a chunk: with one for every step, none is longer than a step.
+    let stretch = match every_step {
+        true => identity.frame_values * identity.input.bytes(),
+        false => bytes.len(),
+    };
+    let mut steps = 0;
+    for stretch in bytes.chunks(stretch.max(1)) {
+        let mut done = steps;
+        for chunk in stretch.chunks(identity.chunk_bytes_max.max(1)) {
+            done = device.chunk(chunk)?;
+        }
+        if every_step && done != steps {
+            all.push(device.scores()?);
+        }
+        steps = done;
     }
-    if device.finish()? == 0 {
-        return Ok(None);
+    let done = device.finish()?;
+    if done != 0 && (done != steps || !every_step) {
+        all.push(device.scores()?);
     }
-    device.scores().map(Some)
+    Ok(all)
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use bt_embed::wire::Golden;
+use bt_train::data::Part;
 use bt_train::{device, say};
 
 use crate::board::Board;
@@ -39,12 +40,13 @@ pub fn run(args: Args) -> Result<()> {
     let bytes = device::read_model(&args.subject.model)?;
     let model = device::parse(&bytes)?;
     let part = args.subject.test_part(&model)?;
+    let count = part.sequences().min(args.limit.unwrap_or(usize::MAX));
+    let part = part.subset(&(0..count).collect::<Vec<_>>());
     let limit = Duration::from_secs(args.timeout);
     let evaluation = Evaluation {
         board,
         model: &args.subject.model,
         part: &part,
-        count: args.limit.unwrap_or(usize::MAX),
         log: false,
         limit,
     };
@@ -56,9 +58,11 @@ pub fn run(args: Args) -> Result<()> {
         }
     };
     let host = device::run(&model, &part, || ())?;
-    let count = outcome.raw.len();
-    let same = |&sequence: &usize| outcome.raw.get(sequence) == host.get(sequence);
-    let agree = (0..count).filter(same).count();
+    let same: Vec<bool> = by_sequence(&part, model.scores_every_step(), &outcome.raw)
+        .zip(by_sequence(&part, model.scores_every_step(), &host))
+        .map(|(device, host)| device == host)
+        .collect();
+    let agree = same.iter().filter(|same| **same).count();
     say!("{agree}/{count} sequences bit-identical");
     say!("{}", speed(&outcome, board, args.port.is_some()));
     let statistics = &outcome.statistics;
@@ -67,7 +71,7 @@ pub fn run(args: Args) -> Result<()> {
         statistics.stack_bytes_used,
         statistics.stack_bytes
     );
-    if let Some(first) = (0..count).find(|sequence| !same(sequence)) {
+    if let Some(first) = same.iter().position(|same| !same) {
         bail!(
             "{}: the scores of sequence {first} are not the host's",
             board.name
@@ -80,6 +84,21 @@ pub fn run(args: Args) -> Result<()> {
         bail!("{}: the device's self test failed", board.name);
     }
     Ok(())
+}
+
+/// The scores of each sequence: one row, or one for every step.
+fn by_sequence<'r>(
+    part: &'r Part,
+    every_step: bool,
+    rows: &'r [Vec<i32>],
+) -> impl Iterator<Item = &'r [Vec<i32>]> {
+    let mut rest = rows;
+    part.lengths.iter().map(move |&length| {
+        let rows = if every_step { length } else { 1 };
+        let (own, others) = rest.split_at(rows.min(rest.len()));
+        rest = others;
+        own
+    })
 }
 
 /// What a step takes: cycles by the clock of a board, instructions by that of QEMU.

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use bt_core::OutputKind;
 use bt_train::device as host;
 use bt_train::say;
 
@@ -66,11 +67,20 @@ pub fn run(args: Args) -> Result<()> {
         }
         device.finish()?;
         let scores = device.scores()?;
+        let steps = scores.steps;
+        if model.output_kind() == OutputKind::Values {
+            let raw = scores.raw.iter().enumerate();
+            let values = raw.filter_map(|(output, &raw)| model.value(output, raw));
+            let values: Vec<String> = values.map(|value| format!("{value:>12.4}")).collect();
+            say!("step {steps:>4}  {}", values.join(" "));
+            continue;
+        }
         let label = device.label(scores.best)?;
         let confidence = 100.0 * scores.confidence;
-        say!("step {:>4}  {label:<20} {confidence:>5.1} %", scores.steps);
+        say!("step {steps:>4}  {label:<20} {confidence:>5.1} %");
     }
-    if let Some(label) = part.labels.as_ref().map(|labels| labels[args.sequence]) {
+    let targets = part.targets.as_ref();
+    if let Some(label) = targets.and_then(|targets| targets.label(args.sequence)) {
         say!("label      {}", model.label(label).unwrap_or_default());
     }
     Ok(())

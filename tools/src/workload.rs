@@ -143,7 +143,7 @@ impl Workload {
             width,
             starts: (0..FRAMES).map(|frame| frame * width).collect(),
             lengths: vec![1; FRAMES],
-            labels: None,
+            targets: None,
             groups: None,
         };
         let options = Options {

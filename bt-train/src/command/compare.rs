@@ -1,9 +1,8 @@
 //! `bt-train compare --data D.npz …`: dense, tensor-train and block-term LSTMs, one table.
 
 use crate::command::device::CoreArg;
-use crate::command::load;
 use crate::command::progress::{Progress, catch_interrupts};
-use crate::data::dataset::check_labels;
+use crate::command::{load, scores};
 use crate::data::{DataSet, Part, PartName};
 use crate::device;
 use crate::error::{Error, ErrorKind, Result};
@@ -15,6 +14,7 @@ use crate::say;
 use crate::shape::MapName;
 use crate::training::curves;
 use crate::training::evaluate::{self, Score};
+use crate::training::metrics::Keep;
 use crate::training::run::RunWatch;
 use crate::training::settings::{Flags, Settings};
 use crate::training::trainer::{Epoch, Trainer};
@@ -97,6 +97,8 @@ struct Row {
 struct Outcome {
     checkpoint: Checkpoint,
     validation: Option<Score>,
+    /// The figure that the best epoch was kept by.
+    keep: Keep,
     epochs: Vec<Epoch>,
     /// Wall time of all epochs.
     seconds: f64,
@@ -149,9 +151,7 @@ pub fn run(args: Args) -> Result<()> {
     let parts = [PartName::Train, PartName::Validation, PartName::Test];
     let in_data = |error: Error| error.file(&args.data);
     let data = load(&args.data, &settings.recordings()?, &parts)?;
-    let labels = data.part(PartName::Test)?.known_labels(PartName::Test);
-    check_labels(labels.map_err(in_data)?, data.classes())
-        .map_err(|error| in_data(error.field("y_test")))?;
+    check(&settings, &data).map_err(in_data)?;
     catch_interrupts()?;
     let mut rows = Vec::new();
     let mut curves: Vec<Curve> = Vec::new();
@@ -180,6 +180,20 @@ pub fn run(args: Args) -> Result<()> {
         print(&rows);
     }
     Ok(())
+}
+
+/// Before anything is trained: that the test part has classes, and a model for all of them.
+fn check(settings: &Settings, data: &DataSet) -> Result<()> {
+    data.part(PartName::Test)?.known_targets(PartName::Test)?;
+    let config = settings.model(data)?;
+    if config.head.gives.is_values() {
+        return Err(Error::new(ErrorKind::Unsupported(
+            "holds values, and what is compared is the accuracy of classes",
+        ))
+        .field("y_train")
+        .remedy("train a model of each kind, and compare what eval says of them"));
+    }
+    data.clone().raw_for_model(&config).map(|_| ())
 }
 
 fn kind(settings: &Settings, data: &DataSet, args: &Args, curves: &mut Vec<Curve>) -> Result<Row> {
@@ -217,13 +231,14 @@ fn kind(settings: &Settings, data: &DataSet, args: &Args, curves: &mut Vec<Curve
     let frames = data.clone().for_model(&config)?;
     let raw = data.clone().raw_for_model(&config)?;
     let test = frames.part(PartName::Test)?;
-    let labels = test.known_labels(PartName::Test)?;
+    let items = &test.known_targets(PartName::Test)?.items;
     let mut accuracies = Vec::new();
     let mut fixed = Vec::new();
     let (mut device_bytes, mut device_ram_bytes, mut instructions) = (0, 0, 0);
     for outcome in &outcomes {
-        let logits = evaluate::logits(&outcome.checkpoint.model()?, test);
-        accuracies.push(Score::of(&logits, labels).accuracy);
+        let float = outcome.checkpoint.model()?;
+        let score = Score::of(&float, &evaluate::logits(&float, test), items);
+        accuracies.push(score.figures.accuracy().unwrap_or(0.0));
         let options = Options {
             name: name.into(),
             limits: Limits {
@@ -238,13 +253,14 @@ fn kind(settings: &Settings, data: &DataSet, args: &Args, curves: &mut Vec<Curve
         device_bytes = device_bytes.max(model.flash_bytes());
         device_ram_bytes = device_ram_bytes.max(model.arena_bytes());
         instructions = instructions.max(exported.instructions);
-        let scores = device::run(&model, raw.part(PartName::Test)?, || ())?;
-        fixed.push(super::run::accuracy(labels, &scores));
+        let raw = device::run(&model, raw.part(PartName::Test)?, || ())?;
+        let figures = scores::figures(&model, items, &raw)?;
+        fixed.push(figures.accuracy().unwrap_or(0.0));
     }
     let validated = if args.refit { &tuned } else { &outcomes };
     let validations: Option<Vec<f64>> = validated
         .iter()
-        .map(|outcome| outcome.validation.map(|score| score.accuracy))
+        .map(|outcome| outcome.validation?.figures.accuracy())
         .collect();
     let to_90: Option<Vec<f64>> = validated.iter().map(epochs_to_90_percent).collect();
     let seconds: Vec<f64> = outcomes.iter().map(|outcome| outcome.seconds).collect();
@@ -299,7 +315,9 @@ fn tune(settings: &mut Settings, data: &DataSet, name: &str) -> Result<Outcome> 
             Err(error) => return Err(error),
         };
         let better = match (&best, outcome.validation) {
-            (Some((_, best)), Some(new)) => best.validation.is_none_or(|old| new.beats(&old)),
+            (Some((_, best)), Some(new)) => {
+                best.validation.is_none_or(|old| new.beats(&old, best.keep))
+            }
             (best, _) => best.is_none(),
         };
         if better {
@@ -332,13 +350,14 @@ fn train(settings: &Settings, data: &DataSet, name: &str) -> Result<Outcome> {
     Ok(Outcome {
         checkpoint: trainer.checkpoint(),
         validation: trainer.best().and_then(|best| best.validation),
+        keep: trainer.keep(),
         epochs,
         seconds: started.elapsed().as_secs_f64(),
     })
 }
 
 fn epochs_to_90_percent(outcome: &Outcome) -> Option<f64> {
-    let accuracy = |epoch: &Epoch| epoch.validation.map(|score| score.accuracy);
+    let accuracy = |epoch: &Epoch| epoch.validation?.figures.accuracy();
     let best = outcome
         .epochs
         .iter()

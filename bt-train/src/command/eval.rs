@@ -1,14 +1,15 @@
 //! `bt-train eval RUN|M.safetensors --data D.npz`
 
-use crate::command::{checkpoint, load, model_path};
-use crate::data::dataset::check_labels;
-use crate::data::{NpzWriter, PartName};
+use crate::command::scores::{Rows, counted, merge, report};
+use crate::command::{advice, checkpoint, load, model_path};
+use crate::data::{Items, PartName};
 use crate::error::Result;
 use crate::say;
 use crate::training::confusion::Confusion;
 use crate::training::evaluate::{self, Score};
-use ndarray::Array2;
-use std::path::{Path, PathBuf};
+use crate::training::metrics::{Figures, ValueFigures};
+use serde_json::json;
+use std::path::PathBuf;
 
 /// Arguments of `eval`.
 #[derive(Debug, clap::Args)]
@@ -18,7 +19,10 @@ pub struct Args {
     /// The data set: an .npz file or a directory of .wav files
     #[arg(long)]
     pub data: PathBuf,
-    /// Write `logits` `[sequences, classes]` and `pred` `[sequences]` to this file
+    /// Write `logits` [sequences, classes] and `pred` [sequences] to this file
+    ///
+    /// With a head on every step they are [sequences, steps, classes] and [sequences, steps]; of values there are
+    /// `logits` alone, in the units of y.
     #[arg(long, value_name = "NPZ")]
     pub logits: Option<PathBuf>,
     /// Print one JSON object instead of text
@@ -41,51 +45,80 @@ pub fn run(args: Args) -> Result<()> {
         .for_model(&checkpoint.config)
         .map_err(|error| error.file(&args.data))?;
     let part = data.part(PartName::Test)?;
-    if let Some(labels) = &part.labels {
-        check_labels(labels, checkpoint.config.head.classes)
-            .map_err(|error| error.field("y_test").file(&args.data))?;
-    }
-    let logits = evaluate::logits(&checkpoint.model()?, part);
-    let score = part
-        .labels
-        .as_ref()
-        .map(|labels| Score::of(&logits, labels));
+    let model = checkpoint.model()?;
+    let head = &checkpoint.config.head;
+    let every_step = head.gives.every_step();
+    let logits = evaluate::logits(&model, part);
+    let items = part.targets.as_ref().map(|targets| &targets.items);
+    let score = items.map(|items| Score::of(&model, &logits, items));
+    let confusion = match items {
+        Some(Items::Classes(labels)) => {
+            let told = evaluate::predictions(&logits);
+            Some(Confusion::new(head.gives.outputs(), labels, &told))
+        }
+        _ => None,
+    };
+    let logits = model.in_units(logits);
     if let Some(path) = &args.logits {
-        write_logits(path, &logits)?;
+        let rows = Rows {
+            part,
+            every_step,
+            is_values: head.gives.is_values(),
+        };
+        rows.write(path, &logits, None)?;
     }
+    let outputs = match items {
+        Some(Items::Values(values)) => ValueFigures::of_outputs(&logits, values),
+        _ => Vec::new(),
+    };
+    let warning = confusion
+        .as_ref()
+        .and_then(|confusion| confusion.warning(&head.labels));
     if args.json {
-        let mut object = serde_json::json!({ "sequences": part.sequences() });
+        let mut object = report(part, every_step, score.map(|score| score.figures));
         if let Some(score) = score {
-            object["accuracy"] = score.accuracy.into();
             object["loss"] = score.loss.into();
         }
+        if let Some(confusion) = &confusion {
+            let warnings: Vec<String> = warning.iter().map(|line| advice::flags(line)).collect();
+            let more = json!({ "recall": confusion.recalls(), "warnings": warnings });
+            merge(&mut object, &more);
+        }
+        if !outputs.is_empty() {
+            object["outputs"] = json!(outputs);
+        }
         say!("{object}");
-    } else if let Some(score) = score {
-        say!(
-            "accuracy {:.4} on {} sequences, loss {:.4}",
-            score.accuracy,
-            part.sequences(),
-            score.loss
-        );
-        let labels = part.labels.as_deref().unwrap_or_default();
-        let head = &checkpoint.config.head;
-        let confusion = Confusion::new(head.classes, labels, &evaluate::predictions(&logits));
+        return Ok(());
+    }
+    let Some(score) = score else {
+        say!("{} without targets", counted(part, every_step));
+        return Ok(());
+    };
+    say!(
+        "{} on {}, loss {:.4}",
+        score.figures,
+        counted(part, every_step),
+        score.loss
+    );
+    if let Figures::Classes {
+        balanced_accuracy,
+        macro_f1,
+        ..
+    } = score.figures
+    {
+        say!("balanced accuracy {balanced_accuracy:.4}, macro-F1 {macro_f1:.4}");
+    }
+    if let Some(confusion) = &confusion {
         say!("{}", confusion.table(&head.labels));
-    } else {
-        say!("{} sequences without labels", part.sequences());
+    }
+    if outputs.len() > 1 {
+        for (at, output) in outputs.iter().enumerate() {
+            let name = head.labels.get(at).cloned().unwrap_or(at.to_string());
+            say!("  {name:<16}{}", Figures::Values(*output));
+        }
+    }
+    if let Some(warning) = warning {
+        say!("warning: {}", advice::flags(&warning));
     }
     Ok(())
-}
-
-/// Writes `logits` `[sequences, classes]` and `pred` `[sequences]`.
-fn write_logits(path: &Path, logits: &Array2<f32>) -> Result<()> {
-    let predictions: Vec<i64> = evaluate::predictions(logits)
-        .into_iter()
-        .map(|class| class as i64)
-        .collect();
-    let mut writer = NpzWriter::new();
-    let values: Vec<f32> = logits.iter().copied().collect();
-    writer.array("logits", logits.shape(), &values)?;
-    writer.array("pred", &[predictions.len()], &predictions)?;
-    writer.write(path)
 }

@@ -234,7 +234,7 @@ pub fn run(args: Args) -> Result<()> {
             json!({
                 "inputs": kept.config.inputs(),
                 "units": kept.config.units(),
-                "classes": kept.config.head.classes,
+                "classes": kept.config.head.gives.outputs(),
                 "parameters": kept.config.parameters(),
                 "error": error,
                 "accuracy": accuracy,
@@ -345,7 +345,7 @@ impl Compared {
             (_, Some(validation)) => ("validation", validation),
             (train, None) => ("training", train),
         };
-        let labelled = part.labels.is_some();
+        let labelled = part.targets.is_some();
         let accuracy = Accuracy {
             part: name,
             sequences: part.sequences(),
@@ -363,11 +363,14 @@ impl Compared {
         checkpoint: &Checkpoint,
         place: impl Fn(&mut Accuracy) -> &mut f64,
     ) -> Result<()> {
-        let (Some(accuracy), Some(labels)) = (&mut self.accuracy, &self.part.labels) else {
+        let (Some(accuracy), Some(targets)) = (&mut self.accuracy, &self.part.targets) else {
             return Ok(());
         };
-        let logits = evaluate::logits(&checkpoint.model()?, &self.part);
-        *place(accuracy) = Score::of(&logits, labels).accuracy;
+        let model = checkpoint.model()?;
+        let logits = evaluate::logits(&model, &self.part);
+        let score = Score::of(&model, &logits, &targets.items);
+        // The model tells classes, and so do targets that were read for it.
+        *place(accuracy) = score.figures.accuracy().unwrap_or(0.0);
         Ok(())
     }
 }
@@ -392,10 +395,11 @@ fn print(
         config.inputs(),
         config.units(),
         name(&imported.head),
-        config.head.classes,
+        config.head.gives.outputs(),
         match config.head.pool {
             Pool::Last => "last",
             Pool::Mean => "mean",
+            Pool::Recent => "recent",
         }
     );
     for (name, Replaced { shape, error }) in replaced {

@@ -3,9 +3,10 @@
 use crate::command::{checkpoint, model_path};
 use crate::device;
 use crate::error::{Error, ErrorKind, Result, times};
-use crate::float::config::ModelConfig;
+use crate::float::config::{ModelConfig, Pool};
 use crate::say;
 use crate::shape::{Cell, MapKind, MapShape};
+use bt_core::OutputKind;
 use bt_core::internals::model::Map;
 use bt_core::internals::model::layout::CELL_FRACTION;
 use bt_core::internals::program::NONE;
@@ -68,15 +69,22 @@ fn float(path: &Path, as_json: bool) -> Result<()> {
     if let Some(recurrent) = config.recurrent_shape() {
         map("recurrent", recurrent);
     }
-    say!(
-        "head        {} classes from the {} hidden state",
-        config.head.classes,
-        if config.head.pool == crate::float::config::Pool::Last {
-            "last"
-        } else {
-            "mean"
-        }
-    );
+    let head = &config.head;
+    let outputs = head.gives.outputs();
+    let what = match head.gives.is_values() {
+        true => "values",
+        false => "classes",
+    };
+    let when = match head.gives.every_step() {
+        true => " after every step",
+        false => "",
+    };
+    let states = match head.pool {
+        Pool::Last => "the last hidden state".to_owned(),
+        Pool::Mean => "the mean hidden state".to_owned(),
+        Pool::Recent => format!("the mean of about {} recent hidden states", head.horizon()),
+    };
+    say!("head        {outputs} {what}{when} from {states}");
     if !config.head.labels.is_empty() {
         say!("labels      {}", config.head.labels.join(", "));
     }
@@ -92,7 +100,7 @@ fn float(path: &Path, as_json: bool) -> Result<()> {
 fn integers(path: &Path, as_json: bool) -> Result<()> {
     let bytes = device::read_model(path)?;
     let model = device::parse(&bytes)?;
-    let labels: Vec<&str> = (0..model.classes())
+    let labels: Vec<&str> = (0..model.outputs())
         .filter_map(|class| model.label(class))
         .collect();
     let macs = |maps: &mut dyn Iterator<Item = Map<'_>>| -> u64 {
@@ -104,6 +112,10 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
         .map(|at| model.cell_fraction(at))
         .collect();
     let cell = Cell::of(model.cell()).name();
+    let units: Vec<Value> = (0..model.outputs())
+        .filter_map(|output| model.float_output(output))
+        .map(|units| json!({ "offset": units.offset, "lsb": units.lsb }))
+        .collect();
     let input_type = format!("{:?}", model.input_type()).to_lowercase();
     if as_json {
         say!(
@@ -112,6 +124,9 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
                 "format": "btm",
                 "name": model.name(),
                 "classes": model.classes(),
+                "outputs": model.outputs(),
+                "every_step": model.scores_every_step(),
+                "units": units,
                 "labels": labels,
                 "hidden": model.hidden(),
                 "input_type": input_type,
@@ -132,7 +147,23 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
         return Ok(());
     }
     say!("name        {}", model.name());
-    say!("classes     {}: {}", model.classes(), labels.join(", "));
+    let when = match model.scores_every_step() {
+        true => ", after every step",
+        false => "",
+    };
+    let (what, count) = match model.output_kind() {
+        OutputKind::Classes => ("classes", model.classes()),
+        OutputKind::Values => ("outputs", model.outputs()),
+    };
+    say!("{what:<12}{count}: {}{when}", labels.join(", "));
+    for (output, units) in units.iter().enumerate() {
+        let (offset, lsb) = (units["offset"].as_f64(), units["lsb"].as_f64());
+        say!(
+            "  value {output:<4}{:e} + raw score * {:e}",
+            offset.unwrap_or(0.0),
+            lsb.unwrap_or(0.0)
+        );
+    }
     say!(
         "frame       {} values of {input_type}{}",
         model.frame_values(),

@@ -2,6 +2,7 @@
 
 mod advice;
 pub mod compare;
+mod comparison;
 pub mod cut;
 pub mod device;
 pub mod eval;
@@ -11,6 +12,7 @@ pub mod plan;
 pub mod progress;
 pub mod quantize;
 pub mod run;
+pub mod scores;
 pub mod train;
 mod tuning;
 pub mod units;

@@ -133,6 +133,7 @@ fn layers(args: &Args) -> Result<Layers> {
     let pool = match args.pool {
         crate::float::config::Pool::Last => Pool::Last,
         crate::float::config::Pool::Mean => Pool::Mean,
+        crate::float::config::Pool::Recent => Pool::Recent,
     };
     let arena = ArenaLayout::new((cell, args.layers), units, pool, 0, 0);
     let whole = |shape, apart_words| WholeMap { shape, apart_words };

@@ -1,6 +1,7 @@
 //! Progress bars, and Ctrl-C between two steps.
 
 use crate::error::Result;
+use crate::training::metrics::{Figures, digits};
 use crate::training::run::RunWatch;
 use crate::training::trainer::{Epoch, Step, Trainer};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -70,9 +71,12 @@ impl RunWatch for Progress {
 
     fn step(&mut self, step: Step) -> ControlFlow<()> {
         self.bar.inc(1);
+        let accuracy = step
+            .accuracy
+            .map_or(String::new(), |accuracy| format!(" accuracy {accuracy:.3}"));
         self.bar.set_message(format!(
-            "{}epoch {} loss {:.3} accuracy {:.3}{}",
-            self.name, step.epoch, step.loss, step.accuracy, self.validation
+            "{}epoch {} loss {:.3}{accuracy}{}",
+            self.name, step.epoch, step.loss, self.validation
         ));
         if INTERRUPTED.load(Ordering::SeqCst) {
             ControlFlow::Break(())
@@ -83,7 +87,11 @@ impl RunWatch for Progress {
 
     fn epoch(&mut self, epoch: &Epoch) {
         if let Some(score) = epoch.validation {
-            self.validation = format!(" validation {:.3}", score.accuracy);
+            let figure = match score.figures {
+                Figures::Classes { accuracy, .. } => format!("{accuracy:.3}"),
+                Figures::Values(values) => format!("rmse {}", digits(values.rmse)),
+            };
+            self.validation = format!(" validation {figure}");
         }
     }
 }

@@ -1,25 +1,17 @@
 //! `bt-train quantize RUN|M.safetensors --data D.npz --out M.btm`
 
+use crate::command::comparison::{Comparison, VALIDATION};
 use crate::command::device::DeviceArgs;
 use crate::command::tuning::tune;
 use crate::command::{checkpoint, load, model_path};
-use crate::data::dataset::check_labels;
-use crate::data::{DataSet, PartName};
+use crate::data::PartName;
 use crate::device;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{check_place, write_atomic};
-use crate::float::checkpoint::Checkpoint;
 use crate::quantize::export::{Exported, LayerReport, MapReport, Options, Scheme, Z_MAX};
-use crate::quantize::fine_tune;
 use crate::say;
-use crate::training::confusion::Confusion;
-use crate::training::evaluate;
-use crate::training::material::split_off;
-use crate::training::settings::Settings;
 use crate::training::trainer::Trainer;
 use bt_core::internals::model::layout::CELL_FRACTION;
-use ndarray::Array2;
-use serde::Serialize;
 use serde_json::json;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -62,12 +54,6 @@ pub struct Args {
 /// Sequences that calibration looks at.
 const CALIBRATION_SEQUENCES: usize = 128;
 
-/// The part that floats and integers are compared on, where there is one.
-const VALIDATION: &str = "validation";
-
-/// A loss of accuracy that deserves a warning.
-const LOSS_MAX: f64 = 0.003;
-
 /// What to do when the loss explodes while fine-tuning.
 const DIVERGED: &str =
     "leave --fine-tune out, or train again with a lower --lr, a tenth of which it takes";
@@ -101,12 +87,6 @@ pub fn run(args: Args) -> Result<()> {
         .clone()
         .for_model(&checkpoint.config)
         .map_err(in_data)?;
-    for (part, field) in [(&frames.train, "y_train"), (&frames.validation, "y_val")] {
-        if let Some(labels) = part.as_ref().and_then(|part| part.labels.as_ref()) {
-            check_labels(labels, checkpoint.config.head.classes)
-                .map_err(|error| in_data(error.field(field)))?;
-        }
-    }
     let labels = if checkpoint.config.head.labels.is_empty() {
         &data.labels
     } else {
@@ -161,7 +141,7 @@ pub fn run(args: Args) -> Result<()> {
             "warnings": warnings,
         });
         if let Some(comparison) = &comparison {
-            object["comparison"] = json!(comparison);
+            object["comparison"] = comparison.json();
         }
         if let Some(tuned) = &tuned {
             object["fine_tune"] = json!({ "epochs": tuned.epochs, "best": tuned.best });
@@ -202,127 +182,6 @@ fn options(args: &Args) -> Options {
     }
 }
 
-/// The float model as it came beside the integers that were written.
-#[derive(Debug, Serialize)]
-struct Comparison {
-    /// The part they are compared on: `validation`, or `training` where nothing is kept for that.
-    part: &'static str,
-    sequences: usize,
-    float_accuracy: f64,
-    fixed_accuracy: f64,
-    classes: Vec<ClassRecall>,
-}
-
-/// What becomes of the sequences of one class.
-#[derive(Debug, Serialize)]
-struct ClassRecall {
-    class: usize,
-    label: String,
-    sequences: usize,
-    /// Share of them that the float model tells.
-    float_recall: f64,
-    /// Share that the integers tell.
-    fixed_recall: f64,
-}
-
-impl Comparison {
-    /// `None` without labels.
-    fn new(
-        settings: &Settings,
-        frames: &DataSet,
-        float: &Checkpoint,
-        kept: &Checkpoint,
-        scheme: &Scheme,
-    ) -> Result<Option<Comparison>> {
-        let (name, part) = match split_off(settings, frames)? {
-            (_, Some(validation)) => (VALIDATION, validation),
-            (train, None) => ("training", train),
-        };
-        let Some(labels) = &part.labels else {
-            return Ok(None);
-        };
-        let model = float.model()?;
-        let classes = model.config.head.classes;
-        let confusion =
-            |logits: Array2<f32>| Confusion::new(classes, labels, &evaluate::predictions(&logits));
-        let float = confusion(evaluate::logits(&model, &part));
-        let fixed = confusion(fine_tune::logits(scheme, &kept.model()?, &part)?);
-        let share = |right: usize, all: usize| right as f64 / all.max(1) as f64;
-        let accuracy = |confusion: &Confusion| {
-            let right: usize = (0..classes).map(|class| confusion.recall(class).1).sum();
-            share(right, labels.len())
-        };
-        let names = &model.config.head.labels;
-        Ok(Some(Comparison {
-            part: name,
-            sequences: labels.len(),
-            float_accuracy: accuracy(&float),
-            fixed_accuracy: accuracy(&fixed),
-            classes: (0..classes)
-                .map(|class| {
-                    let (sequences, in_float) = float.recall(class);
-                    ClassRecall {
-                        class,
-                        label: names.get(class).cloned().unwrap_or(class.to_string()),
-                        sequences,
-                        float_recall: share(in_float, sequences),
-                        fixed_recall: share(fixed.recall(class).1, sequences),
-                    }
-                })
-                .collect(),
-        }))
-    }
-
-    /// Points lost, where that is more than [`LOSS_MAX`] and more than one sequence.
-    fn loss(&self) -> Option<f64> {
-        let loss = self.float_accuracy - self.fixed_accuracy;
-        let least = LOSS_MAX.max(1.0 / self.sequences.max(1) as f64);
-        (loss > least * (1.0 + 1e-9)).then_some(100.0 * loss)
-    }
-
-    fn print(&self, classes: bool) {
-        say!(
-            "accuracy   {:.4} in floats, {:.4} in integers on the {} sequences of the {} part",
-            self.float_accuracy,
-            self.fixed_accuracy,
-            self.sequences,
-            self.part
-        );
-        if !classes {
-            return;
-        }
-        let change = |class: &ClassRecall| class.fixed_recall - class.float_recall;
-        let mut changed: Vec<&ClassRecall> = self
-            .classes
-            .iter()
-            .filter(|class| change(class) != 0.0)
-            .collect();
-        changed.sort_by(|a, b| change(a).total_cmp(&change(b)));
-        if changed.is_empty() {
-            say!("  every class is told as often as in floats");
-            return;
-        }
-        say!(
-            "  {:<16}{:>10}{:>9}{:>9}{:>9}",
-            "class",
-            "sequences",
-            "floats",
-            "integers",
-            "change"
-        );
-        for class in changed {
-            say!(
-                "  {:<16}{:>10}{:>9.4}{:>9.4}{:>+9.4}",
-                class.label,
-                class.sequences,
-                class.float_recall,
-                class.fixed_recall,
-                change(class)
-            );
-        }
-    }
-}
-
 /// What a user should know, and the remedy.
 fn warnings(exported: &Exported, comparison: Option<&Comparison>, tuned: bool) -> Vec<String> {
     let remedy = if tuned {
@@ -331,8 +190,8 @@ fn warnings(exported: &Exported, comparison: Option<&Comparison>, tuned: bool) -
         "--fine-tune 5 may win them back"
     };
     let mut warnings = Vec::new();
-    if let Some(points) = comparison.and_then(Comparison::loss) {
-        warnings.push(format!("the integers lose {points:.2} points; {remedy}"));
+    if let Some(loss) = comparison.and_then(Comparison::loss) {
+        warnings.push(format!("the integers {loss}; {remedy}"));
     }
     for (at, layer) in exported.layers.iter().enumerate() {
         let of = match exported.layers.len() {

@@ -2,10 +2,12 @@
 
 use crate::command::advice::flags;
 use crate::command::progress::{Progress, catch_interrupts};
+use crate::command::scores::merge;
 use crate::command::{checkpoint, load};
 use crate::data::{DataSet, PartName};
 use crate::error::{Error, Result};
 use crate::float::config::ModelConfig;
+use crate::training::confusion::Confusion;
 use crate::training::curves;
 use crate::training::run::RunFolder;
 use crate::training::settings::{Flags, Settings};
@@ -71,14 +73,19 @@ pub fn run(args: Args) -> Result<()> {
     catch_interrupts()?;
     let epochs = folder.train(&settings, &mut trainer, &mut Progress::new(""))?;
     if args.json {
-        say!("{}", summary(&folder, &trainer, parameters));
+        say!("{}", summary(&folder, &trainer, parameters)?);
         return Ok(());
     }
     say!(
         "{}",
-        curves::table(&epochs, trainer.best().map(|best| best.epoch))
+        curves::table(
+            &epochs,
+            trainer.best().map(|best| best.epoch),
+            trainer.keep()
+        )
     );
-    if let Some(confusion) = trainer.confusion()? {
+    let confusion = trainer.confusion()?;
+    if let Some(confusion) = &confusion {
         let table = confusion.table(&data.labels);
         if !table.is_empty() {
             say!("\n{table}\n");
@@ -88,12 +95,12 @@ pub fn run(args: Args) -> Result<()> {
     say!("{learned} sequences to learn from, {validated} to validate");
     if let Some(best) = trainer.best() {
         let score = best.validation.map_or(String::new(), |score| {
-            format!(
-                ": validation accuracy {:.4}, loss {:.4}",
-                score.accuracy, score.loss
-            )
+            format!(": validation {}, loss {:.4}", score.figures, score.loss)
         });
         say!("best epoch {} of {}{score}", best.epoch, trainer.epochs());
+    }
+    if let Some(warning) = warning(&trainer, confusion.as_ref()) {
+        say!("warning: {warning}");
     }
     say!("{}", folder.best().display());
     Ok(())
@@ -127,19 +134,31 @@ fn warn_of_other_classes(data: &DataSet, model: &ModelConfig, path: &Path) {
     }
 }
 
-/// What a finished run came to. Accuracy and loss are those of the best epoch on the validation part,
-/// null where nothing was kept for that.
-fn summary(folder: &RunFolder, trainer: &Trainer<'_>, parameters: usize) -> Value {
+/// That the accuracy hides a class, where it does.
+fn warning(trainer: &Trainer<'_>, confusion: Option<&Confusion>) -> Option<String> {
+    let names = trainer.checkpoint().config.head.labels;
+    Some(flags(&confusion?.warning(&names)?))
+}
+
+/// What a finished run came to. The figures are those of the best epoch on the validation part, accuracy and
+/// loss null where nothing was kept for that.
+fn summary(folder: &RunFolder, trainer: &Trainer<'_>, parameters: usize) -> Result<Value> {
     let best = trainer.best();
     let score = best.and_then(|best| best.validation);
     let (train, validation) = trainer.sequences();
-    json!({
+    let confusion = trainer.confusion()?;
+    let warnings: Vec<String> = warning(trainer, confusion.as_ref()).into_iter().collect();
+    let mut summary = json!({
         "best_epoch": best.map(|best| best.epoch),
         "epochs": trainer.epochs(),
-        "accuracy": score.map(|score| score.accuracy),
-        "loss": score.map(|score| score.loss),
+        "accuracy": null,
+        "loss": null,
+        "keep": trainer.keep(),
+        "warnings": warnings,
         "parameters": parameters,
         "sequences": { "train": train, "validation": validation },
         "files": folder.files(),
-    })
+    });
+    merge(&mut summary, &json!(score));
+    Ok(summary)
 }

@@ -52,12 +52,14 @@ impl Tuned {
     pub fn print(&self) {
         for epoch in &self.epochs {
             let validation = epoch.validation.map_or(String::new(), |score| {
-                format!(", validation {:.4}, loss {:.4}", score.accuracy, score.loss)
+                format!(", validation {}, loss {:.4}", score.figures, score.loss)
+            });
+            let accuracy = epoch.accuracy.map_or(String::new(), |accuracy| {
+                format!("accuracy {accuracy:.4}, ")
             });
             say!(
-                "fine-tune  epoch {}: accuracy {:.4}, loss {:.4}{validation}",
+                "fine-tune  epoch {}: {accuracy}loss {:.4}{validation}",
                 epoch.epoch,
-                epoch.accuracy,
                 epoch.loss
             );
         }

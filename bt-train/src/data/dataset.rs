@@ -1,9 +1,9 @@
 //! Sequences in memory, in the type their file had, and batches of them as floats.
 
 use crate::data::hash::Fnv;
-use crate::data::{Normalization, Values};
+use crate::data::{Items, Normalization, Targets, Values};
 use crate::error::{Error, ErrorKind, Result};
-use crate::float::config::ModelConfig;
+use crate::float::config::{HeadName, ModelConfig};
 use ndarray::Array3;
 use std::ops::Range;
 use std::sync::Arc;
@@ -91,7 +91,9 @@ impl DataSet {
         if let Some(front_end) = &config.front_end {
             front_end.section()?;
         }
-        self.map_parts(|part| {
+        let set = self.for_head(config.head.gives.name())?;
+        set.check_targets(config)?;
+        set.map_parts(|part| {
             if let Some(front_end) = &config.front_end {
                 part.check_samples(front_end)?;
                 return Ok(part.clone());
@@ -105,6 +107,27 @@ impl DataSet {
                     .remedy("use the data set that the model was trained for"),
             )
         })
+    }
+
+    /// Checks that a model has a class for every label, or gives as many values as there are.
+    fn check_targets(&self, config: &ModelConfig) -> Result<()> {
+        for (name, part) in [
+            (PartName::Train, &self.train),
+            (PartName::Validation, &self.validation),
+            (PartName::Test, &self.test),
+        ] {
+            let Some(targets) = part.as_ref().and_then(|part| part.targets.as_ref()) else {
+                continue;
+            };
+            let in_y = |error: Error| error.field(format!("y_{}", name.suffix()));
+            targets.check(config.head.gives).map_err(in_y)?;
+            if config.front_end.is_some() && targets.every_step() {
+                let what = "holds a target for every sample, which is no step of the model";
+                return Err(in_y(Error::new(ErrorKind::Unsupported(what)))
+                    .remedy("with sound, give one for each recording"));
+            }
+        }
+        Ok(())
     }
 
     /// The parts as the float model takes them: frames.
@@ -128,8 +151,8 @@ impl DataSet {
             add(part.width as u64);
             for sequence in 0..part.sequences() {
                 add(part.lengths[sequence] as u64);
-                if let Some(labels) = &part.labels {
-                    add(labels[sequence] as u64);
+                if let Some(targets) = &part.targets {
+                    targets.for_each_word(sequence, &mut add);
                 }
                 if let Some(groups) = &part.groups {
                     add(groups[sequence] as u64);
@@ -155,37 +178,40 @@ impl DataSet {
         Ok(self)
     }
 
-    /// Number of classes: that of the labels, or else the largest label used for training plus one.
-    pub fn classes(&self) -> usize {
-        let used = [&self.train, &self.validation]
-            .into_iter()
-            .flatten()
-            .filter_map(|part| part.labels.as_ref())
-            .flat_map(|labels| labels.iter().map(|&label| label + 1))
-            .max()
-            .unwrap_or(0);
-        self.labels.len().max(used)
+    /// Outputs that a head of this name needs: classes, as many as there are names, or else the largest used
+    /// for training plus one; or values, as many as an item has.
+    pub fn outputs(&self, head: HeadName) -> usize {
+        let parts = [&self.train, &self.validation].into_iter().flatten();
+        let targets = parts.filter_map(|part| part.targets.as_ref());
+        let used = targets.map(Targets::outputs).max().unwrap_or(0);
+        match head.is_values() {
+            true => used,
+            false => self.labels.len().max(used),
+        }
+    }
+
+    /// The same with targets as a head of this name gives them.
+    ///
+    /// # Errors
+    /// Names the array that does not hold them.
+    pub fn for_head(mut self, head: HeadName) -> Result<DataSet> {
+        for (name, part) in [
+            (PartName::Train, &mut self.train),
+            (PartName::Validation, &mut self.validation),
+            (PartName::Test, &mut self.test),
+        ] {
+            let Some(part) = part else { continue };
+            if let Some(targets) = &part.targets {
+                let read = targets.read_as(head, &part.lengths);
+                part.targets =
+                    Some(read.map_err(|error| error.field(format!("y_{}", name.suffix())))?);
+            }
+        }
+        Ok(self)
     }
 }
 
-/// Checks that a model has a class for every label.
-///
-/// # Errors
-/// Gives the first label that it has none for.
-pub fn check_labels(labels: &[usize], classes: usize) -> Result<()> {
-    match labels.iter().position(|&label| label >= classes) {
-        Some(index) => Err(Error::new(ErrorKind::Range {
-            found: labels[index] as i64,
-            index,
-            low: 0,
-            high: classes as i64 - 1,
-        })
-        .remedy(format!("the model tells {classes} classes apart"))),
-        None => Ok(()),
-    }
-}
-
-/// Sequences with their labels. Several parts may share the values.
+/// Sequences with what is to be learned of them. Several parts may share the values.
 #[derive(Debug, Clone)]
 pub struct Part {
     /// All values; sequence s has `lengths[s] * width` of them from `starts[s]` on.
@@ -196,8 +222,8 @@ pub struct Part {
     pub starts: Vec<usize>,
     /// Valid steps of each sequence, at least 1.
     pub lengths: Vec<usize>,
-    /// Class of each sequence, where known.
-    pub labels: Option<Vec<usize>>,
+    /// Their classes or values, where known.
+    pub targets: Option<Targets>,
     /// What validation must not tear apart: a user, a recording.
     pub groups: Option<Vec<i64>>,
 }
@@ -214,15 +240,25 @@ impl Part {
         start..start + self.lengths[sequence] * self.width
     }
 
-    /// The classes, which must be known.
+    /// The steps of the longest sequence, or of the array that the sequences lie in where those are more.
+    pub fn steps(&self) -> usize {
+        let longest = self.lengths.iter().copied().max().unwrap_or(0);
+        let ends = self.starts.iter().skip(1).copied();
+        let ends = ends.chain([self.values.len()]);
+        let room = self.starts.iter().zip(ends);
+        let room = room.map(|(start, end)| end.saturating_sub(*start)).min();
+        longest.max(room.unwrap_or(0) / self.width.max(1))
+    }
+
+    /// The targets, which must be known.
     ///
     /// # Errors
     /// When the part has none.
-    pub fn known_labels(&self, name: PartName) -> Result<&[usize]> {
-        self.labels.as_deref().ok_or_else(|| {
+    pub fn known_targets(&self, name: PartName) -> Result<&Targets> {
+        self.targets.as_ref().ok_or_else(|| {
             Error::new(ErrorKind::Missing)
                 .field(format!("y_{}", name.suffix()))
-                .remedy("save the class of each sequence under this name")
+                .remedy("save the classes or values of its sequences under this name")
         })
     }
 
@@ -234,7 +270,7 @@ impl Part {
             width: self.width,
             starts: pick(&self.starts),
             lengths: pick(&self.lengths),
-            labels: self.labels.as_deref().map(pick),
+            targets: self.targets.as_ref().map(|all| all.subset(sequences)),
             groups: self
                 .groups
                 .as_ref()
@@ -255,10 +291,8 @@ impl Part {
             all.starts
                 .extend(part.starts.iter().map(|start| before + start));
             all.lengths.extend(&part.lengths);
-            all.labels = all.labels.zip(part.labels.as_ref()).map(|(mut all, more)| {
-                all.extend(more);
-                all
-            });
+            let targets = all.targets.zip(part.targets.as_ref());
+            all.targets = targets.map(|(all, more)| all.followed_by(more));
             all.groups = all.groups.zip(part.groups.as_ref()).map(|(mut all, more)| {
                 all.extend(more);
                 all
@@ -289,11 +323,13 @@ impl Part {
                 }
             }
         }
-        let labels = match &self.labels {
-            Some(labels) => sequences.iter().map(|&s| labels[s]).collect(),
-            None => Vec::new(),
-        };
-        Batch { x, lengths, labels }
+        let targets = self.targets.as_ref();
+        let targets = targets.map(|targets| targets.items_of(sequences));
+        Batch {
+            x,
+            lengths,
+            targets,
+        }
     }
 }
 
@@ -304,8 +340,8 @@ pub struct Batch {
     pub x: Array3<f32>,
     /// Valid steps of each sequence.
     pub lengths: Vec<usize>,
-    /// Class of each sequence; empty where not known.
-    pub labels: Vec<usize>,
+    /// What each row of the model should be, where known.
+    pub targets: Option<Items>,
 }
 
 #[cfg(test)]
@@ -319,7 +355,7 @@ pub(super) mod tests {
             width: 2,
             starts: vec![0, 4],
             lengths: vec![2, 1],
-            labels: Some(vec![1, 0]),
+            targets: Some(vec![1, 0].into()),
             groups: None,
         }
     }
@@ -328,7 +364,7 @@ pub(super) mod tests {
     fn batches_mask_and_pad() {
         let batch = part().batch(&[1, 0], &Normalization::identity(3));
         assert_eq!(batch.lengths, [1, 2]);
-        assert_eq!(batch.labels, [0, 1]);
+        assert_eq!(batch.targets, Some(Items::Classes(vec![0, 1])));
         assert_eq!(
             batch.x,
             ndarray::array![
@@ -342,7 +378,7 @@ pub(super) mod tests {
     fn parts_stand_one_after_the_other() {
         let both = Part::concatenate(&[part(), part().subset(&[1])]);
         assert_eq!(both.lengths, [2, 1, 1]);
-        assert_eq!(both.labels.as_deref(), Some(&[1, 0, 0][..]));
+        assert_eq!(both.targets, Some(vec![1, 0, 0].into()));
         let identity = Normalization::identity(2);
         assert_eq!(both.batch(&[2], &identity).x, both.batch(&[1], &identity).x);
     }

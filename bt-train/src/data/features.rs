@@ -207,7 +207,7 @@ mod tests {
             width: 1,
             starts,
             lengths: lengths.to_vec(),
-            labels: None,
+            targets: None,
             groups: None,
         }
     }
@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(all.width, 60);
         assert_eq!(all.lengths, [3, 2]);
         let mut second = sound(&[1000, 500]).subset(&[1]);
-        second.labels = None;
+        second.targets = None;
         let alone = second.features(&config()).unwrap();
         let (Values::I16(all_values), Values::I16(values)) = (&*all.values, &*alone.values) else {
             panic!("no features")

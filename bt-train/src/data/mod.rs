@@ -1,4 +1,5 @@
-//! Data sets: sequences of frames with labels, from `.npz` files, directories of recordings and logs of sensors.
+//! Data sets: sequences of frames with classes or values, from `.npz` files, directories of recordings and logs of
+//! sensors.
 
 pub mod dataset;
 pub mod features;
@@ -14,6 +15,7 @@ mod riff;
 mod sound;
 pub mod split;
 mod survey;
+pub mod targets;
 mod twins;
 pub mod values;
 pub mod wav;
@@ -21,6 +23,7 @@ pub mod wav;
 pub use dataset::{Batch, DataSet, Part, PartName};
 pub use normalization::{Normalization, NormalizeOver};
 pub use npz_writer::NpzWriter;
+pub use targets::{Items, Targets};
 pub use values::{ElementType, Values};
 pub use wav::Recordings;
 

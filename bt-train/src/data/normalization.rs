@@ -254,7 +254,7 @@ mod tests {
             width: 2,
             starts: (0..values.len()).step_by(2).collect(),
             lengths: vec![1; values.len() / 2],
-            labels: None,
+            targets: None,
             groups: None,
         }
     }

@@ -2,16 +2,19 @@
 //!
 //! `x_train`, `y_train`, `x_test`, `y_test`, optionally `x_val`, `y_val`,
 //! `lengths_*`, `group_train` and `labels`. x is [sequences, steps, features…]
-//! of u8, i8, i16 or f32, or of another type of NumPy that becomes f32 without loss, y `[sequences]` of any integer type. Other arrays are
-//! not looked at, whatever they are.
+//! of u8, i8, i16 or f32, or of another type of NumPy that becomes f32 without
+//! loss. y holds classes as integers of any type, `[sequences]`
+//! or [sequences, steps], or values as floats, [sequences, K] or [sequences,
+//! steps, K]; what lies behind the end of a sequence is not looked at, and
+//! neither are other arrays, whatever they are.
 
 use crate::data::mapped::Mapped;
 use crate::data::memory;
 use crate::data::npy::Header;
 use crate::data::twins;
-use crate::data::{DataSet, ElementType, Part, PartName, Values};
+use crate::data::{DataSet, ElementType, Items, Part, PartName, Targets, Values};
 use crate::error::{Error, ErrorKind, Result};
-use ndarray::{ArrayD, IxDyn, ShapeBuilder};
+use ndarray::{Array2, ArrayD, IxDyn, ShapeBuilder};
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
@@ -145,17 +148,9 @@ impl Archive {
             vec![steps; sequences]
         };
         let field = format!("y_{suffix}");
-        let labels = if self.has(&field) {
-            let labels = self.integers(&field, sequences)?;
-            let most = classes.map_or(LABEL_MAX, |classes| classes as i64 - 1);
-            check_range(&labels, 0, most).map_err(|error| {
-                error
-                    .field(&field)
-                    .remedy("classes count from 0 and `labels`, if there, names each of them")
-            })?;
-            Some(labels.into_iter().map(|label| label as usize).collect())
-        } else {
-            None
+        let targets = match self.has(&field) {
+            true => Some(self.targets(&field, steps, &lengths, classes)?),
+            false => None,
         };
         let groups = if name == PartName::Train && self.has("group_train") {
             Some(self.integers("group_train", sequences)?)
@@ -167,7 +162,7 @@ impl Archive {
             width,
             starts: (0..sequences).map(|s| s * steps * width).collect(),
             lengths,
-            labels,
+            targets,
             groups,
         })
     }
@@ -301,46 +296,112 @@ impl Archive {
         })
     }
 
+    /// Classes or values of sequences of `steps` steps, of which `lengths` are valid.
+    fn targets(
+        &mut self,
+        field: &str,
+        steps: usize,
+        lengths: &[usize],
+        classes: Option<usize>,
+    ) -> Result<Targets> {
+        let sequences = lengths.len();
+        let most = classes.map_or(LABEL_MAX, |classes| classes as i64 - 1);
+        self.array(field, |header, reader, _| {
+            let shape = header.shape.as_slice();
+            let wrong_shape = |expected: String| {
+                Error::new(ErrorKind::Shape {
+                    expected,
+                    found: shape.to_vec(),
+                })
+            };
+            // Places of the values that count, and whether they are steps.
+            let valid = |per_step: usize| -> Vec<usize> {
+                let of = |(sequence, &length): (usize, &usize)| {
+                    let first = sequence * steps * per_step;
+                    first..first + length * per_step
+                };
+                lengths.iter().enumerate().flat_map(of).collect()
+            };
+            if is_integer(header) {
+                let places = match shape {
+                    [count] if *count == sequences => (0..sequences).collect(),
+                    [count, of_each] if (*count, *of_each) == (sequences, steps) => valid(1),
+                    _ => {
+                        return Err(wrong_shape(format!(
+                            "[{sequences}], a class for each sequence of x, or [{sequences}, {steps}], \
+                             one for each step"
+                        ))
+                        .remedy("x and y need equal counts; save values as f32"));
+                    }
+                };
+                let all = row_major_integers(header, reader)?;
+                let labels = places.iter().map(|&at| match all[at] {
+                    label if (0..=most).contains(&label) => Ok(label as usize),
+                    found => Err(Error::new(ErrorKind::Range {
+                        found,
+                        index: at,
+                        low: 0,
+                        high: most,
+                    })
+                    .remedy("classes count from 0 and `labels`, if there, names each of them")),
+                });
+                let items = Items::Classes(labels.collect::<Result<_>>()?);
+                return Ok(match shape.len() {
+                    1 => Targets::of_sequences(items),
+                    _ => Targets::of_steps(items, lengths),
+                });
+            }
+            if header.kind != 'f' || !matches!(header.item_bytes, Some(4 | 8)) {
+                return Err(wrong_type(header)
+                    .remedy("save classes as integers, values that are to be learned as f32"));
+            }
+            let (width, places) = match *shape {
+                [count] if count == sequences => (1, (0..count).collect::<Vec<_>>()),
+                [count, width] if count == sequences && width > 0 => {
+                    (width, (0..count * width).collect())
+                }
+                [count, of_each, width] if (count, of_each) == (sequences, steps) && width > 0 => {
+                    (width, valid(width))
+                }
+                _ => {
+                    return Err(wrong_shape(format!(
+                        "[{sequences}, K], K values for each sequence of x, or [{sequences}, {steps}, K], \
+                         for each step"
+                    ))
+                    .remedy("x and y need equal counts; save classes as integers"));
+                }
+            };
+            let all: Vec<f32> = match header.item_bytes {
+                Some(4) => row_major(header, reader, f32::from_le_bytes)?,
+                _ => row_major(header, reader, |item| f64::from_le_bytes(item) as f32)?,
+            };
+            for &at in &places {
+                check_finite(all[at], at, shape)?;
+            }
+            let values = places.iter().map(|&at| all[at]).collect();
+            let values = Array2::from_shape_vec((places.len() / width, width), values);
+            let items = Items::Values(values.map_err(Error::malformed)?);
+            Ok(match shape.len() {
+                3 => Targets::of_steps(items, lengths),
+                _ => Targets::of_sequences(items),
+            })
+        })
+    }
+
     /// One integer for each sequence, of any integer type.
     fn integers(&mut self, field: &str, sequences: usize) -> Result<Vec<i64>> {
         self.array(field, |header, reader, _| {
-            let is_integer = matches!(header.kind, 'i' | 'u')
-                && matches!(header.item_bytes, Some(1 | 2 | 4 | 8));
-            if !is_integer {
-                return Err(wrong_type(header).remedy(if field.starts_with("y_") {
-                    "save the class of each sequence as an integer; regression is not supported"
-                } else {
-                    "save one integer for each sequence"
-                }));
+            if !is_integer(header) {
+                return Err(wrong_type(header).remedy("save one integer for each sequence"));
             }
             if header.shape != [sequences] {
                 return Err(Error::new(ErrorKind::Shape {
                     expected: format!("[{sequences}], one value for each sequence of x"),
                     found: header.shape.clone(),
                 })
-                .remedy(if field.starts_with("y_") {
-                    "x and y need equal counts; labels of single steps are not supported"
-                } else {
-                    "save one integer for each sequence"
-                }));
+                .remedy("save one integer for each sequence"));
             }
-            macro_rules! widen {
-                ($type:ty) => {
-                    header.values(reader, |item| {
-                        i64::try_from(<$type>::from_le_bytes(item)).unwrap_or(i64::MAX)
-                    })
-                };
-            }
-            match (header.kind, header.item_bytes) {
-                ('i', Some(1)) => widen!(i8),
-                ('i', Some(2)) => widen!(i16),
-                ('i', Some(4)) => widen!(i32),
-                ('i', _) => widen!(i64),
-                (_, Some(1)) => widen!(u8),
-                (_, Some(2)) => widen!(u16),
-                (_, Some(4)) => widen!(u32),
-                _ => widen!(u64),
-            }
+            row_major_integers(header, reader)
         })
     }
 
@@ -365,6 +426,31 @@ impl Archive {
             }
             header.texts(reader)
         })
+    }
+}
+
+fn is_integer(header: &Header) -> bool {
+    matches!(header.kind, 'i' | 'u') && matches!(header.item_bytes, Some(1 | 2 | 4 | 8))
+}
+
+/// All integers, the last axis fastest; what no i64 holds is the largest.
+fn row_major_integers(header: &Header, reader: &mut dyn Read) -> Result<Vec<i64>> {
+    macro_rules! widen {
+        ($type:ty) => {
+            row_major(header, reader, |item| {
+                i64::try_from(<$type>::from_le_bytes(item)).unwrap_or(i64::MAX)
+            })
+        };
+    }
+    match (header.kind, header.item_bytes) {
+        ('i', Some(1)) => widen!(i8),
+        ('i', Some(2)) => widen!(i16),
+        ('i', Some(4)) => widen!(i32),
+        ('i', _) => widen!(i64),
+        (_, Some(1)) => widen!(u8),
+        (_, Some(2)) => widen!(u16),
+        (_, Some(4)) => widen!(u32),
+        _ => widen!(u64),
     }
 }
 

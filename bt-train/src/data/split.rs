@@ -16,14 +16,16 @@ pub struct Split {
 }
 
 /// Sets about `fraction` of the sequences apart: whole groups where the part
-/// has groups, otherwise so many of each class. The same seed gives the same
-/// split.
+/// has groups, otherwise so many of each class where sequences have one. The
+/// same seed gives the same split.
 pub fn split(part: &Part, fraction: f32, seed: u64) -> Split {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let keys: Vec<i64> = match (&part.groups, &part.labels) {
-        (Some(groups), _) => groups.clone(),
-        (None, Some(labels)) => labels.iter().map(|&label| label as i64).collect(),
-        (None, None) => vec![0; part.sequences()],
+    let label = |sequence| part.targets.as_ref()?.label(sequence);
+    let keys: Vec<i64> = match &part.groups {
+        Some(groups) => groups.clone(),
+        None => (0..part.sequences())
+            .map(|sequence| label(sequence).map_or(0, |label| label as i64))
+            .collect(),
     };
     let mut members: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
     for (sequence, key) in keys.into_iter().enumerate() {
@@ -90,7 +92,7 @@ mod tests {
             width: 1,
             starts: (0..labels.len()).collect(),
             lengths: vec![1; labels.len()],
-            labels: Some(labels),
+            targets: Some(labels.into()),
             groups,
         }
     }

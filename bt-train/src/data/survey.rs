@@ -206,7 +206,7 @@ mod tests {
             width: 2,
             starts: (0..10).map(|s| s * 200).collect(),
             lengths: vec![100; 10],
-            labels: None,
+            targets: None,
             groups: None,
         };
         (part, features)

@@ -56,7 +56,10 @@ fn among(parts: &[(PartName, &Part)], name: impl Fn(PartName, usize) -> String) 
             let place = Place {
                 part: part_name,
                 sequence,
-                label: part.labels.as_ref().map(|labels| labels[sequence]),
+                label: part
+                    .targets
+                    .as_ref()
+                    .and_then(|targets| targets.label(sequence)),
             };
             let places = met.entry(content(part, sequence)).or_default();
             let other_label =
@@ -132,7 +135,7 @@ mod tests {
             width: 1,
             starts: (0..values.len()).collect(),
             lengths: vec![1; values.len()],
-            labels: Some(labels.to_vec()),
+            targets: Some(labels.to_vec().into()),
             groups: None,
         }
     }

@@ -10,7 +10,7 @@
 
 use crate::data::hash::Fnv;
 use crate::data::logs::in_order;
-use crate::data::{DataSet, Part, PartName, Values, sound, twins};
+use crate::data::{DataSet, Part, PartName, Targets, Values, sound, twins};
 use crate::error::{Error, ErrorKind, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -389,7 +389,7 @@ fn read(entries: &[&Entry], labels: &[String], sample_rate: &mut Option<u32>) ->
         width: 1,
         starts: Vec::new(),
         lengths: Vec::new(),
-        labels: None,
+        targets: None,
         groups: None,
     };
     for entry in entries {
@@ -422,10 +422,11 @@ fn read(entries: &[&Entry], labels: &[String], sample_rate: &mut Option<u32>) ->
         .enumerate()
         .map(|(i, label)| (label.as_str(), i))
         .collect();
-    part.labels = entries
+    let labels: Option<Vec<usize>> = entries
         .iter()
         .map(|entry| number_of.get(entry.label.as_str()).copied())
         .collect();
+    part.targets = labels.map(Targets::from);
     let mut numbers: BTreeMap<&str, i64> = BTreeMap::new();
     part.groups = entries
         .iter()

@@ -2,7 +2,8 @@
 //!
 //! The model's tensors are f32, by the names of [`shapes`]; others may stand beside them. The metadata key `bt` holds
 //! the [`ModelConfig`] as JSON. Biases, `input.offset` and
-//! `input.scale` may be absent: 0, 0, 0 and 1.
+//! `input.scale` may be absent: 0, 0, 0 and 1; so may `head.offset` and `head.scale`, which only values have:
+//! a value is its logit times the scale plus the offset.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::write_atomic;
@@ -40,12 +41,18 @@ pub const INPUT_OFFSET: &str = "input.offset";
 /// Name of the tensor that multiplies what is left.
 pub const INPUT_SCALE: &str = "input.scale";
 
+/// Name of the tensor added to values.
+pub const HEAD_OFFSET: &str = "head.offset";
+
+/// Name of the tensor that logits are multiplied by before.
+pub const HEAD_SCALE: &str = "head.scale";
+
 /// A model as its file has it: checked, complete, nothing superfluous.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     /// What the model is made of.
     pub config: ModelConfig,
-    /// Every tensor of [`shapes`], and offset and scale.
+    /// Every tensor of [`shapes`], offset and scale of the input, and those of values.
     pub tensors: Tensors,
 }
 
@@ -69,8 +76,11 @@ pub fn shapes(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
             shapes.push((name::recurrent_bias(config.cell, at), values));
         }
     }
-    shapes.push(("head.weight".into(), vec![config.head.classes, units]));
-    shapes.push(("head.bias".into(), vec![config.head.classes]));
+    shapes.push((
+        "head.weight".into(),
+        vec![config.head.gives.outputs(), units],
+    ));
+    shapes.push(("head.bias".into(), vec![config.head.gives.outputs()]));
     shapes
 }
 
@@ -152,6 +162,29 @@ impl Checkpoint {
             }
             tensors.insert(name.into(), tensor);
         }
+        let gives = config.head.gives;
+        for (name, default) in [(HEAD_OFFSET, 0.0), (HEAD_SCALE, 1.0)] {
+            if !gives.is_values() {
+                continue;
+            }
+            let shape = [gives.outputs()];
+            let tensor = found
+                .remove(name)
+                .unwrap_or_else(|| ArrayD::from_elem(shape.to_vec(), default));
+            if tensor.shape() != shape {
+                return Err(wrong_shape(
+                    name.into(),
+                    format!("{shape:?}"),
+                    tensor.shape(),
+                ));
+            }
+            if name == HEAD_SCALE
+                && let Some(scale) = tensor.iter().find(|scale| **scale <= 0.0)
+            {
+                return Err(Error::out_of_range(scale, "give a scale above 0").field(name));
+            }
+            tensors.insert(name.into(), tensor);
+        }
         if let Some(name) = found.keys().find(|name| is_ours(name)) {
             return Err(Error::new(ErrorKind::StrayTensor)
                 .field(name)
@@ -190,6 +223,10 @@ impl Checkpoint {
             .collect();
         tensors.insert(INPUT_OFFSET.into(), model.offset.clone().into_dyn());
         tensors.insert(INPUT_SCALE.into(), model.scale.clone().into_dyn());
+        if model.config.head.gives.is_values() {
+            tensors.insert(HEAD_OFFSET.into(), model.value_offset.clone().into_dyn());
+            tensors.insert(HEAD_SCALE.into(), model.value_scale.clone().into_dyn());
+        }
         Checkpoint {
             config: model.config.clone(),
             tensors,
@@ -207,6 +244,10 @@ impl Checkpoint {
         }
         model.offset = self.tensors[INPUT_OFFSET].iter().copied().collect();
         model.scale = self.tensors[INPUT_SCALE].iter().copied().collect();
+        if self.config.head.gives.is_values() {
+            model.value_offset = self.tensors[HEAD_OFFSET].iter().copied().collect();
+            model.value_scale = self.tensors[HEAD_SCALE].iter().copied().collect();
+        }
         Ok(model)
     }
 }

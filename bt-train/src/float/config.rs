@@ -4,13 +4,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::float::cell::Kind;
 use crate::shape::{Cell, MapKind, MapShape};
 use bt_core::internals::front_end::FORMAT_UNFILTERED;
-use bt_core::internals::model::layout::LAYERS_MAX;
+use bt_core::internals::model::layout::{HORIZON_SHIFT_MAX, LAYERS_MAX};
 use serde::{Deserialize, Serialize};
 
 /// Shapes and kinds of every part of a model.
 ///
 /// Its JSON form is the `bt` metadata of a checkpoint. `input.map`,
-/// `input.modes`, `hidden.modes` and `head.classes` are required, everything
+/// `input.modes`, `hidden.modes` and a [`HeadKind`] in `head`, such as `head.classes`, are required, everything
 /// else has a default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelConfig {
@@ -96,25 +96,185 @@ pub enum Gate {
 /// The linear layer behind the recurrence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeadConfig {
-    /// Number of classes.
-    pub classes: usize,
+    /// What it gives, and how many of them.
+    #[serde(flatten)]
+    pub gives: HeadKind,
     /// Which hidden state it reads.
     #[serde(default)]
     pub pool: Pool,
-    /// Names of the classes; empty when the data set had none.
+    /// Steps that [`Pool::Recent`] averages over, a power of two; 16 where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub horizon: Option<usize>,
+    /// Names of the classes, or of the values; empty when the data set had none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
+}
+
+impl HeadConfig {
+    fn validate(&self) -> Result<()> {
+        let (outputs, key) = (self.gives.outputs(), self.gives.key());
+        let (least, why) = match self.gives.is_values() {
+            true => (1, "a head gives at least 1 value"),
+            false => (2, "classification needs at least 2"),
+        };
+        if outputs < least {
+            return Err(Error::out_of_range(outputs, why).field(format!("head.{key}")));
+        }
+        if !self.labels.is_empty() && self.labels.len() != outputs {
+            let other = format!("head.{key} is");
+            let labels = Error::mismatch("labels", self.labels.len(), outputs, other);
+            return Err(labels.field("head.labels"));
+        }
+        if self.gives.every_step() && self.pool == Pool::Mean {
+            let why = "the mean of all steps says little of the step just taken";
+            return Err(Error::new(ErrorKind::Unsupported(why))
+                .field("head.pool")
+                .remedy("with a head on every step take `pool recent` or `pool last`"));
+        }
+        match (self.pool, self.horizon) {
+            (Pool::Recent, Some(horizon))
+                if !horizon.is_power_of_two() || !(2..=HORIZON_MAX).contains(&horizon) =>
+            {
+                let allowed = format!("give a power of two, 2 to {HORIZON_MAX}");
+                Err(Error::out_of_range(horizon, allowed).field("head.horizon"))
+            }
+            (Pool::Last | Pool::Mean, Some(horizon)) => Err(Error::out_of_range(
+                horizon,
+                "only the pool `recent` has one",
+            )
+            .field("head.horizon")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Steps that [`Pool::Recent`] averages over; 1 with another pool.
+    pub fn horizon(&self) -> usize {
+        match self.pool {
+            Pool::Recent => self.horizon.unwrap_or(HORIZON),
+            Pool::Last | Pool::Mean => 1,
+        }
+    }
+}
+
+/// Longest horizon that the device's sums hold.
+const HORIZON_MAX: usize = 1 << HORIZON_SHIFT_MAX;
+
+/// Steps that [`Pool::Recent`] averages over where nothing says so.
+pub const HORIZON: usize = 16;
+
+/// What a head gives, and how many of them: one key of the metadata's `head`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeadKind {
+    /// A score for each class, at the end of a sequence.
+    Classes(usize),
+    /// A score for each class, after every step.
+    StepClasses(usize),
+    /// Values in units of their own, at the end of a sequence.
+    Values(usize),
+    /// Values in units of their own, after every step.
+    StepValues(usize),
+}
+
+/// What a head gives, by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeadName {
+    /// The class of a sequence
+    Classes,
+    /// The class of every step
+    StepClasses,
+    /// Values of a sequence
+    Values,
+    /// Values of every step
+    StepValues,
+}
+
+impl HeadName {
+    /// That with so many outputs.
+    pub fn with(self, outputs: usize) -> HeadKind {
+        match self {
+            HeadName::Classes => HeadKind::Classes(outputs),
+            HeadName::StepClasses => HeadKind::StepClasses(outputs),
+            HeadName::Values => HeadKind::Values(outputs),
+            HeadName::StepValues => HeadKind::StepValues(outputs),
+        }
+    }
+
+    /// Whether there is one after every step.
+    pub fn every_step(self) -> bool {
+        matches!(self, HeadName::StepClasses | HeadName::StepValues)
+    }
+
+    /// Whether they are values, not scores of classes.
+    pub fn is_values(self) -> bool {
+        matches!(self, HeadName::Values | HeadName::StepValues)
+    }
+
+    /// In words: the … .
+    pub fn words(self) -> &'static str {
+        match self {
+            HeadName::Classes => "class of a sequence",
+            HeadName::StepClasses => "class of every step",
+            HeadName::Values => "values of a sequence",
+            HeadName::StepValues => "values of every step",
+        }
+    }
+}
+
+impl HeadKind {
+    /// Its name.
+    pub fn name(self) -> HeadName {
+        match self {
+            HeadKind::Classes(_) => HeadName::Classes,
+            HeadKind::StepClasses(_) => HeadName::StepClasses,
+            HeadKind::Values(_) => HeadName::Values,
+            HeadKind::StepValues(_) => HeadName::StepValues,
+        }
+    }
+
+    /// Scores: one a class, or one a value.
+    pub fn outputs(self) -> usize {
+        let (HeadKind::Classes(outputs)
+        | HeadKind::StepClasses(outputs)
+        | HeadKind::Values(outputs)
+        | HeadKind::StepValues(outputs)) = self;
+        outputs
+    }
+
+    /// As of [`HeadName::every_step`].
+    pub fn every_step(self) -> bool {
+        self.name().every_step()
+    }
+
+    /// As of [`HeadName::is_values`].
+    pub fn is_values(self) -> bool {
+        self.name().is_values()
+    }
+
+    /// The key of the metadata: `classes`, `step_classes`, `values` or `step_values`.
+    pub fn key(self) -> &'static str {
+        match self {
+            HeadKind::Classes(_) => "classes",
+            HeadKind::StepClasses(_) => "step_classes",
+            HeadKind::Values(_) => "values",
+            HeadKind::StepValues(_) => "step_values",
+        }
+    }
 }
 
 /// The hidden state that the head reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pool {
-    /// The one after the last valid step.
+    /// The one after the last valid step; with a head on every step, after that step.
     #[default]
     Last,
     /// The mean over all valid steps; of more than 65,535 the recent ones weigh more, as on the device.
     Mean,
+    /// The mean over about the last `horizon` steps, for streams without end: that over all steps at first,
+    /// then m += (h − m) / horizon.
+    Recent,
 }
 
 /// The audio front end: samples to log mel energies, then several vectors of
@@ -242,7 +402,7 @@ impl ModelConfig {
 
     /// Number of weights of all layers, biases included, and of the head.
     pub fn parameters(&self) -> usize {
-        let head = self.head.classes * (self.units() + 1);
+        let head = self.head.gives.outputs() * (self.units() + 1);
         self.layer_parameters(|shape| shape.parameters()) + head
     }
 
@@ -304,19 +464,7 @@ impl ModelConfig {
             })
             .field("input.width"));
         }
-        if self.head.classes < 2 {
-            return Err(
-                Error::out_of_range(self.head.classes, "classification needs at least 2")
-                    .field("head.classes"),
-            );
-        }
-        if !self.head.labels.is_empty() && self.head.labels.len() != self.head.classes {
-            let (labels, classes) = (self.head.labels.len(), self.head.classes);
-            return Err(
-                Error::mismatch("labels", labels, classes, "head.classes is").field("head.labels"),
-            );
-        }
-        Ok(())
+        self.head.validate()
     }
 }
 
@@ -388,5 +536,65 @@ mod tests {
         rankless.input.map = MapKind::BlockTerm { blocks: 2, rank: 0 };
         let line = rankless.validate().unwrap_err().to_string();
         assert!(line.starts_with("input.rank"), "{line}");
+    }
+
+    fn with_head(head: &str) -> serde_json::Result<ModelConfig> {
+        let rest = r#""input": {"map": "dense", "modes": [4]}, "hidden": {"modes": [2]}"#;
+        serde_json::from_str(&format!(r#"{{{rest}, "head": {head}}}"#))
+    }
+
+    #[test]
+    fn heads_come_back_as_written() {
+        for (head, gives, horizon) in [
+            (r#"{"classes":2,"pool":"mean"}"#, HeadKind::Classes(2), 1),
+            (
+                r#"{"step_classes":3,"pool":"last"}"#,
+                HeadKind::StepClasses(3),
+                1,
+            ),
+            (
+                r#"{"values":1,"pool":"recent","horizon":8}"#,
+                HeadKind::Values(1),
+                8,
+            ),
+            (
+                r#"{"step_values":2,"pool":"recent"}"#,
+                HeadKind::StepValues(2),
+                16,
+            ),
+        ] {
+            let config = with_head(head).unwrap();
+            config.validate().unwrap();
+            assert_eq!(config.head.gives, gives);
+            assert_eq!(config.head.horizon(), horizon);
+            assert_eq!(serde_json::to_string(&config.head).unwrap(), head);
+        }
+        assert!(with_head(r#"{"pool": "last"}"#).is_err());
+    }
+
+    #[test]
+    fn heads_that_cannot_be_are_refused_by_name() {
+        for (head, expected) in [
+            (r#"{"classes": 1}"#, "head.classes: is 1; "),
+            (r#"{"step_classes": 1}"#, "head.step_classes: is 1; "),
+            (r#"{"values": 0}"#, "head.values: is 0; "),
+            (
+                r#"{"values": 3, "labels": ["a", "b"]}"#,
+                "head.labels: has 2 labels, head.values is 3",
+            ),
+            (r#"{"step_classes": 2, "pool": "mean"}"#, "head.pool: "),
+            (
+                r#"{"values": 2, "pool": "recent", "horizon": 12}"#,
+                "head.horizon: is 12; give a power of two",
+            ),
+            (
+                r#"{"values": 2, "pool": "recent", "horizon": 65536}"#,
+                "head.horizon: is 65536; ",
+            ),
+            (r#"{"values": 2, "horizon": 8}"#, "head.horizon: is 8; only"),
+        ] {
+            let line = with_head(head).unwrap().validate().unwrap_err().to_string();
+            assert!(line.starts_with(expected), "{line}");
+        }
     }
 }

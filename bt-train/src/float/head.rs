@@ -13,7 +13,38 @@ pub struct Head<T> {
     pub bias: Array1<T>,
 }
 
-/// How [`cross_entropy`] weighs targets and examples.
+/// What each row of logits should have been.
+#[derive(Debug, Clone, Copy)]
+pub enum Wanted<'a> {
+    /// These classes.
+    Classes(&'a [usize]),
+    /// These values [rows, K], in their own units.
+    Values(ArrayView2<'a, f32>),
+}
+
+impl Wanted<'_> {
+    /// Rows.
+    pub fn rows(&self) -> usize {
+        match self {
+            Wanted::Classes(labels) => labels.len(),
+            Wanted::Values(values) => values.nrows(),
+        }
+    }
+}
+
+impl<'a> From<&'a [usize]> for Wanted<'a> {
+    fn from(labels: &'a [usize]) -> Self {
+        Wanted::Classes(labels)
+    }
+}
+
+impl<'a> From<&'a Vec<usize>> for Wanted<'a> {
+    fn from(labels: &'a Vec<usize>) -> Self {
+        Wanted::Classes(labels)
+    }
+}
+
+/// How targets and examples are weighed, and errors of values.
 #[derive(Debug, Clone, Default)]
 pub struct LossWeights {
     /// ε: the target is 1 − ε on the label and ε/classes everywhere on top.
@@ -21,15 +52,20 @@ pub struct LossWeights {
     /// Weight of each class' examples; empty when all count the same. The loss
     /// is the weighted mean over the batch.
     pub class_weights: Vec<f64>,
+    /// δ: errors of values beyond so many standard deviations of the target count linearly; none: all are
+    /// squared.
+    pub huber: Option<f64>,
 }
 
 /// Loss of a batch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Loss {
-    /// Weighted mean of the cross entropy.
+    /// Weighted mean of the cross entropy, or mean of the error of values.
     pub loss: f64,
-    /// Examples whose largest logit is the label's.
+    /// Rows whose largest logit is the label's; 0 of values.
     pub correct: usize,
+    /// Rows: sequences, or valid steps.
+    pub rows: usize,
 }
 
 impl<T: Real> Head<T> {
@@ -92,7 +128,46 @@ pub fn cross_entropy<T: Real>(
             *out = T::from_f64(weight * ((value - log_sum).exp() - target));
         }
     }
-    (Loss { loss, correct }, gradient)
+    let rows = labels.len();
+    (
+        Loss {
+            loss,
+            correct,
+            rows,
+        },
+        gradient,
+    )
+}
+
+/// Mean over rows and outputs of the error e = logit − target, and its gradient [rows, K]: e², or with δ
+/// Huber's, e²/2 up to δ and δ·(|e| − δ/2) beyond. `target` [rows, K] as the head gives them, normalised.
+pub fn value_error<T: Real>(
+    logits: ArrayView2<'_, T>,
+    target: ArrayView2<'_, f64>,
+    huber: Option<f64>,
+) -> (Loss, Array2<T>) {
+    let scale = 1.0 / target.len().max(1) as f64;
+    let mut loss = 0.0;
+    let mut gradient = Array2::zeros(logits.dim());
+    for ((logit, &target), out) in logits.iter().zip(target).zip(&mut gradient) {
+        let error = logit.widen() - target;
+        let (cost, slope) = match huber {
+            None => (error * error, 2.0 * error),
+            Some(delta) if error.abs() <= delta => (0.5 * error * error, error),
+            Some(delta) => (delta * (error.abs() - 0.5 * delta), delta * error.signum()),
+        };
+        loss += scale * cost;
+        *out = T::from_f64(scale * slope);
+    }
+    let (correct, rows) = (0, target.nrows());
+    (
+        Loss {
+            loss,
+            correct,
+            rows,
+        },
+        gradient,
+    )
 }
 
 #[cfg(test)]
@@ -125,6 +200,21 @@ mod tests {
         assert!((loss.loss - expected).abs() < 1e-12);
     }
 
+    /// Values as `torch.nn.MSELoss` and `torch.nn.HuberLoss(delta=0.5)` give them: errors −1, 0.25, 2, −0.5.
+    #[test]
+    fn errors_of_values_by_hand() {
+        let logits = ndarray::array![[0.0, 1.25], [5.0, -0.5]];
+        let target = ndarray::array![[1.0, 1.0], [3.0, 0.0]];
+        let (loss, gradient) = value_error(logits.view(), target.view(), None);
+        // (1 + 0.0625 + 4 + 0.25) / 4
+        assert_eq!((loss.loss, loss.rows, loss.correct), (1.328125, 2, 0));
+        assert_eq!(gradient, ndarray::array![[-0.5, 0.125], [1.0, -0.25]]);
+        let (loss, gradient) = value_error(logits.view(), target.view(), Some(0.5));
+        // (0.5·(1 − 0.25) + 0.5·0.0625 + 0.5·(2 − 0.25) + 0.5·0.25) / 4
+        assert_eq!(loss.loss, (0.375 + 0.03125 + 0.875 + 0.125) / 4.0);
+        assert_eq!(gradient, ndarray::array![[-0.125, 0.0625], [0.125, -0.125]]);
+    }
+
     /// Central differences in f64, step 1e-5: errors near 1e-10.
     #[test]
     fn gradients() {
@@ -137,6 +227,7 @@ mod tests {
         let weights = LossWeights {
             label_smoothing: 0.1,
             class_weights: vec![1.0, 2.0, 0.5, 3.0],
+            huber: None,
         };
         let loss = |head: &Head<f64>, pooled: &Array2<f64>| {
             let logits = head.forward(pooled.view());

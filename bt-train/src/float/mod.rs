@@ -18,6 +18,7 @@ pub mod init;
 mod layer;
 pub mod map;
 pub mod model;
+mod pool;
 pub mod product;
 pub mod real;
 mod recurrence;

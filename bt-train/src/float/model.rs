@@ -1,10 +1,11 @@
 //! The whole model: maps, recurrence, head; logits, loss and all gradients.
 
 use super::config::ModelConfig;
-use super::head::{Head, LossWeights, cross_entropy};
+use super::head::{Head, LossWeights, Wanted, cross_entropy, value_error};
 use super::init;
 use super::layer::Layer;
 use super::map::{self, Map};
+use super::pool::Reads;
 use super::real::Real;
 use super::recurrence::{Masks, Recurrence, Trace};
 use crate::error::Result;
@@ -25,6 +26,11 @@ pub struct Network<T> {
     pub offset: Array1<f32>,
     /// Multiplies what is left, `[1]` or `[I]`.
     pub scale: Array1<f32>,
+    /// Where the head gives values, these are its logits times `value_scale` plus this, each [K]; empty
+    /// where it tells classes.
+    pub value_offset: Array1<f32>,
+    /// As of `value_offset`; above 0.
+    pub value_scale: Array1<f32>,
     layers: Vec<LayerWeights<T>>,
     head: Head<T>,
 }
@@ -80,9 +86,17 @@ impl<T: Real> Network<T> {
     /// If the configuration is refused by [`ModelConfig::validate`].
     pub fn zeros(config: ModelConfig) -> Result<Network<T>> {
         config.validate()?;
+        let gives = config.head.gives;
+        let values = if gives.is_values() {
+            gives.outputs()
+        } else {
+            0
+        };
         Ok(Network {
             offset: Array1::zeros(1),
             scale: Array1::ones(1),
+            value_offset: Array1::zeros(values),
+            value_scale: Array1::ones(values),
             layers: config
                 .layer_shapes()
                 .iter()
@@ -93,7 +107,7 @@ impl<T: Real> Network<T> {
                     recurrent_bias: Array1::zeros(config.recurrent_bias_values()),
                 })
                 .collect(),
-            head: Head::zeros(config.units(), config.head.classes),
+            head: Head::zeros(config.units(), gives.outputs()),
             config,
         })
     }
@@ -203,7 +217,7 @@ impl<T: Real> Network<T> {
         });
         Recurrence {
             layers: layers.collect(),
-            pool: self.config.head.pool,
+            reads: Reads::of(&self.config.head),
         }
     }
 
@@ -217,9 +231,10 @@ impl<T: Real> Network<T> {
         );
     }
 
-    /// Logits [batch, classes] of normalised frames `x` [batch, steps, I],
-    /// of which sequence b has `lengths[b]` valid steps. What lies behind them
-    /// is not read.
+    /// Logits [rows, K] of normalised frames `x` [batch, steps, I], of which
+    /// sequence b has `lengths[b]` valid steps. What lies behind them is not
+    /// read. A row is a sequence, or with a head on every step a valid step,
+    /// sequence by sequence. Of values see [`in_units`](Self::in_units).
     ///
     /// # Panics
     /// If `x` or `lengths` do not fit the model.
@@ -233,19 +248,29 @@ impl<T: Real> Network<T> {
         self.head.forward(trace.pooled.view())
     }
 
-    /// Loss of a batch and the gradients of all parameters.
+    /// Logits of values in the units of the data; those of classes stay as they are.
+    pub fn in_units(&self, mut logits: Array2<T>) -> Array2<T> {
+        if self.config.head.gives.is_values() {
+            let units = |values: &Array1<f32>| values.mapv(|value| T::from_f64(value.into()));
+            logits *= &units(&self.value_scale);
+            logits += &units(&self.value_offset);
+        }
+        logits
+    }
+
+    /// Loss of a batch and the gradients of all parameters. `wanted` has a row for each of
+    /// [`logits`](Self::logits).
     ///
     /// # Panics
-    /// If `x`, `lengths`, `labels` or a mask do not fit the model.
-    pub fn loss_and_gradients(
+    /// If `x`, `lengths`, `wanted` or a mask do not fit the model.
+    pub fn loss_and_gradients<'w>(
         &self,
         x: ArrayView3<'_, T>,
         lengths: &[usize],
-        labels: &[usize],
+        wanted: impl Into<Wanted<'w>>,
         options: &LossOptions<T>,
     ) -> (Loss, Gradients<T>) {
         self.check(&x, lengths);
-        assert_eq!(labels.len(), lengths.len(), "labels");
         let masks = Masks {
             input: options.input_mask.as_ref(),
             recurrent: options.recurrent_mask.as_ref(),
@@ -253,25 +278,24 @@ impl<T: Real> Network<T> {
         let recurrence = self.recurrence();
         let trace = recurrence.forward(&x, lengths, masks, None);
         let logits = self.head.forward(trace.pooled.view());
-        self.backward(&recurrence, trace, logits.view(), labels, options)
+        self.backward(&recurrence, trace, logits.view(), wanted.into(), options)
     }
 
-    /// The same at values found elsewhere: `states` of every sequence, layer by layer, and `logits` [batch, classes].
+    /// The same at values found elsewhere: `states` of every sequence, layer by layer, and `logits` [rows, K].
     /// They are differentiated as if the float model had come to them.
     ///
     /// # Panics
-    /// If `x`, `lengths`, `labels`, `states` or `logits` do not fit the model, or there is a mask.
-    pub fn loss_and_gradients_at(
+    /// If `x`, `lengths`, `wanted`, `states` or `logits` do not fit the model, or there is a mask.
+    pub fn loss_and_gradients_at<'w>(
         &self,
         x: ArrayView3<'_, T>,
         lengths: &[usize],
-        labels: &[usize],
+        wanted: impl Into<Wanted<'w>>,
         options: &LossOptions<T>,
         states: &[Vec<States<T>>],
         logits: ArrayView2<'_, T>,
     ) -> (Loss, Gradients<T>) {
         self.check(&x, lengths);
-        assert_eq!(labels.len(), lengths.len(), "labels");
         assert_eq!(states.len(), lengths.len(), "states");
         let masks = Masks {
             input: options.input_mask.as_ref(),
@@ -283,7 +307,7 @@ impl<T: Real> Network<T> {
         );
         let recurrence = self.recurrence();
         let trace = recurrence.forward(&x, lengths, masks, Some(states));
-        self.backward(&recurrence, trace, logits, labels, options)
+        self.backward(&recurrence, trace, logits, wanted.into(), options)
     }
 
     fn backward(
@@ -291,10 +315,10 @@ impl<T: Real> Network<T> {
         recurrence: &Recurrence<'_, T>,
         trace: Trace<'_, T>,
         logits: ArrayView2<'_, T>,
-        labels: &[usize],
+        wanted: Wanted<'_>,
         options: &LossOptions<T>,
     ) -> (Loss, Gradients<T>) {
-        let (loss, dlogits) = cross_entropy(logits, labels, &options.weights);
+        let (loss, dlogits) = self.loss(logits, wanted, &options.weights);
         let (dpooled, dweight, dbias) = self.head.backward(trace.pooled.view(), dlogits.view());
         let masks = Masks {
             input: options.input_mask.as_ref(),
@@ -314,12 +338,42 @@ impl<T: Real> Network<T> {
     }
 }
 
+impl<T: Real> Network<T> {
+    /// Loss of logits, and their gradient.
+    ///
+    /// # Panics
+    /// If `wanted` does not fit the head.
+    pub fn loss(
+        &self,
+        logits: ArrayView2<'_, T>,
+        wanted: Wanted<'_>,
+        weights: &LossWeights,
+    ) -> (Loss, Array2<T>) {
+        assert_eq!(wanted.rows(), logits.nrows(), "rows of targets");
+        match wanted {
+            Wanted::Classes(labels) => {
+                assert!(!self.config.head.gives.is_values(), "targets are values");
+                cross_entropy(logits, labels, weights)
+            }
+            Wanted::Values(values) => {
+                assert!(self.config.head.gives.is_values(), "targets are classes");
+                let units = |values: &Array1<f32>| values.mapv(f64::from);
+                let target =
+                    (values.mapv(f64::from) - units(&self.value_offset)) / units(&self.value_scale);
+                value_error(logits, target.view(), weights.huber)
+            }
+        }
+    }
+}
+
 impl<T: Real> Clone for Network<T> {
     fn clone(&self) -> Network<T> {
         Network {
             config: self.config.clone(),
             offset: self.offset.clone(),
             scale: self.scale.clone(),
+            value_offset: self.value_offset.clone(),
+            value_scale: self.value_scale.clone(),
             layers: self
                 .layers
                 .iter()
@@ -359,7 +413,44 @@ mod tests {
         r#"{"input": {"map": "block-term", "modes": [3,4], "blocks": 2, "rank": 2}, "hidden": {"modes": [2,3]}, "cell": "gru", "gate": "hard-sigmoid", "layers": 2, "recurrent": {"map": "block-term", "blocks": 1, "rank": 2}, "head": {"classes": 3, "pool": "mean"}}"#,
         r#"{"input": {"map": "block-term", "modes": [3,4], "blocks": 2, "rank": 2}, "hidden": {"modes": [2,3]}, "cell": "min-gru", "layers": 3, "head": {"classes": 3}}"#,
         r#"{"input": {"map": "tensor-train", "modes": [3,4], "rank": 2}, "hidden": {"modes": [2,2]}, "layers": 3, "head": {"classes": 2, "pool": "mean"}}"#,
+        r#"{"input": {"map": "dense", "modes": [12]}, "hidden": {"modes": [4]}, "head": {"step_classes": 3}}"#,
+        r#"{"input": {"map": "dense", "modes": [12]}, "hidden": {"modes": [3]}, "head": {"step_classes": 2, "pool": "recent", "horizon": 2}}"#,
+        r#"{"input": {"map": "dense", "modes": [12]}, "hidden": {"modes": [3]}, "head": {"classes": 2, "pool": "recent", "horizon": 2}}"#,
+        r#"{"input": {"map": "dense", "modes": [12]}, "hidden": {"modes": [4]}, "cell": "gru", "layers": 2, "head": {"values": 2}}"#,
+        r#"{"input": {"map": "block-term", "modes": [3,4], "blocks": 1, "rank": 2}, "hidden": {"modes": [2,2]}, "head": {"step_values": 1, "pool": "recent", "horizon": 4}}"#,
     ];
+
+    /// What the rows of `lengths` should have been, and the units of values.
+    enum Rows {
+        Classes(Vec<usize>),
+        Values(Array2<f32>),
+    }
+
+    impl Rows {
+        fn new<T: Real>(model: &mut Network<T>, lengths: &[usize]) -> Rows {
+            let gives = model.config.head.gives;
+            let rows = match gives.every_step() {
+                true => lengths.iter().sum(),
+                false => lengths.len(),
+            };
+            let outputs = gives.outputs();
+            if !gives.is_values() {
+                return Rows::Classes((0..rows).map(|row| row % outputs).collect());
+            }
+            model.value_offset.fill(20.0);
+            model.value_scale.fill(4.0);
+            let values = noise(rows * outputs, 11).into_iter();
+            let values = values.map(|v| 20.0 + 8.0 * v as f32).collect();
+            Rows::Values(Array2::from_shape_vec((rows, outputs), values).unwrap())
+        }
+
+        fn wanted(&self) -> Wanted<'_> {
+            match self {
+                Rows::Classes(labels) => labels.into(),
+                Rows::Values(values) => Wanted::Values(values.view()),
+            }
+        }
+    }
 
     /// A batch with a sequence of every length, none at all included.
     fn batch(inputs: usize) -> (Array3<f64>, Vec<usize>) {
@@ -378,19 +469,20 @@ mod tests {
             let mut rng = ChaCha8Rng::seed_from_u64(5);
             let mut model = Network::<f64>::new(config(text), &mut rng).unwrap();
             let (x, lengths) = batch(12);
-            let classes = model.config.head.classes;
-            let labels: Vec<usize> = (0..5).map(|b| b % classes).collect();
+            let classes = model.config.head.gives.outputs();
+            let rows = Rows::new(&mut model, &lengths);
             let hidden = model.config.layers * model.config.units();
             let options = LossOptions {
                 weights: LossWeights {
                     label_smoothing: 0.1,
                     class_weights: (0..classes).map(|c| 1.0 + c as f64).collect(),
+                    huber: (classes == 2).then_some(0.7),
                 },
                 input_mask: Some(dropout_mask(5, 12, 0.3, &mut rng)),
                 recurrent_mask: Some(dropout_mask(5, hidden, 0.3, &mut rng)),
             };
             let run = |model: &Network<f64>| {
-                model.loss_and_gradients(x.view(), &lengths, &labels, &options)
+                model.loss_and_gradients(x.view(), &lengths, rows.wanted(), &options)
             };
             let (_, gradients) = run(&model);
             let shapes: Vec<(String, Vec<usize>)> = model
@@ -437,11 +529,15 @@ mod tests {
                 x.slice_mut(s![b, length.., ..]).fill(f64::NAN);
             }
             assert_eq!(model.logits(x.view(), &lengths), together);
+            let mut next = 0;
             for (b, &length) in lengths.iter().enumerate() {
                 let alone = model.logits(x.slice(s![b..=b, ..length, ..]), &[length]);
-                let error = &alone.row(0) - &together.row(b);
-                assert!(error.iter().all(|e| e.abs() < 1e-12));
+                let rows = next..next + alone.nrows();
+                next = rows.end;
+                let error = alone - together.slice(s![rows, ..]);
+                assert!(error.iter().all(|e: &f64| e.abs() < 1e-12));
             }
+            assert_eq!(next, together.nrows());
         }
     }
 
@@ -450,10 +546,10 @@ mod tests {
     fn gradients_at_given_states() {
         for text in CONFIGS {
             let mut rng = ChaCha8Rng::seed_from_u64(9);
-            let model = Network::<f64>::new(config(text), &mut rng).unwrap();
+            let mut model = Network::<f64>::new(config(text), &mut rng).unwrap();
             let (x, lengths) = batch(12);
             let units = model.config.units();
-            let labels = vec![1; 5];
+            let rows = Rows::new(&mut model, &lengths);
             let options = LossOptions::default();
             let kind = model.config.kind();
             let apply = |map: &dyn Map<f64>, x: &[f64], z: &mut [f64]| {
@@ -501,11 +597,11 @@ mod tests {
                 })
                 .collect();
             let logits = model.logits(x.view(), &lengths);
-            let (loss, own) = model.loss_and_gradients(x.view(), &lengths, &labels, &options);
+            let (loss, own) = model.loss_and_gradients(x.view(), &lengths, rows.wanted(), &options);
             let (same, found) = model.loss_and_gradients_at(
                 x.view(),
                 &lengths,
-                &labels,
+                rows.wanted(),
                 &options,
                 &states,
                 logits.view(),
@@ -523,15 +619,15 @@ mod tests {
     fn threads_do_not_matter() {
         for text in CONFIGS {
             let mut rng = ChaCha8Rng::seed_from_u64(7);
-            let model = Model::new(config(text), &mut rng).unwrap();
+            let mut model = Model::new(config(text), &mut rng).unwrap();
             let x = Array3::from_shape_simple_fn((33, 4, 12), || init::normal(&mut rng) as f32);
             let lengths: Vec<usize> = (0..33).map(|b| b % 5).collect();
-            let labels = vec![1; 33];
+            let rows = Rows::new(&mut model, &lengths);
             let run = |threads: usize| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
                 pool.unwrap().install(|| {
                     let options = LossOptions::default();
-                    model.loss_and_gradients(x.view(), &lengths, &labels, &options)
+                    model.loss_and_gradients(x.view(), &lengths, rows.wanted(), &options)
                 })
             };
             assert_eq!(run(1), run(4));

@@ -4,11 +4,12 @@
 //! always the first rows; nothing is computed for a step that a sequence does
 //! not have. Each layer goes through all steps before the next one begins.
 
-use crate::float::config::Pool;
 use crate::float::layer::{Layer, LayerGradients, LayerTrace, States};
+use crate::float::pool::Reads;
 use crate::float::real::Real;
 use ndarray::{Array2, ArrayView2, ArrayView3, s};
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// Which rows belong to which step.
 #[derive(Debug)]
@@ -21,10 +22,18 @@ pub(super) struct Packing {
     pub offsets: Vec<usize>,
     /// Steps of each sequence in `order`.
     pub lengths: Vec<usize>,
+    /// Rows that the head reads of each sequence, in the batch's order.
+    read: Vec<Range<usize>>,
 }
 
 impl Packing {
-    fn new(lengths: &[usize]) -> Packing {
+    fn new(lengths: &[usize], reads: Reads) -> Packing {
+        let mut read = Vec::with_capacity(lengths.len());
+        let mut next = 0;
+        for &length in lengths {
+            read.push(next..next + reads.rows(length));
+            next += reads.rows(length);
+        }
         let mut order: Vec<usize> = (0..lengths.len()).collect();
         order.sort_by_key(|&sequence| std::cmp::Reverse(lengths[sequence]));
         let lengths: Vec<usize> = order.iter().map(|&sequence| lengths[sequence]).collect();
@@ -41,7 +50,19 @@ impl Packing {
             active,
             offsets,
             lengths,
+            read,
         }
+    }
+
+    /// Rows that the head reads in all.
+    fn rows_read(&self) -> usize {
+        self.read.last().map_or(0, |rows| rows.end)
+    }
+
+    /// Values of `units` that the head reads of the sequence in this row of a step.
+    fn read_of(&self, row: usize, units: usize) -> Range<usize> {
+        let read = &self.read[self.order[row]];
+        read.start * units..read.end * units
     }
 
     pub fn rows(&self) -> usize {
@@ -57,7 +78,7 @@ impl Packing {
 pub(super) struct Recurrence<'a, T> {
     /// From the frame on.
     pub layers: Vec<Layer<'a, T>>,
-    pub pool: Pool,
+    pub reads: Reads,
 }
 
 /// Dropout masks of a batch, one row per sequence, the same at every step.
@@ -81,7 +102,7 @@ impl<'a, T> Masks<'a, T> {
 pub(super) struct Trace<'x, T: Real> {
     packing: Packing,
     layers: Vec<LayerTrace<'x, T>>,
-    /// What the head reads [sequences, J], in the batch's order.
+    /// What the head reads [sequences, J], or [valid steps, J] sequence by sequence, in the batch's order.
     pub pooled: Array2<T>,
 }
 
@@ -95,7 +116,7 @@ impl<T: Real> Recurrence<'_, T> {
         masks: Masks<'_, T>,
         given: Option<&[Vec<States<T>>]>,
     ) -> Trace<'x, T> {
-        let packing = Packing::new(lengths);
+        let packing = Packing::new(lengths, self.reads);
         let (mut frames, mut starts) = gather(x, &packing, masks.input);
         let mut layers: Vec<LayerTrace<'x, T>> = Vec::new();
         for (at, layer) in self.layers.iter().enumerate() {
@@ -110,7 +131,7 @@ impl<T: Real> Recurrence<'_, T> {
             layers.push(layer.forward(taken, &packing, mask, given));
         }
         let units = self.layers.first().map_or(0, Layer::units);
-        let mut pooled = Array2::zeros((lengths.len(), units));
+        let mut pooled = Array2::zeros((packing.rows_read(), units));
         if let Some(last) = layers.last() {
             self.pool(&packing, last.outputs(), &mut pooled);
         }
@@ -123,23 +144,17 @@ impl<T: Real> Recurrence<'_, T> {
 
     /// What the head reads of the last layer's hidden states.
     fn pool(&self, packing: &Packing, outputs: &Array2<T>, pooled: &mut Array2<T>) {
+        let units = outputs.ncols();
         for (t, &rows) in packing.active.iter().enumerate() {
             for row in 0..rows {
-                let h = outputs.row(packing.offsets[t] + row);
-                let mut pooled = pooled.row_mut(packing.order[row]);
-                match self.pool {
-                    Pool::Last if t + 1 == packing.lengths[row] => pooled.assign(&h),
-                    Pool::Last => {}
-                    Pool::Mean => {
-                        let share = T::from_f64(mean_share(t, packing.lengths[row]));
-                        pooled.scaled_add(share, &h);
-                    }
-                }
+                let h = &values(outputs)[(packing.offsets[t] + row) * units..][..units];
+                let read = &mut values_mut(pooled)[packing.read_of(row, units)];
+                self.reads.forward(t, packing.lengths[row], h, read);
             }
         }
     }
 
-    /// Gradients of all layers' weights from that of the pooled states [sequences, J].
+    /// Gradients of all layers' weights from that of the pooled states, of the same rows.
     pub fn backward(
         &self,
         trace: Trace<'_, T>,
@@ -147,19 +162,18 @@ impl<T: Real> Recurrence<'_, T> {
         dpooled: ArrayView2<'_, T>,
     ) -> Vec<LayerGradients<T>> {
         let packing = &trace.packing;
-        let mut dh = Array2::zeros((packing.rows(), dpooled.ncols()));
-        for (t, &rows) in packing.active.iter().enumerate() {
+        let units = dpooled.ncols();
+        let dpooled = dpooled.as_standard_layout();
+        let dpooled = dpooled.as_slice().unwrap_or(&[]);
+        let mut dh = Array2::zeros((packing.rows(), units));
+        let mut dmean = vec![T::zero(); packing.order.len() * units];
+        for (t, &rows) in packing.active.iter().enumerate().rev() {
             for row in 0..rows {
-                let mut dh = dh.row_mut(packing.offsets[t] + row);
-                let dpooled = dpooled.row(packing.order[row]);
-                match self.pool {
-                    Pool::Last if t + 1 == packing.lengths[row] => dh.assign(&dpooled),
-                    Pool::Last => {}
-                    Pool::Mean => {
-                        let share = T::from_f64(mean_share(t, packing.lengths[row]));
-                        dh.scaled_add(share, &dpooled);
-                    }
-                }
+                let dh = &mut values_mut(&mut dh)[(packing.offsets[t] + row) * units..][..units];
+                let dmean = &mut dmean[row * units..][..units];
+                let drows = &dpooled[packing.read_of(row, units)];
+                self.reads
+                    .backward(t, packing.lengths[row], drows, dmean, dh);
             }
         }
         let mut gradients = Vec::new();
@@ -175,15 +189,6 @@ impl<T: Real> Recurrence<'_, T> {
         gradients.reverse();
         gradients
     }
-}
-
-/// Share of step `t` (from 0) in the mean over `steps`, as on the device: where its sums would reach
-/// 65,536 steps, and with every 32,768 steps after that, they and their count are halved.
-fn mean_share(t: usize, steps: usize) -> f64 {
-    const HALF: usize = 1 << 15;
-    let halvings = |steps: usize| (steps / HALF).saturating_sub(1);
-    let count = steps - HALF * halvings(steps);
-    0.5f64.powi((halvings(steps) - halvings(t)) as i32) / count as f64
 }
 
 /// The valid frames, time-major: in place, or masked copies.
@@ -219,34 +224,4 @@ pub(super) fn values<T>(array: &Array2<T>) -> &[T] {
 
 pub(super) fn values_mut<T>(array: &mut Array2<T>) -> &mut [T] {
     array.as_slice_mut().expect("made in standard layout")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Shares as the device's sums come to them: every step adds 1 to its own, and all are halved.
-    #[test]
-    fn shares_of_the_mean_are_those_of_halved_sums() {
-        for steps in [1, 7, 65_535, 65_536, 65_537, 98_303, 98_304, 200_000] {
-            let mut weights = vec![1.0; steps];
-            let mut count = 0;
-            for t in 0..steps {
-                count += 1;
-                if count == 65_536 {
-                    weights[..=t].iter_mut().for_each(|weight| *weight /= 2.0);
-                    count /= 2;
-                }
-            }
-            for (t, weight) in weights.iter().enumerate() {
-                assert_eq!(
-                    mean_share(t, steps),
-                    weight / f64::from(count),
-                    "{t} of {steps}"
-                );
-            }
-            let total: f64 = (0..steps).map(|t| mean_share(t, steps)).sum();
-            assert!((total - 1.0).abs() < 1e-9);
-        }
-    }
 }

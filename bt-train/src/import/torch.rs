@@ -6,7 +6,7 @@ use super::tednet;
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::{Checkpoint, INPUT_OFFSET, INPUT_SCALE, TensorFile, Tensors};
 use crate::float::config::{
-    Gate, HeadConfig, HiddenConfig, InputConfig, ModelConfig, Pool, RecurrentConfig,
+    Gate, HeadConfig, HeadKind, HiddenConfig, InputConfig, ModelConfig, Pool, RecurrentConfig,
 };
 use crate::shape::name::{self, MATRIX};
 use crate::shape::{Cell, MapKind};
@@ -92,8 +92,9 @@ pub fn import(file: TensorFile, wanted: &Wanted) -> Result<Imported> {
         },
         gate: Gate::Sigmoid,
         head: HeadConfig {
-            classes,
+            gives: HeadKind::Classes(classes),
             pool: wanted.pool,
+            horizon: None,
             labels: wanted.labels.clone(),
         },
         front_end: None,

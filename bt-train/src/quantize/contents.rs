@@ -7,13 +7,13 @@ use super::real::values;
 use super::scheme::{CellReport, Weights};
 use super::tensor::Z_SCALE;
 use crate::error::{Error, ErrorKind, Result};
-use crate::float::checkpoint::Checkpoint;
+use crate::float::checkpoint::{Checkpoint, HEAD_OFFSET, HEAD_SCALE};
 use crate::float::config::{self, FrontEndConfig, ModelConfig};
-use bt_core::InputType;
 use bt_core::internals::cell::Gate;
 use bt_core::internals::model::layout::CELL_FRACTION;
 use bt_core::internals::model::write::{Contents, LayerContents, ModelBytes, Outputs};
 use bt_core::internals::model::{self, ArenaLayout};
+use bt_core::{FloatOutput, InputType};
 use ndarray::Ix2;
 
 /// What a model file is made of.
@@ -44,6 +44,33 @@ impl Parts<'_> {
     /// The model without its front end: it takes the frames of the input map.
     pub fn core(&self) -> Result<ModelBytes> {
         self.write(None, String::new())
+    }
+
+    /// What the scores are. A raw score is a logit · 2^score_shift, and a value is its logit times a scale plus
+    /// an offset.
+    fn outputs(&self, score_shift: i32) -> Outputs {
+        let head = &self.config.head;
+        let values = match head.gives.is_values() {
+            false => Vec::new(),
+            true => {
+                let scale = values(self.checkpoint, HEAD_SCALE);
+                let offset = values(self.checkpoint, HEAD_OFFSET);
+                let unit = 2f64.powi(-score_shift);
+                let units = offset.iter().zip(scale);
+                units
+                    .map(|(&offset, scale)| FloatOutput {
+                        offset: offset as f32,
+                        lsb: (scale * unit) as f32,
+                    })
+                    .collect()
+            }
+        };
+        Outputs {
+            every_step: head.gives.every_step(),
+            // 0 with other pools, whose horizon is 1.
+            horizon_shift: head.horizon().ilog2() as u8,
+            values,
+        }
     }
 
     fn write(&self, front_end: Option<&FrontEndConfig>, about: String) -> Result<ModelBytes> {
@@ -97,7 +124,7 @@ impl Parts<'_> {
             pool: pooled(config),
             elements: self.format.elements.clone(),
             score_shift,
-            outputs: Outputs::default(),
+            outputs: self.outputs(score_shift),
             float_inputs: self.format.floats.clone(),
             cell: config.cell.device(),
             layers,
@@ -141,5 +168,6 @@ fn pooled(config: &ModelConfig) -> model::Pool {
     match config.head.pool {
         config::Pool::Last => model::Pool::Last,
         config::Pool::Mean => model::Pool::Mean,
+        config::Pool::Recent => model::Pool::Recent,
     }
 }

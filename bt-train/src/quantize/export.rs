@@ -257,7 +257,7 @@ mod tests {
                 .map(|sequence| sequence * 5 * width)
                 .collect(),
             lengths: vec![5; sequences],
-            labels: None,
+            targets: None,
             groups: None,
         }
     }

@@ -8,7 +8,7 @@
 
 use crate::data::{Batch, Part};
 use crate::device::{self, LayerPassage, Passage};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::Checkpoint;
 use crate::float::model::{Gradients, Loss, LossOptions, Model, States};
 use crate::quantize::export::Scheme;
@@ -34,17 +34,20 @@ pub fn loss_and_gradients(
         .iter()
         .map(|passage| states(scheme, passage))
         .collect();
+    let items = batch.targets.as_ref();
+    let items = items.ok_or_else(|| Error::new(ErrorKind::Internal("a batch without targets")))?;
     Ok(scheme.rounded(model)?.loss_and_gradients_at(
         batch.x.view(),
         &batch.lengths,
-        &batch.labels,
+        items.wanted(),
         options,
         &states,
         logits.view(),
     ))
 }
 
-/// Logits [sequences, classes] of the integers that `model` becomes.
+/// Logits [rows, K] of the integers that `model` becomes, as of
+/// [`evaluate::logits`](crate::training::evaluate::logits).
 ///
 /// # Errors
 /// When the weights cannot be quantized.
@@ -57,10 +60,10 @@ fn pass(scheme: &Scheme, model: &Model, part: &Part) -> Result<(Vec<Passage>, Ar
     let integers = device::parse(&bytes)?;
     let passages = device::trace(&integers, part)?;
     let unit = 2f64.powi(-integers.score_shift());
-    let shape = (passages.len(), integers.classes());
-    let logits = Array2::from_shape_fn(shape, |(sequence, class)| {
-        (f64::from(passages[sequence].raw[class]) * unit) as f32
-    });
+    let raw = passages.iter().flat_map(|passage| &passage.raw);
+    let logits: Vec<f32> = raw.map(|&raw| (f64::from(raw) * unit) as f32).collect();
+    let shape = (logits.len() / integers.outputs(), integers.outputs());
+    let logits = Array2::from_shape_vec(shape, logits).map_err(Error::malformed)?;
     Ok((passages, logits))
 }
 
@@ -162,7 +165,12 @@ mod tests {
                 width: 1,
                 starts: (0..12).map(|sequence| sequence * 600).collect(),
                 lengths: vec![600; 12],
-                labels: Some((0..12).map(|sequence| sequence % 2).collect()),
+                targets: Some(
+                    (0..12)
+                        .map(|sequence| sequence % 2)
+                        .collect::<Vec<_>>()
+                        .into(),
+                ),
                 groups: None,
             }),
             sample_rate: Some(8000),
@@ -213,9 +221,10 @@ mod tests {
             let all: Vec<usize> = (0..part.sequences()).collect();
             let batch = part.batch(&all, &Normalization::of(&model));
             let options = LossOptions::default();
+            let wanted = batch.targets.as_ref().unwrap().wanted();
             let (fixed, _) = loss_and_gradients(&scheme, &model, part, &batch, &options).unwrap();
             let (float, _) =
-                model.loss_and_gradients(batch.x.view(), &batch.lengths, &batch.labels, &options);
+                model.loss_and_gradients(batch.x.view(), &batch.lengths, wanted, &options);
             (fixed.loss, float.loss)
         };
         let (before, float) = loss(&checkpoint);
@@ -232,6 +241,6 @@ mod tests {
             "{before} {after} {float}"
         );
         let best = trainer.best().unwrap().validation.unwrap();
-        assert!(best.beats(&start) || best == start);
+        assert!(best.beats(&start, trainer.keep()) || best == start);
     }
 }

@@ -11,7 +11,7 @@ pub struct Confusion {
 }
 
 impl Confusion {
-    /// Counts over sequences of these labels and predictions.
+    /// Counts over sequences, or valid steps, of these labels and predictions.
     pub fn new(classes: usize, labels: &[usize], predictions: &[usize]) -> Confusion {
         let mut counts = vec![vec![0; classes]; classes];
         for (&label, &prediction) in labels.iter().zip(predictions) {
@@ -24,6 +24,67 @@ impl Confusion {
     pub fn recall(&self, class: usize) -> (usize, usize) {
         let row = &self.counts[class];
         (row.iter().sum(), row[class])
+    }
+
+    /// Share of all that is right.
+    pub fn accuracy(&self) -> f64 {
+        let total: usize = self.counts.iter().flatten().sum();
+        let right: usize = (0..self.counts.len())
+            .map(|class| self.recall(class).1)
+            .sum();
+        share(right, total).unwrap_or(0.0)
+    }
+
+    /// Mean recall of the classes that occur.
+    pub fn balanced_accuracy(&self) -> f64 {
+        mean((0..self.counts.len()).filter_map(|class| {
+            let (all, right) = self.recall(class);
+            share(right, all)
+        }))
+    }
+
+    /// Mean F1 of the classes that occur or are told.
+    pub fn macro_f1(&self) -> f64 {
+        mean((0..self.counts.len()).filter_map(|class| {
+            let (all, right) = self.recall(class);
+            let told: usize = self.counts.iter().map(|row| row[class]).sum();
+            share(2 * right, all + told)
+        }))
+    }
+
+    /// Share of each class that is told; none where it does not occur.
+    pub fn recalls(&self) -> Vec<Option<f64>> {
+        let recall = |class| {
+            let (all, right) = self.recall(class);
+            share(right, all)
+        };
+        (0..self.counts.len()).map(recall).collect()
+    }
+
+    /// A line that says so where the accuracy hides a class: one that is told less than half as often as all
+    /// are on average.
+    pub fn warning(&self, names: &[String]) -> Option<String> {
+        let (accuracy, balanced) = (self.accuracy(), self.balanced_accuracy());
+        if accuracy - balanced < HIDDEN {
+            return None;
+        }
+        let recalls = self.recalls();
+        let found = recalls.iter().enumerate();
+        let found = found.filter_map(|(class, recall)| Some((class, (*recall)?)));
+        let (class, recall) = found.min_by(|(_, a), (_, b)| a.total_cmp(b))?;
+        if recall >= accuracy / 2.0 {
+            return None;
+        }
+        let (all, right) = self.recall(class);
+        let name = names.get(class).map_or_else(
+            || format!("class {class}"),
+            |name| format!("class {class} ({name})"),
+        );
+        Some(format!(
+            "accuracy {accuracy:.4} hides a rare class: of {name} {right} of {all} are told; macro-F1 is {:.4}; \
+             train with `class-weights balanced` or `keep macro-f1`",
+            self.macro_f1()
+        ))
     }
 
     /// A table for the terminal; nothing where it would not fit.
@@ -86,6 +147,27 @@ impl Confusion {
     }
 }
 
+/// Points that accuracy may be above the mean recall before it hides something.
+const HIDDEN: f64 = 0.05;
+
+fn share(part: usize, all: usize) -> Option<f64> {
+    (all > 0).then(|| part as f64 / all as f64)
+}
+
+/// Mean; 0 of nothing.
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (mut sum, mut count) = (0.0, 0);
+    for value in values {
+        sum += value;
+        count += 1;
+    }
+    if count == 0 {
+        0.0
+    } else {
+        sum / f64::from(count)
+    }
+}
+
 /// More classes than this do not fit a terminal.
 const TABLE_CLASSES_MAX: usize = 14;
 
@@ -100,6 +182,25 @@ fn short(names: &[String], class: usize, characters: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// 95 of 100 are of one class, and nothing else is told.
+    #[test]
+    fn a_class_that_accuracy_hides_is_named() {
+        let labels: Vec<usize> = (0..100).map(|at| usize::from(at >= 95)).collect();
+        let names = ["idle".to_owned(), "fall".to_owned()];
+        let line = Confusion::new(2, &labels, &[0; 100])
+            .warning(&names)
+            .unwrap();
+        assert!(
+            line.starts_with("accuracy 0.9500 hides a rare class: of class 1 (fall) 0 of 5 are told; macro-F1 is 0.4872"),
+            "{line}"
+        );
+        assert_eq!(Confusion::new(2, &labels, &labels).warning(&names), None);
+        // Rare, but told.
+        let mut told = labels.clone();
+        told[99] = 0;
+        assert_eq!(Confusion::new(2, &labels, &told).warning(&names), None);
+    }
 
     #[test]
     fn rows_are_truth_and_columns_prediction() {

@@ -173,7 +173,11 @@ fn every_float_of_a_state_comes_back() {
         let exponent = 1013 + (bits >> 52) % 11;
         let loss = f64::from_bits(exponent << 52 | bits >> 12);
         let score = crate::training::evaluate::Score {
-            accuracy: 0.5,
+            figures: crate::training::metrics::Figures::Classes {
+                accuracy: 0.5,
+                balanced_accuracy: loss,
+                macro_f1: loss,
+            },
             loss,
         };
         let state = State {

@@ -1,22 +1,32 @@
 //! What people look at after a run: its epochs as a table, and as learning curves.
 
+use super::metrics::{Keep, digits};
 use super::trainer::Epoch;
 use crate::svg::{BLUE, GREEN, Line, RED, charts};
 use std::fmt::Write;
 
-/// Loss and accuracy over the epochs, training and validation.
+/// Loss and accuracy over the epochs, training and validation; of values R² instead of the accuracy, 0 where it
+/// is below.
 pub fn curves(epochs: &[Epoch]) -> String {
     let of = |value: fn(&Epoch) -> Option<f64>| epochs.iter().filter_map(value).collect::<Vec<_>>();
     let [training, validation] = [("training", BLUE), ("validation", RED)];
+    let losses = [
+        (training, of(|epoch| Some(epoch.loss))),
+        (validation, of(|epoch| Some(epoch.validation?.loss))),
+    ];
+    let explained = of(|epoch| {
+        let values = epoch.validation?.figures.values()?;
+        Some(values.r2.unwrap_or(0.0).max(0.0))
+    });
+    if !explained.is_empty() {
+        return charts(["loss", "R²"], &losses, &[(validation, explained)]);
+    }
     charts(
         ["loss", "accuracy"],
+        &losses,
         &[
-            (training, of(|epoch| Some(epoch.loss))),
-            (validation, of(|epoch| Some(epoch.validation?.loss))),
-        ],
-        &[
-            (training, of(|epoch| Some(epoch.accuracy))),
-            (validation, of(|epoch| Some(epoch.validation?.accuracy))),
+            (training, of(|epoch| epoch.accuracy)),
+            (validation, of(|epoch| epoch.validation?.figures.accuracy())),
         ],
     )
 }
@@ -48,15 +58,21 @@ pub fn compared(kinds: &[(&str, Vec<&[Epoch]>)]) -> String {
     charts(
         ["training loss", "training accuracy"],
         &lines(|epoch| epoch.loss),
-        &lines(|epoch| epoch.accuracy),
+        &lines(|epoch| epoch.accuracy.unwrap_or(0.0)),
     )
 }
 
-/// A table of the epochs for the terminal: first, best and last, and some of those between.
-pub fn table(epochs: &[Epoch], best: Option<usize>) -> String {
+/// A table of the epochs for the terminal: first, best and last, and some of those between, with the figure by
+/// which the best was kept.
+pub fn table(epochs: &[Epoch], best: Option<usize>, keep: Keep) -> String {
+    let validation = match keep {
+        Keep::Accuracy => "validation",
+        keep => keep.name(),
+    };
+    let score = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.4}"));
     let mut table = format!(
         "{:>6}{:>10}{:>10}{:>12}{:>12}{:>11}{:>10}",
-        "epoch", "loss", "accuracy", "validation", "its loss", "rate", "gradient"
+        "epoch", "loss", "accuracy", validation, "its loss", "rate", "gradient"
     );
     let stride = epochs.len().div_ceil(TABLE_EPOCHS).max(1);
     for epoch in epochs {
@@ -65,13 +81,15 @@ pub fn table(epochs: &[Epoch], best: Option<usize>) -> String {
         if !((number - 1).is_multiple_of(stride) || number == epochs.len() || is_best) {
             continue;
         }
-        let score = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.4}"));
         let _ = write!(
             table,
-            "\n{number:>6}{:>10.4}{:>10.4}{:>12}{:>12}{:>11.2e}{:>10.3}{}",
+            "\n{number:>6}{:>10.4}{:>10}{:>12}{:>12}{:>11.2e}{:>10.3}{}",
             epoch.loss,
-            epoch.accuracy,
-            score(epoch.validation.map(|score| score.accuracy)),
+            score(epoch.accuracy),
+            epoch
+                .validation
+                .and_then(|score| score.get(keep))
+                .map_or("-".into(), digits),
             score(epoch.validation.map(|score| score.loss)),
             epoch.lr,
             epoch.gradient,
@@ -88,14 +106,19 @@ const TABLE_EPOCHS: usize = 10;
 mod tests {
     use super::*;
     use crate::training::evaluate::Score;
+    use crate::training::metrics::Figures;
 
     fn epoch(epoch: usize) -> Epoch {
         Epoch {
             epoch,
             loss: 2.0 / epoch as f64,
-            accuracy: 0.5,
+            accuracy: Some(0.5),
             validation: Some(Score {
-                accuracy: 0.25,
+                figures: Figures::Classes {
+                    accuracy: 0.25,
+                    balanced_accuracy: 0.25,
+                    macro_f1: 0.125,
+                },
                 loss: 1.0,
             }),
             lr: 0.1,
@@ -106,7 +129,7 @@ mod tests {
     #[test]
     fn a_table_of_epochs_tells_the_first_the_best_and_the_last() {
         let epochs: Vec<Epoch> = (1..=40).map(epoch).collect();
-        let text = table(&epochs, Some(6));
+        let text = table(&epochs, Some(6), Keep::Accuracy);
         let told: Vec<&str> = text
             .lines()
             .filter_map(|line| line.split_whitespace().next())
@@ -119,6 +142,18 @@ mod tests {
             text.lines().nth(3),
             Some("     6    0.3333    0.5000      0.2500      1.0000    1.00e-1     1.000  best")
         );
+    }
+
+    /// The column is the figure that was asked for.
+    #[test]
+    fn a_table_shows_the_figure_that_is_kept() {
+        let text = table(&[epoch(1)], Some(1), Keep::MacroF1);
+        assert!(
+            text.lines()
+                .next()
+                .is_some_and(|head| head.contains("macro-f1"))
+        );
+        assert!(text.contains("0.1250"), "{text}");
     }
 
     #[test]

@@ -1,60 +1,141 @@
 //! Scores of a model on a part of a data set.
 
-use crate::data::{Normalization, Part};
-use crate::float::head::{LossWeights, cross_entropy};
+use crate::data::{Items, Normalization, Part};
+use crate::float::head::LossWeights;
 use crate::float::model::Model;
+use crate::training::confusion::Confusion;
+use crate::training::metrics::{Figures, Keep, ValueFigures};
 use bt_core::argmax;
 use ndarray::{Array2, s};
 
 /// Sequences computed at a time.
 const BATCH: usize = 64;
 
-/// How well logits fit labels.
+/// How well logits fit what they should have been.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Score {
-    /// Share of sequences whose largest logit is the label's.
-    pub accuracy: f64,
-    /// Mean cross entropy.
+    /// Accuracy and its like of classes, errors of values.
+    #[serde(flatten)]
+    pub figures: Figures,
+    /// Mean cross entropy, or mean squared error of values in standard deviations of the training part's.
     pub loss: f64,
 }
 
 impl Score {
-    /// The score of these logits [sequences, classes].
-    pub fn of(logits: &Array2<f32>, labels: &[usize]) -> Score {
-        let (loss, _) = cross_entropy(logits.view(), labels, &LossWeights::default());
+    /// The score of these logits, of [`logits`].
+    ///
+    /// # Panics
+    /// When targets and head are of different kinds.
+    pub fn of(model: &Model, logits: &Array2<f32>, items: &Items) -> Score {
+        let (loss, _) = model.loss(logits.view(), items.wanted(), &LossWeights::default());
+        let figures = match items {
+            Items::Classes(labels) => {
+                let predictions = predictions(logits);
+                Figures::of_classes(&Confusion::new(logits.ncols(), labels, &predictions))
+            }
+            Items::Values(values) => {
+                Figures::Values(ValueFigures::of(&model.in_units(logits.clone()), values))
+            }
+        };
         Score {
-            accuracy: loss.correct as f64 / labels.len().max(1) as f64,
+            figures,
             loss: loss.loss,
         }
     }
 
-    /// Whether this one is better: more right, or as many with less loss.
-    pub fn beats(&self, other: &Score) -> bool {
-        (self.accuracy, -self.loss) > (other.accuracy, -other.loss)
+    /// The figure of this name.
+    pub fn get(&self, keep: Keep) -> Option<f64> {
+        match keep {
+            Keep::Loss => Some(self.loss),
+            keep => self.figures.get(keep),
+        }
+    }
+
+    /// Whether this one is better by that figure, or as good with less loss.
+    pub fn beats(&self, other: &Score, keep: Keep) -> bool {
+        let rank = |score: &Score| {
+            let good = score.get(keep).unwrap_or(f64::NEG_INFINITY);
+            let good = if keep.is_error() { -good } else { good };
+            (good, -score.loss)
+        };
+        rank(self) > rank(other)
     }
 }
 
-/// Logits [sequences, classes] of every sequence of a part.
+/// Logits [rows, K] of every sequence of a part, or of every valid step of each, sequence by sequence; of
+/// values as the head gives them, see [`Network::in_units`](crate::float::model::Network::in_units).
 pub fn logits(model: &Model, part: &Part) -> Array2<f32> {
     let normalization = Normalization::of(model);
-    let mut logits = Array2::zeros((part.sequences(), model.config.head.classes));
+    let gives = model.config.head.gives;
+    // First row of each sequence, and the end.
+    let mut starts = vec![0];
+    starts.extend(part.lengths.iter().scan(0, |end, &length| {
+        *end += if gives.every_step() { length } else { 1 };
+        Some(*end)
+    }));
+    let rows = starts[part.sequences()];
+    let mut logits = Array2::zeros((rows, gives.outputs()));
     // Sequences of like length together: a batch is as long as its longest.
     let mut order: Vec<usize> = (0..part.sequences()).collect();
     order.sort_by_key(|&sequence| part.lengths[sequence]);
     for sequences in order.chunks(BATCH) {
         let batch = part.batch(sequences, &normalization);
         let some = model.logits(batch.x.view(), &batch.lengths);
-        for (&sequence, row) in sequences.iter().zip(some.outer_iter()) {
-            logits.slice_mut(s![sequence, ..]).assign(&row);
+        let mut next = 0;
+        for &sequence in sequences {
+            let rows = starts[sequence]..starts[sequence + 1];
+            let end = next + rows.len();
+            logits
+                .slice_mut(s![rows, ..])
+                .assign(&some.slice(s![next..end, ..]));
+            next = end;
         }
     }
     logits
 }
 
-/// The class of the largest logit of each sequence.
+/// The class of the largest logit of each row.
 pub fn predictions(logits: &Array2<f32>) -> Vec<usize> {
     logits
         .outer_iter()
         .map(|row| argmax(row).unwrap_or(0))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_figure_that_is_kept_decides_and_then_the_loss() {
+        let classes = |accuracy, macro_f1, loss| Score {
+            figures: Figures::Classes {
+                accuracy,
+                balanced_accuracy: 0.5,
+                macro_f1,
+            },
+            loss,
+        };
+        let (often, rarely) = (classes(0.9, 0.4, 0.3), classes(0.8, 0.7, 0.6));
+        assert!(often.beats(&rarely, Keep::Accuracy));
+        assert!(rarely.beats(&often, Keep::MacroF1));
+        assert!(often.beats(&rarely, Keep::Loss));
+        // Equal: the loss.
+        assert!(often.beats(&rarely, Keep::BalancedAccuracy));
+        let values = |rmse, r2| Score {
+            figures: Figures::Values(ValueFigures {
+                rmse,
+                mae: rmse,
+                r2,
+            }),
+            loss: rmse,
+        };
+        let (near, far) = (values(0.1, Some(0.9)), values(0.2, None));
+        assert!(near.beats(&far, Keep::Rmse) && near.beats(&far, Keep::R2));
+        // A run that goes on reads what it wrote.
+        for score in [often, near, far] {
+            let text = serde_json::to_string(&score).unwrap();
+            assert_eq!(serde_json::from_str::<Score>(&text).unwrap(), score);
+        }
+    }
 }

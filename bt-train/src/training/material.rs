@@ -1,4 +1,5 @@
-//! What a run learns from: the split, the share, the delayed renderings and the weights of classes.
+//! What a run learns from: the split, the share, the delayed renderings, the weights of classes and the units
+//! of values.
 
 use crate::data::memory;
 use crate::data::split::split;
@@ -6,7 +7,8 @@ use crate::data::{DataSet, Part, PartName};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::ModelConfig;
 use crate::float::head::LossWeights;
-use crate::training::settings::{ClassWeights, Settings};
+use crate::training::settings::{ClassWeights, Settings, ValueLoss};
+use ndarray::Axis;
 
 /// What a run learns from and validates on, in frames.
 pub(super) struct Material {
@@ -18,12 +20,15 @@ pub(super) struct Material {
     pub frames: Part,
     pub validation: Option<Part>,
     pub weights: LossWeights,
+    /// Offset and scale of values, each [K]; none of classes.
+    pub units: Option<(Vec<f32>, Vec<f32>)>,
 }
 
 impl Material {
     /// Data as loaded: split, cut to the share asked for, rendered, weighed.
     pub fn new(settings: &Settings, config: &ModelConfig, data: &DataSet) -> Result<Material> {
-        let (train, validation) = split_off(settings, data)?;
+        let read = data.clone().for_head(config.head.gives.name())?;
+        let (train, validation) = split_off(settings, &read)?;
         let train = share(train, settings);
         let frames = DataSet {
             train: Some(train.clone()),
@@ -34,12 +39,13 @@ impl Material {
         .for_model(config)?;
         let plain = frames.part(PartName::Train)?;
         if let Some(validation) = &frames.validation {
-            validation.known_labels(PartName::Validation)?;
+            validation.known_targets(PartName::Validation)?;
         }
         Ok(Material {
             fingerprint: data.fingerprint(),
             train: renderings(settings, config, &train, plain)?,
-            weights: class_weights(settings, plain, config)?,
+            weights: weights(settings, plain, config)?,
+            units: units(plain)?,
             frames: plain.clone(),
             validation: frames.validation,
         })
@@ -107,9 +113,52 @@ fn renderings(
     Ok(Part::concatenate(&parts))
 }
 
-fn class_weights(settings: &Settings, train: &Part, config: &ModelConfig) -> Result<LossWeights> {
-    let labels = train.known_labels(PartName::Train)?;
-    let classes = config.head.classes;
+/// Mean and standard deviation of every value of the training part; a constant one has scale 1.
+fn units(train: &Part) -> Result<Option<(Vec<f32>, Vec<f32>)>> {
+    let Some(values) = train.known_targets(PartName::Train)?.values() else {
+        return Ok(None);
+    };
+    let mut units = (Vec::new(), Vec::new());
+    for column in values.axis_iter(Axis(1)) {
+        let count = column.len().max(1) as f64;
+        let mean = column.iter().map(|&value| f64::from(value)).sum::<f64>() / count;
+        let squares = column
+            .iter()
+            .map(|&value| (f64::from(value) - mean).powi(2));
+        let deviation = (squares.sum::<f64>() / count).sqrt();
+        units.0.push(mean as f32);
+        // Below the resolution of the values themselves there is nothing to tell.
+        let is_constant = deviation <= mean.abs() * f64::from(f32::EPSILON);
+        units
+            .1
+            .push(if is_constant { 1.0 } else { deviation as f32 });
+    }
+    if units
+        .0
+        .iter()
+        .chain(&units.1)
+        .any(|unit| !unit.is_normal() && *unit != 0.0)
+        || units.1.contains(&0.0)
+    {
+        let why = "holds values whose mean or deviation no f32 holds";
+        return Err(Error::new(ErrorKind::Unsupported(why))
+            .field("y_train")
+            .remedy("save them in a unit that makes them larger or smaller"));
+    }
+    Ok(Some(units))
+}
+
+fn weights(settings: &Settings, train: &Part, config: &ModelConfig) -> Result<LossWeights> {
+    let Some(labels) = train.known_targets(PartName::Train)?.labels() else {
+        return Ok(LossWeights {
+            huber: match settings.loss {
+                ValueLoss::Squared => None,
+                ValueLoss::Huber => Some(f64::from(settings.huber_delta)),
+            },
+            ..LossWeights::default()
+        });
+    };
+    let classes = config.head.gives.outputs();
     let mut counts = vec![0usize; classes];
     for &label in labels {
         counts[label] += 1;
@@ -130,5 +179,6 @@ fn class_weights(settings: &Settings, train: &Part, config: &ModelConfig) -> Res
                 .map(|&count| labels.len() as f64 / (classes * count) as f64)
                 .collect(),
         },
+        huber: None,
     })
 }

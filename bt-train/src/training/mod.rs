@@ -9,6 +9,7 @@ mod crash;
 pub mod curves;
 pub mod evaluate;
 pub mod material;
+pub mod metrics;
 pub mod modes;
 pub mod optimizer;
 pub mod run;

@@ -3,10 +3,11 @@
 use crate::data::{DataSet, NormalizeOver, PartName, Recordings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::{
-    FrontEndConfig, Gate, HeadConfig, HiddenConfig, InputConfig, Level, ModelConfig, Pool,
-    RecurrentConfig,
+    FrontEndConfig, Gate, HORIZON, HeadConfig, HeadName, HiddenConfig, InputConfig, Level,
+    ModelConfig, Pool, RecurrentConfig,
 };
 use crate::shape::{Cell, MapName};
+use crate::training::metrics::Keep;
 use crate::training::modes::{self, Modes};
 use bt_core::internals::model::layout::LAYERS_MAX;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,55 @@ pub enum ClassWeights {
 
 /// Hidden units where nobody says how many.
 const DEFAULT_UNITS: usize = 64;
+
+/// What the head gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeadChoice {
+    /// What y is: integers [sequences] or [sequences, steps], floats [sequences, K] or [sequences, steps, K]
+    Auto,
+    /// The class of a sequence
+    Classes,
+    /// The class of every step
+    StepClasses,
+    /// Values of a sequence
+    Values,
+    /// Values of every step
+    StepValues,
+}
+
+impl HeadChoice {
+    /// The one of this name.
+    fn of(name: HeadName) -> HeadChoice {
+        match name {
+            HeadName::Classes => HeadChoice::Classes,
+            HeadName::StepClasses => HeadChoice::StepClasses,
+            HeadName::Values => HeadChoice::Values,
+            HeadName::StepValues => HeadChoice::StepValues,
+        }
+    }
+
+    /// Its name; none where y decides.
+    fn name(self) -> Option<HeadName> {
+        match self {
+            HeadChoice::Auto => None,
+            HeadChoice::Classes => Some(HeadName::Classes),
+            HeadChoice::StepClasses => Some(HeadName::StepClasses),
+            HeadChoice::Values => Some(HeadName::Values),
+            HeadChoice::StepValues => Some(HeadName::StepValues),
+        }
+    }
+}
+
+/// What errors of values cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum ValueLoss {
+    /// Their square
+    Squared,
+    /// Huber's: their square up to `huber-delta`, and no more than in proportion beyond
+    Huber,
+}
 
 /// One list makes the flags, the keys of the TOML file and the defaults.
 macro_rules! settings {
@@ -87,6 +137,10 @@ settings! {
     gate: Gate = Gate::Sigmoid, [];
     /// Hidden state that the head reads [default: last]
     pool: Pool = Pool::Last, [];
+    /// Steps that the pool `recent` averages over, a power of two [default: 16]
+    horizon: usize = HORIZON, [value_name = "STEPS"];
+    /// What the head gives [default: auto]
+    head: HeadChoice = HeadChoice::Auto, [];
     /// Passes over the training part [default: 60]
     epochs: usize = 60, [];
     /// Sequences in one step of the optimizer [default: 32]
@@ -109,6 +163,10 @@ settings! {
     label_smoothing: f32 = 0.0, [value_name = "SHARE"];
     /// Weight of a sequence in the loss, by its class [default: none]
     class_weights: ClassWeights = ClassWeights::None, [];
+    /// Values: what an error costs [default: squared]
+    loss: ValueLoss = ValueLoss::Squared, [];
+    /// Values: where Huber's loss becomes linear, in standard deviations of the target [default: 1]
+    huber_delta: f32 = 1.0, [];
     /// Dropout of the frames, one mask for a whole sequence (variational) [default: 0]
     input_dropout: f32 = 0.0, [value_name = "SHARE"];
     /// The same for the hidden state that the recurrent map reads [default: 0]
@@ -121,6 +179,8 @@ settings! {
     train_share: f32 = 1.0, [value_name = "SHARE"];
     /// Stop after so many epochs that do not validate better; 0 for never [default: 0]
     patience: usize = 0, [value_name = "EPOCHS"];
+    /// Figure of the validation part by which the best epoch is kept [default: auto]
+    keep: Keep = Keep::Auto, [];
     /// Recordings that form the test part, by a column of index.csv: speaker=theo,yweweler
     hold_out: String = String::new(), [value_name = "COLUMN=VALUE,…"];
     /// Column of index.csv; recordings with the same value in it stay together in validation
@@ -219,6 +279,7 @@ impl Settings {
             ("batch", self.batch as f32),
             ("lr", self.lr),
             ("clip", self.clip),
+            ("huber-delta", self.huber_delta),
         ];
         for (field, value) in positive {
             if value.is_nan() || value <= 0.0 {
@@ -339,8 +400,11 @@ impl Settings {
             pad: model.input.width.is_some(),
             gate: model.gate,
             pool: model.head.pool,
+            horizon: model.head.horizon.unwrap_or(HORIZON),
+            head: HeadChoice::of(model.head.gives.name()),
             ..self.clone()
         };
+        settings.check_head(model.head.gives.name())?;
         if let Some(front_end) = &model.front_end {
             settings = Settings {
                 window: front_end.window,
@@ -464,7 +528,10 @@ impl Settings {
     /// # Errors
     /// When the data have no labels, the modes do not hold their width, or no such model can be.
     pub fn model(&self, data: &DataSet) -> Result<ModelConfig> {
-        data.part(PartName::Train)?.known_labels(PartName::Train)?;
+        let targets = data.part(PartName::Train)?.known_targets(PartName::Train)?;
+        let head = self.head.name().unwrap_or(targets.name());
+        self.check_head(head)?;
+        let outputs = data.clone().for_head(head)?.outputs(head);
         let front_end = data.sample_rate.map(|rate| self.front_end(rate));
         let width = self.width(data)?;
         let fitted = self.fitted(data)?;
@@ -487,8 +554,11 @@ impl Settings {
             },
             gate: self.gate,
             head: HeadConfig {
-                classes: data.classes(),
+                gives: head.with(outputs),
                 pool: self.pool,
+                // Said for another pool, it is refused with the rest.
+                horizon: (self.pool == Pool::Recent || self.horizon != HORIZON)
+                    .then_some(self.horizon),
                 labels: data.labels.clone(),
             },
             front_end,
@@ -502,8 +572,45 @@ impl Settings {
             },
             ..config
         };
-        config.validate()?;
+        config
+            .validate()
+            .map_err(|error| match error.field.as_deref() {
+                Some(field @ ("head.pool" | "head.horizon")) => {
+                    let field = Some(field["head.".len()..].to_owned());
+                    Error { field, ..error }
+                }
+                _ => error,
+            })?;
         Ok(config)
+    }
+
+    /// Checks that nothing was set that means nothing to a head.
+    fn check_head(&self, head: HeadName) -> Result<()> {
+        let is_values = head.is_values();
+        self.keep.of(is_values)?;
+        let unsupported = [
+            (
+                is_values && self.label_smoothing != 0.0,
+                "label-smoothing",
+                "is for classes, and y holds values",
+            ),
+            (
+                is_values && self.class_weights != ClassWeights::None,
+                "class-weights",
+                "are for classes, and y holds values",
+            ),
+            (
+                !is_values && self.loss != ValueLoss::Squared,
+                "loss",
+                "is for values, and y holds classes",
+            ),
+        ];
+        match unsupported.into_iter().find(|(is_set, ..)| *is_set) {
+            Some((_, field, why)) => Err(Error::new(ErrorKind::Unsupported(why))
+                .field(field)
+                .remedy("leave it out")),
+            None => Ok(()),
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 //! Whatever is random about an epoch comes from the seed and the epoch's
 //! number alone, so a run that goes on after a kill needs no generator's state.
 
-use crate::data::dataset::check_labels;
 use crate::data::memory;
 use crate::data::{DataSet, Normalization, NormalizeOver, Part, PartName};
 use crate::error::{Error, ErrorKind, Result};
@@ -17,6 +16,7 @@ use crate::quantize::fine_tune;
 use crate::training::confusion::Confusion;
 use crate::training::evaluate::{self, Score};
 use crate::training::material::Material;
+use crate::training::metrics::Keep;
 use crate::training::optimizer::{Adam, clip};
 use crate::training::schedule::Schedule;
 use crate::training::settings::Settings;
@@ -33,8 +33,9 @@ pub struct Epoch {
     pub epoch: usize,
     /// Mean training loss.
     pub loss: f64,
-    /// Share of training sequences right as they passed.
-    pub accuracy: f64,
+    /// Share of training sequences, or valid steps, right as they passed; none of values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
     /// On the validation part after it, where there is one.
     pub validation: Option<Score>,
     /// Learning rate of its last step.
@@ -61,8 +62,8 @@ pub struct Step {
     pub step: usize,
     /// Mean loss of the epoch so far.
     pub loss: f64,
-    /// Share right in the epoch so far.
-    pub accuracy: f64,
+    /// Share right in the epoch so far; none of values.
+    pub accuracy: Option<f64>,
 }
 
 /// A run under way.
@@ -130,6 +131,10 @@ impl<'a> Trainer<'a> {
         let mut model = Model::new(config, &mut generator(settings.seed, 0))?;
         model.offset = normalization.offset.clone().into();
         model.scale = normalization.scale.clone().into();
+        if let Some((offset, scale)) = &material.units {
+            model.value_offset = offset.clone().into();
+            model.value_scale = scale.clone().into();
+        }
         Ok(Trainer {
             warnings,
             ..Trainer::start(settings, model, normalization, material)
@@ -168,17 +173,6 @@ impl<'a> Trainer<'a> {
         scheme: Option<&'a Scheme>,
         data: &DataSet,
     ) -> Result<Trainer<'a>> {
-        if let Some(train) = &data.train {
-            for (part, field) in [
-                (Some(train), "y_train"),
-                (data.validation.as_ref(), "y_val"),
-            ] {
-                if let Some(labels) = part.and_then(|part| part.labels.as_ref()) {
-                    check_labels(labels, checkpoint.config.head.classes)
-                        .map_err(|error| error.field(field))?;
-                }
-            }
-        }
         let material = Material::new(settings, &checkpoint.config, data)?;
         let model = checkpoint.model()?;
         let normalization = Normalization::of(&model);
@@ -274,7 +268,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// What the weights to keep take each class of the validation part for,
-    /// where there is one.
+    /// where there is one and the head tells classes.
     ///
     /// # Errors
     /// Never for a trainer that came this far.
@@ -283,9 +277,11 @@ impl<'a> Trainer<'a> {
             return Ok(None);
         };
         let model = self.checkpoint().model()?;
+        let Some(labels) = part.known_targets(PartName::Validation)?.labels() else {
+            return Ok(None);
+        };
         let predictions = evaluate::predictions(&evaluate::logits(&model, part));
-        let labels = part.known_labels(PartName::Validation)?;
-        let classes = model.config.head.classes;
+        let classes = model.config.head.gives.outputs();
         Ok(Some(Confusion::new(classes, labels, &predictions)))
     }
 
@@ -313,11 +309,12 @@ impl<'a> Trainer<'a> {
         for (step, sequences) in order.chunks(self.settings.batch).enumerate() {
             let batch = self.train.batch(sequences, &self.normalization);
             let options = self.options(sequences.len(), &mut rng);
+            let items = batch.targets.as_ref().ok_or_else(no_targets)?;
             let (loss, mut gradients) = match self.scheme {
                 None => self.model.loss_and_gradients(
                     batch.x.view(),
                     &batch.lengths,
-                    &batch.labels,
+                    items.wanted(),
                     &options,
                 ),
                 Some(scheme) => {
@@ -333,14 +330,14 @@ impl<'a> Trainer<'a> {
             let decay = self.settings.weight_decay;
             self.adam.step(&mut self.model, &gradients, rate, decay);
             longest = longest.max(length);
-            loss_sum += loss.loss * sequences.len() as f64;
+            loss_sum += loss.loss * loss.rows as f64;
             correct += loss.correct;
-            seen += sequences.len();
+            seen += loss.rows;
             let so_far = Step {
                 epoch,
                 step: step + 1,
                 loss: loss_sum / seen as f64,
-                accuracy: correct as f64 / seen as f64,
+                accuracy: self.share(correct, seen),
             };
             if watch(so_far).is_break() {
                 return Ok(None);
@@ -351,8 +348,9 @@ impl<'a> Trainer<'a> {
             return Err(self.diverged(score.loss, self.steps_an_epoch()));
         }
         self.epochs = epoch;
+        let keep = self.keep();
         let better = match (self.best(), &validation) {
-            (Some(best), Some(new)) => best.validation.is_none_or(|old| new.beats(&old)),
+            (Some(best), Some(new)) => best.validation.is_none_or(|old| new.beats(&old, keep)),
             _ => true,
         };
         if better {
@@ -361,11 +359,24 @@ impl<'a> Trainer<'a> {
         Ok(Some(Epoch {
             epoch,
             loss: loss_sum / seen as f64,
-            accuracy: correct as f64 / seen as f64,
+            accuracy: self.share(correct, seen),
             validation,
             lr: rate,
             gradient: longest,
         }))
+    }
+
+    /// The figure by which the best epoch is kept.
+    pub fn keep(&self) -> Keep {
+        let is_values = self.model.config.head.gives.is_values();
+        // Settings that ask for another were refused.
+        self.settings.keep.of(is_values).unwrap_or(Keep::Loss)
+    }
+
+    /// Share right; none of values.
+    fn share(&self, correct: usize, seen: usize) -> Option<f64> {
+        let is_values = self.model.config.head.gives.is_values();
+        (!is_values).then(|| correct as f64 / seen.max(1) as f64)
     }
 
     /// The loss at a step of the epoch under way is none to go on with.
@@ -388,8 +399,8 @@ impl<'a> Trainer<'a> {
             None => evaluate::logits(&self.model, part),
             Some(scheme) => fine_tune::logits(scheme, &self.model, part)?,
         };
-        let labels = part.labels.as_deref().unwrap_or_default();
-        Ok(Some(Score::of(&logits, labels)))
+        let targets = part.known_targets(PartName::Validation)?;
+        Ok(Some(Score::of(&self.model, &logits, &targets.items)))
     }
 
     fn options(&self, sequences: usize, rng: &mut ChaCha8Rng) -> LossOptions {
@@ -465,6 +476,11 @@ impl<'a> Trainer<'a> {
     }
 }
 
+/// A part that learns has targets, or there is no trainer.
+fn no_targets() -> Error {
+    Error::new(ErrorKind::Internal("a batch without targets"))
+}
+
 /// What a weight takes while it learns: itself, its gradient, two moments, the best so far.
 const BYTES_A_WEIGHT: u64 = 5 * 4;
 
@@ -507,7 +523,7 @@ pub(crate) mod tests {
                 width: 8,
                 starts: (0..60).map(|s| s * 40).collect(),
                 lengths,
-                labels: Some(labels),
+                targets: Some(labels.into()),
                 groups: None,
             }),
             ..DataSet::default()
@@ -543,7 +559,16 @@ pub(crate) mod tests {
             trainer
         };
         let (once, again) = (run(), run());
-        assert!(once.best().unwrap().validation.unwrap().accuracy > 0.7);
+        assert!(
+            once.best()
+                .unwrap()
+                .validation
+                .unwrap()
+                .figures
+                .accuracy()
+                .unwrap()
+                > 0.7
+        );
         assert_eq!(once.state(), again.state());
         assert_eq!(once.checkpoint(), again.checkpoint());
     }

@@ -82,7 +82,7 @@ impl Given {
                 width,
                 starts: (0..12).map(|sequence| sequence * 3 * width).collect(),
                 lengths: vec![3; 12],
-                labels: None,
+                targets: None,
                 groups: None,
             },
             sequences: 12,

@@ -2,7 +2,7 @@
 
     python3 torch_logits.py BT_LSTM_FOLDER OUT_FOLDER DATA.npz MODEL.safetensors …
 
-OUT_FOLDER gets, of each model, its logits and those of a model with other weights, which is saved
+OUT_FOLDER gets, of each model, its logits (of every valid step, or every sequence) and those of a model with other weights, which is saved
 there too.
 """
 
@@ -21,6 +21,17 @@ data = np.load(data)
 x = torch.from_numpy(np.ascontiguousarray(data["x_test"]))
 lengths = torch.from_numpy(data["lengths_test"].astype("i8"))
 logits = {}
+
+
+def rows(logits):
+    """[rows, K]: of every sequence, or of every valid step."""
+    if logits.dim() == 3:
+        behind = torch.arange(logits.shape[1]) >= lengths.view(-1, 1)
+        assert (logits[behind] == 0).all()
+        logits = logits[~behind]
+    return logits.tolist()
+
+
 for path in models:
     model = BtLstm.load(path)
     before = model(x, lengths)
@@ -29,5 +40,5 @@ for path in models:
     assert all(w.grad is not None for w in model.parameters() if w.requires_grad), path
     torch.optim.Adam(model.parameters(), lr=0.05).step()
     model.save(out / path.name)
-    logits[path.name] = [before.tolist(), model(x, lengths).tolist()]
+    logits[path.name] = [rows(before), rows(model(x, lengths))]
 (out / "logits.json").write_text(json.dumps(logits))

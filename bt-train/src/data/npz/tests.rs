@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::data::{Normalization, NpzWriter};
+use crate::float::config::HeadName;
 use std::io::Write;
 
 struct Fixture {
@@ -45,9 +46,79 @@ fn reads_any_integer_label_and_ignores_what_it_does_not_know() {
     fixture.add("comment", &[1], &[1.5f64]);
     let set = fixture.load().unwrap();
     let part = set.train.as_ref().unwrap();
-    assert_eq!(part.labels.as_deref(), Some(&[1, 0][..]));
+    assert_eq!(part.targets, Some(vec![1, 0].into()));
     assert_eq!(part.range(1), 6..8);
-    assert_eq!(set.classes(), 2);
+    assert_eq!(set.outputs(HeadName::Classes), 2);
+}
+
+/// The head follows from y's type and shape; what lies behind the end of a sequence may be anything.
+#[test]
+fn targets_are_classes_or_values_of_sequences_or_steps() {
+    let read = |fixture: &Fixture| fixture.load().unwrap().train.unwrap().targets.unwrap();
+    let mut fixture = Fixture::new();
+    fixture.add("lengths_train", &[2], &[3u8, 1]);
+    fixture.add("y_train", &[2, 3], &[0i8, 1, 1, 2, -1, -1]);
+    let expected = Items::Classes(vec![0, 1, 1, 2]);
+    assert_eq!(read(&fixture), Targets::of_steps(expected, &[3, 1]));
+
+    let mut fixture = Fixture::new();
+    fixture.add("lengths_train", &[2], &[1u8, 2]);
+    let y = [
+        0.5,
+        -1.5,
+        f32::NAN,
+        0.0,
+        f32::NAN,
+        0.0,
+        1.0,
+        2.0,
+        3.0,
+        4.0,
+        f32::INFINITY,
+        0.0,
+    ];
+    fixture.add("y_train", &[2, 3, 2], &y);
+    let expected = Items::Values(ndarray::array![[0.5, -1.5], [1.0, 2.0], [3.0, 4.0]]);
+    assert_eq!(read(&fixture), Targets::of_steps(expected, &[1, 2]));
+
+    // As NumPy makes floats, and a single value without an axis.
+    for shape in [&[2usize, 1][..], &[2]] {
+        let mut fixture = Fixture::new();
+        fixture.add("y_train", shape, &[0.1f64, 7.0]);
+        let expected = Items::Values(ndarray::array![[0.1f32], [7.0]]);
+        assert_eq!(read(&fixture), Targets::of_sequences(expected));
+    }
+}
+
+#[test]
+fn targets_that_cannot_be_used_are_refused() {
+    let line = |shape: &[usize], y: &[f32]| {
+        let mut fixture = Fixture::new();
+        fixture.add("y_train", shape, y);
+        fixture.line()
+    };
+    let found = line(&[2, 1], &[1.0, f32::NAN]);
+    assert!(
+        found.starts_with("y_train: holds a value that is not finite (NaN) at [1, 0]"),
+        "{found}"
+    );
+    let found = line(&[2, 2, 1], &[0.0; 4]);
+    let expected = "y_train: has shape [2, 2, 1], expected [2, K], K values for each sequence of x, or [2, 3, K]";
+    assert!(found.starts_with(expected), "{found}");
+    let mut fixture = Fixture::new();
+    fixture.add("y_train", &[2, 2], &[0i64; 4]);
+    let found = fixture.line();
+    let expected =
+        "y_train: has shape [2, 2], expected [2], a class for each sequence of x, or [2, 3]";
+    assert!(found.starts_with(expected), "{found}");
+    let mut fixture = Fixture::new();
+    fixture.add("lengths_train", &[2], &[3u8, 2]);
+    fixture.add("y_train", &[2, 3], &[0i64, 1, 0, 1, -1, 1]);
+    let found = fixture.line();
+    assert!(
+        found.starts_with("y_train: value -1 at 4 is outside 0..="),
+        "{found}"
+    );
 }
 
 #[test]
@@ -57,11 +128,11 @@ fn says_what_is_wrong_and_what_to_do() {
     let error = set
         .train
         .unwrap()
-        .known_labels(PartName::Train)
+        .known_targets(PartName::Train)
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "y_train: is missing; save the class of each sequence under this name"
+        "y_train: is missing; save the classes or values of its sequences under this name"
     );
     fixture.add("y_train", &[3], &[0i64, 1, 0]);
     assert!(

@@ -47,7 +47,7 @@ fn follows_the_split_of_the_index() {
     assert_eq!(set.labels, ["9", "10"]);
     assert_eq!(set.sample_rate, Some(8000));
     let train = set.train.unwrap();
-    assert_eq!(train.labels.as_deref(), Some(&[1, 0][..]));
+    assert_eq!(train.targets, Some(vec![1, 0].into()));
     assert_eq!(train.lengths, [1, 2]);
     assert_eq!(*train.values, Values::I16(vec![0, 1, 1]));
     assert_eq!(train.groups, None);
@@ -104,8 +104,8 @@ fn takes_folders_as_parts() {
     }
     let set = load(place.path(), &Recordings::default(), BOTH).unwrap();
     assert_eq!(set.labels, ["no", "yes"]);
-    assert_eq!(set.train.unwrap().labels, Some(vec![0, 1]));
-    assert_eq!(set.test.unwrap().labels, Some(vec![0, 1, 1]));
+    assert_eq!(set.train.unwrap().targets, Some(vec![0, 1].into()));
+    assert_eq!(set.test.unwrap().targets, Some(vec![0, 1, 1].into()));
     assert_eq!(set.warnings, ["notes beside train is no part and left out"]);
     let place = tempfile::tempdir().unwrap();
     for class in ["train", "tram"] {
@@ -134,7 +134,7 @@ fn blanks_in_an_index_do_not_count() {
     let set = load(place.path(), &choice, BOTH).unwrap();
     assert_eq!(set.labels, ["high", "low"]);
     let train = set.train.unwrap();
-    assert_eq!(train.labels, Some(vec![1, 1, 0, 0]));
+    assert_eq!(train.targets, Some(vec![1, 1, 0, 0].into()));
     assert_eq!(train.groups, Some(vec![0; 4]));
     assert!(set.warnings.is_empty(), "{:?}", set.warnings);
 

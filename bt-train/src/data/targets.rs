@@ -1,0 +1,346 @@
+//! What y says of sequences: classes or values, of a sequence or of each of its steps.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::float::config::{HeadKind, HeadName};
+use crate::float::head::Wanted;
+use ndarray::{Array2, Axis, concatenate};
+use std::ops::Range;
+
+/// What is to be learned of each sequence of a part.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Targets {
+    /// One for each sequence, or for each valid step, sequence by sequence.
+    pub items: Items,
+    /// Where the items of every step begin: of each sequence, and once more the end.
+    steps: Option<Vec<usize>>,
+}
+
+/// Classes or values, item by item.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Items {
+    /// The class of each.
+    Classes(Vec<usize>),
+    /// The values of each, [items, K], in their own units.
+    Values(Array2<f32>),
+}
+
+impl Items {
+    /// How many.
+    pub fn len(&self) -> usize {
+        match self {
+            Items::Classes(labels) => labels.len(),
+            Items::Values(values) => values.nrows(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// As what a model's rows should have been.
+    pub fn wanted(&self) -> Wanted<'_> {
+        match self {
+            Items::Classes(labels) => labels.into(),
+            Items::Values(values) => Wanted::Values(values.view()),
+        }
+    }
+
+    fn pick(&self, at: &[usize]) -> Items {
+        match self {
+            Items::Classes(labels) => Items::Classes(at.iter().map(|&at| labels[at]).collect()),
+            Items::Values(values) => Items::Values(values.select(Axis(0), at)),
+        }
+    }
+}
+
+impl From<Vec<usize>> for Targets {
+    /// The class of each sequence.
+    fn from(labels: Vec<usize>) -> Targets {
+        Targets::of_sequences(Items::Classes(labels))
+    }
+}
+
+impl Targets {
+    /// One item for each sequence.
+    pub fn of_sequences(items: Items) -> Targets {
+        Targets { items, steps: None }
+    }
+
+    /// One item for each valid step of sequences of these lengths.
+    ///
+    /// # Panics
+    /// When there are more items, or fewer.
+    pub fn of_steps(items: Items, lengths: &[usize]) -> Targets {
+        let mut starts = vec![0];
+        starts.extend(lengths.iter().scan(0, |end, &length| {
+            *end += length;
+            Some(*end)
+        }));
+        assert_eq!(starts.last(), Some(&items.len()), "items of steps");
+        Targets {
+            items,
+            steps: Some(starts),
+        }
+    }
+
+    /// What they are.
+    pub fn name(&self) -> HeadName {
+        match (&self.items, self.every_step()) {
+            (Items::Classes(_), false) => HeadName::Classes,
+            (Items::Classes(_), true) => HeadName::StepClasses,
+            (Items::Values(_), false) => HeadName::Values,
+            (Items::Values(_), true) => HeadName::StepValues,
+        }
+    }
+
+    /// Whether there is one for every step.
+    pub fn every_step(&self) -> bool {
+        self.steps.is_some()
+    }
+
+    /// The classes of all items; none where they are values.
+    pub fn labels(&self) -> Option<&[usize]> {
+        match &self.items {
+            Items::Classes(labels) => Some(labels),
+            Items::Values(_) => None,
+        }
+    }
+
+    /// The values of all items [items, K]; none where they are classes.
+    pub fn values(&self) -> Option<&Array2<f32>> {
+        match &self.items {
+            Items::Classes(_) => None,
+            Items::Values(values) => Some(values),
+        }
+    }
+
+    /// The class of a sequence, where it has one.
+    pub fn label(&self, sequence: usize) -> Option<usize> {
+        let labels = self.labels().filter(|_| !self.every_step())?;
+        labels.get(sequence).copied()
+    }
+
+    /// Outputs that a head needs for them: the largest class plus one, or the values of an item.
+    pub fn outputs(&self) -> usize {
+        match &self.items {
+            Items::Classes(labels) => labels.iter().map(|label| label + 1).max().unwrap_or(0),
+            Items::Values(values) => values.ncols(),
+        }
+    }
+
+    /// The items of a sequence.
+    pub fn range(&self, sequence: usize) -> Range<usize> {
+        match &self.steps {
+            Some(starts) => starts[sequence]..starts[sequence + 1],
+            None => sequence..sequence + 1,
+        }
+    }
+
+    /// The items of these sequences, one after the other.
+    pub fn items_of(&self, sequences: &[usize]) -> Items {
+        let at: Vec<usize> = sequences.iter().flat_map(|&s| self.range(s)).collect();
+        self.items.pick(&at)
+    }
+
+    /// Those of these sequences.
+    pub fn subset(&self, sequences: &[usize]) -> Targets {
+        let items = self.items_of(sequences);
+        match &self.steps {
+            None => Targets::of_sequences(items),
+            Some(_) => {
+                let lengths = sequences.iter().map(|&s| self.range(s).len());
+                Targets::of_steps(items, &lengths.collect::<Vec<_>>())
+            }
+        }
+    }
+
+    /// These and others of the same kind behind them.
+    ///
+    /// # Panics
+    /// When they differ in kind.
+    pub fn followed_by(&self, more: &Targets) -> Targets {
+        assert_eq!(self.name(), more.name(), "targets");
+        let items = match (&self.items, &more.items) {
+            (Items::Classes(all), Items::Classes(more)) => {
+                Items::Classes(all.iter().chain(more).copied().collect())
+            }
+            (Items::Values(all), Items::Values(more)) => Items::Values(
+                concatenate(Axis(0), &[all.view(), more.view()]).expect("values of one K"),
+            ),
+            _ => unreachable!("of one kind"),
+        };
+        let steps = self.steps.as_ref().zip(more.steps.as_ref());
+        let end = self.items.len();
+        Targets {
+            items,
+            steps: steps.map(|(all, more)| {
+                let more = more[1..].iter().map(|start| end + start);
+                all.iter().copied().chain(more).collect()
+            }),
+        }
+    }
+
+    /// Every number of a sequence, for hashing.
+    pub fn for_each_word(&self, sequence: usize, mut f: impl FnMut(u64)) {
+        for item in self.range(sequence) {
+            match &self.items {
+                Items::Classes(labels) => f(labels[item] as u64),
+                Items::Values(values) => {
+                    let row = values.row(item);
+                    row.iter().for_each(|value| f(value.to_bits().into()));
+                }
+            }
+        }
+    }
+
+    /// The same numbers as what a head of this name gives, for sequences of these lengths: classes as
+    /// numbers, values without a fraction as classes, K values of a sequence as one of each of its steps.
+    ///
+    /// # Errors
+    /// When they are none, with what they are.
+    pub fn read_as(&self, name: HeadName, lengths: &[usize]) -> Result<Targets> {
+        let refused = || {
+            Error::new(ErrorKind::Targets {
+                found: self.name(),
+                expected: name,
+            })
+            .remedy(remedy(name))
+        };
+        let shaped = match (self.every_step(), name.every_step()) {
+            (false, true) => self.by_step(lengths).ok_or_else(refused)?,
+            (true, false) => return Err(refused()),
+            _ => self.clone(),
+        };
+        let items = match (shaped.items, name.is_values()) {
+            (Items::Classes(labels), true) => {
+                let values = labels.iter().map(|&label| label as f32).collect();
+                let column = Array2::from_shape_vec((labels.len(), 1), values);
+                Items::Values(column.map_err(Error::malformed)?)
+            }
+            (Items::Values(values), false) => {
+                let is_class =
+                    |value: &f32| (0.0..=65_535.0).contains(value) && value.fract() == 0.0;
+                if values.ncols() != 1 || !values.iter().all(is_class) {
+                    return Err(refused());
+                }
+                Items::Classes(values.iter().map(|&value| value as usize).collect())
+            }
+            (items, _) => items,
+        };
+        Ok(Targets {
+            items,
+            steps: shaped.steps,
+        })
+    }
+
+    /// K values of each sequence as one value of each valid step, where K holds them.
+    fn by_step(&self, lengths: &[usize]) -> Option<Targets> {
+        let values = self.values()?;
+        let most = lengths.iter().copied().max().unwrap_or(0);
+        if values.ncols() < most {
+            return None;
+        }
+        let rows = values.outer_iter().zip(lengths);
+        let items: Vec<f32> = rows
+            .flat_map(|(row, &length)| row.to_vec().into_iter().take(length))
+            .collect();
+        let column = Array2::from_shape_vec((items.len(), 1), items).ok()?;
+        Some(Targets::of_steps(Items::Values(column), lengths))
+    }
+
+    /// Checks that a head tells all of them apart, or gives as many values.
+    ///
+    /// # Errors
+    /// Gives the first class that it has no score for, or the number of values.
+    pub fn check(&self, head: HeadKind) -> Result<()> {
+        let outputs = head.outputs();
+        match &self.items {
+            Items::Classes(labels) => match labels.iter().position(|&label| label >= outputs) {
+                Some(index) => Err(Error::new(ErrorKind::Range {
+                    found: labels[index] as i64,
+                    index,
+                    low: 0,
+                    high: outputs as i64 - 1,
+                })
+                .remedy(format!("the model tells {outputs} classes apart"))),
+                None => Ok(()),
+            },
+            Items::Values(values) if values.ncols() != outputs => {
+                Err(
+                    Error::mismatch("values an item", values.ncols(), outputs, "the model gives")
+                        .remedy("use the data set that the model was trained for"),
+                )
+            }
+            Items::Values(_) => Ok(()),
+        }
+    }
+}
+
+/// What y has to be for a head.
+fn remedy(name: HeadName) -> &'static str {
+    match name {
+        HeadName::Classes => "save y as integers [sequences]",
+        HeadName::StepClasses => "save y as integers [sequences, steps]",
+        HeadName::Values => "save y as f32 [sequences, K]",
+        HeadName::StepValues => "save y as f32 [sequences, steps, K]",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn items_of_steps_follow_their_sequences() {
+        let all = Targets::of_steps(Items::Classes(vec![0, 1, 2, 3, 4, 5]), &[2, 1, 3]);
+        assert_eq!(all.range(2), 3..6);
+        assert_eq!(all.items_of(&[2, 0]), Items::Classes(vec![3, 4, 5, 0, 1]));
+        let some = all.subset(&[2, 0]);
+        assert_eq!(some.range(1), 3..5);
+        let both = some.followed_by(&all);
+        assert_eq!((both.range(2), both.range(4)), (5..7, 8..11));
+        assert_eq!((both.name(), both.outputs()), (HeadName::StepClasses, 6));
+        assert_eq!(both.label(0), None);
+        let mut words = Vec::new();
+        both.for_each_word(1, |word| words.push(word));
+        assert_eq!(words, [0, 1]);
+    }
+
+    #[test]
+    fn numbers_are_read_as_a_head_gives_them() {
+        let lengths = [2, 1];
+        let classes = Targets::from(vec![3, 0]);
+        let values = classes.read_as(HeadName::Values, &lengths).unwrap();
+        assert_eq!(values.values(), Some(&array![[3.0], [0.0]]));
+        assert_eq!(
+            values.read_as(HeadName::Classes, &lengths).unwrap(),
+            classes
+        );
+        // Two values a sequence, the second of which is behind the end of the second sequence.
+        let pairs = Targets::of_sequences(Items::Values(array![[0.5, 1.0], [2.0, 9.0]]));
+        let steps = pairs.read_as(HeadName::StepValues, &lengths).unwrap();
+        let expected = Items::Values(array![[0.5], [1.0], [2.0]]);
+        assert_eq!(steps, Targets::of_steps(expected, &lengths));
+        for (targets, name) in [
+            (&classes, HeadName::StepClasses),
+            (&pairs, HeadName::Classes),
+            (&steps, HeadName::Values),
+            (&steps, HeadName::StepClasses),
+        ] {
+            let line = targets.read_as(name, &lengths).unwrap_err().to_string();
+            assert!(
+                line.starts_with("holds the ") && line.contains("save y as "),
+                "{line}"
+            );
+        }
+        let line = pairs.check(HeadKind::Values(3)).unwrap_err().to_string();
+        assert!(
+            line.starts_with("has 2 values an item, the model gives 3"),
+            "{line}"
+        );
+        let line = classes.check(HeadKind::Classes(3)).unwrap_err().to_string();
+        assert!(line.starts_with("value 3 at 0 is outside 0..=2"), "{line}");
+    }
+}

@@ -1,0 +1,273 @@
+//! Figures of what a model says beside what it should have said.
+
+use crate::error::{Error, Result};
+use crate::training::confusion::Confusion;
+use ndarray::{Array2, Axis};
+use serde::{Deserialize, Serialize};
+
+/// How well predictions fit.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Figures {
+    /// Of classes, over sequences or valid steps.
+    Classes {
+        /// Share that is right.
+        accuracy: f64,
+        /// Mean recall of the classes that occur.
+        balanced_accuracy: f64,
+        /// Mean F1 of the classes that occur or are told.
+        macro_f1: f64,
+    },
+    /// Of values.
+    Values(ValueFigures),
+}
+
+/// How near values are, in their own units, over all outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ValueFigures {
+    /// Root of the mean squared error.
+    pub rmse: f64,
+    /// Mean absolute error.
+    pub mae: f64,
+    /// R², the mean over the outputs; null where one of them is constant.
+    pub r2: Option<f64>,
+}
+
+impl Figures {
+    /// Of classes by their confusion.
+    pub fn of_classes(confusion: &Confusion) -> Figures {
+        Figures::Classes {
+            accuracy: confusion.accuracy(),
+            balanced_accuracy: confusion.balanced_accuracy(),
+            macro_f1: confusion.macro_f1(),
+        }
+    }
+
+    /// Share that is right; none of values.
+    pub fn accuracy(&self) -> Option<f64> {
+        match *self {
+            Figures::Classes { accuracy, .. } => Some(accuracy),
+            Figures::Values(_) => None,
+        }
+    }
+
+    /// Of values; none of classes.
+    pub fn values(&self) -> Option<ValueFigures> {
+        match *self {
+            Figures::Classes { .. } => None,
+            Figures::Values(values) => Some(values),
+        }
+    }
+
+    /// One of the figures by its name, where they have it.
+    pub fn get(&self, keep: Keep) -> Option<f64> {
+        match (*self, keep) {
+            (Figures::Classes { accuracy, .. }, Keep::Accuracy) => Some(accuracy),
+            (Figures::Classes { macro_f1, .. }, Keep::MacroF1) => Some(macro_f1),
+            (
+                Figures::Classes {
+                    balanced_accuracy, ..
+                },
+                Keep::BalancedAccuracy,
+            ) => Some(balanced_accuracy),
+            (Figures::Values(values), Keep::Rmse) => Some(values.rmse),
+            (Figures::Values(values), Keep::Mae) => Some(values.mae),
+            (Figures::Values(values), Keep::R2) => values.r2,
+            _ => None,
+        }
+    }
+}
+
+/// For people: `accuracy 0.9120`, or `rmse 1.2000, mae 0.9000, r2 0.8100`.
+impl std::fmt::Display for Figures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Figures::Classes { accuracy, .. } => write!(f, "accuracy {accuracy:.4}"),
+            Figures::Values(ValueFigures { rmse, mae, r2 }) => {
+                write!(f, "rmse {}, mae {}", digits(*rmse), digits(*mae))?;
+                r2.map_or(Ok(()), |r2| write!(f, ", r2 {r2:.4}"))
+            }
+        }
+    }
+}
+
+/// A value of any unit in few digits.
+pub fn digits(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".into(),
+        size if (1e-3..1e5).contains(&size) => format!("{value:.4}"),
+        _ => format!("{value:.3e}"),
+    }
+}
+
+impl ValueFigures {
+    /// Of values [items, K] beside the right ones.
+    pub fn of(found: &Array2<f32>, right: &Array2<f32>) -> ValueFigures {
+        let outputs: Vec<ValueFigures> = ValueFigures::of_outputs(found, right);
+        let mean = |of: &dyn Fn(&ValueFigures) -> f64| {
+            outputs.iter().map(of).sum::<f64>() / outputs.len().max(1) as f64
+        };
+        let r2: Option<Vec<f64>> = outputs.iter().map(|output| output.r2).collect();
+        ValueFigures {
+            rmse: mean(&|output| output.rmse.powi(2)).sqrt(),
+            mae: mean(&|output| output.mae),
+            r2: r2.map(|r2| r2.iter().sum::<f64>() / r2.len().max(1) as f64),
+        }
+    }
+
+    /// The same for each output alone.
+    pub fn of_outputs(found: &Array2<f32>, right: &Array2<f32>) -> Vec<ValueFigures> {
+        let columns = found.axis_iter(Axis(1)).zip(right.axis_iter(Axis(1)));
+        let of = |(found, right): (ndarray::ArrayView1<'_, f32>, ndarray::ArrayView1<'_, f32>)| {
+            let count = right.len().max(1) as f64;
+            let mean = right.iter().map(|&right| f64::from(right)).sum::<f64>() / count;
+            let (mut squares, mut absolutes, mut spread) = (0.0, 0.0, 0.0);
+            for (&found, &right) in found.iter().zip(right) {
+                let error = f64::from(found) - f64::from(right);
+                squares += error * error;
+                absolutes += error.abs();
+                spread += (f64::from(right) - mean).powi(2);
+            }
+            ValueFigures {
+                rmse: (squares / count).sqrt(),
+                mae: absolutes / count,
+                r2: (spread > 0.0).then(|| 1.0 - squares / spread),
+            }
+        };
+        columns.map(of).collect()
+    }
+}
+
+/// The figure that tells which epoch is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// The accuracy of classes, the RMSE of values
+    Auto,
+    /// Share that is right
+    Accuracy,
+    /// Mean recall of the classes
+    BalancedAccuracy,
+    /// Mean F1 of the classes
+    MacroF1,
+    /// Loss, of classes or values
+    Loss,
+    /// Root of the mean squared error of values
+    Rmse,
+    /// Mean absolute error of values
+    Mae,
+    /// Share of the variance of values that is explained
+    R2,
+}
+
+impl Keep {
+    /// The one that is meant for a head of values or of classes.
+    ///
+    /// # Errors
+    /// When the head does not have it.
+    pub fn of(self, is_values: bool) -> Result<Keep> {
+        match (self, is_values) {
+            (Keep::Auto, false) => Ok(Keep::Accuracy),
+            (Keep::Auto, true) => Ok(Keep::Rmse),
+            (Keep::Rmse | Keep::Mae | Keep::R2, false) => Err(self.refused(
+                "a head of classes has none; give `accuracy`, `balanced-accuracy`, `macro-f1` or `loss`",
+            )),
+            (Keep::Accuracy | Keep::BalancedAccuracy | Keep::MacroF1, true) => {
+                Err(self.refused("a head of values has none; give `rmse`, `mae`, `r2` or `loss`"))
+            }
+            (keep, _) => Ok(keep),
+        }
+    }
+
+    fn refused(self, allowed: &str) -> Error {
+        Error::out_of_range(self.name(), allowed).field("keep")
+    }
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Keep::Auto => "auto",
+            Keep::Accuracy => "accuracy",
+            Keep::BalancedAccuracy => "balanced-accuracy",
+            Keep::MacroF1 => "macro-f1",
+            Keep::Loss => "loss",
+            Keep::Rmse => "rmse",
+            Keep::Mae => "mae",
+            Keep::R2 => "r2",
+        }
+    }
+
+    /// Whether less of it is better.
+    pub fn is_error(self) -> bool {
+        matches!(self, Keep::Loss | Keep::Rmse | Keep::Mae)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    /// As scikit-learn 1.9 gives them: `accuracy_score`, `balanced_accuracy_score` and `f1_score(average="macro")`
+    /// of y = [0]*8 + [1, 1, 2] and predictions [0]*7 + [1, 1, 0, 0]; class 3 neither occurs nor is told.
+    #[test]
+    fn figures_of_classes() {
+        let labels = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2];
+        let told = [0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0];
+        let confusion = Confusion::new(4, &labels, &told);
+        let Figures::Classes {
+            accuracy,
+            balanced_accuracy,
+            macro_f1,
+        } = Figures::of_classes(&confusion)
+        else {
+            panic!("classes")
+        };
+        assert!((accuracy - 0.727_272_727_272_727_3).abs() < 1e-15);
+        assert!((balanced_accuracy - 0.458_333_333_333_333_3).abs() < 1e-15);
+        assert!((macro_f1 - 0.441_176_470_588_235_3).abs() < 1e-15);
+        assert_eq!(confusion.recall(3), (0, 0));
+    }
+
+    /// A class that is told but never is counts in macro-F1 (0) and not in the balanced accuracy: y = [0, 0, 1],
+    /// told [0, 2, 1] → F1 2/3, 1, 0.
+    #[test]
+    fn classes_that_are_told_but_never_are() {
+        let confusion = Confusion::new(3, &[0, 0, 1], &[0, 2, 1]);
+        assert!((confusion.balanced_accuracy() - 0.75).abs() < 1e-15);
+        assert!((confusion.macro_f1() - 5.0 / 9.0).abs() < 1e-15);
+    }
+
+    /// By hand: errors 1, −2, 0 and 3 of output 0, 0.5 four times of output 1.
+    #[test]
+    fn figures_of_values() {
+        let right = array![[1.0, 10.0], [2.0, 20.0], [3.0, 30.0], [4.0, 40.0]];
+        let found = array![[2.0, 10.5], [0.0, 20.5], [3.0, 30.5], [7.0, 40.5]];
+        let [one, two] = ValueFigures::of_outputs(&found, &right)[..] else {
+            panic!("two outputs")
+        };
+        // Squares 1 + 4 + 0 + 9 = 14 of a spread of 5; 1 of 500.
+        assert!((one.rmse - 3.5f64.sqrt()).abs() < 1e-12 && (one.mae - 1.5).abs() < 1e-12);
+        assert!((one.r2.unwrap() - (1.0 - 14.0 / 5.0)).abs() < 1e-12);
+        assert!((two.rmse - 0.5).abs() < 1e-12 && (two.r2.unwrap() - 0.998).abs() < 1e-12);
+        let all = ValueFigures::of(&found, &right);
+        assert!((all.rmse - (15.0f64 / 8.0).sqrt()).abs() < 1e-12);
+        assert!((all.mae - 1.0).abs() < 1e-12);
+        assert!((all.r2.unwrap() - (-1.8 + 0.998) / 2.0).abs() < 1e-12);
+        // Nothing varies, so that no share of it can be explained.
+        let constant = array![[5.0], [5.0]];
+        assert_eq!(ValueFigures::of(&array![[4.0], [5.0]], &constant).r2, None);
+    }
+
+    #[test]
+    fn a_figure_that_the_head_does_not_have_is_refused() {
+        assert_eq!(Keep::Auto.of(true).unwrap(), Keep::Rmse);
+        assert_eq!(Keep::Loss.of(true).unwrap(), Keep::Loss);
+        let line = Keep::MacroF1.of(true).unwrap_err().to_string();
+        assert!(
+            line.starts_with("keep: is macro-f1; a head of values has none"),
+            "{line}"
+        );
+        assert!(Keep::R2.of(false).is_err());
+    }
+}
