@@ -51,7 +51,6 @@ fn projects_give_the_scores_of_the_host_in_qemu() {
             board,
             model: &path,
             part: &part,
-            count: usize::MAX,
             log: false,
             limit: Duration::from_secs(60),
         }

@@ -96,7 +96,7 @@ fn part(values: Values, width: usize, steps: usize) -> Part {
         width,
         starts: (0..sequences).map(|at| at * steps * width).collect(),
         lengths: vec![steps; sequences],
-        labels: None,
+        targets: None,
         groups: None,
     }
 }
