@@ -291,6 +291,22 @@ fn a_processor_that_lacks_what_was_built_in_is_refused() {
     run_to_end(&m4f, &elf_without_fpu, LIMIT).unwrap();
 }
 
+/// A handler that clobbers s16 to s31 is seen by the canary and gives wrong results, and neither where the
+/// kernels leave these registers alone; FPU registers that are switched off are seen before.
+#[test]
+fn interrupts_that_clobber_registers_are_seen_or_do_not_matter() {
+    let firmware = Firmware {
+        board: Board::find("mps2-an386").unwrap(),
+        model: ModelIn::Nowhere,
+        log: false,
+        binary: Some("fpu_interrupts"),
+    };
+    for purpose in [Purpose::Use, Purpose::NoFpRegisters] {
+        let elf = firmware.build_for(purpose).unwrap();
+        run_to_end(firmware.board, &elf, LIMIT).unwrap();
+    }
+}
+
 /// The build script's refusal reaches whoever builds.
 #[test]
 fn a_build_for_what_no_chip_of_the_target_has_is_refused() {

@@ -31,6 +31,11 @@ pub mod nonlinearity {
     pub use crate::nonlinearity::*;
 }
 
+/// What the kernels ask of the processor.
+pub mod processor {
+    pub use crate::processor::HOLDS_FP_REGISTERS;
+}
+
 /// How a contraction touches memory.
 pub mod program {
     pub use crate::program::*;

@@ -85,7 +85,7 @@ pub use model::{
     Field, FloatInput, FloatOutput, InputType, Model, OutputKind, ParseError, Pool, arena_bytes,
     arena_words, output_count,
 };
-pub use processor::{ProcessorError, check_processor};
+pub use processor::{ProcessorError, check_interrupts, check_processor};
 pub use session::{
     PushError, ScoresError, SelfTest, Session, SessionError, StateError, StepError, Watched,
 };

@@ -3,6 +3,12 @@
 //! The kernels are chosen when a program is built. On a chip without their instructions they end in a fault
 //! that does not say why; the registers by which an Arm processor tells what it is do.
 
+#[cfg(bt_fp_registers)]
+mod canary;
+
+/// Whether the kernels of this build keep values in the registers of the floating-point unit.
+pub const HOLDS_FP_REGISTERS: bool = cfg!(bt_fp_registers);
+
 /// What a processor lacks that the kernels of this build need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -16,11 +22,16 @@ pub enum ProcessorError {
     NoHelium,
     /// The registers of its floating-point unit are switched off (CPACR).
     FpuOff,
+    /// Registers of its floating-point unit had other values after interrupts.
+    RegistersLost {
+        /// Of s0 to s31.
+        count: u32,
+    },
 }
 
 impl core::fmt::Display for ProcessorError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
+        let text = match self {
             Self::NoDsp => {
                 "this processor has no DSP extension: build bt-core without its feature `dsp`, for thumbv7m or thumbv8m.main"
             }
@@ -33,7 +44,14 @@ impl core::fmt::Display for ProcessorError {
             Self::FpuOff => {
                 "the floating-point registers are switched off: set bits 20 to 23 of CPACR before, or build bt-core with its feature `no-fp-registers`"
             }
-        })
+            Self::RegistersLost { count } => {
+                return write!(
+                    f,
+                    "an interrupt or a switch of tasks changed {count} of the floating-point registers: its handler or the RTOS must save them (docs/interrupts.md), or build bt-core with its feature `no-fp-registers`"
+                );
+            }
+        };
+        f.write_str(text)
     }
 }
 
@@ -59,6 +77,35 @@ pub fn check_processor() -> Result<(), ProcessorError> {
     }
     #[cfg(not(bt_kernel = "armv7em"))]
     Ok(())
+}
+
+/// Checks that interrupts leave the registers of the floating-point unit alone, which kernels hold weights in:
+/// a handler or an RTOS that does not gives wrong scores otherwise, without a word.
+///
+/// For a test of a board, with all interrupts and tasks running as in the product: it fills s0 to s31, waits
+/// `rounds` rounds of two instructions, some periods of the slowest interrupt, and compares. After
+/// [`check_processor`], or it may end in a fault. Builds that leave these registers alone have nothing to check.
+///
+/// # Errors
+///
+/// [`ProcessorError::RegistersLost`].
+///
+/// ```
+/// assert_eq!(bt_core::check_interrupts(1_000), Ok(()));
+/// ```
+pub fn check_interrupts(rounds: u32) -> Result<(), ProcessorError> {
+    #[cfg(bt_fp_registers)]
+    let count = canary::changed(rounds);
+    #[cfg(not(bt_fp_registers))]
+    let count = {
+        // Nothing is waited for.
+        let _ = rounds;
+        0
+    };
+    match count {
+        0 => Ok(()),
+        count => Err(ProcessorError::RegistersLost { count }),
+    }
 }
 
 /// What the kernels need.

@@ -22,7 +22,7 @@ mod nrf51_uart;
 #[cfg(feature = "_virt")]
 mod ns16550;
 #[cfg(feature = "_board")]
-mod register;
+pub mod register;
 #[cfg(any(feature = "cortex-m", feature = "_virt"))]
 mod stack;
 #[cfg(feature = "cortex-m")]

@@ -30,6 +30,8 @@ pub struct Firmware<'a> {
 pub enum Purpose {
     /// To run.
     Use,
+    /// To run, the registers of the FPU left alone by the kernels.
+    NoFpRegisters,
     /// To read stack frames off.
     Stack,
     /// To count its flash: without the audio front end, as a product is built that has no use for it.
@@ -135,6 +137,9 @@ impl Firmware<'_> {
             .args(["--message-format", "json-render-diagnostics"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
+        if purpose == Purpose::NoFpRegisters {
+            command.args(["--features", "no-fp-registers"]);
+        }
         if purpose == Purpose::Flash {
             command.arg("--no-default-features");
         }
