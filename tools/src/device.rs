@@ -13,6 +13,10 @@ const LINE_BYTES_MAX: usize = 4096;
 /// How long a reply may take before the request is sent again.
 const REPLY_PATIENCE: Duration = Duration::from_secs(3);
 
+/// Cycles that a multiply-accumulate of [`Model::frame_work`](bt_core::Model::frame_work) takes at most, on any core:
+/// twice what portable code needs on a Cortex-M0.
+const CYCLES_PER_MAC: u64 = 16;
+
 /// How often a request is sent before the line is given up.
 const TRIES: usize = 12;
 
@@ -93,6 +97,11 @@ impl<S: Read + Write> Device<S> {
     /// Waits this long for a reply before it asks again, instead of 3 s.
     pub fn set_patience(&mut self, patience: Duration) {
         self.patience = patience;
+    }
+
+    /// Waits as long as a chunk may take: the steps that it completes, each of so much work.
+    pub fn allow_for(&mut self, identity: &Identity, frame_work: u32) {
+        self.set_patience(patience(identity, frame_work));
     }
 
     /// Requests that were sent again so far.
@@ -353,6 +362,15 @@ impl<S: Read + Write> Device<S> {
     }
 }
 
+/// How long the longest chunk of a device may take, 3 s at least.
+fn patience(identity: &Identity, frame_work: u32) -> Duration {
+    let frame_bytes = identity.frame_values * identity.input.bytes();
+    let steps = identity.chunk_bytes_max / frame_bytes.max(1) + 1;
+    let cycles = CYCLES_PER_MAC * u64::from(frame_work) * steps as u64;
+    let milliseconds = 1000 * cycles / u64::from(identity.tick_hz.max(1));
+    REPLY_PATIENCE.max(Duration::from_millis(milliseconds))
+}
+
 /// What came of one sending.
 enum Answer<T> {
     Reply(T),
@@ -370,3 +388,40 @@ fn waits(kind: ErrorKind) -> bool {
 }
 
 const _: () = assert!(LINE_BYTES_MAX > frame::line_bytes_max(u8::MAX as usize));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(frame_values: usize, tick_hz: u32) -> Identity {
+        Identity {
+            firmware: [0, 1, 0],
+            input: InputType::I16,
+            golden: Golden::Passed,
+            score_shift: 0,
+            chunk_bytes_max: 1000,
+            classes: 2,
+            hidden: 4,
+            frame_values,
+            arena_bytes: 256,
+            model_crc: 0,
+            tick_hz,
+            board: String::new(),
+            model: String::new(),
+        }
+    }
+
+    /// By hand: 16 cycles · work · steps of a chunk / clock.
+    #[test]
+    fn a_slow_core_is_given_the_time_that_it_needs() {
+        // A small step takes no time that counts.
+        assert_eq!(patience(&identity(100, 16_000_000), 1000), REPLY_PATIENCE);
+        // The largest there is, on a Cortex-M0 at 16 MHz: 2^28 · 16 / 16e6.
+        let longest = patience(&identity(57_600, 16_000_000), 1 << 28);
+        assert_eq!(longest, Duration::from_millis(268_435));
+        // Five frames of 200 bytes end in a chunk of 1000, and a sixth that began before.
+        let several = patience(&identity(100, 16_000_000), 1_000_000);
+        assert_eq!(several, Duration::from_secs(6));
+        assert!(patience(&identity(0, 0), 1) >= REPLY_PATIENCE);
+    }
+}

@@ -252,6 +252,7 @@ impl Evaluation<'_> {
         if identity.model_crc != model.crc() {
             bail!("{}: the firmware holds another model", board.name);
         }
+        device.allow_for(&identity, model.frame_work());
         device.clear()?;
         let bar = progress::bar(count, &format!("streaming to {}", board.name));
         let mut raw = Vec::with_capacity(count);
