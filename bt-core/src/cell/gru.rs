@@ -46,6 +46,8 @@ impl<'a> Units<'a> {
 
 /// One step: c and h of the units from their pre-activations.
 ///
+/// Instructions a unit (QEMU, J = 128): about 80 on an M4.
+///
 /// ```
 /// use bt_core::internals::cell::{Gate, gru};
 /// let (x, u) = ([-32_768, -32_768, 16_384], [0; 3]); // nothing kept, candidate at 1

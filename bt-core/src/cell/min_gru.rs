@@ -39,6 +39,8 @@ impl<'a> Units<'a> {
 
 /// One step: c and h of the units from their z.
 ///
+/// Instructions a unit (QEMU, J = 128): below 30 on an M4.
+///
 /// ```
 /// use bt_core::internals::cell::{Gate, min_gru};
 /// let z = [32_767, 2048]; // all new, and that is 1
