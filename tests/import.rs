@@ -58,7 +58,13 @@ fn largest_difference(found: &Array2<f32>, expected: &[Vec<f64>]) -> f64 {
 fn logits_are_those_of_torch() {
     let place = tempfile::tempdir().unwrap();
     let out = place.path().join("m.safetensors");
-    for (name, pool, units) in [("last", "last", 10), ("mean", "mean", 7)] {
+    for (name, pool, units) in [
+        ("last", "last", 10),
+        ("mean", "mean", 7),
+        ("gru", "last", 9),
+        ("stacked", "mean", 6),
+        ("stacked_gru", "last", 6),
+    ] {
         let model = torch(&format!("{name}.safetensors"));
         let (told, err) = import(&model, &out, &["--pool", pool]);
         assert_eq!(err, "");
@@ -162,6 +168,29 @@ fn decomposes_and_learns() {
     let better = |a: &str, b: &str| told["accuracy"][a].as_f64() >= told["accuracy"][b].as_f64();
     assert!(better("fine_tuned", "decomposed"), "{told}");
 
+    // Every layer of several is decomposed, and learns.
+    let stacked = place.path().join("stacked.safetensors");
+    let words = ["--rank", "2", "--recurrent-rank", "1", "--data", data];
+    let words = [&words[..], &["--fine-tune", "2"]].concat();
+    let (told, _) = import(&torch("stacked_gru.safetensors"), &stacked, &words);
+    for map in [
+        "input",
+        "recurrent",
+        "input.1",
+        "recurrent.1",
+        "input.2",
+        "recurrent.2",
+    ] {
+        let error = told["error"][map].as_f64().unwrap();
+        assert!((0.0..1.0).contains(&error), "{map}: {told}");
+    }
+    assert!(
+        Checkpoint::read(&stacked)
+            .unwrap()
+            .tensors
+            .contains_key("gru.2.input.block.0.core")
+    );
+
     let btm = place.path().join("m.btm");
     let words = ["quantize", text(&out), "--data", data, "--out", text(&btm)];
     let Left {
@@ -217,7 +246,7 @@ fn refuses_what_the_network_does_not_have() {
     for (name, words) in [
         ("bidirectional", ["rnn.bias_hh_l0_reverse", "bidirectional"]),
         ("projected", ["rnn.weight_hr_l0", "projection"]),
-        ("stacked", ["rnn.weight_hh_l1", "second layer"]),
+        ("stacked_too_high", ["layers: is 5", "4 at most"]),
     ] {
         let model = torch(&format!("{name}.safetensors"));
         fails(1, &["import", text(&model), "--out", out], &words);
@@ -256,7 +285,7 @@ fn refuses_what_the_network_does_not_have() {
         ),
         (
             &|t| drop(t.insert("rnn.weight_hh_l0".into(), zeros(&[30, 10]))),
-            &["rnn.weight_hh_l0", "nn.GRU"],
+            &["rnn.weight_ih_l0: has shape [40, 24], expected [30, inputs]"],
         ),
         (
             &|t| drop(t.insert("rnn.weight_hh_l0".into(), zeros(&[10, 10]))),

@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 /// Arguments of `import`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The state_dict of a PyTorch model with an nn.LSTM and an nn.Linear, as .safetensors
+    /// The state_dict of a PyTorch model with an nn.LSTM or nn.GRU and an nn.Linear, as .safetensors
     pub model: PathBuf,
     /// The model to write
     #[arg(long, value_name = "SAFETENSORS")]
@@ -227,7 +227,7 @@ pub fn run(args: Args) -> Result<()> {
     if args.json {
         let error: BTreeMap<&str, f64> = replaced
             .iter()
-            .map(|(name, replaced)| (*name, replaced.error))
+            .map(|(name, replaced)| (name.as_str(), replaced.error))
             .collect();
         say!(
             "{}",
@@ -293,41 +293,49 @@ fn refuse_other_formats(path: &Path) -> Result<()> {
 fn decompose(
     dense: &Checkpoint,
     config: ModelConfig,
-) -> Result<(Checkpoint, Vec<(&'static str, Replaced)>)> {
+) -> Result<(Checkpoint, Vec<(String, Replaced)>)> {
     if config == dense.config {
         return Ok((dense.clone(), Vec::new()));
     }
     let mut tensors = dense.tensors.clone();
     let mut replaced = Vec::new();
-    for (map, prefix, shape, kind_before) in [
-        (
-            "input",
-            name::input_map(config.cell, 0),
-            Some(config.input_shape()),
-            dense.config.input.map,
-        ),
-        (
-            "recurrent",
-            name::recurrent_map(config.cell, 0),
-            config.recurrent_shape(),
-            dense.config.recurrent.map,
-        ),
-    ] {
-        let Some(shape) = shape.filter(|shape| shape.kind != kind_before) else {
-            continue;
-        };
-        let matrix = tensors
-            .remove(&format!("{prefix}.{MATRIX}"))
-            .and_then(|matrix| matrix.into_dimensionality::<Ix2>().ok())
-            .expect("a dense map is a matrix");
-        let bar = progress::bar(decompose::SWEEPS, "sweeps");
-        let found = decompose::decompose(ArrayView2::from(&matrix), &shape, &mut || bar.inc(1))?;
-        bar.finish_and_clear();
-        for (tensor, values) in found.tensors {
-            tensors.insert(format!("{prefix}.{tensor}"), values);
+    let before = dense.config.layer_shapes();
+    for (at, (after, before)) in config.layer_shapes().into_iter().zip(before).enumerate() {
+        let maps = [
+            (
+                "input",
+                name::input_map(config.cell, at),
+                Some((after.input, before.input)),
+            ),
+            (
+                "recurrent",
+                name::recurrent_map(config.cell, at),
+                after.recurrent.zip(before.recurrent),
+            ),
+        ];
+        for (map, prefix, shapes) in maps {
+            let Some((shape, _)) = shapes.filter(|(after, before)| after.kind != before.kind)
+            else {
+                continue;
+            };
+            let matrix = tensors
+                .remove(&format!("{prefix}.{MATRIX}"))
+                .and_then(|matrix| matrix.into_dimensionality::<Ix2>().ok())
+                .expect("a dense map is a matrix");
+            let bar = progress::bar(decompose::SWEEPS, "sweeps");
+            let matrix = ArrayView2::from(&matrix);
+            let found = decompose::decompose(matrix, &shape, &mut || bar.inc(1))?;
+            bar.finish_and_clear();
+            for (tensor, values) in found.tensors {
+                tensors.insert(format!("{prefix}.{tensor}"), values);
+            }
+            let error = found.error;
+            let name = match at {
+                0 => map.to_owned(),
+                _ => format!("{map}.{at}"),
+            };
+            replaced.push((name, Replaced { shape, error }));
         }
-        let error = found.error;
-        replaced.push((map, Replaced { shape, error }));
     }
     Ok((Checkpoint::new(config, tensors)?, replaced))
 }
@@ -379,7 +387,7 @@ fn print(
     args: &Args,
     imported: &Imported,
     kept: &Checkpoint,
-    replaced: &[(&'static str, Replaced)],
+    replaced: &[(String, Replaced)],
     accuracy: Option<&Accuracy>,
     tuned: Option<&Tuned>,
 ) {
@@ -389,9 +397,13 @@ fn print(
         _ => format!(" `{}`", name.trim_end_matches('.')),
     };
     say!(
-        "{}{}, {} inputs, {} units; nn.Linear{}, {} classes from the {} hidden state",
+        "{}{}{}, {} inputs, {} units; nn.Linear{}, {} classes from the {} hidden state",
         imported.kind,
         name(&imported.layer),
+        match config.layers {
+            1 => String::new(),
+            layers => format!(", {layers} layers"),
+        },
         config.inputs(),
         config.units(),
         name(&imported.head),

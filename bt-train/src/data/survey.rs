@@ -14,8 +14,11 @@ pub(super) struct Spread {
 /// Up to so many features a step may be sensors of different units; more are pixels or bands of one.
 const SENSORS_MAX: usize = 64;
 
-/// Deviations that differ by more are units of their own.
-const SCALES_DIFFER: f64 = 4.0;
+/// Deviations that differ by more are units of their own: a scale for each costs a few multiplications a frame.
+const SCALES_DIFFER: f64 = 2.0;
+
+/// Deviations that differ by more do not share one scale without a word.
+const SCALE_TOO_COARSE: f64 = 4.0;
 
 /// Means that lie so many deviations apart deserve offsets of their own.
 const MEANS_DIFFER: f64 = 3.0;
@@ -68,12 +71,12 @@ pub(super) fn warnings(part: &Part, features: &[Spread], over: NormalizeOver) ->
             if constant.len() > 2 { ", …" } else { "" }
         )),
     }
-    let wanted = choose(features);
+    let moving = features.iter().filter(|feature| feature.deviation > 0.0);
+    let [least, most] = extremes(moving.map(|feature| feature.deviation));
     if matches!(over, NormalizeOver::Set | NormalizeOver::Offset)
-        && wanted == NormalizeOver::Feature
+        && choose(features) == NormalizeOver::Feature
+        && most > SCALE_TOO_COARSE * least
     {
-        let moving = features.iter().filter(|feature| feature.deviation > 0.0);
-        let [least, most] = extremes(moving.map(|feature| feature.deviation));
         warnings.push(format!(
             "x_train: features deviate by {least:.2e} to {most:.2e}, and one scale for all leaves little of the \
              small ones; `normalize feature` gives each its own"
@@ -176,7 +179,7 @@ mod tests {
         assert_eq!(choose(&units[..1]), NormalizeOver::Set);
         // Gravity on one axis.
         assert_eq!(choose(&units[..2]), NormalizeOver::Offset);
-        let constant = [spread(0.0, 1.0), spread(5.0, 0.0), spread(0.1, 2.0)];
+        let constant = [spread(0.0, 1.0), spread(5.0, 0.0), spread(0.1, 1.9)];
         assert_eq!(choose(&constant), NormalizeOver::Set);
         let pixels = [spread(0.0, 1.0), spread(0.0, 90.0)].repeat(40);
         assert_eq!(choose(&pixels), NormalizeOver::Set);

@@ -1,6 +1,7 @@
-//! A PyTorch `state_dict` as a model: `nn.LSTM` of one layer, or a layer of TedNet, and the `nn.Linear` behind it.
+//! A PyTorch `state_dict` as a model: `nn.LSTM` and `nn.GRU`, or a layer of TedNet, and the `nn.Linear` behind it.
 //!
-//! PyTorch's gates are in the order i, f, g, o, as ours; its two biases of a layer add up to our one.
+//! PyTorch's gates are in the order i, f, g, o and r, z, n, as ours; its two biases of a layer add up to our one, but for
+//! n of a GRU.
 
 use super::tednet;
 use crate::error::{Error, ErrorKind, Result};
@@ -10,6 +11,7 @@ use crate::float::config::{
 };
 use crate::shape::name::{self, MATRIX};
 use crate::shape::{Cell, MapKind};
+use bt_core::internals::model::layout::LAYERS_MAX;
 use ndarray::{ArrayD, Dimension};
 
 /// What a `state_dict` does not say.
@@ -61,11 +63,13 @@ pub fn import(file: TensorFile, wanted: &Wanted) -> Result<Imported> {
     let tensorized = state.names().find_map(|name| tednet::prefix(name));
     let found = match tensorized.map(str::to_owned) {
         Some(layer) => state.tednet_layer(layer)?,
-        None => state.layer_of_torch()?,
+        None => state.layers_of_torch()?,
     };
     let Layer {
         kind,
         name: layer,
+        cell,
+        layers,
         input,
         hidden,
         mut tensors,
@@ -85,8 +89,8 @@ pub fn import(file: TensorFile, wanted: &Wanted) -> Result<Imported> {
     let config = ModelConfig {
         input,
         hidden: HiddenConfig { modes: hidden },
-        cell: Cell::Lstm,
-        layers: 1,
+        cell,
+        layers,
         recurrent: RecurrentConfig {
             map: MapKind::Dense,
         },
@@ -117,6 +121,8 @@ struct Layer {
     kind: &'static str,
     /// What stands before the names of its tensors.
     name: String,
+    cell: Cell,
+    layers: usize,
     input: InputConfig,
     /// J_1, …, J_d.
     hidden: Vec<usize>,
@@ -131,33 +137,77 @@ pub(super) struct State {
 }
 
 impl State {
-    fn layer_of_torch(&mut self) -> Result<Layer> {
+    fn layers_of_torch(&mut self) -> Result<Layer> {
         let layer = self.layer()?;
         self.refuse_unsupported(&layer)?;
-        let of_layer = |name: &str| format!("{layer}{name}");
-        let recurrent = self.take(&of_layer("weight_hh_l0"))?;
-        let units = units(&of_layer("weight_hh_l0"), recurrent.shape())?;
-        let input = self.take(&of_layer(FIRST))?;
-        let inputs = match *input.shape() {
-            [rows, inputs] if rows == GATES * units && inputs > 0 => inputs,
-            _ => {
-                let expected = format!("[{}, inputs]", GATES * units);
-                return Err(wrong_shape(&of_layer(FIRST), expected, input.shape()));
+        let of_layer = |name: &str, at: usize| format!("{layer}{name}_l{at}");
+        let numbers = self.names().filter_map(|name| {
+            let rest = name.strip_prefix(&layer)?.strip_prefix("weight_hh_l")?;
+            rest.parse::<usize>().ok()
+        });
+        let layers = numbers.max().map_or(1, |last| last + 1);
+        if layers > LAYERS_MAX {
+            let allowed = format!("{LAYERS_MAX} at most are supported");
+            return Err(Error::out_of_range(layers, allowed).field("layers"));
+        }
+        let mut tensors = Tensors::new();
+        let (mut cell, mut units, mut inputs) = (Cell::Lstm, 0, 0);
+        for at in 0..layers {
+            let hidden = of_layer("weight_hh", at);
+            let recurrent = self.take(&hidden)?;
+            if at == 0 {
+                (cell, units) = cell_and_units(&hidden, recurrent.shape())?;
             }
-        };
-        let biases = [of_layer("bias_ih_l0"), of_layer("bias_hh_l0")];
-        let bias = self.bias(biases, GATES * units)?;
-        let tensors = Tensors::from([
-            (
-                format!("{}.{MATRIX}", name::input_map(Cell::Lstm, 0)),
-                input,
-            ),
-            (recurrent_matrix(), recurrent),
-            (name::bias(Cell::Lstm, 0), bias),
-        ]);
+            let rows = cell.device().gates() * units;
+            if recurrent.shape() != [rows, units] {
+                let expected = format!("[{rows}, {units}]");
+                return Err(wrong_shape(&hidden, expected, recurrent.shape()));
+            }
+            let frame = of_layer("weight_ih", at);
+            let input = self.take(&frame)?;
+            match *input.shape() {
+                [found, columns] if at == 0 && found == rows && columns > 0 => inputs = columns,
+                [found, columns] if at > 0 && (found, columns) == (rows, units) => {}
+                _ => {
+                    let columns = if at == 0 {
+                        "inputs"
+                    } else {
+                        &units.to_string()
+                    };
+                    let expected = format!("[{rows}, {columns}]");
+                    return Err(wrong_shape(&frame, expected, input.shape()));
+                }
+            }
+            let biases = [of_layer("bias_ih", at), of_layer("bias_hh", at)];
+            let [mut bias, of_hidden] = self.biases(biases, rows)?;
+            tensors.insert(format!("{}.{MATRIX}", name::input_map(cell, at)), input);
+            let map = name::recurrent_map(cell, at);
+            tensors.insert(format!("{map}.{MATRIX}"), recurrent);
+            // In a GRU's last gate the recurrent map's share is weighed with its bias before it is added.
+            let apart = if cell.device().keeps_apart() {
+                units
+            } else {
+                0
+            };
+            for (sum, value) in bias.iter_mut().zip(of_hidden.iter().take(rows - apart)) {
+                *sum += value;
+            }
+            if apart > 0 {
+                let last = of_hidden.iter().skip(rows - apart).copied().collect();
+                let last = ArrayD::from_shape_vec(vec![apart], last).expect("the last gate");
+                tensors.insert(name::recurrent_bias(cell, at), last);
+            }
+            tensors.insert(name::bias(cell, at), bias);
+        }
         Ok(Layer {
-            kind: "nn.LSTM",
+            kind: if cell == Cell::Gru {
+                "nn.GRU"
+            } else {
+                "nn.LSTM"
+            },
             name: layer,
+            cell,
+            layers,
             input: InputConfig {
                 map: MapKind::Dense,
                 modes: vec![inputs],
@@ -171,7 +221,15 @@ impl State {
     fn tednet_layer(&mut self, layer: String) -> Result<Layer> {
         let of_layer = |name: &str| format!("{layer}{name}");
         let recurrent = self.take(&of_layer("weight_hh"))?;
-        let units = units(&of_layer("weight_hh"), recurrent.shape())?;
+        let (cell, units) = cell_and_units(&of_layer("weight_hh"), recurrent.shape())?;
+        if cell != Cell::Lstm {
+            let expected = format!("[{}, {units}]", GATES * units);
+            return Err(wrong_shape(
+                &of_layer("weight_hh"),
+                expected,
+                recurrent.shape(),
+            ));
+        }
         let map = tednet::map(self, &layer)?;
         let product: usize = map.hidden.iter().product();
         if product != units {
@@ -183,7 +241,8 @@ impl State {
             ));
         }
         let biases = [of_layer("weight_ih.bias"), of_layer("bias_hh")];
-        let bias = self.bias(biases, GATES * units)?;
+        let [first, second] = self.biases(biases, GATES * units)?;
+        let bias = first + second;
         let input = name::input_map(Cell::Lstm, 0);
         let map_tensors = map.map.into_iter();
         let mut tensors: Tensors = map_tensors
@@ -197,6 +256,8 @@ impl State {
                 _ => "TedNet's BTTLSTM",
             },
             name: layer,
+            cell: Cell::Lstm,
+            layers: 1,
             input: InputConfig {
                 map: map.kind,
                 modes: map.inputs,
@@ -224,7 +285,7 @@ impl State {
         match &layers[..] {
             [layer] => Ok(layer.clone()),
             [] => Err(Error::new(ErrorKind::Missing).field(FIRST).remedy(
-                "save the state_dict() of a PyTorch model that has an nn.LSTM and an nn.Linear",
+                "save the state_dict() of a PyTorch model that has an nn.LSTM or nn.GRU and an nn.Linear",
             )),
             _ => Err(Error::new(ErrorKind::Several {
                 what: "recurrent layers that are modules of their own",
@@ -233,7 +294,7 @@ impl State {
                     .map(|layer| format!("{layer}{FIRST}"))
                     .collect(),
             })
-            .remedy("one nn.LSTM is supported")),
+            .remedy("one is supported, of several layers (num_layers) if need be")),
         }
     }
 
@@ -250,10 +311,6 @@ impl State {
                 "belongs to a bidirectional layer, which a stream cannot feed; train one that goes forward only"
             } else if kind == "weight_hr" {
                 "is a projection (proj_size), which is not supported"
-            } else if kind.starts_with("weight_")
-                && place.parse().is_ok_and(|place: usize| place > 0)
-            {
-                "belongs to a second layer; one layer is supported"
             } else {
                 continue;
             };
@@ -297,29 +354,22 @@ impl State {
         Ok(Some(tensor))
     }
 
-    /// The sum of both biases; none: zeros.
-    fn bias(&mut self, names: [String; 2], values: usize) -> Result<ArrayD<f32>> {
+    /// Both biases; zeros for one that is not there.
+    fn biases(&mut self, names: [String; 2], values: usize) -> Result<[ArrayD<f32>; 2]> {
         let [first, second] = &names;
-        let found = (
+        let found = [
             self.take_if_there(first, &[values])?,
             self.take_if_there(second, &[values])?,
-        );
-        Ok(match found {
-            (Some(first), Some(second)) => first + second,
-            (None, None) => ArrayD::zeros(vec![values]),
-            (Some(alone), None) => {
-                self.warnings.push(format!(
-                    "{second} is missing beside {first}; zeros are taken"
-                ));
-                alone
-            }
-            (None, Some(alone)) => {
-                self.warnings.push(format!(
-                    "{first} is missing beside {second}; zeros are taken"
-                ));
-                alone
-            }
-        })
+        ];
+        let missing = match &found {
+            [Some(_), None] => Some((second, first)),
+            [None, Some(_)] => Some((first, second)),
+            _ => None,
+        };
+        self.warnings.extend(missing.map(|(missing, other)| {
+            format!("{missing} is missing beside {other}; zeros are taken")
+        }));
+        Ok(found.map(|bias| bias.unwrap_or_else(|| ArrayD::zeros(vec![values]))))
     }
 
     /// The linear layer that reads the hidden state: its name and its weight [classes, units].
@@ -410,21 +460,26 @@ impl State {
     }
 }
 
-/// J of a recurrent matrix [4J, J].
-fn units(name: &str, shape: &[usize]) -> Result<usize> {
+/// The cell with a recurrent matrix of this shape, [4J, J] or [3J, J], and J.
+fn cell_and_units(name: &str, shape: &[usize]) -> Result<(Cell, usize)> {
     let [rows, units] = *shape else {
         return Err(wrong_shape(name, "[4·units, units]".into(), shape));
     };
-    let what = match rows.checked_div(units) {
-        Some(GATES) if rows == GATES * units => return Ok(units),
-        Some(3) if rows == 3 * units => "is of an nn.GRU, which is not supported",
-        Some(1) if rows == units => "is of an nn.RNN, which is not supported; train an nn.LSTM",
+    let gates = rows
+        .checked_div(units)
+        .filter(|gates| gates * units == rows);
+    match gates {
+        Some(GATES) => Ok((Cell::Lstm, units)),
+        Some(3) => Ok((Cell::Gru, units)),
+        Some(1) => Err(Error::new(ErrorKind::Unsupported(
+            "is of an nn.RNN, which is not supported; train an nn.LSTM or nn.GRU",
+        ))
+        .field(name)),
         _ => {
             let expected = format!("[{}, {units}]", GATES * units);
-            return Err(wrong_shape(name, expected, shape));
+            Err(wrong_shape(name, expected, shape))
         }
-    };
-    Err(Error::new(ErrorKind::Unsupported(what)).field(name))
+    }
 }
 
 /// The name of a tensor of the same layer: `fc` and `fc.weight` become `fc.bias`.

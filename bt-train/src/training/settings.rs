@@ -391,6 +391,8 @@ impl Settings {
             input_modes: Modes(model.input.modes.clone()),
             hidden_modes: Modes(model.hidden.modes.clone()),
             units: model.units(),
+            cell: model.cell,
+            layers: model.layers,
             input_map: map,
             blocks: blocks.unwrap_or(self.blocks),
             rank: rank.unwrap_or(self.rank),

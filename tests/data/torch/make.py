@@ -26,9 +26,9 @@ HERE = pathlib.Path(__file__).parent
 class Classifier(torch.nn.Module):
     """What most people write: a recurrent layer, and a linear one behind its last or mean state."""
 
-    def __init__(self, inputs, units, classes, pool, **more):
+    def __init__(self, inputs, units, classes, pool, cell=torch.nn.LSTM, **more):
         super().__init__()
-        self.rnn = torch.nn.LSTM(inputs, units, batch_first=True, **more)
+        self.rnn = cell(inputs, units, batch_first=True, **more)
         self.fc = torch.nn.Linear(units, classes)
         self.pool = pool
 
@@ -108,6 +108,9 @@ def main():
         "last": Classifier(24, 10, 4, "last"),
         "mean": Wrapped(Classifier(24, 7, 4, "mean", bias=False)),
     }
+    models["gru"] = Classifier(24, 9, 4, "last", torch.nn.GRU)
+    models["stacked"] = Classifier(24, 6, 4, "mean", num_layers=2)
+    models["stacked_gru"] = Classifier(24, 6, 4, "last", torch.nn.GRU, num_layers=3, bias=False)
     # Ranks that differ, and modes of every kind, so that no axis can be taken for another.
     models["tednet_bt"] = Tensorized(
         tednet.tnn.bt_tucker.BTTLSTM([3, 4, 2], [2, 3, 2], [2, 3, 2], 2), 12, 4
@@ -136,7 +139,7 @@ def main():
     refused = {
         "bidirectional": Classifier(3, 2, 2, "last", bidirectional=True),
         "projected": Classifier(3, 4, 2, "last", proj_size=2),
-        "stacked": Classifier(3, 2, 2, "last", num_layers=2),
+        "stacked_too_high": Classifier(3, 2, 2, "last", num_layers=5),
     }
     refused["bidirectional"].fc = torch.nn.Linear(4, 2)
     refused["projected"].fc = torch.nn.Linear(2, 2)
