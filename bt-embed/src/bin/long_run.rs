@@ -26,7 +26,7 @@ bt_embed::handlers!();
 
 fn run(bytes: &[u8], arena: &mut [u32], scores: &mut [i32]) -> Option<()> {
     let model = Model::parse(bytes).ok()?;
-    let scores = scores.get_mut(..model.classes())?;
+    let scores = scores.get_mut(..model.outputs())?;
     let mut session = Session::new(&model, arena).ok()?;
     long_run::run(&mut session, scores, |steps, crc| {
         println!("{} {:08x}", steps, crc);

@@ -19,7 +19,7 @@ pub struct Args {
     /// The data set: an .npz file or a directory of .wav files
     #[arg(long)]
     pub data: PathBuf,
-    /// Write `logits` [sequences, classes] and `pred` [sequences] to this file
+    /// Write `logits` `[sequences, classes]` and `pred` `[sequences]` to this file
     ///
     /// With a head on every step they are [sequences, steps, classes] and [sequences, steps]; of values there are
     /// `logits` alone, in the units of y.

@@ -26,7 +26,7 @@ pub struct Network<T> {
     pub offset: Array1<f32>,
     /// Multiplies what is left, `[1]` or `[I]`.
     pub scale: Array1<f32>,
-    /// Where the head gives values, these are its logits times `value_scale` plus this, each [K]; empty
+    /// Where the head gives values, these are its logits times `value_scale` plus this, each `[K]`; empty
     /// where it tells classes.
     pub value_offset: Array1<f32>,
     /// As of `value_offset`; above 0.

@@ -30,7 +30,7 @@ const DEFAULT_UNITS: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum HeadChoice {
-    /// What y is: integers [sequences] or [sequences, steps], floats [sequences, K] or [sequences, steps, K]
+    /// What y is: integers `[sequences]` or `[sequences, steps]`, floats `[sequences, K]` or `[sequences, steps, K]`
     Auto,
     /// The class of a sequence
     Classes,
