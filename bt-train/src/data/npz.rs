@@ -8,6 +8,7 @@
 //! steps, K]; what lies behind the end of a sequence is not looked at, and
 //! neither are other arrays, whatever they are.
 
+use crate::data::logs::in_order;
 use crate::data::mapped::Mapped;
 use crate::data::memory;
 use crate::data::npy::Header;
@@ -15,6 +16,7 @@ use crate::data::twins;
 use crate::data::{DataSet, ElementType, Items, Part, PartName, Targets, Values};
 use crate::error::{Error, ErrorKind, Result};
 use ndarray::{Array2, ArrayD, IxDyn, ShapeBuilder};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
@@ -60,6 +62,8 @@ struct Archive {
     /// Its length.
     bytes: u64,
     room: Room,
+    /// Names of the classes.
+    names: Vec<String>,
 }
 
 impl Archive {
@@ -75,6 +79,7 @@ impl Archive {
             file,
             bytes,
             room,
+            names: Vec::new(),
         })
     }
 
@@ -82,7 +87,10 @@ impl Archive {
         let mut set = DataSet::default();
         if self.has("labels") {
             set.labels = self.strings("labels")?;
+        } else {
+            set.labels = self.names_in_y();
         }
+        self.names = set.labels.clone();
         let classes = Some(set.labels.len()).filter(|&classes| classes > 0);
         for &name in parts {
             let part = match name {
@@ -304,6 +312,20 @@ impl Archive {
         lengths: &[usize],
         classes: Option<usize>,
     ) -> Result<Targets> {
+        let names = std::mem::take(&mut self.names);
+        let found = self.targets_named(field, steps, lengths, classes, &names);
+        self.names = names;
+        found
+    }
+
+    fn targets_named(
+        &mut self,
+        field: &str,
+        steps: usize,
+        lengths: &[usize],
+        classes: Option<usize>,
+        names: &[String],
+    ) -> Result<Targets> {
         let sequences = lengths.len();
         let most = classes.map_or(LABEL_MAX, |classes| classes as i64 - 1);
         self.array(field, |header, reader, _| {
@@ -322,9 +344,27 @@ impl Archive {
                 };
                 lengths.iter().enumerate().flat_map(of).collect()
             };
-            if is_integer(header) {
+            // A column of classes, as tables have them, is one for each sequence.
+            let is_column = shape == [sequences, 1] && steps > 1;
+            if header.kind == 'U' {
+                if !(is_column || shape == [sequences]) {
+                    let expected = format!("[{sequences}], the name of a class for each sequence");
+                    return Err(wrong_shape(expected).remedy("x and y need equal counts"));
+                }
+                let labels = header.texts(reader)?.into_iter().map(|text| {
+                    let place = names.iter().position(|name| *name == text);
+                    place.ok_or_else(|| {
+                        Error::new(ErrorKind::WrongValue(format!("holds `{text}`")))
+                            .remedy("`labels` must name every class of y")
+                    })
+                });
+                let items = Items::Classes(labels.collect::<Result<_>>()?);
+                return Ok(Targets::of_sequences(items));
+            }
+            if is_integer(header) || header.kind == 'b' {
                 let places = match shape {
                     [count] if *count == sequences => (0..sequences).collect(),
+                    _ if is_column => (0..sequences).collect(),
                     [count, of_each] if (*count, *of_each) == (sequences, steps) => valid(1),
                     _ => {
                         return Err(wrong_shape(format!(
@@ -347,8 +387,8 @@ impl Archive {
                 });
                 let items = Items::Classes(labels.collect::<Result<_>>()?);
                 return Ok(match shape.len() {
-                    1 => Targets::of_sequences(items),
-                    _ => Targets::of_steps(items, lengths),
+                    2 if !is_column => Targets::of_steps(items, lengths),
+                    _ => Targets::of_sequences(items),
                 });
             }
             if header.kind != 'f' || !matches!(header.item_bytes, Some(4 | 8)) {
@@ -386,6 +426,21 @@ impl Archive {
                 _ => Targets::of_sequences(items),
             })
         })
+    }
+
+    /// Names of the classes where y holds texts: all there are, of every part, in order.
+    fn names_in_y(&mut self) -> Vec<String> {
+        let mut names = BTreeSet::new();
+        for part in [PartName::Train, PartName::Validation, PartName::Test] {
+            let field = format!("y_{}", part.suffix());
+            // Whatever is wrong with an array is told when it is asked for.
+            let texts = self.array(&field, |header, reader, _| match header.kind {
+                'U' => header.texts(reader),
+                _ => Err(wrong_type(header)),
+            });
+            names.extend(texts.unwrap_or_default());
+        }
+        in_order(names)
     }
 
     /// One integer for each sequence, of any integer type.

@@ -180,6 +180,35 @@ fn refuses_values_that_cannot_be_used() {
     assert!(fixture.line().starts_with("x_train: has shape [1, 2]"));
 }
 
+/// Classes as tables have them: a column, truth values, names.
+#[test]
+fn natural_classes_are_taken() {
+    let classes = |fixture: &Fixture| {
+        let set = fixture.load().unwrap();
+        let targets = set.train.unwrap().targets.unwrap();
+        assert!(!targets.every_step());
+        (targets.items, set.labels)
+    };
+    let mut fixture = Fixture::new();
+    fixture.add("y_train", &[2, 1], &[1i64, 0]);
+    assert_eq!(classes(&fixture).0, Items::Classes(vec![1, 0]));
+    let mut fixture = Fixture::new();
+    fixture.add("y_train", &[2], &[true, false]);
+    assert_eq!(classes(&fixture).0, Items::Classes(vec![1, 0]));
+    let mut fixture = Fixture::new();
+    let texts = |texts: [&str; 2]| texts.map(String::from);
+    fixture.writer.texts("y_train", &texts(["walk", "sit"]));
+    fixture.writer.texts("y_test", &texts(["run", "sit"]));
+    let names = ["run", "sit", "walk"].map(String::from).to_vec();
+    assert_eq!(classes(&fixture), (Items::Classes(vec![2, 1]), names));
+    fixture.writer.texts("labels", &texts(["walk", "run"]));
+    let line = fixture.line();
+    assert!(
+        line.starts_with("y_train: holds `sit`; `labels` must name"),
+        "{line}"
+    );
+}
+
 /// What NumPy makes by itself is taken as the f32 that it is, and refused where it is none.
 #[test]
 fn natural_types_become_floats() {
