@@ -657,3 +657,41 @@ fn a_first_run_needs_no_modes() {
         &["hidden-modes: 2x4 multiply to 8, but the width is 9", "3x3"],
     );
 }
+
+/// Shapes of the paper's frame within a budget, and a budget that nothing keeps to.
+#[test]
+fn shapes_are_searched_for_by_weights_and_instructions() {
+    let words = ["plan", "--search-shapes", "--input-modes", "57600"];
+    let words = [&words[..], &["--hidden-modes", "256", "--ram", "11K"]].concat();
+    let left = run(&[&words[..], &["--parameters", "4200", "--json"]].concat());
+    assert_eq!((left.status, left.err.as_str()), (Some(0), ""), "{left:?}");
+    let object: serde_json::Value = serde_json::from_str(&left.out).unwrap();
+    let shapes = object["shapes"].as_array().unwrap();
+    assert!(!shapes.is_empty());
+    for shape in shapes {
+        let modes = |name: &str| -> Vec<u64> {
+            let modes = shape[name].as_array().unwrap().iter();
+            modes.map(|mode| mode.as_u64().unwrap()).collect()
+        };
+        let (inputs, hidden) = (modes("input_modes"), modes("hidden_modes"));
+        assert_eq!(inputs.iter().product::<u64>(), 57_600);
+        assert_eq!(hidden.iter().product::<u64>(), 256);
+        // N·(Σ I·J'·R + R^d), J'_1 = 4·J_1.
+        let number = |name: &str| shape[name].as_u64().unwrap();
+        let (blocks, rank) = (number("blocks"), number("rank"));
+        let factors: u64 = inputs.iter().zip(&hidden).map(|(i, j)| i * j * rank).sum();
+        let gates = 3 * inputs[0] * hidden[0] * rank;
+        let core = rank.pow(inputs.len() as u32);
+        assert_eq!(number("parameters"), blocks * (factors + gates + core));
+        assert!(number("parameters") <= 4_200 && number("ram_bytes") <= 11 << 10);
+    }
+    let few = [&words[..], &["--parameters", "100"]].concat();
+    fails(
+        1,
+        &few,
+        &[
+            "search-shapes: no shape of 57600 values and 256 units",
+            "--parameters",
+        ],
+    );
+}

@@ -204,6 +204,14 @@ pub enum ErrorKind {
     /// Every plan has a partial result that the model file cannot describe.
     #[error("every plan has a partial result that is too large for the device")]
     NoPlan,
+    /// No factorization of a layer keeps to the limits.
+    #[error("no shape of {inputs} values and {units} units keeps to the limits")]
+    NoShape {
+        /// Values of a frame.
+        inputs: usize,
+        /// Hidden units.
+        units: usize,
+    },
     /// A plan that cannot be carried out.
     #[error("{0}")]
     Lower(Cause),

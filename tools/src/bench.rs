@@ -10,7 +10,7 @@ use bt_core::internals::model::Map;
 use bt_core::{InputType, Model, Session};
 use bt_embed::pattern::Pattern;
 use bt_embed::wire::frame::CRC;
-use bt_train::plan::cost::Core;
+use bt_train::plan::timing::{InnerLoops, Processor};
 use bt_train::{remark, say};
 use clap::ValueEnum;
 use serde::Serialize;
@@ -52,8 +52,8 @@ pub struct Row {
     pub core: &'static str,
     /// Instructions in all.
     pub instructions: u64,
-    /// Cycles estimated from them: by the core's timing table in the inner loops of maps, one an
-    /// instruction elsewhere.
+    /// Cycles estimated from them, by the processor's timing table and without wait states; see
+    /// `bt_train::plan::timing`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cycles: Option<u64>,
     /// Multiply-accumulates in all; units for the gates.
@@ -100,7 +100,7 @@ pub fn run(args: Args) -> Result<()> {
         return Ok(());
     }
     say!(
-        "| row | core | instructions | cycles, about | MACs | per MAC | spread | RAM | flash | stack |"
+        "| row | core | instructions | cycles, about, no wait states | MACs | per MAC | spread | RAM | flash | stack |"
     );
     say!("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|");
     for row in rows {
@@ -296,15 +296,23 @@ fn macs(map: &Map<'_>) -> u64 {
     map.macs().to_u32().into()
 }
 
-/// Cycles that the inner loops of maps take on a core beyond one an instruction, if its timing table is
-/// known.
-fn stalls(core: &str, maps: &[Map<'_>]) -> Option<u64> {
-    let counts = Core::from_str(core, false).ok()?.counts();
-    let of_map = |map: &Map<'_>| match map {
-        Map::Program(_) => counts.program_stalls(macs(map)),
-        Map::Dense(_) => counts.dense_stalls(macs(map)),
-    };
-    Some(maps.iter().map(of_map).sum())
+/// What the inner loops of maps do; the weights that programs read are not told, so no wait states.
+pub fn inner_loops<'m, 'a: 'm>(maps: impl IntoIterator<Item = &'m Map<'a>>) -> InnerLoops {
+    let mut inner_loops = InnerLoops::default();
+    for map in maps {
+        match map {
+            Map::Program(_) => inner_loops.program_macs += macs(map),
+            Map::Dense(_) => inner_loops.dense_macs += macs(map),
+        }
+    }
+    inner_loops
+}
+
+/// Cycles of so many instructions on a core, about, without wait states.
+pub fn cycles(core: &str, instructions: u64, inner_loops: &InnerLoops) -> Option<u64> {
+    let processor = Processor::from_str(core, false).ok()?;
+    let timing = processor.timing();
+    Some(timing.cycles(instructions, inner_loops, processor.kernels(), 0))
 }
 
 fn figures(
@@ -350,7 +358,7 @@ fn figures(
     let inputs: Vec<Map<'_>> = model.maps(Model::input_of).collect();
     let all = [inputs.clone(), recurrent_maps.clone()].concat();
     let with_cycles = |row: Row, maps: &[Map<'_>]| Row {
-        cycles: stalls(board.core, maps).map(|stalls| row.instructions + stalls),
+        cycles: cycles(board.core, row.instructions, &inner_loops(maps)),
         ..row
     };
     let mut rows = Vec::new();
@@ -358,7 +366,9 @@ fn figures(
         rows.push(match *figure {
             workload::Figure::Frame(name) => with_cycles(frame(name), &inputs[..1]),
             workload::Figure::Recurrent(name) => with_cycles(recurrent(name), &recurrent_maps),
-            workload::Figure::Gates(name) => row(name, &|_| runs.gate_ticks, model.hidden() as u64),
+            workload::Figure::Gates(name) => {
+                with_cycles(row(name, &|_| runs.gate_ticks, model.hidden() as u64), &[])
+            }
             workload::Figure::Step(name) => {
                 let instructions =
                     row(name, &|run| run.push_ticks + run.step_ticks, 1).instructions;

@@ -14,16 +14,18 @@ use bt_train::command::scores;
 use bt_train::data::{PartName, load};
 use bt_train::float::checkpoint::Checkpoint;
 use bt_train::plan::search::Limits;
+use bt_train::plan::timing::Processor;
 use bt_train::quantize::export::{Options, export};
 use bt_train::training::evaluate::{self, Score};
 use bt_train::training::run::RunFolder;
 use bt_train::training::settings::{Flags, Settings};
 use bt_train::training::trainer::Trainer;
 use bt_train::{device, remark, say};
+use clap::ValueEnum;
 
 use crate::board::{self, Board};
 use crate::qemu::{Evaluation, Outcome, test_part};
-use crate::{firmware, setup, size};
+use crate::{bench, firmware, setup, size};
 
 /// Clocks that instructions are told in milliseconds for: nRF52840 and STM32F4.
 const CLOCKS_MHZ: [f64; 2] = [64.0, 168.0];
@@ -126,7 +128,7 @@ pub fn run(args: Args) -> Result<()> {
     );
     let agree = agreement(&host, &outcome.raw);
     sizes(&checkpoint, &model, &outcome)?;
-    speed(&outcome);
+    speed(board, &model, &outcome);
     say!("{:<34}{:>9.0} s", "training", trained.as_secs_f64());
     say!(
         "{:<34}{:>9.0} s",
@@ -266,13 +268,28 @@ fn sizes(checkpoint: &Checkpoint, model: &Model<'_>, outcome: &Outcome) -> Resul
     Ok(())
 }
 
-fn speed(outcome: &Outcome) {
+/// Milliseconds by the processor's timing table, which is said.
+fn speed(board: &Board, model: &Model<'_>, outcome: &Outcome) {
     let instructions = outcome.instructions_per_step();
     say!("{:<34}{:>9.0}", "instructions per frame", instructions);
+    let Ok(processor) = Processor::from_str(board.core, false) else {
+        return;
+    };
+    let maps = model
+        .maps(Model::input_of)
+        .chain(model.maps(Model::recurrent_of));
+    let inner_loops = bench::inner_loops(&maps.collect::<Vec<_>>());
+    let timing = processor.timing();
+    let cycles = timing.cycles(instructions as u64, &inner_loops, processor.kernels(), 0);
+    say!(
+        "{:<34}{cycles:>9} by {}, no wait states of the flash",
+        "cycles per frame, about",
+        timing.source
+    );
     for clock in CLOCKS_MHZ {
-        let milliseconds = instructions / (clock * 1e3);
+        let milliseconds = cycles as f64 / (clock * 1e3);
         say!(
-            "{:<34}{milliseconds:>9.2} ms at one instruction a cycle",
+            "{:<34}{milliseconds:>9.2} ms, about, of no wait states",
             format!("  at {clock} MHz")
         );
     }

@@ -4,31 +4,9 @@ use crate::command::units::bytes;
 use crate::error::{Error, ErrorKind};
 use crate::plan::cost::Core;
 use crate::plan::search::Limits;
+pub use crate::plan::timing::Processor as CoreName;
 use bt_boards::Board;
 use clap::ValueEnum;
-use serde::Serialize;
-
-/// Cores that commands know by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum CoreName {
-    /// Cortex-M0 and M0+
-    M0,
-    /// Cortex-M3
-    M3,
-    /// Cortex-M4 without FPU, and whatever leaves its registers alone
-    M4,
-    /// Cortex-M4 with FPU
-    M4f,
-    /// Cortex-M7: as m4f, whose kernels it runs
-    M7,
-    /// Cortex-M33 with DSP extension and FPU: as m4f (without FPU: m4; without both: m3)
-    M33,
-    /// Cortex-M55: as m4f
-    M55,
-    /// RISC-V, RV32IM
-    Rv32,
-}
 
 /// The core alone.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -42,19 +20,6 @@ impl CoreArg {
     /// The kernels that this core runs.
     pub fn kernels(self) -> Core {
         self.core.kernels()
-    }
-}
-
-impl CoreName {
-    /// The kernels that this core runs.
-    pub fn kernels(self) -> Core {
-        match self {
-            CoreName::M0 => Core::M0,
-            CoreName::M3 => Core::M3,
-            CoreName::M4 => Core::M4,
-            CoreName::Rv32 => Core::Rv32,
-            CoreName::M4f | CoreName::M7 | CoreName::M33 | CoreName::M55 => Core::M4f,
-        }
     }
 }
 

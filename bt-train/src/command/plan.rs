@@ -1,10 +1,12 @@
 //! `bt-train plan --input-modes 8x20x20x18 --hidden-modes 4x4x4x4`
 
 use crate::command::device::DeviceArgs;
-use crate::command::units::hertz;
+use crate::command::units::{bytes, hertz};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::cost::Cost;
-use crate::plan::search::{self, Layers, MapPlan, MapRanked, Ranked, WholeMap};
+use crate::plan::search::{self, Layers, Limits, MapPlan, MapRanked, Ranked, WholeMap};
+use crate::plan::shapes::{self, Found, Request};
+use crate::plan::timing::Processor;
 use crate::say;
 use crate::shape::{Cell, MapName, MapShape};
 use crate::training::modes::Modes;
@@ -59,6 +61,18 @@ pub struct Args {
     /// Clock that milliseconds are computed for, such as 64MHz [default: the board's, or 64MHz]
     #[arg(long, value_name = "HERTZ", value_parser = hertz)]
     clock: Option<u64>,
+    /// Wait states of the flash that weights are read from, for cycles and milliseconds
+    ///
+    /// A flash of 16 bytes a line. Instruction fetches are taken to be cached or fetched ahead.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub wait_states: u32,
+    /// List shapes instead: factorizations of the product of --input-modes and of --hidden-modes, up to the
+    /// blocks and the rank told, that are cheapest on the core by weights and instructions
+    #[arg(long, conflicts_with_all = ["recurrent_map", "recurrent_blocks", "recurrent_rank", "input_map", "layers"])]
+    pub search_shapes: bool,
+    /// With --search-shapes: most weights of the input map, 4K, 4096
+    #[arg(long, value_name = "WEIGHTS", value_parser = bytes, requires = "search_shapes")]
+    pub parameters: Option<usize>,
     /// Plans to list at most
     #[arg(long, value_name = "PLANS", default_value_t = 10)]
     pub count: usize,
@@ -75,9 +89,16 @@ const CLOCK_HZ: u64 = 64_000_000;
 /// # Errors
 /// When the modes do not go together, or nothing fits the limits.
 pub fn run(args: Args) -> Result<()> {
-    let layers = layers(&args)?;
     let limits = args.device.limits();
-    let clock = args.clock.or(args.device.clock()).unwrap_or(CLOCK_HZ);
+    let speed = Speed {
+        processor: args.device.core(),
+        clock_hz: args.clock.or(args.device.clock()).unwrap_or(CLOCK_HZ),
+        wait_states: args.wait_states,
+    };
+    if args.search_shapes {
+        return list_shapes(&args, &speed, limits);
+    }
+    let layers = layers(&args)?;
     let mut plans = search::rank(&layers, &limits)
         .map_err(|error| args.device.explain(search::refused(&error, &limits)))?;
     plans.truncate(args.count.max(1));
@@ -86,13 +107,14 @@ pub fn run(args: Args) -> Result<()> {
             "{}",
             json!({
                 "core": args.device.core(),
-                "clock_hz": clock,
-                "plans": plans.iter().map(|plan| describe(&args, plan, clock)).collect::<Vec<_>>(),
+                "clock_hz": speed.clock_hz,
+                "wait_states": speed.wait_states,
+                "plans": plans.iter().map(|plan| describe(&args, plan, &speed)).collect::<Vec<_>>(),
             })
         );
         return Ok(());
     }
-    table(&args, clock, &plans);
+    table(&args, &speed, &plans);
     Ok(())
 }
 
@@ -130,12 +152,7 @@ fn layers(args: &Args) -> Result<Layers> {
     if let Some(recurrent) = &recurrent {
         recurrent.validate("recurrent-", "hidden-modes")?;
     }
-    let pool = match args.pool {
-        crate::float::config::Pool::Last => Pool::Last,
-        crate::float::config::Pool::Mean => Pool::Mean,
-        crate::float::config::Pool::Recent => Pool::Recent,
-    };
-    let arena = ArenaLayout::new((cell, args.layers), units, pool, 0, 0);
+    let arena = arena(args, args.layers, units);
     let whole = |shape, apart_words| WholeMap { shape, apart_words };
     let of_layer = |at: usize| {
         let recurrent = recurrent.clone();
@@ -148,6 +165,94 @@ fn layers(args: &Args) -> Result<Layers> {
         whole: (0..args.layers).flat_map(of_layer).collect(),
         arena,
     })
+}
+
+/// Where a session of so many units a layer keeps what.
+fn arena(args: &Args, layers: usize, units: usize) -> ArenaLayout {
+    let pool = match args.pool {
+        crate::float::config::Pool::Last => Pool::Last,
+        crate::float::config::Pool::Mean => Pool::Mean,
+        crate::float::config::Pool::Recent => Pool::Recent,
+    };
+    ArenaLayout::new((args.cell.device(), layers), units, pool, 0, 0)
+}
+
+/// Searches factorizations and prints the best.
+fn list_shapes(args: &Args, speed: &Speed, limits: Limits) -> Result<()> {
+    let inputs = product("input-modes", &args.input_modes.0)?;
+    let units = product("hidden-modes", &args.hidden_modes.0)?;
+    let found = shapes::search(&Request {
+        gates: args.cell.device().gates(),
+        inputs,
+        units,
+        blocks: args.blocks,
+        rank: args.rank,
+        parameters: args.parameters,
+        limits,
+        arena: arena(args, 1, units),
+    });
+    if found.is_empty() {
+        return Err(Error::new(ErrorKind::NoShape { inputs, units })
+            .field("search-shapes")
+            .remedy("allow more weights (--parameters), RAM or flash, or choose numbers with small factors"));
+    }
+    if args.json {
+        let describe = |one: &Found| {
+            let mut object = describe(args, &one.plan, speed);
+            object["input_modes"] = json!(one.shape.inputs);
+            object["hidden_modes"] = json!(one.hidden);
+            object["blocks"] = one.blocks.into();
+            object["rank"] = one.rank.into();
+            object["parameters"] = one.parameters.into();
+            object
+        };
+        say!(
+            "{}",
+            json!({
+                "core": speed.processor,
+                "clock_hz": speed.clock_hz,
+                "wait_states": speed.wait_states,
+                "shapes": found.iter().map(describe).collect::<Vec<_>>(),
+            })
+        );
+        return Ok(());
+    }
+    say!(
+        "{inputs} values -> {} x {units} on {:?}: weights against predicted instructions, a front for each N and R",
+        args.cell.device().gates(),
+        speed.processor
+    );
+    say!(
+        "{:>2} {:>2} {:>8} {:>12} {:>10} {:>8} {:>8}  input -> hidden ({} MHz, {} wait states; cycles about, by {})",
+        "N",
+        "R",
+        "weights",
+        "instructions",
+        "ms",
+        "RAM",
+        "flash",
+        speed.clock_hz as f64 / 1e6,
+        speed.wait_states,
+        speed.processor.timing().source
+    );
+    for one in &found {
+        say!(
+            "{:>2} {:>2} {:>8} {:>12} {:>10.3} {:>8} {:>8}  {} -> {}",
+            one.blocks,
+            one.rank,
+            one.parameters,
+            one.plan.instructions,
+            speed.milliseconds(&one.plan.input.cost),
+            one.plan.ram_bytes,
+            one.plan.flash_bytes,
+            Modes(one.shape.inputs.clone()),
+            Modes(one.hidden.clone())
+        );
+    }
+    say!(
+        "The map from the hidden state is not counted. What accuracy a shape costs, training tells."
+    );
+    Ok(())
 }
 
 fn product(field: &str, modes: &[usize]) -> Result<usize> {
@@ -164,15 +269,15 @@ fn product(field: &str, modes: &[usize]) -> Result<usize> {
         })
 }
 
-fn describe(args: &Args, plan: &Ranked, clock: u64) -> Value {
+fn describe(args: &Args, plan: &Ranked, speed: &Speed) -> Value {
     let map = |map: &MapRanked| {
         let mut object = json!({
             "plan": map.plan.to_string(),
             "macs": map.cost.macs,
             "padded_macs": map.cost.padded_macs,
             "instructions": map.cost.instructions,
-            "cycles": map.cost.cycles,
-            "milliseconds": milliseconds(&map.cost, clock),
+            "cycles": speed.cycles(&map.cost),
+            "milliseconds": speed.milliseconds(&map.cost),
             "scratch_bytes": map.cost.scratch_words * 4,
             "flash_bytes": map.cost.flash_bytes,
         });
@@ -195,11 +300,24 @@ fn describe(args: &Args, plan: &Ranked, clock: u64) -> Value {
     object
 }
 
-fn milliseconds(cost: &Cost, clock: u64) -> f64 {
-    cost.cycles as f64 / clock as f64 * 1e3
+/// What makes milliseconds of instructions.
+struct Speed {
+    processor: Processor,
+    clock_hz: u64,
+    wait_states: u32,
 }
 
-fn table(args: &Args, clock: u64, plans: &[Ranked]) {
+impl Speed {
+    fn cycles(&self, cost: &Cost) -> u64 {
+        cost.cycles(self.processor, self.wait_states)
+    }
+
+    fn milliseconds(&self, cost: &Cost) -> f64 {
+        self.cycles(cost) as f64 / self.clock_hz as f64 * 1e3
+    }
+}
+
+fn table(args: &Args, speed: &Speed, plans: &[Ranked]) {
     say!(
         "input map {} -> {} x {} on {:?}: plans, fastest first, each smaller in RAM or flash than those above",
         args.input_modes,
@@ -208,13 +326,15 @@ fn table(args: &Args, clock: u64, plans: &[Ranked]) {
         args.device.core()
     );
     say!(
-        "{:>10} {:>12} {:>10} {:>8} {:>8}  plan ({} MHz)",
+        "{:>10} {:>12} {:>10} {:>8} {:>8}  plan ({} MHz, {} wait states; cycles about, by {})",
         "MACs",
         "instructions",
         "ms",
         "RAM",
         "flash",
-        clock as f64 / 1e6
+        speed.clock_hz as f64 / 1e6,
+        speed.wait_states,
+        speed.processor.timing().source
     );
     for plan in plans {
         let cost = &plan.input.cost;
@@ -222,7 +342,7 @@ fn table(args: &Args, clock: u64, plans: &[Ranked]) {
             "{:>10} {:>12} {:>10.3} {:>8} {:>8}  {}",
             cost.macs,
             cost.instructions,
-            milliseconds(cost, clock),
+            speed.milliseconds(cost),
             plan.ram_bytes,
             plan.flash_bytes,
             plan.input.plan
@@ -250,7 +370,7 @@ fn table(args: &Args, clock: u64, plans: &[Ranked]) {
             "{:>10} {:>12} {:>10.3} {:>8} {:>8}  {}",
             cost.macs,
             cost.instructions,
-            milliseconds(cost, clock),
+            speed.milliseconds(cost),
             "",
             cost.flash_bytes,
             map.plan

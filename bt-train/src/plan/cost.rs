@@ -7,6 +7,7 @@ use super::chain::{Contraction, contractions};
 use super::layout::size;
 use super::lower::Lowered;
 use super::memory::Memory;
+use super::timing::InnerLoops;
 use super::{LowerError, Plan};
 use crate::shape::MapShape;
 use bt_core::internals::program::{NONE, ProgramRecord, StageRecord, Store};
@@ -81,15 +82,12 @@ pub struct Counts {
     pub dense_pair: f64,
     /// Two rows of a dense map.
     pub dense_rows: f64,
-    /// Cycles of one k pair, by the core's timing table.
-    pub pair_cycles: f64,
-    /// Cycles of `dense_pair`.
-    pub dense_pair_cycles: f64,
+    /// Whether the weights of a row of tiles wait in registers.
+    pub weights_wait: bool,
 }
 
 impl Core {
-    /// The constants. Cycles of the M4: LDM and LDRD of n words n + 1, VMOV of two registers 2, SMLAD and the rest
-    /// 1, a taken branch 2 to 4, counted 3; M3: loads 2, MLA 2; M0: loads 2, MULS 1 (32-cycle multipliers exist).
+    /// The constants.
     pub fn counts(self) -> Counts {
         match self {
             Self::M4f => Counts {
@@ -110,12 +108,11 @@ impl Core {
                 gather_table: 4.4,
                 dense_pair: 3.6,
                 dense_rows: 30.0,
-                pair_cycles: 46.0 / 3.0,
-                dense_pair_cycles: 6.0,
+                weights_wait: true,
             },
             Self::M4 => Counts {
                 pair: 11.0,
-                pair_cycles: 17.0,
+                weights_wait: false,
                 ..Self::M4f.counts()
             },
             Self::M3 => Counts {
@@ -136,8 +133,7 @@ impl Core {
                 gather_table: 8.0,
                 dense_pair: 23.0,
                 dense_rows: 60.0,
-                pair_cycles: 52.0,
-                dense_pair_cycles: 30.0,
+                weights_wait: false,
             },
             Self::Rv32 => Counts {
                 pair: 53.0,
@@ -157,9 +153,7 @@ impl Core {
                 gather_table: 10.5,
                 dense_pair: 27.0,
                 dense_rows: 70.0,
-                // One an instruction: cores of this kind have no table in common.
-                pair_cycles: 53.0,
-                dense_pair_cycles: 27.0,
+                weights_wait: false,
             },
             Self::M0 => Counts {
                 pair: 60.5,
@@ -179,23 +173,9 @@ impl Core {
                 gather_table: 14.0,
                 dense_pair: 34.0,
                 dense_rows: 90.0,
-                pair_cycles: 75.0,
-                dense_pair_cycles: 40.0,
+                weights_wait: false,
             },
         }
-    }
-}
-
-impl Counts {
-    /// Cycles that the inner loops of so many products of a program, padding included, take beyond one
-    /// an instruction.
-    pub fn program_stalls(&self, padded_macs: u64) -> u64 {
-        (padded_macs as f64 / 16.0 * (self.pair_cycles - self.pair)).round() as u64
-    }
-
-    /// As [`program_stalls`](Self::program_stalls), of a dense map.
-    pub fn dense_stalls(&self, padded_macs: u64) -> u64 {
-        (padded_macs as f64 / 4.0 * (self.dense_pair_cycles - self.dense_pair)).round() as u64
     }
 }
 
@@ -208,8 +188,9 @@ pub struct Cost {
     pub padded_macs: u64,
     /// Predicted instructions.
     pub instructions: u64,
-    /// Predicted instructions, those of the inner loops counted in cycles.
-    pub cycles: u64,
+    /// What the inner loops do.
+    #[serde(skip)]
+    pub inner_loops: InnerLoops,
     /// Words of scratch in the arena.
     pub scratch_words: usize,
     /// Weights, tables and records in the model file.
@@ -344,9 +325,16 @@ impl Outline {
                 + (self.slabs as f64 - runs) * counts.skip;
             cost.macs += stage.macs;
             cost.padded_macs += pairs as u64 * 16;
+            // Without registers for them weights are read again for every tile.
+            let reads = if counts.weights_wait {
+                1
+            } else {
+                stage.n_tiles
+            };
+            cost.inner_loops.weight_bytes += stage.runs * stage.m_tiles * stage.k_pairs * reads * 8;
         }
         cost.instructions = instructions.round() as u64;
-        cost.cycles = cost.instructions + counts.program_stalls(cost.padded_macs);
+        cost.inner_loops.program_macs = cost.padded_macs;
         cost
     }
 }
@@ -394,7 +382,11 @@ pub fn dense(shape: &MapShape, slice_values: usize, gathered: bool, core: Core) 
         macs: (inputs * outputs) as u64,
         padded_macs,
         instructions,
-        cycles: instructions + counts.dense_stalls(padded_macs),
+        inner_loops: InnerLoops {
+            dense_macs: padded_macs,
+            weight_bytes: padded_macs,
+            ..InnerLoops::default()
+        },
         scratch_words: match (gathered, slices) {
             (false, _) => 0,
             (true, 1) => slice_words,

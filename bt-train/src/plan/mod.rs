@@ -11,7 +11,9 @@ pub mod layout;
 pub mod lower;
 mod memory;
 pub mod search;
+pub mod shapes;
 pub mod tensor_map;
+pub mod timing;
 
 pub use enumerate::plans;
 pub use lower::{Lowered, lower};
