@@ -30,7 +30,7 @@ fn table() -> String {
         String::from("input -> hidden, map, core: MACs, instructions, RAM, flash, plan\n");
     for (inputs, hidden) in SHAPES {
         for (name, kind) in KINDS {
-            for core in [Core::M4f, Core::M4, Core::M3, Core::M0] {
+            for core in [Core::M55, Core::M4f, Core::M4, Core::M3, Core::M0] {
                 let units = hidden.iter().product();
                 let layers = Layers {
                     input: MapShape::to_gates(4, kind, inputs, hidden),

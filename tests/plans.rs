@@ -60,8 +60,8 @@ fn cases() -> Vec<Case> {
 #[test]
 fn every_plan_of_the_search() {
     // Plans that hold several slabs, gather over an outer mode, begin with blocks side by side, sum
-    // them together, keep z in 32 bits.
-    let mut kinds = [0; 5];
+    // them together, keep z in 32 bits, pad rows to whole vectors.
+    let mut kinds = [0; 6];
     for case in cases() {
         let map = case.map();
         let shape = &map.shape;
@@ -78,7 +78,13 @@ fn every_plan_of_the_search() {
             .map(|z| z.iter().map(|z| z * stage).collect())
             .collect();
         let mut tried = 0;
-        for plan in plans(shape) {
+        // Every third one with rows of whole vectors too.
+        let all = plans(shape).into_iter().enumerate();
+        let all = all.flat_map(|(at, plan)| {
+            let padded = at.is_multiple_of(3).then(|| plan.clone().in_vectors());
+            std::iter::once(plan).chain(padded)
+        });
+        for plan in all {
             let Ok(lowered) = lower(shape, &plan) else {
                 continue;
             };
@@ -89,6 +95,7 @@ fn every_plan_of_the_search() {
                 plan.side_by_side,
                 plan.joint,
                 plan.wide,
+                plan.vectors,
             ]) {
                 *count += usize::from(is);
             }

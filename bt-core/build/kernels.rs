@@ -68,6 +68,12 @@ pub fn choose(target: &str, device: bool, features: Features) -> Result<Kernels,
     if device && features.helium && !armv8m {
         return refused("helium", "thumbv8m.main (Cortex-M52, M55, M85)");
     }
+    if device && features.helium && features.no_fp_registers {
+        return refused(
+            "helium",
+            "builds without `no-fp-registers` (Helium's registers are the FPU's)",
+        );
+    }
     if device && features.dsp && !armv8m && architecture != "thumbv7em" {
         return refused(
             "dsp",

@@ -8,6 +8,7 @@ use bt_train::error::Result;
 use bt_train::float::checkpoint::Checkpoint;
 use bt_train::float::config::ModelConfig;
 use bt_train::float::model::Model;
+use bt_train::plan::cost::Core;
 use bt_train::plan::search::Limits;
 use bt_train::quantize::export::{Options, export};
 use rand::{RngExt, SeedableRng};
@@ -45,7 +46,12 @@ pub fn random(seed: u64) -> ModelBytes {
         "head": { "classes": rng.random_range(2..7), "pool": if rng.random() { "last" } else { "mean" } },
     }))
     .expect("a configuration");
-    let found = exported(&config, &mut rng, seed, Limits::default());
+    // Plans for Helium, with rows of whole vectors, run on every core.
+    let limits = Limits {
+        core: if seed % 2 == 1 { Core::M55 } else { Core::M4f },
+        ..Limits::default()
+    };
+    let found = exported(&config, &mut rng, seed, limits);
     found.unwrap_or_else(|error| panic!("seed {seed}, {config:?}: {error}"))
 }
 

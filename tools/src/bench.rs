@@ -10,6 +10,7 @@ use bt_core::internals::model::Map;
 use bt_core::{InputType, Model, Session};
 use bt_embed::pattern::Pattern;
 use bt_embed::wire::frame::CRC;
+use bt_train::plan::cost::Core;
 use bt_train::plan::timing::{InnerLoops, Processor};
 use bt_train::{remark, say};
 use clap::ValueEnum;
@@ -175,7 +176,8 @@ fn measure(board: &Board, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Row>> {
         .iter()
         .filter(|w| w.rows().iter().any(|row| wanted(row)))
     {
-        let bytes = workload.model()?;
+        // Each board's model is planned for its core, as `quantize --board` does.
+        let bytes = workload.model(kernels_of(board.core))?;
         let model = Model::parse(bytes.bytes()).with_context(|| workload.name.to_owned())?;
         if model.flash_bytes() > flash_bytes || model.arena_bytes() > arena_bytes {
             remark!("{}: does not fit {}", workload.name, board.name);
@@ -294,6 +296,11 @@ fn on_host(model: &Model<'_>, pattern: Pattern) -> Result<[u64; 2]> {
 /// Multiply-accumulates of a map, padding included.
 fn macs(map: &Map<'_>) -> u64 {
     map.macs().to_u32().into()
+}
+
+/// The kernels of a board's core.
+fn kernels_of(core: &str) -> Core {
+    Processor::from_str(core, false).map_or(Core::default(), Processor::kernels)
 }
 
 /// What the inner loops of maps do; the weights that programs read are not told, so no wait states.

@@ -9,6 +9,7 @@ use bt_train::data::{Part, Values};
 use bt_train::float::checkpoint::Checkpoint;
 use bt_train::float::config::ModelConfig;
 use bt_train::float::model::Model;
+use bt_train::plan::cost::Core;
 use bt_train::plan::search::Limits;
 use bt_train::quantize::export::{Options, export};
 use rand::{RngExt, SeedableRng};
@@ -117,12 +118,12 @@ impl Workload {
         self.figures.iter().map(name).collect()
     }
 
-    /// The model's file, the same every time.
+    /// The model's file, planned for a core, the same every time.
     ///
     /// # Errors
     ///
     /// The exporter refuses it.
-    pub fn model(&self) -> Result<ModelBytes> {
+    pub fn model(&self, core: Core) -> Result<ModelBytes> {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let config: ModelConfig = serde_json::from_str(self.config).context(self.name)?;
         let width = config.inputs();
@@ -150,6 +151,7 @@ impl Workload {
             name: self.name.to_owned(),
             limits: Limits {
                 ram_bytes: Some(RAM_BYTES),
+                core,
                 ..Limits::default()
             },
             sequences: FRAMES,

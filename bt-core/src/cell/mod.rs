@@ -29,10 +29,12 @@
 //!
 //! Beside it stand two others, [`gru`] and [`min_gru`].
 
-#[cfg(bt_kernel = "armv7em")]
+#[cfg(all(bt_kernel = "armv7em", not(bt_kernel = "helium")))]
 mod armv7em;
 pub mod cases;
 pub mod gru;
+#[cfg(bt_kernel = "helium")]
+mod helium;
 pub mod min_gru;
 pub mod wide;
 
@@ -156,7 +158,9 @@ impl<'a> Units<'a> {
 /// assert!(h[0] > 32_700); // σ(8)·tanh(9.98)
 /// ```
 pub fn update(gate: Gate, units: Units<'_>) {
-    #[cfg(bt_kernel = "armv7em")]
+    #[cfg(bt_kernel = "helium")]
+    helium::update(gate, units);
+    #[cfg(all(bt_kernel = "armv7em", not(bt_kernel = "helium")))]
     armv7em::update(gate, units);
     #[cfg(not(bt_kernel = "armv7em"))]
     portable(gate, units);

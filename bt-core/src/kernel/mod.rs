@@ -1,7 +1,7 @@
 //! The inner loops, by name. [`portable`] is the specification. The cfg `bt_kernel`, set by the build
 //! script (`build/kernels.rs`), puts twins in assembly in their place that give the same bits ([`cases`]): on
 //! cores with the DSP extension contractions, whole dense products, rows of bytes and copies of words, on
-//! others the register tile of contractions.
+//! others the register tile of contractions. Helium's stand beside those of the DSP extension and go before them.
 
 #[cfg(bt_kernel = "armv6m")]
 mod armv6m;
@@ -10,10 +10,16 @@ mod armv7em;
 #[cfg(bt_kernel = "armv7m")]
 mod armv7m;
 pub mod cases;
+#[cfg(bt_kernel = "helium")]
+mod helium;
 pub mod portable;
 
+#[cfg(all(bt_kernel = "armv7em", not(bt_kernel = "helium")))]
+pub(crate) use armv7em::dense_add;
 #[cfg(bt_kernel = "armv7em")]
-pub(crate) use armv7em::{clear, copy, dense_add};
+pub(crate) use armv7em::{clear, copy};
+#[cfg(bt_kernel = "helium")]
+pub(crate) use helium::dense_add;
 pub use portable::{add_rescaled, dense, dot, gather_rows, gather_table};
 #[cfg(not(bt_kernel = "armv7em"))]
 pub(crate) use portable::{clear, copy, dense_add};
@@ -43,9 +49,14 @@ pub(crate) fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
     #[cfg(not(bt_kernel = "armv7em"))]
     portable::contract(run, memory);
     // SAFETY: the run is sound in this arena, as above.
-    #[cfg(bt_kernel = "armv7em")]
+    #[cfg(all(bt_kernel = "armv7em", not(bt_kernel = "helium")))]
     unsafe {
         armv7em::contract(run, memory);
+    }
+    // SAFETY: the same.
+    #[cfg(bt_kernel = "helium")]
+    unsafe {
+        helium::contract(run, memory);
     }
 }
 

@@ -38,7 +38,7 @@ pub use record::{DIGITS_MAX, DISCARD, NONE, ProgramRecord, StageRecord};
 pub use region::{Misplaced, Region};
 pub use resolve::{Accumulate, Contraction, Operands, Turn};
 pub use store::Store;
-pub use tiling::{TILE, TILE_M, TILE_N, k_pairs, m_tiles, n_tiles};
+pub use tiling::{TILE, TILE_M, TILE_N, VECTOR_PAIRS, k_pairs, m_tiles, n_tiles, row_pairs};
 
 /// A contraction program in flash.
 #[derive(Clone, Copy, Debug)]

@@ -4,14 +4,14 @@
 //! W: [slice][m / 2][k / 2][m % 2]       X: [n / 4][k / 2][n % 4]       (words)
 //! ```
 //!
-//! A word holds two values of a row, even k in the low half. Padding (odd K, M not a multiple of 2, N of
-//! 4) has weight zero or is never stored.
+//! A word holds two values of a row, even k in the low half. Padding (odd K, rows padded to whole vectors, M
+//! not a multiple of 2, N of 4) has weight zero or is never stored.
 
-use super::tiling::{TILE_M, TILE_N, k_pairs, n_tiles};
+use super::tiling::{TILE_M, TILE_N, n_tiles};
 
-/// Words of the panels of `rows` rows of X with K = `values`.
-pub const fn words(rows: usize, values: usize) -> usize {
-    n_tiles(rows) * k_pairs(values) * TILE_N
+/// Words of the panels of `rows` rows of X, where a row has so many pairs.
+pub const fn words(rows: usize, pairs: usize) -> usize {
+    n_tiles(rows) * pairs * TILE_N
 }
 
 /// Where row n of X begins, in words, where a row has so many pairs.
@@ -65,18 +65,22 @@ pub const fn pair_order(k: usize, row_values: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tiling::row_pairs;
     use super::*;
 
     #[test]
     fn every_value_has_a_half_of_its_own() {
         let (rows, values) = (6, 5);
-        let pairs = k_pairs(values);
-        let mut taken = [false; 2 * words(6, 5)];
-        for n in 0..rows {
-            for k in 0..values {
-                let at = half(pairs, k, n);
-                assert!(!core::mem::replace(&mut taken[at], true));
-                assert_eq!(value(pairs, at), (k, n));
+        for in_vectors in [false, true] {
+            let pairs = row_pairs(values, in_vectors);
+            let mut taken = [false; 2 * 2 * 4 * 4];
+            for n in 0..rows {
+                for k in 0..values {
+                    let at = half(pairs, k, n);
+                    assert!(at < 2 * words(rows, pairs));
+                    assert!(!core::mem::replace(&mut taken[at], true));
+                    assert_eq!(value(pairs, at), (k, n));
+                }
             }
         }
     }

@@ -34,7 +34,7 @@ pub struct StageRecord {
     pub m_tiles: u16,
     /// Tiles of four rows of X.
     pub n_tiles: u16,
-    /// Words per row: half of K, rounded up.
+    /// Words per row: half of K, rounded up, or more of them with weights of 0.
     pub k_pairs: u16,
     /// Weight slices: extent of digit `depth − 1`, or 1.
     pub slices: u16,

@@ -9,6 +9,9 @@ pub const TILE_M: usize = 2;
 pub const TILE_N: usize = 4;
 /// Accumulators of one register tile.
 pub const TILE: usize = TILE_M * TILE_N;
+/// Words of a row of a vector register of Helium: eight values. Rows of whole vectors are the fastest there.
+pub const VECTOR_PAIRS: usize = 4;
+
 /// Tiles of this many rows of W.
 pub const fn m_tiles(rows: usize) -> usize {
     rows.div_ceil(TILE_M)
@@ -22,6 +25,16 @@ pub const fn n_tiles(rows: usize) -> usize {
 /// Words of a row of K values: pairs of i16.
 pub const fn k_pairs(values: usize) -> usize {
     values.div_ceil(2)
+}
+
+/// Words of a row of K values, padded to [whole vectors](VECTOR_PAIRS) or not.
+pub const fn row_pairs(values: usize, in_vectors: bool) -> usize {
+    let pairs = k_pairs(values);
+    if in_vectors {
+        pairs.next_multiple_of(VECTOR_PAIRS)
+    } else {
+        pairs
+    }
 }
 
 impl StageRecord {

@@ -46,6 +46,7 @@ impl Layouts {
                     ns.iter().map(|n| Panels {
                         k: k.clone(),
                         n: n.clone(),
+                        vectors: plan.vectors,
                     })
                 })
                 .collect()
@@ -57,9 +58,7 @@ impl Layouts {
             candidates(0)
                 .into_iter()
                 .map(|panels| {
-                    let rows =
-                        panels.k == slab[slab.len() - 1..] && panels.n == slab[..slab.len() - 1];
-                    let cost = if rows {
+                    let cost = if plan.is_gathered_by_rows(&panels, &slab) {
                         0
                     } else {
                         size(&slab) as u64 * TABLE_GATHER
@@ -123,6 +122,7 @@ impl Layouts {
                         panels.unwrap_or(Panels {
                             k: vec![],
                             n: vec![],
+                            vectors: plan.vectors,
                         }),
                         cost,
                         at,

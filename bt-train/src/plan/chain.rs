@@ -4,7 +4,7 @@ use super::layout::{Axis, Label, size};
 use super::tensor_map::TensorMap;
 use super::{Join, LowerError, Plan};
 use crate::shape::{MapKind, MapShape};
-use bt_core::internals::program::{k_pairs, m_tiles, n_tiles, panel};
+use bt_core::internals::program::{m_tiles, n_tiles, panel, row_pairs};
 use ndarray::{ArrayD, Dimension, IxDyn};
 
 /// Which tensor a stage multiplies with.
@@ -28,6 +28,8 @@ pub(super) struct Contraction {
     /// Outer mode whose digit picks the weight slice, and values of it that one slice covers.
     pub(super) sliced: Option<(usize, usize)>,
     pub(super) depth: usize,
+    /// [`Plan::vectors`].
+    pub(super) vectors: bool,
 }
 
 impl Contraction {
@@ -43,12 +45,12 @@ impl Contraction {
 
     /// Words of a row: pairs of k.
     pub(super) fn k_pairs(&self) -> usize {
-        k_pairs(size(&self.k))
+        row_pairs(size(&self.k), self.vectors)
     }
 
     /// Words of the panels of X.
     pub(super) fn input_words(&self) -> usize {
-        panel::words(size(&self.n), size(&self.k))
+        panel::words(size(&self.n), self.k_pairs())
     }
 
     /// Weight slices: values of the outer mode, in groups that one slice covers.
@@ -198,6 +200,9 @@ pub(super) fn contractions(shape: &MapShape, plan: &Plan) -> Result<Vec<Contract
     {
         last.k.insert(0, (Label::Block, shape.blocks()));
     }
+    for contraction in &mut chain {
+        contraction.vectors = plan.vectors;
+    }
     Ok(chain)
 }
 
@@ -224,6 +229,7 @@ fn push(
         n,
         sliced,
         depth,
+        vectors: false,
     });
 }
 

@@ -10,7 +10,7 @@ use super::memory::Memory;
 use super::timing::InnerLoops;
 use super::{LowerError, Plan};
 use crate::shape::MapShape;
-use bt_core::internals::program::{NONE, ProgramRecord, StageRecord, Store};
+use bt_core::internals::program::{NONE, ProgramRecord, StageRecord, Store, VECTOR_PAIRS};
 
 /// Bytes of a map section before its stage records: the word that names its form, and the program.
 const PROGRAM_BYTES: usize = 4 + size_of::<ProgramRecord>();
@@ -43,6 +43,8 @@ pub enum Core {
     /// The same with an FPU, in whose registers weights wait.
     #[default]
     M4f,
+    /// Helium.
+    M55,
 }
 
 /// Instructions of each thing the kernels do.
@@ -84,9 +86,51 @@ pub struct Counts {
     pub dense_rows: f64,
     /// Whether the weights of a row of tiles wait in registers.
     pub weights_wait: bool,
+    /// What is otherwise of rows of at least a vector, but for stores by a table.
+    pub vectors: Option<VectorCounts>,
+}
+
+/// Instructions of contractions on Helium.
+#[derive(Debug, Clone, Copy)]
+pub struct VectorCounts {
+    /// Eight values of the rows of a tile: 64 multiply-accumulates.
+    pub vector: f64,
+    /// The part of a row that is no whole vector.
+    pub part: f64,
+    /// A tile, of rows of whole vectors, up to four of them.
+    pub tile: f64,
+    /// A tile of the loop that takes every other stage.
+    pub general: f64,
+    /// Storing a tile.
+    pub store: f64,
+    /// The same in the general loop.
+    pub general_store: f64,
+    /// Keeping the sums.
+    pub keep: f64,
+}
+
+impl VectorCounts {
+    /// Vectors of rows that have loops of their own.
+    const FAST_VECTORS: u64 = 4;
+}
+
+/// What a tile of one stage costs.
+struct TileCounts {
+    /// Its products.
+    products: f64,
+    /// Whatever becomes of it.
+    tile: f64,
+    store: f64,
+    /// Keeping sums and starting from them.
+    keep: f64,
 }
 
 impl Core {
+    /// Whether its kernels are faster with rows of whole vectors.
+    pub fn has_vectors(self) -> bool {
+        self.counts().vectors.is_some()
+    }
+
     /// The constants.
     pub fn counts(self) -> Counts {
         match self {
@@ -109,6 +153,24 @@ impl Core {
                 dense_pair: 3.6,
                 dense_rows: 30.0,
                 weights_wait: true,
+                vectors: None,
+            },
+            Self::M55 => Counts {
+                run: 330.0,
+                m_tile: 18.0,
+                gather_table: 0.7,
+                dense_pair: 1.11,
+                dense_rows: 16.0,
+                vectors: Some(VectorCounts {
+                    vector: 14.0,
+                    part: 18.0,
+                    tile: 2.0,
+                    general: 20.0,
+                    store: 8.0,
+                    general_store: 18.0,
+                    keep: 1.0,
+                }),
+                ..Self::M4f.counts()
             },
             Self::M4 => Counts {
                 pair: 11.0,
@@ -134,6 +196,7 @@ impl Core {
                 dense_pair: 23.0,
                 dense_rows: 60.0,
                 weights_wait: false,
+                vectors: None,
             },
             Self::Rv32 => Counts {
                 pair: 53.0,
@@ -154,6 +217,7 @@ impl Core {
                 dense_pair: 27.0,
                 dense_rows: 70.0,
                 weights_wait: false,
+                vectors: None,
             },
             Self::M0 => Counts {
                 pair: 60.5,
@@ -174,7 +238,51 @@ impl Core {
                 dense_pair: 34.0,
                 dense_rows: 90.0,
                 weights_wait: false,
+                vectors: None,
             },
+        }
+    }
+}
+
+impl Counts {
+    /// What a tile of this stage costs.
+    fn tile(&self, stage: &Work) -> TileCounts {
+        let (vectors, part) = (
+            stage.k_pairs / VECTOR_PAIRS as u64,
+            stage.k_pairs % VECTOR_PAIRS as u64,
+        );
+        if let Some(counts) = self.vectors
+            && vectors > 0
+            && !stage.store.is_table()
+        {
+            let is_kept = stage.kept > 1;
+            let is_fast = part == 0 && vectors <= VectorCounts::FAST_VECTORS;
+            let stores_fast = is_fast && !is_kept && !stage.store.adds();
+            return TileCounts {
+                products: vectors as f64 * counts.vector + if part > 0 { counts.part } else { 0.0 },
+                tile: if stores_fast || is_fast && is_kept {
+                    counts.tile
+                } else {
+                    counts.general
+                },
+                store: if stores_fast {
+                    counts.store
+                } else {
+                    counts.general_store
+                },
+                keep: counts.keep,
+            };
+        }
+        TileCounts {
+            products: stage.k_pairs as f64 * self.pair,
+            tile: self.tile,
+            store: match stage.store {
+                Store::Pairs | Store::Columns => self.store,
+                Store::AddRows => self.add_rows,
+                Store::Scatter => self.scatter,
+                Store::AddScatter => self.add_scatter,
+            },
+            keep: self.keep + self.load,
         }
     }
 }
@@ -278,7 +386,7 @@ impl Outline {
         Ok(Self {
             slabs: digits.iter().product::<usize>() as u64,
             slab_values: slab_values as u64,
-            gather: if plan.order[0] + 1 == shape.order() {
+            gather: if plan.order[0] + 1 == shape.order() && !plan.vectors {
                 Gather::RowsOrTable(shape.inputs[plan.order[0]])
             } else {
                 Gather::Table
@@ -312,15 +420,9 @@ impl Outline {
             let runs = stage.runs as f64;
             let stores = runs / stage.kept as f64;
             let pairs = runs * tiles * stage.k_pairs as f64;
-            let store = match stage.store {
-                Store::Pairs | Store::Columns => counts.store,
-                Store::AddRows => counts.add_rows,
-                Store::Scatter => counts.scatter,
-                Store::AddScatter => counts.add_scatter,
-            };
-            instructions += pairs * counts.pair
-                + tiles * (runs * counts.tile + stores * store)
-                + tiles * (runs - stores) * (counts.keep + counts.load)
+            let each = counts.tile(stage);
+            instructions += tiles * runs * (each.products + each.tile)
+                + tiles * (stores * each.store + (runs - stores) * each.keep)
                 + runs * (counts.run + stage.m_tiles as f64 * counts.m_tile)
                 + (self.slabs as f64 - runs) * counts.skip;
             cost.macs += stage.macs;

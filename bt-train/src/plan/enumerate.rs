@@ -38,6 +38,7 @@ pub fn plans(shape: &MapShape) -> Vec<Plan> {
                                 side_by_side,
                                 joint,
                                 wide,
+                                vectors: false,
                             });
                         }
                     }

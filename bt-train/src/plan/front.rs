@@ -47,8 +47,12 @@ pub(super) fn tensor_front(
     flash_counts: bool,
 ) -> Vec<MapRanked> {
     let counts = core.counts();
-    let mut bounds: Vec<(Cost, Plan)> = plans(shape)
+    let all = plans(shape);
+    let padded = core.has_vectors().then(|| all.clone());
+    let padded = padded.into_iter().flatten().map(Plan::in_vectors);
+    let mut bounds: Vec<(Cost, Plan)> = all
         .into_iter()
+        .chain(padded)
         .filter_map(|plan| Some((Outline::new(shape, &plan).ok()?.cost(&counts), plan)))
         .collect();
     let lowered = |plan: &Plan| -> Option<MapRanked> {
@@ -168,8 +172,9 @@ mod tests {
             outputs: vec![8, 3, 2],
             kind: MapKind::BlockTerm { blocks: 2, rank: 4 },
         };
-        for core in [Core::M4f, Core::M4, Core::M3, Core::M0] {
-            for plan in plans(&shape) {
+        for core in [Core::M55, Core::M4f, Core::M4, Core::M3, Core::M0] {
+            let padded = plans(&shape).into_iter().map(Plan::in_vectors);
+            for plan in plans(&shape).into_iter().chain(padded) {
                 let bound = Outline::new(&shape, &plan).unwrap().cost(&core.counts());
                 let Ok(lowered) = lower(&shape, &plan) else {
                     continue;

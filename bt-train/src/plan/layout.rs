@@ -1,7 +1,7 @@
 //! Which value of a stage lies where: panels of X, and how a tile of C is stored into the next ones.
 
 use bt_core::internals::program::{
-    DISCARD, Store, TILE, TILE_M, TILE_N, k_pairs, m_tiles, n_tiles, panel,
+    DISCARD, Store, TILE, TILE_M, TILE_N, m_tiles, n_tiles, panel, row_pairs,
 };
 
 /// An index of a partial result.
@@ -52,12 +52,14 @@ pub struct Panels {
     pub k: Vec<Axis>,
     /// Kept.
     pub n: Vec<Axis>,
+    /// [`Plan::vectors`](super::Plan::vectors).
+    pub vectors: bool,
 }
 
 impl Panels {
     /// Words per row: pairs of k.
     pub fn k_pairs(&self) -> usize {
-        k_pairs(size(&self.k))
+        row_pairs(size(&self.k), self.vectors)
     }
 
     /// Tiles of four rows.
@@ -67,7 +69,7 @@ impl Panels {
 
     /// Words of all panels.
     pub fn words(&self) -> usize {
-        panel::words(size(&self.n), size(&self.k))
+        panel::words(size(&self.n), self.k_pairs())
     }
 
     /// Where element (k, n) lies, in i16 from the first word.

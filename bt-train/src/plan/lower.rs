@@ -236,18 +236,17 @@ pub fn lower(shape: &MapShape, plan: &Plan) -> Result<Lowered, LowerError> {
     let slab = plan.slab_axes(shape);
     let slab_values = size(&slab);
     let first = &layout.panels[0];
-    let (gather_table, row_values) =
-        if first.k == slab[slab.len() - 1..] && first.n == slab[..slab.len() - 1] {
-            (NONE, size(&first.k))
-        } else {
-            let (k, n) = (positions(&slab, &first.k), positions(&slab, &first.n));
-            let table: Option<Vec<u16>> = k
-                .iter()
-                .zip(&n)
-                .map(|(&k, &n)| u16::try_from(first.half(k, n)).ok())
-                .collect();
-            (intern(&mut tables, &table.ok_or(LowerError::TooLarge)?), 0)
-        };
+    let (gather_table, row_values) = if plan.is_gathered_by_rows(first, &slab) {
+        (NONE, size(&first.k))
+    } else {
+        let (k, n) = (positions(&slab, &first.k), positions(&slab, &first.n));
+        let table: Option<Vec<u16>> = k
+            .iter()
+            .zip(&n)
+            .map(|(&k, &n)| u16::try_from(first.half(k, n)).ok())
+            .collect();
+        (intern(&mut tables, &table.ok_or(LowerError::TooLarge)?), 0)
+    };
     let record = ProgramRecord {
         values: shape.width() as u32,
         slab_values: slab_values as u32,

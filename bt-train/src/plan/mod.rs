@@ -21,7 +21,7 @@ pub use tensor_map::TensorMap;
 
 use crate::error::{Error, ErrorKind};
 use crate::shape::MapShape;
-use layout::{Axis, Label};
+use layout::{Axis, Label, Panels};
 
 /// How a tensor map is contracted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -47,9 +47,20 @@ pub struct Plan {
     /// Whether what the last stage adds to z is kept in 32 bits over its outer mode, or added to the
     /// 16-bit z every time.
     pub wide: bool,
+    /// Whether rows of panels are padded to whole vectors, eight values: Helium is fastest with them, and every
+    /// core computes them.
+    pub vectors: bool,
 }
 
 impl Plan {
+    /// The same with rows of whole vectors.
+    pub fn in_vectors(self) -> Self {
+        Self {
+            vectors: true,
+            ..self
+        }
+    }
+
     /// Whether the result of several slabs is collected before the next mode is summed over.
     fn is_buffered(&self) -> bool {
         self.buffer > self.gathered
@@ -77,6 +88,13 @@ impl Plan {
         } else {
             1
         }
+    }
+
+    /// Whether a slab goes into these panels row by row, or value by value by a table: rows of a slab are not
+    /// padded, and Helium is fast with tables.
+    fn is_gathered_by_rows(&self, first: &Panels, slab: &[Axis]) -> bool {
+        let (n, k) = slab.split_at(slab.len().saturating_sub(1));
+        !self.vectors && first.k == k && first.n == n
     }
 
     /// The axes of what is gathered, slowest first.
@@ -144,6 +162,9 @@ impl std::fmt::Display for Plan {
         }
         if self.wide {
             f.write_str(", z in 32 bits")?;
+        }
+        if self.vectors {
+            f.write_str(", rows of whole vectors")?;
         }
         Ok(())
     }

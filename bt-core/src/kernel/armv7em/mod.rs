@@ -5,10 +5,17 @@
 //! `no-fp-registers` is off, else they are loaded for each tile.
 #![allow(unsafe_code)]
 
+// Helium has its own.
+#[cfg(not(bt_kernel = "helium"))]
+mod dense;
+#[cfg(not(bt_kernel = "helium"))]
+mod places;
+
 use core::arch::global_asm;
 
-use super::{Centred, DenseRows, Sample, ToPlaces};
 use crate::program::{Accumulate, Contraction, StageRecord};
+#[cfg(not(bt_kernel = "helium"))]
+pub(crate) use dense::dense_add;
 
 #[cfg(bt_fp_registers)]
 global_asm!(
@@ -24,7 +31,6 @@ global_asm!(
     include_str!("contract.s"),
     options(raw)
 );
-global_asm!(dsp_cpu!(), include_str!("dense.s"), options(raw));
 global_asm!(dsp_cpu!(), include_str!("gather.s"), options(raw));
 global_asm!(include_str!("words.s"), options(raw));
 
@@ -127,64 +133,6 @@ pub(crate) fn copy(to: &mut [u32], from: &[u32]) {
     }
 }
 
-/// What `dense.s` is told, as it lies in its stack frame.
-#[repr(C)]
-struct DenseAdd {
-    x: *const u32,
-    /// Of eight blocks of four words; the first begins at `entry`.
-    loops: usize,
-    entry: u32,
-    /// Words after the blocks.
-    tail: usize,
-    scales: *const u32,
-    z: *mut u32,
-    z_end: *mut u32,
-    weights: *const u32,
-}
-
-unsafe extern "C" {
-    /// Adds the products of all row pairs to z.
-    ///
-    /// # Safety
-    ///
-    /// With n = 4 · blocks + `tail` words in a row: n are readable at `x`, n for every word of z at
-    /// `weights`, two at `scales`; z is writable up to `z_end`, which is not its start.
-    fn bt_core_dense_rows(dense: &DenseAdd);
-
-    safe static bt_core_dense_code: [u32; 9];
-}
-
-/// The twin of [`portable::dense_add`](super::portable::dense_add).
-pub(crate) fn dense_add(rows: &DenseRows<'_>, x: &[u32], scales: &[u32], z: &mut [u32]) {
-    let words = rows.k_pairs;
-    let pairs = z.len().min(scales.len() / 2);
-    let pairs = pairs.min(rows.weights.len().checked_div(words).unwrap_or(0));
-    debug_assert!(x.len() == words && words > 0 && z.len() * 2 == scales.len());
-    debug_assert_eq!(rows.weights.len(), words * z.len());
-    if pairs == 0 || x.len() < words {
-        return;
-    }
-    let blocks = words / 4;
-    let [.., tail] = bt_core_dense_code;
-    let dense = DenseAdd {
-        x: x.as_ptr(),
-        loops: blocks.div_ceil(8),
-        entry: if blocks == 0 {
-            tail
-        } else {
-            bt_core_dense_code[blocks.wrapping_neg() % 8]
-        },
-        tail: words % 4,
-        scales: scales.as_ptr(),
-        z: z.as_mut_ptr(),
-        z_end: z.as_mut_ptr().wrapping_add(pairs),
-        weights: rows.weights.as_ptr(),
-    };
-    // SAFETY: `pairs` ≥ 1 rows of `words` words lie in `weights`, twice as many scales in `scales`, as
-    // many words in z; x has `words` words; `blocks` and `tail` make up `words`.
-    unsafe { bt_core_dense_rows(&dense) };
-}
-
 /// What `gather.s` is told of the rows: it names the offsets.
 #[repr(C)]
 struct Rows {
@@ -210,72 +158,6 @@ unsafe extern "C" {
     ///
     /// As for `bt_core_gather_bytes`.
     fn bt_core_gather_centred(row: *mut u32, bytes: *const u8, rows: &Rows);
-}
-
-/// A function of `gather.s` that puts values to the places of a table, four at a time.
-///
-/// # Safety
-///
-/// The last argument, fours of values, is ≥ 1; so many places and values are readable, and every place
-/// is that of a half of the panels.
-type Places<S> = unsafe extern "C" fn(*mut i16, *const u16, *const S, usize);
-
-unsafe extern "C" {
-    fn bt_core_places_bytes(panels: *mut i16, table: *const u16, values: *const u8, fours: usize);
-    fn bt_core_places_centred(
-        panels: *mut i16,
-        table: *const u16,
-        values: *const Centred,
-        fours: usize,
-    );
-    fn bt_core_places_halves(panels: *mut i16, table: *const u16, values: *const i16, fours: usize);
-}
-
-/// The twin of [`portable::gather_table`](super::portable::gather_table).
-///
-/// # Safety
-///
-/// Every entry of `table` that there is a value for is the place of one of `panels`; `places` is a function
-/// of `gather.s`.
-unsafe fn to_places<S: Sample>(places: Places<S>, panels: &mut [i16], table: &[u16], values: &[S]) {
-    debug_assert!(table.len() >= values.len());
-    debug_assert!(
-        table
-            .iter()
-            .zip(values)
-            .all(|(&at, _)| usize::from(at) < panels.len())
-    );
-    let count = values.len().min(table.len());
-    let fours = count / 4;
-    if fours > 0 {
-        // SAFETY: so many places and values are there, and the places lie in `panels`.
-        unsafe { places(panels.as_mut_ptr(), table.as_ptr(), values.as_ptr(), fours) };
-    }
-    let (table, values) = (table.get(fours * 4..), values.get(fours * 4..));
-    super::portable::gather_table(panels, table.unwrap_or(&[]), values.unwrap_or(&[]));
-}
-
-macro_rules! to_places {
-    ($($sample:ty => $places:ident;)*) => {$(
-        impl ToPlaces for $sample {
-            fn to_places(panels: &mut [i16], table: &[u16], values: &[Self]) {
-                // SAFETY: `parse` has found that every place of a gather table lies in the scratch, which
-                // `panels` leads into; only this crate can call it, with the table of a `Model`.
-                unsafe { to_places($places, panels, table, values) };
-            }
-        }
-    )*};
-}
-to_places! {
-    u8 => bt_core_places_bytes;
-    Centred => bt_core_places_centred;
-    i16 => bt_core_places_halves;
-}
-
-impl ToPlaces for i8 {
-    fn to_places(panels: &mut [i16], table: &[u16], values: &[Self]) {
-        super::portable::gather_table(panels, table, values);
-    }
 }
 
 /// The twin of `portable::whole_rows::<u8>`.

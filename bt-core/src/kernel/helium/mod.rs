@@ -1,0 +1,319 @@
+//! Twins of [`portable`](super::portable) kernels for cores with Helium (Cortex-M52, M55, M85) by feature
+//! `helium`; what is rare is left to the kernels of the DSP extension, which these chips have too.
+//!
+//! They read what every other core reads: interleaving loads put the panels' rows apart, so that one model
+//! file serves all cores. Rows that are whole vectors, eight values, are the fastest; plans for these cores
+//! have them ([`VECTOR_PAIRS`](crate::program::VECTOR_PAIRS)).
+#![allow(unsafe_code)]
+
+use core::arch::global_asm;
+
+use super::{Centred, DenseRows, ToPlaces, armv7em};
+use crate::program::{Accumulate, Contraction, Store, TILE, VECTOR_PAIRS};
+use crate::q::half;
+
+global_asm!(include_str!("contract.s"), options(raw));
+global_asm!(include_str!("dense.s"), options(raw));
+global_asm!(include_str!("gather.s"), options(raw));
+
+/// What `contract.s` is told, as it lies in its stack frame.
+#[repr(C)]
+struct Run {
+    rounding: [u32; TILE],
+    x: *const u32,
+    weights: *const u32,
+    /// Start values of the first tile.
+    start: *const u32,
+    /// Bytes from one tile's to the next one's.
+    start_step: usize,
+    rows: *const u16,
+    out: *mut u32,
+    n_tiles: usize,
+    m_tiles: usize,
+    /// Bytes from column to column, or 0 and a table.
+    col_stride: usize,
+    cols: *const u16,
+    /// Filled in by the assembly.
+    own: [u32; 2],
+    row_stride: usize,
+    left_shift: i32,
+    most: i32,
+    least: i32,
+    vectors: usize,
+    part: usize,
+    finish: u32,
+    entry: u32,
+    widen: i32,
+    narrow: i32,
+}
+
+unsafe extern "C" {
+    /// Runs all tiles of a stage.
+    ///
+    /// # Safety
+    ///
+    /// The pointers are those of a sound contraction whose rows have at least four words and whose store is
+    /// no table; `vectors` ≥ 1 and `part` ≤ 3 make up a row; `entry` and `finish` are of
+    /// `bt_core_helium_code` and right for it.
+    fn bt_core_helium_contract(run: &Run);
+
+    safe static bt_core_helium_code: [u32; 41];
+}
+
+/// Places in the table of code: for rows of one to four vectors the loop that keeps sums, then those that store
+/// them, by columns at even distances or by the table; the general loop; its endings.
+const LOOPS: usize = 9;
+const GENERAL: usize = 4 * LOOPS;
+
+/// The twin of [`portable::contract`](super::portable::contract).
+///
+/// # Safety
+///
+/// [`Contraction::is_sound`] of the words of `memory`.
+#[inline(always)]
+pub(super) unsafe fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
+    let stage = run.stage;
+    let pairs = usize::from(stage.k_pairs);
+    // Short rows, and a place for each value: there is little to win.
+    if pairs < VECTOR_PAIRS || stage.store >= Store::Scatter as u8 {
+        // SAFETY: the caller has seen to it.
+        unsafe { armv7em::contract(run, memory) };
+        return;
+    }
+    // SAFETY: as above, with what was just asked.
+    unsafe { vectors(run, memory, pairs) };
+}
+
+/// Stages of rows of at least four words that store whole tiles.
+///
+/// # Safety
+///
+/// As of [`contract`]; the rows have `pairs` words, at least [`VECTOR_PAIRS`], the store is no table.
+#[inline(never)]
+unsafe fn vectors(run: &Contraction<'_>, memory: &mut [u32], pairs: usize) {
+    let stage = run.stage;
+    let rounding = [half(u32::from(stage.shift)) as u32; TILE];
+    let is_kept = run.accumulate != Accumulate::Single;
+    if run.accumulate == Accumulate::First {
+        let first = stage.acc_word as usize;
+        let words = memory.get_mut(first..first + stage.tiles().get() * TILE);
+        words.unwrap_or(&mut []).fill(rounding[0]);
+    }
+    let memory = memory.as_mut_ptr();
+    let stores = run.accumulate.stores();
+    let (vectors, part) = (pairs / VECTOR_PAIRS, pairs % VECTOR_PAIRS);
+    // The number of the ending: sums kept, or stored as pairs, columns, rows of z.
+    let ending = if stores {
+        1 + usize::from(stage.store)
+    } else {
+        0
+    };
+    let missing = 16 - i32::from(stage.bits);
+    let of_loop = match run.accumulate {
+        Accumulate::First | Accumulate::Middle => Some(0),
+        // Top halves, saturated or not, by pairs or columns.
+        Accumulate::Single if ending < 3 && stage.shift == 16 => Some(
+            1 + 2 * (ending - 1)
+                + if missing > 0 { 4 } else { 0 }
+                + usize::from(stage.col_stride == 0),
+        ),
+        _ => None,
+    };
+    let code = |index: usize| bt_core_helium_code.get(index).copied().unwrap_or(0);
+    let limit = 1i32 << (stage.bits.wrapping_sub(1) % 16);
+    let told = Run {
+        rounding,
+        x: memory.wrapping_add(stage.input_word as usize),
+        weights: run.weights.as_ptr(),
+        start: if is_kept {
+            memory.wrapping_add(stage.acc_word as usize)
+        } else {
+            rounding.as_ptr()
+        },
+        start_step: if is_kept { TILE * 4 } else { 0 },
+        rows: run.rows.as_ptr(),
+        out: memory.wrapping_add(run.out_word),
+        n_tiles: stage.n_tiles.into(),
+        m_tiles: stage.m_tiles.into(),
+        col_stride: usize::from(stage.col_stride) * 4,
+        cols: if stage.col_stride > 0 {
+            core::ptr::null()
+        } else {
+            run.cols.as_ptr()
+        },
+        own: [0; 2],
+        row_stride: stage.row_stride as usize * 4,
+        left_shift: -i32::from(stage.shift),
+        most: limit - 1,
+        least: -limit,
+        vectors,
+        part,
+        finish: code(GENERAL + 1 + ending),
+        entry: code(match of_loop {
+            Some(of_loop) if part == 0 && vectors <= 4 => (vectors - 1) * LOOPS + of_loop,
+            _ => GENERAL,
+        }),
+        widen: missing,
+        narrow: -missing,
+    };
+    // SAFETY: the caller has seen to it that the run is sound, and has asked for the rest.
+    unsafe { bt_core_helium_contract(&told) };
+}
+
+/// What `dense.s` is told, as it lies in its stack frame.
+#[repr(C)]
+struct Dense {
+    sums: [u32; 9],
+    x: *const u32,
+    /// Of eight steps; the first begins at `entry`.
+    rounds: usize,
+    stride: usize,
+    entry: u32,
+    z_end: *mut u32,
+    skip: usize,
+    scales: *const u32,
+    z: *mut u32,
+    weights: *const u32,
+    /// Values of the last step, 1 to 8.
+    last: usize,
+}
+
+unsafe extern "C" {
+    /// Adds the products of row pairs, three at a time, to z.
+    ///
+    /// # Safety
+    ///
+    /// A row has 8 · steps + `last` halves: so many are readable at `x`, so many for every word of z at
+    /// `weights`, two words at `scales`; z is writable up to `z_end`, a multiple of three words from its
+    /// start and not it. `entry` is of `bt_core_helium_dense_code_3`.
+    fn bt_core_helium_dense_3(dense: &Dense);
+
+    /// As `bt_core_helium_dense_3`, one at a time.
+    ///
+    /// # Safety
+    ///
+    /// As there; any number of words, `entry` of `bt_core_helium_dense_code_1`.
+    fn bt_core_helium_dense_1(dense: &Dense);
+
+    safe static bt_core_helium_dense_code_3: [u32; 9];
+    safe static bt_core_helium_dense_code_1: [u32; 9];
+}
+
+/// The twin of [`portable::dense_add`](super::portable::dense_add).
+pub(crate) fn dense_add(rows: &DenseRows<'_>, x: &[u32], scales: &[u32], z: &mut [u32]) {
+    let words = rows.k_pairs;
+    let pairs = z.len().min(scales.len() / 2);
+    let pairs = pairs.min(rows.weights.len().checked_div(words).unwrap_or(0));
+    debug_assert!(x.len() == words && words > 0 && z.len() * 2 == scales.len());
+    debug_assert_eq!(rows.weights.len(), words * z.len());
+    if pairs == 0 || words == 0 || x.len() < words {
+        return;
+    }
+    let steps = (words - 1) / 4;
+    let entry = |code: &[u32; 9]| match steps {
+        0 => code[8],
+        _ => code[steps.wrapping_neg() % 8],
+    };
+    let threes = pairs / 3 * 3;
+    let z = z.as_mut_ptr();
+    let told = |first: usize, end: usize, entry: u32| Dense {
+        sums: [0; 9],
+        x: x.as_ptr(),
+        rounds: steps.div_ceil(8),
+        stride: words * 4,
+        entry,
+        z_end: z.wrapping_add(end),
+        skip: (words * 4).wrapping_sub(steps * 16),
+        scales: scales.as_ptr().wrapping_add(2 * first),
+        z: z.wrapping_add(first),
+        weights: rows.weights.as_ptr().wrapping_add(first * words),
+        last: (words - steps * 4) * 2,
+    };
+    let (three, one) = (
+        told(0, threes, entry(&bt_core_helium_dense_code_3)),
+        told(threes, pairs, entry(&bt_core_helium_dense_code_1)),
+    );
+    // SAFETY: `pairs` rows of `words` words, 8 · steps + last halves, lie in `weights`, twice as many scales
+    // in `scales`, as many words in z; x has `words` words. Neither function runs over nothing.
+    unsafe {
+        if threes > 0 {
+            bt_core_helium_dense_3(&three);
+        }
+        if threes < pairs {
+            bt_core_helium_dense_1(&one);
+        }
+    }
+}
+
+/// A function of `gather.s`.
+///
+/// # Safety
+///
+/// So many places and values are readable, and every place is that of a half of the panels.
+type Places<S> = unsafe extern "C" fn(*mut i16, *const u16, *const S, usize);
+
+unsafe extern "C" {
+    fn bt_core_helium_places_bytes(
+        panels: *mut i16,
+        table: *const u16,
+        values: *const u8,
+        count: usize,
+    );
+    fn bt_core_helium_places_signed(
+        panels: *mut i16,
+        table: *const u16,
+        values: *const i8,
+        count: usize,
+    );
+    fn bt_core_helium_places_centred(
+        panels: *mut i16,
+        table: *const u16,
+        values: *const Centred,
+        count: usize,
+    );
+    fn bt_core_helium_places_halves(
+        panels: *mut i16,
+        table: *const u16,
+        values: *const i16,
+        count: usize,
+    );
+}
+
+/// The twin of [`portable::gather_table`](super::portable::gather_table).
+///
+/// # Safety
+///
+/// Every entry of `table` that there is a value for is the place of one of `panels`; `places` is a function
+/// of `gather.s`.
+unsafe fn to_places<S>(places: Places<S>, panels: &mut [i16], table: &[u16], values: &[S]) {
+    debug_assert!(table.len() >= values.len());
+    debug_assert!(
+        table
+            .iter()
+            .zip(values)
+            .all(|(&at, _)| usize::from(at) < panels.len())
+    );
+    let count = values.len().min(table.len());
+    if count > 0 {
+        // SAFETY: so many places and values are there, and the places lie in `panels`.
+        unsafe { places(panels.as_mut_ptr(), table.as_ptr(), values.as_ptr(), count) };
+    }
+}
+
+macro_rules! to_places {
+    ($($sample:ty => $places:ident;)*) => {$(
+        impl ToPlaces for $sample {
+            fn to_places(panels: &mut [i16], table: &[u16], values: &[Self]) {
+                // SAFETY: `parse` has found that every place of a gather table lies in the scratch, which
+                // `panels` leads into; only this crate can call it, with the table of a `Model`.
+                unsafe { to_places($places, panels, table, values) };
+            }
+        }
+    )*};
+}
+to_places! {
+    u8 => bt_core_helium_places_bytes;
+    i8 => bt_core_helium_places_signed;
+    Centred => bt_core_helium_places_centred;
+    i16 => bt_core_helium_places_halves;
+}
