@@ -268,7 +268,7 @@ mod tests {
     /// What cargo makes one tell again: a feature and a binary for each board.
     #[test]
     fn the_firmware_has_a_feature_and_a_binary_for_each_board() {
-        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../bt-embed/Cargo.toml");
+        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
         let manifest = std::fs::read_to_string(manifest).unwrap();
         let manifest: toml::Table = toml::from_str(&manifest).unwrap();
         let features = manifest["features"].as_table().unwrap();
@@ -300,7 +300,7 @@ mod tests {
     fn projects_are_of_this_table() {
         for board in projects() {
             let folder = board.project.unwrap();
-            let folder = format!("{}/../{folder}", env!("CARGO_MANIFEST_DIR"));
+            let folder = format!("{}/../../{folder}", env!("CARGO_MANIFEST_DIR"));
             let read = |name: &str| {
                 let path = format!("{folder}/{name}");
                 std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
