@@ -110,6 +110,8 @@ impl Checkpoint {
             let config: ModelConfig = serde_json::from_str(text).map_err(|error| {
                 Error::malformed(error).field(format!("metadata `{METADATA_KEY}`"))
             })?;
+            // What follows counts by its sizes.
+            config.validate()?;
             if let Some((name, found)) = file.other_types.iter().find(|(name, _)| is_ours(name)) {
                 return Err(Error::new(ErrorKind::ElementType {
                     found: format!("{found:?}"),

@@ -46,6 +46,8 @@ impl TryFrom<Written> for Modes {
 
     fn try_from(written: Written) -> std::result::Result<Modes, String> {
         match written {
+            // Modes that are chosen by the data.
+            Written::Text(text) if text.is_empty() => Ok(Modes::default()),
             Written::Text(text) => text.parse(),
             Written::List(sizes) if sizes.iter().all(|&size| size > 0) => Ok(Modes(sizes)),
             Written::List(sizes) => Err(format!("{sizes:?} holds a size of 0")),
