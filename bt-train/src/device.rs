@@ -68,23 +68,11 @@ fn is_integers(model: &Model<'_>, part: &Part) -> bool {
     let mut all = true;
     for sequence in 0..part.sequences() {
         part.values.for_each(part.range(sequence), |_, value| {
-            let pushed = pushed(model.input_type(), FloatInput::INTEGER, value);
+            let pushed = FloatInput::INTEGER.integer(model.input_type(), value);
             all &= f32::from(pushed) == value;
         });
     }
     all
-}
-
-/// round((value − offset) / lsb), half to even, saturated to the type: what `run` and the host end of
-/// the wire do to float data. Integer data have LSB 1 and offset 0 and come out as they are.
-pub fn pushed(input_type: InputType, input: FloatInput, value: f32) -> i16 {
-    let (low, high) = match input_type {
-        InputType::U8 => (0.0, 255.0),
-        InputType::I8 => (-128.0, 127.0),
-        InputType::I16 => (-32_768.0, 32_767.0),
-    };
-    let scaled = (f64::from(value) - f64::from(input.offset)) / f64::from(input.lsb);
-    scaled.round_ties_even().clamp(low, high) as i16
 }
 
 /// The bytes that feed a sequence to a session, little-endian: whole frames, or samples, whose last
@@ -95,7 +83,7 @@ pub fn stream(model: &Model<'_>, part: &Part, sequence: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut push = |place: usize, value: f32| {
         let input = floats[if floats.len() == 1 { 0 } else { place }];
-        let value = pushed(model.input_type(), input, value);
+        let value = input.integer(model.input_type(), value);
         match model.input_type() {
             InputType::U8 | InputType::I8 => bytes.push(value as u8),
             InputType::I16 => bytes.extend(value.to_le_bytes()),

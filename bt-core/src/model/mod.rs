@@ -1,5 +1,6 @@
 //! `Model<'m>`: a checked view of a `.btm` file in flash; behind [`Model::parse`] nobody asks «valid?» again.
 
+mod arena;
 pub mod bound;
 #[cfg(feature = "alloc")]
 pub mod cases;
@@ -9,6 +10,7 @@ pub mod layout;
 mod output_count;
 mod parse;
 mod sections;
+mod values;
 pub mod work;
 #[cfg(feature = "alloc")]
 pub mod write;
@@ -18,6 +20,7 @@ use crate::front_end::FrontEnd;
 use crate::numbered::numbered;
 use crate::program::{NONE, Operands, Program};
 use crate::proven::Proven;
+pub use arena::ArenaLayout;
 pub use error::{Field, ParseError};
 use layout::{
     CELL_FRACTION, DenseRecord, FormatRecord, HostRecord, MetaRecord, OutputsRecord, Section,
@@ -25,66 +28,7 @@ use layout::{
 };
 pub use output_count::output_count;
 use sections::Sections;
-
-numbered! {
-    /// The type of the values a session takes.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-    pub enum InputType: u8 {
-        /// 0..=255.
-        U8 = 0,
-        /// −128..=127.
-        I8 = 1,
-        /// −32768..=32767; PCM when the model has a front end.
-        I16 = 2,
-    }
-}
-
-impl InputType {
-    /// Bytes of one value on the wire.
-    pub const fn bytes(self) -> usize {
-        match self {
-            Self::U8 | Self::I8 => 1,
-            Self::I16 => 2,
-        }
-    }
-
-    /// How far a map shifts a value to the left when it reads it, after `zero` has been taken off.
-    ///
-    /// Bytes are shifted until they fill an i16, so that products keep their top bits: signed ones by 8,
-    /// unsigned ones by 7, and by 8 where `zero` is [`MIDDLE`](Self::MIDDLE), which makes them signed. The
-    /// kernels do this as they unpack, for nothing. A byte that has lost any other offset no longer fits a
-    /// byte, and an i16 is full already: both are read as they are.
-    #[doc(hidden)]
-    pub const fn left_shift(self, zero: i32) -> u32 {
-        match (self, zero) {
-            (Self::U8, 0) => 7,
-            (Self::U8, Self::MIDDLE) | (Self::I8, 0) => 8,
-            _ => 0,
-        }
-    }
-
-    /// What makes a signed byte of an unsigned one, taken off it.
-    #[doc(hidden)]
-    pub const MIDDLE: i32 = 128;
-
-    /// Largest magnitude that a map reads when `zero` is taken off every value, saturated to i16.
-    #[doc(hidden)]
-    pub const fn map_max(self, zero: i32) -> u32 {
-        let (low, high) = match self {
-            Self::U8 => (0, 255),
-            Self::I8 => (-128, 127),
-            Self::I16 => (-32_768, 32_767),
-        };
-        let (below, above) = ((zero - low).unsigned_abs(), (high - zero).unsigned_abs());
-        let max = if below > above { below } else { above };
-        if max > 1 << 15 {
-            1 << 15
-        } else {
-            max << self.left_shift(zero)
-        }
-    }
-}
+pub use values::{FloatInput, FloatOutput, InputType};
 
 numbered! {
     /// Which hidden state the head reads.
@@ -122,95 +66,6 @@ pub enum Map<'m> {
     Program(Program<'m>),
     /// i8 rows.
     Dense(&'m DenseRecord),
-}
-
-/// Where a session keeps what, in words of its arena. The scratch of all maps comes last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ArenaLayout {
-    /// z, i16 Q4.11 `[gates·J]`, starts at word 0 and serves one layer after the other; then, for every
-    /// layer, h, i16 `[J]`, and c, i32 `[J]`. Those of the first, here.
-    pub hidden_word: usize,
-    /// c of the first layer, [`Model::cell_fraction`] fraction bits.
-    pub cell_word: usize,
-    /// Sums of h of the last layer, i32 `[J]`, when the head reads a mean.
-    pub pool_word: usize,
-    /// State of the front end.
-    pub front_end_word: usize,
-    /// Feature vector of the front end, i16.
-    pub vector_word: usize,
-    /// Levels of the maps.
-    pub scratch_word: usize,
-    /// What recurrent maps add to: z, or words of their own at the start of the scratch.
-    pub recurrent_z_word: usize,
-    /// Levels of recurrent maps.
-    pub recurrent_scratch_word: usize,
-    /// J.
-    hidden: usize,
-}
-
-impl ArenaLayout {
-    /// Places for so many `layers` of a cell and `hidden` units, a pool or none, a front end of so many
-    /// state words and bands.
-    pub const fn new(
-        (cell, layers): (Cell, usize),
-        hidden: usize,
-        pool: Pool,
-        front_end_words: usize,
-        bands: usize,
-    ) -> Self {
-        let hidden_word = (cell.gates() * hidden).div_ceil(2);
-        let cell_word = hidden_word + hidden.div_ceil(2);
-        let pool_word = hidden_word + layers * (hidden.div_ceil(2) + hidden);
-        let front_end_word = pool_word
-            + if matches!(pool, Pool::Last) {
-                0
-            } else {
-                hidden
-            };
-        let vector_word = front_end_word + front_end_words;
-        let scratch_word = vector_word + bands.div_ceil(2);
-        let (recurrent_z_word, apart) = if cell.keeps_apart() {
-            (scratch_word, hidden_word)
-        } else {
-            (0, 0)
-        };
-        Self {
-            hidden_word,
-            cell_word,
-            pool_word,
-            front_end_word,
-            vector_word,
-            scratch_word,
-            recurrent_z_word,
-            recurrent_scratch_word: scratch_word + apart,
-            hidden,
-        }
-    }
-
-    /// Words of z.
-    pub const fn z_words(&self) -> usize {
-        self.hidden_word
-    }
-
-    /// Where h of a layer lies; c is [`c_word`](Self::c_word).
-    pub const fn h_word(&self, layer: usize) -> usize {
-        self.hidden_word + layer * (self.h_words() + self.hidden)
-    }
-
-    /// Where c of a layer lies.
-    pub const fn c_word(&self, layer: usize) -> usize {
-        self.h_word(layer) + self.h_words()
-    }
-
-    /// Words of a layer's h.
-    pub const fn h_words(&self) -> usize {
-        self.hidden.div_ceil(2)
-    }
-
-    /// Words of the scratch that are no level of a recurrent map.
-    pub const fn apart_words(&self) -> usize {
-        self.recurrent_scratch_word - self.scratch_word
-    }
 }
 
 /// A model in flash, checked: a view of the file's bytes, from which sessions are made.
@@ -539,42 +394,6 @@ impl<'m> Model<'m> {
     #[doc(hidden)]
     pub fn arena_layout(&self) -> ArenaLayout {
         self.arena
-    }
-}
-
-/// How a host makes the integer that is pushed of a float x: round((x − offset) / lsb), half to even,
-/// saturated to the input's type.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct FloatInput {
-    /// What becomes 0.
-    pub offset: f32,
-    /// What one integer stands for; negative where the feature's scale is, never 0.
-    pub lsb: f32,
-}
-
-impl FloatInput {
-    /// What integer data have: they are pushed as they are.
-    pub const INTEGER: Self = Self {
-        offset: 0.0,
-        lsb: 1.0,
-    };
-}
-
-/// What a raw score of a value stands for: offset + raw · lsb.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct FloatOutput {
-    /// Value of a score of 0.
-    pub offset: f32,
-    /// What one integer stands for; not 0.
-    pub lsb: f32,
-}
-
-impl FloatOutput {
-    /// The value of a raw score, to the 24 bits of an f32.
-    pub fn value(self, raw: i32) -> f32 {
-        self.offset + raw as f32 * self.lsb
     }
 }
 

@@ -158,13 +158,9 @@ impl Device {
         }))
     }
 
-    /// round((value − offset) / lsb), half to even, saturated to the type.
+    /// The integers that are pushed of such values.
     fn integers(&self, values: &[f32]) -> Result<Vec<i16>, String> {
-        let (low, high) = match self.model.input_type() {
-            InputType::U8 => (0.0, 255.0),
-            InputType::I8 => (-128.0, 127.0),
-            InputType::I16 => (-32_768.0, 32_767.0),
-        };
+        let input_type = self.model.input_type();
         let takes_floats = self
             .inputs
             .iter()
@@ -176,14 +172,14 @@ impl Device {
                 if !value.is_finite() {
                     return Err(format!("value {at} is {value}"));
                 }
-                let scaled = (f64::from(value) - f64::from(input.offset)) / f64::from(input.lsb);
-                let integer = scaled.round_ties_even().clamp(low, high);
-                if !takes_floats && integer != f64::from(value) {
+                let integer = input.integer(input_type, value);
+                if !takes_floats && f32::from(integer) != value {
+                    let (low, high) = input_type.range();
                     return Err(format!(
                         "value {at} is {value}; the model takes integers from {low} to {high}"
                     ));
                 }
-                Ok(integer as i16)
+                Ok(integer)
             })
             .collect()
     }

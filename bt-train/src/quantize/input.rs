@@ -7,7 +7,6 @@
 //! multiplies it ([`FormatRecord`](bt_core::internals::model::layout::FormatRecord)).
 
 use crate::data::{ElementType, Normalization, Part};
-use crate::device::pushed;
 use crate::error::{Error, ErrorKind, Result};
 use bt_core::internals::model::write::Elements;
 use bt_core::internals::q::{round_shift_saturate, saturate};
@@ -272,7 +271,7 @@ impl InputFormat {
     /// The integer that is pushed for a raw value at place `i` of the frame.
     pub fn pushed(&self, i: usize, value: f32) -> i16 {
         let at = if self.floats.len() == 1 { 0 } else { i };
-        pushed(self.input_type, self.floats[at], value)
+        self.floats[at].integer(self.input_type, value)
     }
 
     /// The map's integer for a pushed one at place `i` of the frame.

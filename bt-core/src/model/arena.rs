@@ -1,0 +1,93 @@
+//! Where a session keeps what in its arena.
+
+use super::Pool;
+use crate::cell::Cell;
+
+/// Where a session keeps what, in words of its arena. The scratch of all maps comes last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArenaLayout {
+    /// z, i16 Q4.11 `[gates·J]`, starts at word 0 and serves one layer after the other; then, for every
+    /// layer, h, i16 `[J]`, and c, i32 `[J]`. Those of the first, here.
+    pub hidden_word: usize,
+    /// c of the first layer, [`Model::cell_fraction`](super::Model::cell_fraction) fraction bits.
+    pub cell_word: usize,
+    /// Sums of h of the last layer, i32 `[J]`, when the head reads a mean.
+    pub pool_word: usize,
+    /// State of the front end.
+    pub front_end_word: usize,
+    /// Feature vector of the front end, i16.
+    pub vector_word: usize,
+    /// Levels of the maps.
+    pub scratch_word: usize,
+    /// What recurrent maps add to: z, or words of their own at the start of the scratch.
+    pub recurrent_z_word: usize,
+    /// Levels of recurrent maps.
+    pub recurrent_scratch_word: usize,
+    /// J.
+    hidden: usize,
+}
+
+impl ArenaLayout {
+    /// Places for so many `layers` of a cell and `hidden` units, a pool or none, a front end of so many
+    /// state words and bands.
+    pub const fn new(
+        (cell, layers): (Cell, usize),
+        hidden: usize,
+        pool: Pool,
+        front_end_words: usize,
+        bands: usize,
+    ) -> Self {
+        let hidden_word = (cell.gates() * hidden).div_ceil(2);
+        let cell_word = hidden_word + hidden.div_ceil(2);
+        let pool_word = hidden_word + layers * (hidden.div_ceil(2) + hidden);
+        let front_end_word = pool_word
+            + if matches!(pool, Pool::Last) {
+                0
+            } else {
+                hidden
+            };
+        let vector_word = front_end_word + front_end_words;
+        let scratch_word = vector_word + bands.div_ceil(2);
+        let (recurrent_z_word, apart) = if cell.keeps_apart() {
+            (scratch_word, hidden_word)
+        } else {
+            (0, 0)
+        };
+        Self {
+            hidden_word,
+            cell_word,
+            pool_word,
+            front_end_word,
+            vector_word,
+            scratch_word,
+            recurrent_z_word,
+            recurrent_scratch_word: scratch_word + apart,
+            hidden,
+        }
+    }
+
+    /// Words of z.
+    pub const fn z_words(&self) -> usize {
+        self.hidden_word
+    }
+
+    /// Where h of a layer lies; c is [`c_word`](Self::c_word).
+    pub const fn h_word(&self, layer: usize) -> usize {
+        self.hidden_word + layer * (self.h_words() + self.hidden)
+    }
+
+    /// Where c of a layer lies.
+    pub const fn c_word(&self, layer: usize) -> usize {
+        self.h_word(layer) + self.h_words()
+    }
+
+    /// Words of a layer's h.
+    pub const fn h_words(&self) -> usize {
+        self.hidden.div_ceil(2)
+    }
+
+    /// Words of the scratch that are no level of a recurrent map.
+    pub const fn apart_words(&self) -> usize {
+        self.recurrent_scratch_word - self.scratch_word
+    }
+}
