@@ -109,7 +109,7 @@ pub fn check_interrupts(rounds: u32) -> Result<(), ProcessorError> {
 }
 
 /// What the kernels need.
-#[cfg_attr(not(any(bt_kernel = "armv7em", test)), allow(dead_code))]
+#[cfg(any(bt_kernel = "armv7em", test))]
 struct Needs {
     dsp: bool,
     helium: bool,
@@ -124,7 +124,7 @@ const NEEDS: Needs = Needs {
 };
 
 /// What the processor says of itself.
-#[cfg_attr(not(any(bt_kernel = "armv7em", test)), allow(dead_code))]
+#[cfg(any(bt_kernel = "armv7em", test))]
 struct Registers {
     /// Bits 4 to 15: the part number.
     cpuid: u32,
@@ -138,7 +138,7 @@ struct Registers {
     cpacr: u32,
 }
 
-#[cfg_attr(not(any(bt_kernel = "armv7em", test)), allow(dead_code))]
+#[cfg(any(bt_kernel = "armv7em", test))]
 impl Needs {
     fn of(&self, registers: &Registers) -> Result<(), ProcessorError> {
         let field = |register: u32, first: u32| register >> first & 0xF;

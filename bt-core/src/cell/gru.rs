@@ -65,16 +65,8 @@ pub fn update(gate: Gate, Units { x, u, c, h }: Units<'_>) {
 /// [`update`] for one gate function, which gives Q0.15 in the top half.
 #[inline(never)]
 fn update_with(gate: impl Fn(i16) -> i32, x: &[i16], u: &[i16], c: &mut [i32], h: &mut [i16]) {
-    let (mut x, mut u) = (
-        x.chunks_exact(c.len().max(1)),
-        u.chunks_exact(c.len().max(1)),
-    );
-    let (Some(x_r), Some(x_k), Some(x_n)) = (x.next(), x.next(), x.next()) else {
-        return;
-    };
-    let (Some(u_r), Some(u_k), Some(u_n)) = (u.next(), u.next(), u.next()) else {
-        return;
-    };
+    let [x_r, x_k, x_n] = thirds(x);
+    let [u_r, u_k, u_n] = thirds(u);
     let sums = |x: i16, u: i16| x.saturating_add(u);
     let resets = x_r.iter().zip(u_r).map(|(&x, &u)| sums(x, u));
     let keeps = x_k.iter().zip(u_k).map(|(&x, &u)| sums(x, u));
@@ -89,6 +81,13 @@ fn update_with(gate: impl Fn(i16) -> i32, x: &[i16], u: &[i16], c: &mut [i32], h
         *c = blend(candidate << 14, *c, keep);
         *h = rounded(*c);
     }
+}
+
+/// The values of each gate; [`Units`] has as many of one as of another.
+fn thirds(values: &[i16]) -> [&[i16]; 3] {
+    let (reset, rest) = values.split_at(values.len() / 3);
+    let (keep, new) = rest.split_at(rest.len() / 2);
+    [reset, keep, new]
 }
 
 #[cfg(test)]

@@ -19,23 +19,9 @@
 use super::{Gate, blend, rounded};
 use crate::nonlinearity;
 
-/// What a step of J units works on; made by [`Units::new`] alone, so its parts agree on J.
-#[derive(Debug)]
-pub struct Units<'a> {
-    z: &'a [i16],
-    c: &'a mut [i32],
-    h: &'a mut [i16],
-}
-
-impl<'a> Units<'a> {
-    /// Pre-activations `z` \[2·J\] Q4.11, gate slowest in the order a, v; the state `c` \[J\] Q6.25; hidden
-    /// state `h` \[J\] Q4.11; J ≥ 1. `None` when the lengths are others.
-    #[inline]
-    pub fn new(z: &'a [i16], c: &'a mut [i32], h: &'a mut [i16]) -> Option<Self> {
-        let agree = z.len() == 2 * c.len() && h.len() == c.len() && !c.is_empty();
-        agree.then_some(Self { z, c, h })
-    }
-}
+/// What a step of J units works on: `z` \[2·J\] Q4.11 in the order a, v; the state `c` \[J\] Q6.25; hidden
+/// state `h` \[J\] Q4.11.
+pub type Units<'a> = super::UnitsOf<'a, 2>;
 
 /// One step: c and h of the units from their z.
 ///

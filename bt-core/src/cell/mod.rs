@@ -25,7 +25,6 @@
 //! A cell that counts beyond ±128 has fewer fraction bits, see [`wide`].
 //!
 //! The running time does not depend on the values: no branch, no early end.
-
 //!
 //! Beside it stand two others, [`gru`] and [`min_gru`].
 
@@ -123,22 +122,24 @@ numbered! {
     }
 }
 
-/// What a step of J units works on; made by [`Units::new`] alone, so its parts
-/// agree on J.
+/// Those of an LSTM: gates i, f, g, o; `c` Q7.24; `h` Q0.15.
+pub type Units<'a> = UnitsOf<'a, 4>;
+
+/// What a step of J units works on, of a cell with so many gates; made by [`UnitsOf::new`] alone, so its
+/// parts agree on J.
 #[derive(Debug)]
-pub struct Units<'a> {
+pub struct UnitsOf<'a, const GATES: usize> {
     z: &'a [i16],
     c: &'a mut [i32],
     h: &'a mut [i16],
 }
 
-impl<'a> Units<'a> {
-    /// Pre-activations `z` \[4·J\] Q4.11, gate slowest in the order i, f, g, o;
-    /// cell state `c` \[J\] Q7.24; hidden state `h` \[J\] Q0.15; J ≥ 1. `None` when
-    /// the lengths are others.
+impl<'a, const GATES: usize> UnitsOf<'a, GATES> {
+    /// Pre-activations `z` \[GATES·J\] Q4.11, gate slowest in the cell's order; its state `c` \[J\] and hidden
+    /// state `h` \[J\], in the cell's formats; J ≥ 1. `None` when the lengths are others.
     #[inline]
     pub fn new(z: &'a [i16], c: &'a mut [i32], h: &'a mut [i16]) -> Option<Self> {
-        let agree = z.len() == 4 * c.len() && h.len() == c.len() && !c.is_empty();
+        let agree = z.len() == GATES * c.len() && h.len() == c.len() && !c.is_empty();
         agree.then_some(Self { z, c, h })
     }
 }
