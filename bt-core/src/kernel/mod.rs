@@ -95,6 +95,23 @@ pub struct DenseRows<'a> {
     pub k_pairs: usize,
 }
 
+#[cfg(bt_kernel = "armv7em")]
+impl DenseRows<'_> {
+    /// Row pairs for which there are weights, scales and words of z; none where x is shorter than a row. Debug
+    /// builds assert that all lengths agree.
+    #[inline(always)]
+    fn pairs(&self, x: &[u32], scales: &[u32], z: &[u32]) -> usize {
+        let words = self.k_pairs;
+        debug_assert!(x.len() == words && words > 0 && z.len() * 2 == scales.len());
+        debug_assert_eq!(self.weights.len(), words * z.len());
+        if x.len() < words {
+            return 0;
+        }
+        let pairs = z.len().min(scales.len() / 2);
+        pairs.min(self.weights.len().checked_div(words).unwrap_or(0))
+    }
+}
+
 /// An element type that sensors and data sets deliver.
 ///
 /// Maps read i16: bytes are shifted left until they fill it ([`InputType::left_shift`]), so that sums

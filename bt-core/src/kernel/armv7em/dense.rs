@@ -36,11 +36,8 @@ unsafe extern "C" {
 /// The twin of [`portable::dense_add`](crate::kernel::portable::dense_add).
 pub(crate) fn dense_add(rows: &DenseRows<'_>, x: &[u32], scales: &[u32], z: &mut [u32]) {
     let words = rows.k_pairs;
-    let pairs = z.len().min(scales.len() / 2);
-    let pairs = pairs.min(rows.weights.len().checked_div(words).unwrap_or(0));
-    debug_assert!(x.len() == words && words > 0 && z.len() * 2 == scales.len());
-    debug_assert_eq!(rows.weights.len(), words * z.len());
-    if pairs == 0 || x.len() < words {
+    let pairs = rows.pairs(x, scales, z);
+    if pairs == 0 {
         return;
     }
     let blocks = words / 4;

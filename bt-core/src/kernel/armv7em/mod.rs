@@ -9,7 +9,8 @@
 #[cfg(not(bt_kernel = "helium"))]
 mod dense;
 #[cfg(not(bt_kernel = "helium"))]
-mod places;
+mod gather;
+pub(super) mod places;
 
 use core::arch::global_asm;
 

@@ -1,33 +1,27 @@
-//! Values to the places of a table; the assembly is `gather.s`.
+//! Values to the places of a table: what stands before the assembly, here and in Helium's kernels.
 
-use crate::kernel::{Centred, Sample, ToPlaces, portable};
+use crate::kernel::{Sample, portable};
 
-/// A function of `gather.s` that puts values to the places of a table, four at a time.
+/// A function in assembly that puts values to the places of a table, so many groups of `AT_ONCE` values.
 ///
 /// # Safety
 ///
-/// The last argument, fours of values, is ≥ 1; so many places and values are readable, and every place
-/// is that of a half of the panels.
+/// There is a group; so many places and values are readable, and every place is that of a half of the panels.
 type Places<S> = unsafe extern "C" fn(*mut i16, *const u16, *const S, usize);
 
-unsafe extern "C" {
-    fn bt_core_places_bytes(panels: *mut i16, table: *const u16, values: *const u8, fours: usize);
-    fn bt_core_places_centred(
-        panels: *mut i16,
-        table: *const u16,
-        values: *const Centred,
-        fours: usize,
-    );
-    fn bt_core_places_halves(panels: *mut i16, table: *const u16, values: *const i16, fours: usize);
-}
-
-/// The twin of [`portable::gather_table`](crate::kernel::portable::gather_table).
+/// The twin of [`portable::gather_table`], which takes what is left of a group.
 ///
 /// # Safety
 ///
-/// Every entry of `table` that there is a value for is the place of one of `panels`; `places` is a function
-/// of `gather.s`.
-unsafe fn to_places<S: Sample>(places: Places<S>, panels: &mut [i16], table: &[u16], values: &[S]) {
+/// Every entry of `table` that there is a value for is the place of one of `panels`; `places` is a
+/// [`Places`] for groups of `AT_ONCE` values.
+#[inline(always)]
+pub(in crate::kernel) unsafe fn to_places<S: Sample, const AT_ONCE: usize>(
+    places: Places<S>,
+    panels: &mut [i16],
+    table: &[u16],
+    values: &[S],
+) {
     debug_assert!(table.len() >= values.len());
     debug_assert!(
         table
@@ -35,35 +29,32 @@ unsafe fn to_places<S: Sample>(places: Places<S>, panels: &mut [i16], table: &[u
             .zip(values)
             .all(|(&at, _)| usize::from(at) < panels.len())
     );
-    let count = values.len().min(table.len());
-    let fours = count / 4;
-    if fours > 0 {
+    let groups = values.len().min(table.len()) / AT_ONCE;
+    if groups > 0 {
         // SAFETY: so many places and values are there, and the places lie in `panels`.
-        unsafe { places(panels.as_mut_ptr(), table.as_ptr(), values.as_ptr(), fours) };
+        unsafe { places(panels.as_mut_ptr(), table.as_ptr(), values.as_ptr(), groups) };
     }
-    let (table, values) = (table.get(fours * 4..), values.get(fours * 4..));
-    portable::gather_table(panels, table.unwrap_or(&[]), values.unwrap_or(&[]));
+    if AT_ONCE > 1 {
+        let (table, values) = (
+            table.get(groups * AT_ONCE..),
+            values.get(groups * AT_ONCE..),
+        );
+        portable::gather_table(panels, table.unwrap_or(&[]), values.unwrap_or(&[]));
+    }
 }
 
-macro_rules! to_places {
-    ($($sample:ty => $places:ident;)*) => {$(
-        impl ToPlaces for $sample {
+/// Samples whose places are filled by functions in assembly, so many values at once.
+macro_rules! assembled {
+    ($at_once:literal; $($sample:ty => $places:ident;)*) => {$(
+        impl $crate::kernel::ToPlaces for $sample {
             fn to_places(panels: &mut [i16], table: &[u16], values: &[Self]) {
                 // SAFETY: `parse` has found that every place of a gather table lies in the scratch, which
                 // `panels` leads into; only this crate can call it, with the table of a `Model`.
-                unsafe { to_places($places, panels, table, values) };
+                unsafe {
+                    $crate::kernel::armv7em::places::to_places::<_, $at_once>($places, panels, table, values);
+                };
             }
         }
     )*};
 }
-to_places! {
-    u8 => bt_core_places_bytes;
-    Centred => bt_core_places_centred;
-    i16 => bt_core_places_halves;
-}
-
-impl ToPlaces for i8 {
-    fn to_places(panels: &mut [i16], table: &[u16], values: &[Self]) {
-        portable::gather_table(panels, table, values);
-    }
-}
+pub(in crate::kernel) use assembled;

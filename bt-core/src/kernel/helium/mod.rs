@@ -8,7 +8,8 @@
 
 use core::arch::global_asm;
 
-use super::{Centred, DenseRows, ToPlaces, armv7em};
+use super::armv7em::places::assembled;
+use super::{Centred, DenseRows, armv7em};
 use crate::program::{Accumulate, Contraction, Store, TILE, VECTOR_PAIRS};
 use crate::q::half;
 
@@ -202,11 +203,8 @@ unsafe extern "C" {
 /// The twin of [`portable::dense_add`](super::portable::dense_add).
 pub(crate) fn dense_add(rows: &DenseRows<'_>, x: &[u32], scales: &[u32], z: &mut [u32]) {
     let words = rows.k_pairs;
-    let pairs = z.len().min(scales.len() / 2);
-    let pairs = pairs.min(rows.weights.len().checked_div(words).unwrap_or(0));
-    debug_assert!(x.len() == words && words > 0 && z.len() * 2 == scales.len());
-    debug_assert_eq!(rows.weights.len(), words * z.len());
-    if pairs == 0 || words == 0 || x.len() < words {
+    let pairs = rows.pairs(x, scales, z);
+    if pairs == 0 {
         return;
     }
     let steps = (words - 1) / 4;
@@ -245,13 +243,6 @@ pub(crate) fn dense_add(rows: &DenseRows<'_>, x: &[u32], scales: &[u32], z: &mut
     }
 }
 
-/// A function of `gather.s`.
-///
-/// # Safety
-///
-/// So many places and values are readable, and every place is that of a half of the panels.
-type Places<S> = unsafe extern "C" fn(*mut i16, *const u16, *const S, usize);
-
 unsafe extern "C" {
     fn bt_core_helium_places_bytes(
         panels: *mut i16,
@@ -279,39 +270,8 @@ unsafe extern "C" {
     );
 }
 
-/// The twin of [`portable::gather_table`](super::portable::gather_table).
-///
-/// # Safety
-///
-/// Every entry of `table` that there is a value for is the place of one of `panels`; `places` is a function
-/// of `gather.s`.
-unsafe fn to_places<S>(places: Places<S>, panels: &mut [i16], table: &[u16], values: &[S]) {
-    debug_assert!(table.len() >= values.len());
-    debug_assert!(
-        table
-            .iter()
-            .zip(values)
-            .all(|(&at, _)| usize::from(at) < panels.len())
-    );
-    let count = values.len().min(table.len());
-    if count > 0 {
-        // SAFETY: so many places and values are there, and the places lie in `panels`.
-        unsafe { places(panels.as_mut_ptr(), table.as_ptr(), values.as_ptr(), count) };
-    }
-}
-
-macro_rules! to_places {
-    ($($sample:ty => $places:ident;)*) => {$(
-        impl ToPlaces for $sample {
-            fn to_places(panels: &mut [i16], table: &[u16], values: &[Self]) {
-                // SAFETY: `parse` has found that every place of a gather table lies in the scratch, which
-                // `panels` leads into; only this crate can call it, with the table of a `Model`.
-                unsafe { to_places($places, panels, table, values) };
-            }
-        }
-    )*};
-}
-to_places! {
+assembled! {
+    1;
     u8 => bt_core_helium_places_bytes;
     i8 => bt_core_helium_places_signed;
     Centred => bt_core_helium_places_centred;
