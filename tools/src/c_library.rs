@@ -5,13 +5,11 @@ mod model;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
 use bt_train::command::device::CoreName;
 use bt_train::say;
 use clap::ValueEnum;
-use serde_json::Value;
 
 pub use model::Sources;
 
@@ -106,10 +104,7 @@ impl Library<'_> {
             .args(["rustc", "--quiet", "--package", "bt-c", "--lib"])
             .args(["--crate-type", "staticlib", "--target", self.target])
             .args(["--profile", profile, "--config"])
-            .arg(format!("profile.{profile}.debug=0"))
-            .args(["--message-format", "json-render-diagnostics"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped());
+            .arg(format!("profile.{profile}.debug=0"));
         if !self.front_end {
             command.arg("--no-default-features");
         }
@@ -117,17 +112,13 @@ impl Library<'_> {
         if matches!(self.core, Some(CoreName::M33 | CoreName::M55)) {
             command.args(["--features", "dsp"]);
         }
-        let output = command
-            .spawn()
-            .and_then(|child| child.wait_with_output())
-            .context("cargo could not be started")?;
-        if !output.status.success() {
-            bail!(
+        let messages = firmware::messages(&mut command, || {
+            format!(
                 "the library could not be built for {}; the compiler's messages are above",
                 self.target
-            );
-        }
-        archive(&output.stdout)
+            )
+        })?;
+        firmware::built_file(&messages, "bt_c", "a")
     }
 
     /// Refuses a core that the target is not for.
@@ -159,19 +150,6 @@ impl Library<'_> {
         }
         Ok(())
     }
-}
-
-/// The archive among cargo's messages.
-fn archive(messages: &[u8]) -> Result<PathBuf> {
-    String::from_utf8_lossy(messages)
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["reason"] == "compiler-artifact")
-        .filter(|message| message["target"]["name"] == "bt_c")
-        .flat_map(|message| message["filenames"].as_array().cloned().unwrap_or_default())
-        .find_map(|name| name.as_str().map(PathBuf::from))
-        .filter(|path| path.extension().is_some_and(|end| end == "a"))
-        .context("cargo built no library")
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {

@@ -131,12 +131,12 @@ impl Firmware<'_> {
             }
             Some(folder) => in_project(folder),
         };
-        command
-            .args(["--quiet", "--profile", board.profile])
-            .args(["--target", board.target, "--bin", &binary])
-            .args(["--message-format", "json-render-diagnostics"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped());
+        command.args(["--quiet", "--profile", board.profile]).args([
+            "--target",
+            board.target,
+            "--bin",
+            &binary,
+        ]);
         if purpose == Purpose::NoFpRegisters {
             command.args(["--features", "no-fp-registers"]);
         }
@@ -170,19 +170,14 @@ impl Firmware<'_> {
                 command.env("BT_MODEL_SLOT", sizes);
             }
         }
-        let output = command
-            .spawn()
-            .and_then(|child| child.wait_with_output())
-            .context("cargo could not be started")?;
-        if !output.status.success() {
-            bail!(
+        let messages = messages(&mut command, || {
+            format!(
                 "the firmware of {} could not be built; the compiler's messages are above \
                  (cargo xtask setup installs its target, {})",
-                board.name,
-                board.target
-            );
-        }
-        built(&output.stdout, &binary)
+                board.name, board.target
+            )
+        })?;
+        built(&messages, &binary)
     }
 
     /// Refuses a model that the board has no room for. One that is damaged is flashed all the same: the
@@ -201,6 +196,38 @@ impl Firmware<'_> {
                 )
             })
     }
+}
+
+/// Runs a build to its end; what cargo tells of it, for [`built`] and [`built_file`].
+///
+/// # Errors
+///
+/// What `failed` says; the compiler's messages have then gone to standard error.
+pub(crate) fn messages(command: &mut Command, failed: impl FnOnce() -> String) -> Result<Vec<u8>> {
+    let output = command
+        .args(["--message-format", "json-render-diagnostics"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .and_then(|child| child.wait_with_output())
+        .context("cargo could not be started")?;
+    if !output.status.success() {
+        bail!(failed());
+    }
+    Ok(output.stdout)
+}
+
+/// The file of a library with this ending among cargo's messages.
+pub(crate) fn built_file(messages: &[u8], library: &str, ending: &str) -> Result<PathBuf> {
+    String::from_utf8_lossy(messages)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["reason"] == "compiler-artifact")
+        .filter(|message| message["target"]["name"] == library)
+        .flat_map(|message| message["filenames"].as_array().cloned().unwrap_or_default())
+        .filter_map(|name| name.as_str().map(PathBuf::from))
+        .find(|path| path.extension().is_some_and(|end| end == ending))
+        .with_context(|| format!("cargo built no .{ending} file"))
 }
 
 /// The program of this name among cargo's messages.

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use bt_train::say;
 use serde::{Deserialize, Serialize};
 
-use crate::firmware::{built, cargo, workspace};
+use crate::firmware::{built, cargo, messages, workspace};
 
 /// Steps that are timed where there is nobody to compare with.
 const REPETITIONS: &str = "50";
@@ -81,18 +81,14 @@ pub fn run(peers: bool, json: bool) -> Result<()> {
 
 /// The example of bt-train that times the step.
 fn build() -> Result<PathBuf> {
-    let output = cargo()
+    let mut command = cargo();
+    command
         .args(["build", "--quiet", "--release", "--package", "bt-train"])
-        .args(["--example", "train_step"])
-        .args(["--message-format", "json-render-diagnostics"])
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cargo could not be started")?;
-    if !output.status.success() {
-        bail!("the training step could not be built; the compiler's messages are above");
-    }
-    built(&output.stdout, "train_step")
+        .args(["--example", "train_step"]);
+    let messages = messages(&mut command, || {
+        "the training step could not be built; the compiler's messages are above".to_owned()
+    })?;
+    built(&messages, "train_step")
 }
 
 fn alone(program: &Path) -> Result<Row> {

@@ -2,9 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bt_train::{device, remark, say};
@@ -118,24 +117,12 @@ pub fn write(folder: &Path, model: &[u8], examples: &[Example]) -> Result<PathBu
 
 /// bt-core for the browser.
 fn build() -> Result<PathBuf> {
-    let output = firmware::cargo()
+    let mut command = firmware::cargo();
+    command
         .args(["build", "--quiet", "--package", "bt-web", "--lib"])
-        .args(["--profile", "web", "--target", setup::WEB_TARGET])
-        .args(["--message-format", "json-render-diagnostics"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .and_then(|child| child.wait_with_output())
-        .context("cargo could not be started")?;
-    if !output.status.success() {
-        bail!("the page's program could not be built; the compiler's messages are above");
-    }
-    String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["target"]["name"] == "bt_web")
-        .flat_map(|message| message["filenames"].as_array().cloned().unwrap_or_default())
-        .filter_map(|file| file.as_str().map(PathBuf::from))
-        .find(|file| file.extension().is_some_and(|end| end == "wasm"))
-        .context("cargo built no program for the page")
+        .args(["--profile", "web", "--target", setup::WEB_TARGET]);
+    let messages = firmware::messages(&mut command, || {
+        "the page's program could not be built; the compiler's messages are above".to_owned()
+    })?;
+    firmware::built_file(&messages, "bt_web", "wasm")
 }
