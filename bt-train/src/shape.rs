@@ -293,6 +293,37 @@ impl MapShape {
     }
 }
 
+/// All ways to write `value` as so many factors in rising order, each within bounds.
+pub fn factorizations(value: usize, count: usize, least: usize, most: usize) -> Vec<Vec<usize>> {
+    if count == 0 {
+        return if value == 1 {
+            vec![Vec::new()]
+        } else {
+            Vec::new()
+        };
+    }
+    if count == 1 {
+        let fits = (least..=most).contains(&value);
+        return if fits { vec![vec![value]] } else { Vec::new() };
+    }
+    let mut all = Vec::new();
+    for first in least..=most {
+        if first
+            .checked_pow(count as u32)
+            .is_none_or(|power| power > value)
+        {
+            break;
+        }
+        if value.is_multiple_of(first) {
+            for mut rest in factorizations(value / first, count - 1, first, most) {
+                rest.insert(0, first);
+                all.push(rest);
+            }
+        }
+    }
+    all
+}
+
 /// Names of tensors in a model file; those of a map less its prefix.
 pub mod name {
     use super::Cell;
@@ -355,6 +386,13 @@ pub mod name {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn factorizations_are_all_there_are() {
+        assert_eq!(factorizations(24, 3, 2, 24), [[2, 2, 6], [2, 3, 4]]);
+        assert_eq!(factorizations(8, 2, 1, 8), [[1, 8], [2, 4]]);
+        assert!(factorizations(7, 2, 2, 7).is_empty());
+    }
 
     /// The paper's layer, by its own formula: N·(Σ_k I_k·J'_k·R + R^d).
     #[test]

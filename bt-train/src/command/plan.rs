@@ -223,7 +223,7 @@ fn list_shapes(args: &Args, speed: &Speed, limits: Limits) -> Result<()> {
         speed.processor
     );
     say!(
-        "{:>2} {:>2} {:>8} {:>12} {:>10} {:>8} {:>8}  input -> hidden ({} MHz, {} wait states; cycles about, by {})",
+        "{:>2} {:>2} {:>8} {:>12} {:>10} {:>8} {:>8}  input -> hidden ({})",
         "N",
         "R",
         "weights",
@@ -231,9 +231,7 @@ fn list_shapes(args: &Args, speed: &Speed, limits: Limits) -> Result<()> {
         "ms",
         "RAM",
         "flash",
-        speed.clock_hz as f64 / 1e6,
-        speed.wait_states,
-        speed.processor.timing().source
+        speed.about()
     );
     for one in &found {
         say!(
@@ -312,6 +310,16 @@ impl Speed {
         cost.cycles(self.processor, self.wait_states)
     }
 
+    /// What milliseconds rest on.
+    fn about(&self) -> String {
+        format!(
+            "{} MHz, {} wait states; cycles about, by {}",
+            self.clock_hz as f64 / 1e6,
+            self.wait_states,
+            self.processor.timing().source
+        )
+    }
+
     fn milliseconds(&self, cost: &Cost) -> f64 {
         self.cycles(cost) as f64 / self.clock_hz as f64 * 1e3
     }
@@ -326,15 +334,13 @@ fn table(args: &Args, speed: &Speed, plans: &[Ranked]) {
         args.device.core()
     );
     say!(
-        "{:>10} {:>12} {:>10} {:>8} {:>8}  plan ({} MHz, {} wait states; cycles about, by {})",
+        "{:>10} {:>12} {:>10} {:>8} {:>8}  plan ({})",
         "MACs",
         "instructions",
         "ms",
         "RAM",
         "flash",
-        speed.clock_hz as f64 / 1e6,
-        speed.wait_states,
-        speed.processor.timing().source
+        speed.about()
     );
     for plan in plans {
         let cost = &plan.input.cost;

@@ -72,7 +72,7 @@ fn joins(shape: &MapShape) -> Vec<Join> {
     }
 }
 
-fn permutations(modes: &[usize]) -> Vec<Vec<usize>> {
+pub(super) fn permutations(modes: &[usize]) -> Vec<Vec<usize>> {
     if modes.is_empty() {
         return vec![Vec::new()];
     }

@@ -9,8 +9,9 @@ use std::cmp::Ordering;
 
 use rayon::prelude::*;
 
+use super::enumerate::permutations;
 use super::search::{Layers, Limits, Ranked, best};
-use crate::shape::{MapKind, MapShape};
+use crate::shape::{MapKind, MapShape, factorizations};
 use bt_core::internals::model::ArenaLayout;
 
 /// Most modes of a shape.
@@ -140,39 +141,15 @@ fn candidates(request: &Request, blocks: usize, rank: usize) -> Vec<(MapShape, V
     near.into_iter().map(|(_, shape)| shape).collect()
 }
 
-/// All ways to write `value` as so many factors in rising order, each within bounds.
-fn factorizations(value: usize, count: usize, least: usize, most: usize) -> Vec<Vec<usize>> {
-    if count == 1 {
-        let fits = (least..=most).contains(&value);
-        return if fits { vec![vec![value]] } else { Vec::new() };
-    }
-    let mut all = Vec::new();
-    for first in least..=most {
-        if first
-            .checked_pow(count as u32)
-            .is_none_or(|power| power > value)
-        {
-            break;
-        }
-        if value.is_multiple_of(first) {
-            for mut rest in factorizations(value / first, count - 1, first, most) {
-                rest.insert(0, first);
-                all.push(rest);
-            }
-        }
-    }
-    all
-}
-
 /// Multiply-accumulates of a frame in the best order of contractions, the core merged into one of them.
 fn products(shape: &MapShape) -> u64 {
+    let axes: Vec<usize> = (0..shape.order()).collect();
     let mut least = u64::MAX;
-    let mut axes: Vec<usize> = (0..shape.order()).collect();
-    permute(&mut axes, 0, &mut |order| {
+    for order in permutations(&axes) {
         for merged in 0..order.len() {
-            least = least.min(products_of(shape, order, merged));
+            least = least.min(products_of(shape, &order, merged));
         }
-    });
+    }
     least
 }
 
@@ -195,31 +172,11 @@ fn products_of(shape: &MapShape, order: &[usize], merged: usize) -> u64 {
     total * shape.blocks() as u64
 }
 
-/// Calls `each` with every order of what stands from `first` on.
-fn permute(axes: &mut [usize], first: usize, each: &mut impl FnMut(&[usize])) {
-    if first + 1 >= axes.len() {
-        each(axes);
-        return;
-    }
-    for other in first..axes.len() {
-        axes.swap(first, other);
-        permute(axes, first + 1, each);
-        axes.swap(first, other);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::plan::cost::Core;
     use bt_core::{Cell, Pool};
-
-    #[test]
-    fn factorizations_are_all_there_are() {
-        assert_eq!(factorizations(24, 3, 2, 24), [[2, 2, 6], [2, 3, 4]]);
-        assert_eq!(factorizations(8, 2, 1, 8), [[1, 8], [2, 4]]);
-        assert!(factorizations(7, 2, 2, 7).is_empty());
-    }
 
     /// The paper's layer takes 4,694,016 in the order that the planner chooses for it, x3 x4 (Gx2) x1; some
     /// orders that would hold the frame take fewer.

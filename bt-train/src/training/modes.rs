@@ -1,6 +1,7 @@
 //! Modes that multiply to a width, and suggestions where given ones do not.
 
 use crate::error::{Error, ErrorKind, Result, times};
+use crate::shape;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -158,46 +159,12 @@ pub fn order(width: usize) -> usize {
 /// All ways to write `width` as a product of `order` factors, largest first,
 /// the most even ways (smallest sum) first.
 pub fn factorizations(width: usize, order: usize) -> Vec<Vec<usize>> {
-    // Loops over divisors alone: a width may be large.
-    let divisors: Vec<usize> = divisors(width);
-    fn descend(
-        rest: usize,
-        order: usize,
-        most: usize,
-        divisors: &[usize],
-        chosen: &mut Vec<usize>,
-        found: &mut Vec<Vec<usize>>,
-    ) {
-        if order == 0 {
-            if rest == 1 {
-                found.push(chosen.clone());
-            }
-            return;
-        }
-        let possible = divisors
-            .iter()
-            .take_while(|&&factor| factor <= rest.min(most));
-        for &factor in possible.filter(|&&factor| rest.is_multiple_of(factor)) {
-            chosen.push(factor);
-            descend(rest / factor, order - 1, factor, divisors, chosen, found);
-            chosen.pop();
-        }
+    let mut found = shape::factorizations(width, order, 1, width);
+    for modes in &mut found {
+        modes.reverse();
     }
-    let mut found = Vec::new();
-    descend(width, order, width, &divisors, &mut Vec::new(), &mut found);
     found.sort_by_key(|modes| (modes.iter().sum::<usize>(), modes.clone()));
     found
-}
-
-/// All divisors, smallest first.
-fn divisors(width: usize) -> Vec<usize> {
-    let small = (1..).take_while(|factor| factor * factor <= width);
-    let small: Vec<usize> = small
-        .filter(|&factor| width.is_multiple_of(factor))
-        .collect();
-    let large = small.iter().rev().map(|factor| width / factor);
-    let large = large.filter(|factor| factor * factor > width);
-    small.iter().copied().chain(large).collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,194 @@
+use super::*;
+use std::fmt::Write;
+
+fn how() -> Cutting {
+    Cutting {
+        window: 4,
+        hop: 2,
+        label: Some("activity".into()),
+        ..Cutting::default()
+    }
+}
+
+fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("log.csv");
+    std::fs::write(&path, text).unwrap();
+    (place, path)
+}
+
+/// Rows of a value that counts up: line, class, and what differs.
+fn rows(classes: &[(&str, usize)]) -> String {
+    let mut text = "time,activity,x,note\n".to_owned();
+    let mut row = 0;
+    for (class, count) in classes {
+        for _ in 0..*count {
+            writeln!(text, "{:.2},{class},{row},word", row as f64 * 0.02).unwrap();
+            row += 1;
+        }
+    }
+    text
+}
+
+#[test]
+fn windows_are_of_one_class_and_parts_do_not_overlap() {
+    let (_place, path) = file(&rows(&[("walk", 42), ("sit", 44)]));
+    let set = cut(&path, &how()).unwrap();
+    assert_eq!(
+        (set.columns, set.labels),
+        (vec!["x".into()], vec!["sit".into(), "walk".into()])
+    );
+    assert!(!set.grouped);
+    assert_eq!(set.warnings.len(), 1, "{:?}", set.warnings);
+    assert!(set.warnings[0].contains("line 2: column `note` holds `word`"));
+    // 20 windows of 42 rows: 4 for the test, 2 for validation, each part's last but one overlaps the next.
+    let starts = |part: PartName, class: i64| -> Vec<f32> {
+        let windows = &set.parts[&part];
+        let of = windows.x.chunks(4).zip(&windows.y);
+        of.filter(|(_, y)| **y == class)
+            .map(|(x, _)| x[0])
+            .collect()
+    };
+    let twos = |range: std::ops::Range<usize>| -> Vec<f32> {
+        range.step_by(2).map(|row| row as f32).collect()
+    };
+    assert_eq!(starts(PartName::Test, 1), twos(32..40));
+    assert_eq!(starts(PartName::Validation, 1), twos(28..30));
+    assert_eq!(starts(PartName::Train, 1), twos(0..26));
+    let test = &set.parts[&PartName::Test];
+    assert!(test.x.chunks(4).all(|x| x[3] == x[0] + 3.0));
+    assert!(
+        starts(PartName::Train, 0)
+            .iter()
+            .all(|&start| start >= 42.0)
+    );
+}
+
+#[test]
+fn nothing_goes_across_gaps_and_missing_values() {
+    let mut text = String::from("activity;t;x;y\r\n");
+    for row in 0..40 {
+        // A jump before row 20; a value missing in row 30, a class in row 36.
+        let t = row * 20 + if row >= 20 { 500 } else { 0 };
+        let x = if row == 30 {
+            "NaN".into()
+        } else {
+            row.to_string()
+        };
+        let class = if row == 36 { "" } else { "1" };
+        write!(text, "{class};{t};{x};{}\r\n", -row).unwrap();
+    }
+    let (_place, path) = file(&text);
+    let set = cut(&path, &Cutting { hop: 1, ..how() }).unwrap();
+    assert_eq!(set.columns, ["x", "y"]);
+    let missing = "a value is missing at 2 lines: 32, 38; no window goes across";
+    let jumps = "time jumps at 1 line: 22; no window goes across";
+    let short = "1 of 4 stretches are shorter than a window";
+    for expected in [missing, jumps, short] {
+        assert!(
+            set.warnings.iter().any(|line| line.contains(expected)),
+            "{:?}",
+            set.warnings
+        );
+    }
+    for windows in set.parts.values() {
+        for x in windows.x.chunks(8) {
+            let rows: Vec<f32> = x.chunks(2).map(|row| row[0]).collect();
+            assert!(
+                rows.windows(2).all(|pair| pair[1] == pair[0] + 1.0),
+                "{rows:?}"
+            );
+            let crosses = rows[0] < 20.0 && rows[3] >= 20.0;
+            assert!(!crosses && !rows.contains(&30.0));
+            assert!(x.chunks(2).all(|row| row[1] == -row[0]));
+        }
+    }
+}
+
+#[test]
+fn groups_are_in_one_part() {
+    let mut text = String::from("user,activity,x\n");
+    for row in 0..200 {
+        writeln!(text, "u{},{},{row}", row / 20, row / 10 % 2).unwrap();
+    }
+    let (_place, path) = file(&text);
+    let grouped = Cutting {
+        group: Some("user".into()),
+        ..how()
+    };
+    let set = cut(&path, &grouped).unwrap();
+    let users = |windows: &Windows| -> BTreeSet<i64> {
+        windows.x.chunks(4).map(|x| x[0] as i64 / 20).collect()
+    };
+    let (train, test) = (&set.parts[&PartName::Train], &set.parts[&PartName::Test]);
+    assert_eq!((users(train).len(), users(test).len()), (8, 2));
+    assert!(users(train).is_disjoint(&users(test)));
+    assert_eq!(train.groups.len(), train.count);
+    let held = Cutting {
+        hold_out: Some(("user".into(), vec!["u3".into()])),
+        ..grouped.clone()
+    };
+    let set = cut(&path, &held).unwrap();
+    assert_eq!(users(&set.parts[&PartName::Test]), [3].into());
+    let nobody = Cutting {
+        hold_out: Some(("user".into(), vec!["eve".into()])),
+        ..grouped
+    };
+    let line = cut(&path, &nobody).unwrap_err().to_string();
+    assert!(
+        line.contains("no row has the value `eve` in column `user`"),
+        "{line}"
+    );
+}
+
+#[test]
+fn names_file_line_and_column_of_what_cannot_be() {
+    let line = |text: &str, how: Cutting| {
+        let (_place, path) = file(text);
+        let line = cut(&path, &how).unwrap_err().to_string();
+        line.split_once("log.csv: ").unwrap().1.to_owned()
+    };
+    let good = rows(&[("a", 10)]);
+    let column = Cutting {
+        label: Some("class".into()),
+        ..how()
+    };
+    let found = line(&good, column);
+    assert!(
+        found.starts_with("column `class`: is missing; the columns are time, activity"),
+        "{found}"
+    );
+    let note = Cutting {
+        columns: vec!["note".into()],
+        ..how()
+    };
+    assert_eq!(
+        line(&good, note),
+        "line 2: column `note`: `word` is no number"
+    );
+    let time = Cutting {
+        time: Some("note".into()),
+        ..how()
+    };
+    assert!(line(&good, time).starts_with("line 2: column `note`: `word` is no number"));
+    let long = Cutting {
+        window: 11,
+        ..how()
+    };
+    let found = line(&good, long);
+    assert!(
+        found.contains("is 11 rows long; the longest has 10"),
+        "{found}"
+    );
+    let found = line("1,2\n3,4\n", how());
+    assert!(
+        found.starts_with("line 1: the names of the columns: is missing"),
+        "{found}"
+    );
+    let found = line("time,activity,x\n0,a,1\n1,a\n", how());
+    assert!(
+        found.starts_with("line 3: has 2 cells, the header names 3"),
+        "{found}"
+    );
+    assert!(line("activity,x\n", how()).contains("holds no row"));
+}
