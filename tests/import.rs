@@ -4,7 +4,8 @@
 
 use bt_tests::program::{Left, fails, run, text};
 use bt_train::data::{PartName, Recordings, load};
-use bt_train::float::checkpoint::{Checkpoint, METADATA_KEY, read_tensors, write_tensors};
+use bt_train::float::checkpoint::{Checkpoint, METADATA_KEY};
+use bt_train::float::tensors::{read_tensors, write_tensors};
 use bt_train::training::evaluate;
 use ndarray::{Array2, ArrayD};
 use serde_json::Value;
@@ -254,13 +255,13 @@ fn refuses_what_the_network_does_not_have() {
     let whole = read_tensors(&torch("last.safetensors")).unwrap().tensors;
     let model = place.path().join("changed.safetensors");
     let model = text(&model);
-    let write = |change: &dyn Fn(&mut bt_train::float::checkpoint::Tensors)| {
+    let write = |change: &dyn Fn(&mut bt_train::float::tensors::Tensors)| {
         let mut tensors = whole.clone();
         change(&mut tensors);
         write_tensors(Path::new(model), "format", "pt".into(), &tensors).unwrap();
     };
     let words = ["import", model, "--out", out];
-    type Change<'a> = &'a dyn Fn(&mut bt_train::float::checkpoint::Tensors);
+    type Change<'a> = &'a dyn Fn(&mut bt_train::float::tensors::Tensors);
     let zeros = |shape: &[usize]| ArrayD::<f32>::zeros(shape);
     let cases: [(Change<'_>, &[&str]); 13] = [
         (

@@ -5,7 +5,8 @@
 //! gradient by hand. Everything is a batch of strided matrix products
 //! ([`product`]), generic over the number type ([`real`]) so that tests can
 //! compare gradients with finite differences in `f64`. [`init`] draws starting
-//! weights, [`config`] says what a model is made of, [`checkpoint`] keeps it.
+//! weights, [`config`] says what a model is made of, [`checkpoint`] keeps it, in
+//! a file of [`tensors`].
 //!
 //! Results do not depend on the number of threads: work is cut by shape alone
 //! and partial sums are added in a fixed order.
@@ -22,3 +23,4 @@ mod pool;
 pub mod product;
 pub mod real;
 mod recurrence;
+pub mod tensors;

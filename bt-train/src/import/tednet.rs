@@ -11,7 +11,7 @@
 
 use super::torch::{GATES, State, wrong_shape};
 use crate::error::Result;
-use crate::float::checkpoint::Tensors;
+use crate::float::tensors::Tensors;
 use crate::shape::{MapKind, name};
 use ndarray::{ArrayD, IxDyn, Slice};
 

@@ -5,10 +5,11 @@
 
 use super::tednet;
 use crate::error::{Error, ErrorKind, Result};
-use crate::float::checkpoint::{Checkpoint, INPUT_OFFSET, INPUT_SCALE, TensorFile, Tensors};
+use crate::float::checkpoint::{Checkpoint, INPUT_OFFSET, INPUT_SCALE};
 use crate::float::config::{
     Gate, HeadConfig, HeadKind, HiddenConfig, InputConfig, ModelConfig, Pool, RecurrentConfig,
 };
+use crate::float::tensors::{TensorFile, Tensors};
 use crate::shape::name::{self, MATRIX};
 use crate::shape::{Cell, MapKind};
 use bt_core::internals::model::layout::LAYERS_MAX;

@@ -16,7 +16,8 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{FolderLock, create_folder, write_atomic};
-use crate::float::checkpoint::{Checkpoint, read_tensors, write_tensors};
+use crate::float::checkpoint::Checkpoint;
+use crate::float::tensors::{read_tensors, write_tensors};
 use crate::training::curves;
 use crate::training::settings::{Flags, Settings};
 use crate::training::trainer::{Epoch, State, Step, Trainer};

@@ -6,11 +6,12 @@
 use crate::data::memory;
 use crate::data::{DataSet, Normalization, NormalizeOver, Part, PartName};
 use crate::error::{Error, ErrorKind, Result};
-use crate::float::checkpoint::{Checkpoint, Tensors};
+use crate::float::checkpoint::Checkpoint;
 use crate::float::config::ModelConfig;
 use crate::float::head::LossWeights;
 use crate::float::init::dropout_mask;
 use crate::float::model::{LossOptions, Model};
+use crate::float::tensors::Tensors;
 use crate::quantize::export::Scheme;
 use crate::quantize::fine_tune;
 use crate::training::confusion::Confusion;

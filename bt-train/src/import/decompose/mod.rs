@@ -10,8 +10,8 @@ mod tensor_train;
 
 use crate::data::memory;
 use crate::error::Result;
-use crate::float::checkpoint::Tensors;
 use crate::float::init::normal;
+use crate::float::tensors::Tensors;
 use crate::shape::{MapKind, MapShape};
 use block_term::Blocks;
 use ndarray::{Array2, ArrayView2, ArrayViewD, IxDyn};

@@ -1,7 +1,7 @@
 //! Tensor trains by alternating least squares.
 
 use super::{Fit, Target, as_matrix, balance, norm, pairs};
-use crate::float::checkpoint::Tensors;
+use crate::float::tensors::Tensors;
 use crate::import::linear::solve;
 use crate::shape::{MapShape, name};
 use ndarray::{Array2, ArrayD, ArrayView2};
