@@ -84,6 +84,19 @@ fn with_head(head: &str) -> Checkpoint {
     Checkpoint::of(&model)
 }
 
+/// A model that reads what moves, by a filter of its input.
+fn with_filter(filter: &str, cell: &str) -> Checkpoint {
+    let config = format!(
+        r#"{{"input": {{"map": "block-term", "modes": [4, 6], "blocks": 2, "rank": 2, {filter}}},
+        "hidden": {{"modes": [2, 3]}}, "cell": "{cell}", "layers": 2, "head": {{"classes": 4}}}}"#
+    );
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(5);
+    let mut model = Model::new(serde_json::from_str(&config).unwrap(), &mut rng).unwrap();
+    model.offset = vec![100.0].into();
+    model.scale = vec![0.02].into();
+    Checkpoint::of(&model)
+}
+
 /// `bt_lstm.py` gives the trainer's logits, and the trainer those of what it saves.
 #[test]
 fn pytorch_gives_the_same_logits_and_saves_back() {
@@ -129,6 +142,20 @@ fn pytorch_gives_the_same_logits_and_saves_back() {
     ] {
         models.push(place.path().join(format!("{name}.safetensors")));
         with_head(head).write(&models[models.len() - 1]).unwrap();
+    }
+    for (name, filter, cell) in [
+        ("difference", r#""filter": "difference""#, "lstm"),
+        ("high_pass", r#""filter": "high-pass""#, "gru"),
+        (
+            "slow",
+            r#""filter": "high-pass", "filter_horizon": 2"#,
+            "min-gru",
+        ),
+    ] {
+        models.push(place.path().join(format!("{name}.safetensors")));
+        with_filter(filter, cell)
+            .write(&models[models.len() - 1])
+            .unwrap();
     }
     let out = place.path().join("out");
     std::fs::create_dir(&out).unwrap();

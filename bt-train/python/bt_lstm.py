@@ -28,6 +28,13 @@ class BtLstm(torch.nn.Module):
         pool, every = head.get("pool", "last"), not head.keys().isdisjoint(("step_classes", "step_values"))
         x = torch.nn.functional.pad(x.flatten(2).float(), (0, math.prod(inputs) - x[0, 0].numel()))
         x = (x - get("input/offset")) * get("input/scale", 1)
+        steps = {"difference": 1, "high-pass": self.config["input"].get("filter_horizon", 4)}
+        if steps := steps.get(self.config["input"].get("filter")):  # less a mean of the frames before
+            mean, passed = x[:, 0], []
+            for frame in x.unbind(1):
+                passed.append(frame - mean)
+                mean = mean + passed[-1] / steps
+            x = torch.stack(passed, 1)
         hard = lambda a: (0.2 * a + 0.5).clamp(0, 1)
         gate = hard if self.config.get("gate") == "hard-sigmoid" else torch.sigmoid
         cell = self.config.get("cell", "lstm")

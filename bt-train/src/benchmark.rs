@@ -16,7 +16,8 @@
 
 use crate::Result;
 use crate::float::config::{
-    HeadConfig, HeadKind, HiddenConfig, InputConfig, ModelConfig, Pool, RecurrentConfig,
+    HeadConfig, HeadKind, HiddenConfig, InputConfig, InputFilter, ModelConfig, Pool,
+    RecurrentConfig,
 };
 use crate::float::init;
 use crate::float::map::BlockTerm;
@@ -71,6 +72,8 @@ impl Shape {
                 },
                 modes: self.input.clone(),
                 width: None,
+                filter: InputFilter::None,
+                filter_horizon: None,
             },
             hidden: HiddenConfig {
                 modes: self.hidden.clone(),

@@ -231,7 +231,8 @@ impl Drawn {
             None => raw.clone(),
         };
         let mut model = Model::new(config.clone(), &mut rng).expect("a model");
-        let fitted = Normalization::fit(&frames, config.inputs(), self.over).expect("a scale");
+        let fitted =
+            Normalization::fit(&frames, config.inputs(), self.over, None).expect("a scale");
         let [input, recurrent, head] = self.gains;
         for (name, mut values) in model.parameters_mut() {
             let mut scale = |by: i32| values.mapv_inplace(|w| w * 2f32.powi(by));

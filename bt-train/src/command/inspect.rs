@@ -63,6 +63,9 @@ fn float(path: &Path, as_json: bool) -> Result<()> {
     };
     say!("layers      {} of {}", config.layers, config.cell.name());
     map("input", config.input_shape());
+    if let Some(horizon) = config.input.filter_horizon() {
+        say!("filter      {}", filtered(horizon));
+    }
     if config.layers > 1 {
         map("layer above", config.upper_input_shape());
     }
@@ -235,6 +238,14 @@ fn values(model: &Model<'_>) -> Option<String> {
         _ => said.push("each times a scale of its own".to_owned()),
     }
     (!said.is_empty()).then(|| said.join(", "))
+}
+
+/// What a filter of so many steps takes off a frame.
+fn filtered(horizon: usize) -> String {
+    match horizon {
+        1 => "less the frame before".to_owned(),
+        steps => format!("less a mean of about {steps} frames before"),
+    }
 }
 
 fn form(map: MapKind) -> String {

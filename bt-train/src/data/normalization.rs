@@ -3,6 +3,7 @@
 use crate::data::Part;
 use crate::data::survey::{self, Spread};
 use crate::error::{Error, ErrorKind, Result};
+use crate::float::filter::Filter;
 use crate::float::model::Model;
 
 /// x̂ = (x − offset)·scale, for frames of `width` values.
@@ -67,19 +68,30 @@ impl Normalization {
 
     /// The mean and the inverse standard deviation of the valid values of a
     /// part. A feature that is constant, to the resolution of its own values,
-    /// keeps scale 1, whatever the unit.
+    /// keeps scale 1, whatever the unit. Behind a `filter` deviations are those of
+    /// what it passes, from the second step of a sequence on.
     ///
     /// # Errors
     /// When the values are so small or so large that no f32 holds the scale.
-    pub fn fit(part: &Part, width: usize, over: NormalizeOver) -> Result<Normalization> {
-        Ok(Normalization::fit_and_tell(part, width, over)?.normalization)
+    pub fn fit(
+        part: &Part,
+        width: usize,
+        over: NormalizeOver,
+        filter: Option<Filter>,
+    ) -> Result<Normalization> {
+        Ok(Normalization::fit_and_tell(part, width, over, filter)?.normalization)
     }
 
     /// As [`Normalization::fit`]; tells also what it was taken over and what is strange about the values.
     ///
     /// # Errors
     /// As [`Normalization::fit`].
-    pub fn fit_and_tell(part: &Part, width: usize, over: NormalizeOver) -> Result<Fitted> {
+    pub fn fit_and_tell(
+        part: &Part,
+        width: usize,
+        over: NormalizeOver,
+        filter: Option<Filter>,
+    ) -> Result<Fitted> {
         // From the first value on, so that a large offset takes nothing from small deviations.
         let mut features = vec![Moments::default(); part.width];
         let mut steps = 0;
@@ -91,12 +103,16 @@ impl Normalization {
         }
         let count = steps as f64;
         let mean: Vec<f64> = features.iter().map(|f| f.mean(count)).collect();
-        let variance: Vec<f64> = features.iter().map(|f| f.variance(count)).collect();
-        let spreads: Vec<Spread> = mean
+        let (passed, passed_count) = match filter {
+            Some(filter) => passed(part, filter, &features),
+            None => (features.clone(), count),
+        };
+        let variance: Vec<f64> = passed.iter().map(|f| f.variance(passed_count)).collect();
+        let spreads: Vec<Spread> = passed
             .iter()
             .zip(&variance)
-            .map(|(&mean, variance)| Spread {
-                mean,
+            .map(|(passed, variance)| Spread {
+                mean: passed.mean(passed_count),
                 deviation: variance.sqrt(),
             })
             .collect();
@@ -106,12 +122,10 @@ impl Normalization {
         };
         let average = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
         let total_mean = average(&mean);
-        let spread = average(
-            &mean
-                .iter()
-                .map(|m| (m - total_mean).powi(2))
-                .collect::<Vec<_>>(),
-        );
+        let means: Vec<f64> = spreads.iter().map(|spread| spread.mean).collect();
+        let mean_of_means = average(&means);
+        let distances = means.iter().map(|mean| (mean - mean_of_means).powi(2));
+        let spread = average(&distances.collect::<Vec<_>>());
         let largest = features.iter().fold(0.0, |max: f64, f| max.max(f.largest));
         let total_variance = match average(&variance) {
             0.0 => variance_resolved(spread, largest),
@@ -143,7 +157,7 @@ impl Normalization {
                 scale,
             },
             over,
-            warnings: survey::warnings(part, &spreads, over),
+            warnings: survey::warnings(part, &spreads, over, filter.is_some()),
         })
     }
 
@@ -167,6 +181,37 @@ impl Normalization {
         };
         (value - pick(&self.offset)) * pick(&self.scale)
     }
+}
+
+/// Sums of what a filter passes of each feature, from the second step of a sequence on, and the steps of it.
+fn passed(part: &Part, filter: Filter, features: &[Moments]) -> (Vec<Moments>, f64) {
+    // Whether it is constant goes by the resolution of the values themselves.
+    let of = |feature: &Moments| Moments {
+        largest: feature.largest,
+        ..Moments::default()
+    };
+    let mut passed: Vec<Moments> = features.iter().map(of).collect();
+    let mut mean = vec![0.0f64; part.width];
+    let mut frame = Vec::with_capacity(part.width);
+    let mut steps = 0;
+    for sequence in 0..part.sequences() {
+        let mut is_first = true;
+        part.values.for_each(part.range(sequence), |_, value| {
+            frame.push(f64::from(value));
+            if frame.len() < part.width {
+                return;
+            }
+            filter.apply(&mut mean, &mut frame, is_first);
+            if !is_first {
+                let features = passed.iter_mut().zip(&frame);
+                features.for_each(|(passed, &value)| passed.add(value));
+                steps += 1;
+            }
+            is_first = false;
+            frame.clear();
+        });
+    }
+    (passed, f64::from(steps.max(1)))
 }
 
 /// Sums of one feature's values, less the first of them.
@@ -236,7 +281,7 @@ mod tests {
     #[test]
     fn normalization_takes_valid_values_only() {
         // Valid: 1..=6; the trailing nines belong to no sequence.
-        let fit = |part: &Part, width, over| Normalization::fit(part, width, over).unwrap();
+        let fit = |part: &Part, width, over| Normalization::fit(part, width, over, None).unwrap();
         let set = fit(&part(), 2, NormalizeOver::Set);
         assert_eq!(set.offset, [3.5]);
         assert!((set.scale[0] - (35.0f32 / 12.0).sqrt().recip()).abs() < 1e-6);
@@ -245,6 +290,40 @@ mod tests {
         assert_eq!(feature.scale[2], 1.0);
         let sub = part().subset(&[1]);
         assert_eq!(fit(&sub, 2, NormalizeOver::Set).offset, [5.5]);
+    }
+
+    /// Feature 0 stands still but for its last step, feature 1 climbs by 1, 1, 4 and falls by 6, 2: the
+    /// deviation of that, the first steps left out, whatever the pictures.
+    #[test]
+    fn behind_a_filter_deviations_are_those_of_what_passes() {
+        let values = [0, 100, 0, 101, 0, 102, 0, 106, 200, -50, 200, -56, 230, -58];
+        let part = Part {
+            values: std::sync::Arc::new(crate::data::Values::I16(values.to_vec())),
+            width: 2,
+            starts: vec![0, 8],
+            lengths: vec![4, 3],
+            targets: None,
+            groups: None,
+        };
+        let difference = Some(Filter { shift: 0 });
+        let fit = |over, filter| Normalization::fit(&part, 3, over, filter).unwrap();
+        let feature = fit(NormalizeOver::Feature, difference);
+        // Differences 0, 0, 0, 0, 30 of mean 6; 1, 1, 4, −6, −2 of mean −0.4.
+        let variances = [144.0f32, (1.0 + 1.0 + 16.0 + 36.0 + 4.0) / 5.0 - 0.16];
+        for (scale, variance) in feature.scale.iter().zip(variances) {
+            assert!((scale - variance.sqrt().recip()).abs() < 1e-6, "{scale}");
+        }
+        assert_eq!(feature.scale[2], 1.0);
+        assert_eq!(feature.offset, [90.0, 35.0, 0.0]);
+        let set = fit(NormalizeOver::Set, difference);
+        let total = (variances[0] + variances[1]) / 2.0 + 3.2 * 3.2;
+        assert!((set.scale[0] - total.sqrt().recip()).abs() < 1e-6);
+        // m = 100, 100.5, 101.25 of feature 1's first sequence: 1, 1.5, 4.75; −50, −53 of its second: −6, −5.
+        let high_pass = fit(NormalizeOver::Feature, Some(Filter { shift: 1 }));
+        let passed = [1.0f32, 1.5, 4.75, -6.0, -5.0];
+        let mean = passed.iter().sum::<f32>() / 5.0;
+        let variance = passed.iter().map(|y| (y - mean).powi(2)).sum::<f32>() / 5.0;
+        assert!((high_pass.scale[1] - variance.sqrt().recip()).abs() < 1e-6);
     }
 
     /// Sequences of one step of two features: what is given, and its place.
@@ -269,7 +348,7 @@ mod tests {
                 // ±1 and ±2 units about the offset, as f32 holds them.
                 let value = |k: f32| (offset + k) * unit;
                 let part = floats(&[value(1.0), value(2.0), value(-1.0), value(-2.0)]);
-                let found = Normalization::fit(&part, 2, NormalizeOver::Feature).unwrap();
+                let found = Normalization::fit(&part, 2, NormalizeOver::Feature, None).unwrap();
                 for (i, deviation) in [1.0, 2.0].into_iter().enumerate() {
                     let scale = found.scale[i] * unit * deviation;
                     // An f32 of 1e6 is 1/16 off at most.
@@ -295,7 +374,7 @@ mod tests {
                 NormalizeOver::Offset,
                 NormalizeOver::Set,
             ] {
-                let found = Normalization::fit(&part, 2, over).unwrap();
+                let found = Normalization::fit(&part, 2, over, None).unwrap();
                 assert!(
                     found.scale.iter().all(|&scale| scale == 1.0),
                     "{value} {over:?}"
@@ -307,15 +386,18 @@ mod tests {
     /// A deviation whose inverse is no f32 is refused; the remedy, another unit, works.
     #[test]
     fn a_scale_that_no_f32_holds_is_refused() {
-        let part = |unit: f32| floats(&[1.0, unit, 2.0, -unit]);
-        let error = Normalization::fit(&part(1e-40), 2, NormalizeOver::Feature).unwrap_err();
+        let fit = |unit: f32| {
+            let part = floats(&[1.0, unit, 2.0, -unit]);
+            Normalization::fit(&part, 2, NormalizeOver::Feature, None)
+        };
+        let error = fit(1e-40).unwrap_err();
         let line = error.to_string();
         assert!(
             line.starts_with("feature 1: values deviate by 1.0e-40"),
             "{line}"
         );
         assert!(line.contains("larger than 1e-30"), "{line}");
-        let found = Normalization::fit(&part(1e-29), 2, NormalizeOver::Feature).unwrap();
+        let found = fit(1e-29).unwrap();
         assert!((found.scale[1] * 1e-29 - 1.0).abs() < 1e-6);
     }
 }

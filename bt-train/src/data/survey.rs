@@ -53,8 +53,14 @@ fn extremes(values: impl Iterator<Item = f64> + Clone) -> [f64; 2] {
     ]
 }
 
-/// What a user should know of the values, a line each; `over` is what offset and scale are taken over.
-pub(super) fn warnings(part: &Part, features: &[Spread], over: NormalizeOver) -> Vec<String> {
+/// What a user should know of the values, a line each; `over` is what offset and scale are taken over. Where the
+/// features are those of what a filter passes, the values themselves say nothing about single ones.
+pub(super) fn warnings(
+    part: &Part,
+    features: &[Spread],
+    over: NormalizeOver,
+    is_filtered: bool,
+) -> Vec<String> {
     let mut warnings = Vec::new();
     let constant: Vec<usize> = (0..features.len())
         .filter(|&i| features[i].deviation == 0.0)
@@ -82,7 +88,7 @@ pub(super) fn warnings(part: &Part, features: &[Spread], over: NormalizeOver) ->
              small ones; `normalize feature` gives each its own"
         ));
     }
-    if over != NormalizeOver::None {
+    if over != NormalizeOver::None && !is_filtered {
         warnings.extend(flattened(part, features));
     }
     warnings
@@ -218,30 +224,36 @@ mod tests {
     #[test]
     fn tells_an_outlier_by_its_place() {
         let (part_, features) = part(|t| if t == 321 { 1e6 } else { (t % 5) as f32 });
-        let told = warnings(&part_, &features, NormalizeOver::Feature);
+        let told = warnings(&part_, &features, NormalizeOver::Feature, false);
         assert_eq!(told.len(), 1, "{told:?}");
         let place = "x_train: sequence 3, step 21, feature 1 is 1000000";
         assert!(told[0].starts_with(place), "{told:?}");
         // A code for «missing» in every tenth step.
         let (part_, features) = part(|t| if t % 10 == 9 { -9999.0 } else { (t % 5) as f32 });
-        let told = warnings(&part_, &features, NormalizeOver::Set);
+        let told = warnings(&part_, &features, NormalizeOver::Set, false);
         assert!(
             told.iter().any(|line| line.contains("is -9999")),
             "{told:?}"
         );
         // Mostly zero, as events are: nothing strange.
         let (part_, features) = part(|t| if t % 50 == 0 { 10.0 } else { 0.0 });
-        assert_eq!(warnings(&part_, &features, NormalizeOver::Set), [""; 0]);
+        assert_eq!(
+            warnings(&part_, &features, NormalizeOver::Set, false),
+            [""; 0]
+        );
     }
 
     #[test]
     fn tells_constant_features_and_units_that_share_a_scale() {
         let (part_, features) = part(|_| 3.0);
-        let told = warnings(&part_, &features, NormalizeOver::Feature);
+        let told = warnings(&part_, &features, NormalizeOver::Feature, false);
         assert_eq!(told, ["x_train: feature 1 is constant and tells nothing"]);
         let (part_, features) = part(|t| 100.0 * (t % 5) as f32);
-        assert_eq!(warnings(&part_, &features, NormalizeOver::Feature), [""; 0]);
-        let told = warnings(&part_, &features, NormalizeOver::Set);
+        assert_eq!(
+            warnings(&part_, &features, NormalizeOver::Feature, false),
+            [""; 0]
+        );
+        let told = warnings(&part_, &features, NormalizeOver::Set, false);
         assert!(told[0].contains("`normalize feature`"), "{told:?}");
     }
 }

@@ -49,8 +49,8 @@ fn is_one(layers: &usize) -> bool {
     *layers == 1
 }
 
-fn is_default(cell: &Cell) -> bool {
-    *cell == Cell::default()
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// The input map: I = I_1·…·I_d inputs to 4·J pre-activations.
@@ -65,7 +65,57 @@ pub struct InputConfig {
     /// zeros follow them. Absent: none do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub width: Option<usize>,
+    /// What of the frames' motion the map passes.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub filter: InputFilter,
+    /// Steps of the mean that [`InputFilter::HighPass`] takes off, a power of two; 4 where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter_horizon: Option<usize>,
 }
+
+/// What is taken off a frame, by way of what the map gives; the first frame of a sequence passes as zeros.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum InputFilter {
+    /// Nothing: frames pass as they are
+    #[default]
+    None,
+    /// The frame before
+    Difference,
+    /// A mean m of the frames before: m += (frame − m) / `filter-horizon`
+    HighPass,
+}
+
+impl InputConfig {
+    /// Steps of the mean that the filter takes off: of a difference 1; none without one.
+    pub fn filter_horizon(&self) -> Option<usize> {
+        match self.filter {
+            InputFilter::None => None,
+            InputFilter::Difference => Some(1),
+            InputFilter::HighPass => Some(self.filter_horizon.unwrap_or(FILTER_HORIZON)),
+        }
+    }
+
+    fn validate_filter(&self) -> Result<()> {
+        let allowed = match (self.filter, self.filter_horizon) {
+            (_, None) => return Ok(()),
+            (InputFilter::HighPass, Some(horizon)) => {
+                if horizon.is_power_of_two() && (2..=HORIZON_MAX).contains(&horizon) {
+                    return Ok(());
+                }
+                format!("give a power of two, 2 to {HORIZON_MAX}")
+            }
+            (InputFilter::None | InputFilter::Difference, Some(_)) => {
+                "only the filter `high-pass` has one".into()
+            }
+        };
+        let found = self.filter_horizon.unwrap_or_default();
+        Err(Error::out_of_range(found, allowed).field("input.filter_horizon"))
+    }
+}
+
+/// Steps of the mean that [`InputFilter::HighPass`] takes off where nothing says so.
+pub const FILTER_HORIZON: usize = 4;
 
 /// The hidden state of J = J_1·…·J_d units.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -464,6 +514,7 @@ impl ModelConfig {
             })
             .field("input.width"));
         }
+        self.input.validate_filter()?;
         self.head.validate()
     }
 }
@@ -536,6 +587,57 @@ mod tests {
         rankless.input.map = MapKind::BlockTerm { blocks: 2, rank: 0 };
         let line = rankless.validate().unwrap_err().to_string();
         assert!(line.starts_with("input.rank"), "{line}");
+    }
+
+    #[test]
+    fn filters_come_back_as_written_or_are_refused_by_name() {
+        let with = |filter: &str| -> ModelConfig {
+            let rest = r#""hidden":{"modes":[2]},"recurrent":{"map":"dense"},"gate":"sigmoid","head":{"classes":2,"pool":"last"}"#;
+            serde_json::from_str(&format!(
+                r#"{{"input":{{"map":"dense","modes":[4]{filter}}},{rest}}}"#
+            ))
+            .unwrap()
+        };
+        for (filter, horizon) in [
+            ("", None),
+            (r#","filter":"difference""#, Some(1)),
+            (r#","filter":"high-pass""#, Some(4)),
+            (r#","filter":"high-pass","filter_horizon":16"#, Some(16)),
+        ] {
+            let config = with(filter);
+            config.validate().unwrap();
+            assert_eq!(config.input.filter_horizon(), horizon);
+            let written = serde_json::to_string(&config).unwrap();
+            assert!(
+                written.contains(&format!(r#""modes":[4]{filter}}}"#)),
+                "{written}"
+            );
+        }
+        for (filter, expected) in [
+            (r#","filter_horizon":4"#, "is 4; only the filter"),
+            (
+                r#","filter":"difference","filter_horizon":2"#,
+                "is 2; only the filter",
+            ),
+            (
+                r#","filter":"high-pass","filter_horizon":1"#,
+                "is 1; give a power of two",
+            ),
+            (
+                r#","filter":"high-pass","filter_horizon":12"#,
+                "is 12; give a power of two",
+            ),
+            (
+                r#","filter":"high-pass","filter_horizon":65536"#,
+                "is 65536; give a power of two",
+            ),
+        ] {
+            let line = with(filter).validate().unwrap_err().to_string();
+            assert!(
+                line.starts_with(&format!("input.filter_horizon: {expected}")),
+                "{line}"
+            );
+        }
     }
 
     fn with_head(head: &str) -> serde_json::Result<ModelConfig> {

@@ -2,6 +2,7 @@
 //! its own hidden state and the cell.
 
 use crate::float::cell::{Kind, Row};
+use crate::float::filter::Filter;
 use crate::float::map::{Frames, Prepared};
 use crate::float::real::Real;
 use crate::float::recurrence::{Packing, values, values_mut};
@@ -13,6 +14,8 @@ use std::borrow::Cow;
 pub(super) struct Layer<'a, T> {
     pub kind: Kind,
     pub input: Box<dyn Prepared<T> + 'a>,
+    /// What the input map gives goes through it, where there is one.
+    pub filter: Option<Filter>,
     /// Where the cell has one.
     pub recurrent: Option<Box<dyn Prepared<T> + 'a>>,
     pub bias: &'a Array1<T>,
@@ -102,12 +105,18 @@ impl<T: Real> Layer<'_, T> {
         let units = self.units();
         let rows = packing.rows();
         let mut gates = Array2::zeros((rows, self.bias.len()));
-        gates.assign(self.bias);
         let mut apart = Array2::zeros((rows, self.kind.apart_values(units)));
         let last = apart.ncols() - self.recurrent_bias.len();
         apart.slice_mut(s![.., last..]).assign(self.recurrent_bias);
         let view = Frames::new(&frames, starts.clone());
+        if self.filter.is_none() {
+            gates.assign(self.bias);
+        }
         let kept_input = self.input.forward(&view, values_mut(&mut gates));
+        if let Some(filter) = self.filter {
+            filter.forward(packing, &mut gates);
+            gates += self.bias;
+        }
         let mut trace = LayerTrace {
             frames,
             starts,
@@ -251,29 +260,37 @@ impl<T: Real> Layer<'_, T> {
                 }
             }
         }
+        let later = offsets.get(1).copied().unwrap_or(0);
+        let starts = (1..packing.steps())
+            .flat_map(|t| (0..active[t]).map(move |row| (offsets[t - 1] + row) * units));
+        let hidden = Frames::new(values(&trace.hidden), starts.collect());
+        let share = if apart_width > 0 {
+            &trace.apart
+        } else {
+            &trace.gates
+        };
+        let recurrent = self.recurrent.as_ref().map(|recurrent| {
+            let dshare = share.slice(s![later.., ..]);
+            recurrent.weight_gradient(&hidden, &trace.kept_recurrent, dshare)
+        });
+        let last = apart_width - self.recurrent_bias.len();
+        let bias = trace.gates.sum_axis(Axis(0));
+        if let Some(filter) = self.filter {
+            filter.backward(packing, &mut trace.gates);
+        }
         let dz = &trace.gates;
         let below = is_below_wanted.then(|| {
             let mut below = Array2::zeros((packing.rows(), units));
             self.input.input_gradient(dz.view(), values_mut(&mut below));
             below
         });
-        let later = offsets.get(1).copied().unwrap_or(0);
-        let starts = (1..packing.steps())
-            .flat_map(|t| (0..active[t]).map(move |row| (offsets[t - 1] + row) * units));
-        let hidden = Frames::new(values(&trace.hidden), starts.collect());
-        let share = if apart_width > 0 { &trace.apart } else { dz };
-        let recurrent = self.recurrent.as_ref().map(|recurrent| {
-            let dshare = share.slice(s![later.., ..]);
-            recurrent.weight_gradient(&hidden, &trace.kept_recurrent, dshare)
-        });
-        let last = apart_width - self.recurrent_bias.len();
         let frames = Frames::new(&trace.frames, trace.starts);
         let gradients = LayerGradients {
             input: self
                 .input
                 .weight_gradient(&frames, &trace.kept_input, dz.view()),
             recurrent: recurrent.unwrap_or_default(),
-            bias: dz.sum_axis(Axis(0)),
+            bias,
             recurrent_bias: trace.apart.slice(s![.., last..]).sum_axis(Axis(0)),
         };
         (gradients, below)

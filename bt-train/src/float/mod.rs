@@ -14,6 +14,7 @@
 pub mod cell;
 pub mod checkpoint;
 pub mod config;
+pub mod filter;
 pub mod head;
 pub mod init;
 mod layer;

@@ -1,6 +1,7 @@
 //! The whole model: maps, recurrence, head; logits, loss and all gradients.
 
 use super::config::ModelConfig;
+use super::filter::Filter;
 use super::head::{Head, LossWeights, Wanted, cross_entropy, value_error};
 use super::init;
 use super::layer::Layer;
@@ -208,9 +209,10 @@ impl<T: Real> Network<T> {
 
     fn recurrence(&self) -> Recurrence<'_, T> {
         let kind = self.config.kind();
-        let layers = self.layers.iter().map(|layer| Layer {
+        let layers = self.layers.iter().enumerate().map(|(at, layer)| Layer {
             kind,
             input: layer.input.prepare(),
+            filter: Filter::of(&self.config.input).filter(|_| at == 0),
             recurrent: layer.recurrent.as_ref().map(|map| map.prepare()),
             bias: &layer.bias,
             recurrent_bias: &layer.recurrent_bias,

@@ -7,7 +7,8 @@ use super::tednet;
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::{Checkpoint, INPUT_OFFSET, INPUT_SCALE};
 use crate::float::config::{
-    Gate, HeadConfig, HeadKind, HiddenConfig, InputConfig, ModelConfig, Pool, RecurrentConfig,
+    Gate, HeadConfig, HeadKind, HiddenConfig, InputConfig, InputFilter, ModelConfig, Pool,
+    RecurrentConfig,
 };
 use crate::float::tensors::{TensorFile, Tensors};
 use crate::shape::name::{self, MATRIX};
@@ -213,6 +214,8 @@ impl State {
                 map: MapKind::Dense,
                 modes: vec![inputs],
                 width: None,
+                filter: InputFilter::None,
+                filter_horizon: None,
             },
             hidden: vec![units],
             tensors,
@@ -263,6 +266,8 @@ impl State {
                 map: map.kind,
                 modes: map.inputs,
                 width: None,
+                filter: InputFilter::None,
+                filter_horizon: None,
             },
             hidden: map.hidden,
             tensors,

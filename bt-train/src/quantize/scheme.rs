@@ -9,7 +9,7 @@ use super::spread::spread;
 use crate::data::{Normalization, Part};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::Checkpoint;
-use crate::float::config::{LayerShape, ModelConfig};
+use crate::float::config::{InputFilter, LayerShape, ModelConfig};
 use crate::float::model::Model;
 use crate::plan::search::{self, Layers, Limits, Ranked, SearchError, WholeMap};
 use crate::shape::{Cell, name};
@@ -106,6 +106,10 @@ impl Scheme {
         labels: &[String],
         options: &Options,
     ) -> Result<Scheme> {
+        if checkpoint.config.input.filter != InputFilter::None {
+            let why = "is not there in integers yet";
+            return Err(Error::new(ErrorKind::Unsupported(why)).field("input.filter"));
+        }
         let layers = layers(&checkpoint.config)?;
         let limits = &options.limits;
         let planned = |plans| Scheme::planned(plans, checkpoint, part, labels, options);

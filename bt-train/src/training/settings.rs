@@ -3,8 +3,8 @@
 use crate::data::{DataSet, NormalizeOver, PartName, Recordings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::{
-    FrontEndConfig, Gate, HORIZON, HeadConfig, HeadName, HiddenConfig, InputConfig, Level,
-    ModelConfig, Pool, RecurrentConfig,
+    FILTER_HORIZON, FrontEndConfig, Gate, HORIZON, HeadConfig, HeadName, HiddenConfig, InputConfig,
+    InputFilter, Level, ModelConfig, Pool, RecurrentConfig,
 };
 use crate::shape::{Cell, MapName};
 use crate::training::metrics::Keep;
@@ -125,6 +125,10 @@ settings! {
     blocks: usize = 2, [value_name = "N"];
     /// Rank (R) of the input map [default: 4]
     rank: usize = 4, [value_name = "R"];
+    /// What is taken off a frame before the map reads it, though only what the map gives is kept [default: none]
+    input_filter: InputFilter = InputFilter::None, [value_name = "FILTER"];
+    /// Steps of the mean that the filter `high-pass` takes off, a power of two [default: 4]
+    filter_horizon: usize = FILTER_HORIZON, [value_name = "STEPS"];
     /// Form of the map from the hidden state [default: dense]
     recurrent_map: MapName = MapName::Dense, [value_name = "MAP"];
     /// Blocks of a block-term recurrent map [default: 2]
@@ -396,6 +400,8 @@ impl Settings {
             input_map: map,
             blocks: blocks.unwrap_or(self.blocks),
             rank: rank.unwrap_or(self.rank),
+            input_filter: model.input.filter,
+            filter_horizon: model.input.filter_horizon.unwrap_or(FILTER_HORIZON),
             recurrent_map,
             recurrent_blocks: recurrent_blocks.unwrap_or(self.recurrent_blocks),
             recurrent_rank: recurrent_rank.unwrap_or(self.recurrent_rank),
@@ -543,6 +549,11 @@ impl Settings {
                 map: self.input_map.with(self.blocks, self.rank),
                 modes: fitted.input_modes.0,
                 width: None,
+                filter: self.input_filter,
+                // As of the head's: said for another filter, it is refused with the rest.
+                filter_horizon: (self.input_filter == InputFilter::HighPass
+                    || self.filter_horizon != FILTER_HORIZON)
+                    .then_some(self.filter_horizon),
             },
             hidden: HiddenConfig {
                 modes: fitted.hidden_modes.0,
@@ -581,6 +592,10 @@ impl Settings {
                     let field = Some(field["head.".len()..].to_owned());
                     Error { field, ..error }
                 }
+                Some("input.filter_horizon") => Error {
+                    field: Some("filter-horizon".into()),
+                    ..error
+                },
                 _ => error,
             })?;
         Ok(config)

@@ -8,6 +8,7 @@ use crate::data::{DataSet, Normalization, NormalizeOver, Part, PartName};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::Checkpoint;
 use crate::float::config::ModelConfig;
+use crate::float::filter::Filter;
 use crate::float::head::LossWeights;
 use crate::float::init::dropout_mask;
 use crate::float::model::{LossOptions, Model};
@@ -122,7 +123,14 @@ impl<'a> Trainer<'a> {
             (Some(_), NormalizeOver::Auto) => NormalizeOver::Set,
             (_, over) => over,
         };
-        let fitted = Normalization::fit_and_tell(&material.frames, config.inputs(), over)
+        let filter = Filter::of(&config.input);
+        if filter.is_some() && material.frames.lengths.iter().all(|&length| length < 2) {
+            let why = "passes nothing of a first step, and every sequence has but one";
+            return Err(Error::new(ErrorKind::Unsupported(why))
+                .field("input-filter")
+                .remedy("leave it out"));
+        }
+        let fitted = Normalization::fit_and_tell(&material.frames, config.inputs(), over, filter)
             .map_err(|error| error.field("x_train"))?;
         let warnings = match &config.front_end {
             Some(_) => Vec::new(),
@@ -498,6 +506,7 @@ fn generator(seed: u64, stream: u64) -> ChaCha8Rng {
 pub(crate) mod tests {
     use super::*;
     use crate::data::Values;
+    use crate::float::config::InputFilter;
     use crate::training::modes::Modes;
     use std::sync::Arc;
 
@@ -572,6 +581,89 @@ pub(crate) mod tests {
         );
         assert_eq!(once.state(), again.state());
         assert_eq!(once.checkpoint(), again.checkpoint());
+    }
+
+    /// 90 sequences of 4 steps of 8 values, a still picture of any bytes; the class is the value that climbs.
+    fn motion() -> DataSet {
+        let mut state = 7u32;
+        let mut noise = move || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        let mut values = Vec::new();
+        for sequence in 0..90 {
+            let picture: Vec<u8> = (0..8).map(|_| noise() / 4 * 3).collect();
+            for t in 0..4 {
+                let climbs = |i| if i == sequence % 3 { 4 * t } else { 0 };
+                values.extend((0..8).map(|i| picture[i] + climbs(i) + noise() / 128));
+            }
+        }
+        DataSet {
+            train: Some(Part {
+                values: Arc::new(Values::U8(values)),
+                width: 8,
+                starts: (0..90).map(|s| s * 32).collect(),
+                lengths: vec![4; 90],
+                targets: Some((0..90).map(|s| s % 3).collect::<Vec<_>>().into()),
+                groups: None,
+            }),
+            ..DataSet::default()
+        }
+    }
+
+    /// What moves a little in pictures that differ much is learned behind a filter, and not without.
+    #[test]
+    fn a_filter_shows_what_moves() {
+        let data = motion();
+        let accuracy = |input_filter| {
+            let settings = Settings {
+                input_filter,
+                epochs: 10,
+                ..settings()
+            };
+            let config = settings.model(&data).unwrap();
+            let mut trainer = Trainer::new(&settings, config, &data).unwrap();
+            while !trainer.finished() {
+                trainer.epoch(&mut on).unwrap().unwrap();
+            }
+            let best = trainer.best().unwrap().validation.unwrap();
+            best.figures.accuracy().unwrap()
+        };
+        assert!(accuracy(InputFilter::Difference) > 0.95);
+        assert!(accuracy(InputFilter::HighPass) > 0.95);
+        assert!(accuracy(InputFilter::None) < 0.7);
+    }
+
+    #[test]
+    fn a_filter_of_single_steps_is_refused() {
+        let mut data = motion();
+        data.train.as_mut().unwrap().lengths.fill(1);
+        let settings = Settings {
+            input_filter: InputFilter::Difference,
+            ..settings()
+        };
+        let config = settings.model(&data).unwrap();
+        let error = Trainer::new(&settings, config, &data).err().unwrap();
+        let line = error.to_string();
+        assert!(line.starts_with("input-filter: passes nothing"), "{line}");
+    }
+
+    /// A horizon that no filter has is told by the name of its setting.
+    #[test]
+    fn a_horizon_without_its_filter_is_refused() {
+        for (input_filter, filter_horizon) in [
+            (InputFilter::None, 8),
+            (InputFilter::Difference, 8),
+            (InputFilter::HighPass, 12),
+        ] {
+            let settings = Settings {
+                input_filter,
+                filter_horizon,
+                ..settings()
+            };
+            let line = settings.model(&motion()).unwrap_err().to_string();
+            assert!(line.starts_with("filter-horizon: is "), "{line}");
+        }
     }
 
     #[test]

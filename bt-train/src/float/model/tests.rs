@@ -1,4 +1,5 @@
 use super::super::cell::Row;
+use super::super::config::InputFilter;
 use super::super::init::dropout_mask;
 use super::super::map::Frames;
 use super::super::map::check::noise;
@@ -25,6 +26,9 @@ const CONFIGS: &[&str] = &[
     r#"{"input": {"map": "dense", "modes": [12]}, "hidden": {"modes": [3]}, "head": {"classes": 2, "pool": "recent", "horizon": 2}}"#,
     r#"{"input": {"map": "dense", "modes": [12]}, "hidden": {"modes": [4]}, "cell": "gru", "layers": 2, "head": {"values": 2}}"#,
     r#"{"input": {"map": "block-term", "modes": [3,4], "blocks": 1, "rank": 2}, "hidden": {"modes": [2,2]}, "head": {"step_values": 1, "pool": "recent", "horizon": 4}}"#,
+    r#"{"input": {"map": "block-term", "modes": [3,4], "blocks": 2, "rank": 2, "filter": "difference"}, "hidden": {"modes": [2,3]}, "head": {"classes": 3, "pool": "mean"}}"#,
+    r#"{"input": {"map": "dense", "modes": [12], "filter": "high-pass", "filter_horizon": 2}, "hidden": {"modes": [4]}, "cell": "gru", "layers": 2, "head": {"step_classes": 3}}"#,
+    r#"{"input": {"map": "tensor-train", "modes": [3,4], "rank": 2, "filter": "high-pass"}, "hidden": {"modes": [2,3]}, "cell": "min-gru", "head": {"values": 2}}"#,
 ];
 
 /// What the rows of `lengths` should have been, and the units of values.
@@ -66,6 +70,49 @@ fn batch(inputs: usize) -> (Array3<f64>, Vec<usize>) {
         Array3::from_shape_vec((5, 4, inputs), x).unwrap(),
         vec![2, 4, 0, 3, 1],
     )
+}
+
+/// The frames of a sequence less the mean of those before, by a plain loop: what a filter of so many steps
+/// leaves of them.
+fn filtered(frames: &mut [Vec<f64>], horizon: usize) {
+    let mut mean = frames.first().cloned().unwrap_or_default();
+    for frame in frames {
+        for (x, mean) in frame.iter_mut().zip(&mut mean) {
+            let passed = *x - *mean;
+            *mean = (*mean * (horizon as f64 - 1.0) + *x) / horizon as f64;
+            *x = passed;
+        }
+    }
+}
+
+/// What the map gives is filtered; the same model without a filter finds the same in filtered frames.
+#[test]
+fn filtering_what_the_map_gives_is_filtering_frames() {
+    let mut filters = 0;
+    for text in CONFIGS {
+        let mut rng = ChaCha8Rng::seed_from_u64(12);
+        let mut model = Network::<f64>::new(config(text), &mut rng).unwrap();
+        let Some(horizon) = model.config.input.filter_horizon() else {
+            continue;
+        };
+        filters += 1;
+        let (mut x, lengths) = batch(12);
+        x += 100.0;
+        let logits = model.logits(x.view(), &lengths);
+        for mut sequence in x.outer_iter_mut() {
+            let mut frames: Vec<_> = sequence.outer_iter().map(|x| x.to_vec()).collect();
+            filtered(&mut frames, horizon);
+            for (mut row, frame) in sequence.outer_iter_mut().zip(&frames) {
+                row.iter_mut().zip(frame).for_each(|(x, y)| *x = *y);
+            }
+        }
+        model.config.input.filter = InputFilter::None;
+        model.config.input.filter_horizon = None;
+        let plain = model.logits(x.view(), &lengths);
+        let error = &logits - &plain;
+        assert!(error.iter().all(|e| e.abs() < 1e-12), "{text}: {error}");
+    }
+    assert_eq!(filters, 3);
 }
 
 /// Central differences in f64 through the whole model. A step of 1e-5
@@ -195,6 +242,9 @@ fn gradients_at_given_states() {
                 let frame = |t| x.slice(s![b, t, ..]).to_vec();
                 let mut frames: Vec<Vec<f64>> = (0..lengths[b]).map(frame).collect();
                 let mut all = Vec::new();
+                if let Some(horizon) = model.config.input.filter_horizon() {
+                    filtered(&mut frames, horizon);
+                }
                 for layer in &model.layers {
                     let states = through(layer, &frames);
                     frames = states.h.chunks(units).map(<[f64]>::to_vec).collect();
