@@ -15,7 +15,6 @@ macro_rules! event {
     }};
 }
 
-#[cfg(any(feature = "nb", feature = "embedded-io-06"))]
 pub mod adapter;
 pub mod app;
 pub mod board;

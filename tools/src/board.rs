@@ -14,7 +14,7 @@ pub struct Args {}
 /// Prints one line for each board.
 pub fn run(_: &Args) {
     say!(
-        "{:<14} {:<20} {:<12} {:<6} {:>8} {:>8} {:>8}  {:<14} {:<14} silicon",
+        "{:<17} {:<21} {:<12} {:<6} {:>8} {:>8} {:>8}  {:<14} {:<14} silicon",
         "board",
         "what it is",
         "processor",
@@ -27,7 +27,7 @@ pub fn run(_: &Args) {
     );
     for board in all() {
         say!(
-            "{:<14} {:<20} {:<12} {:<6} {:>4} KiB {:>4} KiB {:>4} MHz  {:<14} {:<14} {}",
+            "{:<17} {:<21} {:<12} {:<6} {:>4} KiB {:>4} KiB {:>4} MHz  {:<14} {:<14} {}",
             board.name,
             board.board,
             board.cpu,

@@ -117,7 +117,7 @@ const CHECKS: [Check; 15] = [
             "test",
             "--package=bt-embed",
             "--lib",
-            "--features=nb,embedded-io-06,defmt",
+            "--features=nb,embedded-io-06,embedded-io-async,defmt",
             "adapter",
         ],
         ..Check::PLAIN
