@@ -26,6 +26,11 @@ class BtLstm(torch.nn.Module):
         inputs, hidden = self.config["input"]["modes"], self.config["hidden"]["modes"]
         get, head = lambda name, absent=0: getattr(self, name, absent), self.config["head"]
         pool, every = head.get("pool", "last"), not head.keys().isdisjoint(("step_classes", "step_values"))
+        if frames := self.config["input"].get("frames"):  # drawn evenly from each sequence, the later of two
+            last = torch.as_tensor(x.shape[1] if lengths is None else lengths, device=x.device).view(-1, 1) - 1
+            place = torch.arange(frames, device=x.device) * last.double() / (frames - 1)
+            place = (place + 0.5).floor().long().expand(len(x), -1)
+            x, lengths = x[torch.arange(len(x), device=x.device)[:, None], place], None
         x = torch.nn.functional.pad(x.flatten(2).float(), (0, math.prod(inputs) - x[0, 0].numel()))
         x = (x - get("input/offset")) * get("input/scale", 1)
         steps = {"difference": 1, "high-pass": self.config["input"].get("filter_horizon", 4)}

@@ -74,6 +74,7 @@ impl Shape {
                 width: None,
                 filter: InputFilter::None,
                 filter_horizon: None,
+                frames: None,
             },
             hidden: HiddenConfig {
                 modes: self.hidden.clone(),

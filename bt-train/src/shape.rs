@@ -364,6 +364,11 @@ pub mod name {
         })
     }
 
+    /// Whether a tensor of this name is a core or factor of a block-term map, or a tensor of a train.
+    pub fn is_factor(name: &str) -> bool {
+        name.contains(".block.") || name.contains(".tt.")
+    }
+
     /// The matrix of a dense map.
     pub const MATRIX: &str = "weight";
 

@@ -125,8 +125,21 @@ function thinned(values) {
   return Array.from({ length: most }, (_, i) => values[Math.floor(i * values.length / most)]);
 }
 
-/** A sequence as the model takes it: frames narrower than its own are followed by zeros. */
+/** So many frames, evenly from the first to the last one, as bt-train draws them; all where the model takes all. */
+function drawn(values, width) {
+  const last = values.length / width - 1;
+  if (!about.frames || last + 1 === about.frames) return values;
+  const some = new Float32Array(about.frames * width);
+  for (let t = 0; t < about.frames; t++) {
+    const place = Math.floor(t * last / (about.frames - 1) + 0.5) * width;
+    some.set(values.subarray(place, place + width), t * width);
+  }
+  return some;
+}
+
+/** A sequence as the model takes it: drawn frames, and behind those narrower than its own, zeros. */
 function framed(values, width) {
+  values = drawn(values, width);
   const wanted = about.sound ? width : about.frame_values;
   if (width > wanted) throw new Error(`${data.name}: has ${width} values a step, the model takes ${wanted}`);
   if (width === wanted) return values;

@@ -69,6 +69,7 @@ impl Device {
         let labels: Vec<&str> = (0..model.outputs())
             .map(|output| model.label(output).unwrap_or(""))
             .collect();
+        let about: Value = serde_json::from_str(model.about()).unwrap_or_default();
         json!({
             "name": model.name(),
             "labels": labels,
@@ -76,6 +77,7 @@ impl Device {
             "every_step": model.scores_every_step(),
             "input": format!("{:?}", model.input_type()).to_lowercase(),
             "frame_values": model.frame_values(),
+            "frames": about["config"]["input"]["frames"],
             "hidden": model.hidden(),
             "score_shift": model.score_shift(),
             "flash_bytes": model.flash_bytes(),

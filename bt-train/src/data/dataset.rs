@@ -72,11 +72,23 @@ impl DataSet {
     }
 
     /// The parts as a session of the model is fed: samples where it has a front end, frames
-    /// otherwise.
+    /// otherwise, drawn where the model is given some of them.
     ///
     /// # Errors
     /// When a part does not fit the model.
     pub fn raw_for_model(self, config: &ModelConfig) -> Result<DataSet> {
+        let set = self.checked_for_model(config)?;
+        match config.input.frames {
+            Some(frames) => set.map_parts(|part| part.drawn(frames)),
+            None => Ok(set),
+        }
+    }
+
+    /// The parts as loaded, with targets as the head gives them.
+    ///
+    /// # Errors
+    /// When a part does not fit the model.
+    fn checked_for_model(self, config: &ModelConfig) -> Result<DataSet> {
         if let (Some(front_end), Some(found)) = (&config.front_end, self.sample_rate)
             && front_end.sample_rate_hz != found
         {

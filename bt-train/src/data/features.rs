@@ -105,21 +105,33 @@ impl Part {
         )
     }
 
+    /// Checks that these are samples, one after the other, not cut into steps yet.
+    ///
+    /// # Errors
+    /// When they are not.
+    pub(crate) fn check_uncut(&self) -> Result<()> {
+        if self.values.element_type() != ElementType::I16 {
+            return Err(not_sound());
+        }
+        if self.width != 1 {
+            return Err(Error::new(ErrorKind::Unsupported(
+                "is cut into steps and cannot be varied or delayed",
+            )));
+        }
+        Ok(())
+    }
+
     /// Every sequence later by so many samples, for samples that are not cut into steps yet: its
     /// first one, held, which is silence with whatever offset the recording has.
     ///
     /// # Errors
     /// When the values are not uncut 16-bit samples.
     pub fn delayed(&self, samples_later: usize) -> Result<Part> {
+        self.check_uncut()?;
         let values = self.values.in_memory();
         let Values::I16(samples) = &*values else {
             return Err(not_sound());
         };
-        if self.width != 1 {
-            return Err(Error::new(ErrorKind::Unsupported(
-                "is cut into steps and cannot be delayed",
-            )));
-        }
         let mut values = Vec::with_capacity(samples.len() + samples_later * self.sequences());
         let mut part = self.clone();
         for sequence in 0..self.sequences() {

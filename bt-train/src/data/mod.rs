@@ -2,6 +2,7 @@
 //! sensors.
 
 pub mod dataset;
+mod draw;
 pub mod features;
 mod hash;
 pub mod logs;
@@ -21,6 +22,7 @@ pub mod values;
 pub mod wav;
 
 pub use dataset::{Batch, DataSet, Part, PartName};
+pub use draw::even_position;
 pub use normalization::{Normalization, NormalizeOver};
 pub use npz_writer::NpzWriter;
 pub use targets::{Items, Targets};

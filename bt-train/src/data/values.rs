@@ -56,6 +56,32 @@ impl fmt::Display for ElementType {
 }
 
 impl Values {
+    /// None of this type.
+    pub(crate) fn empty(element: ElementType) -> Values {
+        match element {
+            ElementType::U8 => Values::U8(Vec::new()),
+            ElementType::I8 => Values::I8(Vec::new()),
+            ElementType::I16 => Values::I16(Vec::new()),
+            ElementType::F32 => Values::F32(Vec::new()),
+        }
+    }
+
+    /// Adds the values of this type nearest to those given: halves to the even one, the last there is beyond it.
+    pub(crate) fn push_nearest(&mut self, more: &[f32]) {
+        // A cast saturates.
+        let whole = |value: &f32| value.round_ties_even();
+        match self {
+            Values::U8(values) => values.extend(more.iter().map(|v| whole(v) as u8)),
+            Values::I8(values) => values.extend(more.iter().map(|v| whole(v) as i8)),
+            Values::I16(values) => values.extend(more.iter().map(|v| whole(v) as i16)),
+            Values::F32(values) => values.extend(more),
+            Values::Mapped(values) => {
+                *self = values.read();
+                self.push_nearest(more);
+            }
+        }
+    }
+
     /// Their type.
     pub fn element_type(&self) -> ElementType {
         match self {

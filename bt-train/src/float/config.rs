@@ -71,6 +71,10 @@ pub struct InputConfig {
     /// Steps of the mean that [`InputFilter::HighPass`] takes off, a power of two; 4 where it is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter_horizon: Option<usize>,
+    /// Frames that are drawn evenly from each sequence, as of [`Part::drawn`](crate::data::Part::drawn); the
+    /// model, and its device, are given these. Absent: all there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frames: Option<usize>,
 }
 
 /// What is taken off a frame, by way of what the map gives; the first frame of a sequence passes as zeros.
@@ -515,7 +519,28 @@ impl ModelConfig {
             .field("input.width"));
         }
         self.input.validate_filter()?;
+        if let Some(frames) = self.input.frames {
+            self.check_drawn(frames)
+                .map_err(|error| error.field("input.frames"))?;
+        }
         self.head.validate()
+    }
+
+    /// Checks that a model can be given so many frames drawn from a sequence.
+    fn check_drawn(&self, frames: usize) -> Result<()> {
+        let why = if frames < 2 {
+            return Err(Error::out_of_range(
+                frames,
+                "2 or more are drawn from a sequence",
+            ));
+        } else if self.front_end.is_some() {
+            "is for frames, and sound is read as it comes"
+        } else if self.head.gives.every_step() {
+            "leaves steps out, and the head tells something of every step"
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(ErrorKind::Unsupported(why)).remedy("leave `frames` out"))
     }
 }
 

@@ -200,6 +200,28 @@ mod tests {
         assert!((loss.loss - expected).abs() < 1e-12);
     }
 
+    /// `torch.nn.functional.cross_entropy(…, label_smoothing=0.1)` of PyTorch 2.15.
+    #[test]
+    fn smoothed_labels_as_in_pytorch() {
+        let logits = ndarray::array![[0.5, -1.0, 2.0], [1.5, 0.25, -0.75]];
+        let weights = LossWeights {
+            label_smoothing: 0.1,
+            ..LossWeights::default()
+        };
+        let (loss, gradient) = cross_entropy(logits.view(), &[2, 1], &weights);
+        assert!((loss.loss - 0.9818252863655239).abs() < 1e-12);
+        let expected = ndarray::array![
+            [
+                0.07097852940335168,
+                0.0028896199686770582,
+                -0.07386814937202874
+            ],
+            [0.3425535039088658, -0.3637483646678409, 0.02119486075897509]
+        ];
+        let error: ndarray::Array2<f64> = gradient - expected;
+        assert!(error.iter().all(|e| e.abs() < 1e-12), "{error}");
+    }
+
     /// Values as `torch.nn.MSELoss` and `torch.nn.HuberLoss(delta=0.5)` give them: errors −1, 0.25, 2, −0.5.
     #[test]
     fn errors_of_values_by_hand() {

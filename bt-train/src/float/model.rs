@@ -11,7 +11,7 @@ use super::real::Real;
 use super::recurrence::{Masks, Recurrence, Trace};
 use crate::error::Result;
 use crate::shape::{Cell, MapKind, name};
-use ndarray::{Array1, Array2, ArrayD, ArrayView2, ArrayView3, ArrayViewD, ArrayViewMutD, s};
+use ndarray::{Array1, Array2, ArrayD, ArrayView2, ArrayView3, ArrayViewD, ArrayViewMutD, Axis, s};
 use rand::Rng;
 
 pub use super::head::Loss;
@@ -60,6 +60,8 @@ pub struct LossOptions<T = f32> {
     pub input_mask: Option<Array2<T>>,
     /// Dropout on the hidden states as the next step reads them, [batch, layers · J].
     pub recurrent_mask: Option<Array2<T>>,
+    /// Dropout on what the head reads, [batch, J], one row for all steps of a sequence.
+    pub output_mask: Option<Array2<T>>,
 }
 
 impl<T> Default for LossOptions<T> {
@@ -68,6 +70,7 @@ impl<T> Default for LossOptions<T> {
             weights: LossWeights::default(),
             input_mask: None,
             recurrent_mask: None,
+            output_mask: None,
         }
     }
 }
@@ -278,9 +281,21 @@ impl<T: Real> Network<T> {
             recurrent: options.recurrent_mask.as_ref(),
         };
         let recurrence = self.recurrence();
-        let trace = recurrence.forward(&x, lengths, masks, None);
+        let mut trace = recurrence.forward(&x, lengths, masks, None);
+        let output = options.output_mask.as_ref();
+        let output = output.map(|mask| self.rows_of(mask, lengths));
+        if let Some(mask) = &output {
+            trace.pooled *= mask;
+        }
         let logits = self.head.forward(trace.pooled.view());
-        self.backward(&recurrence, trace, logits.view(), wanted.into(), options)
+        self.backward(
+            &recurrence,
+            trace,
+            logits.view(),
+            wanted.into(),
+            options,
+            output,
+        )
     }
 
     /// The same at values found elsewhere: `states` of every sequence, layer by layer, and `logits` [rows, K].
@@ -304,12 +319,24 @@ impl<T: Real> Network<T> {
             recurrent: options.recurrent_mask.as_ref(),
         };
         assert!(
-            masks.input.is_none() && masks.recurrent.is_none(),
+            masks.input.is_none() && masks.recurrent.is_none() && options.output_mask.is_none(),
             "states found elsewhere know of no dropout"
         );
         let recurrence = self.recurrence();
         let trace = recurrence.forward(&x, lengths, masks, Some(states));
-        self.backward(&recurrence, trace, logits, wanted.into(), options)
+        self.backward(&recurrence, trace, logits, wanted.into(), options, None)
+    }
+
+    /// A mask's row for every row that the head reads, from one for every sequence.
+    fn rows_of(&self, mask: &Array2<T>, lengths: &[usize]) -> Array2<T> {
+        let every_step = self.config.head.gives.every_step();
+        let rows = lengths.iter().enumerate();
+        let of: Vec<usize> = rows
+            .flat_map(|(sequence, &length)| {
+                std::iter::repeat_n(sequence, if every_step { length } else { 1 })
+            })
+            .collect();
+        mask.select(Axis(0), &of)
     }
 
     fn backward(
@@ -319,9 +346,13 @@ impl<T: Real> Network<T> {
         logits: ArrayView2<'_, T>,
         wanted: Wanted<'_>,
         options: &LossOptions<T>,
+        output: Option<Array2<T>>,
     ) -> (Loss, Gradients<T>) {
         let (loss, dlogits) = self.loss(logits, wanted, &options.weights);
-        let (dpooled, dweight, dbias) = self.head.backward(trace.pooled.view(), dlogits.view());
+        let (mut dpooled, dweight, dbias) = self.head.backward(trace.pooled.view(), dlogits.view());
+        if let Some(mask) = &output {
+            dpooled *= mask;
+        }
         let masks = Masks {
             input: options.input_mask.as_ref(),
             recurrent: options.recurrent_mask.as_ref(),

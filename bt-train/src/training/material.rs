@@ -7,6 +7,7 @@ use crate::data::{DataSet, Part, PartName};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::ModelConfig;
 use crate::float::head::LossWeights;
+use crate::training::augment::Augmenter;
 use crate::training::settings::{ClassWeights, Settings, ValueLoss};
 use ndarray::Axis;
 
@@ -18,6 +19,8 @@ pub(super) struct Material {
     pub train: Part,
     /// One rendering.
     pub frames: Part,
+    /// Varies the training sequences, where that is wanted.
+    pub augmenter: Option<Augmenter>,
     pub validation: Option<Part>,
     pub weights: LossWeights,
     /// Offset and scale of values, each [K]; none of classes.
@@ -41,7 +44,16 @@ impl Material {
         if let Some(validation) = &frames.validation {
             validation.known_targets(PartName::Validation)?;
         }
+        let augmenter = Augmenter::new(&settings.augment, config, &train)
+            .map_err(|error| error.field("x_train"))?;
+        if augmenter.is_some() && settings.delays > 0 {
+            let why = "are renderings made once, and `augment` makes one in every epoch";
+            return Err(Error::new(ErrorKind::Unsupported(why))
+                .field("delays")
+                .remedy("leave it out; `time-shift` and `silence` of `augment` delay too"));
+        }
         Ok(Material {
+            augmenter,
             fingerprint: data.fingerprint(),
             train: renderings(settings, config, &train, plain)?,
             weights: weights(settings, plain, config)?,

@@ -3,6 +3,7 @@
 //! [`settings`] say how, a [`trainer`] does it an epoch at a time, a [`run`]
 //! keeps what it did in a folder so that it can go on after a kill.
 
+pub mod augment;
 pub mod confusion;
 #[cfg(test)]
 mod crash;

@@ -1,12 +1,11 @@
 //! Adam with decoupled weight decay and clipped gradients.
 
 use crate::float::model::{Gradients, Model};
+use crate::shape::name;
 use ndarray::{ArrayD, Zip};
 
 /// Decay of the first moment.
 const BETA_1: f32 = 0.9;
-/// Decay of the second moment.
-const BETA_2: f32 = 0.999;
 /// Added to the root of the second moment.
 const EPSILON: f32 = 1e-8;
 
@@ -19,11 +18,36 @@ pub struct Adam {
     pub second: Vec<ArrayD<f32>>,
     /// Steps taken.
     pub steps: usize,
+    /// Decay of the second moment.
+    beta2: f32,
+}
+
+/// By how much of the rate weights get smaller in every step.
+#[derive(Debug, Clone, Copy)]
+pub struct Decay {
+    /// Matrices: dense maps and the head.
+    pub weights: f32,
+    /// Cores and factors of block-term and tensor-train maps. Their products make the matrix, so shrinking each of
+    /// them shrinks it by a power of that.
+    pub factors: f32,
+}
+
+impl Decay {
+    /// Of the parameter of this name; biases do not decay.
+    fn of(self, name: &str) -> f32 {
+        if name.ends_with("bias") {
+            0.0
+        } else if name::is_factor(name) {
+            self.factors
+        } else {
+            self.weights
+        }
+    }
 }
 
 impl Adam {
     /// No step taken yet.
-    pub fn new(model: &Model) -> Adam {
+    pub fn new(model: &Model, beta2: f32) -> Adam {
         let zeros = || {
             model
                 .parameters()
@@ -35,15 +59,17 @@ impl Adam {
             first: zeros(),
             second: zeros(),
             steps: 0,
+            beta2,
         }
     }
 
-    /// Moves every parameter; biases do not decay.
-    pub fn step(&mut self, model: &mut Model, gradients: &Gradients, rate: f32, decay: f32) {
+    /// Moves every parameter.
+    pub fn step(&mut self, model: &mut Model, gradients: &Gradients, rate: f32, decay: Decay) {
+        let beta2 = self.beta2;
         self.steps += 1;
         let power = i32::try_from(self.steps).unwrap_or(i32::MAX);
         let first_unbias = 1.0 / (1.0 - BETA_1.powi(power));
-        let second_unbias = 1.0 / (1.0 - BETA_2.powi(power));
+        let second_unbias = 1.0 / (1.0 - beta2.powi(power));
         let moments = self.first.iter_mut().zip(&mut self.second);
         for (((name, parameter), gradient), (first, second)) in model
             .parameters_mut()
@@ -51,18 +77,14 @@ impl Adam {
             .zip(&gradients.arrays)
             .zip(moments)
         {
-            let keep = if name.ends_with("bias") {
-                1.0
-            } else {
-                1.0 - rate * decay
-            };
+            let keep = 1.0 - rate * decay.of(&name);
             Zip::from(parameter)
                 .and(gradient)
                 .and(first)
                 .and(second)
                 .for_each(|value, &gradient, first, second| {
                     *first = BETA_1 * *first + (1.0 - BETA_1) * gradient;
-                    *second = BETA_2 * *second + (1.0 - BETA_2) * gradient * gradient;
+                    *second = beta2 * *second + (1.0 - beta2) * gradient * gradient;
                     let step = *first * first_unbias / ((*second * second_unbias).sqrt() + EPSILON);
                     *value = *value * keep - rate * step;
                 });
@@ -110,31 +132,81 @@ mod tests {
         }
     }
 
+    const NONE: Decay = Decay {
+        weights: 0.0,
+        factors: 0.0,
+    };
+
     #[test]
     fn the_first_step_is_as_long_as_the_rate() {
         // m̂ = g and v̂ = g² after one step, so the step is rate·g/|g|.
         let mut model = model();
         let gradients = ones(&model);
-        Adam::new(&model).step(&mut model, &gradients, 0.5, 0.0);
+        Adam::new(&model, 0.999).step(&mut model, &gradients, 0.5, NONE);
         for (name, values) in model.parameters() {
             assert!(values.iter().all(|v| (v + 0.5).abs() < 1e-6), "{name}");
         }
     }
 
+    /// `torch.optim.AdamW` of PyTorch 2.15 in f64: ten updates of 0.05 with betas (0.9, 0.99), decay 0.05 of core and
+    /// factors, 0.2 of matrices, none of biases. Weight i of array p starts at ((3i + p) mod 5 − 2)/4; its gradient in
+    /// update s is ((7i + 5s + 3p) mod 11 − 5)/4.
     #[test]
-    fn weights_decay_and_biases_do_not() {
-        let mut model = model();
-        for (_, mut values) in model.parameters_mut() {
-            values.fill(1.0);
+    fn ten_updates_are_those_of_pytorch() {
+        let config = serde_json::from_str(
+            r#"{"input": {"map": "block-term", "modes": [2, 2], "blocks": 1, "rank": 1}, "hidden": {"modes": [1, 1]},
+            "head": {"classes": 2}}"#,
+        );
+        let mut model = Model::zeros(config.unwrap()).unwrap();
+        for (p, (_, mut values)) in model.parameters_mut().into_iter().enumerate() {
+            let start = |i: usize| ((3 * i + p) % 5) as f32 / 4.0 - 0.5;
+            values
+                .iter_mut()
+                .enumerate()
+                .for_each(|(i, v)| *v = start(i));
         }
-        let mut gradients = ones(&model);
-        for array in &mut gradients.arrays {
-            array.fill(0.0);
+        let mut adam = Adam::new(&model, 0.99);
+        for s in 0..10 {
+            let mut gradients = ones(&model);
+            for (p, array) in gradients.arrays.iter_mut().enumerate() {
+                let slope = |i: usize| ((7 * i + 5 * s + 3 * p) % 11) as f32 / 4.0 - 1.25;
+                array
+                    .iter_mut()
+                    .enumerate()
+                    .for_each(|(i, v)| *v = slope(i));
+            }
+            let decay = Decay {
+                weights: 0.2,
+                factors: 0.05,
+            };
+            adam.step(&mut model, &gradients, 0.05, decay);
         }
-        Adam::new(&model).step(&mut model, &gradients, 0.5, 0.1);
-        for (name, values) in model.parameters() {
-            let expected = if name.ends_with("bias") { 1.0 } else { 0.95 };
-            assert!(values.iter().all(|v| (v - expected).abs() < 1e-6), "{name}");
+        let expected: [(&str, &[f32]); 7] = [
+            ("lstm.input.block.0.core", &[-0.4451288]),
+            (
+                "lstm.input.block.0.factor.0",
+                &[
+                    -0.1235925, 0.3123986, -0.0501629, -0.3295604, 0.1696409, -0.4055887,
+                    0.6194325, -0.0098035,
+                ],
+            ),
+            ("lstm.input.block.0.factor.1", &[-0.0501629, -0.3295604]),
+            (
+                "lstm.recurrent.weight",
+                &[0.1574144, -0.3813833, 0.5762171, -0.007825],
+            ),
+            ("lstm.bias", &[0.6344721, -0.0105012, -0.4767392, 0.293896]),
+            ("head.weight", &[-0.4295214, 0.2646305]),
+            ("head.bias", &[-0.2472884, 0.6218556]),
+        ];
+        for ((name, values), (expected_name, expected)) in model.parameters().iter().zip(expected) {
+            assert_eq!(name, expected_name);
+            assert_eq!(values.len(), expected.len());
+            let close = values
+                .iter()
+                .zip(expected)
+                .all(|(a, b)| (a - b).abs() < 1e-6);
+            assert!(close, "{name}: {values} for {expected:?}");
         }
     }
 

@@ -280,7 +280,7 @@ fn write_text(path: &Path, text: &str) -> Result<()> {
 mod tests {
     use super::*;
     use crate::training::crash;
-    use crate::training::trainer::tests::{data, settings};
+    use crate::training::trainer::tests::{data, settings, varied};
 
     /// Breaks off at a step, counted over the whole run from 1; 0: never.
     struct BreakAt(usize);
@@ -310,19 +310,24 @@ mod tests {
     /// are those of an unbroken run.
     #[test]
     fn a_broken_run_ends_in_the_same_bytes() {
-        let settings = settings();
+        for settings in [settings(), varied()] {
+            check_broken(&settings);
+        }
+    }
+
+    fn check_broken(settings: &Settings) {
         let place = tempfile::tempdir().unwrap();
         let whole = RunFolder::new(place.path().join("whole"));
-        train(&whole, &settings, 0).unwrap();
+        train(&whole, settings, 0).unwrap();
         for break_at in [1, 7, 8, 24] {
             let broken = RunFolder::new(place.path().join(break_at.to_string()));
-            let error = train(&broken, &settings, break_at).unwrap_err();
+            let error = train(&broken, settings, break_at).unwrap_err();
             assert!(
                 matches!(error.kind, ErrorKind::Interrupted { .. }),
                 "{error}"
             );
             Checkpoint::read(&broken.best()).unwrap();
-            train(&broken, &settings, 0).unwrap();
+            train(&broken, settings, 0).unwrap();
             crash::assert_same_files(&broken.path, &whole.path, "broken off");
         }
     }

@@ -1,79 +1,22 @@
 //! Everything that can be set about a training run, by flag or in a TOML file.
 
-use crate::data::{DataSet, NormalizeOver, PartName, Recordings};
+mod choice;
+mod file;
+mod model;
+mod validate;
+
+pub use choice::{ClassWeights, HeadChoice, ValueLoss};
+
+use crate::data::{NormalizeOver, Recordings};
 use crate::error::{Error, ErrorKind, Result};
-use crate::float::config::{
-    FILTER_HORIZON, FrontEndConfig, Gate, HORIZON, HeadConfig, HeadName, HiddenConfig, InputConfig,
-    InputFilter, Level, ModelConfig, Pool, RecurrentConfig,
-};
+use crate::float::config::{FILTER_HORIZON, Gate, HORIZON, InputFilter, Level, Pool};
 use crate::shape::{Cell, MapName};
+use crate::training::augment::Augment;
 use crate::training::metrics::Keep;
-use crate::training::modes::{self, Modes};
-use bt_core::internals::model::layout::LAYERS_MAX;
+use crate::training::modes::Modes;
+use file::{entries, plain, read_table};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-
-/// How much each class counts in the loss.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum ClassWeights {
-    /// Every sequence counts the same
-    None,
-    /// Every class counts the same: sequences of a rare class count more than those of a common one
-    Balanced,
-}
-
-/// Hidden units where nobody says how many.
-const DEFAULT_UNITS: usize = 64;
-
-/// What the head gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum HeadChoice {
-    /// What y is: integers `[sequences]` or `[sequences, steps]`, floats `[sequences, K]` or `[sequences, steps, K]`
-    Auto,
-    /// The class of a sequence
-    Classes,
-    /// The class of every step
-    StepClasses,
-    /// Values of a sequence
-    Values,
-    /// Values of every step
-    StepValues,
-}
-
-impl HeadChoice {
-    /// The one of this name.
-    fn of(name: HeadName) -> HeadChoice {
-        match name {
-            HeadName::Classes => HeadChoice::Classes,
-            HeadName::StepClasses => HeadChoice::StepClasses,
-            HeadName::Values => HeadChoice::Values,
-            HeadName::StepValues => HeadChoice::StepValues,
-        }
-    }
-
-    /// Its name; none where y decides.
-    fn name(self) -> Option<HeadName> {
-        match self {
-            HeadChoice::Auto => None,
-            HeadChoice::Classes => Some(HeadName::Classes),
-            HeadChoice::StepClasses => Some(HeadName::StepClasses),
-            HeadChoice::Values => Some(HeadName::Values),
-            HeadChoice::StepValues => Some(HeadName::StepValues),
-        }
-    }
-}
-
-/// What errors of values cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum ValueLoss {
-    /// Their square
-    Squared,
-    /// Huber's: their square up to `huber-delta`, and no more than in proportion beyond
-    Huber,
-}
 
 /// One list makes the flags, the keys of the TOML file and the defaults.
 macro_rules! settings {
@@ -94,14 +37,17 @@ macro_rules! settings {
         pub struct Settings {
             $($(#[doc = $doc])*
             pub $name: $type,)*
+            /// How the sequences that learn are varied: the table `[augment]`, which has no flags.
+            pub augment: Augment,
         }
 
         impl Default for Settings {
             fn default() -> Settings {
-                Settings { $($name: $default,)* }
+                Settings { $($name: $default,)* augment: Augment::default() }
             }
         }
 
+        /// Keys that are flags too.
         fn keys() -> Vec<String> {
             vec![$(stringify!($name).replace('_', "-"),)*]
         }
@@ -161,6 +107,10 @@ settings! {
     final_lr: f32 = 0.01, [value_name = "SHARE"];
     /// Weight decay, decoupled (AdamW); biases are left alone [default: 0]
     weight_decay: f32 = 0.0, [];
+    /// Share of the weight decay that cores and factors of block-term and tensor-train maps get [default: 1]
+    factor_decay: f32 = 1.0, [value_name = "SHARE"];
+    /// Share of the mean square of the gradients (Adam's second moment) that an update keeps [default: 0.999]
+    beta2: f32 = 0.999, [value_name = "SHARE"];
     /// Largest norm of the gradient; a longer one is scaled down to it [default: 1]
     clip: f32 = 1.0, [value_name = "NORM"];
     /// Label smoothing: share of the target that is spread evenly over all classes [default: 0]
@@ -175,6 +125,10 @@ settings! {
     input_dropout: f32 = 0.0, [value_name = "SHARE"];
     /// The same for the hidden state that the recurrent map reads [default: 0]
     recurrent_dropout: f32 = 0.0, [value_name = "SHARE"];
+    /// The same for what the head reads [default: 0]
+    output_dropout: f32 = 0.0, [value_name = "SHARE"];
+    /// Frames drawn evenly from each sequence, which the model is then given; 0 for all there are [default: 0]
+    frames: usize = 0, [];
     /// What shares one offset and scale of the input [default: auto]
     normalize: NormalizeOver = NormalizeOver::Auto, [];
     /// Share of the training part kept for validation where the data set has none [default: 0.15]
@@ -228,8 +182,7 @@ impl Settings {
         };
         table.extend(flags.clone());
         // One by one, so that a value of the wrong type is told with its key.
-        for (key, value) in &table {
-            let alone = toml::Table::from_iter([(key.clone(), value.clone())]);
+        for (key, alone) in entries(&table) {
             alone.try_into::<Settings>().map_err(|error| {
                 in_place(Error::new(ErrorKind::WrongValue(error.message().into())).field(key))
             })?;
@@ -273,76 +226,9 @@ impl Settings {
             patience: 0,
             input_dropout: 0.0,
             recurrent_dropout: 0.0,
+            output_dropout: 0.0,
             ..self.clone()
         }
-    }
-
-    fn validate(&self) -> Result<()> {
-        let positive = [
-            ("epochs", self.epochs as f32),
-            ("batch", self.batch as f32),
-            ("lr", self.lr),
-            ("clip", self.clip),
-            ("huber-delta", self.huber_delta),
-        ];
-        for (field, value) in positive {
-            if value.is_nan() || value <= 0.0 {
-                return Err(Error::out_of_range(value, "give a number above 0").field(field));
-            }
-        }
-        let shares = [
-            ("warm-up", self.warm_up),
-            ("label-smoothing", self.label_smoothing),
-            ("input-dropout", self.input_dropout),
-            ("recurrent-dropout", self.recurrent_dropout),
-            ("validation", self.validation),
-        ];
-        for (field, value) in shares {
-            if !(0.0..1.0).contains(&value) {
-                return Err(
-                    Error::out_of_range(value, "give a share from 0 to below 1").field(field)
-                );
-            }
-        }
-        if !(0.0..=1.0).contains(&self.final_lr) {
-            let allowed = "give a share from 0 to 1";
-            return Err(Error::out_of_range(self.final_lr, allowed).field("final-lr"));
-        }
-        if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
-            let allowed = "give 0 or more";
-            return Err(Error::out_of_range(self.weight_decay, allowed).field("weight-decay"));
-        }
-        let (input, recurrent) = (self.input_map, self.recurrent_map);
-        for (prefix, map) in [
-            ("", input.with(self.blocks, self.rank)),
-            (
-                "recurrent-",
-                recurrent.with(self.recurrent_blocks, self.recurrent_rank),
-            ),
-        ] {
-            map.validate(prefix)?;
-        }
-        if !(1..=LAYERS_MAX).contains(&self.layers) {
-            let allowed = format!("1 to {LAYERS_MAX} are possible");
-            return Err(Error::out_of_range(self.layers, allowed).field("layers"));
-        }
-        if !self.cell.device().is_recurrent() {
-            let none = "a minGRU has no map from the hidden state";
-            for (field, is_set) in [
-                ("recurrent-map", self.recurrent_map != MapName::Dense),
-                ("recurrent-dropout", self.recurrent_dropout > 0.0),
-            ] {
-                if is_set {
-                    let error = Error::new(ErrorKind::Unsupported(none)).field(field);
-                    return Err(error.remedy("leave it out, or take another cell"));
-                }
-            }
-        }
-        if !(self.train_share > 0.0 && self.train_share <= 1.0) {
-            let allowed = "give a share above 0, at most 1";
-            return Err(Error::out_of_range(self.train_share, allowed).field("train-share"));
-        }
-        Ok(())
     }
 
     /// Epochs of the learning rate's fall.
@@ -384,126 +270,6 @@ impl Settings {
         self
     }
 
-    /// The settings of a model that learning starts from: what says how it is made is the model's.
-    ///
-    /// # Errors
-    /// When a flag says otherwise.
-    pub fn of_model(&self, model: &ModelConfig, flags: &Flags) -> Result<Settings> {
-        let (map, blocks, rank) = model.input.map.named();
-        let (recurrent_map, recurrent_blocks, recurrent_rank) = model.recurrent.map.named();
-        let mut settings = Settings {
-            input_modes: Modes(model.input.modes.clone()),
-            hidden_modes: Modes(model.hidden.modes.clone()),
-            units: model.units(),
-            cell: model.cell,
-            layers: model.layers,
-            input_map: map,
-            blocks: blocks.unwrap_or(self.blocks),
-            rank: rank.unwrap_or(self.rank),
-            input_filter: model.input.filter,
-            filter_horizon: model.input.filter_horizon.unwrap_or(FILTER_HORIZON),
-            recurrent_map,
-            recurrent_blocks: recurrent_blocks.unwrap_or(self.recurrent_blocks),
-            recurrent_rank: recurrent_rank.unwrap_or(self.recurrent_rank),
-            pad: model.input.width.is_some(),
-            gate: model.gate,
-            pool: model.head.pool,
-            horizon: model.head.horizon.unwrap_or(HORIZON),
-            head: HeadChoice::of(model.head.gives.name()),
-            ..self.clone()
-        };
-        settings.check_head(model.head.gives.name())?;
-        if let Some(front_end) = &model.front_end {
-            settings = Settings {
-                window: front_end.window,
-                hop: front_end.hop,
-                bands: front_end.bands,
-                low_hz: front_end.low_hz,
-                high_hz: front_end.high_hz,
-                level: front_end.level,
-                vectors_per_step: front_end.vectors_per_step,
-                ..settings
-            };
-        }
-        if flags.normalize.is_some() {
-            return Err(Error::usage(
-                "the model of `init` keeps its own offset and scale; leave `normalize` out",
-            ));
-        }
-        let told = toml::Table::try_from(flags).map_err(Error::malformed)?;
-        let is = toml::Table::try_from(&settings).map_err(Error::malformed)?;
-        let differs = told.iter().find(|(key, value)| is.get(*key) != Some(value));
-        match differs {
-            None => Ok(settings),
-            Some((key, value)) => Err(Error::new(ErrorKind::OtherModel {
-                told: plain(value).into(),
-                model: is.get(key).map(plain).unwrap_or_default().into(),
-            })
-            .field(key)
-            .remedy("leave it out; a model keeps its form")
-            .into_usage()),
-        }
-    }
-
-    /// With modes where none are given: even ones that hold a frame of these data and the hidden units.
-    ///
-    /// # Errors
-    /// When units and hidden modes do not agree, or there is no training part.
-    pub fn fitted(&self, data: &DataSet) -> Result<Settings> {
-        let mut settings = self.clone();
-        let given: usize = self.hidden_modes.0.iter().product();
-        let units = match (self.units, self.hidden_modes.0.is_empty()) {
-            (0, true) => DEFAULT_UNITS,
-            (units, true) => units,
-            (0, false) => given,
-            (units, false) => {
-                modes::check(modes::HIDDEN, &self.hidden_modes.0, units, false)?;
-                units
-            }
-        };
-        settings.units = units;
-        let width = self.width(data)?;
-        let is_dense = |map| map == MapName::Dense;
-        let order = match (self.input_modes.0.len(), self.hidden_modes.0.len()) {
-            (0, 0) if is_dense(self.input_map) => modes::order(units),
-            (0, 0) => modes::order(width),
-            (0, order) => order,
-            // The modes of a dense map say nothing about those of the hidden state.
-            (_, 0) if is_dense(self.input_map) => modes::order(units),
-            (order, _) => order,
-        };
-        if self.input_modes.0.is_empty() {
-            settings.input_modes = Modes(if is_dense(self.input_map) {
-                vec![width]
-            } else {
-                let modes = modes::even_padded(width, order);
-                settings.pad |= modes.iter().product::<usize>() > width;
-                modes
-            });
-        }
-        if self.hidden_modes.0.is_empty() {
-            let both_dense = is_dense(self.input_map) && is_dense(self.recurrent_map);
-            settings.hidden_modes = Modes(if both_dense {
-                vec![units]
-            } else {
-                modes::even(units, order)
-            });
-        }
-        Ok(settings)
-    }
-
-    /// Values a step that the model gets of these data.
-    fn width(&self, data: &DataSet) -> Result<usize> {
-        match data.sample_rate {
-            Some(rate) => {
-                let front_end = self.front_end(rate);
-                front_end.section()?;
-                Ok(front_end.values_per_step())
-            }
-            None => Ok(data.part(PartName::Train)?.width),
-        }
-    }
-
     /// Which recordings of a directory belong to which part.
     ///
     /// # Errors
@@ -511,165 +277,6 @@ impl Settings {
     pub fn recordings(&self) -> Result<Recordings> {
         Recordings::new(&self.hold_out, &self.group)
     }
-
-    /// The front end for sound of this sample rate.
-    fn front_end(&self, sample_rate_hz: u32) -> FrontEndConfig {
-        FrontEndConfig {
-            sample_rate_hz,
-            window: self.window,
-            hop: self.hop,
-            bands: self.bands,
-            low_hz: self.low_hz,
-            high_hz: if self.high_hz > 0.0 {
-                self.high_hz
-            } else {
-                0.475 * sample_rate_hz as f32
-            },
-            level: self.level,
-            vectors_per_step: self.vectors_per_step,
-            format: bt_core::internals::front_end::FORMAT,
-        }
-    }
-
-    /// The model for a data set.
-    ///
-    /// # Errors
-    /// When the data have no labels, the modes do not hold their width, or no such model can be.
-    pub fn model(&self, data: &DataSet) -> Result<ModelConfig> {
-        let targets = data.part(PartName::Train)?.known_targets(PartName::Train)?;
-        let head = self.head.name().unwrap_or(targets.name());
-        self.check_head(head)?;
-        let outputs = data.clone().for_head(head)?.outputs(head);
-        let front_end = data.sample_rate.map(|rate| self.front_end(rate));
-        let width = self.width(data)?;
-        let fitted = self.fitted(data)?;
-        modes::check(modes::INPUT, &fitted.input_modes.0, width, fitted.pad)?;
-        let config = ModelConfig {
-            input: InputConfig {
-                map: self.input_map.with(self.blocks, self.rank),
-                modes: fitted.input_modes.0,
-                width: None,
-                filter: self.input_filter,
-                // As of the head's: said for another filter, it is refused with the rest.
-                filter_horizon: (self.input_filter == InputFilter::HighPass
-                    || self.filter_horizon != FILTER_HORIZON)
-                    .then_some(self.filter_horizon),
-            },
-            hidden: HiddenConfig {
-                modes: fitted.hidden_modes.0,
-            },
-            cell: self.cell,
-            layers: self.layers,
-            recurrent: RecurrentConfig {
-                map: self
-                    .recurrent_map
-                    .with(self.recurrent_blocks, self.recurrent_rank),
-            },
-            gate: self.gate,
-            head: HeadConfig {
-                gives: head.with(outputs),
-                pool: self.pool,
-                // Said for another pool, it is refused with the rest.
-                horizon: (self.pool == Pool::Recent || self.horizon != HORIZON)
-                    .then_some(self.horizon),
-                labels: data.labels.clone(),
-            },
-            front_end,
-            imported: false,
-        };
-        let padded = (config.inputs() > width).then_some(width);
-        let config = ModelConfig {
-            input: InputConfig {
-                width: padded,
-                ..config.input
-            },
-            ..config
-        };
-        config
-            .validate()
-            .map_err(|error| match error.field.as_deref() {
-                Some(field @ ("head.pool" | "head.horizon")) => {
-                    let field = Some(field["head.".len()..].to_owned());
-                    Error { field, ..error }
-                }
-                Some("input.filter_horizon") => Error {
-                    field: Some("filter-horizon".into()),
-                    ..error
-                },
-                _ => error,
-            })?;
-        Ok(config)
-    }
-
-    /// Checks that nothing was set that means nothing to a head.
-    fn check_head(&self, head: HeadName) -> Result<()> {
-        let is_values = head.is_values();
-        self.keep.of(is_values)?;
-        let unsupported = [
-            (
-                is_values && self.label_smoothing != 0.0,
-                "label-smoothing",
-                "is for classes, and y holds values",
-            ),
-            (
-                is_values && self.class_weights != ClassWeights::None,
-                "class-weights",
-                "are for classes, and y holds values",
-            ),
-            (
-                !is_values && self.loss != ValueLoss::Squared,
-                "loss",
-                "is for values, and y holds classes",
-            ),
-        ];
-        match unsupported.into_iter().find(|(is_set, ..)| *is_set) {
-            Some((_, field, why)) => Err(Error::new(ErrorKind::Unsupported(why))
-                .field(field)
-                .remedy("leave it out")),
-            None => Ok(()),
-        }
-    }
-}
-
-/// A value as a person would write it.
-fn plain(value: &toml::Value) -> String {
-    match value {
-        toml::Value::Float(value) => (*value as f32).to_string(),
-        other => other.to_string(),
-    }
-}
-
-/// Reads a TOML file whose keys must all be known.
-fn read_table(path: &Path) -> Result<toml::Table> {
-    let text = std::fs::read_to_string(path).map_err(|error| Error::from(error).file(path))?;
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        let line = error.span().map_or(0, |span| {
-            text[..span.start.min(text.len())].matches('\n').count() + 1
-        });
-        Error::malformed(format!("line {line}: {}", error.message())).file(path)
-    })?;
-    let known = keys();
-    match table.keys().find(|key| !known.contains(key)) {
-        Some(key) => Err(Error::new(ErrorKind::UnknownKey)
-            .file(path)
-            .field(key)
-            .remedy(format!("did you mean `{}`?", nearest(key, &known)))),
-        None => Ok(table),
-    }
-}
-
-/// The known key that is spelled most alike; before all others one that holds the key as a part, as
-/// `input-dropout` holds `dropout`.
-fn nearest<'a>(key: &str, known: &'a [String]) -> &'a str {
-    let key = key.replace('_', "-");
-    let similarity = |candidate: &str| {
-        let is_part = key.len() > 2 && candidate.contains(&key);
-        strsim::jaro_winkler(&key, candidate) + f64::from(is_part)
-    };
-    known
-        .iter()
-        .max_by(|a, b| similarity(a).total_cmp(&similarity(b)))
-        .map_or("", String::as_str)
 }
 
 #[cfg(test)]

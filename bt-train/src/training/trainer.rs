@@ -3,6 +3,12 @@
 //! Whatever is random about an epoch comes from the seed and the epoch's
 //! number alone, so a run that goes on after a kill needs no generator's state.
 
+mod epoch;
+mod state;
+
+pub use epoch::{Epoch, Step};
+pub use state::{Best, State};
+
 use crate::data::memory;
 use crate::data::{DataSet, Normalization, NormalizeOver, Part, PartName};
 use crate::error::{Error, ErrorKind, Result};
@@ -10,63 +16,19 @@ use crate::float::checkpoint::Checkpoint;
 use crate::float::config::ModelConfig;
 use crate::float::filter::Filter;
 use crate::float::head::LossWeights;
-use crate::float::init::dropout_mask;
-use crate::float::model::{LossOptions, Model};
-use crate::float::tensors::Tensors;
+use crate::float::model::Model;
 use crate::quantize::export::Scheme;
 use crate::quantize::fine_tune;
+use crate::training::augment::Augmenter;
 use crate::training::confusion::Confusion;
 use crate::training::evaluate::{self, Score};
 use crate::training::material::Material;
 use crate::training::metrics::Keep;
-use crate::training::optimizer::{Adam, clip};
+use crate::training::optimizer::Adam;
 use crate::training::schedule::Schedule;
 use crate::training::settings::Settings;
-use rand::seq::SliceRandom;
-use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
-use std::ops::ControlFlow;
-
-/// What an epoch came to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Epoch {
-    /// Its number, from 1.
-    pub epoch: usize,
-    /// Mean training loss.
-    pub loss: f64,
-    /// Share of training sequences, or valid steps, right as they passed; none of values.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub accuracy: Option<f64>,
-    /// On the validation part after it, where there is one.
-    pub validation: Option<Score>,
-    /// Learning rate of its last step.
-    pub lr: f32,
-    /// Longest gradient before clipping.
-    pub gradient: f32,
-}
-
-/// The epoch whose weights are kept.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Best {
-    /// Its number, from 1.
-    pub epoch: usize,
-    /// Its score on the validation part, where there is one.
-    pub validation: Option<Score>,
-}
-
-/// What happened in a step.
-#[derive(Debug, Clone, Copy)]
-pub struct Step {
-    /// The epoch, from 1.
-    pub epoch: usize,
-    /// The step within it, from 1.
-    pub step: usize,
-    /// Mean loss of the epoch so far.
-    pub loss: f64,
-    /// Share right in the epoch so far; none of values.
-    pub accuracy: Option<f64>,
-}
+use rand_chacha::rand_core::SeedableRng;
 
 /// A run under way.
 pub struct Trainer<'a> {
@@ -77,6 +39,8 @@ pub struct Trainer<'a> {
     train: Part,
     /// Training sequences of one rendering.
     sequences: usize,
+    /// Varies them, where that is wanted.
+    augmenter: Option<Augmenter>,
     validation: Option<Part>,
     normalization: Normalization,
     /// What is strange about the values, a line each.
@@ -89,19 +53,6 @@ pub struct Trainer<'a> {
     adam: Adam,
     epochs: usize,
     best: Option<(Best, Checkpoint)>,
-}
-
-/// What of a trainer changes, less its arrays.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct State {
-    /// Epochs completed.
-    pub epochs: usize,
-    /// Steps taken.
-    pub steps: usize,
-    /// [`DataSet::fingerprint`] of what is learned from.
-    pub data: u64,
-    /// The best epoch so far.
-    pub best: Option<Best>,
 }
 
 impl<'a> Trainer<'a> {
@@ -211,6 +162,7 @@ impl<'a> Trainer<'a> {
             fingerprint: material.fingerprint,
             train: material.train,
             sequences,
+            augmenter: material.augmenter,
             validation: material.validation,
             normalization,
             warnings: Vec::new(),
@@ -221,7 +173,7 @@ impl<'a> Trainer<'a> {
                 warm_up: (settings.warm_up * steps as f32) as usize,
                 steps,
             },
-            adam: Adam::new(&model),
+            adam: Adam::new(&model, settings.beta2),
             model,
             scheme: None,
             epochs: 0,
@@ -294,109 +246,11 @@ impl<'a> Trainer<'a> {
         Ok(Some(Confusion::new(classes, labels, &predictions)))
     }
 
-    /// One pass over the training part. `watch` sees every step and may break
-    /// it off, which gives `None` and leaves the epoch uncounted.
-    ///
-    /// # Errors
-    /// When the loss is not finite or beyond all reason.
-    pub fn epoch(
-        &mut self,
-        watch: &mut dyn FnMut(Step) -> ControlFlow<()>,
-    ) -> Result<Option<Epoch>> {
-        let epoch = self.epochs + 1;
-        let mut rng = generator(self.settings.seed, epoch as u64);
-        let mut order: Vec<usize> = (0..self.sequences).collect();
-        order.shuffle(&mut rng);
-        let renderings = self.train.sequences() / self.sequences;
-        if renderings > 1 {
-            for place in &mut order {
-                *place += self.sequences * rng.random_range(0..renderings);
-            }
-        }
-        let (mut loss_sum, mut correct, mut seen) = (0.0, 0, 0);
-        let (mut longest, mut rate) = (0f32, 0.0);
-        for (step, sequences) in order.chunks(self.settings.batch).enumerate() {
-            let batch = self.train.batch(sequences, &self.normalization);
-            let options = self.options(sequences.len(), &mut rng);
-            let items = batch.targets.as_ref().ok_or_else(no_targets)?;
-            let (loss, mut gradients) = match self.scheme {
-                None => self.model.loss_and_gradients(
-                    batch.x.view(),
-                    &batch.lengths,
-                    items.wanted(),
-                    &options,
-                ),
-                Some(scheme) => {
-                    let part = self.train.subset(sequences);
-                    fine_tune::loss_and_gradients(scheme, &self.model, &part, &batch, &options)?
-                }
-            };
-            let length = clip(&mut gradients, self.settings.clip);
-            if !(loss.loss <= LOSS_MAX && length.is_finite()) {
-                return Err(self.diverged(loss.loss, step + 1));
-            }
-            rate = self.schedule.rate(self.adam.steps);
-            let decay = self.settings.weight_decay;
-            self.adam.step(&mut self.model, &gradients, rate, decay);
-            longest = longest.max(length);
-            loss_sum += loss.loss * loss.rows as f64;
-            correct += loss.correct;
-            seen += loss.rows;
-            let so_far = Step {
-                epoch,
-                step: step + 1,
-                loss: loss_sum / seen as f64,
-                accuracy: self.share(correct, seen),
-            };
-            if watch(so_far).is_break() {
-                return Ok(None);
-            }
-        }
-        let validation = self.validate()?;
-        if let Some(score) = validation.filter(|score| !score.loss.is_finite()) {
-            return Err(self.diverged(score.loss, self.steps_an_epoch()));
-        }
-        self.epochs = epoch;
-        let keep = self.keep();
-        let better = match (self.best(), &validation) {
-            (Some(best), Some(new)) => best.validation.is_none_or(|old| new.beats(&old, keep)),
-            _ => true,
-        };
-        if better {
-            self.best = Some((Best { epoch, validation }, Checkpoint::of(&self.model)));
-        }
-        Ok(Some(Epoch {
-            epoch,
-            loss: loss_sum / seen as f64,
-            accuracy: self.share(correct, seen),
-            validation,
-            lr: rate,
-            gradient: longest,
-        }))
-    }
-
     /// The figure by which the best epoch is kept.
     pub fn keep(&self) -> Keep {
         let is_values = self.model.config.head.gives.is_values();
         // Settings that ask for another were refused.
         self.settings.keep.of(is_values).unwrap_or(Keep::Loss)
-    }
-
-    /// Share right; none of values.
-    fn share(&self, correct: usize, seen: usize) -> Option<f64> {
-        let is_values = self.model.config.head.gives.is_values();
-        (!is_values).then(|| correct as f64 / seen.max(1) as f64)
-    }
-
-    /// The loss at a step of the epoch under way is none to go on with.
-    fn diverged(&self, loss: f64, step: usize) -> Error {
-        let (lr, clip) = (self.settings.lr, self.settings.clip);
-        Error::new(ErrorKind::Diverged {
-            loss: loss as f32,
-            step,
-            epoch: self.epochs + 1,
-        })
-        .remedy(format!("lower `lr` (now {lr}) or `clip` (now {clip})"))
     }
 
     /// The score of the present weights on the validation part, where there is one.
@@ -411,90 +265,10 @@ impl<'a> Trainer<'a> {
         let targets = part.known_targets(PartName::Validation)?;
         Ok(Some(Score::of(&self.model, &logits, &targets.items)))
     }
-
-    fn options(&self, sequences: usize, rng: &mut ChaCha8Rng) -> LossOptions {
-        let config = &self.model.config;
-        let mut mask = |share: f32, width| {
-            (share > 0.0).then(|| dropout_mask(sequences, width, f64::from(share), rng))
-        };
-        LossOptions {
-            weights: self.weights.clone(),
-            input_mask: mask(self.settings.input_dropout, config.inputs()),
-            recurrent_mask: mask(
-                self.settings.recurrent_dropout,
-                config.layers * config.units(),
-            ),
-        }
-    }
-
-    /// Everything that a run needs to go on from here.
-    pub fn state(&self) -> (State, Tensors) {
-        let state = State {
-            epochs: self.epochs,
-            steps: self.adam.steps,
-            data: self.fingerprint,
-            best: self.best().cloned(),
-        };
-        let mut tensors = Tensors::new();
-        for (i, (name, values)) in self.model.parameters().into_iter().enumerate() {
-            tensors.insert(format!("first.{name}"), self.adam.first[i].clone());
-            tensors.insert(format!("second.{name}"), self.adam.second[i].clone());
-            tensors.insert(format!("model.{name}"), values.to_owned());
-        }
-        for (name, values) in self.best.iter().flat_map(|(_, best)| &best.tensors) {
-            tensors.insert(format!("best.{name}"), values.clone());
-        }
-        (state, tensors)
-    }
-
-    /// Goes back to a saved state.
-    ///
-    /// # Errors
-    /// When the state is another model's, or was learned from other data.
-    pub fn restore(&mut self, state: State, mut tensors: Tensors) -> Result<()> {
-        if state.data != self.fingerprint {
-            return Err(Error::new(ErrorKind::OtherData)
-                .remedy("give the `data` of when the run was started, or choose another `out`"));
-        }
-        let mut take = |name: String, shape: &[usize]| match tensors.remove(&name) {
-            Some(tensor) if tensor.shape() == shape => Ok(tensor),
-            found => Err(Error::new(match found {
-                Some(tensor) => ErrorKind::Shape {
-                    expected: format!("{shape:?}"),
-                    found: tensor.shape().to_vec(),
-                },
-                None => ErrorKind::Missing,
-            })
-            .field(name)
-            .remedy("the saved state belongs to another model; start a new run")),
-        };
-        for (i, (name, mut values)) in self.model.parameters_mut().into_iter().enumerate() {
-            self.adam.first[i] = take(format!("first.{name}"), values.shape())?;
-            self.adam.second[i] = take(format!("second.{name}"), values.shape())?;
-            let saved = take(format!("model.{name}"), values.shape())?;
-            values.assign(&saved);
-        }
-        let mut best = Checkpoint::of(&self.model);
-        for (name, values) in &mut best.tensors {
-            *values = take(format!("best.{name}"), values.shape())?;
-        }
-        self.best = state.best.map(|found| (found, best));
-        self.adam.steps = state.steps;
-        self.epochs = state.epochs;
-        Ok(())
-    }
-}
-
-/// A part that learns has targets, or there is no trainer.
-fn no_targets() -> Error {
-    Error::new(ErrorKind::Internal("a batch without targets"))
 }
 
 /// What a weight takes while it learns: itself, its gradient, two moments, the best so far.
 const BYTES_A_WEIGHT: u64 = 5 * 4;
-
-/// A loss beyond this is no loss to learn from: the logits are thousands apart.
-const LOSS_MAX: f64 = 1e3;
 
 fn generator(seed: u64, stream: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -503,218 +277,4 @@ fn generator(seed: u64, stream: u64) -> ChaCha8Rng {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use crate::data::Values;
-    use crate::float::config::InputFilter;
-    use crate::training::modes::Modes;
-    use std::sync::Arc;
-
-    /// 60 sequences of 1 to 5 steps of 8 values; the class is that of the
-    /// largest of the first three values' sums.
-    pub fn data() -> DataSet {
-        let mut state = 1u32;
-        let mut noise = move || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 24) as u8
-        };
-        let (mut values, mut labels, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
-        for sequence in 0..60 {
-            let class = sequence % 3;
-            for _ in 0..5 {
-                values.extend((0..8).map(|i| noise() / 2 + if i == class { 100 } else { 0 }));
-            }
-            labels.push(class);
-            lengths.push(1 + sequence % 5);
-        }
-        DataSet {
-            train: Some(Part {
-                values: Arc::new(Values::U8(values)),
-                width: 8,
-                starts: (0..60).map(|s| s * 40).collect(),
-                lengths,
-                targets: Some(labels.into()),
-                groups: None,
-            }),
-            ..DataSet::default()
-        }
-    }
-
-    pub fn settings() -> Settings {
-        Settings {
-            input_modes: Modes(vec![2, 4]),
-            hidden_modes: Modes(vec![2, 3]),
-            recurrent_dropout: 0.2,
-            epochs: 6,
-            batch: 8,
-            lr: 0.03,
-            ..Settings::default()
-        }
-    }
-
-    fn on(_: Step) -> ControlFlow<()> {
-        ControlFlow::Continue(())
-    }
-
-    #[test]
-    fn learns_and_repeats_itself() {
-        let (settings, data) = (settings(), data());
-        let run = || {
-            let config = settings.model(&data).unwrap();
-            let mut trainer = Trainer::new(&settings, config, &data).unwrap();
-            assert_eq!(trainer.sequences(), (51, 9));
-            while !trainer.finished() {
-                trainer.epoch(&mut on).unwrap().unwrap();
-            }
-            trainer
-        };
-        let (once, again) = (run(), run());
-        assert!(
-            once.best()
-                .unwrap()
-                .validation
-                .unwrap()
-                .figures
-                .accuracy()
-                .unwrap()
-                > 0.7
-        );
-        assert_eq!(once.state(), again.state());
-        assert_eq!(once.checkpoint(), again.checkpoint());
-    }
-
-    /// 90 sequences of 4 steps of 8 values, a still picture of any bytes; the class is the value that climbs.
-    fn motion() -> DataSet {
-        let mut state = 7u32;
-        let mut noise = move || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 24) as u8
-        };
-        let mut values = Vec::new();
-        for sequence in 0..90 {
-            let picture: Vec<u8> = (0..8).map(|_| noise() / 4 * 3).collect();
-            for t in 0..4 {
-                let climbs = |i| if i == sequence % 3 { 4 * t } else { 0 };
-                values.extend((0..8).map(|i| picture[i] + climbs(i) + noise() / 128));
-            }
-        }
-        DataSet {
-            train: Some(Part {
-                values: Arc::new(Values::U8(values)),
-                width: 8,
-                starts: (0..90).map(|s| s * 32).collect(),
-                lengths: vec![4; 90],
-                targets: Some((0..90).map(|s| s % 3).collect::<Vec<_>>().into()),
-                groups: None,
-            }),
-            ..DataSet::default()
-        }
-    }
-
-    /// What moves a little in pictures that differ much is learned behind a filter, and not without.
-    #[test]
-    fn a_filter_shows_what_moves() {
-        let data = motion();
-        let accuracy = |input_filter| {
-            let settings = Settings {
-                input_filter,
-                epochs: 10,
-                ..settings()
-            };
-            let config = settings.model(&data).unwrap();
-            let mut trainer = Trainer::new(&settings, config, &data).unwrap();
-            while !trainer.finished() {
-                trainer.epoch(&mut on).unwrap().unwrap();
-            }
-            let best = trainer.best().unwrap().validation.unwrap();
-            best.figures.accuracy().unwrap()
-        };
-        assert!(accuracy(InputFilter::Difference) > 0.95);
-        assert!(accuracy(InputFilter::HighPass) > 0.95);
-        assert!(accuracy(InputFilter::None) < 0.7);
-    }
-
-    #[test]
-    fn a_filter_of_single_steps_is_refused() {
-        let mut data = motion();
-        data.train.as_mut().unwrap().lengths.fill(1);
-        let settings = Settings {
-            input_filter: InputFilter::Difference,
-            ..settings()
-        };
-        let config = settings.model(&data).unwrap();
-        let error = Trainer::new(&settings, config, &data).err().unwrap();
-        let line = error.to_string();
-        assert!(line.starts_with("input-filter: passes nothing"), "{line}");
-    }
-
-    /// A horizon that no filter has is told by the name of its setting.
-    #[test]
-    fn a_horizon_without_its_filter_is_refused() {
-        for (input_filter, filter_horizon) in [
-            (InputFilter::None, 8),
-            (InputFilter::Difference, 8),
-            (InputFilter::HighPass, 12),
-        ] {
-            let settings = Settings {
-                input_filter,
-                filter_horizon,
-                ..settings()
-            };
-            let line = settings.model(&motion()).unwrap_err().to_string();
-            assert!(line.starts_with("filter-horizon: is "), "{line}");
-        }
-    }
-
-    #[test]
-    fn takes_the_share_asked_for() {
-        let (mut settings, data) = (settings(), data());
-        settings.train_share = 0.5;
-        let config = settings.model(&data).unwrap();
-        let trainer = Trainer::new(&settings, config, &data).unwrap();
-        // 17 of each of three classes are left to learn from; half of them.
-        assert_eq!(trainer.sequences(), (24, 9));
-    }
-
-    #[test]
-    fn an_exploding_loss_stops_with_step_and_remedy() {
-        let (mut settings, data) = (settings(), data());
-        settings.lr = 1e9;
-        let config = settings.model(&data).unwrap();
-        let mut trainer = Trainer::new(&settings, config, &data).unwrap();
-        let error = trainer.epoch(&mut on).unwrap_err();
-        assert!(
-            matches!(error.kind, ErrorKind::Diverged { epoch: 1, .. }),
-            "{error}"
-        );
-        assert!(
-            error.to_string().contains("lower `lr` (now 1000000000)"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn a_class_without_sequences_is_an_error() {
-        let (settings, mut data) = (settings(), data());
-        data.labels = ["a", "b", "c", "d"].map(String::from).to_vec();
-        let config = settings.model(&data).unwrap();
-        let error = Trainer::new(&settings, config, &data).err().unwrap();
-        assert!(
-            matches!(error.kind, ErrorKind::ClassMissing { class: 3 }),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn patience_ends_a_run() {
-        let (mut settings, data) = (settings(), data());
-        settings.patience = 1;
-        settings.epochs = 1000;
-        let config = settings.model(&data).unwrap();
-        let mut trainer = Trainer::new(&settings, config, &data).unwrap();
-        while !trainer.finished() {
-            trainer.epoch(&mut on).unwrap();
-        }
-        assert_eq!(trainer.epochs(), trainer.best().unwrap().epoch + 1);
-    }
-}
+pub(crate) mod tests;

@@ -1,3 +1,4 @@
+use super::file::nearest;
 use super::*;
 
 fn flags() -> Flags {
@@ -43,7 +44,8 @@ fn comes_back_from_its_file() {
 #[test]
 fn every_key_can_be_written_and_is_a_flag() {
     let written: toml::Table = Settings::default().to_toml().unwrap().parse().unwrap();
-    assert_eq!(written.len(), keys().len());
+    // And the table `augment`, which has no flags.
+    assert_eq!(written.len(), keys().len() + 1);
     let command = <Flags as clap::Args>::augment_args(clap::Command::new("flags"));
     for key in keys() {
         assert!(written.contains_key(&key), "{key}");
@@ -66,7 +68,7 @@ fn an_unknown_key_is_answered_with_the_nearest() {
         line.ends_with("weight_decai: unknown key; did you mean `weight-decay`?"),
         "{line}"
     );
-    assert_eq!(nearest("dropout", &keys()), "input-dropout");
+    assert_eq!(nearest("dropout", &keys()), "output-dropout");
     assert_eq!(nearest("smoothing", &keys()), "label-smoothing");
     assert_eq!(nearest("epoch", &keys()), "epochs");
 }
@@ -119,4 +121,91 @@ fn a_wild_number_is_refused() {
         ..flags()
     };
     assert!(Settings::resolve(None, &wild).is_err());
+}
+
+/// The table comes back from its file, and every key of it is taken and checked by its name.
+#[test]
+fn augmentations_are_a_table() {
+    let (_place, path) =
+        file("frames = 12\n[augment]\nframe = \"4x8\"\nnoise = 2\njitter = 1.0\nflip = 0.5\n");
+    let settings = Settings::resolve(Some(&path), &flags()).unwrap();
+    assert_eq!(settings.augment.frame.0, [4, 8]);
+    assert_eq!(
+        (settings.augment.noise, settings.augment.jitter),
+        (2.0, 1.0)
+    );
+    assert!(!settings.augment.is_off());
+    let text = settings.to_toml().unwrap();
+    let (_other, again) = file(&text);
+    assert_eq!(
+        Settings::resolve(Some(&again), &Flags::default()).unwrap(),
+        settings
+    );
+    // What is not named is not written.
+    assert!(
+        !text.contains("time-warp") && text.contains("[augment]"),
+        "{text}"
+    );
+    let more = Settings {
+        augment: Augment {
+            flip: 0.25,
+            ..settings.augment.clone()
+        },
+        ..settings.clone()
+    };
+    let (key, told, started) = more.first_difference(&settings).unwrap().unwrap();
+    assert_eq!(key, "augment");
+    assert!(told.contains("flip = 0.25") && started.contains("flip = 0.5"));
+    let line = |text: &str| {
+        let (_place, path) = file(text);
+        let error = Settings::resolve(Some(&path), &flags())
+            .unwrap_err()
+            .to_string();
+        let name = path.to_str().unwrap().to_owned() + ": ";
+        error.strip_prefix(&name).unwrap_or(&error).to_owned()
+    };
+    for (text, expected) in [
+        (
+            "[augment]\ntime-wrap = 0.1",
+            "augment.time-wrap: unknown key; did you mean `time-warp`?",
+        ),
+        (
+            "[augment]\nflip = \"x\"",
+            "augment.flip: invalid type: string",
+        ),
+        (
+            "[augment]\nshift = 1.5",
+            "augment.shift: invalid type: floating point",
+        ),
+        ("augment = 3", "augment: invalid type: integer"),
+        (
+            "[augment]\nflip = 1.5",
+            "augment.flip: is 1.5; give a share from 0 to 1",
+        ),
+        (
+            "[augment]\ncrop = nan",
+            "augment.crop: is NaN; give a share",
+        ),
+        (
+            "[augment]\nnoise = -1.0",
+            "augment.noise: is -1; give 0 or more",
+        ),
+        (
+            "[augment]\njitter = 1.0",
+            "augment.jitter: moves frames that are drawn, and none are; set `frames`",
+        ),
+        ("frames = 1", "frames: is 1; give 2 or more"),
+        (
+            "factor-decay = 1.5",
+            "factor-decay: is 1.5; give a share from 0 to 1",
+        ),
+        ("output-dropout = 1.0", "output-dropout: is 1; give a share"),
+        (
+            "[augmant]\nflip = 0.5",
+            "augmant: unknown key; did you mean `augment`?",
+        ),
+    ] {
+        let line = line(text);
+        assert!(line.starts_with(expected), "{line}");
+    }
 }

@@ -1,0 +1,117 @@
+//! What settings cannot be, whatever the data.
+
+use super::{ClassWeights, Settings, ValueLoss};
+use crate::error::{Error, ErrorKind, Result};
+use crate::float::config::HeadName;
+use crate::shape::MapName;
+use bt_core::internals::model::layout::LAYERS_MAX;
+
+impl Settings {
+    pub(super) fn validate(&self) -> Result<()> {
+        let positive = [
+            ("epochs", self.epochs as f32),
+            ("batch", self.batch as f32),
+            ("lr", self.lr),
+            ("clip", self.clip),
+            ("huber-delta", self.huber_delta),
+        ];
+        for (field, value) in positive {
+            if value.is_nan() || value <= 0.0 {
+                return Err(Error::out_of_range(value, "give a number above 0").field(field));
+            }
+        }
+        let shares = [
+            ("warm-up", self.warm_up),
+            ("label-smoothing", self.label_smoothing),
+            ("input-dropout", self.input_dropout),
+            ("recurrent-dropout", self.recurrent_dropout),
+            ("output-dropout", self.output_dropout),
+            ("beta2", self.beta2),
+            ("validation", self.validation),
+        ];
+        for (field, value) in shares {
+            if !(0.0..1.0).contains(&value) {
+                return Err(
+                    Error::out_of_range(value, "give a share from 0 to below 1").field(field)
+                );
+            }
+        }
+        if !(0.0..=1.0).contains(&self.final_lr) {
+            let allowed = "give a share from 0 to 1";
+            return Err(Error::out_of_range(self.final_lr, allowed).field("final-lr"));
+        }
+        if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
+            let allowed = "give 0 or more";
+            return Err(Error::out_of_range(self.weight_decay, allowed).field("weight-decay"));
+        }
+        if !(0.0..=1.0).contains(&self.factor_decay) {
+            let allowed = "give a share from 0 to 1";
+            return Err(Error::out_of_range(self.factor_decay, allowed).field("factor-decay"));
+        }
+        if self.frames == 1 {
+            let allowed = "give 2 or more, or 0 for all there are";
+            return Err(Error::out_of_range(self.frames, allowed).field("frames"));
+        }
+        self.augment.validate(self.frames > 0)?;
+        let (input, recurrent) = (self.input_map, self.recurrent_map);
+        for (prefix, map) in [
+            ("", input.with(self.blocks, self.rank)),
+            (
+                "recurrent-",
+                recurrent.with(self.recurrent_blocks, self.recurrent_rank),
+            ),
+        ] {
+            map.validate(prefix)?;
+        }
+        if !(1..=LAYERS_MAX).contains(&self.layers) {
+            let allowed = format!("1 to {LAYERS_MAX} are possible");
+            return Err(Error::out_of_range(self.layers, allowed).field("layers"));
+        }
+        if !self.cell.device().is_recurrent() {
+            let none = "a minGRU has no map from the hidden state";
+            for (field, is_set) in [
+                ("recurrent-map", self.recurrent_map != MapName::Dense),
+                ("recurrent-dropout", self.recurrent_dropout > 0.0),
+            ] {
+                if is_set {
+                    let error = Error::new(ErrorKind::Unsupported(none)).field(field);
+                    return Err(error.remedy("leave it out, or take another cell"));
+                }
+            }
+        }
+        if !(self.train_share > 0.0 && self.train_share <= 1.0) {
+            let allowed = "give a share above 0, at most 1";
+            return Err(Error::out_of_range(self.train_share, allowed).field("train-share"));
+        }
+        Ok(())
+    }
+
+    /// Checks that nothing was set that means nothing to a head.
+    pub(super) fn check_head(&self, head: HeadName) -> Result<()> {
+        let is_values = head.is_values();
+        self.keep.of(is_values)?;
+        let unsupported = [
+            (
+                is_values && self.label_smoothing != 0.0,
+                "label-smoothing",
+                "is for classes, and y holds values",
+            ),
+            (
+                is_values && self.class_weights != ClassWeights::None,
+                "class-weights",
+                "are for classes, and y holds values",
+            ),
+            (
+                !is_values && self.loss != ValueLoss::Squared,
+                "loss",
+                "is for values, and y holds classes",
+            ),
+        ];
+        match unsupported.into_iter().find(|(is_set, ..)| *is_set) {
+            Some((_, field, why)) => Err(Error::new(ErrorKind::Unsupported(why))
+                .field(field)
+                .remedy("leave it out")),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! One pass over the training part.
+
+use super::{Best, Trainer, generator};
+use crate::error::{Error, ErrorKind, Result};
+use crate::float::checkpoint::Checkpoint;
+use crate::float::init::dropout_mask;
+use crate::float::model::LossOptions;
+use crate::quantize::fine_tune;
+use crate::training::evaluate::Score;
+use crate::training::optimizer::{Decay, clip};
+use rand::RngExt;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use std::ops::ControlFlow;
+
+/// What an epoch came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// Its number, from 1.
+    pub epoch: usize,
+    /// Mean training loss.
+    pub loss: f64,
+    /// Share of training sequences, or valid steps, right as they passed; none of values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
+    /// On the validation part after it, where there is one.
+    pub validation: Option<Score>,
+    /// Learning rate of its last step.
+    pub lr: f32,
+    /// Longest gradient before clipping.
+    pub gradient: f32,
+}
+
+/// What happened in a step.
+#[derive(Debug, Clone, Copy)]
+pub struct Step {
+    /// The epoch, from 1.
+    pub epoch: usize,
+    /// The step within it, from 1.
+    pub step: usize,
+    /// Mean loss of the epoch so far.
+    pub loss: f64,
+    /// Share right in the epoch so far; none of values.
+    pub accuracy: Option<f64>,
+}
+
+impl Trainer<'_> {
+    /// One pass over the training part. `watch` sees every step and may break
+    /// it off, which gives `None` and leaves the epoch uncounted.
+    ///
+    /// # Errors
+    /// When the loss is not finite or beyond all reason.
+    pub fn epoch(
+        &mut self,
+        watch: &mut dyn FnMut(Step) -> ControlFlow<()>,
+    ) -> Result<Option<Epoch>> {
+        let epoch = self.epochs + 1;
+        let mut rng = generator(self.settings.seed, epoch as u64);
+        let mut order: Vec<usize> = (0..self.sequences).collect();
+        order.shuffle(&mut rng);
+        let renderings = self.train.sequences() / self.sequences;
+        if renderings > 1 {
+            for place in &mut order {
+                *place += self.sequences * rng.random_range(0..renderings);
+            }
+        }
+        let (mut loss_sum, mut correct, mut seen) = (0.0, 0, 0);
+        let (mut longest, mut rate) = (0f32, 0.0);
+        for (step, sequences) in order.chunks(self.settings.batch).enumerate() {
+            let part = match &self.augmenter {
+                None => self.train.subset(sequences),
+                Some(augmenter) => augmenter.draw(sequences, &mut rng)?,
+            };
+            let all: Vec<usize> = (0..sequences.len()).collect();
+            let batch = part.batch(&all, &self.normalization);
+            let options = self.options(sequences.len(), &mut rng);
+            let items = batch.targets.as_ref().ok_or_else(no_targets)?;
+            let (loss, mut gradients) = match self.scheme {
+                None => self.model.loss_and_gradients(
+                    batch.x.view(),
+                    &batch.lengths,
+                    items.wanted(),
+                    &options,
+                ),
+                Some(scheme) => {
+                    fine_tune::loss_and_gradients(scheme, &self.model, &part, &batch, &options)?
+                }
+            };
+            let length = clip(&mut gradients, self.settings.clip);
+            if !(loss.loss <= LOSS_MAX && length.is_finite()) {
+                return Err(self.diverged(loss.loss, step + 1));
+            }
+            rate = self.schedule.rate(self.adam.steps);
+            let decay = self.settings.weight_decay;
+            let decay = Decay {
+                weights: decay,
+                factors: decay * self.settings.factor_decay,
+            };
+            self.adam.step(&mut self.model, &gradients, rate, decay);
+            longest = longest.max(length);
+            loss_sum += loss.loss * loss.rows as f64;
+            correct += loss.correct;
+            seen += loss.rows;
+            let so_far = Step {
+                epoch,
+                step: step + 1,
+                loss: loss_sum / seen as f64,
+                accuracy: self.share(correct, seen),
+            };
+            if watch(so_far).is_break() {
+                return Ok(None);
+            }
+        }
+        let validation = self.validate()?;
+        if let Some(score) = validation.filter(|score| !score.loss.is_finite()) {
+            return Err(self.diverged(score.loss, self.steps_an_epoch()));
+        }
+        self.epochs = epoch;
+        let keep = self.keep();
+        let better = match (self.best(), &validation) {
+            (Some(best), Some(new)) => best.validation.is_none_or(|old| new.beats(&old, keep)),
+            _ => true,
+        };
+        if better {
+            self.best = Some((Best { epoch, validation }, Checkpoint::of(&self.model)));
+        }
+        Ok(Some(Epoch {
+            epoch,
+            loss: loss_sum / seen as f64,
+            accuracy: self.share(correct, seen),
+            validation,
+            lr: rate,
+            gradient: longest,
+        }))
+    }
+
+    /// Share right; none of values.
+    fn share(&self, correct: usize, seen: usize) -> Option<f64> {
+        let is_values = self.model.config.head.gives.is_values();
+        (!is_values).then(|| correct as f64 / seen.max(1) as f64)
+    }
+
+    /// The loss at a step of the epoch under way is none to go on with.
+    fn diverged(&self, loss: f64, step: usize) -> Error {
+        let (lr, clip) = (self.settings.lr, self.settings.clip);
+        Error::new(ErrorKind::Diverged {
+            loss: loss as f32,
+            step,
+            epoch: self.epochs + 1,
+        })
+        .remedy(format!("lower `lr` (now {lr}) or `clip` (now {clip})"))
+    }
+
+    fn options(&self, sequences: usize, rng: &mut ChaCha8Rng) -> LossOptions {
+        let config = &self.model.config;
+        let mut mask = |share: f32, width| {
+            (share > 0.0).then(|| dropout_mask(sequences, width, f64::from(share), rng))
+        };
+        LossOptions {
+            weights: self.weights.clone(),
+            input_mask: mask(self.settings.input_dropout, config.inputs()),
+            recurrent_mask: mask(
+                self.settings.recurrent_dropout,
+                config.layers * config.units(),
+            ),
+            output_mask: mask(self.settings.output_dropout, config.units()),
+        }
+    }
+}
+
+/// A part that learns has targets, or there is no trainer.
+fn no_targets() -> Error {
+    Error::new(ErrorKind::Internal("a batch without targets"))
+}
+
+/// A loss beyond this is no loss to learn from: the logits are thousands apart.
+const LOSS_MAX: f64 = 1e3;

@@ -1,0 +1,320 @@
+use super::*;
+use crate::data::Values;
+use crate::error::ErrorKind;
+use crate::float::config::InputFilter;
+use crate::training::augment::Augment;
+use crate::training::modes::Modes;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// 60 sequences of 1 to 5 steps of 8 values; the class is that of the
+/// largest of the first three values' sums.
+pub fn data() -> DataSet {
+    let mut state = 1u32;
+    let mut noise = move || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    let (mut values, mut labels, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
+    for sequence in 0..60 {
+        let class = sequence % 3;
+        for _ in 0..5 {
+            values.extend((0..8).map(|i| noise() / 2 + if i == class { 100 } else { 0 }));
+        }
+        labels.push(class);
+        lengths.push(1 + sequence % 5);
+    }
+    DataSet {
+        train: Some(Part {
+            values: Arc::new(Values::U8(values)),
+            width: 8,
+            starts: (0..60).map(|s| s * 40).collect(),
+            lengths,
+            targets: Some(labels.into()),
+            groups: None,
+        }),
+        ..DataSet::default()
+    }
+}
+
+pub fn settings() -> Settings {
+    Settings {
+        input_modes: Modes(vec![2, 4]),
+        hidden_modes: Modes(vec![2, 3]),
+        recurrent_dropout: 0.2,
+        epochs: 6,
+        batch: 8,
+        lr: 0.03,
+        ..Settings::default()
+    }
+}
+
+/// The same settings, each sequence drawn to 4 frames, with every dropout and every variation of frames.
+pub fn varied() -> Settings {
+    Settings {
+        input_dropout: 0.2,
+        output_dropout: 0.2,
+        weight_decay: 0.05,
+        factor_decay: 0.0,
+        label_smoothing: 0.1,
+        beta2: 0.99,
+        frames: 4,
+        augment: Augment {
+            frame: Modes(vec![2, 2, 2]),
+            noise: 3.0,
+            scale: 0.1,
+            brightness: 5.0,
+            shift: 1,
+            flip: 0.5,
+            crop: 0.2,
+            time_warp: 0.3,
+            jitter: 1.0,
+            ..Augment::default()
+        },
+        ..settings()
+    }
+}
+
+fn on(_: Step) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+#[test]
+fn learns_and_repeats_itself() {
+    let (settings, data) = (settings(), data());
+    let run = || {
+        let config = settings.model(&data).unwrap();
+        let mut trainer = Trainer::new(&settings, config, &data).unwrap();
+        assert_eq!(trainer.sequences(), (51, 9));
+        while !trainer.finished() {
+            trainer.epoch(&mut on).unwrap().unwrap();
+        }
+        trainer
+    };
+    let (once, again) = (run(), run());
+    assert!(
+        once.best()
+            .unwrap()
+            .validation
+            .unwrap()
+            .figures
+            .accuracy()
+            .unwrap()
+            > 0.7
+    );
+    assert_eq!(once.state(), again.state());
+    assert_eq!(once.checkpoint(), again.checkpoint());
+}
+
+/// 90 sequences of 4 steps of 8 values, a still picture of any bytes; the class is the value that climbs.
+fn motion() -> DataSet {
+    let mut state = 7u32;
+    let mut noise = move || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    let mut values = Vec::new();
+    for sequence in 0..90 {
+        let picture: Vec<u8> = (0..8).map(|_| noise() / 4 * 3).collect();
+        for t in 0..4 {
+            let climbs = |i| if i == sequence % 3 { 4 * t } else { 0 };
+            values.extend((0..8).map(|i| picture[i] + climbs(i) + noise() / 128));
+        }
+    }
+    DataSet {
+        train: Some(Part {
+            values: Arc::new(Values::U8(values)),
+            width: 8,
+            starts: (0..90).map(|s| s * 32).collect(),
+            lengths: vec![4; 90],
+            targets: Some((0..90).map(|s| s % 3).collect::<Vec<_>>().into()),
+            groups: None,
+        }),
+        ..DataSet::default()
+    }
+}
+
+/// What moves a little in pictures that differ much is learned behind a filter, and not without.
+#[test]
+fn a_filter_shows_what_moves() {
+    let data = motion();
+    let accuracy = |input_filter| {
+        let settings = Settings {
+            input_filter,
+            epochs: 10,
+            ..settings()
+        };
+        let config = settings.model(&data).unwrap();
+        let mut trainer = Trainer::new(&settings, config, &data).unwrap();
+        while !trainer.finished() {
+            trainer.epoch(&mut on).unwrap().unwrap();
+        }
+        let best = trainer.best().unwrap().validation.unwrap();
+        best.figures.accuracy().unwrap()
+    };
+    assert!(accuracy(InputFilter::Difference) > 0.95);
+    assert!(accuracy(InputFilter::HighPass) > 0.95);
+    assert!(accuracy(InputFilter::None) < 0.7);
+}
+
+#[test]
+fn a_filter_of_single_steps_is_refused() {
+    let mut data = motion();
+    data.train.as_mut().unwrap().lengths.fill(1);
+    let settings = Settings {
+        input_filter: InputFilter::Difference,
+        ..settings()
+    };
+    let config = settings.model(&data).unwrap();
+    let error = Trainer::new(&settings, config, &data).err().unwrap();
+    let line = error.to_string();
+    assert!(line.starts_with("input-filter: passes nothing"), "{line}");
+}
+
+/// A horizon that no filter has is told by the name of its setting.
+#[test]
+fn a_horizon_without_its_filter_is_refused() {
+    for (input_filter, filter_horizon) in [
+        (InputFilter::None, 8),
+        (InputFilter::Difference, 8),
+        (InputFilter::HighPass, 12),
+    ] {
+        let settings = Settings {
+            input_filter,
+            filter_horizon,
+            ..settings()
+        };
+        let line = settings.model(&motion()).unwrap_err().to_string();
+        assert!(line.starts_with("filter-horizon: is "), "{line}");
+    }
+}
+
+#[test]
+fn takes_the_share_asked_for() {
+    let (mut settings, data) = (settings(), data());
+    settings.train_share = 0.5;
+    let config = settings.model(&data).unwrap();
+    let trainer = Trainer::new(&settings, config, &data).unwrap();
+    // 17 of each of three classes are left to learn from; half of them.
+    assert_eq!(trainer.sequences(), (24, 9));
+}
+
+#[test]
+fn an_exploding_loss_stops_with_step_and_remedy() {
+    let (mut settings, data) = (settings(), data());
+    settings.lr = 1e9;
+    let config = settings.model(&data).unwrap();
+    let mut trainer = Trainer::new(&settings, config, &data).unwrap();
+    let error = trainer.epoch(&mut on).unwrap_err();
+    assert!(
+        matches!(error.kind, ErrorKind::Diverged { epoch: 1, .. }),
+        "{error}"
+    );
+    assert!(
+        error.to_string().contains("lower `lr` (now 1000000000)"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_class_without_sequences_is_an_error() {
+    let (settings, mut data) = (settings(), data());
+    data.labels = ["a", "b", "c", "d"].map(String::from).to_vec();
+    let config = settings.model(&data).unwrap();
+    let error = Trainer::new(&settings, config, &data).err().unwrap();
+    assert!(
+        matches!(error.kind, ErrorKind::ClassMissing { class: 3 }),
+        "{error}"
+    );
+}
+
+#[test]
+fn patience_ends_a_run() {
+    let (mut settings, data) = (settings(), data());
+    settings.patience = 1;
+    settings.epochs = 1000;
+    let config = settings.model(&data).unwrap();
+    let mut trainer = Trainer::new(&settings, config, &data).unwrap();
+    while !trainer.finished() {
+        trainer.epoch(&mut on).unwrap();
+    }
+    assert_eq!(trainer.epochs(), trainer.best().unwrap().epoch + 1);
+}
+
+/// A varied run gives the same states when it is repeated and from any number of threads, other ones than without,
+/// and validates and is tested on sequences as they are.
+#[test]
+fn variations_are_of_the_training_sequences_alone() {
+    let (settings, data) = (varied(), data());
+    let run = |settings: &Settings, threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        pool.unwrap().install(|| {
+            let config = settings.model(&data).unwrap();
+            let mut trainer = Trainer::new(settings, config, &data).unwrap();
+            let mut last = None;
+            for _ in 0..2 {
+                last = trainer.epoch(&mut on).unwrap();
+            }
+            (
+                trainer.state(),
+                Checkpoint::of(&trainer.model),
+                last.unwrap(),
+            )
+        })
+    };
+    let (state, checkpoint, epoch) = run(&settings, 1);
+    assert_eq!(run(&settings, 4).0, state);
+    let off = Settings {
+        augment: Augment::default(),
+        ..settings.clone()
+    };
+    assert_ne!(run(&off, 1).0, state);
+    // By the way that `eval` takes.
+    let frames = data.clone().for_model(&checkpoint.config).unwrap();
+    let (_, validation) = crate::training::material::split_off(&settings, &frames).unwrap();
+    let part = validation.unwrap();
+    assert!(part.lengths.iter().all(|&length| length == 4));
+    let model = checkpoint.model().unwrap();
+    let items = &part.targets.as_ref().unwrap().items;
+    let score = Score::of(&model, &evaluate::logits(&model, &part), items);
+    assert_eq!(epoch.validation, Some(score));
+}
+
+#[test]
+fn variations_that_mean_nothing_to_the_data_are_refused() {
+    let data = data();
+    let line = |augment: Augment| {
+        let settings = Settings {
+            augment,
+            ..varied()
+        };
+        let config = settings.model(&data).unwrap();
+        let error = Trainer::new(&settings, config, &data).err().unwrap();
+        error.to_string()
+    };
+    let frame = |modes: Vec<usize>| Augment {
+        frame: Modes(modes),
+        ..varied().augment
+    };
+    for (augment, expected) in [
+        (
+            Augment {
+                gain: 3.0,
+                ..varied().augment
+            },
+            "augment.gain: is for sound, and the data are frames; leave it out",
+        ),
+        (
+            frame(vec![]),
+            "augment.shift: is for images, of which the sides must be known",
+        ),
+        (
+            frame(vec![3, 2]),
+            "augment.frame: 3x2 multiply to 6, but the width is 8",
+        ),
+        (frame(vec![8]), "augment.frame: is 8; give rows and columns"),
+    ] {
+        let line = line(augment);
+        assert!(line.starts_with(expected), "{line}");
+    }
+}
