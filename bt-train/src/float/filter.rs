@@ -30,7 +30,7 @@ impl Filter {
         T::from_f64(2f64.powi(-(self.shift as i32)))
     }
 
-    /// Filters the frames of a sequence, one after the other, by a mean [width] that knows none yet at the
+    /// Filters the frames of a sequence, one after the other, by a mean `[width]` that knows none yet at the
     /// `first`.
     pub fn apply<T: Real>(self, mean: &mut [T], frame: &mut [T], is_first: bool) {
         if is_first {

@@ -23,7 +23,7 @@ pub struct State {
     pub epochs: usize,
     /// Steps taken.
     pub steps: usize,
-    /// [`DataSet::fingerprint`] of what is learned from.
+    /// [`DataSet::fingerprint`](crate::data::DataSet::fingerprint) of what is learned from.
     pub data: u64,
     /// The best epoch so far.
     pub best: Option<Best>,
