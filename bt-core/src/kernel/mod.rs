@@ -25,6 +25,7 @@ pub use portable::{add_rescaled, dense, dot, gather_rows, gather_table};
 pub(crate) use portable::{clear, copy, dense_add};
 
 use crate::program::Contraction;
+use crate::proven::Proven;
 #[cfg(bt_kernel = "armv6m")]
 use armv6m::tile;
 #[cfg(bt_kernel = "armv7m")]
@@ -66,9 +67,50 @@ mod places {
     pub trait ToPlaces: Sized {
         /// Puts values to the halves of `panels` that their table entries name.
         fn to_places(panels: &mut [i16], table: &[u16], values: &[Self]);
+
+        /// The same of whole pairs of rows of so many values, whose table is as
+        /// [`paired_row`](crate::program::ProgramRecord::paired_row) says.
+        fn pairs_to_places(panels: &mut [u32], table: &[u16], row: usize, values: &[Self]) {
+            let _ = row;
+            Self::to_places(bytemuck::cast_slice_mut(panels), table, values);
+        }
     }
 }
 pub(crate) use places::ToPlaces;
+
+/// Puts values `from..` of a slab, for which there are the entries of `table`, into its panels; `row` is what
+/// [`paired_row`](crate::program::ProgramRecord::paired_row) says of the whole table.
+pub(crate) fn gather_places<S: Sample>(
+    panels: &mut [u32],
+    table: &[u16],
+    (row, from): (usize, usize),
+    values: &[S],
+) {
+    let pair = 2 * row;
+    // Up to the end of the pair that an earlier piece began; then whole pairs; what is left.
+    let head = match from.checked_rem(pair) {
+        None | Some(0) => 0,
+        Some(begun) => values.len().min(pair - begun),
+    };
+    let rest = values.len() - head;
+    let whole = rest - rest.checked_rem(pair).unwrap_or(rest);
+    let parts = values.split_at_checked(head);
+    let parts = parts.and_then(|(head, rest)| Some((head, rest.split_at_checked(whole)?)));
+    let Some((values, (pairs, tail))) = parts.proven() else {
+        return;
+    };
+    let table_of = |first: usize| table.get(first..).proven().unwrap_or(&[]);
+    let mut one_by_one = |first: usize, values: &[S]| {
+        if !values.is_empty() {
+            S::to_places(bytemuck::cast_slice_mut(panels), table_of(first), values);
+        }
+    };
+    one_by_one(0, values);
+    one_by_one(head + whole, tail);
+    if !pairs.is_empty() {
+        S::pairs_to_places(panels, table_of(head), row, pairs);
+    }
+}
 
 #[cfg(not(bt_kernel = "armv7em"))]
 macro_rules! to_places {
@@ -76,6 +118,10 @@ macro_rules! to_places {
         impl ToPlaces for $sample {
             fn to_places(panels: &mut [i16], table: &[u16], values: &[Self]) {
                 portable::gather_table(panels, table, values);
+            }
+
+            fn pairs_to_places(panels: &mut [u32], table: &[u16], row: usize, values: &[Self]) {
+                portable::gather_pairs(panels, table, row, values);
             }
         }
     )*};

@@ -323,6 +323,24 @@ pub fn gather_table<S: Sample>(panels: &mut [i16], table: &[u16], values: &[S]) 
     }
 }
 
+/// The same of whole pairs of rows of so many values, each pair of which shares the words that the first row's
+/// entries name.
+pub fn gather_pairs<S: Sample>(panels: &mut [u32], table: &[u16], row: usize, values: &[S]) {
+    debug_assert!(row > 0 && values.len().is_multiple_of(2 * row) && table.len() >= values.len());
+    let pair = (2 * row).max(1);
+    for (table, values) in table.chunks_exact(pair).zip(values.chunks_exact(pair)) {
+        let Some((low, high)) = values.split_at_checked(row).proven() else {
+            return;
+        };
+        for (&place, (&low, &high)) in table.iter().zip(low.iter().zip(high)) {
+            debug_assert!(place.is_multiple_of(2));
+            if let Some(word) = panels.get_mut(usize::from(place) / 2).proven() {
+                *word = pack(low.widen(), high.widen());
+            }
+        }
+    }
+}
+
 /// Adds the products of a dense map's rows with x (i16 pairs in words), times each row's scale over
 /// 2³², to z (row pairs in words), with saturation.
 pub fn dense_add(rows: &DenseRows<'_>, x: &[u32], scales: &[u32], z: &mut [u32]) {

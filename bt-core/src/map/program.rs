@@ -33,7 +33,7 @@ pub(super) fn gather_into<S: Sample>(
     if record.gather_table == NONE {
         kernel::gather_rows(panels, record.row_values as usize, from, values);
     } else if let Some(table) = tables.get(record.gather_table as usize + from..).proven() {
-        S::to_places(bytemuck::cast_slice_mut(panels), table, values);
+        kernel::gather_places(panels, table, (program.paired_row, from), values);
     }
 }
 

@@ -166,6 +166,16 @@ impl<'m> Sections<'m> {
         {
             return Err(fault(Field::Stages, record.stages));
         }
-        Ok(Map::Program(Program { record, stages }))
+        // Helium puts values to any places at once.
+        let paired_row = if cfg!(bt_kernel = "helium") {
+            0
+        } else {
+            record.paired_row(self.slice(Section::Tables)?)
+        };
+        Ok(Map::Program(Program {
+            record,
+            stages,
+            paired_row,
+        }))
     }
 }

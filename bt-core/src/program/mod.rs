@@ -47,6 +47,8 @@ pub struct Program<'m> {
     pub record: &'m ProgramRecord,
     /// Stages in the order in which they run.
     pub stages: &'m [StageRecord],
+    /// What [`ProgramRecord::paired_row`] has found of the gather table.
+    pub paired_row: usize,
 }
 
 impl Program<'_> {

@@ -3,7 +3,7 @@
 use super::record::{DISCARD, NONE, ProgramRecord, StageRecord};
 use super::resolve::{Accumulate, Contraction};
 use super::store::Store;
-use super::tiling::TILE;
+use super::tiling::{TILE, TILE_N};
 use crate::size::Size;
 
 /// Half-open range of arena words.
@@ -80,6 +80,42 @@ impl ProgramRecord {
             Size::from(places.iter().max()? / 2) + 1u32
         };
         Some(Region::new(self.slab_word, words))
+    }
+
+    /// Values of a row of the slab where two rows share their words: the gather table puts each value of the
+    /// first of two rows to the low half of a word, its neighbour of the second row to the high half, and
+    /// neighbours of a row to one word after the other but from one group of four words, whose first is at a
+    /// multiple of four from `slab_word`, to the next. So tables are where a slab's panels hold its rows as k.
+    /// 0 where there is no table or it is any other.
+    #[inline(never)]
+    pub fn paired_row(&self, tables: &[u16]) -> usize {
+        let find = || {
+            if self.gather_table == NONE {
+                return None;
+            }
+            let table = entries(tables, self.gather_table, self.slab_values.into())?;
+            let second = table.first()?.checked_add(1)?;
+            let row = table.iter().position(|&place| place == second)?;
+            let goes_on = |a: u16, b: u16| {
+                b.wrapping_sub(a) == 2 || a / 2 % TILE_N as u16 == 3 && (b / 2).is_multiple_of(4)
+            };
+            let is_paired = |rows: &[u16]| {
+                rows.split_at_checked(row).is_some_and(|(low, high)| {
+                    high.len() == row
+                        && low
+                            .iter()
+                            .zip(high)
+                            .all(|(&low, &high)| low.is_multiple_of(2) && high == low + 1)
+                        && low
+                            .iter()
+                            .zip(low.iter().skip(1))
+                            .all(|(&a, &b)| goes_on(a, b))
+                })
+            };
+            let pair = (2 * row).max(1);
+            (row >= TILE_N && table.chunks(pair).all(is_paired)).then_some(row)
+        };
+        find().unwrap_or(0)
     }
 }
 

@@ -47,6 +47,7 @@ impl IntegerMap {
                 ..lowered.record
             },
             stages: &stages,
+            paired_row: 0,
         };
         let operands = Operands {
             weights: &self.weights,

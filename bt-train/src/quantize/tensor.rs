@@ -269,6 +269,7 @@ impl<'a> Calibrated<'a> {
         let program = Program {
             record: &lowered.record,
             stages: &stages,
+            paired_row: 0,
         };
         let bound = |(index, stage): (usize, &StageRecord)| {
             if bound::has_accumulators_alone(&program, &lowered.tables, index) {

@@ -12,16 +12,16 @@
     .equ ROWS_IN_GROUP, 12
     .equ ROWS_GROUP_BYTES, 16
 
-    @ Word r6: bytes 0 and 2 to \even, 1 and 3 to \odd.
-    .macro widen_bytes even, odd
-    and \odd, r9, r6, lsr #1
-    and \even, r9, r6, lsl #7
+    @ Bytes 0 and 2 of a word to \even, 1 and 3 to \odd, which may be the word's register.
+    .macro widen_bytes even, odd, word=r6
+    and \even, r9, \word, lsl #7
+    and \odd, r9, \word, lsr #1
     .endm
 
-    .macro widen_centred even, odd
-    eor r6, r6, r8
-    and \odd, r9, r6
-    and \even, r9, r6, lsl #8
+    .macro widen_centred even, odd, word=r6
+    eor \word, \word, #0x80808080
+    and \even, r9, \word, lsl #8
+    and \odd, r9, \word
     .endm
 
     @ Halfword r6: bytes 0 and 1 to r6.
@@ -32,7 +32,7 @@
     .endm
 
     .macro widen_pair_centred
-    eor r6, r6, r8
+    eor r6, r6, #0x80808080
     lsl r7, r6, #8
     pkhbt r7, r7, r6, lsl #16
     and r6, r9, r7
@@ -44,19 +44,19 @@
     .endm
 
     .macro widen_single_centred
-    eor r6, r6, r8
+    eor r6, r6, #0x80808080
     lsl r6, r6, #8
     .endm
 
     .macro four_bytes name, block
 .Lbt_\name\()_\block:
     ldr r6, [r1], #4
-    widen_\name r6, r7
-    str r7, [r4, #16]
-    str r6, [r4], #32
+    widen_\name r7, r6
+    str r6, [r4, #16]
+    str r7, [r4], #32
     .endm
 
-    .macro gather name, mask, flip
+    .macro gather name, mask
     .section .text.bt_core_gather_\name, "ax", %progbits
     .p2align 2
     .global bt_core_gather_\name
@@ -68,7 +68,6 @@ bt_core_gather_\name:
     ldrd r11, r12, [r2, #ROWS_IN_GROUP]
     ldr r2, [r2]
     ldr r9, =\mask
-    ldr r8, =\flip
     adr r5, .Lbt_\name\()_codes
     add r4, r5, r4, lsl #2
     ldr r10, [r4]
@@ -182,7 +181,7 @@ bt_core_gather_\name:
     bne .Lbt_places_\name
     .endm
 
-    .macro gather_places name, mask, flip
+    .macro gather_places name, mask
     .section .text.bt_core_places_\name, "ax", %progbits
     .p2align 2
     .global bt_core_places_\name
@@ -191,7 +190,6 @@ bt_core_gather_\name:
 bt_core_places_\name:
     push {r4-r9, lr}
     ldr r9, =\mask
-    ldr r8, =\flip
     rounds \name, four_bytes_placed \name
     pop {r4-r9, pc}
     .ltorg
@@ -200,8 +198,8 @@ bt_core_places_\name:
 
     .syntax unified
     .thumb
-    gather_places bytes, 0x7f807f80, 0
-    gather_places centred, 0xff00ff00, 0x80808080
+    gather_places bytes, 0x7f807f80
+    gather_places centred, 0xff00ff00
 
     .section .text.bt_core_places_halves, "ax", %progbits
     .p2align 2
@@ -214,6 +212,139 @@ bt_core_places_halves:
     pop {r4-r7, pc}
     .size bt_core_places_halves, . - bt_core_places_halves
 
-    gather bytes, 0x7f807f80, 0
-    gather centred, 0xff00ff00, 0x80808080
+    gather bytes, 0x7f807f80
+    gather centred, 0xff00ff00
+
+    @ Pairs of rows whose values share words, by a table of places: r0 panels, r1 places, r2 values of the
+    @ first row, r3 of the second; on the stack one past the last value. Of a pair of rows come first the
+    @ columns up to a group of four words (code r5), then groups, two a round (code r8, rounds r10), then what
+    @ is left (code lr). That depends on the word of the first value in its group, r12, and waits on the stack
+    @ for the next pair of rows. r11 the code addresses.
+    .equ PAIRED_ROW, 20     @ values of a row
+    .equ PAIRED_END, 64     @ behind nine registers
+
+    .macro paired_four name
+    ldrh r12, [r1], #8
+    ldr r5, [r2], #4
+    ldr r7, [r3], #4
+    pkhbt r6, r5, r7, lsl #16
+    pkhtb r8, r7, r5, asr #16
+    widen_\name r4, r5
+    widen_\name r6, r7, r8
+    add r12, r0, r12, lsl #1
+    stmia r12, {r4-r7}
+    .endm
+
+    .macro paired_two name
+    ldrh r6, [r2], #2
+    ldrh r7, [r3], #2
+    ldrh r12, [r1], #4
+    pkhbt r6, r6, r7, lsl #16
+    widen_\name r4, r5
+    add r12, r0, r12, lsl #1
+    strd r4, r5, [r12]
+    .endm
+
+    .macro paired_one name
+    ldrb r6, [r2], #1
+    ldrb r7, [r3], #1
+    ldrh r12, [r1], #2
+    pkhbt r6, r6, r7, lsl #16
+    widen_\name r4, r5
+    str r4, [r0, r12, lsl #1]
+    .endm
+
+    .macro gather_pairs name, mask
+    .section .text.bt_core_pairs_\name, "ax", %progbits
+    .p2align 2
+    .global bt_core_pairs_\name
+    .type bt_core_pairs_\name, %function
+    .thumb_func
+bt_core_pairs_\name:
+    push {r4-r11, lr}
+    ldr r9, =\mask
+    ldr r11, =bt_core_pairs_code_\name
+    @ As if of a word that is none.
+    mvn r12, #0
+    push {r3, lr}
+    add r3, r3, r2
+    push {r5, r8, r10, r12, lr}
+.Lbt_pairs_\name\()_row:
+    ldrh r4, [r1]
+    ldmia sp, {r5, r8, r10, r12, lr}
+    ubfx r4, r4, #1, #2
+    cmp r4, r12
+    bne .Lbt_pairs_\name\()_other
+    bx r5
+.Lbt_pairs_\name\()_other:
+    mov r12, r4
+    rsb r4, r4, #4
+    and r4, r4, #3
+    ldr r6, [sp, #PAIRED_ROW]
+    sub r6, r6, r4
+    and r7, r6, #3
+    ldr lr, [r11, r7, lsl #2]
+    lsrs r6, r6, #2
+    and r7, r6, #1
+    add r7, r11, r7, lsl #2
+    ldr r8, [r7, #28]
+    it eq
+    moveq r8, lr
+    add r6, r6, #1
+    lsr r10, r6, #1
+    add r6, r11, r4, lsl #2
+    ldr r5, [r6, #12]
+    cmp r4, #0
+    it eq
+    moveq r5, r8
+    stmia sp, {r5, r8, r10, r12, lr}
+    bx r5
+.Lbt_pairs_\name\()_head_3:
+    paired_one \name
+.Lbt_pairs_\name\()_head_2:
+    paired_two \name
+    bx r8
+.Lbt_pairs_\name\()_head_1:
+    paired_one \name
+    bx r8
+.Lbt_pairs_\name\()_full:
+    paired_four \name
+.Lbt_pairs_\name\()_half:
+    paired_four \name
+    subs r10, r10, #1
+    bne .Lbt_pairs_\name\()_full
+    bx lr
+.Lbt_pairs_\name\()_tail_3:
+    paired_two \name
+.Lbt_pairs_\name\()_tail_1:
+    paired_one \name
+    b .Lbt_pairs_\name\()_tail_0
+.Lbt_pairs_\name\()_tail_2:
+    paired_two \name
+.Lbt_pairs_\name\()_tail_0:
+    ldr r4, [sp, #PAIRED_ROW]
+    ldr r5, [sp, #PAIRED_END]
+    mov r2, r3
+    add r3, r3, r4
+    add r1, r1, r4, lsl #1
+    cmp r2, r5
+    bne .Lbt_pairs_\name\()_row
+    add sp, sp, #28
+    pop {r4-r11, pc}
+    .ltorg
+    .size bt_core_pairs_\name, . - bt_core_pairs_\name
+
+    @ Code addresses: tails by what is left, heads, groups.
+    .section .rodata.bt_core_pairs_code_\name, "a", %progbits
+    .p2align 2
+    .type bt_core_pairs_code_\name, %object
+bt_core_pairs_code_\name:
+    .irp code, tail_0, tail_1, tail_2, tail_3, head_1, head_2, head_3, full, half
+    .word .Lbt_pairs_\name\()_\code + 1
+    .endr
+    .size bt_core_pairs_code_\name, . - bt_core_pairs_code_\name
+    .endm
+
+    gather_pairs bytes, 0x7f807f80
+    gather_pairs centred, 0xff00ff00
     .text

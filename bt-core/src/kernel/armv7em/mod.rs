@@ -18,7 +18,19 @@ use crate::program::{Accumulate, Contraction, StageRecord};
 #[cfg(not(bt_kernel = "helium"))]
 pub(crate) use dense::dense_add;
 
-#[cfg(bt_fp_registers)]
+// Helium has its own.
+#[cfg(all(bt_fp_registers, not(bt_kernel = "helium")))]
+mod straight;
+
+#[cfg(all(bt_fp_registers, not(bt_kernel = "helium")))]
+global_asm!(
+    dsp_cpu!(),
+    include_str!("weights_fp.s"),
+    include_str!("contract.s"),
+    include_str!("straight.s"),
+    options(raw)
+);
+#[cfg(all(bt_fp_registers, bt_kernel = "helium"))]
 global_asm!(
     dsp_cpu!(),
     include_str!("weights_fp.s"),
@@ -74,6 +86,12 @@ const _: () = {
 #[inline(always)]
 pub(super) unsafe fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
     let memory = memory.as_mut_ptr();
+    #[cfg(all(bt_fp_registers, not(bt_kernel = "helium")))]
+    if straight::is_straight(run) {
+        // SAFETY: the caller has seen to it.
+        unsafe { straight::contract(run, memory) };
+        return;
+    }
     let out = memory.wrapping_add(run.out_word);
     // SAFETY: the caller has seen to it.
     unsafe {

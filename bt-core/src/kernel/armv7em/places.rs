@@ -42,19 +42,3 @@ pub(in crate::kernel) unsafe fn to_places<S: Sample, const AT_ONCE: usize>(
         portable::gather_table(panels, table.unwrap_or(&[]), values.unwrap_or(&[]));
     }
 }
-
-/// Samples whose places are filled by functions in assembly, so many values at once.
-macro_rules! assembled {
-    ($at_once:literal; $($sample:ty => $places:ident;)*) => {$(
-        impl $crate::kernel::ToPlaces for $sample {
-            fn to_places(panels: &mut [i16], table: &[u16], values: &[Self]) {
-                // SAFETY: `parse` has found that every place of a gather table lies in the scratch, which
-                // `panels` leads into; only this crate can call it, with the table of a `Model`.
-                unsafe {
-                    $crate::kernel::armv7em::places::to_places::<_, $at_once>($places, panels, table, values);
-                };
-            }
-        }
-    )*};
-}
-pub(in crate::kernel) use assembled;

@@ -8,8 +8,8 @@
 
 use core::arch::global_asm;
 
-use super::armv7em::places::assembled;
-use super::{Centred, DenseRows, armv7em};
+use super::armv7em::places::to_places;
+use super::{Centred, DenseRows, ToPlaces, armv7em};
 use crate::program::{Accumulate, Contraction, Store, TILE, VECTOR_PAIRS};
 use crate::q::half;
 
@@ -270,8 +270,22 @@ unsafe extern "C" {
     );
 }
 
+/// Samples whose places are filled by functions in assembly, so many values at once.
+macro_rules! assembled {
+    ($($sample:ty => $places:ident;)*) => {$(
+        impl ToPlaces for $sample {
+            fn to_places(panels: &mut [i16], table: &[u16], values: &[Self]) {
+                // SAFETY: `parse` has found that every place of a gather table lies in the scratch, which
+                // `panels` leads into; only this crate can call it, with the table of a `Model`.
+                unsafe {
+                    to_places::<_, 1>($places, panels, table, values);
+                };
+            }
+        }
+    )*};
+}
+
 assembled! {
-    1;
     u8 => bt_core_helium_places_bytes;
     i8 => bt_core_helium_places_signed;
     Centred => bt_core_helium_places_centred;

@@ -1,0 +1,139 @@
+//! The most frequent stages by `straight.s`: weights in the FPU's registers, no test and no look-up a tile.
+
+use crate::program::{Accumulate, Contraction, Store};
+
+/// Pairs of k of a row, and tiles of one, for which there is code.
+const PAIRS: core::ops::RangeInclusive<u16> = 2..=16;
+const TILES: core::ops::RangeInclusive<u16> = 1..=16;
+
+/// What `straight.s` is told; it names the offsets.
+#[repr(C)]
+struct Straight {
+    x: *const u32,
+    weights: *const u32,
+    rows: *const u16,
+    /// Destination of the last tile of a row, less the row's.
+    last: *mut u32,
+    second: u32,
+    load: u32,
+    ending: u32,
+    second_again: u32,
+    rows_end: *const u16,
+    ending_again: u32,
+    first: u32,
+    /// Bytes from tile to tile.
+    stride: usize,
+    last_ending: u32,
+    push: u32,
+    twos: u32,
+}
+
+/// Addresses in `straight.s`.
+#[repr(C)]
+struct Codes {
+    /// By block, from 1 on.
+    blocks: [Block; 15],
+    /// Pushes of so many times two tiles.
+    twos: [u32; 8],
+    /// One tile, then the others.
+    odd: u32,
+    pairs: Ending,
+    columns: Ending,
+}
+
+#[repr(C)]
+struct Block {
+    /// Loads the weights of this one and the following.
+    load: u32,
+    start: u32,
+}
+
+#[repr(C)]
+struct Ending {
+    /// By words of X that the second block expects to be there.
+    phases: [Phase; 3],
+    last: u32,
+}
+
+#[repr(C)]
+struct Phase {
+    /// Stores a tile and goes on with `first`.
+    store: u32,
+    /// The first block of a tile.
+    first: u32,
+}
+
+unsafe extern "C" {
+    /// Runs all tiles of a stage.
+    ///
+    /// # Safety
+    ///
+    /// The pointers are those of a sound contraction; its codes are right for it.
+    fn bt_core_straight(told: &Straight);
+
+    safe static bt_core_straight_code: Codes;
+}
+
+/// Whether a run is of such a stage.
+#[inline(always)]
+pub(super) fn is_straight(run: &Contraction<'_>) -> bool {
+    let stage = run.stage;
+    run.accumulate == Accumulate::Single
+        && stage.shift == 16
+        && stage.bits == 16
+        && stage.col_stride > 0
+        && stage.store <= Store::Columns as u8
+        && PAIRS.contains(&stage.k_pairs)
+        && TILES.contains(&stage.n_tiles)
+}
+
+/// The twin of [`portable::contract`](crate::kernel::portable::contract) for runs that are [`is_straight`].
+///
+/// # Safety
+///
+/// [`Contraction::is_sound`] of the words of `memory`.
+#[inline(never)]
+pub(super) unsafe fn contract(run: &Contraction<'_>, memory: *mut u32) {
+    debug_assert!(is_straight(run));
+    if let Some(told) = told(run, memory) {
+        // SAFETY: the caller has seen to it; the codes are those of the run's sizes and store.
+        unsafe { bt_core_straight(&told) };
+    }
+}
+
+#[inline(always)]
+fn told(run: &Contraction<'_>, memory: *mut u32) -> Option<Straight> {
+    let (stage, codes) = (run.stage, &bt_core_straight_code);
+    // From block 1 on; the last one is the fifteenth.
+    let second = usize::from(PAIRS.end().checked_sub(stage.k_pairs)?);
+    let block = codes.blocks.get(second)?;
+    let ending = match Store::from_number(stage.store)? {
+        Store::Pairs => &codes.pairs,
+        _ => &codes.columns,
+    };
+    // Block 1 + second reads four words of X, of which 2, 1 or 0 are there already.
+    let phase = ending.phases.get((second + 1) * 2 % 3)?;
+    let others = usize::from(stage.n_tiles.checked_sub(1)?);
+    let twos = *codes.twos.get(others / 2)?;
+    Some(Straight {
+        x: memory.wrapping_add(stage.input_word as usize),
+        weights: run.weights.as_ptr(),
+        rows: run.rows.as_ptr(),
+        last: memory.wrapping_add(run.out_word + others * usize::from(stage.col_stride)),
+        second: block.start,
+        load: block.load,
+        ending: phase.store,
+        second_again: block.start,
+        rows_end: run.rows.as_ptr().wrapping_add(stage.m_tiles.into()),
+        ending_again: phase.store,
+        first: phase.first,
+        stride: usize::from(stage.col_stride) * 4,
+        last_ending: ending.last,
+        push: if others.is_multiple_of(2) {
+            twos
+        } else {
+            codes.odd
+        },
+        twos,
+    })
+}
