@@ -41,6 +41,7 @@
 //! ```
 
 pub mod benchmark;
+pub mod chart;
 pub mod command;
 pub mod data;
 pub mod device;
@@ -51,6 +52,7 @@ pub mod import;
 pub mod output;
 pub mod plan;
 pub mod quantize;
+pub mod report;
 pub mod shape;
 pub mod svg;
 pub mod training;

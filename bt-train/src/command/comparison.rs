@@ -1,7 +1,7 @@
 //! What the integers cost: the float model as it came beside the integers that were written.
 
 use crate::command::scores::{counted, merge};
-use crate::data::{DataSet, Items};
+use crate::data::DataSet;
 use crate::error::Result;
 use crate::float::checkpoint::Checkpoint;
 use crate::quantize::export::Scheme;
@@ -10,9 +10,9 @@ use crate::say;
 use crate::training::confusion::Confusion;
 use crate::training::evaluate;
 use crate::training::material::split_off;
-use crate::training::metrics::{Figures, ValueFigures, digits};
+use crate::training::metrics::{Figures, digits};
+use crate::training::outcome::Outcome;
 use crate::training::settings::Settings;
-use ndarray::Array2;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -31,11 +31,8 @@ pub(super) struct Comparison {
     pub part: &'static str,
     /// Its sequences, in words.
     counted: String,
-    sequences: usize,
-    /// What figures are over: sequences, or valid steps.
-    items: usize,
-    float: Figures,
-    fixed: Figures,
+    pub float: Outcome,
+    pub fixed: Outcome,
     classes: Vec<ClassRecall>,
 }
 
@@ -70,32 +67,21 @@ impl Comparison {
         };
         let model = float.model()?;
         let kept = kept.model()?;
-        let in_floats = evaluate::logits(&model, &part);
-        let in_integers = fine_tune::logits(scheme, &kept, &part)?;
-        let (float, fixed, classes) = match &targets.items {
-            Items::Classes(labels) => {
-                let outputs = model.config.head.gives.outputs();
-                let confusion = |logits: Array2<f32>| {
-                    Confusion::new(outputs, labels, &evaluate::predictions(&logits))
-                };
-                let (float, fixed) = (confusion(in_floats), confusion(in_integers));
+        let logits = evaluate::logits(&model, &part);
+        let float = Outcome::of(&model, &part, &targets.items, logits);
+        let logits = fine_tune::logits(scheme, &kept, &part)?;
+        let fixed = Outcome::of(&kept, &part, &targets.items, logits);
+        let classes = match (float.confusion(), fixed.confusion()) {
+            (Some(float), Some(fixed)) => {
                 let names = &model.config.head.labels;
-                let of = |class| ClassRecall::new(class, names, &float, &fixed);
-                let classes = (0..outputs).map(of).collect();
-                let figures = Figures::of_classes;
-                (figures(&float), figures(&fixed), classes)
+                let of = |class| ClassRecall::new(class, names, float, fixed);
+                (0..float.classes()).map(of).collect()
             }
-            Items::Values(values) => {
-                let figures = |found| Figures::Values(ValueFigures::of(&found, values));
-                let float = figures(model.in_units(in_floats));
-                (float, figures(kept.in_units(in_integers)), Vec::new())
-            }
+            _ => Vec::new(),
         };
         Ok(Some(Comparison {
             part: name,
             counted: counted(&part, targets.every_step()),
-            sequences: part.sequences(),
-            items: targets.items.len(),
             float,
             fixed,
             classes,
@@ -104,9 +90,9 @@ impl Comparison {
 
     /// For programs.
     pub fn json(&self) -> Value {
-        let mut object = json!({ "part": self.part, "sequences": self.sequences });
-        for (prefix, figures) in [("float", self.float), ("fixed", self.fixed)] {
-            let more = match figures {
+        let mut object = json!({ "part": self.part, "sequences": self.float.sequences });
+        for (prefix, outcome) in [("float", &self.float), ("fixed", &self.fixed)] {
+            let more = match outcome.figures {
                 Figures::Classes { accuracy, .. } => {
                     json!({ format!("{prefix}_accuracy"): accuracy })
                 }
@@ -118,7 +104,7 @@ impl Comparison {
             };
             merge(&mut object, &more);
         }
-        if self.float.accuracy().is_some() {
+        if self.float.confusion().is_some() {
             object["classes"] = json!(self.classes);
         }
         object
@@ -127,7 +113,7 @@ impl Comparison {
     /// What is lost, in words, where that is more than rounding explains: more than [`LOSS_MAX`] and more than
     /// one item of classes, more than [`GROWTH_MAX`] of values.
     pub fn loss(&self) -> Option<String> {
-        match (self.float, self.fixed) {
+        match (self.float.figures, self.fixed.figures) {
             (
                 Figures::Classes {
                     accuracy: float, ..
@@ -136,7 +122,7 @@ impl Comparison {
                     accuracy: fixed, ..
                 },
             ) => {
-                let least = LOSS_MAX.max(1.0 / self.items.max(1) as f64);
+                let least = LOSS_MAX.max(1.0 / self.float.items.max(1) as f64);
                 let loss = float - fixed;
                 let is_much = loss > least * (1.0 + 1e-9);
                 is_much.then(|| format!("lose {:.2} points", 100.0 * loss))
@@ -152,7 +138,7 @@ impl Comparison {
 
     pub fn print(&self, classes: bool) {
         let (counted, part) = (&self.counted, self.part);
-        match (self.float, self.fixed) {
+        match (self.float.figures, self.fixed.figures) {
             (Figures::Values(float), Figures::Values(fixed)) => say!(
                 "rmse       {} in floats, {} in integers on the {counted} of the {part} part",
                 digits(float.rmse),

@@ -8,6 +8,9 @@ pub use crate::plan::timing::Processor as CoreName;
 use bt_boards::Board;
 use clap::ValueEnum;
 
+/// The clock where none is told.
+pub const CLOCK_HZ: u64 = 64_000_000;
+
 /// The core alone.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct CoreArg {

@@ -1,6 +1,6 @@
 //! `bt-train plan --input-modes 8x20x20x18 --hidden-modes 4x4x4x4`
 
-use crate::command::device::DeviceArgs;
+use crate::command::device::{CLOCK_HZ, DeviceArgs};
 use crate::command::units::{bytes, hertz};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::cost::Cost;
@@ -80,9 +80,6 @@ pub struct Args {
     #[arg(long)]
     pub json: bool,
 }
-
-/// The clock where none is told.
-const CLOCK_HZ: u64 = 64_000_000;
 
 /// Searches all plans and prints the best.
 ///

@@ -1,16 +1,21 @@
 //! `bt-train quantize RUN|M.safetensors --data D.npz --out M.btm`
 
 use crate::command::comparison::{Comparison, VALIDATION};
-use crate::command::device::DeviceArgs;
-use crate::command::tuning::tune;
+use crate::command::device::{CLOCK_HZ, DeviceArgs};
+use crate::command::tuning::{Tuned, tune};
 use crate::command::{checkpoint, load, model_path};
-use crate::data::PartName;
+use crate::data::{DataSet, PartName};
 use crate::device;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{check_place, write_atomic};
+use crate::float::checkpoint::Checkpoint;
 use crate::quantize::export::{Exported, LayerReport, MapReport, Options, Scheme, Z_MAX};
-use crate::say;
+use crate::report::{self, Report};
+use crate::training::material::parts;
+use crate::training::run::RunFolder;
+use crate::training::settings::Settings;
 use crate::training::trainer::Trainer;
+use crate::{say, warn};
 use bt_core::internals::model::layout::CELL_FRACTION;
 use serde_json::json;
 use std::num::NonZeroUsize;
@@ -127,6 +132,22 @@ pub fn run(args: Args) -> Result<()> {
         );
     }
     let model = device::parse(&exported.bytes)?;
+    let report = write_report(&Shown {
+        args: &args,
+        settings: &settings,
+        frames: &frames,
+        checkpoint: &checkpoint,
+        exported: &exported,
+        cycles: scheme.plans().cycles(args.device.core(), 0),
+        comparison: comparison.as_ref(),
+        tuned: tuned.as_ref(),
+        warnings: &warnings,
+    });
+    // The integers are there, and do not need it.
+    let report = report.unwrap_or_else(|error| {
+        warn!("{error}");
+        None
+    });
     if args.json {
         let first = &exported.layers[0];
         let mut object = json!({
@@ -167,7 +188,61 @@ pub fn run(args: Args) -> Result<()> {
         model.flash_bytes(),
         model.arena_bytes()
     );
+    if let Some(report) = report {
+        say!("{}", report.display());
+    }
     Ok(())
+}
+
+/// What a report is made of.
+struct Shown<'a> {
+    args: &'a Args,
+    settings: &'a Settings,
+    frames: &'a DataSet,
+    checkpoint: &'a Checkpoint,
+    exported: &'a Exported,
+    /// Of all maps for one step.
+    cycles: u64,
+    comparison: Option<&'a Comparison>,
+    tuned: Option<&'a Tuned>,
+    warnings: &'a [String],
+}
+
+/// Writes the report of the run's folder again, with the integers; nothing where the model came without one.
+fn write_report(shown: &Shown<'_>) -> Result<Option<PathBuf>> {
+    let args = shown.args;
+    let folder = RunFolder::new(&args.model);
+    let Some((epochs, best)) = folder.history()? else {
+        return Ok(None);
+    };
+    let file = device::parse(&shown.exported.bytes)?;
+    let of_validation = shown.comparison.filter(|found| found.part == VALIDATION);
+    let name = args.out.file_name().unwrap_or_default();
+    let clock_hz = args.device.clock().unwrap_or(CLOCK_HZ);
+    let epoch = |tuned: &Tuned| tuned.best.as_ref().map_or(0, |best| best.epoch);
+    Report {
+        settings: shown.settings,
+        config: &shown.checkpoint.config,
+        epochs: &epochs,
+        best: best.as_ref(),
+        learned: parts(shown.settings, shown.frames)?.0.sequences(),
+        validation: of_validation.map(|found| &found.float),
+        device: Some(report::Device {
+            file: name.to_string_lossy().into_owned(),
+            core: args.device.core().name(),
+            clock_hz,
+            ram_bytes: file.arena_bytes(),
+            flash_bytes: file.flash_bytes(),
+            instructions: shown.exported.instructions,
+            milliseconds: shown.cycles as f64 / clock_hz as f64 * 1e3,
+            layers: &shown.exported.layers,
+            fixed: of_validation.map(|found| &found.fixed),
+            fine_tuned: shown.tuned.map(|tuned| (tuned.epochs.len(), epoch(tuned))),
+            warnings: shown.warnings,
+        }),
+    }
+    .write(&folder.report())?;
+    Ok(Some(folder.report()))
 }
 
 fn options(args: &Args) -> Options {

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::float::config::ModelConfig;
 use crate::training::confusion::Confusion;
 use crate::training::curves;
+use crate::training::outcome::Outcome;
 use crate::training::run::RunFolder;
 use crate::training::settings::{Flags, Settings};
 use crate::training::trainer::Trainer;
@@ -84,8 +85,9 @@ pub fn run(args: Args) -> Result<()> {
             trainer.keep()
         )
     );
-    let confusion = trainer.confusion()?;
-    if let Some(confusion) = &confusion {
+    let outcome = trainer.outcome()?;
+    let confusion = outcome.as_ref().and_then(Outcome::confusion);
+    if let Some(confusion) = confusion {
         let table = confusion.table(&data.labels);
         if !table.is_empty() {
             say!("\n{table}\n");
@@ -99,10 +101,11 @@ pub fn run(args: Args) -> Result<()> {
         });
         say!("best epoch {} of {}{score}", best.epoch, trainer.epochs());
     }
-    if let Some(warning) = warning(&trainer, confusion.as_ref()) {
+    if let Some(warning) = warning(&trainer, confusion) {
         say!("warning: {warning}");
     }
     say!("{}", folder.best().display());
+    say!("{}", folder.report().display());
     Ok(())
 }
 
@@ -146,8 +149,9 @@ fn summary(folder: &RunFolder, trainer: &Trainer<'_>, parameters: usize) -> Resu
     let best = trainer.best();
     let score = best.and_then(|best| best.validation);
     let (train, validation) = trainer.sequences();
-    let confusion = trainer.confusion()?;
-    let warnings: Vec<String> = warning(trainer, confusion.as_ref()).into_iter().collect();
+    let outcome = trainer.outcome()?;
+    let confusion = outcome.as_ref().and_then(Outcome::confusion);
+    let warnings: Vec<String> = warning(trainer, confusion).into_iter().collect();
     let mut summary = json!({
         "best_epoch": best.map(|best| best.epoch),
         "epochs": trainer.epochs(),

@@ -7,6 +7,7 @@
 
 use super::cost::{Core, Cost};
 use super::front::{dense_front, tensor_front};
+use super::timing::Processor;
 use crate::error::{Error, ErrorKind, OverLimits};
 use crate::shape::{MapKind, MapShape};
 use bt_core::internals::model::ArenaLayout;
@@ -67,6 +68,13 @@ pub struct Ranked {
 }
 
 impl Ranked {
+    /// Predicted cycles of all maps for one step.
+    pub fn cycles(&self, processor: Processor, wait_states: u32) -> u64 {
+        let maps = std::iter::once(&self.input).chain(&self.whole);
+        maps.map(|map| map.cost.cycles(processor, wait_states))
+            .sum()
+    }
+
     fn is_dominated(&self, by: &Self, flash_counts: bool) -> bool {
         by.instructions <= self.instructions
             && by.ram_bytes <= self.ram_bytes

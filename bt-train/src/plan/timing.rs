@@ -49,6 +49,12 @@ pub struct Timing {
 }
 
 impl Processor {
+    /// Its name on the command line.
+    pub fn name(self) -> String {
+        let value = clap::ValueEnum::to_possible_value(&self);
+        value.map_or(String::new(), |value| value.get_name().to_owned())
+    }
+
     /// The kernels that it runs.
     pub fn kernels(self) -> Core {
         match self {

@@ -206,6 +206,11 @@ impl Scheme {
         })
     }
 
+    /// The plans of all maps.
+    pub fn plans(&self) -> &Ranked {
+        &self.plans
+    }
+
     /// Keeps every level of the tensor maps to so many bits, fewer than the device has: to see what
     /// rounding costs, and what fine-tuning wins back.
     pub fn coarsen(&mut self, bits: u8) {

@@ -1,6 +1,6 @@
 //! Which class was taken for which.
 
-use crate::svg::{head, text};
+use crate::svg::{BLUE, RED, escape, head, styled, text, width};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -45,11 +45,7 @@ impl Confusion {
 
     /// Mean F1 of the classes that occur or are told.
     pub fn macro_f1(&self) -> f64 {
-        mean((0..self.counts.len()).filter_map(|class| {
-            let (all, right) = self.recall(class);
-            let told: usize = self.counts.iter().map(|row| row[class]).sum();
-            share(2 * right, all + told)
-        }))
+        mean((0..self.counts.len()).filter_map(|class| self.f1(class)))
     }
 
     /// Share of each class that is told; none where it does not occur.
@@ -113,38 +109,100 @@ impl Confusion {
         table
     }
 
-    /// A picture: the darker a field, the larger its share of the row.
+    /// A picture with the whole names: the darker a field, the larger its share of the row.
     pub fn svg(&self, names: &[String]) -> String {
-        const CELL: usize = 36;
-        const MARGIN: usize = 80;
+        const SIZE: f64 = 12.0;
+        const TITLES: f64 = 22.0;
         let classes = self.counts.len();
-        let size = MARGIN + CELL * classes + 10;
-        let mut svg = head(size, size);
+        let most = self.counts.iter().flatten().max().copied().unwrap_or(0);
+        let digits = most.to_string().len() as f64;
+        let cell = if classes > 20 { 22.0f64 } else { 30.0 }.max(6.5 * digits + 8.0);
+        let names: Vec<String> = (0..classes).map(|class| name(names, class)).collect();
+        let longest = names.iter().map(|name| width(name, SIZE));
+        let margin = longest.fold(0.0, f64::max) + 12.0;
+        let (left, top) = (margin + TITLES, margin + TITLES);
+        let field = cell * classes as f64;
+        // A short word is no wider than its title.
+        let (wide, high) = ((left + field + 10.0).max(130.0), top + field + 10.0);
+        let mut svg = head(wide.ceil() as usize, high.ceil() as usize);
+        // Where there is little room it shrinks, as far as it can be read.
+        let style = format!(
+            r#"<svg style="height:auto;max-width:100%;min-width:{:.0}px""#,
+            wide * 0.72
+        );
+        svg = svg.replacen("<svg", &style, 1);
+        let middle = left + field / 2.0;
+        styled(&mut svg, (middle, 14.0), "middle", GREY_WORDS, "taken for");
+        let y = top + field / 2.0;
+        let turned = format!(r#"{GREY_WORDS} transform="rotate(-90 14 {y:.1})""#);
+        styled(&mut svg, (14.0, y), "middle", &turned, "is");
         for (truth, row) in self.counts.iter().enumerate() {
             let total = row.iter().sum::<usize>().max(1);
-            let y = MARGIN + CELL * truth;
-            text(&mut svg, MARGIN - 6, y + 22, "end", &short(names, truth, 9));
-            text(
-                &mut svg,
-                MARGIN + CELL * truth + CELL / 2,
-                MARGIN - 8,
-                "middle",
-                &short(names, truth, 5),
-            );
+            let y = top + cell * truth as f64;
+            let baseline = y + cell / 2.0 + 4.0;
+            text(&mut svg, left - 6.0, baseline, "end", &names[truth]);
+            let x = left + cell * truth as f64 + cell / 2.0 + 4.0;
+            let turned = format!(r#" transform="rotate(-90 {x:.1} {:.1})""#, top - 6.0);
+            styled(&mut svg, (x, top - 6.0), "start", &turned, &names[truth]);
             for (prediction, &count) in row.iter().enumerate() {
-                let x = MARGIN + CELL * prediction;
+                let x = left + cell * prediction as f64;
                 let share = count as f64 / total as f64;
+                let colour = if truth == prediction { BLUE } else { RED };
+                let told = format!("{} taken for {}", names[truth], names[prediction]);
                 let _ = writeln!(
                     svg,
-                    r##"<rect x="{x}" y="{y}" width="{CELL}" height="{CELL}" fill="#1f5fa8" fill-opacity="{share:.3}" stroke="#cccccc"/>"##
+                    r##"<rect x="{x:.1}" y="{y:.1}" width="{cell:.1}" height="{cell:.1}" fill="{colour}" fill-opacity="{share:.3}" stroke="#cccccc"><title>{}: {count} of {total}</title></rect>"##,
+                    escape(&told)
                 );
                 if count > 0 {
-                    text(&mut svg, x + CELL / 2, y + 22, "middle", &count.to_string());
+                    let ink = if share > 0.55 {
+                        r##" fill="#ffffff""##
+                    } else {
+                        ""
+                    };
+                    let more = format!(r#"{ink} pointer-events="none""#);
+                    let at = (x + cell / 2.0, baseline);
+                    styled(&mut svg, at, "middle", &more, &count.to_string());
                 }
             }
         }
         svg + "</svg>\n"
     }
+
+    /// Classes.
+    pub fn classes(&self) -> usize {
+        self.counts.len()
+    }
+
+    /// Sequences, or valid steps.
+    pub fn items(&self) -> usize {
+        self.counts.iter().flatten().sum()
+    }
+
+    /// How often a class is told, rightly or not.
+    pub fn told(&self, class: usize) -> usize {
+        self.counts.iter().map(|row| row[class]).sum()
+    }
+
+    /// F1 of a class; none where it neither occurs nor is told.
+    pub fn f1(&self, class: usize) -> Option<f64> {
+        let (all, right) = self.recall(class);
+        share(2 * right, all + self.told(class))
+    }
+
+    /// Share of the class that occurs most: what telling it always gives.
+    pub fn majority(&self) -> f64 {
+        let most = (0..self.classes()).map(|class| self.recall(class).0).max();
+        share(most.unwrap_or(0), self.items()).unwrap_or(0.0)
+    }
+}
+
+const GREY_WORDS: &str = r##" fill="#666666""##;
+
+/// The whole name of a class; its number where it has none.
+pub fn name(names: &[String], class: usize) -> String {
+    let name = names.get(class).filter(|name| !name.trim().is_empty());
+    name.cloned().unwrap_or_else(|| class.to_string())
 }
 
 /// Points that accuracy may be above the mean recall before it hides something.
@@ -218,6 +276,35 @@ mod tests {
                 .table(&long)
                 .starts_with("is / seen        0        1")
         );
-        assert!(confusion.svg(&names).contains("yes &lt;&amp;"));
+    }
+
+    /// Whole names, in their place; fields are as dark as their share of the row.
+    #[test]
+    fn a_picture_has_whole_names() {
+        let names = ["no".to_owned(), "a long name <&\"'>".to_owned()];
+        let svg = Confusion::new(2, &[0, 0, 0, 0, 1], &[0, 0, 0, 1, 1]).svg(&names);
+        let escaped = "a long name &lt;&amp;&quot;&#39;&gt;";
+        assert_eq!(
+            svg.matches(&format!(">{escaped}</text>")).count(),
+            2,
+            "{svg}"
+        );
+        assert!(svg.contains(&format!("<title>no taken for {escaped}: 1 of 4</title>")));
+        assert!(svg.contains(r#"fill-opacity="0.750""#) && svg.contains(r#"fill-opacity="0.250""#));
+        assert!(!svg.contains("name <"));
+    }
+
+    #[test]
+    fn a_class_has_figures_of_its_own() {
+        let confusion = Confusion::new(3, &[0, 0, 0, 1], &[0, 0, 1, 1]);
+        assert_eq!(
+            (confusion.told(0), confusion.told(1), confusion.told(2)),
+            (2, 2, 0)
+        );
+        // Precision 1 and recall 2/3; precision 1/2 and recall 1.
+        assert!((confusion.f1(0).unwrap() - 0.8).abs() < 1e-12);
+        assert!((confusion.f1(1).unwrap() - 2.0 / 3.0).abs() < 1e-12);
+        assert_eq!(confusion.f1(2), None);
+        assert_eq!((confusion.majority(), confusion.items()), (0.75, 4));
     }
 }

@@ -2,39 +2,67 @@
 
 use super::metrics::{Keep, digits};
 use super::trainer::Epoch;
-use crate::svg::{BLUE, GREEN, Line, RED, charts};
+use crate::chart::{Axis, Chart, Scale, Series, stacked};
+use crate::svg::{BLUE, GREEN, RED};
 use std::fmt::Write;
 
-/// Loss and accuracy over the epochs, training and validation; of values R² instead of the accuracy, 0 where it
-/// is below.
-pub fn curves(epochs: &[Epoch]) -> String {
+/// Loss and accuracy over the epochs, training and validation, the best of them marked; of values R² instead of
+/// the accuracy, 0 where it is below.
+pub fn charts(epochs: &[Epoch], best: Option<usize>) -> Vec<Chart<'static>> {
     let of = |value: fn(&Epoch) -> Option<f64>| epochs.iter().filter_map(value).collect::<Vec<_>>();
-    let [training, validation] = [("training", BLUE), ("validation", RED)];
-    let losses = [
-        (training, of(|epoch| Some(epoch.loss))),
-        (validation, of(|epoch| Some(epoch.validation?.loss))),
+    let training = |values: Vec<f64>| Series::counted("training", BLUE, &values);
+    let validation = |values: Vec<f64>| Series::counted("validation", RED, &values);
+    let losses = vec![
+        training(of(|epoch| Some(epoch.loss))),
+        validation(of(|epoch| Some(epoch.validation?.loss))),
     ];
     let explained = of(|epoch| {
         let values = epoch.validation?.figures.values()?;
         Some(values.r2.unwrap_or(0.0).max(0.0))
     });
-    if !explained.is_empty() {
-        return charts(["loss", "R²"], &losses, &[(validation, explained)]);
+    let (title, figures) = if explained.is_empty() {
+        let figures = vec![
+            training(of(|epoch| epoch.accuracy)),
+            validation(of(|epoch| epoch.validation?.figures.accuracy())),
+        ];
+        ("accuracy", figures)
+    } else {
+        ("R²", vec![validation(explained)])
+    };
+    let mark = best.filter(|&epoch| epoch > 0);
+    let mark = mark.map(|epoch| (epoch as f64, format!("best: {epoch}")));
+    [
+        over_epochs("loss", Scale::FromZero, losses),
+        over_epochs(title, Scale::Linear, figures),
+    ]
+    .into_iter()
+    .filter(|chart| !chart.series.is_empty())
+    .map(|chart| Chart {
+        mark: mark.clone(),
+        ..chart
+    })
+    .collect()
+}
+
+/// A chart of values epoch after epoch; what has none is left out.
+fn over_epochs<'a>(title: &'a str, scale: Scale, mut series: Vec<Series<'a>>) -> Chart<'a> {
+    series.retain(|series| !series.points.is_empty());
+    Chart {
+        title,
+        x: Axis {
+            name: "epoch",
+            scale: Scale::Count,
+        },
+        y: Axis { name: "", scale },
+        series,
+        mark: None,
     }
-    charts(
-        ["loss", "accuracy"],
-        &losses,
-        &[
-            (training, of(|epoch| epoch.accuracy)),
-            (validation, of(|epoch| epoch.validation?.figures.accuracy())),
-        ],
-    )
 }
 
 /// Training loss and accuracy over the epochs of several kinds of models, the means over all models of a
 /// kind that came so far.
 pub fn compared(kinds: &[(&str, Vec<&[Epoch]>)]) -> String {
-    let lines = |value: fn(&Epoch) -> f64| -> Vec<Line<'_>> {
+    let lines = |value: fn(&Epoch) -> f64| -> Vec<Series<'_>> {
         let mean = |models: &[&[Epoch]], at: usize| {
             let values: Vec<f64> = models
                 .iter()
@@ -48,18 +76,19 @@ pub fn compared(kinds: &[(&str, Vec<&[Epoch]>)]) -> String {
             .zip([BLUE, RED, GREEN].into_iter().cycle())
             .map(|((name, models), colour)| {
                 let epochs = models.iter().map(|epochs| epochs.len()).max().unwrap_or(0);
-                (
-                    (*name, colour),
-                    (0..epochs).map(|at| mean(models, at)).collect(),
-                )
+                let means: Vec<f64> = (0..epochs).map(|at| mean(models, at)).collect();
+                Series::counted(name, colour, &means)
             })
             .collect()
     };
-    charts(
-        ["training loss", "training accuracy"],
-        &lines(|epoch| epoch.loss),
-        &lines(|epoch| epoch.accuracy.unwrap_or(0.0)),
-    )
+    stacked(&[
+        over_epochs("training loss", Scale::FromZero, lines(|epoch| epoch.loss)),
+        over_epochs(
+            "training accuracy",
+            Scale::Linear,
+            lines(|epoch| epoch.accuracy.unwrap_or(0.0)),
+        ),
+    ])
 }
 
 /// A table of the epochs for the terminal: first, best and last, and some of those between, with the figure by
@@ -157,11 +186,16 @@ mod tests {
     }
 
     #[test]
-    fn curves_hold_a_point_for_every_epoch() {
-        let svg = curves(&[epoch(1), epoch(2)]);
-        // Loss 2 of at most 2 is the top of the field, half of it the middle.
-        assert!(svg.contains(r#"points="360.0,30.0 660.0,130.0""#), "{svg}");
+    fn curves_hold_a_point_for_every_epoch_and_mark_the_best() {
+        let charts = charts(&[epoch(1), epoch(2)], Some(2));
+        assert_eq!(charts.len(), 2);
+        let loss = &charts[0].series[0];
+        assert_eq!(loss.points, [(1.0, 2.0), (2.0, 1.0)]);
+        let svg = stacked(&charts);
         assert_eq!(svg.matches("<polyline").count(), 4);
+        assert_eq!(svg.matches(">best: 2<").count(), 2);
+        // An epoch 0 is the model that learning started from: no place on the axis.
+        assert!(!stacked(&super::charts(&[epoch(1)], Some(0))).contains("best"));
     }
 
     #[test]
@@ -169,13 +203,11 @@ mod tests {
         // Losses 2 and 1, and 2 alone: the means are 2 and 1.
         let (two, one) = ([epoch(1), epoch(2)], [epoch(1)]);
         let svg = compared(&[("dense", vec![&two, &one]), ("block-term", vec![&one])]);
-        assert!(svg.contains(r#"points="360.0,30.0 660.0,130.0""#), "{svg}");
-        assert!(
-            svg.contains("loss, block-term") && svg.contains("2 epochs"),
-            "{svg}"
-        );
-        // One of two epochs ends in the middle.
-        assert!(svg.contains(r#"points="360.0,30.0"/>"#), "{svg}");
-        assert_eq!(svg.matches("<polyline").count(), 4);
+        // The field runs from 52 to 382 and from 210 up to 42: 0 to 2 epochs, a loss of 0 to 2.
+        assert!(svg.contains(r#"points="217.0,42.0 382.0,126.0""#), "{svg}");
+        // One epoch is a dot.
+        assert!(svg.contains(r#"<circle cx="217.0" cy="42.0""#), "{svg}");
+        assert!(svg.contains(">block-term<"), "{svg}");
+        assert_eq!(svg.matches("<polyline").count(), 2);
     }
 }

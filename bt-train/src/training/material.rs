@@ -31,8 +31,7 @@ impl Material {
     /// Data as loaded: split, cut to the share asked for, rendered, weighed.
     pub fn new(settings: &Settings, config: &ModelConfig, data: &DataSet) -> Result<Material> {
         let read = data.clone().for_head(config.head.gives.name())?;
-        let (train, validation) = split_off(settings, &read)?;
-        let train = share(train, settings);
+        let (train, validation) = parts(settings, &read)?;
         let frames = DataSet {
             train: Some(train.clone()),
             validation,
@@ -78,6 +77,15 @@ pub fn split_off(settings: &Settings, data: &DataSet) -> Result<(Part, Option<Pa
         }
     };
     Ok((train, Some(validation).filter(|part| part.sequences() > 0)))
+}
+
+/// The same, less what is not learned from where only a share is.
+///
+/// # Errors
+/// When there is no training part.
+pub fn parts(settings: &Settings, data: &DataSet) -> Result<(Part, Option<Part>)> {
+    let (train, validation) = split_off(settings, data)?;
+    Ok((share(train, settings), validation))
 }
 
 /// The share of a part that the settings ask for, of every class alike.

@@ -13,6 +13,7 @@ pub mod material;
 pub mod metrics;
 pub mod modes;
 pub mod optimizer;
+pub mod outcome;
 pub mod run;
 pub mod schedule;
 pub mod settings;

@@ -7,6 +7,7 @@
 //! | `best.safetensors` | the model of the best epoch |
 //! | `metrics.jsonl` | one line an epoch |
 //! | `curves.svg`, `confusion.svg` | loss and accuracy; the best model on the validation part |
+//! | `report.html` | all of it for a browser |
 //! | `.lock` | empty; locked while somebody trains here |
 //!
 //! The settings are written before the first epoch, the state after each one, whole or not at all. It
@@ -14,13 +15,16 @@
 //! from it, then and whenever the run goes on, so a kill between two writes cannot make them disagree
 //! for good.
 
+use crate::chart;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{FolderLock, create_folder, write_atomic};
 use crate::float::checkpoint::Checkpoint;
-use crate::float::tensors::{read_tensors, write_tensors};
+use crate::float::tensors::{Tensors, read_tensors, write_tensors};
+use crate::report::Report;
 use crate::training::curves;
+use crate::training::outcome::Outcome;
 use crate::training::settings::{Flags, Settings};
-use crate::training::trainer::{Epoch, State, Step, Trainer};
+use crate::training::trainer::{Best, Epoch, State, Step, Trainer};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -74,6 +78,11 @@ impl RunFolder {
         self.path.join("confusion.svg")
     }
 
+    /// What people look at.
+    pub fn report(&self) -> PathBuf {
+        self.path.join("report.html")
+    }
+
     /// What the folder holds of a finished run, by what it is.
     pub fn files(&self) -> BTreeMap<&'static str, PathBuf> {
         let files = [
@@ -83,6 +92,7 @@ impl RunFolder {
             ("metrics", self.metrics()),
             ("curves", self.curves()),
             ("confusion", self.confusion()),
+            ("report", self.report()),
         ];
         files
             .into_iter()
@@ -204,12 +214,37 @@ impl RunFolder {
             }
             self.write_metrics(&epochs)?;
         }
-        write_text(&self.curves(), &curves::curves(&epochs))?;
-        if let Some(confusion) = trainer.confusion()? {
-            let names = &trainer.checkpoint().config.head.labels;
-            write_text(&self.confusion(), &confusion.svg(names))?;
+        let best = trainer.best();
+        let charts = curves::charts(&epochs, best.map(|best| best.epoch));
+        write_text(&self.curves(), &chart::stacked(&charts))?;
+        let outcome = trainer.outcome()?;
+        let config = trainer.checkpoint().config;
+        if let Some(confusion) = outcome.as_ref().and_then(Outcome::confusion) {
+            write_text(&self.confusion(), &confusion.svg(&config.head.labels))?;
         }
+        let report = Report {
+            settings,
+            config: &config,
+            epochs: &epochs,
+            best,
+            learned: trainer.sequences().0,
+            validation: outcome.as_ref(),
+            device: None,
+        };
+        report.write(&self.report())?;
         Ok(epochs)
+    }
+
+    /// All epochs that were trained here, and the one that is kept; nothing where no run is.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn history(&self) -> Result<Option<(Vec<Epoch>, Option<Best>)>> {
+        if !self.state().exists() {
+            return Ok(None);
+        }
+        let (saved, _) = self.saved()?;
+        Ok(Some((saved.epochs, saved.trainer.best)))
     }
 
     fn write_metrics(&self, epochs: &[Epoch]) -> Result<()> {
@@ -242,21 +277,28 @@ impl RunFolder {
         if self.config().exists() {
             self.check_started_with(settings)?;
         }
+        let (saved, tensors) = self.saved()?;
+        trainer
+            .restore(saved.trainer, tensors)
+            .map_err(|error| error.file(&path))?;
+        Ok(saved.epochs)
+    }
+
+    /// What `state.safetensors` holds.
+    fn saved(&self) -> Result<(Saved, Tensors)> {
+        let path = self.state();
         let file = read_tensors(&path)?;
         let text = file
             .metadata
             .get(STATE_KEY)
             .ok_or_else(|| Error::new(ErrorKind::Missing).field(STATE_KEY).file(&path))?;
-        let saved: Saved = serde_json::from_str(text).map_err(|error| {
+        let saved = serde_json::from_str(text).map_err(|error| {
             Error::malformed(error)
                 .file(&path)
                 .field(STATE_KEY)
                 .remedy("another version of bt-train wrote it; choose another `out`")
         })?;
-        trainer
-            .restore(saved.trainer, file.tensors)
-            .map_err(|error| error.file(&path))?;
-        Ok(saved.epochs)
+        Ok((saved, file.tensors))
     }
 }
 

@@ -20,11 +20,11 @@ use crate::float::model::Model;
 use crate::quantize::export::Scheme;
 use crate::quantize::fine_tune;
 use crate::training::augment::Augmenter;
-use crate::training::confusion::Confusion;
 use crate::training::evaluate::{self, Score};
 use crate::training::material::Material;
 use crate::training::metrics::Keep;
 use crate::training::optimizer::Adam;
+use crate::training::outcome::Outcome;
 use crate::training::schedule::Schedule;
 use crate::training::settings::Settings;
 use rand_chacha::ChaCha8Rng;
@@ -228,22 +228,18 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// What the weights to keep take each class of the validation part for,
-    /// where there is one and the head tells classes.
+    /// What the weights to keep make of the validation part, where there is one.
     ///
     /// # Errors
     /// Never for a trainer that came this far.
-    pub fn confusion(&self) -> Result<Option<Confusion>> {
+    pub fn outcome(&self) -> Result<Option<Outcome>> {
         let Some(part) = &self.validation else {
             return Ok(None);
         };
         let model = self.checkpoint().model()?;
-        let Some(labels) = part.known_targets(PartName::Validation)?.labels() else {
-            return Ok(None);
-        };
-        let predictions = evaluate::predictions(&evaluate::logits(&model, part));
-        let classes = model.config.head.gives.outputs();
-        Ok(Some(Confusion::new(classes, labels, &predictions)))
+        let targets = part.known_targets(PartName::Validation)?;
+        let logits = evaluate::logits(&model, part);
+        Ok(Some(Outcome::of(&model, part, &targets.items, logits)))
     }
 
     /// The figure by which the best epoch is kept.

@@ -1,0 +1,66 @@
+//! What a model made of a part of the data, in all detail that a report tells.
+
+use crate::data::{Items, Part};
+use crate::float::model::Model;
+use crate::training::confusion::Confusion;
+use crate::training::evaluate;
+use crate::training::metrics::{Figures, ValueFigures};
+use ndarray::Array2;
+
+/// What a model made of a part of the data.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Sequences of the part.
+    pub sequences: usize,
+    /// Sequences, or valid steps with a head on every step.
+    pub items: usize,
+    /// Over all of them.
+    pub figures: Figures,
+    /// Class by class, or output by output.
+    pub detail: Detail,
+}
+
+/// Class by class, or output by output.
+#[derive(Debug, Clone)]
+pub enum Detail {
+    /// Of classes.
+    Classes(Confusion),
+    /// Of values, in their own units.
+    Values(Vec<ValueFigures>),
+}
+
+impl Outcome {
+    /// That of these logits, of [`evaluate::logits`] or like them.
+    ///
+    /// # Panics
+    /// When targets and head are of different kinds.
+    pub fn of(model: &Model, part: &Part, items: &Items, logits: Array2<f32>) -> Outcome {
+        let (figures, detail) = match items {
+            Items::Classes(labels) => {
+                let told = evaluate::predictions(&logits);
+                let confusion = Confusion::new(logits.ncols(), labels, &told);
+                (Figures::of_classes(&confusion), Detail::Classes(confusion))
+            }
+            Items::Values(values) => {
+                let found = model.in_units(logits);
+                let all = Figures::Values(ValueFigures::of(&found, values));
+                let outputs = ValueFigures::of_outputs(&found, values);
+                (all, Detail::Values(outputs))
+            }
+        };
+        Outcome {
+            sequences: part.sequences(),
+            items: items.len(),
+            figures,
+            detail,
+        }
+    }
+
+    /// Of classes.
+    pub fn confusion(&self) -> Option<&Confusion> {
+        match &self.detail {
+            Detail::Classes(confusion) => Some(confusion),
+            Detail::Values(_) => None,
+        }
+    }
+}
