@@ -307,6 +307,25 @@ fn interrupts_that_clobber_registers_are_seen_or_do_not_matter() {
     }
 }
 
+/// Frames come by interrupt while steps are computed: at a rate that the core holds none is lost, beyond it they are
+/// counted, and the scores are those of the whole ones.
+#[test]
+fn a_sensor_that_does_not_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = dir.path().join("model.btm");
+    let file = Dense {
+        values: 190,
+        hidden: 24,
+        ..Dense::default()
+    };
+    std::fs::write(&model, file.model().bytes()).unwrap();
+    let board = Board::find("mps2-an386").unwrap();
+    let elf = built(board, ModelIn::Program(&model), Some("intake"));
+    let said = run_to_end(board, &elf, LIMIT).unwrap();
+    println!("{said}");
+    assert_eq!(said.lines().count(), 2, "{said}");
+}
+
 /// The build script's refusal reaches whoever builds.
 #[test]
 fn a_build_for_what_no_chip_of_the_target_has_is_refused() {

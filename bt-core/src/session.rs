@@ -113,6 +113,23 @@ impl<'m, 'a> Session<'m, 'a> {
         self.end_frame();
     }
 
+    /// Forgets the values of the frame under way, complete or not, and returns how many they were; h and c stay.
+    /// For a sensor whose frame lost something on its way. Of a model with the audio front end nothing is
+    /// forgotten (0): its samples are a stream, and what comes next follows them.
+    pub fn drop_frame(&mut self) -> usize {
+        if self.model.front_end().is_some() {
+            return 0;
+        }
+        let dropped = if self.complete {
+            self.model.frame_values()
+        } else {
+            self.pushed()
+        };
+        self.progress = Progress::new();
+        self.end_frame();
+        dropped
+    }
+
     /// Steps since reset, 2³² − 1 for more.
     pub fn steps(&self) -> u32 {
         self.steps

@@ -19,6 +19,7 @@ pub mod adapter;
 pub mod app;
 pub mod board;
 pub mod confidence;
+pub mod intake;
 pub mod link;
 pub mod long_run;
 pub mod pattern;
