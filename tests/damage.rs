@@ -49,6 +49,8 @@ fn every_byte_and_every_cut_is_refused() {
         ("of sound", exported::sound(1, FORMAT)),
         ("of version 3", older("version3/registers.btm")),
         ("of version 4", older("version4/registers.btm")),
+        ("of version 5", older("version5/layers.btm")),
+        ("of motion", exported::random(3)),
     ];
     std::thread::scope(|scope| {
         for (name, model) in &models {

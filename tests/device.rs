@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use bt_core::internals::model::cases;
+use bt_core::internals::model::layout::FilterRecord;
 use bt_core::internals::model::write::Outputs;
 use bt_core::{Cell, FloatOutput, InputType, Model, ModelBytes, Pool};
 use bt_embed::wire::Golden;
@@ -93,6 +94,22 @@ fn every_board_gives_the_scores_of_the_host() {
             cell: Cell::MinGru,
             layers: 2,
             pool: Pool::Mean,
+            ..Dense::default()
+        },
+        Dense {
+            filter: Some(FilterRecord {
+                horizon_shift: 0,
+                fraction: 13,
+            }),
+            ..Dense::default()
+        },
+        Dense {
+            cell: Cell::Gru,
+            hidden: 5,
+            filter: Some(FilterRecord {
+                horizon_shift: 3,
+                fraction: 9,
+            }),
             ..Dense::default()
         },
     ];

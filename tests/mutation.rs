@@ -5,6 +5,7 @@
 use bt_core::internals::front_end::{FORMAT, FORMAT_UNFILTERED};
 use bt_core::internals::model::Map;
 use bt_core::internals::model::cases;
+use bt_core::internals::model::layout::FilterRecord;
 use bt_core::internals::model::write::ModelBytes;
 use bt_core::{Cell, InputType, Model, Pool};
 use bt_tests::exported;
@@ -120,6 +121,22 @@ fn what_parses_stays_in_its_words_and_its_32_bits() {
             ..Dense::default()
         };
         ran += mutants(hidden as u32, &shape.model());
+    }
+    for (cell, hidden, horizon_shift) in
+        [(Cell::Lstm, 2, 0), (Cell::Gru, 3, 0), (Cell::MinGru, 3, 4)]
+    {
+        let filter = FilterRecord {
+            horizon_shift,
+            fraction: 13,
+        };
+        let shape = Dense {
+            values: 3,
+            cell,
+            hidden,
+            filter: Some(filter),
+            ..Dense::default()
+        };
+        ran += mutants(horizon_shift, &shape.model());
     }
     println!("{ran} files ran, {accumulate} stages of the exporter accumulate");
     assert!(ran > 10_000 && accumulate >= 4, "{ran}, {accumulate}");

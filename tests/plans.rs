@@ -4,7 +4,7 @@
 use bt_train::plan::TensorMap;
 use bt_train::plan::{lower, plans};
 use bt_train::quantize::simulate::Simulation;
-use bt_train::quantize::tensor::{Calibrated, Width, maxima, snr_db};
+use bt_train::quantize::tensor::{Calibrated, Width, Z_SCALE, maxima, snr_db};
 use bt_train::shape::{MapKind, MapShape};
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -110,7 +110,7 @@ fn every_plan_of_the_search() {
             }
             // Bytes fill i16, as on the device.
             let left = 7;
-            let maxima = maxima(&lowered, &map, &real(stage));
+            let maxima = maxima(&lowered, &map, &real(stage), &[]);
             let input_lsb = stage / f64::from(1 << left);
             let calibrated = Calibrated::new(&lowered, &map, &maxima, 255 << left, input_lsb);
             for (width, least) in [
@@ -130,7 +130,7 @@ fn every_plan_of_the_search() {
                     let frame: Vec<i16> = frame.iter().map(|&x| i16::from(x) << left).collect();
                     integers.run(&lowered, &frame)
                 });
-                let db = snr_db(found.zip(&wanted));
+                let db = snr_db(found.zip(&wanted), Z_SCALE);
                 assert!(db > least, "{shape:?} {plan} {width:?}: {db:.1} dB");
             }
         }

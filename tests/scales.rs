@@ -282,6 +282,7 @@ fn a_cell_that_counts_beyond_128_keeps_its_count() {
 fn files_of_older_versions_give_the_same_scores() {
     gives_the_same_scores(3, &["registers", "bytes", "floats"]);
     gives_the_same_scores(4, &["registers", "floats"]);
+    gives_the_same_scores(5, &["steps", "layers"]);
 }
 
 fn gives_the_same_scores(version: u8, names: &[&str]) {

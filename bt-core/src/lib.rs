@@ -59,6 +59,7 @@ mod cases;
 mod cell;
 mod crc32c;
 mod error;
+mod filter;
 mod front_end;
 #[doc(hidden)]
 pub mod internals;

@@ -155,7 +155,8 @@ impl<'m, 'a> Session<'m, 'a> {
 
     /// The pre-activations z `[gates·J]` (Q4.11, the gate slowest: i, f, g, o of an LSTM, r, k, n of a GRU,
     /// a, v of a minGRU) as they stand: from a frame's first value on the first layer's bias and what its
-    /// input map has added so far, complete once [`Session::frame_complete`]; between frames those of the
+    /// input map has added so far, complete once [`Session::frame_complete`] (where the model filters its
+    /// input, until the step in the filter's own format and without the bias); between frames those of the
     /// last step's last layer.
     pub fn pre_activations(&self) -> &[i16] {
         let words = self.memory.get(..self.model.arena.z_words()).proven();

@@ -145,7 +145,7 @@ fn chosen_plan(shape: &MapShape) -> Result<Plan> {
             shape: MapShape::to_gates(4, recurrent, &HIDDEN, &HIDDEN),
             apart_words: 0,
         }],
-        arena: ArenaLayout::new((Cell::Lstm, 1), 256, Pool::Last, 0, 0),
+        arena: ArenaLayout::new((Cell::Lstm, 1), 256, Pool::Last, None, 0, 0),
     };
     let limits = Limits {
         ram_bytes: Some(RAM_BYTES),
@@ -242,7 +242,7 @@ impl<'a> Trial<'a> {
             shares,
             signals,
             input_max,
-            ranges: with_headroom(&maxima(lowered, map, &seen)),
+            ranges: with_headroom(&maxima(lowered, map, &seen, &[])),
         }
     }
 

@@ -116,7 +116,7 @@ pub fn run(model: &Model<'_>, part: &Part, done: impl Fn() + Sync) -> Result<Vec
         .map_init(
             || vec![0; model.arena_bytes() / 4],
             |arena, sequence| {
-                let scores = scores(model, arena, &stream(model, part, sequence), |_| ());
+                let scores = scores(model, arena, &stream(model, part, sequence), |_| (), |_| ());
                 done();
                 scores
             },
@@ -146,6 +146,9 @@ pub struct LayerPassage {
 pub struct Passage {
     /// From the frame on.
     pub layers: Vec<LayerPassage>,
+    /// z [steps, gates·J] of the first layer as its input map left it: Q4.11 with the bias, or what a filter
+    /// reads.
+    pub shares: Vec<i16>,
     /// Raw scores after the last step, or [steps, K] with a head on every step.
     pub raw: Vec<i32>,
 }
@@ -163,14 +166,20 @@ pub fn trace(model: &Model<'_>, part: &Part) -> Result<Vec<Passage>> {
             |arena, sequence| {
                 let mut layers = vec![LayerPassage::default(); model.layers()];
                 let bytes = stream(model, part, sequence);
-                let raw = scores(model, arena, &bytes, |step| {
+                let mut shares = Vec::new();
+                let before = |z: &[i16]| shares.extend(z);
+                let raw = scores(model, arena, &bytes, before, |step| {
                     let layer = &mut layers[step.layer];
                     layer.z.extend(step.z);
                     layer.apart.extend(step.recurrent_z);
                     layer.c.extend(step.c);
                     layer.h.extend(step.h);
                 })?;
-                Ok(Passage { layers, raw })
+                Ok(Passage {
+                    layers,
+                    shares,
+                    raw,
+                })
             },
         )
         .collect()
@@ -180,6 +189,7 @@ fn scores(
     model: &Model<'_>,
     arena: &mut [u32],
     bytes: &[u8],
+    mut before: impl FnMut(&[i16]),
     mut watch: impl FnMut(Watched<'_>),
 ) -> Result<Vec<i32>> {
     let mut session = Session::new(model, arena).map_err(refused)?;
@@ -192,6 +202,7 @@ fn scores(
                 break;
             }
         }
+        before(session.pre_activations());
         session.step_watched(&mut watch).map_err(refused)?;
         if model.scores_every_step() {
             session.scores(&mut scores).map_err(refused)?;

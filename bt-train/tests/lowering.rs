@@ -2,7 +2,7 @@
 
 use bt_train::plan::{Join, TensorMap, lower, plans};
 use bt_train::quantize::simulate::Simulation;
-use bt_train::quantize::tensor::{Calibrated, TOP_LOSS_DB, Width, maxima, snr_db};
+use bt_train::quantize::tensor::{Calibrated, TOP_LOSS_DB, Width, Z_SCALE, maxima, snr_db};
 use bt_train::shape::{MapKind, MapShape};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -147,7 +147,7 @@ fn every_plan_computes_the_map() {
                 .iter()
                 .map(|frame| frame.iter().map(|&x| f64::from(x) * stage).collect())
                 .collect();
-            let maxima = maxima(&lowered, &map, &scaled);
+            let maxima = maxima(&lowered, &map, &scaled, &[]);
             let calibrated = Calibrated::new(&lowered, &map, &maxima, 255 << 7, stage / 128.0);
             let (width, least) = [(Width::Bits(13), 55.0), (Width::Top, 45.0)][index / 3 % 2];
             let integers = calibrated
@@ -162,6 +162,7 @@ fn every_plan_computes_the_map() {
                     .iter()
                     .zip(&wanted)
                     .map(|(frame, wanted)| (integers.run(&lowered, &widened(frame)), wanted)),
+                Z_SCALE,
             );
             assert!(db > least, "{shape:?} {plan} {width:?}: {db} dB");
         }
@@ -217,12 +218,12 @@ fn no_level_of_the_widths_chosen_wants_another() {
             };
             tried += 1;
             let real: Vec<Vec<f64>> = frames.iter().map(|frame| scaled(frame, stage)).collect();
-            let maxima = maxima(&lowered, &map, &real);
+            let maxima = maxima(&lowered, &map, &real, &[]);
             let calibrated = Calibrated::new(&lowered, &map, &maxima, 255 << 7, stage);
             let db = |widths: &[Width]| -> Option<f64> {
                 let integers = calibrated.quantize(widths).ok()?;
                 let found = frames.iter().map(|frame| integers.run(&lowered, frame));
-                Some(snr_db(found.zip(&wanted)))
+                Some(snr_db(found.zip(&wanted), Z_SCALE))
             };
             let best = calibrated.best(&frames, &map).unwrap();
             let reached = db(&best).unwrap();

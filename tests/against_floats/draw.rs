@@ -71,6 +71,8 @@ pub struct Drawn {
     /// Largest bias of the head beside its weights, log₂.
     pub head_bias: i32,
     pub sound: Option<Sound>,
+    /// log₂ of the steps of the mean that is taken off; 0: the step before.
+    pub filter: Option<u32>,
     pub sequences: usize,
     pub steps: usize,
     pub seed: u64,
@@ -170,6 +172,11 @@ pub fn drawn() -> impl Strategy<Value = Drawn> {
             skew: sizes.1,
             bias: sizes.2,
             sound,
+            filter: match amount.2 % 12 {
+                0 | 1 => Some(0),
+                shift @ 2..=4 => Some(shift as u32 - 1),
+                _ => None,
+            },
             sequences: amount.0,
             steps: amount.1,
             seed: amount.2,
@@ -201,6 +208,14 @@ impl Drawn {
         let width = inputs.saturating_sub(self.padding).max(1);
         if self.sound.is_none() && width < inputs {
             input["width"] = json!(width);
+        }
+        match self.filter {
+            None => {}
+            Some(0) => input["filter"] = json!("difference"),
+            Some(shift) => {
+                input["filter"] = json!("high-pass");
+                input["filter_horizon"] = json!(1 << shift);
+            }
         }
         let mut config = json!({
             "input": input,

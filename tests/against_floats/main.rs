@@ -105,6 +105,10 @@ fn compare(drawn: &Drawn, refusals: &RefCell<BTreeSet<String>>) -> Result<Verdic
         sequences: &sequences,
         passages: &passages,
         cell_lsb: 2f64.powi(-(model.cell_fraction(0) as i32)),
+        share_lsb: match model.filter() {
+            Some((record, _)) => 2f64.powi(-(record.fraction as i32)),
+            None => Z_LSB,
+        },
     };
     run.cell()?;
     run.head(unit)?;
@@ -132,6 +136,8 @@ struct Run<'a> {
     sequences: &'a [Vec<Vec<f64>>],
     passages: &'a [Passage],
     cell_lsb: f64,
+    /// One LSB of z as the input map leaves it.
+    share_lsb: f64,
 }
 
 /// Hidden states as they are read.
@@ -156,7 +162,9 @@ impl Run<'_> {
                     frames.len() * 4 * units,
                     "a step for every frame"
                 );
-                frames.iter().enumerate().map(move |(at, x)| {
+                let shares = self.plain.shares(frames);
+                let steps = frames.iter().zip(shares).enumerate();
+                steps.map(move |(at, (x, share))| {
                     let before = at.checked_sub(1);
                     let c = |at: usize| -> Vec<f64> {
                         let c = &passage.layers[0].c[at * units..][..units];
@@ -165,7 +173,9 @@ impl Run<'_> {
                     let h = |at: usize| real(&passage.layers[0].h[at * units..][..units]);
                     let z = &passage.layers[0].z[at * 4 * units..][..4 * units];
                     Step {
+                        at,
                         x,
+                        share,
                         h_before: before.map_or(vec![0.0; units], h),
                         c_before: before.map_or(vec![0.0; units], c),
                         z: z.iter().map(|&z| f64::from(z) * Z_LSB).collect(),
@@ -192,14 +202,36 @@ impl Run<'_> {
         let x_lsb = values.fold(0.0f64, |max, x| x.abs().max(max)) / 29_490.0;
         let plain = self.plain;
         let own = plain.bias.iter().fold(0.0f64, |max, b| b.abs().max(max));
-        let folded = (exported.layers[0].z.bias - own).max(0.0);
-        let roundings = plain.input.roundings() + plain.recurrent.roundings() + 1;
-        let of_z = Z_LSB * Z_LSB / 12.0 * roundings as f64;
+        let is_filtered = plain.checkpoint.config.input.filter_horizon().is_some();
+        // What a filter passes nothing of is in the levels all the same.
+        let folded = match is_filtered {
+            true => self.reach(),
+            false => (exported.layers[0].z.bias - own).max(0.0),
+        };
+        let power = |lsb: f64, roundings: usize| lsb * lsb / 12.0 * roundings as f64;
+        let of_input = power(self.share_lsb, plain.input.roundings());
+        let of_z = power(
+            Z_LSB,
+            plain.recurrent.roundings() + 1 + usize::from(is_filtered),
+        );
+        // Of the mean that a filter takes off, at most that of the frames in it.
+        let mut of_mean = 0.0f64;
         let (mut noise, mut budget, mut count, mut all) = (0.0, 0.0, 0usize, 0usize);
         for step in self.steps() {
-            let input = plain.input.of(step.x);
+            let raw = plain.input.of(step.x);
+            let input = step.share;
             let back = plain.recurrent.of(&step.h_before);
-            budget += plain.input.noise(step.x, &input, x_lsb, folded);
+            let of_share =
+                plain.input.noise(step.x, &raw, x_lsb, folded) + of_input * step.z.len() as f64;
+            budget += of_share;
+            if is_filtered {
+                of_mean = if step.at == 0 {
+                    of_share
+                } else {
+                    of_mean.max(of_share)
+                };
+                budget += of_mean;
+            }
             budget += plain
                 .recurrent
                 .noise(&step.h_before, &back, 1.0 / 32_768.0, 0.0);
@@ -328,7 +360,11 @@ impl Run<'_> {
 
 /// A step of a device.
 struct Step<'a> {
+    /// Its number in its sequence.
+    at: usize,
     x: &'a [f64],
+    /// What the input map adds to z.
+    share: Vec<f64>,
     h_before: Vec<f64>,
     c_before: Vec<f64>,
     z: Vec<f64>,
@@ -397,6 +433,7 @@ fn found() -> [Drawn; 3] {
         bias: 8.495579417483299,
         head_bias: 0,
         sound: None,
+        filter: None,
         sequences: 5,
         steps: 3,
         seed: 3620194592997149798,

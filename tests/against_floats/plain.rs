@@ -127,6 +127,22 @@ impl<'c> Plain<'c> {
         self.checkpoint.config.gate
     }
 
+    /// The input map's share in every step, less the mean of those before where there is a filter.
+    pub fn shares(&self, frames: &[Vec<f64>]) -> Vec<Vec<f64>> {
+        let mut shares: Vec<Vec<f64>> = frames.iter().map(|x| self.input.of(x)).collect();
+        if let Some(horizon) = self.checkpoint.config.input.filter_horizon() {
+            let mut mean = shares[0].clone();
+            for share in &mut shares {
+                for (z, mean) in share.iter_mut().zip(&mut mean) {
+                    let passed = *z - *mean;
+                    *mean = *mean * (1.0 - 1.0 / horizon as f64) + *z / horizon as f64;
+                    *z = passed;
+                }
+            }
+        }
+        shares
+    }
+
     /// Normalized frames, [sequence][step][I]; raw zeros stand behind narrower ones.
     pub fn frames(&self, part: &Part) -> Vec<Vec<Vec<f64>>> {
         let inputs = self.checkpoint.config.inputs();
@@ -190,8 +206,8 @@ impl<'c> Plain<'c> {
         let units = self.bias.len() / 4;
         let (mut c, mut h) = (vec![0.0; units], vec![0.0; units]);
         let mut states = Vec::new();
-        for x in frames {
-            let shares = self.input.of(x).into_iter().zip(self.recurrent.of(&h));
+        for share in self.shares(frames) {
+            let shares = share.into_iter().zip(self.recurrent.of(&h));
             let z = shares
                 .zip(&self.bias)
                 .map(|((a, b), c)| a + b + c + shake());

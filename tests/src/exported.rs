@@ -16,7 +16,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
 /// A random shape, random weights and random data to calibrate on, all from `seed`: d of 2 to 5, modes
-/// of 1 to 5, every form of both maps, all input types, both gates and pools, per-feature scales.
+/// of 1 to 5, every form of both maps, all input types, both gates and pools, per-feature scales, filters.
 ///
 /// # Panics
 ///
@@ -38,6 +38,15 @@ pub fn random(seed: u64) -> ModelBytes {
     let mut input = map();
     let recurrent = map();
     input["modes"] = json!(input_modes);
+    // Every fifth and its neighbour: not drawn, so that all else is what it ever was.
+    match seed % 5 {
+        3 => input["filter"] = json!("difference"),
+        4 => {
+            input["filter"] = json!("high-pass");
+            input["filter_horizon"] = json!(2 << (seed / 5 % 4));
+        }
+        _ => {}
+    }
     let config: ModelConfig = serde_json::from_value(json!({
         "input": input,
         "hidden": { "modes": hidden_modes },

@@ -1,7 +1,7 @@
 //! Small models of random weights, made without training.
 
 use bt_core::internals::front_end::{self, Config};
-use bt_core::internals::model::layout::{CELL_FRACTION, DenseRecord};
+use bt_core::internals::model::layout::{CELL_FRACTION, DenseRecord, FilterRecord};
 use bt_core::internals::model::write::{Contents, Elements, LayerContents, MapContents, Outputs};
 use bt_core::{Cell, FloatInput, Gate, InputType, Model, ModelBytes, Pool, Session};
 use bytemuck::Zeroable;
@@ -51,6 +51,8 @@ pub struct Dense {
     pub cell: Cell,
     /// Layers of it.
     pub layers: usize,
+    /// What becomes of the input map's share.
+    pub filter: Option<FilterRecord>,
     /// Seed of the weights.
     pub seed: u32,
 }
@@ -67,6 +69,7 @@ impl Default for Dense {
             horizon_shift: 0,
             cell: Cell::Lstm,
             layers: 1,
+            filter: None,
             seed: 1,
         }
     }
@@ -184,6 +187,10 @@ impl Dense {
             }],
             cell: self.cell,
             layers: vec![self.layer(); self.layers],
+            filter: self.filter.map(|record| {
+                let start = (0..z).map(|row| (row as i16 % 11 - 5) << 8);
+                (record, start.collect())
+            }),
             front_end: self.front_end(),
             weights: Vec::new(),
             tables: Vec::new(),

@@ -2,7 +2,7 @@
 //! parses. Tests over every field and the fuzzer share it.
 
 use bt_core::internals::model::layout::{
-    self, DenseRecord, FormatRecord, MapKind, MetaRecord, Section,
+    self, DenseRecord, FilterRecord, FormatRecord, MapKind, MetaRecord, Section,
 };
 use bt_core::internals::model::write::ModelBytes;
 use bt_core::internals::program::{ProgramRecord, StageRecord};
@@ -58,6 +58,12 @@ pub fn places(file: &[u8], noise: &mut Noise) -> Vec<Place> {
             }));
         } else if is(Section::Cell) {
             all.extend(fields(start, &[(len / 4, 4)]));
+        } else if is(Section::Filter) {
+            let record = size_of::<FilterRecord>();
+            all.extend(fields(
+                start,
+                &[(record / 4, 4), (6.min((len - record) / 2), 2)],
+            ));
         } else if Section::INPUTS
             .into_iter()
             .chain(Section::RECURRENTS)
@@ -212,6 +218,7 @@ pub fn run(file: &ModelBytes, noise: &mut Noise) -> bool {
         let is_compared = model.front_end().is_none();
         if is_compared {
             assert_eq!(session.pre_activations(), reference.frame(&frame));
+            reference.filter();
         }
         session
             .step_watched(|watched| {

@@ -16,6 +16,9 @@ pub struct Reference<'m> {
     weights: Vec<u32>,
     tables: Vec<u16>,
     bias: Vec<i16>,
+    /// What z of a frame starts from, and what a filter keeps of those before in i64; none before the first.
+    start: Vec<i16>,
+    means: Vec<i64>,
     memory: Vec<u32>,
     /// Which stage keeps a partial sum in a word, if one does.
     kept: Vec<Option<*const StageRecord>>,
@@ -110,6 +113,12 @@ impl<'m> Reference<'m> {
             weights: section(file, Section::Weights),
             tables: section(file, Section::Tables),
             bias: section(file, Section::Bias),
+            start: match model.filter() {
+                // Behind the record's two words.
+                Some(_) => section(file, Section::Filter).split_off(4),
+                None => Vec::new(),
+            },
+            means: Vec::new(),
             memory: vec![0; model.arena_bytes() / 4],
             kept: vec![None; model.arena_bytes() / 4],
         }
@@ -120,6 +129,9 @@ impl<'m> Reference<'m> {
         let scratch = self.scratch();
         self.clear(&self.model.input_map(), scratch);
         self.begin(0);
+        for (at, start) in self.start.clone().into_iter().enumerate() {
+            self.put(0, at, start);
+        }
         let (meta, format) = (self.model.meta(), self.model.format());
         // One number for all values, or their own from a table.
         let number = |table: u32, one: i32, at: usize| match table {
@@ -150,6 +162,26 @@ impl<'m> Reference<'m> {
         let values: Vec<i16> = values.collect();
         self.map(self.model.input_map(), 0, &values, is_byte);
         self.z()
+    }
+
+    /// Turns z of a frame into what a cell reads, where there is a filter: less the mean of those before, which
+    /// begins as the first and has 14 bits more, in Q4.11 and with the bias.
+    pub fn filter(&mut self) {
+        let Some((record, _)) = self.model.filter() else {
+            return;
+        };
+        let z = self.z();
+        let fine = |z: i16| i64::from(z) << 14;
+        if self.means.is_empty() {
+            self.means = z.iter().map(|&z| fine(z)).collect();
+        }
+        let rounded = |value: i64, bits: u32| (value + ((1 << bits) >> 1)) >> bits;
+        for (at, (z, bias)) in z.into_iter().zip(self.biases(0)).enumerate() {
+            let distance = fine(z) - self.means[at];
+            self.means[at] += rounded(distance, record.horizon_shift);
+            let passed = rounded(distance, record.fraction + 3) + i64::from(bias);
+            self.put(0, at, saturate(passed));
+        }
     }
 
     /// z of a layer above the first, from h of the one below, before its recurrent map.

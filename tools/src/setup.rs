@@ -25,6 +25,8 @@ pub const CHROMIUM: &str = "chromium";
 /// A program that a package of Debian's brings.
 struct Package {
     program: &'static str,
+    /// Asks for its version.
+    version: &'static str,
     debian: &'static str,
     /// How else to come by it.
     by_hand: &'static str,
@@ -34,11 +36,13 @@ struct Package {
 const EMULATORS: [Package; 2] = [
     Package {
         program: "qemu-system-arm",
+        version: "--version",
         debian: "qemu-system-arm",
         by_hand: "install QEMU for Arm and put qemu-system-arm on the PATH (Fedora: dnf install qemu-system-arm; macOS: brew install qemu)",
     },
     Package {
         program: "qemu-system-riscv32",
+        version: "--version",
         debian: "qemu-system-misc",
         by_hand: "install QEMU for RISC-V and put qemu-system-riscv32 on the PATH (Fedora: dnf install qemu-system-riscv; macOS: brew install qemu)",
     },
@@ -48,18 +52,29 @@ const EMULATORS: [Package; 2] = [
 const C_TOOLS: [Package; 2] = [
     Package {
         program: "arm-none-eabi-gcc",
+        version: "--version",
         debian: "gcc-arm-none-eabi",
         by_hand: "install Arm's GNU toolchain (Fedora: dnf install arm-none-eabi-gcc-cs; macOS: brew install arm-none-eabi-gcc)",
     },
     Package {
         program: "cmake",
+        version: "--version",
         debian: "cmake",
         by_hand: "install CMake (Fedora: dnf install cmake; macOS: brew install cmake)",
     },
 ];
 
+/// What decodes clips of video.
+const DECODER: Package = Package {
+    program: "ffmpeg",
+    version: "-version",
+    debian: "ffmpeg",
+    by_hand: "install FFmpeg and put ffmpeg on the PATH (Fedora: dnf install ffmpeg-free; macOS: brew install ffmpeg)",
+};
+
 const BROWSER: Package = Package {
     program: CHROMIUM,
+    version: "--version",
     debian: "chromium",
     by_hand: "install Chromium and put chromium on the PATH (Fedora: dnf install chromium; macOS: brew install chromium)",
 };
@@ -76,9 +91,10 @@ pub struct Args {}
 pub fn run(_: Args) -> Result<()> {
     ensure(&board::all().iter().collect::<Vec<_>>())?;
     c_tools()?;
+    video()?;
     web()?;
     remark!(
-        "Everything is here: QEMU, a compiler for C, {CHROMIUM} and the targets of {} boards.",
+        "Everything is here: QEMU, a compiler for C, FFmpeg, {CHROMIUM} and the targets of {} boards.",
         board::all().len()
     );
     Ok(())
@@ -108,6 +124,15 @@ pub fn ensure(boards: &[&Board]) -> Result<()> {
 /// As [`run`].
 pub fn c_tools() -> Result<()> {
     C_TOOLS.iter().try_for_each(package)
+}
+
+/// Installs FFmpeg where it is missing.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn video() -> Result<()> {
+    package(&DECODER)
 }
 
 /// Installs one Rust target, if it is missing.
@@ -186,10 +211,11 @@ fn install_targets(wanted: &BTreeSet<&str>) -> Result<()> {
 fn package(package: &Package) -> Result<()> {
     let Package {
         program,
+        version,
         debian,
         by_hand,
     } = package;
-    if output(Command::new(program).arg("--version")).is_ok() {
+    if output(Command::new(program).arg(version)).is_ok() {
         return Ok(());
     }
     if output(Command::new("apt-get").arg("--version")).is_err() {

@@ -231,6 +231,7 @@ pub fn run(args: Args) -> Result<()> {
     if checks.iter().any(|check| check.device) {
         setup::ensure(&board::all().iter().collect::<Vec<_>>())?;
         setup::c_tools()?;
+        setup::video()?;
     }
     if checks.iter().any(|check| check.name == "32-bit") {
         setup::host_32_bit()?;

@@ -18,6 +18,9 @@ use rand_chacha::ChaCha8Rng;
 /// RAM that the plans keep to: what the paper's layer is to fit.
 const RAM_BYTES: usize = 10 << 10;
 
+/// The same with what a difference keeps of its z of 1,024 values.
+const RAM_BYTES_OF_VIDEO: usize = RAM_BYTES + (2 << 10);
+
 /// A figure that a workload gives, with its row's name.
 #[derive(Clone, Copy, Debug)]
 pub enum Figure {
@@ -42,10 +45,12 @@ pub struct Workload {
     config: &'static str,
     /// Whether its values are bytes; else 16 bits with sign.
     bytes: bool,
+    /// RAM that its plans keep to.
+    ram_bytes: usize,
 }
 
 /// Every workload.
-pub const ALL: [Workload; 6] = [
+pub const ALL: [Workload; 7] = [
     Workload {
         name: "paper",
         figures: &[
@@ -57,6 +62,17 @@ pub const ALL: [Workload; 6] = [
             "hidden": {"modes": [4,4,4,4]}, "recurrent": {"map": "block-term", "blocks": 2, "rank": 2},
             "gate": "sigmoid", "head": {"classes": 11, "pool": "last"}}"#,
         bytes: true,
+        ram_bytes: RAM_BYTES,
+    },
+    Workload {
+        name: "video",
+        figures: &[Figure::Step("video_step")],
+        config: r#"{"input": {"map": "block-term", "modes": [8,20,20,18], "blocks": 2, "rank": 4,
+                "filter": "difference"},
+            "hidden": {"modes": [4,4,4,4]}, "recurrent": {"map": "block-term", "blocks": 2, "rank": 2},
+            "gate": "sigmoid", "head": {"classes": 11, "pool": "last"}}"#,
+        bytes: true,
+        ram_bytes: RAM_BYTES_OF_VIDEO,
     },
     Workload {
         name: "dense recurrence",
@@ -65,6 +81,7 @@ pub const ALL: [Workload; 6] = [
             "hidden": {"modes": [4,4,4,4]}, "recurrent": {"map": "dense"},
             "gate": "sigmoid", "head": {"classes": 11, "pool": "last"}}"#,
         bytes: true,
+        ram_bytes: RAM_BYTES,
     },
     Workload {
         name: "dense LSTM",
@@ -73,6 +90,7 @@ pub const ALL: [Workload; 6] = [
             "hidden": {"modes": [16,16]}, "recurrent": {"map": "dense"},
             "gate": "sigmoid", "head": {"classes": 11, "pool": "last"}}"#,
         bytes: false,
+        ram_bytes: RAM_BYTES,
     },
     Workload {
         name: "8x16x16x12",
@@ -81,6 +99,7 @@ pub const ALL: [Workload; 6] = [
             "hidden": {"modes": [4,4,4,4]}, "recurrent": {"map": "block-term", "blocks": 2, "rank": 2},
             "gate": "sigmoid", "head": {"classes": 11, "pool": "last"}}"#,
         bytes: true,
+        ram_bytes: RAM_BYTES,
     },
     Workload {
         name: "5x7x9x11",
@@ -89,6 +108,7 @@ pub const ALL: [Workload; 6] = [
             "hidden": {"modes": [4,4,4,4]}, "recurrent": {"map": "block-term", "blocks": 2, "rank": 2},
             "gate": "sigmoid", "head": {"classes": 11, "pool": "last"}}"#,
         bytes: true,
+        ram_bytes: RAM_BYTES,
     },
     Workload {
         name: "spoken digits",
@@ -100,6 +120,7 @@ pub const ALL: [Workload; 6] = [
                 "low_hz": 80, "high_hz": 3800, "level": "relative", "vectors_per_step": 8,
                 "format": 2}}"#,
         bytes: false,
+        ram_bytes: RAM_BYTES,
     },
 ];
 
@@ -127,6 +148,11 @@ impl Workload {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let config: ModelConfig = serde_json::from_str(self.config).context(self.name)?;
         let width = config.inputs();
+        // What is filtered has to move.
+        let steps = match config.input.filter_horizon() {
+            Some(_) => FRAMES,
+            None => 1,
+        };
         let mut model = Model::new(config, &mut rng)?;
         let count = FRAMES * width;
         let values = if self.bytes {
@@ -142,15 +168,18 @@ impl Workload {
         let part = Part {
             values: Arc::new(values),
             width,
-            starts: (0..FRAMES).map(|frame| frame * width).collect(),
-            lengths: vec![1; FRAMES],
+            starts: (0..FRAMES)
+                .step_by(steps)
+                .map(|frame| frame * width)
+                .collect(),
+            lengths: vec![steps; FRAMES / steps],
             targets: None,
             groups: None,
         };
         let options = Options {
             name: self.name.to_owned(),
             limits: Limits {
-                ram_bytes: Some(RAM_BYTES),
+                ram_bytes: Some(self.ram_bytes),
                 core,
                 ..Limits::default()
             },

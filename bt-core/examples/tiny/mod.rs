@@ -108,6 +108,7 @@ pub fn model(vectors: u32) -> Result<ModelBytes, Box<dyn Error>> {
             recurrent_bias: vec![],
             cell_fraction: CELL_FRACTION,
         }],
+        filter: None,
         front_end,
         weights,
         tables: vec![],

@@ -1,6 +1,7 @@
 //! Where a session keeps what in its arena.
 
 use super::Pool;
+use super::layout::FilterRecord;
 use crate::cell::Cell;
 
 /// Where a session keeps what, in words of its arena. The scratch of all maps comes last.
@@ -13,6 +14,8 @@ pub struct ArenaLayout {
     pub cell_word: usize,
     /// Sums of h of the last layer, i32 `[J]`, when the head reads a mean.
     pub pool_word: usize,
+    /// What a filter of the input keeps: the last z, or a mean of it, `[gates·J]`.
+    pub filter_word: usize,
     /// State of the front end.
     pub front_end_word: usize,
     /// Feature vector of the front end, i16.
@@ -28,23 +31,29 @@ pub struct ArenaLayout {
 }
 
 impl ArenaLayout {
-    /// Places for so many `layers` of a cell and `hidden` units, a pool or none, a front end of so many
-    /// state words and bands.
+    /// Places for so many `layers` of a cell and `hidden` units, a pool or none, a filter of such a horizon or
+    /// none, a front end of so many state words and bands.
     pub const fn new(
         (cell, layers): (Cell, usize),
         hidden: usize,
         pool: Pool,
+        filter_shift: Option<u32>,
         front_end_words: usize,
         bands: usize,
     ) -> Self {
         let hidden_word = (cell.gates() * hidden).div_ceil(2);
         let cell_word = hidden_word + hidden.div_ceil(2);
         let pool_word = hidden_word + layers * (hidden.div_ceil(2) + hidden);
-        let front_end_word = pool_word
+        let filter_word = pool_word
             + if matches!(pool, Pool::Last) {
                 0
             } else {
                 hidden
+            };
+        let front_end_word = filter_word
+            + match filter_shift {
+                Some(shift) => FilterRecord::words(shift, cell.gates() * hidden),
+                None => 0,
             };
         let vector_word = front_end_word + front_end_words;
         let scratch_word = vector_word + bands.div_ceil(2);
@@ -57,6 +66,7 @@ impl ArenaLayout {
             hidden_word,
             cell_word,
             pool_word,
+            filter_word,
             front_end_word,
             vector_word,
             scratch_word,
@@ -64,6 +74,11 @@ impl ArenaLayout {
             recurrent_scratch_word: scratch_word + apart,
             hidden,
         }
+    }
+
+    /// Words that a filter keeps.
+    pub const fn filter_words(&self) -> usize {
+        self.front_end_word - self.filter_word
     }
 
     /// Words of z.

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use bytemuck::Zeroable;
 
 use super::error::{Field, ParseError};
-use super::layout::{CELL_FRACTION, DenseRecord, Section};
+use super::layout::{CELL_FRACTION, DenseRecord, FilterRecord, Section};
 use super::write::{Contents, Elements, LayerContents, MapContents, ModelBytes, Outputs};
 use super::{FloatInput, FloatOutput, InputType, Pool};
 use crate::cell::{Cell, Gate};
@@ -113,6 +113,7 @@ pub fn program() -> Contents {
             recurrent_bias: vec![],
             cell_fraction: CELL_FRACTION,
         }],
+        filter: None,
         front_end: None,
         // Zeros for dense maps of up to four values and their scales, then 127 for every weight of the stages.
         weights: [0; 16].into_iter().chain([0x007F_007F; 8]).collect(),
@@ -192,6 +193,15 @@ fn with_layers(
     let mut parts = program();
     change(&mut parts);
     changed(name, &parts, refused)
+}
+
+/// A filter of this horizon and fraction, and so many zeros for z to start from.
+fn filter((horizon_shift, fraction): (u32, u32), values: usize) -> (FilterRecord, Vec<i16>) {
+    let record = FilterRecord {
+        horizon_shift,
+        fraction,
+    };
+    (record, vec![0; values])
 }
 
 fn in_field(section: Section, field: Field, found: u32) -> ParseError {
@@ -343,6 +353,27 @@ pub fn crafted() -> Vec<Crafted> {
                 ..program()
             },
             in_field(Section::Meta, Field::ArenaBytes, u32::MAX),
+        ),
+        // Filters that are none.
+        with_layers(
+            "a mean of 2^16 steps",
+            in_field(Section::Filter, Field::FilterShift, 16),
+            |parts| parts.filter = Some(filter((16, 11), 8)),
+        ),
+        with_layers(
+            "finer than words",
+            in_field(Section::Filter, Field::FilterFraction, 25),
+            |parts| parts.filter = Some(filter((0, 25), 8)),
+        ),
+        with_layers(
+            "half of what z starts from",
+            ParseError::SectionBounds(Section::Filter),
+            |parts| parts.filter = Some(filter((0, 11), 4)),
+        ),
+        with_layers(
+            "a slab where a filter keeps its means",
+            in_field(Section::Input, Field::SlabWord, SCRATCH),
+            |parts| parts.filter = Some(filter((1, 11), 8)),
         ),
         // Scores that are none.
         changed(
@@ -560,7 +591,7 @@ mod tests {
     #[test]
     fn each_is_refused_by_name() {
         let crafted = crafted();
-        assert_eq!(crafted.len(), 44);
+        assert_eq!(crafted.len(), 48);
         for file in crafted {
             let parsed = Model::parse(file.bytes.bytes()).map(|_| ());
             assert_eq!(parsed, Err(file.refused), "{}", file.name);

@@ -102,6 +102,10 @@ pub enum Field {
     ElementShift,
     ElementShiftTable,
     EveryStep,
+    /// Fraction bits of what a filter reads.
+    FilterFraction,
+    /// log₂ of the steps of the mean that a filter takes off.
+    FilterShift,
     FrameValues,
     Gate,
     GoldenSteps,

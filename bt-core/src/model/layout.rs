@@ -24,7 +24,8 @@ pub const MAGIC: [u8; 4] = *b"BTM\x1a";
 /// | 3 | the oldest that is still read |
 /// | 4 | [`FormatRecord`]: an offset, a scale and a shift for every value, a wider cell; [`HostRecord`] |
 /// | 5 | [`OutputsRecord`]: scores after every step, values instead of classes, the mean of recent steps; [`Section::Cell`]: other cells, several layers |
-pub const VERSION: u16 = 5;
+/// | 6 | [`FilterRecord`]: what moves, not what is seen |
+pub const VERSION: u16 = 6;
 /// The oldest version that is read; its files are files of [`VERSION`] without the later sections.
 pub const VERSION_OLDEST: u16 = 3;
 
@@ -99,6 +100,9 @@ numbered! {
         Host = u32::from_le_bytes(*b"HOST"),
         /// What the scores are where they are not those of classes after a sequence.
         Outputs = u32::from_le_bytes(*b"OUTP"),
+        /// What is taken off the input map's share of z, where anything is: a [`FilterRecord`], then what z
+        /// starts from, i16 `[gates·J]`, padded to a word.
+        Filter = u32::from_le_bytes(*b"FLTR"),
     }
 }
 
@@ -273,6 +277,19 @@ pub struct ValueRecord {
     /// f32 bits: finite and not 0.
     pub lsb: u32,
 }
+
+/// What becomes of the first layer's z before a cell reads it, see [`filter`](crate::filter).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct FilterRecord {
+    /// log₂ of the steps of the mean that is taken off, 0..=[`HORIZON_SHIFT_MAX`]; 0: the step before.
+    pub horizon_shift: u32,
+    /// Fraction bits of z as the input map leaves it, 0..=[`FILTER_FRACTION_MAX`].
+    pub fraction: u32,
+}
+
+/// Finer than this no map's share needs to be.
+pub const FILTER_FRACTION_MAX: u32 = 24;
 
 numbered! {
     /// First word of a map section: which form follows.

@@ -23,8 +23,8 @@ use crate::proven::Proven;
 pub use arena::ArenaLayout;
 pub use error::{Field, ParseError};
 use layout::{
-    CELL_FRACTION, DenseRecord, FormatRecord, HostRecord, MetaRecord, OutputsRecord, Section,
-    ValueRecord,
+    CELL_FRACTION, DenseRecord, FilterRecord, FormatRecord, HostRecord, MetaRecord, OutputsRecord,
+    Section, ValueRecord,
 };
 pub use output_count::output_count;
 use sections::Sections;
@@ -92,6 +92,8 @@ pub struct Model<'m> {
     pub(crate) cell: Cell,
     /// Fraction bits of c of the layers above the first.
     fractions: &'m [u32],
+    /// Of the input map's share, and what z starts from then.
+    pub(crate) filter: Option<(&'m FilterRecord, &'m [u32])>,
     /// Of the first layer, as `recurrent` is.
     pub(crate) input: Map<'m>,
     recurrent: Option<Map<'m>>,
@@ -305,6 +307,12 @@ impl<'m> Model<'m> {
         self.file.text(Section::About).unwrap_or("")
     }
 
+    /// What is taken off the input map's share of z, and what z starts from then, i16 pairs.
+    #[doc(hidden)]
+    pub fn filter(&self) -> Option<(&'m FilterRecord, &'m [u32])> {
+        self.filter
+    }
+
     /// The map from the frame to z.
     #[doc(hidden)]
     pub fn input_map(&self) -> Map<'m> {
@@ -345,6 +353,14 @@ impl<'m> Model<'m> {
     fn later(&self, layer: usize, sections: [Section; layout::LAYERS_MAX]) -> Option<Map<'m>> {
         let section = sections.get(layer).filter(|_| layer < self.layers())?;
         self.file.map(*section).ok().proven()
+    }
+
+    /// What z of a frame starts from: the first layer's bias, or where a filter adds that what it says.
+    pub(crate) fn start(&self) -> &'m [u32] {
+        match self.filter {
+            Some((_, start)) => start,
+            None => self.bias(0).0,
+        }
     }
 
     /// The bias of z of a layer, i16 pairs, and that of the recurrent map's last gate where it is kept apart.

@@ -7,8 +7,8 @@ use bytemuck::{try_cast_slice, try_from_bytes};
 use super::checks::{MapChecks, MapIn};
 use super::error::{Fault, Field, ParseError, check};
 use super::layout::{
-    self, FormatRecord, HORIZON_SHIFT_MAX, HostRecord, MetaRecord, OutputsRecord, Section,
-    ValueRecord,
+    self, FILTER_FRACTION_MAX, FilterRecord, FormatRecord, HORIZON_SHIFT_MAX, HostRecord,
+    MetaRecord, OutputsRecord, Section, ValueRecord,
 };
 use super::sections::Sections;
 use super::work::{FRAME_WORK_MAX, OF_VALUE, SELF_TEST_WORK_MAX, of_windows};
@@ -47,7 +47,16 @@ impl<'m> Model<'m> {
             .map_or((0, 0), |f| (f.state_words(), f.bands()));
         let (cell, fractions) = cell(&sections)?;
         let layers = 1 + fractions.len();
-        let arena = ArenaLayout::new((cell, layers), hidden, pool, front_end_words, bands);
+        let filter = filter(&sections, cell.gates() * hidden)?;
+        let filter_shift = filter.map(|(record, _)| record.horizon_shift);
+        let arena = ArenaLayout::new(
+            (cell, layers),
+            hidden,
+            pool,
+            filter_shift,
+            front_end_words,
+            bands,
+        );
         let arena_bytes = sections.word(layout::ARENA_AT);
         let arena_words = arena_bytes as usize / 4;
         check(
@@ -136,6 +145,7 @@ impl<'m> Model<'m> {
             values: units,
             cell,
             fractions,
+            filter,
             input,
             recurrent,
             weights: checks.weights,
@@ -258,6 +268,39 @@ fn cell<'m>(sections: &Sections<'m>) -> Result<(Cell, &'m [u32]), ParseError> {
         }
     }
     Ok((cell, fractions))
+}
+
+/// The filter of the input, and what z starts from where there is one.
+#[inline(never)]
+fn filter<'m>(
+    sections: &Sections<'m>,
+    values: usize,
+) -> Result<Option<(&'m FilterRecord, &'m [u32])>, ParseError> {
+    let Some(bytes) = sections.find(Section::Filter) else {
+        return Ok(None);
+    };
+    let bounds = ParseError::SectionBounds(Section::Filter);
+    let (record, start) = bytes
+        .split_at_checked(size_of::<FilterRecord>())
+        .ok_or(bounds)?;
+    let record: &FilterRecord = try_from_bytes(record).map_err(|_| bounds)?;
+    let start: &[u32] = try_cast_slice(start).map_err(|_| bounds)?;
+    let (shift, fraction) = (record.horizon_shift, record.fraction);
+    check(
+        shift <= u32::from(HORIZON_SHIFT_MAX),
+        Field::FilterShift,
+        shift,
+    )
+    .and(check(
+        fraction <= FILTER_FRACTION_MAX,
+        Field::FilterFraction,
+        fraction,
+    ))
+    .map_err(|fault| fault.of(Section::Filter))?;
+    if start.len() != values.div_ceil(2) {
+        return Err(bounds);
+    }
+    Ok(Some((record, start)))
 }
 
 /// That c of a cell can have so many fraction bits: all but the LSTM have their own.
@@ -507,6 +550,7 @@ mod tests {
                 recurrent_bias: vec![],
                 cell_fraction: layout::CELL_FRACTION,
             }],
+            filter: None,
             front_end: Some((front_end::write(&config).unwrap(), 1)),
             weights: vec![0; 76],
             tables: vec![],

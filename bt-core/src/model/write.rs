@@ -6,8 +6,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::layout::{
-    self, DenseRecord, FormatRecord, HostRecord, MapKind, MetaRecord, OutputsRecord, Section,
-    ValueRecord,
+    self, DenseRecord, FilterRecord, FormatRecord, HostRecord, MapKind, MetaRecord, OutputsRecord,
+    Section, ValueRecord,
 };
 use super::{ArenaLayout, FloatInput, FloatOutput, InputType, OutputKind, ParseError, Pool};
 use crate::cell::{Cell, Gate};
@@ -156,6 +156,8 @@ pub struct Contents {
     pub cell: Cell,
     /// One after the other, from the frame on.
     pub layers: Vec<LayerContents>,
+    /// What is taken off the input map's share of z, and what z starts from then, `[gates·J]`.
+    pub filter: Option<(FilterRecord, Vec<i16>)>,
     /// The front end's section, PCM samples per vector (hop), and its vectors per step.
     pub front_end: Option<(Vec<u8>, u32)>,
     /// Weights of all maps.
@@ -195,6 +197,7 @@ impl Contents {
             layers,
             self.hidden,
             self.pool,
+            self.filter.as_ref().map(|(record, _)| record.horizon_shift),
             words,
             bands,
         ))
@@ -303,6 +306,12 @@ impl Contents {
             let words =
                 core::iter::once(self.cell.number()).chain(later.map(|layer| layer.cell_fraction));
             sections.push((Section::Cell, words.flat_map(u32::to_le_bytes).collect()));
+        }
+        if let Some((record, start)) = &self.filter {
+            let mut bytes = bytemuck::bytes_of(record).to_vec();
+            bytes.extend(bytemuck::cast_slice::<_, u8>(start));
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+            sections.push((Section::Filter, bytes));
         }
         if let Some((bytes, _)) = &self.front_end {
             sections.push((Section::FrontEnd, bytes.clone()));

@@ -254,15 +254,15 @@ impl Session<'_, '_> {
         }
     }
 
-    /// z starts as the bias, the scratch as zeros where the overflow proof wants them.
+    /// z starts as the bias, or as a filter says, the scratch as zeros where the overflow proof wants them.
     #[inline(never)]
     fn begin_frame(&mut self) {
         if self.needs_zeros & Side::Input.bit(0) != 0 {
             map::clear_scratch(self.model.arena.scratch_word, self.memory);
         }
         let z = self.memory.get_mut(..self.model.arena.z_words());
-        let (z, bias) = (z.proven().unwrap_or(&mut []), self.model.bias(0).0);
-        debug_assert_eq!(z.len(), bias.len());
-        kernel::copy(z, bias);
+        let (z, start) = (z.proven().unwrap_or(&mut []), self.model.start());
+        debug_assert_eq!(z.len(), start.len());
+        kernel::copy(z, start);
     }
 }

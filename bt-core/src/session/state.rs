@@ -22,7 +22,7 @@ impl Session<'_, '_> {
         4 * (HEAD_WORDS + self.state_words() + 1)
     }
 
-    /// h, c, the pool and the front end's window: words of the arena from `hidden_word` on.
+    /// h, c, the pool, the filter and the front end's window: words of the arena from `hidden_word` on.
     fn state_words(&self) -> usize {
         let front_end = self
             .model
@@ -31,7 +31,7 @@ impl Session<'_, '_> {
         self.model.arena.front_end_word + front_end - self.model.arena.hidden_word
     }
 
-    /// Writes the state (h, c, pool, front end, steps) between frames.
+    /// Writes the state (h, c, pool, filter, front end, steps) between frames.
     ///
     /// # Errors
     ///
@@ -118,7 +118,12 @@ impl Session<'_, '_> {
             Pool::Mean => (POOLED_MAX.div_ceil(2)..=POOLED_MAX).contains(&pooled),
             Pool::Recent => pooled == steps.min(self.model.horizon()),
         };
-        let mut sums = from(layout.pool_word).take(layout.front_end_word - layout.pool_word);
+        let mut sums = from(layout.pool_word).take(layout.filter_word - layout.pool_word);
+        let values = self.model.cell.gates() * self.model.hidden();
+        let filter = self.model.filter.is_none_or(|(filter, _)| {
+            let kept = from(layout.filter_word).take(layout.filter_words());
+            filter.could_keep(values, kept)
+        });
         let front_end = self
             .model
             .front_end()
@@ -126,6 +131,7 @@ impl Session<'_, '_> {
         let mut layers = 0..self.model.layers();
         layers.all(of_layer)
             && count
+            && filter
             && front_end
             && sums.all(|sum| (sum as i32).unsigned_abs() <= pooled << 15)
     }

@@ -27,8 +27,8 @@ pub struct Watched<'s> {
 }
 
 impl Session<'_, '_> {
-    /// Adds the recurrent map's share to z and updates c and h (of an LSTM, the paper's equations 1 to 6),
-    /// layer after layer.
+    /// Filters z where the model has a filter, adds the recurrent map's share to it and updates c and h (of an
+    /// LSTM, the paper's equations 1 to 6), layer after layer.
     ///
     /// # Errors
     ///
@@ -50,6 +50,7 @@ impl Session<'_, '_> {
                 found: self.pushed(),
             });
         }
+        self.filter();
         for layer in 0..self.model.layers() {
             if layer > 0 {
                 self.begin_layer(layer);
@@ -63,6 +64,28 @@ impl Session<'_, '_> {
         self.steps = self.steps.saturating_add(1);
         self.end_frame();
         Ok(())
+    }
+
+    /// Takes off the first layer's z what the filter keeps of those before, where there is one, and adds the
+    /// bias.
+    #[inline(never)]
+    fn filter(&mut self) {
+        let Some((record, _)) = self.model.filter else {
+            return;
+        };
+        let layout = &self.model.arena;
+        let values = self.model.cell.gates() * self.model.hidden();
+        let bias: &[i16] = bytemuck::cast_slice(self.model.bias(0).0);
+        let is_first = self.steps == 0;
+        let parts = self.memory.split_at_mut_checked(layout.filter_word);
+        let parts = parts.and_then(|(z, kept)| {
+            let z: &mut [i16] = bytemuck::cast_slice_mut(z);
+            let kept = kept.get_mut(..layout.filter_words())?;
+            Some((z.get_mut(..values)?, kept, bias.get(..values)?))
+        });
+        if let Some((z, kept, bias)) = parts.proven() {
+            record.apply(z, kept, bias, is_first);
+        }
     }
 
     /// z of a layer above the first starts as its bias.
@@ -226,7 +249,7 @@ fn pooled_parts<'a>(
     memory: &'a mut [u32],
 ) -> Option<(&'a [i16], &'a mut [i32])> {
     let layout = &model.arena;
-    let memory = memory.get_mut(..layout.front_end_word)?;
+    let memory = memory.get_mut(..layout.filter_word)?;
     let (memory, sums) = memory.split_at_mut_checked(layout.pool_word)?;
     let first = layout.h_word(model.layers().saturating_sub(1));
     let h: &[i16] = bytemuck::cast_slice(memory.get(first..first + layout.h_words())?);

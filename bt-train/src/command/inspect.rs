@@ -119,6 +119,9 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
         .filter_map(|output| model.float_output(output))
         .map(|units| json!({ "offset": units.offset, "lsb": units.lsb }))
         .collect();
+    let filter = model.filter().map(|(filter, _)| {
+        json!({ "horizon": 1u32 << filter.horizon_shift, "fraction": filter.fraction })
+    });
     let input_type = format!("{:?}", model.input_type()).to_lowercase();
     if as_json {
         say!(
@@ -136,6 +139,7 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
                 "frame_values": model.frame_values(),
                 "cell": cell,
                 "layers": model.layers(),
+                "filter": filter,
                 "input_macs": input_macs,
                 "recurrent_macs": recurrent_macs,
                 "values": values(&model),
@@ -181,6 +185,13 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
     }
     say!("hidden      {} units", model.hidden());
     say!("layers      {} of {cell}", model.layers());
+    if let Some((filter, _)) = model.filter() {
+        let what = filtered(1 << filter.horizon_shift);
+        say!(
+            "filter      {what}; z with {} fraction bits",
+            filter.fraction
+        );
+    }
     if Cell::of(model.cell()) == Cell::Lstm
         && fractions.iter().any(|&fraction| fraction < CELL_FRACTION)
     {

@@ -7,6 +7,7 @@ pub mod cut;
 pub mod device;
 pub mod eval;
 pub mod import;
+pub mod import_video;
 pub mod inspect;
 pub mod plan;
 pub mod progress;
@@ -60,6 +61,8 @@ enum Command {
     Plan(plan::Args),
     /// Take over a model of PyTorch, as it is or decomposed
     Import(Box<import::Args>),
+    /// Decode clips of video, a folder a class, into a data set
+    ImportVideo(import_video::Args),
     /// Describe a model file
     Inspect(inspect::Args),
 }
@@ -79,6 +82,7 @@ impl Cli {
             Command::Compare(args) => compare::run(*args),
             Command::Plan(args) => plan::run(args),
             Command::Import(args) => import::run(*args),
+            Command::ImportVideo(args) => import_video::run(args),
             Command::Inspect(args) => inspect::run(args),
         };
         done.map_err(advice::with_flags)

@@ -3,6 +3,7 @@
 use crate::command::device::{CLOCK_HZ, DeviceArgs};
 use crate::command::units::{bytes, hertz};
 use crate::error::{Error, ErrorKind, Result};
+use crate::float::config::InputFilter;
 use crate::plan::cost::Cost;
 use crate::plan::search::{self, Layers, Limits, MapPlan, MapRanked, Ranked, WholeMap};
 use crate::plan::shapes::{self, Found, Request};
@@ -56,6 +57,10 @@ pub struct Args {
     /// Hidden state that the head reads; the mean over all steps needs RAM for its sums
     #[arg(long, default_value = "last")]
     pub pool: crate::float::config::Pool,
+    /// What is taken off a frame by way of what the map gives; RAM for each value of z: 2 bytes of a difference,
+    /// 4 of a mean
+    #[arg(long, value_name = "FILTER", default_value = "none")]
+    pub input_filter: InputFilter,
     #[command(flatten)]
     device: DeviceArgs,
     /// Clock that milliseconds are computed for, such as 64MHz [default: the board's, or 64MHz]
@@ -171,7 +176,20 @@ fn arena(args: &Args, layers: usize, units: usize) -> ArenaLayout {
         crate::float::config::Pool::Mean => Pool::Mean,
         crate::float::config::Pool::Recent => Pool::Recent,
     };
-    ArenaLayout::new((args.cell.device(), layers), units, pool, 0, 0)
+    // A mean takes the same whatever its horizon.
+    let filter_shift = match args.input_filter {
+        InputFilter::None => None,
+        InputFilter::Difference => Some(0),
+        InputFilter::HighPass => Some(1),
+    };
+    ArenaLayout::new(
+        (args.cell.device(), layers),
+        units,
+        pool,
+        filter_shift,
+        0,
+        0,
+    )
 }
 
 /// Searches factorizations and prints the best.

@@ -1,10 +1,10 @@
-//! Data sets: sequences of frames with classes or values, from `.npz` files, directories of recordings and logs of
-//! sensors.
+//! Data sets: sequences of frames with classes or values, from `.npz` files, directories of recordings, logs of
+//! sensors and clips of video.
 
 pub mod dataset;
 mod draw;
 pub mod features;
-mod hash;
+pub(crate) mod hash;
 pub mod logs;
 pub mod mapped;
 pub mod memory;
@@ -19,6 +19,7 @@ mod survey;
 pub mod targets;
 mod twins;
 pub mod values;
+pub mod video;
 pub mod wav;
 
 pub use dataset::{Batch, DataSet, Part, PartName};

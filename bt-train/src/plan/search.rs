@@ -269,7 +269,7 @@ mod tests {
 
     fn of_maps(input: MapShape, recurrent: MapShape) -> Layers {
         Layers {
-            arena: ArenaLayout::new((Cell::Lstm, 1), recurrent.width(), Pool::Last, 0, 0),
+            arena: ArenaLayout::new((Cell::Lstm, 1), recurrent.width(), Pool::Last, None, 0, 0),
             whole: vec![WholeMap {
                 shape: recurrent,
                 apart_words: 0,

@@ -2,7 +2,7 @@
 
 use super::input::{InputFormat, Seen};
 use super::map::{MapScheme, Reads, RealMap};
-use super::real::{folded_bias, frames};
+use super::real::{folded_bias, frames, real};
 use super::spread::spread;
 use crate::data::{Normalization, Part};
 use crate::error::{Error, ErrorKind, Result};
@@ -16,12 +16,14 @@ pub(super) struct InputCalibration<'a> {
     /// Of z.
     pub bias: &'a [f64],
     pub has_front_end: bool,
+    /// Whether the map's share is filtered.
+    pub is_filtered: bool,
 }
 
 /// The input of a map in integers.
 pub(super) struct CalibratedInput {
     pub format: InputFormat,
-    /// Of z, with what the map makes of integer zeros.
+    /// Of z, with what the map makes of integer zeros; a filter passes nothing of that.
     pub bias: Vec<f64>,
     pub scheme: MapScheme,
 }
@@ -29,6 +31,9 @@ pub(super) struct CalibratedInput {
 impl InputCalibration<'_> {
     /// The format that costs the device least and leaves z room and the map's weights their range.
     pub fn best(&self, map: &RealMap<'_>) -> Result<CalibratedInput> {
+        if self.is_filtered {
+            return self.best_filtered(map);
+        }
         let seen = Seen::new(self.part, self.normalization.width);
         let ways = seen.ways(self.normalization, self.has_front_end);
         let mut formats = Vec::new();
@@ -48,15 +53,7 @@ impl InputCalibration<'_> {
             .into_iter()
             .filter(|(_, bias)| largest(bias) <= room)
         {
-            let frames = frames(self.part, &format, self.chosen);
-            let frames = spread(frames.into_iter().flatten().collect(), CALIBRATION_FRAMES);
-            let reads = Reads {
-                map: "input",
-                streamed: true,
-                max: format.map_max,
-                lsb: format.map_lsb,
-            };
-            match MapScheme::new(map, &frames, reads) {
+            match MapScheme::new(map, &self.frames(&format), reads(&format)) {
                 Ok(scheme) => {
                     return Ok(CalibratedInput {
                         format,
@@ -70,7 +67,55 @@ impl InputCalibration<'_> {
         Err(refused
             .unwrap_or_else(|| Error::new(ErrorKind::Internal("there is no format for the input"))))
     }
+
+    /// The same where the map's share is filtered: the cheapest format in which what the values have in common,
+    /// gone in the end, costs the levels little of their range.
+    fn best_filtered(&self, map: &RealMap<'_>) -> Result<CalibratedInput> {
+        let seen = Seen::new(self.part, self.normalization.width);
+        let mut formats = Vec::new();
+        for taken in seen.ways(self.normalization, self.has_front_end) {
+            let format = InputFormat::new(&seen, self.normalization, taken)?;
+            let frames = self.frames(&format);
+            let reach = reach(map, &frames, format.map_lsb);
+            formats.push((format, frames, reach));
+        }
+        let least = formats.iter().map(|(.., reach)| *reach);
+        let room = REACH_SLACK * least.fold(f64::INFINITY, f64::min);
+        let cheapest = formats.into_iter().find(|(.., reach)| *reach <= room);
+        let (format, frames, _) = cheapest
+            .ok_or_else(|| Error::new(ErrorKind::Internal("there is no format for the input")))?;
+        Ok(CalibratedInput {
+            scheme: MapScheme::filtered(map, &frames, reads(&format))?,
+            format,
+            bias: self.bias.to_vec(),
+        })
+    }
+
+    /// Frames of the map's integers that ranges and bits are chosen on.
+    fn frames(&self, format: &InputFormat) -> Vec<Vec<i16>> {
+        let frames = frames(self.part, format, self.chosen);
+        spread(frames.into_iter().flatten().collect(), CALIBRATION_FRAMES)
+    }
 }
+
+/// The largest of what the map makes of frames.
+fn reach(map: &RealMap<'_>, frames: &[Vec<i16>], lsb: f64) -> f64 {
+    let frames: Vec<Vec<f64>> = frames.iter().map(|frame| real(frame, lsb)).collect();
+    let shares = map.apply(&frames);
+    shares.iter().flatten().fold(0.0, |max, z| z.abs().max(max))
+}
+
+fn reads(format: &InputFormat) -> Reads {
+    Reads {
+        map: "input",
+        streamed: true,
+        max: format.map_max,
+        lsb: format.map_lsb,
+    }
+}
+
+/// How much further the map's share may reach with a cheaper format: half a bit.
+const REACH_SLACK: f64 = 1.5;
 
 /// Frames that ranges and bits of the input map are chosen on.
 const CALIBRATION_FRAMES: usize = 256;

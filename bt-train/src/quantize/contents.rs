@@ -9,6 +9,7 @@ use super::tensor::Z_SCALE;
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::{Checkpoint, HEAD_OFFSET, HEAD_SCALE};
 use crate::float::config::{self, FrontEndConfig, ModelConfig};
+use crate::float::filter::Filter;
 use bt_core::internals::cell::Gate;
 use bt_core::internals::model::layout::CELL_FRACTION;
 use bt_core::internals::model::write::{Contents, LayerContents, ModelBytes, Outputs};
@@ -128,6 +129,7 @@ impl Parts<'_> {
             float_inputs: self.format.floats.clone(),
             cell: config.cell.device(),
             layers,
+            filter: self.layers.first().and_then(|layer| layer.filter.clone()),
             front_end: match front_end {
                 Some(config) => Some((config.section()?, config.vectors_per_step as u32)),
                 None => None,
@@ -159,6 +161,7 @@ pub(super) fn arena(
         (config.cell.device(), config.layers),
         config.units(),
         pooled(config),
+        Filter::of(&config.input).map(|filter| filter.shift),
         words,
         bands,
     ))

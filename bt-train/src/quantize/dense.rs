@@ -1,6 +1,6 @@
 //! i8 weights with one scale per row for dense maps.
 
-use super::tensor::{QuantizeError, Z_SCALE};
+use super::tensor::QuantizeError;
 use bt_core::internals::model::bound;
 use bt_core::internals::model::layout::DenseRecord;
 use ndarray::{Array2, ArrayView2};
@@ -14,6 +14,8 @@ pub struct IntegerDense {
     pub weights: Vec<u32>,
     /// Per row: LSB of z per unit of the sum, times 2³².
     pub scales: Vec<u32>,
+    /// LSB of z per unit.
+    pub z_scale: f64,
 }
 
 impl IntegerDense {
@@ -33,14 +35,14 @@ impl IntegerDense {
                 i32::from(low)
             };
             let unit = f64::from(self.scales[row]) / 4_294_967_296.0 / part_scale;
-            f64::from(level) * unit / (Z_SCALE * input_lsb)
+            f64::from(level) * unit / (self.z_scale * input_lsb)
         })
     }
 }
 
 /// Quantizes `weight` [rows, K] for integer inputs up to `input_max`, real value = integer · `input_lsb`,
-/// in slices of so many inputs that are gathered where the input is `streamed`. A negative `input_lsb` is
-/// turned into weights of the other sign.
+/// in slices of so many inputs that are gathered where the input is `streamed`, for a z of `z_scale` LSB per
+/// unit. A negative `input_lsb` is turned into weights of the other sign.
 ///
 /// # Errors
 ///
@@ -51,6 +53,7 @@ pub fn quantize(
     input_max: u32,
     input_lsb: f64,
     streamed: bool,
+    z_scale: f64,
 ) -> Result<IntegerDense, QuantizeError> {
     let (own_rows, columns) = weight.dim();
     // Rows come in pairs: one of zeros makes them even.
@@ -114,7 +117,7 @@ pub fn quantize(
     }
     let scales = lsbs.iter().take(own_rows).map(|lsb| {
         let lsb = lsb * input_lsb.abs();
-        let scale = lsb * Z_SCALE * f64::from(1u32 << slice_shift) * 4_294_967_296.0;
+        let scale = lsb * z_scale * f64::from(1u32 << slice_shift) * 4_294_967_296.0;
         if scale.round() <= f64::from(i32::MAX) {
             Ok(scale.round() as u32)
         } else {
@@ -138,6 +141,7 @@ pub fn quantize(
         },
         weights: words,
         scales: scales.collect::<Result<_, _>>()?,
+        z_scale,
     })
 }
 
@@ -159,7 +163,7 @@ pub fn snr_db(
                 found += r * x;
             }
             signal += wanted * wanted;
-            noise += ((found * Z_SCALE).round() / Z_SCALE - wanted).powi(2);
+            noise += ((found * integers.z_scale).round() / integers.z_scale - wanted).powi(2);
         }
     }
     10.0 * (signal / f64::max(noise, f64::MIN_POSITIVE)).log10()

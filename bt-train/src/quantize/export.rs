@@ -3,12 +3,15 @@
 use super::real::{RealLayer, RealMaps, frames, hidden_lsb, real, states};
 use super::scheme::CALIBRATION_STATES;
 use super::spread::spread;
+use super::tensor::Z_SCALE;
 use crate::data::Part;
-use crate::device::{self, LayerPassage};
+use crate::device::{self, LayerPassage, Passage};
 use crate::error::{Error, ErrorKind, OverLimits, Result};
 use crate::float::checkpoint::Checkpoint;
+use crate::float::filter::Filter;
 use crate::plan::search::Limits;
 use bt_core::Model;
+use bt_core::internals::model::layout::FilterRecord;
 use bt_core::internals::model::write::ModelBytes;
 
 pub use super::gates::ZReport;
@@ -80,6 +83,7 @@ impl Scheme {
                 bias: &weights.bias,
                 recurrent_bias: &weights.recurrent_bias,
                 kind: self.config.kind(),
+                filter: Filter::of(&self.config.input).filter(|_| at == 0),
             };
             let hidden = states(&read, lsb, &layer).hidden.concat();
             let hidden = spread(hidden, CALIBRATION_STATES);
@@ -92,8 +96,12 @@ impl Scheme {
             let z = ZReport::of(&of_layer, &sequences, &layer);
             let flat = spread(read.concat(), REPORT_FRAMES);
             let recurrent = scheme.recurrent.as_ref().zip(weights.recurrent.as_ref());
+            let mut input = scheme.input.report(&weights.input, &flat);
+            if let Some((record, _)) = &weights.filter {
+                (input.snr_db, input.z_max) = passed(record, &passages, &sequences, &layer);
+            }
             layers.push(LayerReport {
-                input: scheme.input.report(&weights.input, &flat),
+                input,
                 recurrent: recurrent.map(|(scheme, integers)| scheme.report(integers, &hidden)),
                 z,
                 cell: scheme.cell,
@@ -129,6 +137,38 @@ fn keeps_to(limits: &Limits, model: &Model<'_>, plan: String) -> Result<()> {
         ram_limit: limits.ram_bytes,
         flash_limit: limits.flash_bytes,
     }))))
+}
+
+/// Signal-to-noise ratio, dB, and largest magnitude of what a filter passes: the device's integers beside the
+/// shares of `sequences` in real arithmetic. What z cannot hold is no noise; [`ZReport`] tells it.
+fn passed(
+    record: &FilterRecord,
+    passages: &[Passage],
+    sequences: &[Vec<Vec<f64>>],
+    layer: &RealLayer<'_>,
+) -> (f64, f64) {
+    let values = layer.bias.len();
+    let none = vec![0; values];
+    let (mut signal, mut noise, mut largest) = (0.0, 0.0, 0.0f64);
+    for (frames, passage) in sequences.iter().zip(passages) {
+        let mut kept = vec![0; FilterRecord::words(record.horizon_shift, values)];
+        let steps = layer
+            .shares(frames)
+            .into_iter()
+            .zip(passage.shares.chunks(values));
+        for (t, (wanted, z)) in steps.enumerate() {
+            let mut z = z.to_vec();
+            record.apply(&mut z, &mut kept, &none, t == 0);
+            for (wanted, z) in wanted.iter().zip(z) {
+                largest = largest.max(wanted.abs());
+                let wanted = wanted.clamp(-Z_MAX, Z_MAX);
+                signal += wanted * wanted;
+                noise += (f64::from(z) / Z_SCALE - wanted).powi(2);
+            }
+        }
+    }
+    let ratio = signal / noise.max(f64::MIN_POSITIVE);
+    (10.0 * ratio.log10(), largest)
 }
 
 /// Frames that the report looks at.

@@ -34,7 +34,7 @@ impl ZReport {
             |z: &[i16]| -> Vec<f64> { z.iter().map(|&z| f64::from(z) / Z_SCALE).collect() };
         for (frames, passage) in read.iter().zip(passages) {
             let mut h = vec![0.0; units];
-            let shares = real.maps.input.apply(frames);
+            let shares = real.shares(frames);
             for (t, share) in shares.iter().enumerate() {
                 let (mut wanted, apart) = real.z(share, &h);
                 for z in wanted.iter().chain(&apart) {

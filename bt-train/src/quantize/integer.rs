@@ -1,6 +1,7 @@
 //! A tensor map in integers: its run by the device's own kernels, and its noise.
 
 use super::simulate::{Simulation, Stored};
+use super::tensor::ZFormat;
 use crate::plan::TensorMap;
 use crate::plan::lower::Lowered;
 use bt_core::internals::map;
@@ -18,13 +19,15 @@ pub struct IntegerMap {
     pub weights: Vec<u32>,
     /// LSB per unit of every stage's output.
     pub scales: PerBlock,
+    /// How z is kept.
+    pub z: ZFormat,
 }
 
 /// One number per stage and block of its rows ([`row_blocks`](crate::plan::lower::LoweredStage::row_blocks)).
 pub type PerBlock = Vec<Vec<f64>>;
 
 impl IntegerMap {
-    /// z (Q4.11, without bias) of one frame, by the device's own kernels.
+    /// z (without bias) of one frame, by the device's own kernels.
     pub fn run(&self, lowered: &Lowered, frame: &[i16]) -> Vec<i16> {
         self.run_watched(lowered, frame, |_, _, _| ())
     }
@@ -40,6 +43,10 @@ impl IntegerMap {
         let height = lowered.shape.height();
         let base = height.div_ceil(2);
         let mut memory = vec![0u32; base + lowered.scratch_words];
+        let places: &mut [i16] = bytemuck::cast_slice_mut(&mut memory);
+        for (place, start) in places.iter_mut().zip(self.z.integers()) {
+            *place = start;
+        }
         let stages: Vec<StageRecord> = self.stages.iter().map(|stage| place(stage, base)).collect();
         let program = Program {
             record: &ProgramRecord {
@@ -104,7 +111,7 @@ impl IntegerMap {
         let stages = self.stages.len();
         let (mut signal, mut noise) = (vec![0.0; stages], vec![0.0; stages]);
         let (mut saturated, mut count) = (vec![0u64; stages], vec![0u64; stages]);
-        let mut simulation = Simulation::new(lowered, map);
+        let mut simulation = Simulation::new(lowered, map).starting_from(&self.z.start);
         for frame in frames {
             let real: Vec<f64> = frame.iter().map(|&q| f64::from(q) * input_lsb).collect();
             let mut wanted: Vec<Stored<f64>> = Vec::new();

@@ -3,12 +3,15 @@
 use super::dense::{self, IntegerDense};
 use super::integer::{IntegerMap, Noise, PerBlock, adds, place};
 use super::simulate::Simulation;
-use super::tensor::{self, Calibrated, QuantizeError, Width, Z_SCALE, with_headroom};
+use super::tensor::{
+    self, Calibrated, HEADROOM, QuantizeError, Width, Z_SCALE, ZFormat, with_headroom,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::Checkpoint;
 use crate::plan::search::MapPlan;
 use crate::plan::{Lowered, TensorMap};
 use crate::shape::name;
+use bt_core::internals::model::layout::FILTER_FRACTION_MAX;
 use bt_core::internals::model::write::MapContents;
 use bt_core::internals::program::panel::{pair_order, weight_word};
 use bt_core::internals::program::{NONE, ProgramRecord, StageRecord, TILE_M};
@@ -19,7 +22,8 @@ use ndarray::{Array2, ArrayView2, Ix2};
 pub struct MapReport {
     /// The plan, in words; dense maps have none.
     pub plan: Option<String>,
-    /// Signal-to-noise ratio of the map's share of z on calibration frames, dB.
+    /// Signal-to-noise ratio of the map's share of z on calibration frames, dB; behind a filter of what it
+    /// passes.
     pub snr_db: f64,
     /// Largest magnitude of that share.
     pub z_max: f64,
@@ -86,6 +90,28 @@ impl<'p> RealMap<'p> {
     }
 }
 
+impl RealMap<'_> {
+    /// The largest magnitude that z comes to, from `start` over every sum on its way.
+    fn reach(&self, frames: &[Vec<f64>], start: &[f64]) -> f64 {
+        let of_start = start.iter().fold(0.0f64, |max, z| z.abs().max(max));
+        let on_the_way = match self {
+            Self::Tensor { map, lowered } => {
+                let maxima = tensor::maxima(lowered, map, frames, start);
+                let stages = lowered.stages.iter().zip(maxima);
+                let adding = stages.filter(|(stage, _)| adds(&stage.record));
+                let all = adding.flat_map(|(_, maxima)| maxima);
+                all.fold(0.0, f64::max)
+            }
+            Self::Dense { weight, .. } => {
+                let shares = apply_matrix(weight, frames);
+                let sums = shares.iter().flat_map(|share| share.iter().zip(start));
+                sums.fold(0.0, |max, (share, start)| (share + start).abs().max(max))
+            }
+        };
+        of_start.max(on_the_way)
+    }
+}
+
 fn apply_program(map: &TensorMap, lowered: &Lowered, frames: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let mut simulation = Simulation::new(lowered, map);
     frames.iter().map(|frame| simulation.run(frame)).collect()
@@ -128,23 +154,50 @@ pub(super) struct MapScheme {
     ranges: PerBlock,
     /// How wide every stage's output is.
     widths: Vec<Width>,
+    /// LSB of z per unit.
+    z_scale: f64,
+    /// What is read in the mean, in real numbers; none where z is not filtered. z starts from what makes that
+    /// 0, and a filter, which passes nothing of it, leaves the integers to what deviates.
+    centre: Vec<f64>,
 }
 
 impl MapScheme {
     /// Ranges and bits from `frames` of what the map reads.
     pub fn new(map: &RealMap<'_>, frames: &[Vec<i16>], reads: Reads) -> Result<Self> {
+        Self::with_z(map, frames, reads, (Z_SCALE, Vec::new()))
+    }
+
+    /// The same of a map whose z is filtered: it is kept in as many fraction bits as there is room for.
+    pub fn filtered(map: &RealMap<'_>, frames: &[Vec<i16>], reads: Reads) -> Result<Self> {
+        let frames_read = real(frames, reads.lsb);
+        let centre = mean(&frames_read);
+        let reach = map.reach(&frames_read, &start(map, &centre)) * HEADROOM;
+        let holds = |fraction: &u32| reach * f64::from(1u32 << fraction) <= 32_767.0;
+        let fraction = (0..=FILTER_FRACTION_MAX).rev().find(holds).unwrap_or(0);
+        Self::with_z(map, frames, reads, (f64::from(1u32 << fraction), centre))
+    }
+
+    fn with_z(
+        map: &RealMap<'_>,
+        frames: &[Vec<i16>],
+        reads: Reads,
+        (z_scale, centre): (f64, Vec<f64>),
+    ) -> Result<Self> {
         let mut scheme = Self {
+            z_scale,
+            centre,
             reads,
             maxima: Vec::new(),
             ranges: Vec::new(),
             widths: Vec::new(),
         };
+        let z = scheme.z(map);
         if let RealMap::Tensor { map, lowered } = map {
-            scheme.maxima = tensor::maxima(lowered, map, &real(frames, reads.lsb));
+            scheme.maxima = tensor::maxima(lowered, map, &real(frames, reads.lsb), &z.start);
             scheme.ranges = with_headroom(&scheme.maxima);
             let stride = frames.len().div_ceil(SEARCH_FRAMES).max(1);
             let searched: Vec<Vec<i16>> = frames.iter().step_by(stride).cloned().collect();
-            let widths = scheme.calibrated(map, lowered).best(&searched, map);
+            let widths = scheme.calibrated(map, lowered, z).best(&searched, map);
             scheme.widths = widths.map_err(|error| failed(error, &reads))?;
         }
         scheme.integers(map).map(|_| scheme)
@@ -157,15 +210,37 @@ impl MapScheme {
         }
     }
 
-    fn calibrated<'a>(&'a self, map: &TensorMap, lowered: &'a Lowered) -> Calibrated<'a> {
-        Calibrated::new(lowered, map, &self.ranges, self.reads.max, self.reads.lsb)
+    /// How z of `map` is kept.
+    pub fn z(&self, map: &RealMap<'_>) -> ZFormat {
+        ZFormat {
+            scale: self.z_scale,
+            start: match self.centre.is_empty() {
+                true => Vec::new(),
+                false => start(map, &self.centre),
+            },
+        }
+    }
+
+    /// Fraction bits of a z that is filtered.
+    pub fn fraction(&self) -> u32 {
+        self.z_scale.log2() as u32
+    }
+
+    fn calibrated<'a>(
+        &'a self,
+        map: &TensorMap,
+        lowered: &'a Lowered,
+        z: ZFormat,
+    ) -> Calibrated<'a> {
+        Calibrated::new(lowered, map, &self.ranges, self.reads.max, self.reads.lsb).with_z(z)
     }
 
     /// The integers of `map`.
     pub fn integers<'a>(&self, map: &'a RealMap<'_>) -> Result<IntegerForm<'a>> {
+        let z = self.z(map);
         let form = match map {
             RealMap::Tensor { map, lowered } => self
-                .calibrated(map, lowered)
+                .calibrated(map, lowered, z)
                 .quantize(&self.widths)
                 .map(|integers| IntegerForm::Tensor {
                     map,
@@ -190,7 +265,14 @@ impl MapScheme {
         let Reads {
             max, lsb, streamed, ..
         } = self.reads;
-        dense::quantize(weight.view(), slice_values, max, lsb, streamed)
+        dense::quantize(
+            weight.view(),
+            slice_values,
+            max,
+            lsb,
+            streamed,
+            self.z_scale,
+        )
     }
 
     /// The weights that the integers of a matrix stand for.
@@ -226,7 +308,10 @@ impl MapScheme {
         integers: &IntegerMap,
         frames: &[Vec<i16>],
     ) -> MapReport {
-        let shares = apply_program(map, lowered, &real(frames, self.reads.lsb));
+        let z = &integers.z;
+        let mut simulation = Simulation::new(lowered, map).starting_from(&z.start);
+        let frames_read = real(frames, self.reads.lsb);
+        let shares: Vec<Vec<f64>> = frames_read.iter().map(|x| simulation.run(x)).collect();
         let noise = integers.noise(lowered, map, frames, self.reads.lsb);
         let found = frames.iter().map(|frame| integers.run(lowered, frame));
         // Of blocks side by side, the one that fills its range most.
@@ -248,7 +333,7 @@ impl MapScheme {
             };
         MapReport {
             plan: Some(lowered.plan.to_string()),
-            snr_db: tensor::snr_db(found.zip(&shares)),
+            snr_db: tensor::snr_db(found.zip(&shares), z.scale),
             z_max: largest(&shares),
             levels: integers
                 .stages
@@ -269,7 +354,17 @@ impl MapScheme {
         let shares = apply_matrix(weight, &real(frames, self.reads.lsb));
         let z_max = largest(&shares);
         let snr_db = dense::snr_db(integers, weight.view(), frames, self.reads.lsb);
-        let cut = shares.iter().flatten().filter(|z| z.abs() > Z_MAX).count();
+        let range = 32_768.0 / self.z_scale;
+        let mut centred = shares.clone();
+        if !self.centre.is_empty() {
+            let centre = apply_matrix(weight, std::slice::from_ref(&self.centre)).remove(0);
+            for z in &mut centred {
+                z.iter_mut()
+                    .zip(&centre)
+                    .for_each(|(z, centre)| *z -= centre);
+            }
+        }
+        let cut = centred.iter().flatten().filter(|z| z.abs() > range).count();
         let count = shares.iter().map(Vec::len).sum::<usize>().max(1);
         MapReport {
             plan: None,
@@ -277,8 +372,8 @@ impl MapScheme {
             z_max,
             levels: vec![LevelReport {
                 max: z_max,
-                range: Z_MAX,
-                scale: Z_SCALE,
+                range,
+                scale: self.z_scale,
                 shift: integers.record.slice_shift,
                 bits: 16,
                 snr_db,
@@ -290,6 +385,24 @@ impl MapScheme {
 
 /// Frames of calibration that widths are searched on; ranges are taken from all.
 const SEARCH_FRAMES: usize = 64;
+
+/// The mean of frames, which there are.
+fn mean(frames: &[Vec<f64>]) -> Vec<f64> {
+    let mut mean = vec![0.0; frames.first().map_or(0, Vec::len)];
+    for frame in frames {
+        let share = 1.0 / frames.len() as f64;
+        mean.iter_mut()
+            .zip(frame)
+            .for_each(|(mean, x)| *mean += share * x);
+    }
+    mean
+}
+
+/// What z of a filtered map starts from.
+fn start(map: &RealMap<'_>, centre: &Vec<f64>) -> Vec<f64> {
+    let share = map.apply(std::slice::from_ref(centre)).remove(0);
+    share.into_iter().map(|share| -share).collect()
+}
 
 /// Beyond this z is cut off: 16 in Q4.11.
 pub const Z_MAX: f64 = 32_768.0 / Z_SCALE;

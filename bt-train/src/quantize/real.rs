@@ -7,6 +7,7 @@ use crate::data::Part;
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::cell::{Kind, Row};
 use crate::float::checkpoint::Checkpoint;
+use crate::float::filter::Filter;
 use crate::plan::search::Ranked;
 use crate::shape::{Cell, name};
 
@@ -61,12 +62,26 @@ pub(super) struct RealLayer<'a> {
     /// Of the recurrent map's last gate; empty where its share is not kept apart.
     pub recurrent_bias: &'a [f64],
     pub kind: Kind,
+    /// What becomes of the input map's share, where anything does.
+    pub filter: Option<Filter>,
 }
 
 impl RealLayer<'_> {
     /// J.
     pub fn units(&self) -> usize {
         self.bias.len() / self.kind.gates()
+    }
+
+    /// The input map's share of z in every step of a sequence.
+    pub fn shares(&self, frames: &[Vec<f64>]) -> Vec<Vec<f64>> {
+        let mut shares = self.maps.input.apply(frames);
+        if let Some(filter) = self.filter {
+            let mut mean = vec![0.0; self.bias.len()];
+            for (t, share) in shares.iter_mut().enumerate() {
+                filter.apply(&mut mean, share, t == 0);
+            }
+        }
+        shares
     }
 
     /// z of a step from the input map's share, and what the recurrent map gives where that is kept apart.
@@ -151,7 +166,7 @@ pub(super) fn states(frames: &[Vec<Vec<i16>>], lsb: f64, layer: &RealLayer<'_>) 
         let (mut c, mut h) = (vec![0.0; units], vec![0.0; units]);
         let read: Vec<Vec<f64>> = sequence.iter().map(|frame| real(frame, lsb)).collect();
         let mut steps = Vec::new();
-        for share in layer.maps.input.apply(&read) {
+        for share in layer.shares(&read) {
             let (mut z, mut apart) = layer.z(&share, &h);
             let (z, apart) = (&mut z[..], &mut apart[..]);
             layer.kind.forward(Row { z, apart }, &mut c, &mut h);

@@ -9,11 +9,12 @@ use super::spread::spread;
 use crate::data::{Normalization, Part};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::Checkpoint;
-use crate::float::config::{InputFilter, LayerShape, ModelConfig};
+use crate::float::config::{LayerShape, ModelConfig};
+use crate::float::filter::Filter;
 use crate::float::model::Model;
 use crate::plan::search::{self, Layers, Limits, Ranked, SearchError, WholeMap};
 use crate::shape::{Cell, name};
-use bt_core::internals::model::layout::{CELL_FRACTION, CELL_FRACTION_MIN};
+use bt_core::internals::model::layout::{CELL_FRACTION, CELL_FRACTION_MIN, FilterRecord};
 use bt_core::internals::model::write::ModelBytes;
 
 /// What the caller decides.
@@ -91,6 +92,8 @@ pub(super) struct Weights<'a> {
     pub recurrent_bias: Vec<f64>,
     pub input: IntegerForm<'a>,
     pub recurrent: Option<IntegerForm<'a>>,
+    /// What becomes of the input map's share, and what z starts from then.
+    pub filter: Option<(FilterRecord, Vec<i16>)>,
 }
 
 impl Scheme {
@@ -106,10 +109,6 @@ impl Scheme {
         labels: &[String],
         options: &Options,
     ) -> Result<Scheme> {
-        if checkpoint.config.input.filter != InputFilter::None {
-            let why = "is not there in integers yet";
-            return Err(Error::new(ErrorKind::Unsupported(why)).field("input.filter"));
-        }
         let layers = layers(&checkpoint.config)?;
         let limits = &options.limits;
         let planned = |plans| Scheme::planned(plans, checkpoint, part, labels, options);
@@ -168,6 +167,7 @@ impl Scheme {
             normalization: &Normalization::of(&checkpoint.model()?),
             bias: &values(checkpoint, &name::bias(config.cell, 0)),
             has_front_end: config.front_end.is_some(),
+            is_filtered: Filter::of(&config.input).is_some(),
         };
         let CalibratedInput {
             format,
@@ -288,16 +288,18 @@ impl Scheme {
             .map(|(at, (scheme, maps))| {
                 let cell = self.config.cell;
                 let own = values(checkpoint, &name::bias(cell, at));
-                // The frame alone has an offset.
+                // The frame alone has an offset, of which a filter passes nothing.
                 let zero = std::slice::from_ref(&self.format.zero);
                 let folded = |share: Vec<f64>| folded_bias(&share, &own);
-                let bias = match at {
-                    0 => folded(maps.input.apply(zero).remove(0)),
-                    _ => own.clone(),
+                let filter = Filter::of(&self.config.input).filter(|_| at == 0);
+                let has_zero = at == 0 && filter.is_none();
+                let bias = match has_zero {
+                    true => folded(maps.input.apply(zero).remove(0)),
+                    false => own.clone(),
                 };
-                let rounded = match at {
-                    0 => scheme.input.rounded(&maps.input)?,
-                    _ => None,
+                let rounded = match has_zero {
+                    true => scheme.input.rounded(&maps.input)?,
+                    false => None,
                 };
                 let recurrent = scheme.recurrent.as_ref().zip(maps.recurrent.as_ref());
                 Ok(Weights {
@@ -307,6 +309,13 @@ impl Scheme {
                     },
                     bias,
                     recurrent_bias: recurrent_bias(checkpoint, at),
+                    filter: filter.map(|filter| {
+                        let record = FilterRecord {
+                            horizon_shift: filter.shift,
+                            fraction: scheme.input.fraction(),
+                        };
+                        (record, scheme.input.z(&maps.input).integers().collect())
+                    }),
                     input: scheme.input.integers(&maps.input)?,
                     recurrent: match recurrent {
                         Some((scheme, map)) => Some(scheme.integers(map)?),
@@ -352,6 +361,7 @@ impl LayerScheme {
             bias,
             recurrent_bias: &recurrent_bias(checkpoint, at),
             kind: config.kind(),
+            filter: Filter::of(&config.input).filter(|_| at == 0),
         };
         let states = states(read, lsb, &real);
         let recurrent = match &maps.recurrent {

@@ -30,6 +30,8 @@ pub struct Simulation<'a> {
     /// Per stage `[slice][m][k]`, rows and columns padded to the tile: `[slice][2·m_tiles][2·k_pairs]`.
     weights: Vec<Vec<f64>>,
     memory: Vec<f64>,
+    /// What z starts from.
+    start: Vec<f64>,
     accs: Vec<Vec<f64>>,
 }
 
@@ -57,6 +59,7 @@ impl<'a> Simulation<'a> {
             lowered,
             weights,
             memory: vec![0.0; lowered.scratch_words * 2],
+            start: vec![0.0; lowered.shape.height()],
             accs: lowered
                 .stages
                 .iter()
@@ -65,7 +68,16 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    /// z `[4J]` = W·x of one frame.
+    /// The same whose z starts from these values; none: zeros.
+    #[must_use]
+    pub fn starting_from(mut self, start: &[f64]) -> Self {
+        if !start.is_empty() {
+            self.start = start.to_vec();
+        }
+        self
+    }
+
+    /// z `[4J]`: W·x of one frame and what it starts from.
     pub fn run(&mut self, frame: &[f64]) -> Vec<f64> {
         self.run_watched(frame, |_, _, _| ())
     }
@@ -80,7 +92,7 @@ impl<'a> Simulation<'a> {
         let lowered = self.lowered;
         let record = &lowered.record;
         let extents = &record.extents[..record.digits as usize];
-        let mut z = vec![0.0; lowered.shape.height()];
+        let mut z = self.start.clone();
         let mut odometer = Odometer::new();
         for slab in frame.chunks(record.slab_values as usize) {
             for (index, &value) in slab.iter().enumerate() {

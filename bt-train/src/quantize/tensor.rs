@@ -18,7 +18,7 @@ pub const Z_SCALE: f64 = 2048.0;
 /// What a level is given room for, as a multiple of the [`maxima`] of calibration. Other frames go
 /// beyond them, and one value cut off in a thousand costs far more than an eighth of the range, which
 /// is 1 dB of rounding.
-const HEADROOM: f64 = 1.125;
+pub(super) const HEADROOM: f64 = 1.125;
 
 /// Why a map cannot be quantized.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
@@ -44,11 +44,38 @@ pub enum QuantizeError {
     NotFinite,
 }
 
-/// Largest magnitude of every stage's output over `frames` (real values).
-pub fn maxima(lowered: &Lowered, map: &TensorMap, frames: &[Vec<f64>]) -> PerBlock {
+/// How z of a map is kept while the map adds to it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ZFormat {
+    /// LSB per unit.
+    pub scale: f64,
+    /// What z starts from, beside a bias; none: zeros.
+    pub start: Vec<f64>,
+}
+
+impl Default for ZFormat {
+    /// As a cell reads it.
+    fn default() -> Self {
+        Self {
+            scale: Z_SCALE,
+            start: Vec::new(),
+        }
+    }
+}
+
+impl ZFormat {
+    /// What z starts from, in integers.
+    pub fn integers(&self) -> impl Iterator<Item = i16> {
+        let integer = |start: &f64| (start * self.scale).round().clamp(-32_768.0, 32_767.0) as i16;
+        self.start.iter().map(integer)
+    }
+}
+
+/// Largest magnitude of every stage's output over `frames` (real values); z starts from `start`.
+pub fn maxima(lowered: &Lowered, map: &TensorMap, frames: &[Vec<f64>], start: &[f64]) -> PerBlock {
     let stages = lowered.stages.iter();
     let mut maxima: PerBlock = stages.map(|stage| vec![0.0; stage.row_blocks()]).collect();
-    let mut simulation = Simulation::new(lowered, map);
+    let mut simulation = Simulation::new(lowered, map).starting_from(start);
     for frame in frames {
         simulation.run_watched(frame, |stage, first_row, stored| {
             for (at, value) in stored.iter().enumerate() {
@@ -81,6 +108,7 @@ pub struct Calibrated<'a> {
     input_max: u32,
     /// Real value of one LSB of the input.
     input_lsb: f64,
+    z: ZFormat,
 }
 
 impl<'a> Calibrated<'a> {
@@ -105,7 +133,14 @@ impl<'a> Calibrated<'a> {
             max,
             input_max,
             input_lsb,
+            z: ZFormat::default(),
         }
+    }
+
+    /// The same adding to a z that is kept otherwise.
+    #[must_use]
+    pub fn with_z(self, z: ZFormat) -> Self {
+        Self { z, ..self }
     }
 
     /// Integers for a width of every stage's output (16 bits where a stage adds to z).
@@ -175,7 +210,7 @@ impl<'a> Calibrated<'a> {
                 // However little calibration saw of a level, its sums have to fit at some shift.
                 let at_most = |scale: f64| scale.min(0.99 * at_shift(1));
                 match widths[index] {
-                    _ if adds(&record) => Z_SCALE,
+                    _ if adds(&record) => self.z.scale,
                     _ if largest == 0.0 => 1.0,
                     Width::TopOf(bits) if max > 0.0 => fits.min(limit(bits) / max),
                     Width::Top | Width::TopOf(_) => fits,
@@ -213,6 +248,7 @@ impl<'a> Calibrated<'a> {
             stages,
             weights: packed,
             scales,
+            z: self.z.clone(),
         })
     }
 
@@ -293,9 +329,9 @@ impl<'a> Calibrated<'a> {
     /// [`QuantizeError`].
     pub fn best(&self, frames: &[Vec<i16>], map: &TensorMap) -> Result<Vec<Width>, QuantizeError> {
         let lowered = self.lowered;
-        let mut simulation = Simulation::new(lowered, map);
+        let mut simulation = Simulation::new(lowered, map).starting_from(&self.z.start);
         // What z cannot hold is the same loss for all widths, and would drown what they cost the rest.
-        let limit = 32_768.0 / Z_SCALE;
+        let limit = 32_768.0 / self.z.scale;
         let mut wanted = |frame: &Vec<i16>| -> Vec<f64> {
             let real: Vec<f64> = frame
                 .iter()
@@ -307,9 +343,8 @@ impl<'a> Calibrated<'a> {
         let wanted: Vec<Vec<f64>> = frames.iter().map(&mut wanted).collect();
         let score = |widths: &[Width]| -> Result<f64, QuantizeError> {
             let integers = self.quantize(widths)?;
-            Ok(snr_db(frames.iter().zip(&wanted).map(|(frame, wanted)| {
-                (integers.run(lowered, frame), wanted)
-            })))
+            let found = frames.iter().map(|frame| integers.run(lowered, frame));
+            Ok(snr_db(found.zip(&wanted), self.z.scale))
         };
         // Stages that differ only in their block share their width. Those that add to z have none.
         let level = |index: usize| {
@@ -426,13 +461,13 @@ fn pack(
     words
 }
 
-/// 10·log10 of signal over noise power of z, over all pairs of (Q4.11, real).
-pub fn snr_db<'z>(pairs: impl Iterator<Item = (Vec<i16>, &'z Vec<f64>)>) -> f64 {
+/// 10·log10 of signal over noise power of z, over all pairs of (integers of `scale` LSB per unit, real).
+pub fn snr_db<'z>(pairs: impl Iterator<Item = (Vec<i16>, &'z Vec<f64>)>, scale: f64) -> f64 {
     let (mut signal, mut noise) = (0.0, 0.0);
     for (found, wanted) in pairs {
         for (found, wanted) in found.iter().zip(wanted) {
             signal += wanted * wanted;
-            noise += (f64::from(*found) / Z_SCALE - wanted).powi(2);
+            noise += (f64::from(*found) / scale - wanted).powi(2);
         }
     }
     10.0 * (signal / noise.max(f64::MIN_POSITIVE)).log10()

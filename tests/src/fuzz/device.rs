@@ -4,9 +4,10 @@ use std::convert::Infallible;
 use std::sync::LazyLock;
 
 use bt_core::internals::front_end::{self, Config, FORMAT, FORMAT_UNFILTERED, FrontEnd, Level};
+use bt_core::internals::model::layout::FilterRecord;
 use bt_core::internals::model::write::ModelBytes;
 use bt_core::internals::model::{cases, layout};
-use bt_core::{InputType, Model, Pool, Session};
+use bt_core::{Cell, InputType, Model, Pool, Session};
 use bt_embed::board::{Stack, Ticks};
 use bt_embed::service::{Service, Surroundings};
 use bt_embed::wire::{Decoder, LineCounts, Reply, Request};
@@ -253,6 +254,19 @@ fn models() -> &'static [ModelBytes] {
             };
             shape.model()
         };
+        let filtered = |horizon_shift| {
+            let shape = Dense {
+                cell: Cell::Gru,
+                values: 4,
+                hidden: 3,
+                filter: Some(FilterRecord {
+                    horizon_shift,
+                    fraction: 12,
+                }),
+                ..Dense::default()
+            };
+            shape.model()
+        };
         let crafted = [cases::program(), cases::odd_dense()];
         let crafted = crafted.map(|contents| contents.write().expect("a sound model"));
         let mut models = vec![
@@ -262,6 +276,8 @@ fn models() -> &'static [ModelBytes] {
             dense(InputType::U8, 9, 2, Pool::Last),
             dense(InputType::I8, 6, 5, Pool::Mean),
             dense(InputType::I16, 5, 6, Pool::Last),
+            filtered(0),
+            filtered(3),
         ];
         models.extend(crafted);
         let is_small = |model: &ModelBytes| {
