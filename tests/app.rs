@@ -12,16 +12,19 @@ use std::time::{Duration, Instant};
 use bt_core::internals::front_end::FORMAT;
 use bt_core::internals::model::layout;
 use bt_core::internals::model::write::Outputs;
-use bt_core::{Field, FloatOutput, InputType, Model, ModelBytes, ParseError, Pool, SessionError};
+use bt_core::{
+    Field, FloatOutput, InputType, Limits, Model, ModelBytes, ParseError, Pool, Session,
+    SessionError,
+};
 use bt_embed::app::{Ended, Memory, run};
 use bt_embed::board::{Board, Stack, Ticks};
-use bt_embed::service::Refusal;
-use bt_embed::wire::{Golden, LineCounts, REASON_BYTES_MAX, Reply, Request, frame};
+use bt_embed::service::{Refusal, Service, Surroundings};
+use bt_embed::wire::{self, Golden, LineCounts, REASON_BYTES_MAX, Reply, Request, frame};
 use bt_tests::exported::{self, recordings};
 use bt_tests::line::{End, Faults, Uart, line};
 use bt_tests::model::{Dense, Noise, scores_of};
 use embedded_hal::digital::{ErrorType, OutputPin};
-use tools::device::Device;
+use tools::device::{Device, Identity};
 use tools::stream;
 
 /// A clock that goes on by one whenever it is looked at.
@@ -176,6 +179,8 @@ fn scores_are_those_of_a_session_fed_directly() {
             assert_eq!(identity.frame_values, model.frame_values());
             assert_eq!(identity.arena_bytes, model.arena_bytes());
             assert_eq!(identity.model_crc, model.crc());
+            // The clock goes on by one while the self test runs.
+            assert_eq!((identity.step_ticks, identity.sample_hz), (1, 0));
             assert_eq!(
                 device.label(shape.classes - 1).unwrap(),
                 format!("class {}", shape.classes - 1)
@@ -429,10 +434,11 @@ impl io::Write for Stubborn {
 
 #[test]
 fn a_device_of_another_version_is_refused_by_name_at_once() {
-    // As a device of version 1 answers it, and one that answers in our version.
+    // As devices of versions 1 and 2 answer it, and one that answers in our version.
     for (body, named) in [
         ([1, 0xFF, 0, 3, 1, 0, 0, 0], 1),
-        ([2, 0xFF, 1, 3, 7, 0, 0, 0], 7),
+        ([2, 0xFF, 0, 3, 2, 0, 0, 0], 2),
+        ([3, 0xFF, 1, 3, 7, 0, 0, 0], 7),
     ] {
         let mut line = [0; 40];
         let length = frame::encode(&mut line, |w| w.bytes(&body)).unwrap();
@@ -445,7 +451,7 @@ fn a_device_of_another_version_is_refused_by_name_at_once() {
         assert_eq!(
             error,
             format!(
-                "the device answered: it speaks version {named} of the protocol, this program version 2"
+                "the device answered: it speaks version {named} of the protocol, this program version 3"
             )
         );
         assert_eq!(device.repeats(), 0);
@@ -457,7 +463,7 @@ fn a_device_of_another_version_is_refused_by_name_at_once() {
 fn a_period_is_cleared_once() {
     let file = Dense::default().model();
     let faults = Faults {
-        cut: 150,
+        cut: 300,
         ..Faults::default()
     };
     with_device(
@@ -476,6 +482,224 @@ fn a_period_is_cleared_once() {
             assert_eq!(steps, 30);
             assert!(device.repeats() > 10, "no reply was lost");
         },
+    );
+}
+
+/// Values at the ends of their type are told, and so are gates and cells.
+#[test]
+fn a_drifting_sensor_shows_in_the_statistics() {
+    let shape = Dense::default();
+    let file = shape.model();
+    with_device(file.bytes(), [Faults::default(); 2], 1, |mut device, _| {
+        device.reset().unwrap();
+        let values = [i16::MAX, 5, i16::MIN, 0, 32_766, -1, i16::MAX];
+        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        for _ in 0..5 {
+            device.chunk(&bytes).unwrap();
+        }
+        let limits = device.clear().unwrap().limits;
+        assert_eq!((limits.inputs, limits.inputs_clipped), (35, 15));
+        let hidden = shape.hidden as u64;
+        assert_eq!((limits.gates, limits.cells), (20 * hidden, 5 * hidden));
+        // The counts are a period's.
+        assert_eq!(device.statistics().unwrap().limits, Limits::default());
+    });
+}
+
+/// A stream goes on after the power was gone, from what the host saved, with the scores of one that never broke.
+#[test]
+fn a_state_goes_over_the_line_and_a_power_cycle() {
+    for (shape, faults) in shapes().into_iter().zip([0, 300].into_iter().cycle()) {
+        let file = shape.model();
+        let model = Model::parse(file.bytes()).unwrap();
+        let faults = [Faults {
+            flip: faults,
+            ..Faults::default()
+        }; 2];
+        let frame = shape.values * shape.input_type.bytes();
+        let bytes = Noise::new(7).bytes(5 * frame);
+        let (first, second) = bytes.split_at(3 * frame);
+        let stream = |device: &mut Device<End>, bytes: &[u8]| {
+            // Short chunks, so that most frames survive.
+            for chunk in bytes.chunks(40) {
+                device.chunk(chunk).unwrap();
+            }
+        };
+        let state = with_device(file.bytes(), faults, 1, |mut device, _| {
+            device.reset().unwrap();
+            stream(&mut device, first);
+            device.save().unwrap()
+        });
+        let mut arena = vec![0; ARENA];
+        let mut session = Session::new(&model, &mut arena).unwrap();
+        session.load(&state).unwrap();
+        assert_eq!(session.steps(), 3);
+        with_device(file.bytes(), faults, 2, |mut device, _| {
+            let identity = device.hello().unwrap();
+            // What was under way is forgotten.
+            stream(&mut device, &[1; 3]);
+            let short = Identity {
+                chunk_bytes_max: 43,
+                ..identity
+            };
+            device.load(&short, &state).unwrap();
+            let scores = device.scores().unwrap();
+            assert_eq!((scores.steps, scores.raw), (3, scores_of(&model, first)));
+            stream(&mut device, second);
+            let scores = device.scores().unwrap();
+            assert_eq!((scores.steps, scores.raw), (5, scores_of(&model, &bytes)));
+        });
+    }
+}
+
+#[test]
+fn a_damaged_state_is_refused_by_name_on_both_ends() {
+    let file = Dense::default().model();
+    let other = Dense {
+        seed: 9,
+        ..Dense::default()
+    }
+    .model();
+    let model = Model::parse(file.bytes()).unwrap();
+    let states: Vec<Vec<u8>> = [&file, &other]
+        .into_iter()
+        .map(|file| {
+            with_device(file.bytes(), [Faults::default(); 2], 1, |mut device, _| {
+                device.chunk(&[3; 14]).unwrap();
+                device.save().unwrap()
+            })
+        })
+        .collect();
+    let [state, of_other] = &states[..] else {
+        panic!("two states");
+    };
+    let (crc, other_crc) = (model.crc(), Model::parse(other.bytes()).unwrap().crc());
+    with_device(file.bytes(), [Faults::default(); 2], 1, |mut device, _| {
+        let identity = device.hello().unwrap();
+        let message = |result: anyhow::Result<()>| result.unwrap_err().to_string();
+        // The host's end.
+        for at in 0..state.len() {
+            let mut damaged = state.clone();
+            damaged[at] ^= 4;
+            assert_eq!(
+                message(device.load(&identity, &damaged)),
+                "the state is damaged"
+            );
+        }
+        assert_eq!(
+            message(device.load(&identity, of_other)),
+            format!("the state is of model {other_crc:08x}, the device has model {crc:08x}")
+        );
+        // The device's own: a host that does not look. It has no hello to compare with.
+        let trusting = Identity {
+            model_crc: other_crc,
+            ..identity.clone()
+        };
+        assert_eq!(
+            message(device.load(&trusting, of_other)),
+            format!("the device answered: the state is another model's than {crc:08x}")
+        );
+        let mut long = state.clone();
+        long.splice(8..8, [0; 8]);
+        reseal(&mut long);
+        assert_eq!(
+            message(device.load(&identity, &long)),
+            format!(
+                "the device answered: a state has {} bytes, and this is longer",
+                state.len()
+            )
+        );
+        let mut short = state.clone();
+        short.drain(8..12);
+        reseal(&mut short);
+        assert_eq!(
+            message(device.load(&identity, &short)),
+            format!("a state has {} bytes, not {}", state.len(), short.len())
+        );
+        // Which leaves the device waiting: it says so, and a reset ends it.
+        assert_eq!(
+            message(device.chunk(&[0; 2]).map(drop)),
+            format!(
+                "the device answered: byte {} of a state is due, or a reset",
+                short.len()
+            )
+        );
+        // More steps than the mean has: right checksum, and no session comes to it.
+        let mut impossible = state.clone();
+        impossible[8] ^= 1;
+        reseal(&mut impossible);
+        assert_eq!(
+            message(device.load(&identity, &impossible)),
+            "the device answered: the state is damaged"
+        );
+        // It serves on, and in the middle of a step there is no state.
+        device.reset().unwrap();
+        device.chunk(&[3; 13]).unwrap();
+        assert_eq!(
+            message(device.save().map(drop)),
+            "the device answered: a step is under way; a state is saved between steps"
+        );
+        device.chunk(&[3]).unwrap();
+        assert_eq!(device.save().unwrap(), *state);
+    });
+}
+
+/// A right checksum under changed bytes of a state.
+fn reseal(state: &mut [u8]) {
+    let (bytes, sum) = state.split_last_chunk_mut::<4>().unwrap();
+    let crc = crc::Crc::<u32>::new(&crc::CRC_32_ISCSI);
+    *sum = crc.checksum(bytes).to_le_bytes();
+}
+
+/// A host that was away may say again what it said before, however long ago.
+#[test]
+fn every_chunk_that_was_taken_is_taken_once() {
+    let file = Dense::default().model();
+    let model = Model::parse(file.bytes()).unwrap();
+    let bytes = Noise::new(3).bytes(10 * 14);
+    let mut arena = vec![0; ARENA];
+    let mut scores = vec![0; CLASSES];
+    let ticks = Count(AtomicU32::new(0));
+    let lamp = Lamp(Arc::default());
+    let mut service = Service::new(&model, &mut arena, &mut scores, &ticks, lamp).unwrap();
+    let surroundings = Surroundings {
+        board: "in memory",
+        chunk_bytes_max: 200,
+        score_count_max: 50,
+        line: LineCounts::default(),
+        stack: Stack::default,
+    };
+    for (sequence, chunk) in (0..).zip(bytes.chunks(14)) {
+        for repeated in (0..=sequence).rev() {
+            let bytes = if repeated == sequence {
+                chunk
+            } else {
+                &[9; 14]
+            };
+            let request = Request::Data {
+                sequence: repeated,
+                bytes,
+            };
+            let taken = Reply::Taken {
+                next: sequence + 1,
+                steps: sequence + 1,
+            };
+            assert_eq!(service.handle(request, &surroundings), taken);
+        }
+        let ahead = Request::Data {
+            sequence: sequence + 2,
+            bytes: chunk,
+        };
+        let expected = sequence + 1;
+        let refused = Reply::Error(wire::Error::Sequence { expected });
+        assert_eq!(service.handle(ahead, &surroundings), refused);
+    }
+    let Reply::Scores(scores) = service.handle(Request::Scores { first: 0 }, &surroundings) else {
+        panic!("no scores");
+    };
+    assert_eq!(
+        scores.raw.iter().collect::<Vec<_>>(),
+        scores_of(&model, &bytes)
     );
 }
 
@@ -651,6 +875,7 @@ fn frames_as_documented() {
         },
         Request::Scores { first: 0 },
         Request::Finish,
+        Request::Save { at: 0 },
     ];
     for (tag, request) in requests.iter().enumerate() {
         let length = request.encode(tag as u8 + 1, &mut line).unwrap();

@@ -11,7 +11,9 @@ use std::fmt;
 use bt_core::{Model, Session};
 use bt_embed::app::{Ended, Memory, run};
 use bt_embed::board::{Board, Stack, Ticks};
-use bt_embed::wire::{Decoder, Error, LineCounts, NO_TAG, Reply, Request, Statistics};
+use bt_embed::wire::{
+    Decoder, Error, LineCounts, NO_TAG, PART_BYTES_MAX, Reply, Request, Statistics,
+};
 use bt_tests::model::{Dense, Noise};
 use embedded_hal::digital::{ErrorType, OutputPin};
 use embedded_io::{ErrorKind, Read, Write};
@@ -242,6 +244,9 @@ enum Ask {
     Scores(u32, Vec<i32>),
     Statistics,
     Clear(u32),
+    Save(u32, Vec<u8>),
+    Load(u32, Vec<u8>, u32),
+    Inputs,
 }
 
 impl Ask {
@@ -256,6 +261,9 @@ impl Ask {
             Ask::Scores(..) => Request::Scores { first: 0 },
             Ask::Statistics => Request::Statistics,
             Ask::Clear(period) => Request::Clear { period: *period },
+            Ask::Save(at, _) => Request::Save { at: *at },
+            Ask::Load(at, bytes, _) => Request::Load { at: *at, bytes },
+            Ask::Inputs => Request::Inputs { first: 0 },
         }
     }
 
@@ -273,6 +281,18 @@ impl Ask {
             (Ask::Scores(steps, raw), Reply::Scores(scores)) => {
                 assert_eq!(scores.steps, *steps);
                 assert_eq!(scores.raw.iter().collect::<Vec<_>>(), *raw);
+            }
+            (Ask::Save(from, state), Reply::State { total, at, bytes }) => {
+                assert_eq!((at, total as usize), (*from, state.len()));
+                let part = &state[at as usize..][..bytes.len()];
+                assert!(bytes == part && !bytes.is_empty(), "the state");
+            }
+            (Ask::Load(at, bytes, whole), Reply::Loaded { due, total }) => {
+                assert_eq!((due, total), (at + bytes.len() as u32, *whole));
+            }
+            (Ask::Inputs, Reply::Inputs { places, bytes, .. }) => {
+                // Offset 0, step 2^-12.
+                assert_eq!((places, bytes), (1, &[0, 0, 0, 0, 0, 0, 0x80, 0x39][..]));
             }
             (_, reply) => panic!("the wrong answer: {reply:?}"),
         }
@@ -334,6 +354,20 @@ impl<'m> Streaming<'m> {
         }
         let mut scores = vec![0; model.outputs()];
         self.session.scores(&mut scores).unwrap();
+        self.script
+            .push_back(Ask::Scores(count as u32, scores.clone()));
+        // Saved, forgotten, loaded: the scores are there again.
+        let mut state = vec![0; self.session.saved_bytes()];
+        self.session.save(&mut state).unwrap();
+        for at in (0..state.len()).step_by(PART_BYTES_MAX) {
+            self.script.push_back(Ask::Save(at as u32, state.clone()));
+        }
+        self.script.push_back(Ask::Reset);
+        self.script.push_back(Ask::Inputs);
+        let whole = state.len() as u32;
+        for (at, part) in (0..).step_by(60).zip(state.chunks(60)) {
+            self.script.push_back(Ask::Load(at, part.to_vec(), whole));
+        }
         self.script.push_back(Ask::Scores(count as u32, scores));
         self.script
             .push_back(Ask::Label(self.noise.bits() % model.classes() as u16));
@@ -354,6 +388,10 @@ impl<'m> Streaming<'m> {
             assert_eq!(period, self.last.period);
             self.cleared += self.last.steps;
             self.last = Statistics::default();
+            // What the line lost by the end is asked for last.
+            if self.script.is_empty() {
+                self.script.push_back(Ask::Statistics);
+            }
         }
         self.tag = self.tag % 255 + 1;
         self.tries = 0;

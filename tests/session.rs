@@ -199,6 +199,101 @@ fn every_flip_and_every_cut_of_a_saved_state_is_refused() {
     assert_eq!(session.load(&saved(&other)), Err(StateError::Mismatch));
 }
 
+#[test]
+fn a_state_in_parts_is_the_state_and_is_taken_whole_or_not_at_all() {
+    let bytes = small(3).model();
+    let model = Model::parse(bytes.bytes()).unwrap();
+    let state = saved(&model);
+    let value = [0; 2];
+    let (mut a, mut b) = (
+        vec![0; model.arena_bytes() / 4],
+        vec![0; model.arena_bytes() / 4],
+    );
+    let mut whole = Session::new(&model, &mut a).unwrap();
+    whole.load(&state).unwrap();
+    let mut session = Session::new(&model, &mut b).unwrap();
+    for length in (4..=state.len() + 4).step_by(4) {
+        // Out in parts, in the order that the host likes.
+        let mut parts = vec![0; state.len()];
+        for at in (0..state.len())
+            .step_by(length)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+        {
+            let end = state.len().min(at + length);
+            let taken = whole.save_part(at, &mut parts[at..end]).unwrap();
+            assert_eq!(taken, end - at);
+        }
+        assert_eq!(parts, state);
+        assert_eq!(whole.save_part(state.len(), &mut [0; 8]), Ok(0));
+        // In, after steps that are forgotten.
+        feed(
+            &mut session,
+            &Noise::new(4).bytes(2 * frame_bytes(&model)),
+            9,
+        );
+        for (at, part) in state.chunks(length).enumerate() {
+            let at = at * length;
+            assert_eq!(session.load_part(at, part), Ok(at + part.len()));
+            if at + part.len() == state.len() {
+                break;
+            }
+            // Until it is whole, nothing is computed with it.
+            let due = at + part.len();
+            assert_eq!(session.load_due(), Some(due));
+            assert_eq!(session.push_bytes(&value), Err(PushError::StateUnderWay));
+            assert_eq!(session.step(), Err(StepError::StateUnderWay));
+            assert_eq!(session.finish(), Err(StepError::StateUnderWay));
+            assert!(!session.frame_complete());
+            let mut none = vec![0; state.len()];
+            assert_eq!(session.save(&mut none), Err(StateError::FrameUnderWay));
+            let mut scores = vec![0; model.outputs()];
+            assert_eq!(session.scores(&mut scores), Err(ScoresError::NoStep));
+            for wrong in [due + 4, due - 4] {
+                let is_first = wrong == 0;
+                let refused = session.load_part(wrong, if is_first { &[1] } else { &[] });
+                assert_eq!(refused, Err(StateError::Part { due }));
+            }
+        }
+        assert_eq!((session.load_due(), session.steps()), (None, 3));
+        assert_eq!(scores(&session), scores(&whole));
+    }
+    // Every flip is refused, where it strikes or at the end, and leaves a session at its start.
+    for bit in 0..state.len() * 8 {
+        let mut damaged = state.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        let (first, second) = damaged.split_at(20);
+        let result = session.load_part(0, first);
+        let result = result.and_then(|at| session.load_part(at, second));
+        let named = if bit < 32 {
+            StateError::Mismatch
+        } else {
+            StateError::Damaged
+        };
+        assert_eq!(result, Err(named), "bit {bit}");
+        assert_eq!((session.steps(), session.load_due()), (0, None));
+        assert!(session.hidden_state().iter().all(|&h| h == 0));
+    }
+    // Resealed, it keeps to its ranges: more steps than the mean has.
+    let mut resealed = state.clone();
+    resealed[4] = 9;
+    reseal(&mut resealed);
+    assert_eq!(session.load_part(0, &resealed), Err(StateError::Damaged));
+    // Too long, or begun anew.
+    let (need, found) = (state.len(), state.len() + 4);
+    let mut long = state.clone();
+    long.extend([0; 4]);
+    let too_long = Err(StateError::WrongLength { need, found });
+    assert_eq!(session.load_part(0, &long), too_long);
+    assert_eq!(session.load_part(0, &state[..8]), Ok(8));
+    assert_eq!(session.load_part(0, &state), Ok(state.len()));
+    session.load_part(0, &state[..8]).unwrap();
+    session.reset();
+    feed(&mut session, &Noise::new(4).bytes(frame_bytes(&model)), 9);
+    assert_eq!(session.steps(), 1);
+}
+
 /// Under a right CRC only what a session can come to is loaded.
 #[test]
 fn a_resealed_state_keeps_to_its_ranges() {

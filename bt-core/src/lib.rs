@@ -88,5 +88,6 @@ pub use model::{
 };
 pub use processor::{ProcessorError, check_interrupts, check_processor};
 pub use session::{
-    PushError, ScoresError, SelfTest, Session, SessionError, StateError, StepError, Watched,
+    Limits, PushError, ScoresError, SelfTest, Session, SessionError, StateError, StepError,
+    Watched, saved_by,
 };

@@ -6,6 +6,7 @@
 
 mod error;
 mod finish;
+mod limits;
 mod push;
 mod scores;
 mod self_test;
@@ -17,10 +18,13 @@ mod write;
 use crate::map::Progress;
 use crate::model::Model;
 use crate::proven::Proven;
+use state::Loading;
 use step::Side;
 
 pub use error::{PushError, ScoresError, SessionError, StateError, StepError};
+pub use limits::Limits;
 pub use self_test::SelfTest;
+pub use state::saved_by;
 pub use step::Watched;
 
 /// Most steps that the mean's sums, 32 bits wide, hold between two calls: the step after it halves them.
@@ -53,7 +57,9 @@ pub struct Session<'m, 'a> {
     model: &'m Model<'m>,
     memory: &'a mut [u32],
     progress: Progress,
+    /// No value is taken: a step is due, or the rest of a state.
     complete: bool,
+    loading: Option<Loading>,
     steps: u32,
     /// Steps that the mean's sums stand for, up to [`POOLED_MAX`]; 0 without a mean.
     pooled: u32,
@@ -83,6 +89,7 @@ impl<'m, 'a> Session<'m, 'a> {
             memory,
             progress: Progress::new(),
             complete: false,
+            loading: None,
             steps: 0,
             pooled: 0,
             samples: 0,
@@ -98,8 +105,10 @@ impl<'m, 'a> Session<'m, 'a> {
     }
 
     /// Forgets everything: h = c = 0, no values of a frame.
+    #[inline(never)]
     pub fn reset(&mut self) {
         self.memory.fill(0);
+        self.loading = None;
         self.progress = Progress::new();
         self.steps = 0;
         self.pooled = 0;
@@ -137,7 +146,7 @@ impl<'m, 'a> Session<'m, 'a> {
 
     /// Whether a step is due.
     pub fn frame_complete(&self) -> bool {
-        self.complete
+        self.complete && self.loading.is_none()
     }
 
     /// Values pushed since the last step.

@@ -2,28 +2,39 @@
 """Talks to the firmware, as PROTOCOL.md describes it; needs nothing but Python.
 
     bt_client.py PORT              who the device is, and its counts
-    bt_client.py PORT VALUES       streams a file of values (raw bytes, of the
-                                   device's input type) and prints the scores
+    bt_client.py PORT FILE         streams the file and prints its scores: sound.wav,
+                                   the test part of data.npz, or raw values of the
+                                   device's input type
+    bt_client.py PORT --save FILE  the session's state into a file
+    bt_client.py PORT --load FILE  and back; the device goes on from there
 
 PORT is a serial port (needs pyserial), tcp:HOST:PORT, unix:PATH, or fd:N, an
-open socket. Both print one JSON object. As a module: `Client(open_port(...))`.
+open socket. Each prints one JSON object. As a module: `Client(open_port(...))`.
 """
 
+import argparse
+import ast
 import json
 import socket
 import struct
 import sys
 import time
+import wave
+import zipfile
 import zlib
 
-VERSION = 2
+VERSION = 3
 INPUT_TYPES = ("u8", "i8", "i16")
+INPUT_FORMS = {"u8": "B", "i8": "b", "i16": "h"}
 TRIES = 12
 PATIENCE_S = 3.0
+SLACK = 2  # times the longest step that the device tells
 
 HELLO, LABEL, DATA, SCORES, RESET, STATISTICS, CLEAR = range(0x01, 0x08)
+FINISH, SAVE, LOAD, INPUTS = range(0x08, 0x0C)
 REFUSED, ERROR = 0xFE, 0xFF
 REPLY = 0x80  # added to the kind of a request
+TAKEN = 0x83  # the reply to FINISH too
 READY = 0x85  # the reply to CLEAR too
 
 ERRORS = {
@@ -38,6 +49,12 @@ ERRORS = {
     9: "bytes of a frame were lost on the line",
     10: "the session refused a value",
     11: "period {} of the counts is under way",
+    12: "the last step is not complete",
+    13: "a step is under way; a state is saved between steps",
+    14: "the state is damaged",
+    15: "the state is another model's than {:08x}",
+    16: "byte {} of a state is due, or a reset",
+    17: "a state has {} bytes, and this is longer",
 }
 
 
@@ -76,6 +93,23 @@ def decode(frame):
     return body
 
 
+def crc32c(data):
+    """The checksum of states and model files."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (crc & 1) * 0x82F63B78
+    return crc ^ 0xFFFFFFFF
+
+
+def saved_by(state):
+    """The CRC of the model whose session saved this state."""
+    if len(state) < 8 or crc32c(state[:-4]) != int.from_bytes(state[-4:], "little"):
+        raise DeviceError("the state is damaged")
+    return int.from_bytes(state[:4], "little")
+
+
 class Fields:
     """Reads fields off the front of a reply."""
 
@@ -104,6 +138,7 @@ class Client:
 
     def __init__(self, port, patience_s=PATIENCE_S, tries=TRIES):
         self.port, self.patience_s, self.tries = port, patience_s, tries
+        self.chunk_s = 0.0  # how long the steps of a chunk may take
         self.tag = 0
         self.next_chunk = 0
         self.repeats = 0
@@ -129,7 +164,7 @@ class Client:
 
     def _reply(self, answer):
         """The reply with our tag, or None and why to ask again."""
-        until = time.monotonic() + self.patience_s
+        until = time.monotonic() + self.patience_s + self.chunk_s
         while True:
             while 0 in self.arrived:
                 line, _, self.arrived = self.arrived.partition(b"\0")
@@ -162,14 +197,17 @@ class Client:
         fields = self.ask(HELLO)
         firmware = fields.take("3B")
         names = "input self_test score_shift chunk_bytes_max classes hidden frame_values"
-        names += " arena_bytes model_crc tick_hz"
-        hello = dict(zip(names.split(), fields.take("BBiHHHIIII")))
+        names += " arena_bytes model_crc tick_hz step_ticks sample_hz"
+        hello = dict(zip(names.split(), fields.take("BBiHHHIIIIII")))
         if hello["input"] >= len(INPUT_TYPES):
             raise DeviceError(f"input type {hello['input']} is unknown")
         hello["input"] = INPUT_TYPES[hello["input"]]
         hello["self_test"] = hello["self_test"] == 1
         hello["firmware"] = ".".join(map(str, firmware))
         hello["board"], hello["model"] = fields.text(), fields.text()
+        frame_bytes = hello["frame_values"] * (2 if hello["input"] == "i16" else 1)
+        steps = hello["chunk_bytes_max"] // max(1, frame_bytes) + 1
+        self.chunk_s = SLACK * steps * hello["step_ticks"] / max(1, hello["tick_hz"])
         return hello
 
     def label(self, class_):
@@ -190,6 +228,10 @@ class Client:
         self.next_chunk = due
         return steps
 
+    def finish(self):
+        """Ends an utterance; the count of steps since the reset."""
+        return self.ask(FINISH, answer=TAKEN).take("II")[1]
+
     def scores(self):
         """Steps, best class, its confidence, and the raw scores of all classes."""
         raw, classes = [], 1
@@ -204,9 +246,10 @@ class Client:
 
     def statistics(self):
         names = "period steps ticks step_ticks_max push_ticks_max score_ticks_max"
+        names += " inputs inputs_clipped gates gates_saturated cells cells_at_limit"
         names += " frames_garbled frames_too_long frames_lost read_errors replies_lost"
         names += " stack_bytes_used stack_bytes"
-        values = self.ask(STATISTICS).take("IIQIIIIIIIIII")
+        values = self.ask(STATISTICS).take("IIQIIIQQQQQQIIIIIII")
         return dict(zip(names.split(), values))
 
     def clear(self):
@@ -215,12 +258,55 @@ class Client:
         self.ask(CLEAR, struct.pack("<I", ended["period"]), READY)
         return ended
 
+    def inputs(self):
+        """Offset and step of the floats at each place of a frame; one for all."""
+        pairs, places = [], 1
+        while len(pairs) < places:
+            fields = self.ask(INPUTS, struct.pack("<I", len(pairs)))
+            places, first = fields.take("II")
+            part = list(struct.iter_unpack("<ff", fields.data))
+            if first != len(pairs) or not part:
+                raise DeviceError("the device sent no offsets and steps")
+            pairs += part
+        return pairs
+
+    def save(self):
+        """The session's state, between steps."""
+        state, total = b"", 1
+        while len(state) < total:
+            fields = self.ask(SAVE, struct.pack("<I", len(state)))
+            total, at = fields.take("II")
+            if at != len(state) or not fields.data:
+                raise DeviceError("the device sent no state")
+            state += fields.data
+        saved_by(state)
+        return state
+
+    def load(self, state):
+        """Goes on from a saved state; the next chunk is the first after it."""
+        hello = self.hello()
+        model = saved_by(state)
+        if model != hello["model_crc"]:
+            raise DeviceError(
+                f"the state is of model {model:08x}, the device has model {hello['model_crc']:08x}"
+            )
+        part_bytes = max(4, hello["chunk_bytes_max"] & ~3)
+        self.next_chunk = 0
+        for at in range(0, len(state), part_bytes):
+            part = state[at : at + part_bytes]
+            due, total = self.ask(LOAD, struct.pack("<I", at) + part).take("II")
+            if total != len(state):
+                raise DeviceError(f"a state has {total} bytes, not {len(state)}")
+            if due != at + len(part):
+                raise DeviceError(f"the device wants byte {due} of the state next")
+
     def sequence(self, values):
         """Streams the bytes of one sequence; its scores."""
         chunk_bytes = self.hello()["chunk_bytes_max"]
         self.reset()
         for at in range(0, len(values), chunk_bytes):
             self.data(values[at : at + chunk_bytes])
+        self.finish()
         return self.scores()
 
 
@@ -273,21 +359,123 @@ def open_port(name):
     return SerialPort(name)
 
 
+def read_wav(path, hello):
+    """The samples of a recording, as the device takes them."""
+    with wave.open(path) as file:
+        channels, width, rate = file.getnchannels(), file.getsampwidth(), file.getframerate()
+        samples = file.readframes(file.getnframes())
+    if not hello["sample_hz"]:
+        raise DeviceError(f"{path}: the device's model takes frames of values, not sound")
+    if (channels, width, rate) != (1, 2, hello["sample_hz"]):
+        raise DeviceError(
+            f"{path}: {channels} channels of {8 * width} bits at {rate} Hz,"
+            f" the device takes 1 of 16 bits at {hello['sample_hz']} Hz"
+        )
+    return samples
+
+
+def read_npy(archive, name):
+    """Shape, type and values of an array in an npz."""
+    data = archive.read(name + ".npy")
+    wide = data[6:7] >= b"\x02"
+    start = 12 if wide else 10
+    start += int.from_bytes(data[8:start], "little")
+    header = ast.literal_eval(data[12 if wide else 10 : start].decode("latin1"))
+    forms = {"f4": "f", "u1": "B", "i1": "b", "u2": "H", "i2": "h", "u4": "I", "i4": "i", "u8": "Q", "i8": "q"}
+    order, form = header["descr"][0], forms.get(header["descr"][1:])
+    if form is None or order == ">" or header["fortran_order"]:
+        raise DeviceError(f"{name}: arrays of {header['descr']} in this order are not read")
+    values = [value for (value,) in struct.iter_unpack("<" + form, data[start:])]
+    return header["shape"], form, values
+
+
+def read_npz(path, hello, inputs):
+    """The sequences of the test part, as the device takes them, and their classes if y_test has them."""
+    with zipfile.ZipFile(path) as archive:
+        names = {name[:-4] for name in archive.namelist()}
+        if "x_test" not in names:
+            raise DeviceError(f"{path}: has no array x_test")
+        shape, form, values = read_npy(archive, "x_test")
+        lengths = read_npy(archive, "lengths_test")[2] if "lengths_test" in names else None
+        targets = read_npy(archive, "y_test") if "y_test" in names else None
+    count, steps, frame = shape[0], shape[1], len(values) // max(1, shape[0] * shape[1])
+    if frame != hello["frame_values"]:
+        raise DeviceError(f"{path}: frames of {frame} values, the device takes {hello['frame_values']}")
+    wanted = INPUT_FORMS[hello["input"]]
+    if form == "f":
+        values = integers(values, hello["input"], inputs())
+    elif form != wanted:
+        raise DeviceError(f"{path}: x_test has another type than the device's {hello['input']}")
+    sequences = []
+    for index in range(count):
+        length = steps if lengths is None else lengths[index]
+        first = index * steps * frame
+        sequences.append(struct.pack(f"<{length * frame}{wanted}", *values[first : first + length * frame]))
+    are_classes = targets and len(targets[0]) == 1 and targets[1] != "f"
+    return sequences, targets[2] if are_classes else None
+
+
+def integers(values, input_type, inputs):
+    """Floats as the integers of a frame: round((x - offset) / step), half to even, saturated."""
+    low, high = {"u8": (0, 255), "i8": (-128, 127), "i16": (-32768, 32767)}[input_type]
+    whole = []
+    for at, value in enumerate(values):
+        offset, step = inputs[at % len(inputs)]
+        scaled = (value - offset) / step
+        # NaN comes out as 0.
+        whole.append(round(min(max(scaled, low), high)) if scaled == scaled else 0)
+    return whole
+
+
+def stream(client, hello, path, limit):
+    """Streams a file; what there is to say of it."""
+    if not path.endswith(".npz"):
+        if path.endswith(".wav"):
+            values = read_wav(path, hello)
+        else:
+            with open(path, "rb") as file:
+                values = file.read()
+        scores = client.sequence(values)
+        # Scores that are values have no labels.
+        scores["label"] = client.label(scores["best"]) if scores["confidence"] else None
+        return scores
+    sequences, classes = read_npz(path, hello, client.inputs)
+    rows = [client.sequence(values) for values in sequences[:limit]]
+    said = {"sequences": rows}
+    if classes is not None:
+        said["right"] = sum(row["best"] == class_ for row, class_ in zip(rows, classes))
+    return said
+
+
 def main(arguments):
-    if len(arguments) not in (1, 2):
-        print(__doc__, file=sys.stderr)
-        return 2
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("port")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("file", nargs="?")
+    what.add_argument("--save", metavar="FILE")
+    what.add_argument("--load", metavar="FILE")
+    parser.add_argument("--limit", type=int, metavar="K", help="send the first K sequences only")
+    asked = parser.parse_args(arguments)
     try:
-        client = Client(open_port(arguments[0]))
+        client = Client(open_port(asked.port))
         hello = client.hello()
-        if len(arguments) == 1:
-            print(json.dumps({**hello, "statistics": client.statistics()}))
-            return 0
-        with open(arguments[1], "rb") as file:
-            scores = client.sequence(file.read())
-        scores["label"] = client.label(scores["best"])
-        print(json.dumps({**scores, "repeats": client.repeats}))
-    except (DeviceError, OSError, ImportError, ValueError) as error:
+        if asked.file:
+            said = {**stream(client, hello, asked.file, asked.limit), "repeats": client.repeats}
+        elif asked.save:
+            state = client.save()
+            with open(asked.save, "wb") as file:
+                file.write(state)
+            said = {"bytes": len(state), "model_crc": hello["model_crc"]}
+        elif asked.load:
+            with open(asked.load, "rb") as file:
+                client.load(file.read())
+            said = {"model_crc": hello["model_crc"]}
+        else:
+            said = {**hello, "statistics": client.statistics()}
+        print(json.dumps(said))
+    except (DeviceError, OSError, ImportError, ValueError, wave.Error, EOFError, zipfile.BadZipFile, struct.error) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

@@ -3,14 +3,16 @@
 use core::fmt;
 
 use bt_core::{
-    InputType, Model, OutputKind, ParseError, SelfTest, Session, SessionError, StepError,
+    FrontEnd, InputType, Model, OutputKind, ParseError, SelfTest, Session, SessionError,
+    StateError, StepError,
 };
 use embedded_hal::digital::OutputPin;
 
 use crate::board::{Stack, Ticks};
 use crate::confidence::{self, Best};
 use crate::wire::{
-    Error, Golden, Hello, LineCounts, Reply, Request, Scores, Statistics, reply::Raw,
+    Error, Golden, Hello, LineCounts, PART_BYTES_MAX, Reply, Request, Scores, Statistics,
+    reply::Raw,
 };
 
 /// The LED is lit while the confidence is at least this.
@@ -64,7 +66,13 @@ pub struct Service<'m, 'a, T, L> {
     half_value: Option<u8>,
     golden: Golden,
     statistics: Statistics,
+    /// Ticks so far of the step under way.
     step_ticks: u32,
+    /// Ticks of a step of the self test.
+    boot_step_ticks: u32,
+    /// Where the last part of a state lay, and what came of it.
+    last_part: Option<(u32, Result<(), Error>)>,
+    part: [u8; PART_BYTES_MAX],
     ticks: T,
     led: L,
 }
@@ -89,10 +97,12 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
             found,
         })?;
         let mut session = Session::new(model, arena).map_err(Refusal::Session)?;
+        let start = ticks.now();
         let golden = match session.self_test() {
             SelfTest::Passed => Golden::Passed,
             SelfTest::Failed { .. } => Golden::Failed,
         };
+        let test_ticks = ticks.now().wrapping_sub(start);
         Ok(Service {
             session,
             scores,
@@ -102,6 +112,9 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
             golden,
             statistics: Statistics::default(),
             step_ticks: 0,
+            boot_step_ticks: test_ticks.div_ceil(model.meta().golden_steps.max(1)),
+            last_part: None,
+            part: [0; PART_BYTES_MAX],
             ticks,
             led,
         })
@@ -124,6 +137,9 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
             Request::Reset => Ok(self.reset()),
             Request::Statistics => Ok(self.statistics(surroundings)),
             Request::Clear { period } => self.clear(period),
+            Request::Save { at } => self.save(at),
+            Request::Load { at, bytes } => self.load(at, bytes),
+            Request::Inputs { first } => self.inputs(first),
         };
         result.unwrap_or_else(Reply::Error)
     }
@@ -142,6 +158,8 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
             arena_bytes: model.arena_bytes() as u32,
             model_crc: model.crc(),
             tick_hz: self.ticks.hertz(),
+            step_ticks: self.boot_step_ticks,
+            sample_hz: model.front_end().map_or(0, FrontEnd::sample_rate_hz),
             board: surroundings.board,
             model: model.name(),
         }
@@ -160,26 +178,40 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
 
     fn reset(&mut self) -> Reply<'static> {
         self.session.reset();
+        self.begin();
+        Reply::Ready
+    }
+
+    /// What stands beside a session that begins anew.
+    fn begin(&mut self) {
         self.next_sequence = 0;
         self.half_value = None;
         self.step_ticks = 0;
         self.best = None;
         self.show();
-        Reply::Ready
     }
 
-    /// Takes the chunk that is due; says so again of the one before it, whose
-    /// reply the host may have missed.
+    /// Takes the chunk that is due; says so again of those before it, whose
+    /// replies the host may have missed.
     fn data(&mut self, sequence: u32, bytes: &[u8]) -> Result<Reply<'static>, Error> {
+        self.not_loading()?;
         if sequence == self.next_sequence {
             self.take(bytes)?;
             self.next_sequence = self.next_sequence.wrapping_add(1);
-        } else if self.next_sequence.checked_sub(1) != Some(sequence) {
+        } else if sequence > self.next_sequence {
             return Err(Error::Sequence {
                 expected: self.next_sequence,
             });
         }
         Ok(self.taken())
+    }
+
+    /// Refuses what has no place between the parts of a state.
+    fn not_loading(&self) -> Result<(), Error> {
+        match self.session.load_due() {
+            Some(due) => Err(Error::State { due: due as u32 }),
+            None => Ok(()),
+        }
     }
 
     fn taken(&self) -> Reply<'static> {
@@ -191,6 +223,7 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
 
     /// Takes the step under way, completed with silence.
     fn finish(&mut self) -> Result<Reply<'static>, Error> {
+        self.not_loading()?;
         if self.half_value.is_some() {
             return Err(Error::Incomplete);
         }
@@ -234,8 +267,13 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
     /// Pushes whole values and takes the steps that they complete.
     fn push(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
         while !bytes.is_empty() {
+            let before = bytes;
             let start = self.ticks.now();
             let due = self.session.feed(&mut bytes).map_err(|_| Error::Session)?;
+            let taken = before.len().saturating_sub(bytes.len());
+            let limits = &mut self.statistics.limits;
+            let input_type = self.session.model().input_type();
+            limits.count_input(input_type, before.get(..taken).unwrap_or_default());
             let ticks = self.ticks.now().wrapping_sub(start);
             self.statistics.push_ticks_max = self.statistics.push_ticks_max.max(ticks);
             self.step_ticks = self.step_ticks.wrapping_add(ticks);
@@ -248,7 +286,11 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
 
     fn step(&mut self) -> Result<(), Error> {
         let start = self.ticks.now();
-        self.session.step().map_err(|_| Error::Session)?;
+        let cell = self.session.model().cell();
+        let limits = &mut self.statistics.limits;
+        self.session
+            .step_watched(|watched| limits.count_step(cell, &watched))
+            .map_err(|_| Error::Session)?;
         let ticks = self.ticks.now().wrapping_sub(start);
         let ticks = core::mem::take(&mut self.step_ticks).wrapping_add(ticks);
         let statistics = &mut self.statistics;
@@ -287,6 +329,7 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
     }
 
     fn scores(&self, first: u16, count_max: usize) -> Result<Reply<'_>, Error> {
+        self.not_loading()?;
         let best = self.best.ok_or(Error::NoStep)?;
         let wanted = self.scores.get(usize::from(first)..).ok_or(Error::Class {
             classes: self.scores.len() as u32,
@@ -325,6 +368,90 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
             return Err(Error::Period { current });
         }
         Ok(Reply::Ready)
+    }
+}
+
+/// States, and what the host has to know of the model.
+impl<'m, T: Ticks, L: OutputPin> Service<'m, '_, T, L> {
+    /// A part of the state.
+    fn save(&mut self, at: u32) -> Result<Reply<'_>, Error> {
+        self.not_loading()?;
+        if self.half_value.is_some() {
+            return Err(Error::FrameUnderWay);
+        }
+        let total = self.session.saved_bytes() as u32;
+        let count = self
+            .session
+            .save_part(at as usize, &mut self.part)
+            .map_err(|error| self.state_error(error))?;
+        Ok(Reply::State {
+            total,
+            at,
+            bytes: self.part.get(..count).unwrap_or_default(),
+        })
+    }
+
+    /// Takes the part of a state that is due; says so again of those before it.
+    fn load(&mut self, at: u32, bytes: &[u8]) -> Result<Reply<'_>, Error> {
+        let total = self.session.saved_bytes() as u32;
+        let loaded = |due: usize| Reply::Loaded {
+            due: due as u32,
+            total,
+        };
+        if at != 0 {
+            match (self.session.load_due(), self.last_part) {
+                (Some(due), _) if (at as usize).saturating_add(bytes.len()) <= due => {
+                    return Ok(loaded(due));
+                }
+                (None, Some((last, result))) if last == at => {
+                    return result.map(|()| loaded(total as usize));
+                }
+                _ => {}
+            }
+        }
+        let result = self.session.load_part(at as usize, bytes);
+        let is_other_part = matches!(result, Err(StateError::Part { .. }));
+        if at == 0 && !is_other_part {
+            self.begin();
+        }
+        let result = result.map_err(|error| self.state_error(error));
+        if self.session.load_due().is_none() && !is_other_part {
+            self.last_part = Some((at, result.map(drop)));
+            if result.is_ok() && self.session.steps() != 0 {
+                self.score();
+            }
+        }
+        result.map(loaded)
+    }
+
+    fn state_error(&self, error: StateError) -> Error {
+        match error {
+            StateError::FrameUnderWay => Error::FrameUnderWay,
+            StateError::Mismatch => Error::StateOfOther {
+                model_crc: self.session.model().crc(),
+            },
+            StateError::Part { due } => Error::State { due: due as u32 },
+            StateError::WrongLength { need, .. } => Error::StateLength { bytes: need as u32 },
+            _ => Error::StateDamaged,
+        }
+    }
+
+    /// Offsets and steps of floats.
+    fn inputs(&mut self, first: u32) -> Result<Reply<'_>, Error> {
+        let inputs = self.session.model().float_inputs();
+        let places = inputs.len() as u32;
+        let mut count = 0;
+        let pairs = self.part.as_chunks_mut::<8>().0.iter_mut();
+        for (place, input) in pairs.zip(inputs.skip(first as usize)) {
+            let [offset, lsb] = [input.offset, input.lsb].map(f32::to_le_bytes);
+            *place = bytemuck::cast([offset, lsb]);
+            count += 8;
+        }
+        Ok(Reply::Inputs {
+            places,
+            first,
+            bytes: self.part.get(..count).unwrap_or_default(),
+        })
     }
 }
 

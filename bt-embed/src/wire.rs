@@ -14,10 +14,12 @@
 pub mod frame;
 pub mod reply;
 pub mod request;
+mod statistics;
 
 pub use frame::{Decoder, TooSmall};
-pub use reply::{Golden, Hello, LineCounts, Reply, Scores, Statistics};
+pub use reply::{Golden, Hello, Reply, Scores};
 pub use request::Request;
+pub use statistics::{LineCounts, Statistics};
 
 /// Version of the protocol, the first byte of every body.
 ///
@@ -25,7 +27,7 @@ pub use request::Request;
 /// every version, so that two ends of different versions can say so: frame and
 /// checksum, the three bytes at the start of a body, and the layout of
 /// [`Error::Version`].
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 
 /// Tag of a reply to something whose tag could not be read.
 pub const NO_TAG: u8 = 0;
@@ -39,6 +41,9 @@ pub const NAME_BYTES_MAX: u8 = 64;
 /// The reason why a model is refused is cut to this many bytes; a test knows
 /// that none is longer.
 pub const REASON_BYTES_MAX: u8 = 160;
+
+/// Most bytes of a state, or of a table of inputs, in one reply.
+pub const PART_BYTES_MAX: usize = 128;
 
 /// Bytes of values that a data request carries at most on a line of
 /// `line_bytes`, delimiter included.
@@ -99,6 +104,27 @@ pub enum Error {
     /// Code 12. The last step lacks values that silence cannot stand for: half of
     /// one, or those of a model without a front end.
     Incomplete,
+    /// Code 13. A state is saved between steps, and values of one are there.
+    FrameUnderWay,
+    /// Code 14. The state's CRC-32C is wrong, or it holds what no session saves; the
+    /// session is at its start.
+    StateDamaged,
+    /// Code 15. The state is another model's; the session is at its start.
+    StateOfOther {
+        /// CRC-32C of the model's file that the device has.
+        model_crc: u32,
+    },
+    /// Code 16. A state is being loaded, and its byte of this number is due: or a reset.
+    State {
+        /// Where the next part begins.
+        due: u32,
+    },
+    /// Code 17. A state of this model has so many bytes, and these are more; the session
+    /// is at its start.
+    StateLength {
+        /// Bytes of a state.
+        bytes: u32,
+    },
 }
 
 impl Error {
@@ -117,6 +143,11 @@ impl Error {
             Error::Session => (10, 0),
             Error::Period { current } => (11, current),
             Error::Incomplete => (12, 0),
+            Error::FrameUnderWay => (13, 0),
+            Error::StateDamaged => (14, 0),
+            Error::StateOfOther { model_crc } => (15, model_crc),
+            Error::State { due } => (16, due),
+            Error::StateLength { bytes } => (17, bytes),
         }
     }
 
@@ -138,6 +169,11 @@ impl Error {
             10 => Error::Session,
             11 => Error::Period { current: number },
             12 => Error::Incomplete,
+            13 => Error::FrameUnderWay,
+            14 => Error::StateDamaged,
+            15 => Error::StateOfOther { model_crc: number },
+            16 => Error::State { due: number },
+            17 => Error::StateLength { bytes: number },
             _ => return None,
         })
     }
@@ -163,6 +199,17 @@ impl core::fmt::Display for Error {
             Error::Session => write!(f, "the session refused a value"),
             Error::Period { current } => write!(f, "period {current} of the counts is under way"),
             Error::Incomplete => write!(f, "the last step is not complete"),
+            Error::FrameUnderWay => {
+                write!(f, "a step is under way; a state is saved between steps")
+            }
+            Error::StateDamaged => write!(f, "the state is damaged"),
+            Error::StateOfOther { model_crc } => {
+                write!(f, "the state is another model's than {model_crc:08x}")
+            }
+            Error::State { due } => write!(f, "byte {due} of a state is due, or a reset"),
+            Error::StateLength { bytes } => {
+                write!(f, "a state has {bytes} bytes, and this is longer")
+            }
         }
     }
 }

@@ -10,12 +10,11 @@ use bt_embed::wire::{Decoder, Error, Golden, NO_TAG, Reply, Request, Statistics,
 /// Longest frame that we read; longer than any that firmware sends.
 const LINE_BYTES_MAX: usize = 4096;
 
-/// How long a reply may take before the request is sent again.
+/// How long a reply may take before the request is sent again, beside the steps that it makes.
 const REPLY_PATIENCE: Duration = Duration::from_secs(3);
 
-/// Cycles that a multiply-accumulate of [`Model::frame_work`](bt_core::Model::frame_work) takes at most, on any core:
-/// twice what portable code needs on a Cortex-M0.
-const CYCLES_PER_MAC: u64 = 16;
+/// So much longer may a step take than the device says: emulators share their host with others.
+const SLACK: u64 = 2;
 
 /// How often a request is sent before the line is given up.
 const TRIES: usize = 12;
@@ -45,6 +44,10 @@ pub struct Identity {
     pub model_crc: u32,
     /// Ticks in a second.
     pub tick_hz: u32,
+    /// Ticks that a step may take.
+    pub step_ticks: u32,
+    /// Samples in a second that a model of sound takes, 0 for others.
+    pub sample_hz: u32,
     /// The board.
     pub board: String,
     /// The model.
@@ -75,6 +78,8 @@ pub struct Device<S> {
     tag: u8,
     next_chunk: u32,
     patience: Duration,
+    /// How long the steps of the longest chunk may take.
+    steps_of_chunk: Duration,
     deadline: Instant,
     repeats: u32,
 }
@@ -89,19 +94,16 @@ impl<S: Read + Write> Device<S> {
             tag: NO_TAG,
             next_chunk: 0,
             patience: REPLY_PATIENCE,
+            steps_of_chunk: Duration::ZERO,
             deadline,
             repeats: 0,
         }
     }
 
-    /// Waits this long for a reply before it asks again, instead of 3 s.
+    /// Waits this long for a reply before it asks again, instead of 3 s; longer by what the steps of a chunk may
+    /// take, once the device has said it ([`Device::hello`]).
     pub fn set_patience(&mut self, patience: Duration) {
         self.patience = patience;
-    }
-
-    /// Waits as long as a chunk may take: the steps that it completes, each of so much work.
-    pub fn allow_for(&mut self, identity: &Identity, frame_work: u32) {
-        self.set_patience(patience(identity, frame_work));
     }
 
     /// Requests that were sent again so far.
@@ -115,7 +117,7 @@ impl<S: Read + Write> Device<S> {
     ///
     /// The device refuses, or the line is dead; so for every call below.
     pub fn hello(&mut self) -> Result<Identity> {
-        self.ask(&Request::Hello, |reply| match reply {
+        let identity = self.ask(&Request::Hello, |reply| match reply {
             Reply::Hello(hello) => Some(Identity {
                 firmware: hello.firmware,
                 input: hello.input,
@@ -128,11 +130,15 @@ impl<S: Read + Write> Device<S> {
                 arena_bytes: hello.arena_bytes as usize,
                 model_crc: hello.model_crc,
                 tick_hz: hello.tick_hz,
+                step_ticks: hello.step_ticks,
+                sample_hz: hello.sample_hz,
                 board: hello.board.to_owned(),
                 model: hello.model.to_owned(),
             }),
             _ => None,
-        })
+        })?;
+        self.steps_of_chunk = steps_of_chunk(&identity);
+        Ok(identity)
     }
 
     /// The name of a class; empty when it has none.
@@ -256,6 +262,61 @@ impl<S: Read + Write> Device<S> {
         Ok(ended)
     }
 
+    /// The state of the session, between steps.
+    ///
+    /// # Errors
+    ///
+    /// As [`Device::hello`], or it came damaged: a step was taken between its parts.
+    pub fn save(&mut self) -> Result<Vec<u8>> {
+        let mut state = Vec::new();
+        loop {
+            let from = u32::try_from(state.len()).context("the state")?;
+            let (total, part) = self.ask(&Request::Save { at: from }, |reply| match reply {
+                Reply::State { total, at, bytes } if at == from => Some((total, bytes.to_vec())),
+                _ => None,
+            })?;
+            let is_last = part.is_empty();
+            state.extend(part);
+            if state.len() >= total as usize || is_last {
+                bt_core::saved_by(&state).context("the device's state")?;
+                return Ok(state);
+            }
+        }
+    }
+
+    /// Goes on from a saved state; the next chunk is the first after it.
+    ///
+    /// # Errors
+    ///
+    /// The state is damaged or another model's, by its own words or by the device's, which is at its start then; or
+    /// as [`Device::hello`].
+    pub fn load(&mut self, identity: &Identity, state: &[u8]) -> Result<()> {
+        let model = bt_core::saved_by(state)?;
+        if model != identity.model_crc {
+            let device = identity.model_crc;
+            bail!("the state is of model {model:08x}, the device has model {device:08x}");
+        }
+        self.next_chunk = 0;
+        let part_bytes = (identity.chunk_bytes_max & !3).max(4);
+        for (index, part) in state.chunks(part_bytes).enumerate() {
+            let at = index * part_bytes;
+            let (wanted, whole) = (at + part.len(), state.len());
+            let at = u32::try_from(at).context("the state")?;
+            let (due, total) =
+                self.ask(&Request::Load { at, bytes: part }, |reply| match reply {
+                    Reply::Loaded { due, total } => Some((due as usize, total as usize)),
+                    _ => None,
+                })?;
+            if total != whole {
+                bail!("a state has {total} bytes, not {whole}");
+            }
+            if due != wanted {
+                bail!("the device wants byte {due} of the state next");
+            }
+        }
+        Ok(())
+    }
+
     /// Sends a request until its reply comes. `read` takes the reply that
     /// answers it and `None` of any other.
     fn ask<T>(
@@ -294,7 +355,7 @@ impl<S: Read + Write> Device<S> {
 
     /// Waits for the reply with our tag, or for a reason to send again.
     fn reply<T>(&mut self, read: impl Fn(Reply<'_>) -> Option<T>) -> Result<Answer<T>> {
-        let until = Instant::now() + self.patience;
+        let until = Instant::now() + self.patience + self.steps_of_chunk;
         loop {
             while let Some(byte) = self.unread.pop() {
                 if !self.decoder.ends_frame(byte) {
@@ -362,13 +423,12 @@ impl<S: Read + Write> Device<S> {
     }
 }
 
-/// How long the longest chunk of a device may take, 3 s at least.
-fn patience(identity: &Identity, frame_work: u32) -> Duration {
+/// How long the steps of the longest chunk of a device may take.
+fn steps_of_chunk(identity: &Identity) -> Duration {
     let frame_bytes = identity.frame_values * identity.input.bytes();
     let steps = identity.chunk_bytes_max / frame_bytes.max(1) + 1;
-    let cycles = CYCLES_PER_MAC * u64::from(frame_work) * steps as u64;
-    let milliseconds = 1000 * cycles / u64::from(identity.tick_hz.max(1));
-    REPLY_PATIENCE.max(Duration::from_millis(milliseconds))
+    let ticks = SLACK * u64::from(identity.step_ticks) * steps as u64;
+    Duration::from_secs_f64(ticks as f64 / f64::from(identity.tick_hz.max(1)))
 }
 
 /// What came of one sending.
@@ -393,7 +453,7 @@ const _: () = assert!(LINE_BYTES_MAX > frame::line_bytes_max(u8::MAX as usize));
 mod tests {
     use super::*;
 
-    fn identity(frame_values: usize, tick_hz: u32) -> Identity {
+    fn identity(frame_values: usize, step_ticks: u32) -> Identity {
         Identity {
             firmware: [0, 1, 0],
             input: InputType::I16,
@@ -405,23 +465,28 @@ mod tests {
             frame_values,
             arena_bytes: 256,
             model_crc: 0,
-            tick_hz,
+            tick_hz: 16_000_000,
+            step_ticks,
+            sample_hz: 0,
             board: String::new(),
             model: String::new(),
         }
     }
 
-    /// By hand: 16 cycles · work · steps of a chunk / clock.
+    /// By hand: twice the ticks · steps of a chunk / clock.
     #[test]
     fn a_slow_core_is_given_the_time_that_it_needs() {
-        // A small step takes no time that counts.
-        assert_eq!(patience(&identity(100, 16_000_000), 1000), REPLY_PATIENCE);
-        // The largest there is, on a Cortex-M0 at 16 MHz: 2^28 · 16 / 16e6.
-        let longest = patience(&identity(57_600, 16_000_000), 1 << 28);
-        assert_eq!(longest, Duration::from_millis(268_435));
+        // 5 s a step, of which a chunk ends one at most.
+        let longest = steps_of_chunk(&identity(57_600, 80_000_000));
+        assert_eq!(longest, Duration::from_secs(10));
         // Five frames of 200 bytes end in a chunk of 1000, and a sixth that began before.
-        let several = patience(&identity(100, 16_000_000), 1_000_000);
-        assert_eq!(several, Duration::from_secs(6));
-        assert!(patience(&identity(0, 0), 1) >= REPLY_PATIENCE);
+        let several = steps_of_chunk(&identity(100, 16_000_000));
+        assert_eq!(several, Duration::from_secs(12));
+        // What a device says wrongly does no harm.
+        let strange = Identity {
+            tick_hz: 0,
+            ..identity(0, u32::MAX)
+        };
+        assert!(steps_of_chunk(&strange) > Duration::from_secs(1));
     }
 }

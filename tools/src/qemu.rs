@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use bt_core::Model;
+use bt_core::{Limits, Model};
 use bt_embed::wire::{Golden, LineCounts, Statistics};
 use bt_train::command::scores;
 use bt_train::data::{self, Part, PartName, Recordings};
@@ -174,11 +174,23 @@ pub fn run(args: Args) -> Result<()> {
             say!("  read errors          {}", line.read_errors);
             say!("  replies lost         {}", line.replies_lost);
         }
+        say!("{}", limits(&outcome.statistics.limits));
     }
     if outcome.identity.golden == Golden::Failed {
         bail!("{}: the device's self test failed", board.name);
     }
     Ok(())
+}
+
+/// How often a stream came to the ends of its numbers, in parts of a hundred.
+pub(crate) fn limits(limits: &Limits) -> String {
+    let percent = |count: u64, of: u64| 100.0 * count as f64 / of.max(1) as f64;
+    format!(
+        "at their limits        inputs {:.2} %, gates {:.2} %, cells {:.2} %",
+        percent(limits.inputs_clipped, limits.inputs),
+        percent(limits.gates_saturated, limits.gates),
+        percent(limits.cells_at_limit, limits.cells),
+    )
 }
 
 /// The test part of a data set, checked against the model.
@@ -252,7 +264,6 @@ impl Evaluation<'_> {
         if identity.model_crc != model.crc() {
             bail!("{}: the firmware holds another model", board.name);
         }
-        device.allow_for(&identity, model.frame_work());
         device.clear()?;
         let bar = progress::bar(count, &format!("streaming to {}", board.name));
         let mut raw = Vec::with_capacity(count);

@@ -58,7 +58,6 @@ pub fn run(args: Args) -> Result<()> {
     let mut device = Device::new(uart, Instant::now() + LIMIT);
     let identity = device.hello().context(board.name)?;
     say!("{} on {}", identity.model, identity.board);
-    device.allow_for(&identity, model.frame_work());
     device.reset()?;
     let values = host::stream(&model, &part, args.sequence);
     let step_bytes = identity.frame_values * identity.input.bytes();

@@ -30,6 +30,8 @@ pub enum PushError {
     PartialValue,
     /// The frame is complete: call [`Session::step`](crate::Session::step) first.
     FrameComplete,
+    /// A state is being loaded: its next part is due, or a reset.
+    StateUnderWay,
 }
 
 /// Why a step was not taken.
@@ -44,6 +46,8 @@ pub enum StepError {
         /// Values pushed since the last step.
         found: usize,
     },
+    /// A state is being loaded: its next part is due, or a reset.
+    StateUnderWay,
 }
 
 /// Why scores were not given.
@@ -74,12 +78,17 @@ pub enum StateError {
         /// Bytes given.
         found: usize,
     },
-    /// A frame is under way; a state is saved between frames.
+    /// A frame is under way, or a state is being loaded; a state is saved between frames.
     FrameUnderWay,
     /// The state's CRC-32C is wrong, or it holds what no session saves.
     Damaged,
     /// The state is another model's.
     Mismatch,
+    /// A part of a state that does not begin where one can, or ends inside a word.
+    Part {
+        /// Where the next part begins.
+        due: usize,
+    },
 }
 
 macro_rules! display {
@@ -102,9 +111,11 @@ display! {
         Self::WrongType { need } => write!(f, "the model takes values of type {need:?}"),
         Self::PartialValue => f.write_str("bytes end inside a value"),
         Self::FrameComplete => f.write_str("the frame is complete, a step is due"),
+        Self::StateUnderWay => f.write_str("a state is being loaded"),
     };
     StepError => |e, f| match e {
         Self::FrameIncomplete { need, found } => write!(f, "the frame has {found} of {need} values"),
+        Self::StateUnderWay => f.write_str("a state is being loaded"),
     };
     ScoresError => |e, f| match e {
         Self::WrongLength { need, found } => write!(f, "{found} places for {need} scores"),
@@ -115,5 +126,6 @@ display! {
         Self::FrameUnderWay => f.write_str("a frame is under way"),
         Self::Damaged => f.write_str("the state is damaged"),
         Self::Mismatch => f.write_str("the state belongs to another model"),
+        Self::Part { due } => write!(f, "byte {due} of the state is due, and whole words"),
     };
 }

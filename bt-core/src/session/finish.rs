@@ -16,6 +16,9 @@ impl Session<'_, '_> {
     /// [`StepError::FrameIncomplete`] when values of a frame are missing that
     /// nothing can stand for: the model has no front end. Nothing happens then.
     pub fn finish(&mut self) -> Result<(), StepError> {
+        if self.loading.is_some() {
+            return Err(StepError::StateUnderWay);
+        }
         let found = self.pushed();
         if self.complete || found == 0 {
             return Ok(());

@@ -69,7 +69,7 @@ impl Session<'_, '_> {
                     return Err(PushError::PartialValue);
                 }
                 if self.complete {
-                    return Err(PushError::FrameComplete);
+                    return Err(self.no_room());
                 }
                 // Bytes may lie at an odd address.
                 let mut taken = 0;
@@ -111,7 +111,7 @@ impl Session<'_, '_> {
         let rest = bytes.get(taken..).proven().unwrap_or(&[]);
         debug_assert!(self.complete || rest.is_empty());
         *bytes = rest;
-        Ok(self.complete)
+        Ok(self.frame_complete())
     }
 
     /// Whether there is anything to take.
@@ -120,8 +120,17 @@ impl Session<'_, '_> {
         match (given == need, values, self.complete) {
             (false, ..) => Err(PushError::WrongType { need }),
             (_, 0, _) => Ok(false),
-            (.., true) => Err(PushError::FrameComplete),
+            (.., true) => Err(self.no_room()),
             _ => Ok(true),
+        }
+    }
+
+    /// Why values are not taken.
+    #[cold]
+    fn no_room(&self) -> PushError {
+        match self.loading {
+            Some(_) => PushError::StateUnderWay,
+            None => PushError::FrameComplete,
         }
     }
 

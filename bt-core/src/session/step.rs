@@ -32,7 +32,7 @@ impl Session<'_, '_> {
     ///
     /// # Errors
     ///
-    /// [`StepError::FrameIncomplete`]; nothing happens then.
+    /// [`StepError`]; nothing happens then.
     pub fn step(&mut self) -> Result<(), StepError> {
         self.step_watched(|_| ())
     }
@@ -44,6 +44,9 @@ impl Session<'_, '_> {
     ///
     /// As [`Session::step`]; `watch` is not called then.
     pub fn step_watched(&mut self, mut watch: impl FnMut(Watched<'_>)) -> Result<(), StepError> {
+        if self.loading.is_some() {
+            return Err(StepError::StateUnderWay);
+        }
         if !self.complete {
             return Err(StepError::FrameIncomplete {
                 need: self.model.frame_values(),

@@ -8,7 +8,7 @@
 use core::hint::black_box;
 
 use bt_core::SelfTest;
-use bt_core::{Model, Session};
+use bt_core::{Limits, Model, Session, Watched};
 use bt_embed::board::exit;
 use panic_never as _;
 
@@ -45,5 +45,15 @@ fn all(bytes: &[u8], arena: &mut [u32], scores: &mut [i32], state: &mut [u8]) ->
     session.save(state).ok()?;
     session.reset();
     session.load(state).ok()?;
-    (session.steps() == 1).then_some(())
+    let half = session.save_part(0, state.get_mut(..8)?).ok()?;
+    let due = session.load_part(0, state.get(..half)?).ok()?;
+    session.load_part(due, state.get(due..)?).ok()?;
+    let mut limits = Limits::default();
+    limits.count_input(model.input_type(), &values);
+    while !session.frame_complete() {
+        session.push_bytes(&values).ok()?;
+    }
+    let count = |watched: Watched<'_>| limits.count_step(model.cell(), &watched);
+    session.step_watched(count).ok()?;
+    (session.steps() == 2 && limits.cells != 0).then_some(())
 }

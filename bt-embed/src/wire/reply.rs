@@ -3,7 +3,8 @@
 use bt_core::InputType;
 
 use super::{
-    Error, Fields, Header, NAME_BYTES_MAX, REASON_BYTES_MAX, Short, TooSmall, VERSION, frame, open,
+    Error, Fields, Header, NAME_BYTES_MAX, REASON_BYTES_MAX, Short, Statistics, TooSmall, VERSION,
+    frame, open,
 };
 
 mod kind {
@@ -13,6 +14,9 @@ mod kind {
     pub const SCORES: u8 = 0x84;
     pub const READY: u8 = 0x85;
     pub const STATISTICS: u8 = 0x86;
+    pub const STATE: u8 = 0x89;
+    pub const LOADED: u8 = 0x8A;
+    pub const INPUTS: u8 = 0x8B;
     pub const REFUSED: u8 = 0xFE;
     pub const ERROR: u8 = 0xFF;
 }
@@ -43,6 +47,31 @@ pub enum Reply<'a> {
     Ready,
     /// Counts and times.
     Statistics(Statistics),
+    /// A part of the session's state.
+    State {
+        /// Bytes of the whole state.
+        total: u32,
+        /// Where the part lies in it.
+        at: u32,
+        /// The part.
+        bytes: &'a [u8],
+    },
+    /// A part of a state is taken, now or the first time it came.
+    Loaded {
+        /// Where the next part begins; `total` when that was the last.
+        due: u32,
+        /// Bytes of the whole state.
+        total: u32,
+    },
+    /// How floats become the integers of a frame.
+    Inputs {
+        /// Places that have an offset and a step of their own: 1, for all of a frame, or all of it.
+        places: u32,
+        /// The first place in `bytes`.
+        first: u32,
+        /// Offset and step, f32 each, of one place after the other.
+        bytes: &'a [u8],
+    },
     /// The device has no model to serve: the answer to every request.
     Refused {
         /// Why the model in flash is refused, in the words of whoever refused it.
@@ -86,6 +115,11 @@ pub struct Hello<'a> {
     pub model_crc: u32,
     /// Ticks of the clock in one second, for [`Statistics`].
     pub tick_hz: u32,
+    /// Ticks that a step may take, pushes and scores included: those of a step of the self test at boot, where
+    /// values come one by one.
+    pub step_ticks: u32,
+    /// Samples in one second that a model of sound takes, 0 for all others.
+    pub sample_hz: u32,
     /// Name of the board.
     pub board: &'a str,
     /// Name of the model.
@@ -139,47 +173,6 @@ impl PartialEq for Raw<'_> {
     }
 }
 
-/// Counts and times of a period, and what the line lost. A period begins at
-/// boot or with [`Request::Clear`](super::Request::Clear). Ticks are those of
-/// [`Hello::tick_hz`] and cover the session's integer work alone, not the line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Statistics {
-    /// Number of the period, 0 from boot on.
-    pub period: u32,
-    /// Steps done.
-    pub steps: u32,
-    /// Ticks of all steps, their pushes included.
-    pub ticks: u64,
-    /// Ticks of the longest step, its pushes included.
-    pub step_ticks_max: u32,
-    /// Ticks of the longest single push.
-    pub push_ticks_max: u32,
-    /// Ticks of the longest computation of scores.
-    pub score_ticks_max: u32,
-    /// What the line lost since boot.
-    pub line: LineCounts,
-    /// Bytes of stack ever used.
-    pub stack_bytes_used: u32,
-    /// Bytes that the stack may grow to.
-    pub stack_bytes: u32,
-}
-
-/// What the device's line lost since boot; never cleared, and at `u32::MAX`
-/// they stay. Every frame in the first three was answered with an error.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LineCounts {
-    /// Frames whose COBS or CRC was wrong.
-    pub frames_garbled: u32,
-    /// Frames longer than the line's buffer.
-    pub frames_too_long: u32,
-    /// Frames dropped because a read failed in them.
-    pub frames_lost: u32,
-    /// Reads that failed: overrun, framing, parity.
-    pub read_errors: u32,
-    /// Replies that could not be written.
-    pub replies_lost: u32,
-}
-
 impl<'a> Reply<'a> {
     /// Length of the longest body of [`Reply::Refused`].
     pub const REFUSED_BYTES_MAX: usize = super::HEADER_BYTES + 1 + REASON_BYTES_MAX as usize;
@@ -193,6 +186,9 @@ impl<'a> Reply<'a> {
             Reply::Scores(_) => kind::SCORES,
             Reply::Ready => kind::READY,
             Reply::Statistics(_) => kind::STATISTICS,
+            Reply::State { .. } => kind::STATE,
+            Reply::Loaded { .. } => kind::LOADED,
+            Reply::Inputs { .. } => kind::INPUTS,
             Reply::Refused { .. } => kind::REFUSED,
             Reply::Error(_) => kind::ERROR,
         };
@@ -211,6 +207,24 @@ impl<'a> Reply<'a> {
                 Reply::Scores(ref scores) => scores.encode(w),
                 Reply::Ready => Ok(()),
                 Reply::Statistics(ref statistics) => statistics.encode(w),
+                Reply::State {
+                    total,
+                    at: from,
+                    bytes,
+                }
+                | Reply::Inputs {
+                    places: total,
+                    first: from,
+                    bytes,
+                } => {
+                    w.u32(total)?;
+                    w.u32(from)?;
+                    w.bytes(bytes)
+                }
+                Reply::Loaded { due, total } => {
+                    w.u32(due)?;
+                    w.u32(total)
+                }
                 Reply::Refused { reason } => w.text(reason, REASON_BYTES_MAX),
                 Reply::Error(error) => {
                     let (code, number) = error.to_wire();
@@ -246,6 +260,20 @@ impl<'a> Reply<'a> {
                 kind::SCORES => Reply::Scores(Scores::decode(&mut fields)?),
                 kind::READY => Reply::Ready,
                 kind::STATISTICS => Reply::Statistics(Statistics::decode(&mut fields)?),
+                kind::STATE => Reply::State {
+                    total: fields.u32()?,
+                    at: fields.u32()?,
+                    bytes: fields.rest(),
+                },
+                kind::LOADED => Reply::Loaded {
+                    due: fields.u32()?,
+                    total: fields.u32()?,
+                },
+                kind::INPUTS => Reply::Inputs {
+                    places: fields.u32()?,
+                    first: fields.u32()?,
+                    bytes: fields.rest(),
+                },
                 kind::REFUSED => Reply::Refused {
                     reason: fields.text()?,
                 },
@@ -267,7 +295,7 @@ impl<'a> Reply<'a> {
 
 impl<'a> Hello<'a> {
     /// Length of the longest body.
-    pub const BYTES_MAX: usize = super::HEADER_BYTES + 31 + 2 * (1 + NAME_BYTES_MAX as usize);
+    pub const BYTES_MAX: usize = super::HEADER_BYTES + 39 + 2 * (1 + NAME_BYTES_MAX as usize);
 
     fn encode(&self, w: &mut frame::Writer<'_>) -> Result<(), TooSmall> {
         w.bytes(&self.firmware)?;
@@ -284,6 +312,8 @@ impl<'a> Hello<'a> {
         w.u32(self.arena_bytes)?;
         w.u32(self.model_crc)?;
         w.u32(self.tick_hz)?;
+        w.u32(self.step_ticks)?;
+        w.u32(self.sample_hz)?;
         w.text(self.board, NAME_BYTES_MAX)?;
         w.text(self.model, NAME_BYTES_MAX)
     }
@@ -305,6 +335,8 @@ impl<'a> Hello<'a> {
             arena_bytes: fields.u32()?,
             model_crc: fields.u32()?,
             tick_hz: fields.u32()?,
+            step_ticks: fields.u32()?,
+            sample_hz: fields.u32()?,
             board: fields.text()?,
             model: fields.text()?,
         })
@@ -341,48 +373,11 @@ impl<'a> Scores<'a> {
     }
 }
 
-impl Statistics {
-    fn encode(&self, w: &mut frame::Writer<'_>) -> Result<(), TooSmall> {
-        w.u32(self.period)?;
-        w.u32(self.steps)?;
-        w.u64(self.ticks)?;
-        w.u32(self.step_ticks_max)?;
-        w.u32(self.push_ticks_max)?;
-        w.u32(self.score_ticks_max)?;
-        w.u32(self.line.frames_garbled)?;
-        w.u32(self.line.frames_too_long)?;
-        w.u32(self.line.frames_lost)?;
-        w.u32(self.line.read_errors)?;
-        w.u32(self.line.replies_lost)?;
-        w.u32(self.stack_bytes_used)?;
-        w.u32(self.stack_bytes)
-    }
-
-    fn decode(fields: &mut Fields<'_>) -> Result<Self, Short> {
-        Ok(Statistics {
-            period: fields.u32()?,
-            steps: fields.u32()?,
-            ticks: fields.u64()?,
-            step_ticks_max: fields.u32()?,
-            push_ticks_max: fields.u32()?,
-            score_ticks_max: fields.u32()?,
-            line: LineCounts {
-                frames_garbled: fields.u32()?,
-                frames_too_long: fields.u32()?,
-                frames_lost: fields.u32()?,
-                read_errors: fields.u32()?,
-                replies_lost: fields.u32()?,
-            },
-            stack_bytes_used: fields.u32()?,
-            stack_bytes: fields.u32()?,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Decoder;
+    use crate::wire::{Decoder, LineCounts};
+    use bt_core::Limits;
     use proptest::prelude::*;
 
     fn round_trip(tag: u8, reply: Reply<'_>) {
@@ -408,6 +403,8 @@ mod tests {
             arena_bytes: n,
             model_crc: n,
             tick_hz: n,
+            step_ticks: n.wrapping_add(1),
+            sample_hz: n.wrapping_add(2),
             board,
             model,
         }
@@ -415,11 +412,11 @@ mod tests {
 
     #[test]
     fn every_error_comes_back() {
-        for code in 1..=12 {
+        for code in 1..=17 {
             round_trip(7, Reply::Error(Error::from_wire(code, 200).unwrap()));
         }
         assert_eq!(Error::from_wire(0, 0), None);
-        assert_eq!(Error::from_wire(13, 0), None);
+        assert_eq!(Error::from_wire(18, 0), None);
     }
 
     /// Devices of every version say which they speak in the same bytes.
@@ -476,6 +473,10 @@ mod tests {
             round_trip(tag, Reply::Statistics(Statistics {
                 period: n, steps: n.wrapping_add(1), ticks, step_ticks_max: n.wrapping_add(2),
                 push_ticks_max: n.wrapping_add(3), score_ticks_max: n.wrapping_add(4),
+                limits: Limits {
+                    inputs: ticks ^ 1, inputs_clipped: ticks ^ 2, gates: ticks ^ 3,
+                    gates_saturated: ticks ^ 4, cells: ticks ^ 5, cells_at_limit: ticks ^ 6,
+                },
                 line: LineCounts {
                     frames_garbled: n.wrapping_add(5), frames_too_long: n.wrapping_add(6),
                     frames_lost: n.wrapping_add(7), read_errors: n.wrapping_add(8),
@@ -483,6 +484,9 @@ mod tests {
                 },
                 stack_bytes_used: n.wrapping_add(10), stack_bytes: n.wrapping_add(11),
             }));
+            round_trip(tag, Reply::State { total: n, at: n ^ 1, bytes: text.as_bytes() });
+            round_trip(tag, Reply::Loaded { due: n, total: n ^ 1 });
+            round_trip(tag, Reply::Inputs { places: n, first: n ^ 1, bytes: text.as_bytes() });
             round_trip(tag, Reply::Refused { reason: &text });
         }
 

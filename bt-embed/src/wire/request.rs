@@ -11,6 +11,9 @@ mod kind {
     pub const STATISTICS: u8 = 0x06;
     pub const CLEAR: u8 = 0x07;
     pub const FINISH: u8 = 0x08;
+    pub const SAVE: u8 = 0x09;
+    pub const LOAD: u8 = 0x0A;
+    pub const INPUTS: u8 = 0x0B;
 }
 
 /// One request.
@@ -52,6 +55,25 @@ pub enum Request<'a> {
         /// The period that ends, as the statistics state it.
         period: u32,
     },
+    /// The bytes of the session's state from here on, between steps. Answered by
+    /// [`super::Reply::State`].
+    Save {
+        /// First byte wanted, a multiple of 4.
+        at: u32,
+    },
+    /// A part of a saved state, whole words; the first resets the session, the last makes it go
+    /// on from there. Answered by [`super::Reply::Loaded`].
+    Load {
+        /// Where the part lies in the state.
+        at: u32,
+        /// The part; at most [`super::Hello::chunk_bytes_max`] bytes.
+        bytes: &'a [u8],
+    },
+    /// How floats become the integers of a frame. Answered by [`super::Reply::Inputs`].
+    Inputs {
+        /// First place of a frame wanted; the reply holds as many as fit.
+        first: u32,
+    },
 }
 
 impl<'a> Request<'a> {
@@ -66,18 +88,27 @@ impl<'a> Request<'a> {
             Request::Reset => kind::RESET,
             Request::Statistics => kind::STATISTICS,
             Request::Clear { .. } => kind::CLEAR,
+            Request::Save { .. } => kind::SAVE,
+            Request::Load { .. } => kind::LOAD,
+            Request::Inputs { .. } => kind::INPUTS,
         };
         frame::encode(line, |w| {
             w.bytes(&[VERSION, kind, tag])?;
             match *self {
                 Request::Hello | Request::Finish | Request::Reset | Request::Statistics => Ok(()),
                 Request::Label { class } => w.u16(class),
-                Request::Data { sequence, bytes } => {
-                    w.u32(sequence)?;
+                Request::Data {
+                    sequence: at,
+                    bytes,
+                }
+                | Request::Load { at, bytes } => {
+                    w.u32(at)?;
                     w.bytes(bytes)
                 }
                 Request::Scores { first } => w.u16(first),
-                Request::Clear { period } => w.u32(period),
+                Request::Clear { period: number }
+                | Request::Save { at: number }
+                | Request::Inputs { first: number } => w.u32(number),
             }
         })
     }
@@ -108,6 +139,14 @@ impl<'a> Request<'a> {
                 kind::STATISTICS => Request::Statistics,
                 kind::CLEAR => Request::Clear {
                     period: fields.u32()?,
+                },
+                kind::SAVE => Request::Save { at: fields.u32()? },
+                kind::LOAD => Request::Load {
+                    at: fields.u32()?,
+                    bytes: fields.rest(),
+                },
+                kind::INPUTS => Request::Inputs {
+                    first: fields.u32()?,
                 },
                 _ => return Ok(None),
             };
@@ -170,6 +209,9 @@ mod tests {
             round_trip(tag, Request::Reset);
             round_trip(tag, Request::Statistics);
             round_trip(tag, Request::Clear { period: sequence });
+            round_trip(tag, Request::Save { at: sequence });
+            round_trip(tag, Request::Load { at: sequence, bytes: &bytes });
+            round_trip(tag, Request::Inputs { first: sequence });
         }
 
         #[test]

@@ -215,6 +215,16 @@ pub const WIRE: Target = Target {
             Request::Scores { first: 0 },
             Request::Statistics,
             Request::Clear { period: 0 },
+            Request::Save { at: 0 },
+            Request::Load {
+                at: 0,
+                bytes: &data,
+            },
+            Request::Load {
+                at: 40,
+                bytes: &data[..20],
+            },
+            Request::Inputs { first: 0 },
             Request::Reset,
         ];
         for (tag, request) in requests.iter().enumerate() {
