@@ -278,7 +278,7 @@ pub struct ValueRecord {
     pub lsb: u32,
 }
 
-/// What becomes of the first layer's z before a cell reads it, see [`filter`](crate::filter).
+/// What becomes of the first layer's z before a cell reads it, see [`apply`](FilterRecord::apply).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct FilterRecord {
