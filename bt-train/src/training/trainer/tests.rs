@@ -318,3 +318,46 @@ fn variations_that_mean_nothing_to_the_data_are_refused() {
         assert!(line.starts_with(expected), "{line}");
     }
 }
+
+/// A model file says how many frames are drawn, and what a device is pushed are those.
+#[test]
+fn a_device_is_pushed_the_frames_that_are_drawn() {
+    let (settings, data) = (varied(), data());
+    let config = settings.model(&data).unwrap();
+    let mut trainer = Trainer::new(&settings, config, &data).unwrap();
+    trainer.epoch(&mut on).unwrap().unwrap();
+    let checkpoint = trainer.checkpoint();
+    let frames = data.clone().for_model(&checkpoint.config).unwrap();
+    let options = crate::quantize::export::Options {
+        name: "test".into(),
+        limits: Default::default(),
+        sequences: 8,
+    };
+    let part = frames.part(PartName::Train).unwrap();
+    let exported = crate::quantize::export::export(&checkpoint, part, &[], &options).unwrap();
+    let model = crate::device::parse(&exported.bytes).unwrap();
+    let told = crate::device::config(&model).unwrap();
+    assert_eq!(told.input.frames, Some(4));
+    let raw = data.clone().raw_for_model(&told).unwrap();
+    let Values::U8(all) = &*data.train.as_ref().unwrap().values else {
+        panic!("no bytes")
+    };
+    // Sequences of 1, 2, 3, 4 and 5 frames: the nearest to 0, ⅓, ⅔ and all of the way.
+    let drawn = [
+        [0; 4],
+        [0, 0, 1, 1],
+        [0, 1, 1, 2],
+        [0, 1, 2, 3],
+        [0, 1, 3, 4],
+    ];
+    for (sequence, places) in drawn.iter().enumerate() {
+        let frame = |place: &usize| all[sequence * 40 + place * 8..][..8].to_vec();
+        let expected: Vec<u8> = places.iter().flat_map(frame).collect();
+        let part = raw.part(PartName::Train).unwrap();
+        assert_eq!(crate::device::stream(&model, part, sequence), expected);
+    }
+    // The same by way of either kind of file.
+    let of_model = data.raw_for_model(&checkpoint.config).unwrap();
+    let part = |data: &DataSet| data.part(PartName::Train).unwrap().values.clone();
+    assert_eq!(part(&raw), part(&of_model));
+}
