@@ -77,7 +77,53 @@ def mnist(source):
     return out
 
 
-SETS = {f.__name__: f for f in (mmwave_gesture8, mmwave_gesture5, hapt, japanese_vowels, mnist)}
+def avletters(source, side=1, tuning=False):
+    """Repetitions 1 and 2 to learn from, 3 to test; for tuning 1 to learn from, 2 to validate, and no test part.
+
+    `side` by `side` pixels are averaged into one, rounded to a byte."""
+    data = np.load(source / "avletters" / "avletters.npz")
+
+    def part(name, kept):
+        x = data[f"x_{name}"][kept]
+        if side > 1:
+            n, steps, rows, columns = x.shape
+            x = x.reshape(n, steps, rows // side, side, columns // side, side).mean((3, 5), dtype=np.float32)
+            x = x.round().astype(np.uint8)
+        return x, data[f"y_{name}"][kept], data[f"lengths_{name}"][kept]
+
+    # Each speaker says each letter twice in the training part, in order.
+    seen, second = set(), []
+    for who in zip(data["y_train"], data["group_train"]):
+        second.append(who in seen)
+        seen.add(who)
+    second = np.array(second)
+    if tuning:
+        chosen = {"train": part("train", ~second), "val": part("train", second)}
+    else:
+        chosen = {"train": part("train", slice(None)), "test": part("test", slice(None))}
+    out = {"labels": data["labels"]}
+    for name, arrays in chosen.items():
+        out |= {f"{key}_{name}": value for key, value in zip(("x", "y", "lengths"), arrays)}
+    return out
+
+
+def avletters_tuning(source):
+    """60 × 80 pixels."""
+    return avletters(source, tuning=True)
+
+
+def avletters_15x20(source):
+    """Averages of 4 × 4 pixels."""
+    return avletters(source, side=4)
+
+
+def avletters_15x20_tuning(source):
+    """The same for tuning."""
+    return avletters(source, side=4, tuning=True)
+
+
+LIPS = (avletters, avletters_tuning, avletters_15x20, avletters_15x20_tuning)
+SETS = {f.__name__: f for f in (mmwave_gesture8, mmwave_gesture5, hapt, japanese_vowels, mnist, *LIPS)}
 
 
 def main():
