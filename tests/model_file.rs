@@ -133,9 +133,9 @@ fn what_is_written_is_what_is_read() {
     }
 }
 
-/// What a later version may give a meaning is refused by this one, once for every step.
+/// Of every stage, kept sums or not.
 #[test]
-fn reserved_bytes_are_zero() {
+fn sums_of_slices_are_not_shifted_by_one() {
     let model = exported::random(3);
     let whole = model.bytes();
     let refused = |at: usize| {
@@ -146,7 +146,7 @@ fn reserved_bytes_are_zero() {
             Err(ParseError::Stage {
                 section,
                 stage,
-                field: Field::Reserved,
+                field: Field::SliceShift,
             }) => Some((section, stage)),
             _ => None,
         }
@@ -330,7 +330,7 @@ fn the_page_of_the_format_has_every_field_where_it_is() {
     page_agrees(&rows, &program, size_of::<ProgramRecord>());
     let stage = fields!(StageRecord:
         weights_word input_word acc_word out_word out_stride row_stride rows_table cols_table m_tiles
-        n_tiles k_pairs slices depth out_digit store shift bits reserved col_stride);
+        n_tiles k_pairs slices depth out_digit store shift bits slice_shift col_stride);
     let rows = table_below("Stages");
     page_agrees(&rows, &stage, size_of::<StageRecord>());
     let stores: Vec<String> = table_below("Stores")

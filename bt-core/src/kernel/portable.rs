@@ -13,7 +13,9 @@ use crate::q::{half, saturate};
 /// `C[m,n] = Σ_k W[m,k]·X[n,k]` over all tiles of one stage, requantised and stored.
 ///
 /// `memory` is the whole arena: X, accumulators and destination lie in it at the places the stage
-/// names. Rounds half up (the rounding constant is the start value), saturates to `stage.bits`.
+/// names. Rounds half up (the rounding constant is the start value), saturates to `stage.bits`. Where sums are
+/// kept and `stage.slice_shift` is not 0, a run's sums begin anew and are added to the kept ones when they have
+/// been shifted, rounded half up likewise.
 pub fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
     let stage = run.stage;
     let Some(store) = Store::from_number(stage.store).proven() else {
@@ -87,8 +89,9 @@ fn tiles(run: &Contraction<'_>, memory: &mut [u32], mut finish: impl FnMut(&mut 
     let stage = run.stage;
     let pairs = stage.k_pairs as usize;
     let n_tiles = stage.n_tiles as usize;
-    let is_kept = matches!(run.accumulate, Accumulate::Middle | Accumulate::Last);
-    let round = half(u32::from(stage.shift));
+    let slice_shift = stage.slice_shift(run.accumulate);
+    let starts = run.accumulate.starts();
+    let constant = half(u32::from(stage.shift));
     let mut index = 0;
     let mut kept = stage.acc_word as usize;
     let mut weights = run.weights;
@@ -101,14 +104,23 @@ fn tiles(run: &Contraction<'_>, memory: &mut [u32], mut finish: impl FnMut(&mut 
         let row = run.out_word + row as usize;
         let mut x_start = stage.input_word as usize;
         for n_tile in 0..n_tiles {
-            let mut sums = [round; TILE];
-            if is_kept && let Some(words) = chunk_mut(memory, kept) {
-                sums = words.map(|word| word as i32);
+            let mut before = [constant; TILE];
+            if !starts && let Some(words) = chunk_mut(memory, kept) {
+                before = words.map(|word| word as i32);
             }
+            let mut sums = match slice_shift {
+                0 => before,
+                _ => [half(slice_shift); TILE],
+            };
             let Some(x) = memory.get(x_start..x_start + pairs * TILE_N).proven() else {
                 return;
             };
             super::tile(w, x, &mut sums);
+            if slice_shift > 0 {
+                for (sum, before) in sums.iter_mut().zip(before) {
+                    *sum = before.wrapping_add(sum.wrapping_shr(slice_shift));
+                }
+            }
             let column = stage.column(run.cols, n_tile);
             let tile = Tile {
                 sums,

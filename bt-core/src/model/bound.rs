@@ -2,7 +2,7 @@
 //! `Model::parse` to refuse a file, so both ends agree by construction.
 //!
 //! For every row of W: Σ|w|·max|x| + 2^(shift−1) ≤ 2³¹ − 1, where a row that accumulates over an
-//! outer mode sums over all its slices, and max|x| is the largest magnitude that any store of the
+//! outer mode sums over all its slices (or over their rounded sums, of which each is bounded alike), and max|x| is the largest magnitude that any store of the
 //! map can leave in the panels the stage reads. That rests on two things ([`written_max`],
 //! [`has_accumulators_alone`]):
 //!
@@ -62,29 +62,36 @@ fn is_unread(program: &Program<'_>, acc: Region, index: usize) -> bool {
 
 /// Largest |accumulator| of a contraction, rounding constant included, for inputs up to `input_max`.
 ///
-/// `weights` holds all slices of the stage. Rows accumulate over slices when the stage has accumulators.
+/// `weights` holds all slices of the stage. Rows accumulate over slices when the stage has accumulators: as
+/// they are, or each slice's sum rounded to coarser ones, which has to keep to 32 bits itself.
 #[inline(never)]
 pub fn contraction(stage: &StageRecord, weights: &[u32], input_max: u32) -> u64 {
     let pairs = stage.k_pairs as usize;
     let slice = stage.slice_words().get();
     let accumulates = stage.acc().is_some();
-    // Saturated sums are beyond every limit, whatever they are multiplied with.
-    let mut worst = 0u32;
+    let (shift, fold) = (stage.shift.clamp(1, 32), stage.slice_shift.min(31));
+    let mut worst = 0u64;
     for row in 0..stage.m_tiles as usize * 2 {
         let first = panel::weight_word(pairs, row, 0);
-        let mut total = 0u32;
+        // At most 65,535 slices of 2^47.
+        let mut total = 0u64;
         for slice in weights.chunks_exact(slice.max(1)) {
             let words = slice.get(first..).unwrap_or(&[]);
             let sum = magnitudes(words.iter().step_by(2).take(pairs));
-            total = if accumulates {
-                total.saturating_add(sum)
+            let sum = u64::from(sum) * u64::from(input_max);
+            if !accumulates {
+                total = total.max(sum);
+            } else if fold == 0 {
+                total += sum;
             } else {
-                total.max(sum)
-            };
+                let rounded = sum + (1 << (fold - 1));
+                worst = worst.max(rounded);
+                total += (rounded >> fold) + 1;
+            }
         }
-        worst = worst.max(total);
+        worst = worst.max(total + (1 << (shift - 1)));
     }
-    u64::from(worst) * u64::from(input_max) + (1 << (stage.shift.clamp(1, 32) - 1))
+    worst
 }
 
 /// Whether the sums of a stage whose weights lie in `section` keep to 32 bits for inputs up to

@@ -4,7 +4,7 @@ use super::error::{Fault, Field, ParseError, check};
 use super::layout::{DenseRecord, Section};
 use super::work::TABLE_READS_MAX;
 use super::{Map, bound};
-use crate::program::{Misplaced, Program, ProgramRecord, Region, StageRecord, Store};
+use crate::program::{Misplaced, NONE, Program, ProgramRecord, Region, StageRecord, Store};
 use crate::size::Size;
 
 /// A map, what it reads, and where errors in it are reported.
@@ -27,6 +27,8 @@ pub(super) struct MapIn<'m> {
 pub(super) struct MapChecks<'m> {
     pub weights: &'m [u32],
     pub tables: &'m [u16],
+    /// Whether the file's version knows [`StageRecord::slice_shift`].
+    pub has_slice_shifts: bool,
 }
 
 impl<'m> MapChecks<'m> {
@@ -142,8 +144,9 @@ impl<'m> MapChecks<'m> {
         if !(2..=16).contains(&stage.bits) {
             return Err(Field::Bits);
         }
-        if stage.reserved != 0 {
-            return Err(Field::Reserved);
+        let kept = stage.acc_word != NONE && self.has_slice_shifts;
+        if stage.slice_shift != 0 && !(kept && (2..=16).contains(&stage.slice_shift)) {
+            return Err(Field::SliceShift);
         }
         // Stores by table come last among them.
         if stage.col_stride > 0 && stage.store >= Store::Scatter as u8 {

@@ -24,10 +24,12 @@ pub const MAGIC: [u8; 4] = *b"BTM\x1a";
 /// | 3 | the oldest that is still read |
 /// | 4 | [`FormatRecord`]: an offset, a scale and a shift for every value, a wider cell; [`HostRecord`] |
 /// | 5 | [`OutputsRecord`]: scores after every step, values instead of classes, the mean of recent steps; [`Section::Cell`]: other cells, several layers |
-/// | 6 | [`FilterRecord`]: what moves, not what is seen |
+/// | 6 | [`FilterRecord`]: what moves, not what is seen; [`StageRecord::slice_shift`](crate::program::StageRecord::slice_shift) |
 pub const VERSION: u16 = 6;
 /// The oldest version that is read; its files are files of [`VERSION`] without the later sections.
 pub const VERSION_OLDEST: u16 = 3;
+/// The first version whose stages shift sums of slices.
+pub const VERSION_SLICE_SHIFT: u16 = 6;
 
 /// Header: magic.
 pub const MAGIC_AT: Range<usize> = 0..4;

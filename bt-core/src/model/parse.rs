@@ -78,6 +78,7 @@ impl<'m> Model<'m> {
         let checks = MapChecks {
             weights: sections.slice(Section::Weights)?,
             tables: sections.slice(Section::Tables)?,
+            has_slice_shifts: sections.version() >= layout::VERSION_SLICE_SHIFT,
         };
         let z = Region::new(0usize, arena.z_words());
         let scratch = |start: usize| Region {

@@ -54,7 +54,7 @@ impl<'m> Sections<'m> {
         if sections.word(layout::MAGIC_AT) != u32::from_le_bytes(layout::MAGIC) {
             return Err(ParseError::Magic);
         }
-        let version = sections.half(layout::VERSION_AT);
+        let version = sections.version();
         if !(layout::VERSION_OLDEST..=layout::VERSION).contains(&version) {
             return Err(ParseError::Version { found: version });
         }
@@ -99,6 +99,11 @@ impl<'m> Sections<'m> {
     #[inline]
     pub(super) fn word(&self, at: Range<usize>) -> u32 {
         self.header.get(at.start / 4).copied().unwrap_or(0)
+    }
+
+    /// The version of the format.
+    pub(super) fn version(&self) -> u16 {
+        self.half(layout::VERSION_AT)
     }
 
     /// Half a word of the header.

@@ -48,8 +48,9 @@ pub struct StageRecord {
     pub shift: u8,
     /// Width the shifted value saturates to, 2..=16 bits.
     pub bits: u8,
-    /// Zero.
-    pub reserved: u8,
+    /// Rounding right shift of a slice's sum before it is added to the kept ones, 2..=16 (half up); 0: slices are
+    /// summed as they are. Only where sums are kept.
+    pub slice_shift: u8,
     /// Words from one n tile to the next where they are evenly spaced; 0: by `cols_table`. Of no
     /// meaning, and 0, with a scatter table.
     pub col_stride: u16,

@@ -191,9 +191,11 @@ impl Contraction<'_> {
             return false;
         };
         let sizes = stage.m_tiles > 0 && stage.n_tiles > 0 && stage.k_pairs > 0;
-        let forms = (1..=16).contains(&stage.shift) && (2..=16).contains(&stage.bits);
+        let forms = (1..=16).contains(&stage.shift)
+            && (2..=16).contains(&stage.bits)
+            && matches!(stage.slice_shift, 0 | 2..=16);
         let kept = match self.accumulate {
-            Accumulate::Single => true,
+            Accumulate::Single => stage.slice_shift == 0,
             _ => stage.acc().is_some_and(|acc| arena.contains(acc)),
         };
         let span = if store.is_table() {

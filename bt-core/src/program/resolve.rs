@@ -41,6 +41,15 @@ pub struct Turn {
 }
 
 impl StageRecord {
+    /// How far this run's sums are shifted before they are added to the kept ones; 0: they go on from them.
+    #[inline(always)]
+    pub fn slice_shift(&self, accumulate: Accumulate) -> u32 {
+        match accumulate {
+            Accumulate::Single => 0,
+            _ => self.slice_shift.into(),
+        }
+    }
+
     /// What the digits decide.
     #[inline(always)]
     pub fn turn(&self, odometer: &Odometer) -> Turn {

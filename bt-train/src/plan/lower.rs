@@ -210,7 +210,7 @@ pub fn lower(shape: &MapShape, plan: &Plan) -> Result<Lowered, LowerError> {
             store: store.store as u8,
             shift: 16,
             bits: 16,
-            reserved: 0,
+            slice_shift: 0,
             col_stride,
         };
         weights_word += (record.slice_words() * slices).to_u32();

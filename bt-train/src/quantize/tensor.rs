@@ -182,7 +182,7 @@ impl<'a> Calibrated<'a> {
             let of_row = |at: usize| stage.block_of_row(at / columns % rows);
             // The words at scales and a shift, if weights and sums fit.
             let words = |record: &StageRecord, scales: &[f64]| {
-                let shifted = f64::from(1u32 << record.shift);
+                let shifted = (f64::from(record.shift) + f64::from(record.slice_shift)).exp2();
                 let weights = unit.iter().enumerate();
                 let weights = weights.map(|(at, w)| w * scales[of_row(at)] * shifted);
                 let fits = weights.clone().all(|w| w.abs() <= 32_767.0);
@@ -197,6 +197,10 @@ impl<'a> Calibrated<'a> {
             }
             let sums = self.row_sums(index, &unit);
             record.shift = 16;
+            record.slice_shift = match widths[index] {
+                Width::Shifted(_) if record.acc_word != NONE => slice_shift(record.slices),
+                _ => 0,
+            };
             record.bits = if adds(&record) { 16 } else { bits[index] };
             let is_top = !adds(&record) && matches!(widths[index], Width::Top | Width::TopOf(_));
             let scale = |block: usize| {
@@ -214,9 +218,11 @@ impl<'a> Calibrated<'a> {
                     _ if largest == 0.0 => 1.0,
                     Width::TopOf(bits) if max > 0.0 => fits.min(limit(bits) / max),
                     Width::Top | Width::TopOf(_) => fits,
-                    Width::Bits(_) if max > 0.0 => at_most(limit(record.bits) / max),
+                    Width::Bits(_) | Width::Shifted(_) if max > 0.0 => {
+                        at_most(limit(record.bits) / max)
+                    }
                     // Calibration has only seen zeros here: as much as there can ever be.
-                    Width::Bits(_) => at_most(limit(record.bits) / reach),
+                    Width::Bits(_) | Width::Shifted(_) => at_most(limit(record.bits) / reach),
                 }
             };
             let mut scale: Vec<f64> = (0..stage.row_blocks()).map(scale).collect();
@@ -373,28 +379,63 @@ impl<'a> Calibrated<'a> {
                 score(&widths)?
             }
         };
-        for _ in 0..2 {
-            let before = best;
-            for at in 0..levels {
-                for candidate in 10..=16 {
-                    let tried = with(&widths, at, Width::Bits(candidate));
-                    if tried == widths {
-                        continue;
-                    }
-                    if let Ok(db) = score(&tried)
-                        && db > best
-                    {
-                        (best, widths) = (db, tried);
+        let descend = |widths: &mut Vec<Width>, best: &mut f64| {
+            for _ in 0..2 {
+                let before = *best;
+                for at in 0..levels {
+                    let is_shifted =
+                        |i: usize| level(i) == Some(at) && matches!(widths[i], Width::Shifted(_));
+                    let kind = match (0..widths.len()).any(is_shifted) {
+                        true => Width::Shifted,
+                        false => Width::Bits,
+                    };
+                    for candidate in 10..=16 {
+                        let tried = with(widths, at, kind(candidate));
+                        if tried == *widths {
+                            continue;
+                        }
+                        if let Ok(db) = score(&tried)
+                            && db > *best
+                        {
+                            (*best, *widths) = (db, tried);
+                        }
                     }
                 }
+                if *best - before < 0.1 {
+                    break;
+                }
             }
-            if best - before < 0.1 {
-                break;
+        };
+        descend(&mut widths, &mut best);
+        // Sums of slices share 32 bits, unless each is shifted before it is added.
+        let keeps = |at: usize| {
+            let stages = lowered.stages.iter().enumerate();
+            let mut of_level = stages.filter(|(index, _)| level(*index) == Some(at));
+            of_level.any(|(_, stage)| stage.record.acc_word != NONE)
+        };
+        let mut shifted = widths.clone();
+        for at in (0..levels).filter(|&at| keeps(at)) {
+            shifted = with(&shifted, at, Width::Shifted(15));
+        }
+        if shifted != widths
+            && let Ok(mut db) = score(&shifted)
+        {
+            descend(&mut shifted, &mut db);
+            if db >= best + SHIFT_GAIN_DB {
+                (widths, best) = (shifted, db);
             }
         }
         // Cheaper stores, the cheapest first; of those that saturate top halves, the best.
         let floor = best - TOP_LOSS_DB;
+        let is_shifted = |at: usize, widths: &[Width]| {
+            let all = widths.iter().enumerate();
+            let mut of_level = all.filter(|(index, _)| level(*index) == Some(at));
+            of_level.any(|(_, width)| matches!(width, Width::Shifted(_)))
+        };
         for at in 0..levels {
+            if is_shifted(at, &widths) {
+                continue;
+            }
             let with_score = |width: Width| {
                 let tried = with(&widths, at, width);
                 let db = score(&tried).ok().filter(|&db| db >= floor)?;
@@ -417,6 +458,15 @@ impl<'a> Calibrated<'a> {
 /// What the signal-to-noise ratio of z may lose in all for the sake of cheaper stores.
 pub const TOP_LOSS_DB: f64 = 3.0;
 
+/// What it must gain for sums of slices to be shifted before they are added, which costs a frame about 1 %.
+pub const SHIFT_GAIN_DB: f64 = 1.0;
+
+/// How far sums of so many slices are shifted: as many as they are, each may fill 32 bits.
+fn slice_shift(slices: u16) -> u8 {
+    let bits = u16::BITS - slices.saturating_sub(1).leading_zeros();
+    bits.clamp(2, 16) as u8
+}
+
 /// How a stage's sums become i16.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Width {
@@ -427,6 +477,8 @@ pub enum Width {
     TopOf(u8),
     /// Shifted until what calibration has seen fills so many bits, and saturated to them.
     Bits(u8),
+    /// The same of sums over slices, each slice's shifted before it is added.
+    Shifted(u8),
 }
 
 impl Width {
@@ -434,7 +486,7 @@ impl Width {
     pub fn bits(self) -> u8 {
         match self {
             Self::Top => 16,
-            Self::TopOf(bits) | Self::Bits(bits) => bits,
+            Self::TopOf(bits) | Self::Bits(bits) | Self::Shifted(bits) => bits,
         }
     }
 }

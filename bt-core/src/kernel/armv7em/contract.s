@@ -44,9 +44,10 @@
     .equ CLAMPED, 68        @ code: after the clamp
     .equ CLAMP, 72          @ code: after packing
     .equ ACC, 76            @ next kept accumulators
-    .equ SUMMED, 80         @ code: after the last block
-    .equ COMPLETE, 84       @ passes, code: after the last one
-    .equ W_BYTES, 88        @ of W of a row of tiles
+    .equ FOLD, 80           @ 2^(32 - slice shift)
+    .equ SUMMED, 84         @ code: after the last block
+    .equ COMPLETE, 88       @ passes, code: after the last one
+    .equ W_BYTES, 92        @ of W of a row of tiles
     .equ SAVED, 36 + SAVED_OWN  @ r4-r11, lr and its own: above them the arguments that have no registers
 
     @ struct StageRecord of program.rs
@@ -59,6 +60,7 @@
     .equ STEP_STORE, 42
     .equ STEP_SHIFT, 43
     .equ STEP_BITS, 44
+    .equ STEP_SLICE_SHIFT, 45
     .equ STEP_COL_STRIDE, 46
 
     @ Offsets in the table of codes.
@@ -68,12 +70,13 @@
     .equ CODE_CLAMP, 192
     .equ CODE_LONG, 260
     .equ CODE_KEEP, 264     @ by what happens to the accumulators: 1 first, 2 next
-    .equ CODE_PACK, 276     @ by store, like the next four; 5 more where columns are evenly spaced
-    .equ CODE_TOP_PACK, 308
-    .equ CODE_STORE, 340
-    .equ CODE_TOP_STORE, 372
-    .equ CODE_PACK_STORE, 404
-    .equ CODE_OWN, 436
+    .equ CODE_FOLD, 276     @ and the last slice's
+    .equ CODE_PACK, 284     @ by store, like the next four; 5 more where columns are evenly spaced
+    .equ CODE_TOP_PACK, 316
+    .equ CODE_STORE, 348
+    .equ CODE_TOP_STORE, 380
+    .equ CODE_PACK_STORE, 412
+    .equ CODE_OWN, 444
     .equ EVEN, 5
 
     @ What `places` takes; moves to the next column.
@@ -303,6 +306,10 @@ bt_core_contract_tiles:
     @ r0: CODE_KEEP before the entry.
 .Lbt_keeps:
     ldr r0, [r0, #CODE_KEEP]
+    ldrb r1, [r6, #STEP_SLICE_SHIFT]
+    cmp r1, #0
+    bne .Lbt_folds
+.Lbt_go_on:
     str r0, [sp, #SUMMED]
     cmp r10, #16
     bls .Lbt_row
@@ -311,6 +318,28 @@ bt_core_contract_tiles:
     pass_code
     ldr r0, [r12, #CODE_LONG]
     str r0, [sp, #SUMMED]
+    b .Lbt_row
+    @ Sums of a slice begin anew, are shifted and then added to the kept ones; of the last slice, the code in
+    @ r0 follows. No ending of kept sums fits: r8 says none.
+.Lbt_folds:
+    str r0, [sp, #KEPT]
+    cmp r8, #3
+    ite eq
+    ldreq r0, [r12, #CODE_FOLD + 4]
+    ldrne r0, [r12, #CODE_FOLD]
+    movs r2, #1
+    sub r3, r1, #1
+    lsl r3, r2, r3
+    str r3, [sp, #ROUND]
+    rsb r1, r1, #32
+    lsl r2, r2, r1
+    str r2, [sp, #FOLD]
+    rsb r1, r10, #0
+    and r1, r1, #15
+    ldr r1, [r12, r1, lsl #2]
+    strd r1, r1, [sp, #TILE]
+    movs r8, #0
+    b .Lbt_go_on
 
 .Lbt_row:
     add r12, sp, #X
@@ -392,6 +421,43 @@ bt_core_contract_tiles:
     bne .Lbt_kept_next
     b .Lbt_row
 
+    @ Kept sums and those of a slice, times 2^(32 - shift) over 2^32.
+    .macro fold_three a, b, c
+    ldmia r12, {r1, r2, r3}
+    smmla r1, \a, lr, r1
+    smmla r2, \b, lr, r2
+    smmla r3, \c, lr, r3
+    stmia r12!, {r1, r2, r3}
+    .endm
+    .macro fold_last_three a, b, c
+    ldmia r12!, {r1, r2, r3}
+    smmla \a, \a, lr, r1
+    smmla \b, \b, lr, r2
+    smmla \c, \c, lr, r3
+    .endm
+.Lbt_fold:
+    ldrd r12, lr, [sp, #ACC]
+    fold_three r4, r5, r6
+    fold_three r7, r8, r9
+    ldmia r12, {r1, r2}
+    smmla r1, r10, lr, r1
+    smmla r2, r11, lr, r2
+    stmia r12!, {r1, r2}
+    str r12, [sp, #ACC]
+    ldrd r3, r11, [sp, #X_END]
+    weights
+    next_tile
+    b .Lbt_row
+.Lbt_fold_last:
+    ldrd r12, lr, [sp, #ACC]
+    fold_last_three r4, r5, r6
+    fold_last_three r7, r8, r9
+    ldmia r12!, {r1, r2}
+    smmla r10, r10, lr, r1
+    smmla r11, r11, lr, r2
+    str r12, [sp, #ACC]
+    ldr pc, [sp, #KEPT]
+
     @ Requantise: the top half where the shift is 16, else shift and saturate.
     .irp shift, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 .Lbt_shift_\shift:
@@ -467,7 +533,7 @@ bt_core_contract_code:
     .word .Lbt_clamp_\bits + 1
     .endr
     .word 0
-    .irp name, long, kept, keep_first, keep_next
+    .irp name, long, kept, keep_first, keep_next, fold, fold_last
     .word .Lbt_\name + 1
     .endr
     .irp code, pack, top_pack

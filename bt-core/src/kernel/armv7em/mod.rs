@@ -14,7 +14,9 @@ pub(super) mod places;
 
 use core::arch::global_asm;
 
-use crate::program::{Accumulate, Contraction, StageRecord};
+use crate::program::{Accumulate, Contraction, StageRecord, TILE};
+use crate::proven::Proven;
+use crate::q::half;
 #[cfg(not(bt_kernel = "helium"))]
 pub(crate) use dense::dense_add;
 
@@ -73,7 +75,8 @@ const _: () = {
     assert!(offset_of!(StageRecord, row_stride) == 20 && offset_of!(StageRecord, m_tiles) == 32);
     assert!(offset_of!(StageRecord, n_tiles) == 34 && offset_of!(StageRecord, k_pairs) == 36);
     assert!(offset_of!(StageRecord, store) == 42 && offset_of!(StageRecord, shift) == 43);
-    assert!(offset_of!(StageRecord, bits) == 44 && offset_of!(StageRecord, col_stride) == 46);
+    assert!(offset_of!(StageRecord, bits) == 44 && offset_of!(StageRecord, slice_shift) == 45);
+    assert!(offset_of!(StageRecord, col_stride) == 46);
 };
 
 /// The twin of [`portable::contract`](super::portable::contract).
@@ -85,6 +88,9 @@ const _: () = {
 /// are among those there are.
 #[inline(always)]
 pub(super) unsafe fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
+    if run.accumulate == Accumulate::First && run.stage.slice_shift > 0 {
+        start_kept(run.stage, memory);
+    }
     let memory = memory.as_mut_ptr();
     #[cfg(all(bt_fp_registers, not(bt_kernel = "helium")))]
     if straight::is_straight(run) {
@@ -105,6 +111,15 @@ pub(super) unsafe fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
             run.accumulate,
         );
     }
+}
+
+/// Starts kept sums from the rounding constant.
+#[inline(never)]
+pub(super) fn start_kept(stage: &StageRecord, memory: &mut [u32]) {
+    let first = stage.acc_word as usize;
+    let kept = memory.get_mut(first..first + stage.tiles().get() * TILE);
+    let kept = kept.proven().unwrap_or(&mut []);
+    kept.fill(half(u32::from(stage.shift)) as u32);
 }
 
 unsafe extern "C" {

@@ -4,7 +4,7 @@
 @ instructions for a pair, which are 16 multiply-accumulates.
 
     .equ SAVED_OWN, 0
-    .equ FRAME, 92
+    .equ FRAME, 96
 
     .macro save
     .endm

@@ -6,9 +6,9 @@
 
     .fpu fpv4-sp-d16
     .equ SAVED_OWN, 64
-    .equ W_END, 92          @ passes: of this row of tiles
-    .equ W_FIRST, 96        @ passes, code: load the first of them
-    .equ FRAME, 100
+    .equ W_END, 96          @ passes: of this row of tiles
+    .equ W_FIRST, 100       @ passes, code: load the first of them
+    .equ FRAME, 104
     .equ CODE_ROW, 64       @ from CODE_OWN on: row, tile of several passes
     .equ CODE_KEEP_AGAIN, 72
 

@@ -15,7 +15,7 @@
     .equ H_ROUND, 0         @ eight times the rounding constant
     .equ H_X, 32            @ X
     .equ H_W, 36            @ W of this row of tiles
-    .equ H_START, 40        @ the first tile's start values
+    .equ H_START, 40        @ the first tile's start values; then, where sums are shifted, code: the last slice's ending
     .equ H_STEP, 44         @ bytes to the next tile's; 0: all start from the same
     .equ H_ROWS, 48         @ next entry of the row table
     .equ H_OUT, 52
@@ -35,8 +35,10 @@
     .equ H_ENTRY, 108       @ code: the loop
     .equ H_WIDEN, 112       @ 16 less the stage's bits
     .equ H_NARROW, 116      @ that to the right: negative
-    .equ H_FRAME, 120
-    .equ H_TILES, 120       @ n tiles left, beside the copy
+    .equ H_FOLD, 120        @ shift of the sums of a slice, to the left: negative
+    .equ H_KEPT, 124        @ next kept sums of the general loop that shifts
+    .equ H_FRAME, 128
+    .equ H_TILES, 128       @ n tiles left, beside the copy
 
     .cpu cortex-m55
     .syntax unified
@@ -110,6 +112,31 @@
     vstr d3, [r9, #16]
     .endm
 
+    @ The sums, row by row in q0 and q1.
+    .macro h_sums
+    vmov q0[2], q0[0], r0, r4
+    vmov q0[3], q0[1], r2, r6
+    vmov q1[2], q1[0], r8, r12
+    vmov q1[3], q1[1], r10, lr
+    .endm
+
+    @ Those of a slice shifted by \by and added to the kept ones at \at.
+    .macro h_fold by, at
+    vshl.s32 q0, \by
+    vshl.s32 q1, \by
+    vldrw.u32 q2, [\at]
+    vldrw.u32 q3, [\at, #16]
+    vadd.i32 q0, q0, q2
+    vadd.i32 q1, q1, q3
+    .endm
+
+    .macro h_end_fold
+    h_sums
+    h_fold r9, r5
+    vstrw.32 q0, [r5], #16
+    vstrw.32 q1, [r5], #16
+    .endm
+
     .macro h_end_keep
     stm r5!, {r0, r2, r4, r6, r8, r10, r12, lr}
     .endm
@@ -126,7 +153,10 @@
     .if \vectors > 2
     str r1, [sp, #H_W]
     .endif
-    .ifnc \ending, keep
+    .ifc \ending, fold
+    ldr r9, [sp, #H_FOLD]
+    .endif
+    .ifnc \columns, none
     ldrd r0, r2, [sp, #H_ROWS]
     ldrh r4, [r0], #2
     str r0, [sp, #H_ROWS]
@@ -192,12 +222,10 @@ bt_core_helium_contract:
     vpush {d8-d15}
     sub sp, sp, #H_FRAME + 4
     mov r12, sp
-    .rept 3
+    .rept 4
     ldm r0!, {r1-r8}
     stm r12!, {r1-r8}
     .endr
-    ldm r0, {r1-r6}
-    stm r12, {r1-r6}
     ldr r5, [sp, #H_START]
     ldr r11, [sp, #H_STRIDE]
     ldr pc, [sp, #H_ENTRY]
@@ -209,6 +237,7 @@ bt_core_helium_contract:
 
     .irp vectors, 1, 2, 3, 4
     h_loop keep, none, \vectors
+    h_loop fold, none, \vectors
     h_both pairs, \vectors
     h_both columns, \vectors
     h_both short_pairs, \vectors
@@ -221,6 +250,8 @@ bt_core_helium_contract:
     pop {r4-r11, pc}
 
     @ Any other stage. q6, q7: the ends of the range.
+.Lbt_h_fold_general:
+    mov r5, sp
 .Lbt_h_general:
     ldrd r0, r2, [sp, #H_MOST]
     vdup.32 q6, r0
@@ -280,6 +311,26 @@ bt_core_helium_contract:
     bne 3b
     ldr pc, [sp, #H_FINISH]
 
+.Lbt_h_fold_finish:
+    h_sums
+    ldrd r0, r7, [sp, #H_FOLD]
+    h_fold r0, r7
+    vstrw.32 q0, [r7], #16
+    vstrw.32 q1, [r7], #16
+    str r7, [sp, #H_KEPT]
+    b .Lbt_h_next
+.Lbt_h_fold_finish_last:
+    h_sums
+    ldrd r0, r7, [sp, #H_FOLD]
+    h_fold r0, r7
+    adds r7, r7, #32
+    str r7, [sp, #H_KEPT]
+    vmov r0, r4, q0[2], q0[0]
+    vmov r2, r6, q0[3], q0[1]
+    vmov r8, r12, q1[2], q1[0]
+    vmov r10, lr, q1[3], q1[1]
+    ldr pc, [sp, #H_START]
+
 .Lbt_h_finish_keep:
     sub r7, r5, #32
     stm r7, {r0, r2, r4, r6, r8, r10, r12, lr}
@@ -297,10 +348,7 @@ bt_core_helium_contract:
     .endm
 
     .macro h_rows
-    vmov q0[2], q0[0], r0, r4
-    vmov q0[3], q0[1], r2, r6
-    vmov q1[2], q1[0], r8, r12
-    vmov q1[3], q1[1], r10, lr
+    h_sums
     h_requantize
     .endm
 
@@ -360,6 +408,7 @@ bt_core_helium_code:
     .endm
     .irp vectors, 1, 2, 3, 4
     .word .Lbt_h_keep_none_\vectors + 1
+    .word .Lbt_h_fold_none_\vectors + 1
     h_address pairs, \vectors
     h_address columns, \vectors
     h_address short_pairs, \vectors
@@ -368,6 +417,9 @@ bt_core_helium_code:
     .word .Lbt_h_general + 1
     .irp finish, keep, pairs, columns, add
     .word .Lbt_h_finish_\finish + 1
+    .endr
+    .irp fold, general, finish, finish_last
+    .word .Lbt_h_fold_\fold + 1
     .endr
     .size bt_core_helium_code, . - bt_core_helium_code
     .text

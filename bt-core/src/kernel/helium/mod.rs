@@ -23,7 +23,7 @@ struct Run {
     rounding: [u32; TILE],
     x: *const u32,
     weights: *const u32,
-    /// Start values of the first tile.
+    /// Start values of the first tile; of the general loop of shifted sums code, the last slice's ending.
     start: *const u32,
     /// Bytes from one tile's to the next one's.
     start_step: usize,
@@ -46,6 +46,9 @@ struct Run {
     entry: u32,
     widen: i32,
     narrow: i32,
+    /// Of sums of a slice, to the left: negative.
+    fold: i32,
+    kept: *mut u32,
 }
 
 unsafe extern "C" {
@@ -58,13 +61,15 @@ unsafe extern "C" {
     /// `bt_core_helium_code` and right for it.
     fn bt_core_helium_contract(run: &Run);
 
-    safe static bt_core_helium_code: [u32; 41];
+    safe static bt_core_helium_code: [u32; 48];
 }
 
-/// Places in the table of code: for rows of one to four vectors the loop that keeps sums, then those that store
-/// them, by columns at even distances or by the table; the general loop; its endings.
-const LOOPS: usize = 9;
+/// Places in the table of code: for rows of one to four vectors the loops that keep sums, as they are or shifted,
+/// then those that store them, by columns at even distances or by the table; the general loop; its endings; the
+/// general loop of shifted sums, what it does with those of every slice, and of the last.
+const LOOPS: usize = 10;
 const GENERAL: usize = 4 * LOOPS;
+const FOLD: usize = GENERAL + 5;
 
 /// The twin of [`portable::contract`](super::portable::contract).
 ///
@@ -93,12 +98,16 @@ pub(super) unsafe fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
 #[inline(never)]
 unsafe fn vectors(run: &Contraction<'_>, memory: &mut [u32], pairs: usize) {
     let stage = run.stage;
-    let rounding = [half(u32::from(stage.shift)) as u32; TILE];
-    let is_kept = run.accumulate != Accumulate::Single;
+    let slice_shift = stage.slice_shift(run.accumulate);
+    let constant = if slice_shift > 0 {
+        slice_shift
+    } else {
+        stage.shift.into()
+    };
+    let rounding = [half(constant) as u32; TILE];
+    let goes_on = run.accumulate != Accumulate::Single && slice_shift == 0;
     if run.accumulate == Accumulate::First {
-        let first = stage.acc_word as usize;
-        let words = memory.get_mut(first..first + stage.tiles().get() * TILE);
-        words.unwrap_or(&mut []).fill(rounding[0]);
+        armv7em::start_kept(stage, memory);
     }
     let memory = memory.as_mut_ptr();
     let stores = run.accumulate.stores();
@@ -111,10 +120,10 @@ unsafe fn vectors(run: &Contraction<'_>, memory: &mut [u32], pairs: usize) {
     };
     let missing = 16 - i32::from(stage.bits);
     let of_loop = match run.accumulate {
-        Accumulate::First | Accumulate::Middle => Some(0),
+        Accumulate::First | Accumulate::Middle => Some(usize::from(slice_shift > 0)),
         // Top halves, saturated or not, by pairs or columns.
         Accumulate::Single if ending < 3 && stage.shift == 16 => Some(
-            1 + 2 * (ending - 1)
+            2 + 2 * (ending - 1)
                 + if missing > 0 { 4 } else { 0 }
                 + usize::from(stage.col_stride == 0),
         ),
@@ -122,16 +131,28 @@ unsafe fn vectors(run: &Contraction<'_>, memory: &mut [u32], pairs: usize) {
     };
     let code = |index: usize| bt_core_helium_code.get(index).copied().unwrap_or(0);
     let limit = 1i32 << (stage.bits.wrapping_sub(1) % 16);
+    let kept = memory.wrapping_add(stage.acc_word as usize);
+    let of_loop = of_loop.filter(|_| part == 0 && vectors <= 4);
+    let of_loop = of_loop.map(|of_loop| (vectors - 1) * LOOPS + of_loop);
+    // The general loop of shifted sums goes on to an ending of the others, if it stores.
+    let last = GENERAL + 1 + ending;
+    let (general, finish) = match (slice_shift, stores) {
+        (0, _) => (GENERAL, last),
+        (_, false) => (FOLD, FOLD + 1),
+        (_, true) => (FOLD, FOLD + 2),
+    };
+    let start = match (run.accumulate, slice_shift, of_loop) {
+        (Accumulate::Single, ..) => rounding.as_ptr(),
+        (_, 1.., None) => core::ptr::without_provenance(code(last) as usize),
+        _ => kept.cast_const(),
+    };
+    let entry = of_loop.unwrap_or(general);
     let told = Run {
         rounding,
         x: memory.wrapping_add(stage.input_word as usize),
         weights: run.weights.as_ptr(),
-        start: if is_kept {
-            memory.wrapping_add(stage.acc_word as usize)
-        } else {
-            rounding.as_ptr()
-        },
-        start_step: if is_kept { TILE * 4 } else { 0 },
+        start,
+        start_step: if goes_on { TILE * 4 } else { 0 },
         rows: run.rows.as_ptr(),
         out: memory.wrapping_add(run.out_word),
         n_tiles: stage.n_tiles.into(),
@@ -149,13 +170,12 @@ unsafe fn vectors(run: &Contraction<'_>, memory: &mut [u32], pairs: usize) {
         least: -limit,
         vectors,
         part,
-        finish: code(GENERAL + 1 + ending),
-        entry: code(match of_loop {
-            Some(of_loop) if part == 0 && vectors <= 4 => (vectors - 1) * LOOPS + of_loop,
-            _ => GENERAL,
-        }),
+        finish: code(finish),
+        entry: code(entry),
         widen: missing,
         narrow: -missing,
+        fold: -(slice_shift as i32),
+        kept,
     };
     // SAFETY: the caller has seen to it that the run is sound, and has asked for the rest.
     unsafe { bt_core_helium_contract(&told) };
