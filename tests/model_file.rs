@@ -1,9 +1,10 @@
 //! Model files: every corruption is an error with the right name, and none makes the device panic.
 
+use bt_core::internals::model::cases;
 use bt_core::internals::model::layout::{
     self, DenseRecord, FormatRecord, HostRecord, MetaRecord, OutputsRecord, Section, ValueRecord,
 };
-use bt_core::internals::model::write::Outputs;
+use bt_core::internals::model::write::{MapContents, Outputs};
 use bt_core::internals::program::{ProgramRecord, StageRecord, Store};
 use bt_core::{
     Field, FloatOutput, Model, ModelBytes, OutputKind, ParseError, Pool, SelfTest, Session,
@@ -156,6 +157,26 @@ fn sums_of_slices_are_not_shifted_by_one() {
     let steps: Vec<usize> = of_input.map(|at| at.1).collect();
     assert!(!steps.is_empty());
     assert_eq!(steps, (0..steps.len()).collect::<Vec<_>>());
+}
+
+/// Byte 45 of a stage had no meaning before version 6 and had to be 0.
+#[test]
+fn a_slice_shift_in_an_older_file_is_refused() {
+    let mut parts = cases::program();
+    let MapContents::Program { stages, .. } = &mut parts.layers[0].input else {
+        panic!("its input map is a program");
+    };
+    stages.iter_mut().for_each(|stage| stage.slice_shift = 4);
+    let bytes = parts.write().unwrap();
+    let mut older = bytes.bytes().to_vec();
+    older[layout::VERSION_AT.start] = 5;
+    reseal(&mut older);
+    let refused = ParseError::Stage {
+        section: Section::Input,
+        stage: 0,
+        field: Field::SliceShift,
+    };
+    assert_eq!(parse(&older), Err(refused));
 }
 
 /// What the scores are: every number of the record has its name, and values come in their units.

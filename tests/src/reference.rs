@@ -349,13 +349,15 @@ impl<'m> Reference<'m> {
             let (m_tile, n_tile) = (tile / n_tiles, tile % n_tiles);
             for (m, n) in (0..2).flat_map(|m| (0..4).map(move |n| (m, n))) {
                 let acc = stage.acc_word as usize + tile * 8 + m * 4 + n;
-                let mut sum = if accumulates && slice > 0 {
+                let start = if accumulates && slice > 0 {
                     let is_own = self.kept[acc] == Some(std::ptr::from_ref(stage));
                     assert!(is_own, "word {acc} is no sum of this stage any more");
                     i64::from(*self.word(acc) as i32)
                 } else {
                     1 << (stage.shift - 1)
                 };
+                let shifts = accumulates && stage.slice_shift > 0;
+                let mut sum = if shifts { 0 } else { start };
                 for k in 0..2 * pairs {
                     let w = ((slice * m_tiles + m_tile) * pairs + k / 2) * 2 + m;
                     let w = half(self.weights[stage.weights_word as usize + w], k % 2 == 1);
@@ -365,6 +367,10 @@ impl<'m> Reference<'m> {
                     assert!(!is_sum, "word {x} of a panel is half a sum");
                     let x = half(*self.word(x), k % 2 == 1);
                     sum = held(sum + w * x);
+                }
+                if shifts {
+                    let half = held(sum + (1 << (stage.slice_shift - 1)));
+                    sum = held(start + (half >> stage.slice_shift));
                 }
                 if accumulates && slice + 1 < slices {
                     *self.word(acc) = sum as i32 as u32;

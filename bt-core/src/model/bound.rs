@@ -161,3 +161,62 @@ pub fn head(weights: &[i16], bias: i32) -> u64 {
         .sum::<u64>()
         + u64::from(bias.unsigned_abs())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cases::Noise;
+    use crate::program::NONE;
+    use bytemuck::Zeroable;
+
+    /// The worst inputs are known: of every weight's sign, as large as they come. Summed up in i64 as a device
+    /// sums them, they come to the bound, but for what rounding may add.
+    #[test]
+    fn the_worst_inputs_come_to_the_bound() {
+        const SLICES: usize = 5;
+        const PAIRS: usize = 3;
+        const INPUT_MAX: i64 = 20_000;
+        let mut noise = Noise(11);
+        for (acc_word, slice_shift) in [(NONE, 0), (0, 0), (0, 2), (0, 3), (0, 9), (0, 16)] {
+            let stage = StageRecord {
+                acc_word,
+                m_tiles: 1,
+                n_tiles: 1,
+                k_pairs: PAIRS as u16,
+                slices: SLICES as u16,
+                shift: 7,
+                slice_shift,
+                ..StageRecord::zeroed()
+            };
+            let weights: Vec<u32> = (0..SLICES * PAIRS * 2).map(|_| noise.next()).collect();
+            let mut worst = 0;
+            for row in 0..2 {
+                let of_slice = |slice: usize| -> i64 {
+                    let words = (0..PAIRS).map(|pair| weights[(slice * PAIRS + pair) * 2 + row]);
+                    let pair = |word: u32| {
+                        let halves = [word as i16, (word >> 16) as i16];
+                        halves.map(|half| i64::from(half).abs()).iter().sum::<i64>()
+                    };
+                    words.map(pair).sum::<i64>() * INPUT_MAX
+                };
+                let sums = (0..SLICES).map(of_slice);
+                let round = 1i64 << (stage.shift - 1);
+                worst = worst.max(match (acc_word, slice_shift) {
+                    (NONE, _) => sums.max().unwrap() + round,
+                    (_, 0) => sums.sum::<i64>() + round,
+                    _ => {
+                        let half = 1i64 << (slice_shift - 1);
+                        let kept = sums.clone().map(|sum| (sum + half) >> slice_shift);
+                        (kept.sum::<i64>() + round).max(sums.max().unwrap() + half)
+                    }
+                });
+            }
+            let bound = contraction(&stage, &weights, INPUT_MAX as u32) as i64;
+            let rounding = if slice_shift > 0 { SLICES as i64 } else { 0 };
+            assert!(
+                (worst..=worst + rounding).contains(&bound),
+                "{slice_shift}: {worst} {bound}"
+            );
+        }
+    }
+}

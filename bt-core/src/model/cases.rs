@@ -262,6 +262,21 @@ pub fn crafted() -> Vec<Crafted> {
             |stage| stage.slices = 1,
         ),
         // Sizes that wrap at 32 bits.
+        with_stage(
+            "sums of slices shifted by one",
+            Field::SliceShift,
+            |stage| {
+                stage.slice_shift = 1;
+            },
+        ),
+        with_stage("sums of slices shifted by 17", Field::SliceShift, |stage| {
+            stage.slice_shift = 17;
+        }),
+        with_stage(
+            "shifted sums that nothing is kept of",
+            Field::SliceShift,
+            |stage| (stage.slices, stage.acc_word, stage.slice_shift) = (1, NONE, 4),
+        ),
         with_stage("a row stride that wraps", Field::RowStride, |stage| {
             rows(stage);
             stage.row_stride = u32::MAX - 1;
@@ -591,7 +606,7 @@ mod tests {
     #[test]
     fn each_is_refused_by_name() {
         let crafted = crafted();
-        assert_eq!(crafted.len(), 48);
+        assert_eq!(crafted.len(), 51);
         for file in crafted {
             let parsed = Model::parse(file.bytes.bytes()).map(|_| ());
             assert_eq!(parsed, Err(file.refused), "{}", file.name);

@@ -80,6 +80,8 @@ pub struct Counts {
     pub row: f64,
     /// A value gathered by a table.
     pub gather_table: f64,
+    /// The same where pairs of rows share words.
+    pub gather_pairs: f64,
     /// Two values times two rows of a dense map: 4 multiply-accumulates.
     pub dense_pair: f64,
     /// Two rows of a dense map.
@@ -137,19 +139,20 @@ impl Core {
             Self::M4f => Counts {
                 pair: 31.0 / 3.0,
                 tile: 2.7,
-                store: 15.0,
+                store: 8.5,
                 add_rows: 30.0,
                 scatter: 49.0,
                 add_scatter: 83.0,
-                keep: 5.0,
-                load: 3.0,
-                m_tile: 14.0,
-                run: 142.0,
+                keep: 13.0,
+                load: 6.3,
+                m_tile: 21.0,
+                run: 180.0,
                 skip: 6.0,
                 slab: 130.0,
                 gather_row: 2.2,
                 row: 15.4,
                 gather_table: 4.4,
+                gather_pairs: 2.9,
                 dense_pair: 3.6,
                 dense_rows: 30.0,
                 weights_wait: true,
@@ -159,6 +162,7 @@ impl Core {
                 run: 330.0,
                 m_tile: 18.0,
                 gather_table: 0.7,
+                gather_pairs: 0.7,
                 dense_pair: 1.11,
                 dense_rows: 16.0,
                 vectors: Some(VectorCounts {
@@ -168,12 +172,15 @@ impl Core {
                     general: 20.0,
                     store: 8.0,
                     general_store: 18.0,
-                    keep: 1.0,
+                    keep: 12.0,
                 }),
                 ..Self::M4f.counts()
             },
             Self::M4 => Counts {
                 pair: 11.0,
+                store: 15.0,
+                m_tile: 14.0,
+                run: 142.0,
                 weights_wait: false,
                 ..Self::M4f.counts()
             },
@@ -193,6 +200,7 @@ impl Core {
                 gather_row: 4.0,
                 row: 50.0,
                 gather_table: 8.0,
+                gather_pairs: 8.0,
                 dense_pair: 23.0,
                 dense_rows: 60.0,
                 weights_wait: false,
@@ -214,6 +222,7 @@ impl Core {
                 gather_row: 10.5,
                 row: 45.0,
                 gather_table: 10.5,
+                gather_pairs: 10.5,
                 dense_pair: 27.0,
                 dense_rows: 70.0,
                 weights_wait: false,
@@ -235,6 +244,7 @@ impl Core {
                 gather_row: 14.0,
                 row: 60.0,
                 gather_table: 14.0,
+                gather_pairs: 14.0,
                 dense_pair: 34.0,
                 dense_rows: 90.0,
                 weights_wait: false,
@@ -319,8 +329,11 @@ impl Cost {
 enum Gather {
     Rows(usize),
     Table,
+    Pairs,
     /// The layout decides.
-    RowsOrTable(usize),
+    RowsOrPairs(usize),
+    /// Likewise.
+    TableOrPairs,
 }
 
 /// One stage of the program: how often it runs and how much it does.
@@ -387,9 +400,9 @@ impl Outline {
             slabs: digits.iter().product::<usize>() as u64,
             slab_values: slab_values as u64,
             gather: if plan.order[0] + 1 == shape.order() && !plan.vectors {
-                Gather::RowsOrTable(shape.inputs[plan.order[0]])
+                Gather::RowsOrPairs(shape.inputs[plan.order[0]])
             } else {
-                Gather::Table
+                Gather::TableOrPairs
             },
             scratch_words: memory.words,
             flash_bytes: weights_words * 4
@@ -409,11 +422,14 @@ impl Outline {
         let values = (self.slabs * self.slab_values) as f64;
         let rows = |row: usize| values * counts.gather_row + values / row as f64 * counts.row;
         let table = values * counts.gather_table;
+        let pairs = values * counts.gather_pairs;
         let mut instructions = self.slabs as f64 * counts.slab
             + match self.gather {
                 Gather::Rows(row) => rows(row),
                 Gather::Table => table,
-                Gather::RowsOrTable(row) => rows(row).min(table),
+                Gather::Pairs => pairs,
+                Gather::RowsOrPairs(row) => rows(row).min(pairs),
+                Gather::TableOrPairs => table.min(pairs),
             };
         for stage in &self.stages {
             let tiles = (stage.m_tiles * stage.n_tiles) as f64;
@@ -454,6 +470,8 @@ impl Lowered {
         }
         outline.gather = if self.record.gather_table == NONE {
             Gather::Rows(self.record.row_values as usize)
+        } else if self.record.paired_row(&self.tables) > 0 {
+            Gather::Pairs
         } else {
             Gather::Table
         };

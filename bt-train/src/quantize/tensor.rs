@@ -426,12 +426,18 @@ impl<'a> Calibrated<'a> {
             }
         }
         // Cheaper stores, the cheapest first; of those that saturate top halves, the best.
-        let floor = best - TOP_LOSS_DB;
         let is_shifted = |at: usize, widths: &[Width]| {
             let all = widths.iter().enumerate();
             let mut of_level = all.filter(|(index, _)| level(*index) == Some(at));
             of_level.any(|(_, width)| matches!(width, Width::Shifted(_)))
         };
+        // What was paid for is not given away again, but on Helium, where other stores cost a third of a frame.
+        let shifts = (0..levels).any(|at| is_shifted(at, &widths));
+        let loss = match shifts && !lowered.plan.vectors {
+            true => SHIFTED_TOP_LOSS_DB,
+            false => TOP_LOSS_DB,
+        };
+        let floor = best - loss;
         for at in 0..levels {
             if is_shifted(at, &widths) {
                 continue;
@@ -457,6 +463,9 @@ impl<'a> Calibrated<'a> {
 
 /// What the signal-to-noise ratio of z may lose in all for the sake of cheaper stores.
 pub const TOP_LOSS_DB: f64 = 3.0;
+
+/// The same where sums of slices are shifted.
+const SHIFTED_TOP_LOSS_DB: f64 = 0.5;
 
 /// What it must gain for sums of slices to be shifted before they are added, which costs a frame about 1 %.
 pub const SHIFT_GAIN_DB: f64 = 1.0;
