@@ -152,7 +152,7 @@ fn reports_and_fine_tunes_the_integers() {
 }
 
 #[test]
-fn compares_the_three_kinds_of_map() {
+fn compares_every_form_of_map_a_gru_and_linear_controls() {
     let place = tempfile::tempdir().unwrap();
     let data = Toy::new(60).write(place.path());
     let mut words = vec!["compare", "--data", &data, "--json", "--seeds", "2"];
@@ -166,7 +166,32 @@ fn compares_the_three_kinds_of_map() {
         .iter()
         .filter_map(|row| row["input_map"].as_str())
         .collect();
-    assert_eq!(maps, ["dense", "tensor-train", "block-term"]);
+    let block_term = "block-term";
+    assert_eq!(
+        maps,
+        ["dense", "tensor-train", block_term, block_term, block_term]
+    );
+    let of = |key: &str| {
+        rows.iter()
+            .map(|row| row[key].as_str().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of("cell"), ["lstm", "lstm", "lstm", "lstm", "gru"]);
+    assert_eq!(
+        of("recurrent_map"),
+        ["dense", "dense", "dense", block_term, "dense"]
+    );
+    // Beside them what knows no order, and what knows no memory; the class shows in the mean.
+    let controls = object["controls"].as_array().unwrap();
+    assert_eq!(controls[0]["reads"], "mean");
+    assert_eq!(controls[1]["reads"]["frames"], 8);
+    for control in controls {
+        assert!(control["accuracy"].as_f64().unwrap() > 0.9, "{control}");
+        assert!(control["validation"].is_number() && control["penalty"].is_number());
+    }
+    assert_eq!(object["seeds"], serde_json::json!([0, 1]));
+    assert_eq!(object["sequences"]["test"], 60);
+    assert!((object["baseline"].as_f64().unwrap() - 1.0 / 3.0).abs() < 1e-12);
     for row in rows {
         let accuracies: Vec<f64> = row["accuracies"]
             .as_array()
@@ -185,7 +210,8 @@ fn compares_the_three_kinds_of_map() {
         .iter()
         .filter_map(|row| row["input_parameters"].as_u64())
         .collect();
-    assert_eq!(weights, [384, 80, 84]);
+    // A GRU has three gates: 2·(3·6 + 4·4) + 2².
+    assert_eq!(weights, [384, 80, 84, 84, 72]);
 }
 
 /// `--refit`: rates chosen by validation, models of every seed trained without one.
@@ -214,7 +240,7 @@ fn compares_models_that_learnt_from_the_validation_part_too() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    assert_eq!(epochs.len(), 3 * 2 * 4);
+    assert_eq!(epochs.len(), 5 * 2 * 4);
     assert!(
         epochs
             .iter()
@@ -225,8 +251,8 @@ fn compares_models_that_learnt_from_the_validation_part_too() {
     words[at + 1] = picture.to_str().unwrap();
     assert_eq!(run(&words).status, Some(0));
     let svg = std::fs::read_to_string(&picture).unwrap();
-    for map in ["dense", "tensor-train", "block-term"] {
-        assert!(svg.contains(&format!("accuracy, {map}")), "{svg}");
+    for map in ["dense", "tensor-train", "block-term", "gru, block-term"] {
+        assert!(svg.contains(&format!(">{map}</text>")), "{svg}");
     }
 }
 
@@ -366,7 +392,7 @@ fn plan_and_quantize_speak_one_dialect() {
 #[test]
 fn help_fits_a_hundred_columns() {
     for command in [
-        "train", "eval", "quantize", "run", "compare", "plan", "inspect",
+        "train", "eval", "quantize", "run", "compare", "plan", "inspect", "search",
     ] {
         for help in ["--help", "-h"] {
             let left = run(&[command, help]);

@@ -86,9 +86,10 @@ impl Chart<'_> {
             let points = self.series.iter().flat_map(|series| &series.points);
             points.map(pick).collect::<Vec<f64>>()
         };
+        let top = self.legend(svg);
         let (x, y) = (of(|point| point.0), of(|point| point.1));
         let x = Places::of(self.x.scale, &x, LEFT, WIDTH - RIGHT);
-        let y = Places::of(self.y.scale, &y, HEIGHT - BOTTOM, TOP);
+        let y = Places::of(self.y.scale, &y, HEIGHT - BOTTOM, top);
         styled(
             svg,
             (LEFT, 16.0),
@@ -96,7 +97,6 @@ impl Chart<'_> {
             r#" font-weight="bold""#,
             self.title,
         );
-        self.legend(svg);
         for &tick in &y.ticks {
             let at = y.place(tick);
             let _ = writeln!(
@@ -117,7 +117,7 @@ impl Chart<'_> {
         }
         let _ = writeln!(
             svg,
-            r#"<path d="M{LEFT} {TOP}V{:.1}H{:.1}" stroke="{GREY}" fill="none"/>"#,
+            r#"<path d="M{LEFT} {top}V{:.1}H{:.1}" stroke="{GREY}" fill="none"/>"#,
             HEIGHT - BOTTOM,
             WIDTH - RIGHT
         );
@@ -133,7 +133,7 @@ impl Chart<'_> {
             let at = x.place(*at);
             let _ = writeln!(
                 svg,
-                r#"<path d="M{at:.1} {TOP}V{:.1}" stroke="{GREY}" stroke-dasharray="4 3"/>"#,
+                r#"<path d="M{at:.1} {top}V{:.1}" stroke="{GREY}" stroke-dasharray="4 3"/>"#,
                 HEIGHT - BOTTOM
             );
             // On the side that has room.
@@ -169,17 +169,26 @@ impl Chart<'_> {
         }
     }
 
-    fn legend(&self, svg: &mut String) {
-        let mut at = LEFT;
+    /// Draws the legend, in as many rows as it takes; gives how far down it reaches.
+    fn legend(&self, svg: &mut String) -> f64 {
+        const ROW: f64 = 15.0;
+        let (mut at, mut top) = (LEFT, TOP - ROW);
         for series in self.series.iter().filter(|series| !series.name.is_empty()) {
+            let own = 30.0 + width(series.name, 12.0);
+            if at > LEFT && at + own > WIDTH {
+                (at, top) = (LEFT, top + ROW);
+            }
             let (colour, name) = (series.colour, escape(series.name));
             let _ = writeln!(
                 svg,
-                r#"<rect x="{at:.1}" y="25" width="12" height="4" fill="{colour}"/><text x="{:.1}" y="32">{name}</text>"#,
-                at + 16.0
+                r#"<rect x="{at:.1}" y="{:.1}" width="12" height="4" fill="{colour}"/><text x="{:.1}" y="{:.1}">{name}</text>"#,
+                top - 2.0,
+                at + 16.0,
+                top + 5.0
             );
-            at += 30.0 + width(series.name, 12.0);
+            at += own;
         }
+        top + ROW
     }
 }
 

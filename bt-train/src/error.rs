@@ -212,6 +212,18 @@ pub enum ErrorKind {
         /// Hidden units.
         units: usize,
     },
+    /// No model that could be searched for keeps to the limits.
+    #[error(
+        "none of {} models looked at keeps to the limits; the nearest ({}) needs {}",
+        .0.looked_at, .0.nearest, exceeded(&.0.over)
+    )]
+    NothingFits(Box<NothingFits>),
+    /// Of the trials of a search none came to anything.
+    #[error("every trial failed; the first: {first}")]
+    EveryTrialFailed {
+        /// Why.
+        first: Box<str>,
+    },
     /// A plan that cannot be carried out.
     #[error("{0}")]
     Lower(Cause),
@@ -322,6 +334,40 @@ pub struct OverLimits {
     pub ram_limit: Option<usize>,
     /// Flash that was allowed.
     pub flash_limit: Option<usize>,
+}
+
+/// What comes nearest to limits that nothing keeps to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NothingFits {
+    /// Models that were looked at.
+    pub looked_at: usize,
+    /// The nearest, in words.
+    pub nearest: String,
+    /// By which limits it fails.
+    pub over: Vec<Exceeded>,
+}
+
+/// A limit, and what is needed instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exceeded {
+    /// Its key: `ram`, `flash` or `ms-per-step`.
+    pub limit: &'static str,
+    /// What is needed, in bytes or milliseconds.
+    pub need: String,
+    /// What is allowed.
+    pub has: String,
+}
+
+fn exceeded(over: &[Exceeded]) -> String {
+    let words = over.iter().map(|over| {
+        let unit = match over.limit {
+            "ram" => "bytes of RAM",
+            "flash" => "bytes of flash",
+            _ => "ms a step",
+        };
+        format!("{} {unit} where {} are allowed", over.need, over.has)
+    });
+    words.collect::<Vec<_>>().join(" and ")
 }
 
 impl Error {

@@ -53,6 +53,7 @@ pub mod output;
 pub mod plan;
 pub mod quantize;
 pub mod report;
+pub mod search;
 pub mod shape;
 pub mod svg;
 pub mod training;

@@ -8,6 +8,10 @@ pub const BLUE: &str = "#1f5fa8";
 pub const RED: &str = "#c0501f";
 /// See [`BLUE`].
 pub const GREEN: &str = "#2e8540";
+/// See [`BLUE`].
+pub const OCHRE: &str = "#a07800";
+/// See [`BLUE`].
+pub const PURPLE: &str = "#7b4fa0";
 /// Axes and what is told beside the lines.
 pub const GREY: &str = "#666666";
 

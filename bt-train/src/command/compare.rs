@@ -1,5 +1,8 @@
-//! `bt-train compare --data D.npz …`: dense, tensor-train and block-term LSTMs, one table.
+//! `bt-train compare --data D.npz …`: every form of map, a GRU and linear controls, one table.
 
+mod table;
+
+use crate::command::controls::Weighed;
 use crate::command::device::CoreArg;
 use crate::command::progress::{Progress, catch_interrupts};
 use crate::command::{load, scores};
@@ -8,21 +11,22 @@ use crate::device;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{check_place, write_atomic};
 use crate::float::checkpoint::Checkpoint;
+use crate::float::config::ModelConfig;
 use crate::plan::search::Limits;
-use crate::quantize::export::{Options, export};
+use crate::quantize::export::{CALIBRATION_SEQUENCES, Options, export};
 use crate::say;
-use crate::shape::MapName;
+use crate::shape::{Cell, MapName};
 use crate::training::curves;
 use crate::training::evaluate::{self, Score};
 use crate::training::metrics::Keep;
 use crate::training::run::RunWatch;
 use crate::training::settings::{Flags, Settings};
 use crate::training::trainer::{Epoch, Trainer};
-use serde::Serialize;
 use serde_json::json;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
+use table::Row;
 
 /// Arguments of `compare`.
 #[derive(Debug, clap::Args)]
@@ -56,43 +60,6 @@ pub struct Args {
     settings: Flags,
 }
 
-/// One kind of model.
-#[derive(Debug, Serialize)]
-struct Row {
-    input_map: &'static str,
-    recurrent_map: &'static str,
-    /// Weights of the LSTM and the head.
-    parameters: usize,
-    input_parameters: usize,
-    /// Of the input map, against a dense one.
-    input_compression: f64,
-    /// Of the layer, against a dense LSTM.
-    compression: f64,
-    lr: f32,
-    /// On the test part, the mean over the seeds.
-    accuracy_mean: f64,
-    /// Its standard deviation from seed to seed; 0 for one seed.
-    accuracy_sd: f64,
-    accuracies: Vec<f64>,
-    /// On the validation part, in the epoch chosen; with --refit that of the
-    /// model which the rate was chosen by.
-    validation_mean: Option<f64>,
-    /// In integers, as on the device.
-    fixed_accuracy_mean: f64,
-    fixed_accuracies: Vec<f64>,
-    /// Epochs until the accuracy on the validation part reached 0.9 of its best;
-    /// with --refit as `validation_mean`.
-    epochs_to_90_percent: Option<f64>,
-    /// Training, mean over the seeds.
-    seconds: f64,
-    /// Flash of the quantized model.
-    device_bytes: usize,
-    /// RAM of a session.
-    device_ram_bytes: usize,
-    /// Predicted instructions of both maps for one step on the core of `--core`.
-    instructions: u64,
-}
-
 /// One model.
 struct Outcome {
     checkpoint: Checkpoint,
@@ -106,16 +73,24 @@ struct Outcome {
 
 /// How one model learned.
 struct Curve {
+    name: String,
+    cell: &'static str,
     input_map: &'static str,
+    recurrent_map: Option<&'static str>,
     seed: u64,
     epochs: Vec<Epoch>,
 }
 
 impl Curve {
     fn write(&self, file: &mut dyn Write) -> std::io::Result<()> {
-        let (input_map, seed) = (self.input_map, self.seed);
         for epoch in &self.epochs {
-            let line = json!({ "input_map": input_map, "seed": seed, "metrics": epoch });
+            let line = json!({
+                "cell": self.cell,
+                "input_map": self.input_map,
+                "recurrent_map": self.recurrent_map,
+                "seed": self.seed,
+                "metrics": epoch,
+            });
             writeln!(file, "{line}")?;
         }
         Ok(())
@@ -127,8 +102,8 @@ fn picture(curves: &[Curve]) -> String {
     let mut kinds: Vec<(&str, Vec<&[Epoch]>)> = Vec::new();
     for curve in curves {
         match kinds.last_mut() {
-            Some((name, models)) if *name == curve.input_map => models.push(&curve.epochs),
-            _ => kinds.push((curve.input_map, vec![&curve.epochs])),
+            Some((name, models)) if *name == curve.name => models.push(&curve.epochs),
+            _ => kinds.push((&curve.name, vec![&curve.epochs])),
         }
     }
     curves::compared(&kinds)
@@ -155,12 +130,11 @@ pub fn run(args: Args) -> Result<()> {
     catch_interrupts()?;
     let mut rows = Vec::new();
     let mut curves: Vec<Curve> = Vec::new();
-    for map in [MapName::Dense, MapName::TensorTrain, MapName::BlockTerm] {
-        let settings = Settings {
-            input_map: map,
-            ..settings.clone()
-        };
-        let row = kind(&settings, &data, &args, &mut curves).map_err(in_data)?;
+    let whole = args.refit.then(|| without_validation(&data));
+    let weighed = Weighed::new(&settings, &data, whole.as_ref()).map_err(in_data)?;
+    let controls = weighed.controls().map_err(in_data)?;
+    for settings in kinds(&settings) {
+        let row = kind(&settings, &data, whole.as_ref(), &args, &mut curves).map_err(in_data)?;
         rows.push(row);
     }
     if let Some(path) = &args.curves {
@@ -174,12 +148,53 @@ pub fn run(args: Args) -> Result<()> {
             Ok(())
         })?;
     }
+    let (train, validation, test) = weighed.sequences();
+    let split = table::Split {
+        train,
+        validation,
+        test,
+    };
     if args.json {
-        say!("{}", json!({ "rows": rows }));
+        say!(
+            "{}",
+            json!({
+                "rows": rows,
+                "controls": controls,
+                "seeds": (settings.seed..settings.seed + args.seeds).collect::<Vec<u64>>(),
+                "sequences": split,
+                "baseline": weighed.majority(),
+            })
+        );
     } else {
-        print(&rows);
+        let seeds = format!(
+            "seeds {} to {}",
+            settings.seed,
+            settings.seed + args.seeds - 1
+        );
+        table::print(&rows, &controls, &split, &seeds, weighed.majority());
     }
     Ok(())
+}
+
+/// The models that are compared: what was asked for with each form of the input map, with both maps block-term, and
+/// with a GRU.
+fn kinds(settings: &Settings) -> Vec<Settings> {
+    let with = |cell, input_map, recurrent_map| Settings {
+        cell,
+        input_map,
+        recurrent_map,
+        ..settings.clone()
+    };
+    let (cell, recurrent) = (settings.cell, settings.recurrent_map);
+    let maps = [MapName::Dense, MapName::TensorTrain, MapName::BlockTerm];
+    let mut kinds: Vec<Settings> = maps.map(|map| with(cell, map, recurrent)).into();
+    if cell.device().is_recurrent() && recurrent == MapName::Dense {
+        kinds.push(with(cell, MapName::BlockTerm, MapName::BlockTerm));
+    }
+    if cell != Cell::Gru {
+        kinds.push(with(Cell::Gru, MapName::BlockTerm, recurrent));
+    }
+    kinds
 }
 
 /// Before anything is trained: that the test part has classes, and a model for all of them.
@@ -196,15 +211,21 @@ fn check(settings: &Settings, data: &DataSet) -> Result<()> {
     data.clone().raw_for_model(&config).map(|_| ())
 }
 
-fn kind(settings: &Settings, data: &DataSet, args: &Args, curves: &mut Vec<Curve>) -> Result<Row> {
+fn kind(
+    settings: &Settings,
+    data: &DataSet,
+    whole: Option<&DataSet>,
+    args: &Args,
+    curves: &mut Vec<Curve>,
+) -> Result<Row> {
     let mut settings = settings.clone();
     let config = settings.model(data)?;
-    let name = config.input.map.name();
+    let of_recurrent = config.recurrent_shape().map(|shape| shape.kind.name());
+    let name = name(&config);
     let mut outcomes = Vec::new();
     if args.tune {
-        outcomes.push(tune(&mut settings, data, name)?);
+        outcomes.push(tune(&mut settings, data, &name)?);
     }
-    let whole = args.refit.then(|| without_validation(data));
     let tuned = if args.refit {
         settings.validation = 0.0;
         std::mem::take(&mut outcomes)
@@ -216,14 +237,17 @@ fn kind(settings: &Settings, data: &DataSet, args: &Args, curves: &mut Vec<Curve
             seed,
             ..settings.clone()
         };
-        let data = whole.as_ref().unwrap_or(data);
+        let data = whole.unwrap_or(data);
         outcomes.push(train(&settings, data, &format!("{name}, seed {seed}: "))?);
     }
     curves.extend(
         (settings.seed..)
             .zip(&outcomes)
             .map(|(seed, outcome)| Curve {
-                input_map: name,
+                name: name.clone(),
+                cell: config.cell.name(),
+                input_map: config.input.map.name(),
+                recurrent_map: of_recurrent,
                 seed,
                 epochs: outcome.epochs.clone(),
             }),
@@ -240,7 +264,7 @@ fn kind(settings: &Settings, data: &DataSet, args: &Args, curves: &mut Vec<Curve
         let score = Score::of(&float, &evaluate::logits(&float, test), items);
         accuracies.push(score.figures.accuracy().unwrap_or(0.0));
         let options = Options {
-            name: name.into(),
+            name: config.input.map.name().into(),
             limits: Limits {
                 core: args.core.kernels(),
                 ..Limits::default()
@@ -265,8 +289,9 @@ fn kind(settings: &Settings, data: &DataSet, args: &Args, curves: &mut Vec<Curve
     let to_90: Option<Vec<f64>> = validated.iter().map(epochs_to_90_percent).collect();
     let seconds: Vec<f64> = outcomes.iter().map(|outcome| outcome.seconds).collect();
     Ok(Row {
-        input_map: name,
-        recurrent_map: config.recurrent.map.name(),
+        cell: config.cell.name(),
+        input_map: config.input.map.name(),
+        recurrent_map: of_recurrent,
         parameters: config.parameters(),
         input_parameters: config.input_shape().parameters(),
         input_compression: config.input_compression(),
@@ -286,6 +311,19 @@ fn kind(settings: &Settings, data: &DataSet, args: &Args, curves: &mut Vec<Curve
     })
 }
 
+/// A kind of model in few words.
+fn name(config: &ModelConfig) -> String {
+    let input = config.input.map.name();
+    match (
+        config.cell,
+        config.recurrent_shape().map(|shape| shape.kind.name()),
+    ) {
+        (Cell::Lstm, Some("dense") | None) => input.to_owned(),
+        (Cell::Lstm, Some(_)) => format!("{input}, both maps"),
+        (cell, _) => format!("{}, {input}", cell.name()),
+    }
+}
+
 /// The data with the validation part, where they have one, among the training part.
 fn without_validation(data: &DataSet) -> DataSet {
     let parts: Vec<Part> = data.train.iter().chain(&data.validation).cloned().collect();
@@ -295,9 +333,6 @@ fn without_validation(data: &DataSet) -> DataSet {
         ..data.clone()
     }
 }
-
-/// Sequences that calibration looks at.
-const CALIBRATION_SEQUENCES: usize = 128;
 
 /// Sets the learning rate that validates best; gives the model trained with it.
 fn tune(settings: &mut Settings, data: &DataSet, name: &str) -> Result<Outcome> {
@@ -382,39 +417,6 @@ fn deviation(values: &[f64]) -> f64 {
     let mean = mean(values);
     let square: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
     (square / (values.len() - 1) as f64).sqrt()
-}
-
-fn print(rows: &[Row]) {
-    say!(
-        "{:<13}{:>11}{:>12}{:>18}{:>9}{:>11}{:>9}{:>10}{:>9}{:>14}",
-        "input map",
-        "parameters",
-        "compression",
-        "accuracy",
-        "fixed",
-        "90 % after",
-        "seconds",
-        "flash",
-        "RAM",
-        "instructions"
-    );
-    for row in rows {
-        let accuracy = format!("{:.4} ± {:.4}", row.accuracy_mean, row.accuracy_sd);
-        let to_90 = row
-            .epochs_to_90_percent
-            .map_or("-".into(), |epochs| format!("{epochs:.1}"));
-        say!(
-            "{:<13}{:>11}{:>12.1}{accuracy:>18}{:>9.4}{to_90:>11}{:>9.1}{:>10}{:>9}{:>14}",
-            row.input_map,
-            row.parameters,
-            row.compression,
-            row.fixed_accuracy_mean,
-            row.seconds,
-            row.device_bytes,
-            row.device_ram_bytes,
-            row.instructions
-        );
-    }
 }
 
 #[cfg(test)]

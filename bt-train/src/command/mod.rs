@@ -3,6 +3,7 @@
 mod advice;
 pub mod compare;
 mod comparison;
+mod controls;
 pub mod cut;
 pub mod device;
 pub mod eval;
@@ -14,6 +15,7 @@ pub mod progress;
 pub mod quantize;
 pub mod run;
 pub mod scores;
+pub mod search;
 pub mod train;
 mod tuning;
 pub mod units;
@@ -55,10 +57,12 @@ enum Command {
     Quantize(Box<quantize::Args>),
     /// Run a quantized model, bit for bit as a device does
     Run(run::Args),
-    /// Train dense, tensor-train and block-term models and compare them
+    /// Train models with every form of map, and what knows no sequence, and compare them
     Compare(Box<compare::Args>),
     /// Find the best orders of contraction under limits of RAM and flash
     Plan(plan::Args),
+    /// Search for models that keep to a device's limits, and show what nothing beats
+    Search(Box<search::Args>),
     /// Take over a model of PyTorch, as it is or decomposed
     Import(Box<import::Args>),
     /// Decode clips of video, a folder a class, into a data set
@@ -81,6 +85,7 @@ impl Cli {
             Command::Run(args) => run::run(args),
             Command::Compare(args) => compare::run(*args),
             Command::Plan(args) => plan::run(args),
+            Command::Search(args) => search::run(*args),
             Command::Import(args) => import::run(*args),
             Command::ImportVideo(args) => import_video::run(args),
             Command::Inspect(args) => inspect::run(args),

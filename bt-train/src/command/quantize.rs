@@ -9,7 +9,9 @@ use crate::device;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{check_place, write_atomic};
 use crate::float::checkpoint::Checkpoint;
-use crate::quantize::export::{Exported, LayerReport, MapReport, Options, Scheme, Z_MAX};
+use crate::quantize::export::{
+    CALIBRATION_SEQUENCES, Exported, LayerReport, MapReport, Options, Scheme, Z_MAX,
+};
 use crate::report::{self, Report};
 use crate::training::material::parts;
 use crate::training::run::RunFolder;
@@ -55,9 +57,6 @@ pub struct Args {
     #[arg(long, value_name = "COLUMN=VALUE,…")]
     pub hold_out: Option<String>,
 }
-
-/// Sequences that calibration looks at.
-const CALIBRATION_SEQUENCES: usize = 128;
 
 /// What to do when the loss explodes while fine-tuning.
 const DIVERGED: &str =

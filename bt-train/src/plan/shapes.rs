@@ -67,7 +67,9 @@ pub fn search(request: &Request) -> Vec<Found> {
     let mut fronts = Vec::new();
     for blocks in 1..=request.blocks {
         for rank in 2..=request.rank.max(2) {
-            let planned: Vec<Found> = candidates(request, blocks, rank)
+            let kind = MapKind::BlockTerm { blocks, rank };
+            let (gates, inputs, units) = (request.gates, request.inputs, request.units);
+            let planned: Vec<Found> = candidates(gates, inputs, units, kind, request.parameters)
                 .into_par_iter()
                 .filter_map(|(shape, hidden)| {
                     let parameters = shape.parameters();
@@ -108,18 +110,24 @@ fn front<T>(mut all: Vec<T>, figures: impl Fn(&T) -> (usize, u64)) -> Vec<T> {
     all
 }
 
-/// The shapes of one N and R that are worth a search for plans.
-fn candidates(request: &Request, blocks: usize, rank: usize) -> Vec<(MapShape, Vec<usize>)> {
-    let kind = MapKind::BlockTerm { blocks, rank };
+/// The shapes of one N and R, with the modes of the units, that are worth a search for plans: of at most so
+/// many weights, those near the front of weights and products.
+pub(crate) fn candidates(
+    gates: usize,
+    inputs: usize,
+    units: usize,
+    kind: MapKind,
+    most: Option<usize>,
+) -> Vec<(MapShape, Vec<usize>)> {
     let mut all = Vec::new();
     for order in 2..=ORDER_MAX {
-        for inputs in factorizations(request.inputs, order, 2, INPUT_MODE_MAX) {
-            for mut hidden in factorizations(request.units, order, 1, request.units) {
+        for inputs in factorizations(inputs, order, 2, INPUT_MODE_MAX) {
+            for mut hidden in factorizations(units, order, 1, units) {
                 // Short modes of the frame with long ones of the units: their factors stay small.
                 hidden.reverse();
-                let shape = MapShape::to_gates(request.gates, kind, &inputs, &hidden);
+                let shape = MapShape::to_gates(gates, kind, &inputs, &hidden);
                 let parameters = shape.parameters();
-                if request.parameters.is_none_or(|most| parameters <= most) {
+                if most.is_none_or(|most| parameters <= most) {
                     all.push((parameters, products(&shape), (shape, hidden)));
                 }
             }

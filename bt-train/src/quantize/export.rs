@@ -171,6 +171,9 @@ fn passed(
     (10.0 * ratio.log10(), largest)
 }
 
+/// Sequences that calibration looks at, unless something else is wanted.
+pub const CALIBRATION_SEQUENCES: usize = 128;
+
 /// Frames that the report looks at.
 const REPORT_FRAMES: usize = 128;
 

@@ -14,5 +14,5 @@ mod map;
 mod real;
 mod scheme;
 pub mod simulate;
-mod spread;
+pub(crate) mod spread;
 pub mod tensor;

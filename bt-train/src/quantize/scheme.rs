@@ -243,7 +243,11 @@ impl Scheme {
     }
 
     /// The model file of `checkpoint`.
-    fn file(&self, checkpoint: &Checkpoint) -> Result<ModelBytes> {
+    ///
+    /// # Errors
+    ///
+    /// When the weights cannot be quantized.
+    pub fn file(&self, checkpoint: &Checkpoint) -> Result<ModelBytes> {
         let maps = RealMaps::read(checkpoint, &self.plans)?;
         let weights = self.weights(&maps, checkpoint)?;
         self.parts(&weights, checkpoint).whole()

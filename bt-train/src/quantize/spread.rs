@@ -2,7 +2,7 @@
 
 /// At most `count` items, one from each of as many equal stretches; where in a stretch changes, so
 /// that items of a period (the steps of sequences of one length) are all among them.
-pub(super) fn spread<T>(items: Vec<T>, count: usize) -> Vec<T> {
+pub(crate) fn spread<T>(items: Vec<T>, count: usize) -> Vec<T> {
     let len = items.len();
     if len <= count {
         return items;

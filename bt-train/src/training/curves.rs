@@ -3,7 +3,7 @@
 use super::metrics::{Keep, digits};
 use super::trainer::Epoch;
 use crate::chart::{Axis, Chart, Scale, Series, stacked};
-use crate::svg::{BLUE, GREEN, RED};
+use crate::svg::{BLUE, GREEN, OCHRE, PURPLE, RED};
 use std::fmt::Write;
 
 /// Loss and accuracy over the epochs, training and validation, the best of them marked; of values R² instead of
@@ -73,7 +73,7 @@ pub fn compared(kinds: &[(&str, Vec<&[Epoch]>)]) -> String {
         };
         kinds
             .iter()
-            .zip([BLUE, RED, GREEN].into_iter().cycle())
+            .zip([BLUE, RED, GREEN, OCHRE, PURPLE].into_iter().cycle())
             .map(|((name, models), colour)| {
                 let epochs = models.iter().map(|epochs| epochs.len()).max().unwrap_or(0);
                 let means: Vec<f64> = (0..epochs).map(|at| mean(models, at)).collect();

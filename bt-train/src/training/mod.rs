@@ -9,6 +9,7 @@ pub mod confusion;
 mod crash;
 pub mod curves;
 pub mod evaluate;
+pub mod linear;
 pub mod material;
 pub mod metrics;
 pub mod modes;

@@ -16,6 +16,7 @@ use crate::training::metrics::Keep;
 use crate::training::modes::Modes;
 use file::{entries, plain, read_table};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// One list makes the flags, the keys of the TOML file and the defaults.
@@ -198,6 +199,35 @@ impl Settings {
     /// Never for settings that came from `resolve`.
     pub fn to_toml(&self) -> Result<String> {
         toml::to_string(self).map_err(Error::malformed)
+    }
+
+    /// Keys that somebody gave a value, in the file or by a flag.
+    ///
+    /// # Errors
+    /// As [`Settings::resolve`].
+    pub fn told(file: Option<&Path>, flags: &Flags) -> Result<BTreeSet<String>> {
+        let mut told = match file {
+            Some(path) => read_table(path)?,
+            None => toml::Table::new(),
+        };
+        told.extend(toml::Table::try_from(flags).map_err(Error::malformed)?);
+        Ok(told.into_iter().map(|(key, _)| key).collect())
+    }
+
+    /// What of these settings differs from others: keys and values as a person would write them.
+    ///
+    /// # Errors
+    /// Never for settings that came from `resolve`.
+    pub fn beyond(&self, other: &Settings) -> Result<Vec<(String, String)>> {
+        let table = |settings| toml::Table::try_from(settings).map_err(Error::malformed);
+        let other = table(other)?;
+        let ours = table(self)?.into_iter();
+        let differing = ours.filter(|(key, value)| other.get(key) != Some(value));
+        let written = |(key, value): (String, toml::Value)| match value {
+            toml::Value::String(text) => (key, text),
+            value => (key, plain(&value)),
+        };
+        Ok(differing.map(written).collect())
     }
 
     /// The first key, by name, that two settings do not agree on, and both values.

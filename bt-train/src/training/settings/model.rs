@@ -125,7 +125,7 @@ impl Settings {
     }
 
     /// Values a step that the model gets of these data.
-    fn width(&self, data: &DataSet) -> Result<usize> {
+    pub(crate) fn width(&self, data: &DataSet) -> Result<usize> {
         match data.sample_rate {
             Some(rate) => {
                 let front_end = self.front_end(rate);
