@@ -5,7 +5,8 @@
 //! |---|---|
 //! | `space` | which models there are to draw from |
 //! | `needs` | what one of them needs on the device, before it is trained |
-//! | `trials` | the folder of a search: trials, rungs, results |
+//! | `record` | what was asked for, trials and their results |
+//! | `trials` | the folder of a search: rungs, training, the front |
 //! | `front` | what nothing beats, and its picture |
 //!
 //! A trial is a run's folder like any other. All that a search knows is in its folder, so it goes on after a kill,
@@ -13,12 +14,14 @@
 
 mod front;
 mod needs;
+mod record;
 mod space;
 mod trials;
 
 pub use front::{Front, Standing};
 pub use needs::{Bounds, Needs};
-pub use trials::{Asked, Rung, Search, Trial, TrialResult};
+pub use record::{Asked, DeviceResult, Rung, Trial, TrialResult, Validation};
+pub use trials::Search;
 
 use crate::data::DataSet;
 use crate::error::{Error, ErrorKind, Result};

@@ -216,10 +216,17 @@ impl<'a> Predictor<'a> {
             Ok(scheme) => self.bounds.needs(&scheme, &checkpoint)?,
             Err(error) => match error.kind {
                 ErrorKind::OverLimits(over) => {
+                    // No plan takes less time than the fastest, whatever that needs.
+                    let limits = Limits {
+                        core: options.limits.core,
+                        ..Limits::default()
+                    };
+                    let options = Options { limits, ..options };
+                    let scheme = Scheme::calibrate(&checkpoint, part, &self.data.labels, &options)?;
                     return Ok(Verdict::Over(Needs {
                         ram_bytes: over.ram_bytes,
                         flash_bytes: over.flash_bytes,
-                        ..nothing
+                        ..self.bounds.needs(&scheme, &checkpoint)?
                     }));
                 }
                 ErrorKind::NoPlan => return Ok(Verdict::Impossible),

@@ -5,12 +5,16 @@
 //! | `search.json` | what was asked for, the trials with settings and needs; written once |
 //! | `trial-7/` | the run of a trial, as `train` leaves one |
 //! | `trial-7/result.json` | what its last rung came to |
+//! | `rung-1.json` | the trials that go on after the first rung |
 //! | `front.svg` | the front |
 //!
 //! Which trials go on, and how far, follows from the results alone: whoever looks sees the same.
 
 use super::front::{Front, Standing, front, ranked};
-use super::needs::{Bounds, Needs};
+use super::record::{
+    Asked, DeviceResult, Rung, Saved, Trial, TrialResult, Validation, no_validation, rungs,
+    validation,
+};
 use super::space::words;
 use super::{Drawn, draw};
 use crate::data::{DataSet, PartName};
@@ -19,89 +23,13 @@ use crate::file::{create_folder, write_atomic};
 use crate::float::checkpoint::Checkpoint;
 use crate::quantize::export::{CALIBRATION_SEQUENCES, Options, Scheme};
 use crate::quantize::fine_tune;
-use crate::training::evaluate::Score;
 use crate::training::material::split_off;
-use crate::training::metrics::{Figures, Keep};
+use crate::training::metrics::Keep;
 use crate::training::outcome::Outcome;
 use crate::training::run::{RunFolder, RunWatch};
 use crate::training::settings::Settings;
 use crate::training::trainer::Trainer;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-
-/// What was asked for. A search goes on only with the same.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Asked {
-    /// What all models share: data, training, and what of a model is not drawn.
-    pub settings: Settings,
-    /// Keys that somebody gave a value: they are not drawn.
-    pub told: BTreeSet<String>,
-    /// What the device allows.
-    pub bounds: Bounds,
-    /// Models to train.
-    pub trials: usize,
-}
-
-/// What `search.json` holds.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Saved {
-    asked: Asked,
-    /// [`DataSet::fingerprint`].
-    data: u64,
-    validation: Validation,
-    looked_at: usize,
-    trials: Vec<Trial>,
-}
-
-/// What trials are ranked by.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Validation {
-    /// Sequences of the validation part.
-    pub sequences: usize,
-    /// Share of its commonest class; none of values.
-    pub majority: Option<f64>,
-}
-
-/// A model that is tried.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Trial {
-    /// How it is trained, to the end.
-    pub settings: Settings,
-    /// What it needs by the plans, before anything is trained.
-    pub needs: Needs,
-}
-
-/// What a trial came to so far.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct TrialResult {
-    /// Epochs that it was trained for.
-    pub epochs: usize,
-    /// Of the best of them on the validation part.
-    pub validation: Option<Score>,
-    /// Why it cannot go on.
-    pub failed: Option<String>,
-    /// Of the integers, once it was trained to the end.
-    pub device: Option<DeviceResult>,
-}
-
-/// What a trained model is on the device.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct DeviceResult {
-    /// By the file itself.
-    pub needs: Needs,
-    /// Of the integers on the validation part.
-    pub fixed: Figures,
-}
-
-/// So many trials, trained so far; the best of them go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Rung {
-    /// Epochs from the start.
-    pub epochs: usize,
-    /// Trials.
-    pub trials: usize,
-}
 
 /// A search in its folder.
 #[derive(Debug, Clone)]
@@ -109,9 +37,6 @@ pub struct Search {
     folder: PathBuf,
     saved: Saved,
 }
-
-/// Halvings at most: what a quarter of the epochs tells of a model is worth something.
-const HALVINGS_MAX: u32 = 2;
 
 impl Search {
     /// Draws the trials and makes the folder, or goes on with what is there.
@@ -187,61 +112,11 @@ impl Search {
     /// # Errors
     /// Names the first thing that was not.
     pub fn check(&self, asked: &Asked) -> Result<()> {
-        let started = &self.saved.asked;
-        let other = |field: &str, told: String, started: String| {
-            Err(Error::new(ErrorKind::OtherSetting {
-                told: told.into(),
-                started: started.into(),
-            })
-            .field(field)
-            .file(&self.folder)
-            .remedy("choose another `out`, or ask for what was searched for there"))
-        };
-        if let Some((key, told, started)) = asked.settings.first_difference(&started.settings)? {
-            return other(&key, told, started);
-        }
-        let differs = asked.told.symmetric_difference(&started.told).next();
-        if let Some(key) = differs {
-            let drawn = |told: &BTreeSet<String>| match told.contains(key) {
-                true => "told",
-                false => "drawn",
-            };
-            return other(key, drawn(&asked.told).into(), drawn(&started.told).into());
-        }
-        let limit = |value: Option<String>| value.unwrap_or_else(|| "no limit".into());
-        let bytes = |value: Option<usize>| limit(value.map(|value| value.to_string()));
-        let time = |value: Option<f64>| limit(value.map(|value| value.to_string()));
-        let (ours, theirs) = (&asked.bounds, &started.bounds);
-        for (field, told, started) in [
-            ("ram", bytes(ours.ram_bytes), bytes(theirs.ram_bytes)),
-            ("flash", bytes(ours.flash_bytes), bytes(theirs.flash_bytes)),
-            (
-                "ms-per-step",
-                time(ours.ms_per_step),
-                time(theirs.ms_per_step),
-            ),
-            ("core", ours.processor.name(), theirs.processor.name()),
-            (
-                "clock",
-                ours.clock_hz.to_string(),
-                theirs.clock_hz.to_string(),
-            ),
-            (
-                "wait-states",
-                ours.wait_states.to_string(),
-                theirs.wait_states.to_string(),
-            ),
-            (
-                "trials",
-                asked.trials.to_string(),
-                started.trials.to_string(),
-            ),
-        ] {
-            if told != started {
-                return other(field, told, started);
-            }
-        }
-        Ok(())
+        let checked = asked.check(&self.saved.asked);
+        checked.map_err(|error| {
+            let remedy = "choose another `out`, or ask for what was searched for there";
+            error.file(&self.folder).remedy(remedy)
+        })
     }
 
     /// Checks that these are the data that the search was started with.
@@ -493,61 +368,4 @@ impl Search {
 
 fn path(folder: &Path) -> PathBuf {
     folder.join("search.json")
-}
-
-fn no_validation() -> Error {
-    Error::new(ErrorKind::Unsupported("leaves nothing to rank models by"))
-        .field("validation")
-        .remedy("give it a share, or data with a validation part")
-}
-
-/// What is kept for validation.
-fn validation(settings: &Settings, data: &DataSet) -> Result<Validation> {
-    let config = settings.model(data)?;
-    let read = data.clone().for_head(config.head.gives.name())?;
-    let (_, part) = split_off(settings, &read)?;
-    let part = part.ok_or_else(no_validation)?;
-    let targets = part.known_targets(PartName::Validation)?;
-    let majority = targets.labels().map(|labels| {
-        let mut counts = vec![0usize; config.head.gives.outputs()];
-        labels.iter().for_each(|&label| counts[label] += 1);
-        let most = counts.into_iter().max().unwrap_or(0);
-        most as f64 / labels.len().max(1) as f64
-    });
-    Ok(Validation {
-        sequences: part.sequences(),
-        majority,
-    })
-}
-
-/// Half of the trials go on at each rung, for twice the epochs; at least two and one epoch are left.
-fn rungs(trials: usize, epochs: usize) -> Vec<Rung> {
-    let halvings = HALVINGS_MAX
-        .min(trials.max(2).ilog2() - 1)
-        .min(epochs.max(1).ilog2());
-    let rung = |left: u32| Rung {
-        epochs: epochs.div_ceil(1 << left),
-        trials: trials.div_ceil(1 << (halvings - left)),
-    };
-    (0..=halvings).rev().map(rung).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn half_of_the_trials_go_on_for_twice_the_epochs() {
-        let of = |trials, epochs| -> Vec<(usize, usize)> {
-            let rungs = rungs(trials, epochs).into_iter();
-            rungs.map(|rung| (rung.trials, rung.epochs)).collect()
-        };
-        assert_eq!(of(16, 20), [(16, 5), (8, 10), (4, 20)]);
-        assert_eq!(of(9, 5), [(9, 2), (5, 3), (3, 5)]);
-        assert_eq!(of(4, 60), [(4, 30), (2, 60)]);
-        assert_eq!(of(3, 60), [(3, 60)]);
-        assert_eq!(of(16, 1), [(16, 1)]);
-        assert_eq!(of(16, 2), [(16, 1), (8, 2)]);
-        assert_eq!(of(1, 7), [(1, 7)]);
-    }
 }
