@@ -19,6 +19,8 @@ pub mod adapter;
 pub mod app;
 pub mod board;
 pub mod confidence;
+// The queue wants loads and stores that are atomic; heapless has none for RISC-V without extension A.
+#[cfg(not(all(target_arch = "riscv32", not(target_feature = "a"))))]
 pub mod intake;
 pub mod link;
 pub mod long_run;
