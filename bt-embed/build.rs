@@ -14,26 +14,35 @@ fn main() {
     };
 
     println!("cargo:rustc-check-cfg=cfg(model_apart)");
+    println!("cargo:rustc-check-cfg=cfg(slots)");
 
     // The model to flash. Without one the firmware runs and says so.
     println!("cargo:rerun-if-env-changed=BT_MODEL");
     // Read by defmt's macros, which cargo cannot see.
     println!("cargo:rerun-if-env-changed=DEFMT_LOG");
     println!("cargo:rerun-if-env-changed=BT_MODEL_SLOT");
+    println!("cargo:rerun-if-env-changed=BT_SLOTS");
     let model = variable("BT_MODEL").map(|path| {
         println!("cargo:rerun-if-changed={path}");
         fs::read(&path).unwrap_or_else(|error| panic!("BT_MODEL {path}: {error}"))
     });
-    let flash = match (model, variable("BT_MODEL_SLOT")) {
+    // What models that come over the line may take.
+    let room = variable("BT_SLOTS").map(|sizes| numbers::<2>("BT_SLOTS", &sizes));
+    let mut flash = match (model, variable("BT_MODEL_SLOT")) {
         (Some(model), None) => included(model),
         (None, Some(sizes)) => slot(&sizes),
         (None, None) => included(Vec::new()),
         (Some(_), Some(_)) => panic!("BT_MODEL and BT_MODEL_SLOT exclude each other"),
     };
+    if let Some([arena, classes]) = room {
+        flash.classes = classes;
+        flash.slot_arena_bytes = arena;
+        println!("cargo:rustc-cfg=slots");
+    }
     let mut constants = format!(
         "/// Classes there is room for.\n\
          pub const CLASSES: usize = {};\n\
-         /// Bytes of the arena when the model is put in after the build, else 0.\n\
+         /// Bytes of the arena when models are put in after the build, else 0.\n\
          pub const SLOT_ARENA_BYTES: usize = {};\n",
         flash.classes, flash.slot_arena_bytes
     );
@@ -58,7 +67,19 @@ fn main() {
             if board.model.is_some() {
                 println!("cargo:rustc-cfg=model_apart");
             }
-            fs::write(out.join("memory.x"), board.memory_x()).expect("OUT_DIR can be written");
+            if room.is_some() {
+                let slots = board.slots.expect("the board has slots");
+                constants.push_str(&format!(
+                    "/// Where the first of two slots begins.\n\
+                     pub(crate) const SLOTS_START: usize = {:#x};\n\
+                     /// Bytes of a slot.\n\
+                     pub(crate) const SLOT_BYTES: usize = {};\n",
+                    slots.start,
+                    slots.bytes()
+                ));
+            }
+            fs::write(out.join("memory.x"), board.memory_x(room.is_some()))
+                .expect("OUT_DIR can be written");
             if board.target.starts_with("riscv") {
                 println!("cargo:rerun-if-changed=riscv.x");
                 fs::copy("riscv.x", out.join("link.x")).expect("OUT_DIR can be written");
@@ -110,13 +131,7 @@ fn included(bytes: Vec<u8>) -> Flash {
 /// `BT_MODEL_SLOT=flash bytes,arena bytes,classes`. The tools find the room by
 /// the mark at its start.
 fn slot(sizes: &str) -> Flash {
-    let sizes: Vec<usize> = sizes
-        .split(',')
-        .map(|size| size.parse().expect("BT_MODEL_SLOT is three numbers"))
-        .collect();
-    let [length, arena, classes] = sizes[..] else {
-        panic!("BT_MODEL_SLOT is three numbers");
-    };
+    let [length, arena, classes] = numbers("BT_MODEL_SLOT", sizes);
     let mut bytes = include_bytes!("src/slot.mark").to_vec();
     bytes.resize(length, 0xFF);
     Flash {
@@ -124,6 +139,14 @@ fn slot(sizes: &str) -> Flash {
         classes,
         slot_arena_bytes: arena,
     }
+}
+
+/// Numbers between commas.
+fn numbers<const N: usize>(variable: &str, sizes: &str) -> [usize; N] {
+    let numbers: Option<Vec<usize>> = sizes.split(',').map(|size| size.parse().ok()).collect();
+    numbers
+        .and_then(|numbers| numbers.try_into().ok())
+        .unwrap_or_else(|| panic!("{variable} is {N} numbers"))
 }
 
 /// An environment variable that is set and not empty.

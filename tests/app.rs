@@ -661,7 +661,8 @@ fn every_chunk_that_was_taken_is_taken_once() {
     let mut scores = vec![0; CLASSES];
     let ticks = Count(AtomicU32::new(0));
     let lamp = Lamp(Arc::default());
-    let mut service = Service::new(&model, &mut arena, &mut scores, &ticks, lamp).unwrap();
+    let mut service =
+        Service::new(&model, file.bytes(), &mut arena, &mut scores, &ticks, lamp).unwrap();
     let surroundings = Surroundings {
         board: "in memory",
         chunk_bytes_max: 200,
@@ -794,6 +795,8 @@ fn no_reason_is_cut() {
             found: most,
         }
         .to_string(),
+        Refusal::SelfTest.to_string(),
+        Refusal::Changed.to_string(),
         Refusal::Session(SessionError::ArenaTooSmall {
             need: most,
             found: most,

@@ -17,6 +17,7 @@ use tools::board::{Board, Machine, emulated};
 use tools::device::{Device, Scores};
 use tools::emulator::{Emulator, run_to_end};
 use tools::firmware::{Firmware, ModelIn, Purpose, fill};
+use tools::flash_model;
 use tools::stream;
 
 /// A QEMU run that takes longer has failed.
@@ -203,6 +204,35 @@ fn random_models_give_the_scores_of_the_host() {
         }
         // One in four has an odd number of units.
         assert!(odd > 0 || count < MODELS, "{}", board.name);
+    }
+}
+
+/// Models come over the line into slots: through the micro:bit's own flash controller, and into RAM that stands in
+/// for flash.
+#[test]
+fn models_are_replaced_on_the_board() {
+    for name in ["microbit", "mps2-an386"] {
+        let board = Board::find(name).unwrap();
+        let program = built(board, ModelIn::Slots(None), None);
+        let emulator = Emulator::start(board, &program, false).unwrap();
+        let uart = || emulator.uart(Duration::from_millis(50)).unwrap();
+        for (number, slot) in [1, 2, 1].into_iter().enumerate() {
+            let file = Dense {
+                seed: number as u32,
+                ..Dense::default()
+            }
+            .model();
+            let model = Model::parse(file.bytes()).unwrap();
+            let said = flash_model::put(uart(), Instant::now() + LIMIT, &model, file.bytes());
+            let (served, crc) = (model.name(), model.crc());
+            let wanted = format!("serves {served} ({crc:08x}) from slot {slot}, number {number}");
+            assert_eq!(said.unwrap(), wanted, "{name}");
+            let mut device = Device::new(uart(), Instant::now() + LIMIT);
+            let identity = device.hello().unwrap();
+            let bytes = Noise::new(3).bytes(3 * 14);
+            let scores = stream::sequence(&mut device, &identity, &bytes, false).unwrap();
+            assert_eq!(scores[0].raw, scores_of(&model, &bytes), "{name}");
+        }
     }
 }
 

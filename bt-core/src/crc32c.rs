@@ -1,5 +1,5 @@
 //! CRC-32C (Castagnoli, reflected) by half bytes: 64 bytes of table. It is computed where time does not
-//! matter, over a model at boot and over the scores of a self test.
+//! matter, over a model at boot and, a little a step, while it is served, and over the scores of a self test.
 
 /// What a half byte adds.
 static HALVES: [u32; 16] = halves();
@@ -20,20 +20,26 @@ const fn halves() -> [u32; 16] {
     halves
 }
 
-/// A checksum under way.
+/// A CRC-32C (Castagnoli) under way: the checksum of model files, saved states and slots.
+///
+/// ```
+/// use bt_core::Crc32c;
+/// assert_eq!(Crc32c::new().with(b"1234").with(b"56789").value(), 0xE306_9283);
+/// ```
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Crc32c(u32);
+pub struct Crc32c(u32);
 
 impl Crc32c {
     /// Of no bytes.
-    pub(crate) const fn new() -> Self {
+    #[must_use]
+    pub const fn new() -> Self {
         Self(!0)
     }
 
     /// Of these bytes too.
     #[inline(never)]
     #[must_use]
-    pub(crate) fn with(self, bytes: &[u8]) -> Self {
+    pub fn with(self, bytes: &[u8]) -> Self {
         Self(bytes.iter().fold(self.0, |crc, &byte| {
             let crc = crc ^ u32::from(byte);
             let crc = (crc >> 4) ^ HALVES[(crc & 15) as usize];
@@ -42,8 +48,15 @@ impl Crc32c {
     }
 
     /// The checksum.
-    pub(crate) const fn value(self) -> u32 {
+    #[must_use]
+    pub const fn value(self) -> u32 {
         !self.0
+    }
+}
+
+impl Default for Crc32c {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -77,14 +77,15 @@ mod size;
 
 pub use argmax::argmax;
 pub use cell::{Cell, Gate};
+pub use crc32c::Crc32c;
 pub use error::Error;
 pub use front_end::{FrontEnd, FrontEndError, Level};
 pub use model::layout::Section;
 #[cfg(feature = "alloc")]
 pub use model::write::ModelBytes;
 pub use model::{
-    Field, FloatInput, FloatOutput, InputType, Model, OutputKind, ParseError, Pool, arena_bytes,
-    arena_words, output_count,
+    Field, FloatInput, FloatOutput, InputType, Model, OutputKind, ParseError, Pool, Scrub,
+    arena_bytes, arena_words, output_count,
 };
 pub use processor::{ProcessorError, check_interrupts, check_processor};
 pub use session::{

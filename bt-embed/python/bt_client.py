@@ -55,6 +55,11 @@ ERRORS = {
     15: "the state is another model's than {:08x}",
     16: "byte {} of a state is due, or a reset",
     17: "a state has {} bytes, and this is longer",
+    18: "this firmware has no slots for models",
+    19: "a slot holds models of {} bytes",
+    20: "byte {} of the model is due",
+    21: "the flash could not be erased or written",
+    22: "the model has changed in flash while it was served",
 }
 
 

@@ -16,6 +16,7 @@ use heapless::String;
 use crate::board::{Board, Ticks};
 use crate::link::{ReceiveError, Receiver, SendError, Sender};
 use crate::service::{Refusal, Service, Surroundings};
+use crate::store::{self, Choice, Desk, NoFlash, Pick, Room, Shelf, Slot, Slots};
 use crate::wire::{
     self, Error, Golden, LineCounts, NO_TAG, Reply, Request, Scores, chunk_bytes_max,
 };
@@ -43,6 +44,7 @@ impl<const LINE: usize, const ARENA: usize, const CLASSES: usize> Memory<LINE, A
         const {
             assert!(LINE >= wire::frame::line_bytes_max(wire::Hello::BYTES_MAX));
             assert!(LINE >= wire::frame::line_bytes_max(Reply::REFUSED_BYTES_MAX));
+            assert!(LINE >= wire::frame::line_bytes_max(wire::Slots::BYTES_MAX));
             assert!(LINE <= u16::MAX as usize);
         }
         Memory {
@@ -82,54 +84,110 @@ where
     T: Ticks,
     L: OutputPin,
 {
+    run_with_slots(board, None::<&mut Slots<NoFlash>>, model, memory)
+}
+
+/// As [`run`], with slots for models that come over the line: the newest good one is served, then the older one, then
+/// `model`. A model that was accepted is served at once, one that changes in flash no longer.
+pub fn run_with_slots<F, S, T, L, const LINE: usize, const ARENA: usize, const CLASSES: usize>(
+    board: Board<S, T, L>,
+    slots: Option<&mut Slots<F>>,
+    model: &[u8],
+    memory: &mut Memory<LINE, ARENA, CLASSES>,
+) -> Ended
+where
+    F: Slot,
+    S: Read + Write,
+    T: Ticks,
+    L: OutputPin,
+{
     let Memory {
         receiver,
         sender,
         arena,
         scores,
     } = memory;
+    let Board {
+        name,
+        stream,
+        ticks,
+        mut led,
+        stack,
+    } = board;
     let surroundings = Surroundings {
-        board: board.name,
+        board: name,
         chunk_bytes_max: chunk_bytes_max(LINE) as u16,
         score_count_max: wire::frame::body_bytes_max(LINE).saturating_sub(Scores::HEADER_BYTES) / 4,
         line: LineCounts::default(),
-        stack: board.stack,
+        stack,
     };
     let mut line = Line {
-        stream: board.stream,
+        stream,
         receiver,
         sender,
         surroundings,
-        ticks: &board.ticks,
+        ticks: &ticks,
     };
-    let parsed = Model::parse(model);
-    let mut service = match &parsed {
-        Ok(model) => Service::new(model, arena, scores, &board.ticks, board.led),
-        Err(error) => Err(Refusal::Parse(*error)),
+    let room = Room {
+        arena_bytes: 4 * ARENA,
+        scores: CLASSES,
+        piece_bytes_max: chunk_bytes_max(LINE),
     };
-    let mut reason = String::<{ wire::REASON_BYTES_MAX as usize }>::new();
-    match &service {
-        Ok(service) => event!(
-            info,
-            "{=str}: serving, self test passed: {=bool}",
-            board.name,
-            service.golden() == Golden::Passed
-        ),
-        Err(refusal) => {
-            // Where it is too long, its end is left out.
-            let _ = write!(reason, "{refusal}");
-            event!(error, "{=str}: no model to serve: {}", board.name, refusal);
-        }
-    }
+    let mut shelf = Shelf::new(slots);
+    let mut passed_over = Reason::new();
     loop {
-        let served = line.serve(|request, surroundings| match &mut service {
-            Ok(service) => service.handle(request, surroundings),
-            Err(_) => Reply::Refused { reason: &reason },
-        });
-        if let Err(ended) = served {
-            return ended;
+        let Pick {
+            choice,
+            image,
+            mut desk,
+        } = shelf.pick(room);
+        let file = image.map_or(model, store::model_in);
+        let parsed = Model::parse(file);
+        let service = match &parsed {
+            Ok(model) => Service::new(model, file, &mut *arena, &mut *scores, &ticks, &mut led),
+            Err(error) => Err(Refusal::Parse(*error)),
+        };
+        let service = match (service, choice) {
+            // There may be a better one.
+            (Ok(service), Some(_)) if service.golden() == Golden::Failed => Err(Refusal::SelfTest),
+            (service, _) => service,
+        };
+        let next = match (&service, choice) {
+            (Err(refusal), Some(choice)) => Next::PassOver(choice, *refusal),
+            _ => line.serve_model(service, &mut desk, choice, &passed_over),
+        };
+        match next {
+            Next::End(ended) => return ended,
+            Next::Written => {
+                passed_over.clear();
+                shelf.written();
+            }
+            Next::PassOver(choice, refusal) => {
+                event!(
+                    error,
+                    "slot {=usize} is passed over: {}",
+                    choice.slot + 1,
+                    refusal
+                );
+                passed_over.clear();
+                // Where it is too long, its end is left out.
+                let _ = write!(passed_over, "{refusal}");
+                shelf.pass_over(choice);
+            }
         }
     }
+}
+
+/// Why a model is refused.
+type Reason = String<{ wire::REASON_BYTES_MAX as usize }>;
+
+/// Why a model is served no longer.
+enum Next {
+    End(Ended),
+    /// Another one was accepted.
+    Written,
+    /// It is no good.
+    PassOver(Choice, Refusal),
 }
 
 /// The line and its buffers.
@@ -142,6 +200,49 @@ struct Line<'a, S, T, const LINE: usize> {
 }
 
 impl<S: Read + Write, T: Ticks, const LINE: usize> Line<'_, S, T, LINE> {
+    /// Serves a model, or says why there is none, until another one shall be.
+    fn serve_model<F: Slot, C: Ticks, L: OutputPin>(
+        &mut self,
+        mut service: Result<Service<'_, '_, C, L>, Refusal>,
+        desk: &mut Desk<'_, F>,
+        choice: Option<Choice>,
+        passed_over: &str,
+    ) -> Next {
+        if let Ok(service) = &service {
+            let is_passed = service.golden() == Golden::Passed;
+            event!(info, "serving, self test passed: {=bool}", is_passed);
+        }
+        let mut reason = Reason::new();
+        loop {
+            if let (Err(refusal), true) = (&service, reason.is_empty()) {
+                // Where it is too long, its end is left out.
+                let _ = write!(reason, "{refusal}");
+                event!(error, "no model to serve: {}", refusal);
+            }
+            let served = self.serve(|request, surroundings| {
+                if let Some(reply) = desk.handle(request, passed_over) {
+                    return reply;
+                }
+                match &mut service {
+                    Ok(service) => service.handle(request, surroundings),
+                    Err(_) => Reply::Refused { reason: &reason },
+                }
+            });
+            if let Err(ended) = served {
+                return Next::End(ended);
+            }
+            if desk.is_done() {
+                return Next::Written;
+            }
+            if matches!(&service, Ok(service) if service.is_damaged()) {
+                match choice {
+                    Some(choice) => return Next::PassOver(choice, Refusal::Changed),
+                    None => service = Err(Refusal::Changed),
+                }
+            }
+        }
+    }
+
     /// Waits for one frame and answers it, or for a read that fails.
     fn serve<'s>(
         &mut self,

@@ -15,12 +15,16 @@ pub mod exit;
 mod microbit;
 #[cfg(feature = "_mps")]
 mod mps;
+#[cfg(all(slots, feature = "board-microbit"))]
+mod nrf51_flash;
 #[cfg(feature = "board-microbit")]
 mod nrf51_timer;
 #[cfg(feature = "board-microbit")]
 mod nrf51_uart;
 #[cfg(feature = "_virt")]
 mod ns16550;
+#[cfg(all(slots, feature = "_mps"))]
+mod ram_flash;
 #[cfg(feature = "_board")]
 pub mod register;
 #[cfg(any(feature = "cortex-m", feature = "_virt"))]
@@ -36,6 +40,10 @@ mod virt;
 pub use microbit::take;
 #[cfg(feature = "_mps")]
 pub use mps::take;
+#[cfg(all(slots, feature = "board-microbit"))]
+pub use nrf51_flash::take_slots;
+#[cfg(all(slots, feature = "_mps"))]
+pub use ram_flash::take_slots;
 #[cfg(feature = "cortex-m")]
 pub use stack::measure as measure_stack;
 #[cfg(feature = "cortex-m")]

@@ -26,6 +26,7 @@ pub mod link;
 pub mod long_run;
 pub mod pattern;
 pub mod service;
+pub mod store;
 pub mod wire;
 
 include!(concat!(env!("OUT_DIR"), "/constants.rs"));
@@ -42,15 +43,11 @@ pub const fn arena_words(model: &[u8]) -> usize {
 /// What is in flash at run time: the model, without what is left of its slot.
 #[cfg(feature = "_board")]
 pub fn flashed(model: &'static [u8]) -> &'static [u8] {
-    use bt_core::internals::model::layout::LENGTH_AT;
     // What stands in a slot is not known when this is compiled.
     let model = core::hint::black_box(model);
-    let stated = model
-        .get(LENGTH_AT)
-        .and_then(|length| length.try_into().ok());
-    match stated.map(|length| u32::from_le_bytes(length) as usize) {
-        Some(length) if SLOT_ARENA_BYTES != 0 => model.get(..length).unwrap_or(model),
-        _ => model,
+    match SLOT_ARENA_BYTES {
+        0 => model,
+        _ => store::model_in(model),
     }
 }
 
@@ -71,6 +68,31 @@ macro_rules! model {
     }};
 }
 
+/// Serves the model in the program, or those in the slots, where the firmware has them.
+#[cfg(feature = "_board")]
+pub fn serve<S, T, L, const LINE: usize, const ARENA: usize, const CLASSES: usize>(
+    board: board::Board<S, T, L>,
+    model: &[u8],
+    memory: &mut app::Memory<LINE, ARENA, CLASSES>,
+) -> app::Ended
+where
+    S: embedded_io::Read + embedded_io::Write,
+    T: board::Ticks,
+    L: embedded_hal::digital::OutputPin,
+{
+    #[cfg(not(slots))]
+    {
+        app::run(board, model, memory)
+    }
+    #[cfg(slots)]
+    {
+        // A product looks for its signature here.
+        let accept = |_: &[u8]| true;
+        let mut slots = board::take_slots().map(|flash| store::Slots { flash, accept });
+        app::run_with_slots(board, slots.as_mut(), model, memory)
+    }
+}
+
 /// The `main` of a board's binary: model and arena as statics, the board, the
 /// application; and handlers that say where a panic or a fault happened.
 #[cfg(feature = "_board")]
@@ -87,7 +109,7 @@ macro_rules! firmware {
         fn run(memory: &'static mut Memory) -> ! {
             $crate::board::require_processor();
             if let Some(board) = $crate::board::take() {
-                $crate::app::run(board, $crate::flashed(MODEL), memory);
+                $crate::serve(board, $crate::flashed(MODEL), memory);
             }
             $crate::board::exit::failure()
         }

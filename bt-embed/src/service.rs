@@ -3,7 +3,7 @@
 use core::fmt;
 
 use bt_core::{
-    FrontEnd, InputType, Model, OutputKind, ParseError, SelfTest, Session, SessionError,
+    FrontEnd, InputType, Model, OutputKind, ParseError, Scrub, SelfTest, Session, SessionError,
     StateError, StepError,
 };
 use embedded_hal::digital::OutputPin;
@@ -17,6 +17,16 @@ use crate::wire::{
 
 /// The LED is lit while the confidence is at least this.
 pub const DETECTION_CONFIDENCE: f32 = 0.9;
+
+/// Bytes of the model that are read again after a step: one for so much of the step's work, a CRC's ten instructions
+/// a byte being the work of ten.
+const WORK_A_SCRUBBED_BYTE: usize = 2000;
+
+/// However small a step is.
+const SCRUB_BYTES_MIN: usize = 16;
+
+/// However large.
+const SCRUB_BYTES_MAX: usize = 4096;
 
 /// Version of this firmware for the hello message.
 pub const FIRMWARE: [u8; 3] = [
@@ -33,6 +43,10 @@ pub enum Refusal {
     Parse(ParseError),
     /// The model does not fit the memory of its session.
     Session(SessionError),
+    /// The model of a slot did not give its golden scores.
+    SelfTest,
+    /// The model changed in flash while it was served.
+    Changed,
     /// The model has more scores than there is room for.
     Classes {
         /// [`Model::outputs`].
@@ -47,6 +61,8 @@ impl fmt::Display for Refusal {
         match self {
             Refusal::Parse(error) => error.fmt(f),
             Refusal::Session(error) => error.fmt(f),
+            Refusal::SelfTest => write!(f, "the model's self test failed"),
+            Refusal::Changed => Error::ModelDamaged.fmt(f),
             Refusal::Classes { need, found } => write!(
                 f,
                 "the firmware has room for {found} scores, the model gives {need}"
@@ -60,6 +76,10 @@ impl core::error::Error for Refusal {}
 /// A session, its scores, and what the clock and the LED say about them.
 pub struct Service<'m, 'a, T, L> {
     session: Session<'m, 'a>,
+    /// The model's file, read again and again.
+    file: &'m [u8],
+    scrub: Scrub,
+    is_damaged: bool,
     scores: &'a mut [i32],
     best: Option<Best>,
     next_sequence: u32,
@@ -78,14 +98,16 @@ pub struct Service<'m, 'a, T, L> {
 }
 
 impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
-    /// A session at its start, after the model's self test. `arena` holds at
-    /// least [`Model::arena_bytes`], `scores` at least [`Model::outputs`] places.
+    /// A session at its start, after the model's self test. `file` is where the model was
+    /// parsed from. `arena` holds at least [`Model::arena_bytes`], `scores` at least
+    /// [`Model::outputs`] places.
     ///
     /// # Errors
     ///
     /// [`Refusal::Classes`] or [`Refusal::Session`] when they do not.
     pub fn new(
         model: &'m Model<'m>,
+        file: &'m [u8],
         arena: &'a mut [u32],
         scores: &'a mut [i32],
         ticks: T,
@@ -105,6 +127,9 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
         let test_ticks = ticks.now().wrapping_sub(start);
         Ok(Service {
             session,
+            file,
+            scrub: Scrub::default(),
+            is_damaged: false,
             scores,
             best: None,
             next_sequence: 0,
@@ -125,9 +150,17 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
         self.golden
     }
 
-    /// Carries out one request. `board` and `chunk_bytes_max` are for the hello
+    /// Whether the model changed in flash while it was served: every request is refused then.
+    pub fn is_damaged(&self) -> bool {
+        self.is_damaged
+    }
+
+    /// Carries out one request, of those that need a model. `board` and `chunk_bytes_max` are for the hello
     /// message, `line` and `stack` for the statistics.
     pub fn handle(&mut self, request: Request<'_>, surroundings: &Surroundings) -> Reply<'_> {
+        if self.is_damaged {
+            return Reply::Error(Error::ModelDamaged);
+        }
         let result = match request {
             Request::Hello => Ok(Reply::Hello(self.hello(surroundings))),
             Request::Label { class } => self.label(class),
@@ -140,6 +173,10 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
             Request::Save { at } => self.save(at),
             Request::Load { at, bytes } => self.load(at, bytes),
             Request::Inputs { first } => self.inputs(first),
+            Request::Slots
+            | Request::Begin { .. }
+            | Request::Piece { .. }
+            | Request::Commit { .. } => Err(Error::NoSlots),
         };
         result.unwrap_or_else(Reply::Error)
     }
@@ -297,7 +334,16 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
         statistics.steps = statistics.steps.wrapping_add(1);
         statistics.ticks = statistics.ticks.wrapping_add(ticks.into());
         statistics.step_ticks_max = statistics.step_ticks_max.max(ticks);
-        Ok(())
+        self.scrub()
+    }
+
+    /// Looks at a little of the model: as much as costs less than a hundredth of a step.
+    fn scrub(&mut self) -> Result<(), Error> {
+        let work = self.session.model().frame_work() as usize;
+        let count = (work / WORK_A_SCRUBBED_BYTE).clamp(SCRUB_BYTES_MIN, SCRUB_BYTES_MAX);
+        let result = self.scrub.next(self.file, count);
+        self.is_damaged = result.is_err();
+        result.map_err(|_| Error::ModelDamaged)
     }
 
     /// Scores after the steps so far, and the LED with them.

@@ -17,7 +17,7 @@ pub mod request;
 mod statistics;
 
 pub use frame::{Decoder, TooSmall};
-pub use reply::{Golden, Hello, Reply, Scores};
+pub use reply::{Golden, Hello, Reply, Scores, Slots};
 pub use request::Request;
 pub use statistics::{LineCounts, Statistics};
 
@@ -125,6 +125,22 @@ pub enum Error {
         /// Bytes of a state.
         bytes: u32,
     },
+    /// Code 18. This firmware has no slots for models.
+    NoSlots,
+    /// Code 19. A slot holds no model of that length.
+    SlotTooSmall {
+        /// Bytes of the longest that it holds.
+        bytes: u32,
+    },
+    /// Code 20. Another piece of the model is due; 0 when none was begun.
+    Piece {
+        /// Where it begins.
+        due: u32,
+    },
+    /// Code 21. The flash could not be erased or written.
+    Flash,
+    /// Code 22. The model changed in flash while it was served: nothing is computed with it any more.
+    ModelDamaged,
 }
 
 impl Error {
@@ -148,6 +164,11 @@ impl Error {
             Error::StateOfOther { model_crc } => (15, model_crc),
             Error::State { due } => (16, due),
             Error::StateLength { bytes } => (17, bytes),
+            Error::NoSlots => (18, 0),
+            Error::SlotTooSmall { bytes } => (19, bytes),
+            Error::Piece { due } => (20, due),
+            Error::Flash => (21, 0),
+            Error::ModelDamaged => (22, 0),
         }
     }
 
@@ -174,6 +195,11 @@ impl Error {
             15 => Error::StateOfOther { model_crc: number },
             16 => Error::State { due: number },
             17 => Error::StateLength { bytes: number },
+            18 => Error::NoSlots,
+            19 => Error::SlotTooSmall { bytes: number },
+            20 => Error::Piece { due: number },
+            21 => Error::Flash,
+            22 => Error::ModelDamaged,
             _ => return None,
         })
     }
@@ -210,6 +236,11 @@ impl core::fmt::Display for Error {
             Error::StateLength { bytes } => {
                 write!(f, "a state has {bytes} bytes, and this is longer")
             }
+            Error::NoSlots => write!(f, "this firmware has no slots for models"),
+            Error::SlotTooSmall { bytes } => write!(f, "a slot holds models of {bytes} bytes"),
+            Error::Piece { due } => write!(f, "byte {due} of the model is due"),
+            Error::Flash => write!(f, "the flash could not be erased or written"),
+            Error::ModelDamaged => write!(f, "the model has changed in flash while it was served"),
         }
     }
 }

@@ -67,6 +67,21 @@ pub struct Scores {
     pub raw: Vec<i32>,
 }
 
+/// Slots for models.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slots {
+    /// Bytes of the longest image that a slot holds; 0 without slots.
+    pub image_bytes_max: usize,
+    /// Bytes of a piece at most.
+    pub piece_bytes_max: usize,
+    /// The slot served, 1 or 2; 0 for the model in the program, or none.
+    pub served: u8,
+    /// Its number, one more with every model.
+    pub sequence: u32,
+    /// Why a newer model than the one served is not.
+    pub passed_over: String,
+}
+
 /// A device at the other end of a stream whose reads and writes return after a
 /// while with `WouldBlock` or `TimedOut` when nothing moves.
 #[derive(Debug)]
@@ -313,6 +328,74 @@ impl<S: Read + Write> Device<S> {
             if due != wanted {
                 bail!("the device wants byte {due} of the state next");
             }
+        }
+        Ok(())
+    }
+
+    /// What slots for models there are.
+    ///
+    /// # Errors
+    ///
+    /// As [`Device::hello`]; a device without a model answers too.
+    pub fn slots(&mut self) -> Result<Slots> {
+        self.ask(&Request::Slots, |reply| match reply {
+            Reply::Slots(slots) => Some(Slots {
+                image_bytes_max: slots.image_bytes_max as usize,
+                piece_bytes_max: slots.piece_bytes_max.into(),
+                served: slots.served,
+                sequence: slots.sequence,
+                passed_over: slots.passed_over.to_owned(),
+            }),
+            _ => None,
+        })
+    }
+
+    /// Writes an image, a model file and what the product appends, into the slot that is not served. The device then
+    /// serves it, if it is good: [`Device::hello`] says which it serves.
+    ///
+    /// # Errors
+    ///
+    /// The device has no slots, they are too small, the device does not accept the model; or as [`Device::hello`].
+    pub fn put_model(&mut self, image: &[u8]) -> Result<()> {
+        let slots = self.slots()?;
+        let (need, have) = (image.len(), slots.image_bytes_max);
+        if have == 0 {
+            bail!("this firmware has no slots for models");
+        }
+        if need > have {
+            bail!("the model has {need} bytes, a slot {have}");
+        }
+        let crc = bt_core::Crc32c::new().with(image).value();
+        let length = u32::try_from(need).context("the model")?;
+        self.piece(&Request::Begin { length, crc }, 0)?;
+        let piece_bytes = slots.piece_bytes_max.max(1);
+        for (index, bytes) in image.chunks(piece_bytes).enumerate() {
+            let at = index * piece_bytes;
+            let request = Request::Piece {
+                at: u32::try_from(at).context("the model")?,
+                bytes,
+            };
+            self.piece(&request, at + bytes.len())?;
+        }
+        let rejected = self.ask(&Request::Commit { crc }, |reply| match reply {
+            Reply::Ready => Some(None),
+            Reply::Rejected { reason } => Some(Some(reason.to_owned())),
+            _ => None,
+        })?;
+        if let Some(reason) = rejected {
+            bail!("the device does not accept the model: {reason}");
+        }
+        Ok(())
+    }
+
+    /// Sends a piece of a model, after which that at `due` is to come.
+    fn piece(&mut self, request: &Request<'_>, due: usize) -> Result<()> {
+        let wanted = self.ask(request, |reply| match reply {
+            Reply::Written { due } => Some(due as usize),
+            _ => None,
+        })?;
+        if wanted != due {
+            bail!("the device wants byte {wanted} of the model next");
         }
         Ok(())
     }

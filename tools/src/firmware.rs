@@ -45,6 +45,8 @@ pub enum ModelIn<'a> {
     Nowhere,
     /// Built in; all memory is made to measure.
     Program(&'a Path),
+    /// Built in, and two slots beside it for models that come over the line; all of the board's memory is theirs.
+    Slots(Option<&'a Path>),
     /// Written into the finished program by [`fill`]: one build for many models.
     Slot {
         /// Longest model file.
@@ -55,6 +57,9 @@ pub enum ModelIn<'a> {
         classes: usize,
     },
 }
+
+/// Scores that firmware with slots has room for.
+const SLOTS_CLASSES: usize = 64;
 
 /// The workspace's folder.
 pub fn workspace() -> PathBuf {
@@ -151,10 +156,22 @@ impl Firmware<'_> {
                 .env("RUSTC_BOOTSTRAP", "1");
         }
         command.envs(level.map(|level| ("DEFMT_LOG", level)));
-        command.env_remove("BT_MODEL").env_remove("BT_MODEL_SLOT");
+        for variable in ["BT_MODEL", "BT_MODEL_SLOT", "BT_SLOTS"] {
+            command.env_remove(variable);
+        }
+        if let ModelIn::Slots(_) = self.model {
+            if board.slots.is_none() {
+                bail!(
+                    "{}: has no slots for models; boards.toml says where they lie",
+                    board.name
+                );
+            }
+            let arena_bytes = board.session_bytes();
+            command.env("BT_SLOTS", format!("{arena_bytes},{SLOTS_CLASSES}"));
+        }
         match self.model {
-            ModelIn::Nowhere => {}
-            ModelIn::Program(path) => {
+            ModelIn::Nowhere | ModelIn::Slots(None) => {}
+            ModelIn::Program(path) | ModelIn::Slots(Some(path)) => {
                 self.check_room(path)?;
                 let path = path
                     .canonicalize()

@@ -17,8 +17,12 @@ pub struct Args {
     #[arg(long, default_value = "microbit")]
     board: String,
     /// The model to flash.
-    #[arg(long, value_name = "M.btm")]
-    model: PathBuf,
+    #[arg(long, value_name = "M.btm", required_unless_present = "slots")]
+    model: Option<PathBuf>,
+    /// With two slots for models beside it, which cargo xtask flash-model fills; `--model` is then the one to begin
+    /// with, if there is one.
+    #[arg(long)]
+    slots: bool,
 }
 
 /// Builds the firmware and hands it to `probe-rs`, which verifies what it wrote.
@@ -34,7 +38,10 @@ pub fn run(args: Args) -> Result<()> {
     setup::targets(&[board])?;
     let elf = Firmware {
         board,
-        model: ModelIn::Program(&args.model),
+        model: match &args.model {
+            Some(model) if !args.slots => ModelIn::Program(model),
+            model => ModelIn::Slots(model.as_deref()),
+        },
         log: false,
         binary: None,
     }

@@ -13,6 +13,7 @@ pub mod device;
 pub mod emulator;
 pub mod firmware;
 pub mod flash;
+pub mod flash_model;
 pub mod fuzz;
 pub mod port;
 pub mod progress;

@@ -33,6 +33,8 @@ enum Command {
     Boards(tools::board::Args),
     /// Put firmware with a model onto a real board
     Flash(tools::flash::Args),
+    /// Put a model into a slot of running firmware, over its line
+    FlashModel(tools::flash_model::Args),
     /// Stream a data set through a flashed board, or QEMU, and compare its scores with the host's
     Verify(tools::verify::Args),
     /// Print flash and RAM of a board's firmware
@@ -77,6 +79,7 @@ fn run() -> ExitCode {
             Ok(())
         }
         Command::Flash(args) => tools::flash::run(args),
+        Command::FlashModel(args) => tools::flash_model::run(args),
         Command::Verify(args) => tools::verify::run(args),
         Command::Size(args) => tools::size::run(args),
         Command::Web(args) => tools::web::run(args),

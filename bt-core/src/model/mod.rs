@@ -9,6 +9,7 @@ mod error;
 pub mod layout;
 mod output_count;
 mod parse;
+mod scrub;
 mod sections;
 mod values;
 pub mod work;
@@ -27,6 +28,7 @@ use layout::{
     Section, ValueRecord,
 };
 pub use output_count::output_count;
+pub use scrub::Scrub;
 use sections::Sections;
 pub use values::{FloatInput, FloatOutput, InputType};
 

@@ -34,6 +34,9 @@ pub struct Board {
     pub program: Program,
     /// Where models lie, if not in the program's flash.
     pub model: Option<Memory>,
+    /// Two slots for models that come over the line, one behind the other: where the first begins, and the length
+    /// of each.
+    pub slots: Option<Memory>,
     /// Clock of the processor.
     pub clock_hz: u32,
     /// Longest frame on the wire.
@@ -215,8 +218,12 @@ impl Board {
         }
     }
 
-    /// The linker's map of the memory, for cortex-m-rt's `memory.x`.
-    pub fn memory_x(&self) -> String {
+    /// The linker's map of the memory, for cortex-m-rt's `memory.x`; without the slots, where the firmware has them.
+    pub fn memory_x(&self, has_slots: bool) -> String {
+        let mut flash = self.flash;
+        if let Some(slots) = self.slots.filter(|_| has_slots) {
+            flash.kib = (slots.start - flash.start) / 1024;
+        }
         let region = |name: &str, memory: Memory| {
             format!(
                 "  {name} : ORIGIN = {:#010x}, LENGTH = {}K\n",
@@ -235,7 +242,7 @@ impl Board {
         format!(
             "/* {}. Made from boards.toml. */\nMEMORY\n{{\n{}{}{model}}}\n{section}",
             self.board,
-            region("FLASH", self.flash),
+            region("FLASH", flash),
             region("RAM  ", self.ram)
         )
     }
@@ -257,6 +264,11 @@ mod tests {
             assert!(board.program.flash_kib < board.flash.kib, "{name}");
             assert!(board.program.ram_kib < board.ram.kib, "{name}");
             assert_eq!(board.ram.start % 4, 0, "{name}");
+            if let Some(slots) = board.slots {
+                let end = board.flash.start + 1024 * board.flash.kib;
+                assert_eq!(slots.start + 2 * 1024 * slots.kib, end, "{name}");
+                assert!(slots.start >= 1024 * board.program.flash_kib, "{name}");
+            }
             assert!(
                 board.qemu.is_some() || board.chip.is_some(),
                 "{name}: a board that is neither sold nor emulated"
@@ -307,7 +319,7 @@ mod tests {
             };
             // A chip may want more of the linker besides.
             assert!(
-                read("memory.x").starts_with(&board.memory_x()),
+                read("memory.x").starts_with(&board.memory_x(false)),
                 "{}",
                 board.name
             );
@@ -355,7 +367,7 @@ mod tests {
 
     #[test]
     fn the_memory_map_is_the_linkers() {
-        let map = Board::find("mps2-an505").unwrap().memory_x();
+        let map = Board::find("mps2-an505").unwrap().memory_x(true);
         assert!(
             map.contains("FLASH : ORIGIN = 0x10000000, LENGTH = 4096K\n"),
             "{map}"
@@ -366,11 +378,17 @@ mod tests {
         );
         assert!(!map.contains("MODEL"), "{map}");
         let board = Board::find("mps3-an547").unwrap();
-        let map = board.memory_x();
+        let map = board.memory_x(false);
         assert!(
             map.contains("MODEL : ORIGIN = 0x38000000, LENGTH = 8192K\n"),
             "{map}"
         );
         assert_eq!(board.model_bytes(), 8 << 20);
+        // Two slots of 64 KiB at the end of 256 are not the linker's.
+        let board = Board::find("microbit").unwrap();
+        for (has_slots, kib) in [(false, 256), (true, 128)] {
+            let flash = format!("FLASH : ORIGIN = 0x00000000, LENGTH = {kib}K\n");
+            assert!(board.memory_x(has_slots).contains(&flash), "{kib}");
+        }
     }
 }

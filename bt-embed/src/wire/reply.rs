@@ -17,6 +17,9 @@ mod kind {
     pub const STATE: u8 = 0x89;
     pub const LOADED: u8 = 0x8A;
     pub const INPUTS: u8 = 0x8B;
+    pub const SLOTS: u8 = 0x8C;
+    pub const WRITTEN: u8 = 0x8D;
+    pub const REJECTED: u8 = 0xFD;
     pub const REFUSED: u8 = 0xFE;
     pub const ERROR: u8 = 0xFF;
 }
@@ -72,7 +75,19 @@ pub enum Reply<'a> {
         /// Offset and step, f32 each, of one place after the other.
         bytes: &'a [u8],
     },
-    /// The device has no model to serve: the answer to every request.
+    /// What slots for models there are.
+    Slots(Slots<'a>),
+    /// A piece of a model is written, now or the first time it came, or room is made for the first.
+    Written {
+        /// Where the next piece begins.
+        due: u32,
+    },
+    /// The model that came is not accepted; what was served is served on.
+    Rejected {
+        /// Why, in the words of whoever refused it.
+        reason: &'a str,
+    },
+    /// The device has no model to serve: the answer to every request but those about slots.
     Refused {
         /// Why the model in flash is refused, in the words of whoever refused it.
         reason: &'a str,
@@ -143,6 +158,25 @@ pub struct Scores<'a> {
     pub raw: Raw<'a>,
 }
 
+/// Slots for models: flash of their own, of which one is served while the other is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slots<'a> {
+    /// Bytes of the longest image that a slot holds; 0 without slots.
+    pub image_bytes_max: u32,
+    /// Bytes of a piece at most.
+    pub piece_bytes_max: u16,
+    /// The slot served, 1 or 2; 0 for the model in the program, or none.
+    pub served: u8,
+    /// Number of the slot served: one more with every model.
+    pub sequence: u32,
+    /// Bytes of arena that a model may take.
+    pub arena_bytes: u32,
+    /// Scores that a model may give.
+    pub scores: u16,
+    /// Why a newer model than the one served is not; empty when there is none.
+    pub passed_over: &'a str,
+}
+
 /// Raw scores: values to send, or bytes as they came.
 #[derive(Clone, Copy, Debug)]
 pub enum Raw<'a> {
@@ -189,6 +223,9 @@ impl<'a> Reply<'a> {
             Reply::State { .. } => kind::STATE,
             Reply::Loaded { .. } => kind::LOADED,
             Reply::Inputs { .. } => kind::INPUTS,
+            Reply::Slots(_) => kind::SLOTS,
+            Reply::Written { .. } => kind::WRITTEN,
+            Reply::Rejected { .. } => kind::REJECTED,
             Reply::Refused { .. } => kind::REFUSED,
             Reply::Error(_) => kind::ERROR,
         };
@@ -225,7 +262,11 @@ impl<'a> Reply<'a> {
                     w.u32(due)?;
                     w.u32(total)
                 }
-                Reply::Refused { reason } => w.text(reason, REASON_BYTES_MAX),
+                Reply::Slots(ref slots) => slots.encode(w),
+                Reply::Written { due } => w.u32(due),
+                Reply::Rejected { reason } | Reply::Refused { reason } => {
+                    w.text(reason, REASON_BYTES_MAX)
+                }
                 Reply::Error(error) => {
                     let (code, number) = error.to_wire();
                     w.u8(code)?;
@@ -273,6 +314,11 @@ impl<'a> Reply<'a> {
                     places: fields.u32()?,
                     first: fields.u32()?,
                     bytes: fields.rest(),
+                },
+                kind::SLOTS => Reply::Slots(Slots::decode(&mut fields)?),
+                kind::WRITTEN => Reply::Written { due: fields.u32()? },
+                kind::REJECTED => Reply::Rejected {
+                    reason: fields.text()?,
                 },
                 kind::REFUSED => Reply::Refused {
                     reason: fields.text()?,
@@ -339,6 +385,33 @@ impl<'a> Hello<'a> {
             sample_hz: fields.u32()?,
             board: fields.text()?,
             model: fields.text()?,
+        })
+    }
+}
+
+impl<'a> Slots<'a> {
+    /// Length of the longest body.
+    pub const BYTES_MAX: usize = super::HEADER_BYTES + 17 + 1 + REASON_BYTES_MAX as usize;
+
+    fn encode(&self, w: &mut frame::Writer<'_>) -> Result<(), TooSmall> {
+        w.u32(self.image_bytes_max)?;
+        w.u16(self.piece_bytes_max)?;
+        w.u8(self.served)?;
+        w.u32(self.sequence)?;
+        w.u32(self.arena_bytes)?;
+        w.u16(self.scores)?;
+        w.text(self.passed_over, REASON_BYTES_MAX)
+    }
+
+    fn decode(fields: &mut Fields<'a>) -> Result<Self, Short> {
+        Ok(Slots {
+            image_bytes_max: fields.u32()?,
+            piece_bytes_max: fields.u16()?,
+            served: fields.u8()?,
+            sequence: fields.u32()?,
+            arena_bytes: fields.u32()?,
+            scores: fields.u16()?,
+            passed_over: fields.text()?,
         })
     }
 }
@@ -412,11 +485,11 @@ mod tests {
 
     #[test]
     fn every_error_comes_back() {
-        for code in 1..=17 {
+        for code in 1..=22 {
             round_trip(7, Reply::Error(Error::from_wire(code, 200).unwrap()));
         }
         assert_eq!(Error::from_wire(0, 0), None);
-        assert_eq!(Error::from_wire(18, 0), None);
+        assert_eq!(Error::from_wire(23, 0), None);
     }
 
     /// Devices of every version say which they speak in the same bytes.
@@ -487,6 +560,12 @@ mod tests {
             round_trip(tag, Reply::State { total: n, at: n ^ 1, bytes: text.as_bytes() });
             round_trip(tag, Reply::Loaded { due: n, total: n ^ 1 });
             round_trip(tag, Reply::Inputs { places: n, first: n ^ 1, bytes: text.as_bytes() });
+            round_trip(tag, Reply::Slots(Slots {
+                image_bytes_max: n, piece_bytes_max: n as u16, served: n as u8, sequence: n ^ 1,
+                arena_bytes: n ^ 2, scores: n as u16, passed_over: &text,
+            }));
+            round_trip(tag, Reply::Written { due: n });
+            round_trip(tag, Reply::Rejected { reason: &text });
             round_trip(tag, Reply::Refused { reason: &text });
         }
 

@@ -14,6 +14,10 @@ mod kind {
     pub const SAVE: u8 = 0x09;
     pub const LOAD: u8 = 0x0A;
     pub const INPUTS: u8 = 0x0B;
+    pub const SLOTS: u8 = 0x0C;
+    pub const BEGIN: u8 = 0x0D;
+    pub const PIECE: u8 = 0x0E;
+    pub const COMMIT: u8 = 0x0F;
 }
 
 /// One request.
@@ -74,6 +78,28 @@ pub enum Request<'a> {
         /// First place of a frame wanted; the reply holds as many as fit.
         first: u32,
     },
+    /// What slots for models there are, and which is served. Answered by [`super::Reply::Slots`].
+    Slots,
+    /// A model comes: make room in the slot that is not served. Answered by [`super::Reply::Written`].
+    Begin {
+        /// Bytes of the image: the model file and what the product appends.
+        length: u32,
+        /// CRC-32C of the image.
+        crc: u32,
+    },
+    /// A piece of the image. Answered by [`super::Reply::Written`].
+    Piece {
+        /// Where it lies in the image.
+        at: u32,
+        /// The piece; [`super::Slots::piece_bytes_max`] bytes, the last one what is left.
+        bytes: &'a [u8],
+    },
+    /// The image is there: prove it and serve it. Answered by [`super::Reply::Ready`], by a repetition too, or by
+    /// [`super::Reply::Rejected`].
+    Commit {
+        /// CRC-32C of the image.
+        crc: u32,
+    },
 }
 
 impl<'a> Request<'a> {
@@ -91,24 +117,38 @@ impl<'a> Request<'a> {
             Request::Save { .. } => kind::SAVE,
             Request::Load { .. } => kind::LOAD,
             Request::Inputs { .. } => kind::INPUTS,
+            Request::Slots => kind::SLOTS,
+            Request::Begin { .. } => kind::BEGIN,
+            Request::Piece { .. } => kind::PIECE,
+            Request::Commit { .. } => kind::COMMIT,
         };
         frame::encode(line, |w| {
             w.bytes(&[VERSION, kind, tag])?;
             match *self {
-                Request::Hello | Request::Finish | Request::Reset | Request::Statistics => Ok(()),
+                Request::Hello
+                | Request::Finish
+                | Request::Reset
+                | Request::Statistics
+                | Request::Slots => Ok(()),
+                Request::Begin { length, crc } => {
+                    w.u32(length)?;
+                    w.u32(crc)
+                }
                 Request::Label { class } => w.u16(class),
                 Request::Data {
                     sequence: at,
                     bytes,
                 }
-                | Request::Load { at, bytes } => {
+                | Request::Load { at, bytes }
+                | Request::Piece { at, bytes } => {
                     w.u32(at)?;
                     w.bytes(bytes)
                 }
                 Request::Scores { first } => w.u16(first),
                 Request::Clear { period: number }
                 | Request::Save { at: number }
-                | Request::Inputs { first: number } => w.u32(number),
+                | Request::Inputs { first: number }
+                | Request::Commit { crc: number } => w.u32(number),
             }
         })
     }
@@ -148,6 +188,16 @@ impl<'a> Request<'a> {
                 kind::INPUTS => Request::Inputs {
                     first: fields.u32()?,
                 },
+                kind::SLOTS => Request::Slots,
+                kind::BEGIN => Request::Begin {
+                    length: fields.u32()?,
+                    crc: fields.u32()?,
+                },
+                kind::PIECE => Request::Piece {
+                    at: fields.u32()?,
+                    bytes: fields.rest(),
+                },
+                kind::COMMIT => Request::Commit { crc: fields.u32()? },
                 _ => return Ok(None),
             };
             fields.end().map(|()| Some(request))
@@ -212,6 +262,10 @@ mod tests {
             round_trip(tag, Request::Save { at: sequence });
             round_trip(tag, Request::Load { at: sequence, bytes: &bytes });
             round_trip(tag, Request::Inputs { first: sequence });
+            round_trip(tag, Request::Slots);
+            round_trip(tag, Request::Begin { length: sequence, crc: sequence ^ 1 });
+            round_trip(tag, Request::Piece { at: sequence, bytes: &bytes });
+            round_trip(tag, Request::Commit { crc: sequence });
         }
 
         #[test]

@@ -225,6 +225,13 @@ pub const WIRE: Target = Target {
                 bytes: &data[..20],
             },
             Request::Inputs { first: 0 },
+            Request::Slots,
+            Request::Begin { length: 40, crc: 7 },
+            Request::Piece {
+                at: 0,
+                bytes: &data,
+            },
+            Request::Commit { crc: 7 },
             Request::Reset,
         ];
         for (tag, request) in requests.iter().enumerate() {
@@ -414,11 +421,11 @@ fn serve(line: &[u8]) -> bool {
         line: LineCounts::default(),
         stack: Stack::default,
     };
-    let model = &models()[4];
-    let model = Model::parse(model.bytes()).expect("a sound model");
+    let file = models()[4].bytes();
+    let model = Model::parse(file).expect("a sound model");
     let mut arena = vec![0; model.arena_bytes() / 4];
     let mut scores = vec![0; model.outputs()];
-    let service = Service::new(&model, &mut arena, &mut scores, Still, Dark);
+    let service = Service::new(&model, file, &mut arena, &mut scores, Still, Dark);
     let mut service = service.unwrap_or_else(|refusal| panic!("{refusal}"));
     let mut decoder = Decoder::<LINE>::new();
     let mut served = false;

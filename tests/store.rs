@@ -1,0 +1,594 @@
+//! Models in slots of flash: power that fails at every step of a write, models that are refused, and the whole way over
+//! the line, noise included.
+
+use std::convert::Infallible;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bt_core::internals::model::layout;
+use bt_core::{Crc32c, Model, ModelBytes, ParseError, Scrub, SelfTest, Session};
+use bt_embed::app::{Ended, Memory, run_with_slots};
+use bt_embed::board::{Board, Stack, Ticks};
+use bt_embed::service::{Service, Surroundings};
+use bt_embed::store::{
+    PIECE_ALIGN, RECORD_BYTES, Slot, Slots, StoreError, Update, image_bytes, model_in,
+};
+use bt_embed::wire::{self, LineCounts, Reply, Request};
+use bt_tests::line::{End, Faults, Uart, line};
+use bt_tests::model::{Dense, Noise, scores_of};
+use embedded_hal::digital::{ErrorType as PinErrorType, OutputPin};
+use embedded_storage::nor_flash::{
+    ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_write,
+};
+use tools::device::Device;
+
+/// NOR flash in memory whose power may fail: at any byte of a write or of an erasure.
+struct Chip<const WRITE: usize, const ERASE: usize> {
+    words: Vec<u32>,
+    /// Bytes that are still written or erased before the power fails.
+    power: Option<usize>,
+    noise: Noise,
+}
+
+impl<const WRITE: usize, const ERASE: usize> Chip<WRITE, ERASE> {
+    /// As it comes from anywhere: not erased.
+    fn new(bytes: usize) -> Self {
+        let mut noise = Noise::new(11);
+        let words = (0..bytes / 4)
+            .map(|_| u32::from(noise.bits()) * 65_537)
+            .collect();
+        Chip {
+            words,
+            power: None,
+            noise,
+        }
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        bytemuck::cast_slice_mut(&mut self.words)
+    }
+
+    /// Takes the power for one byte.
+    fn powered(&mut self) -> bool {
+        match &mut self.power {
+            None => true,
+            Some(0) => false,
+            Some(left) => {
+                *left -= 1;
+                true
+            }
+        }
+    }
+
+    /// What was under way when the power failed is anything.
+    fn scramble(&mut self, from: usize, to: usize) {
+        for at in from..to {
+            let byte = self.noise.bits() as u8;
+            self.bytes_mut()[at] = byte;
+        }
+    }
+}
+
+impl<const WRITE: usize, const ERASE: usize> ErrorType for Chip<WRITE, ERASE> {
+    type Error = NorFlashErrorKind;
+}
+
+impl<const WRITE: usize, const ERASE: usize> ReadNorFlash for Chip<WRITE, ERASE> {
+    const READ_SIZE: usize = 1;
+
+    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NorFlashErrorKind> {
+        let from = &self.bytes()[offset as usize..][..bytes.len()];
+        bytes.copy_from_slice(from);
+        Ok(())
+    }
+
+    fn capacity(&self) -> usize {
+        4 * self.words.len()
+    }
+}
+
+impl<const WRITE: usize, const ERASE: usize> NorFlash for Chip<WRITE, ERASE> {
+    const WRITE_SIZE: usize = WRITE;
+    const ERASE_SIZE: usize = ERASE;
+
+    fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind> {
+        check_erase(self, from, to)?;
+        for at in from as usize..to as usize {
+            if !self.powered() {
+                self.scramble(at, to as usize);
+                return Err(NorFlashErrorKind::Other);
+            }
+            self.bytes_mut()[at] = 0xFF;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NorFlashErrorKind> {
+        check_write(self, offset, bytes.len())?;
+        let offset = offset as usize;
+        let old = &self.bytes()[offset..][..bytes.len()];
+        assert!(
+            old.iter().all(|&byte| byte == 0xFF),
+            "written twice, at {offset}"
+        );
+        for (at, &byte) in (offset..).zip(bytes) {
+            if !self.powered() {
+                let unit = at / WRITE * WRITE;
+                self.scramble(unit, unit + WRITE);
+                return Err(NorFlashErrorKind::Other);
+            }
+            self.bytes_mut()[at] = byte;
+        }
+        Ok(())
+    }
+}
+
+impl<const WRITE: usize, const ERASE: usize> Slot for Chip<WRITE, ERASE> {
+    fn bytes(&self) -> &[u8] {
+        bytemuck::cast_slice(&self.words)
+    }
+}
+
+fn model(seed: u32) -> ModelBytes {
+    Dense {
+        seed,
+        hidden: 3,
+        values: 3,
+        ..Dense::default()
+    }
+    .model()
+}
+
+fn crc(bytes: &[u8]) -> u32 {
+    Crc32c::new().with(bytes).value()
+}
+
+/// Writes an image into a slot.
+fn write<F: Slot>(flash: &mut F, image: &[u8], sequence: u32) -> Result<(), StoreError> {
+    let mut update = Update::begin(flash, image.len(), crc(image))?;
+    let mut at = 0;
+    for piece in image.chunks(2 * PIECE_ALIGN) {
+        at = update.piece(flash, at, piece)?;
+    }
+    update.finish(flash, sequence, |_| Ok(()))
+}
+
+/// Cuts the power at every byte of an update, boots, and updates again.
+fn cut_everywhere<const WRITE: usize, const ERASE: usize>() {
+    let slot_bytes = 8 * 1024;
+    let (old, new) = (model(1), model(2));
+    let (old, new) = (old.bytes(), new.bytes());
+    let mut first = Chip::<WRITE, ERASE>::new(slot_bytes);
+    write(&mut first, old, u32::MAX).unwrap();
+    let mut slots = Slots {
+        flash: [first, Chip::new(slot_bytes)],
+        accept: |_| true,
+    };
+    let image = |slots: &Slots<Chip<WRITE, ERASE>>| {
+        let choice = slots.newest(0).unwrap();
+        let bytes = &slots.flash[choice.slot].bytes()[RECORD_BYTES..];
+        (choice.slot, model_in(bytes).to_vec())
+    };
+    let mut cuts = 0;
+    loop {
+        slots.flash[1].power = Some(cuts);
+        // Number 0 follows the last there is.
+        let result = write(&mut slots.flash[1], new, 0);
+        // A boot: whatever happened, a whole model, and the new one only when it was finished.
+        slots.flash[1].power = None;
+        let (slot, served) = image(&slots);
+        if result.is_ok() {
+            assert_eq!((slot, &served[..]), (1, new));
+            break;
+        }
+        assert_eq!(result, Err(StoreError::Flash));
+        assert!((slot, &served[..]) == (0, old), "cut {cuts}");
+        assert!(Model::parse(ModelBytes::from_unaligned(&served).bytes()).is_ok());
+        // And the next update is none the worse for it, at some of the cuts.
+        if cuts % 97 == 0 {
+            write(&mut slots.flash[1], new, 0).unwrap();
+            assert_eq!(image(&slots), (1, new.to_vec()));
+        }
+        cuts += 1;
+    }
+    // Every block and every byte were cut at.
+    let written = (RECORD_BYTES + new.len()).next_multiple_of(WRITE);
+    let erased = written.next_multiple_of(ERASE);
+    assert_eq!(cuts, erased + written);
+}
+
+#[test]
+fn power_that_fails_at_any_byte_leaves_a_model() {
+    cut_everywhere::<4, 1024>();
+    cut_everywhere::<1, 256>();
+    cut_everywhere::<32, 4096>();
+}
+
+/// Dropped pieces, wrong ones, and images that are not what they were to be.
+#[test]
+fn a_slot_is_whole_or_none() {
+    let mut flash = Chip::<4, 1024>::new(8 * 1024);
+    let file = model(1);
+    let image = file.bytes();
+    let newest = |flash: &Chip<4, 1024>| {
+        let copy = Chip::<4, 1024> {
+            words: flash.words.clone(),
+            power: None,
+            noise: Noise::new(1),
+        };
+        let slots = Slots {
+            flash: [copy, Chip::new(1024)],
+            accept: |_| true,
+        };
+        slots.newest(0)
+    };
+    let too_small = StoreError::TooSmall {
+        image_bytes: image_bytes(8 * 1024),
+    };
+    let before = flash.words.clone();
+    let longest = 8 * 1024 - RECORD_BYTES;
+    assert_eq!(
+        Update::begin(&mut flash, longest + 1, 0).err(),
+        Some(too_small)
+    );
+    assert_eq!(flash.words, before);
+    let mut update = Update::begin(&mut flash, image.len(), crc(image)).unwrap();
+    let due = |due| Err(StoreError::Piece { due });
+    assert_eq!(update.finish(&mut flash, 1, |_| Ok(())).map(|()| 0), due(0));
+    assert_eq!(update.piece(&mut flash, 64, &image[64..128]), due(0));
+    assert_eq!(update.piece(&mut flash, 0, &image[..63]), due(0));
+    assert_eq!(update.piece(&mut flash, 0, &[0; 7000]), due(0));
+    assert_eq!(update.piece(&mut flash, 0, &image[..64]), Ok(64));
+    assert_eq!(update.piece(&mut flash, 0, &image[..64]), due(64));
+    assert_eq!(newest(&flash), None);
+    let rest = update.piece(&mut flash, 64, &image[64..]);
+    assert_eq!(rest, Ok(image.len()));
+    assert_eq!(newest(&flash), None);
+    let refused = update.finish(&mut flash, 1, |seen| {
+        assert!(seen == image);
+        Err(StoreError::NotAccepted)
+    });
+    assert_eq!(
+        (refused, newest(&flash)),
+        (Err(StoreError::NotAccepted), None)
+    );
+    update.finish(&mut flash, 5, |_| Ok(())).unwrap();
+    assert_eq!(newest(&flash).unwrap().sequence, 5);
+    // Other bytes than were announced.
+    let mut update = Update::begin(&mut flash, image.len(), 7).unwrap();
+    assert_eq!(newest(&flash), None);
+    update.piece(&mut flash, 0, image).unwrap();
+    let damaged = StoreError::Damaged { found: crc(image) };
+    assert_eq!(update.finish(&mut flash, 1, |_| Ok(())), Err(damaged));
+}
+
+/// A flipped bit anywhere in the file is found within one round, and not before the round is over.
+#[test]
+fn scrubbing_finds_every_flip() {
+    let file = model(1);
+    let bytes = file.bytes();
+    let rounds = |bytes: &[u8], count: usize| {
+        let mut scrub = Scrub::default();
+        (0..2 * bytes.len() / count + 2).find_map(|_| scrub.next(bytes, count).err())
+    };
+    for count in [1, 16, 100, 10_000] {
+        assert_eq!(rounds(bytes, count), None);
+    }
+    for at in 0..bytes.len() {
+        let mut flipped = bytes.to_vec();
+        flipped[at] ^= 1 << (at % 8);
+        assert!(
+            matches!(rounds(&flipped, 50), Some(ParseError::Crc { .. })),
+            "{at}"
+        );
+    }
+}
+
+struct Still;
+
+impl Ticks for Still {
+    fn hertz(&self) -> u32 {
+        1_000_000
+    }
+
+    fn now(&self) -> u32 {
+        0
+    }
+}
+
+impl PinErrorType for Still {
+    type Error = Infallible;
+}
+
+impl OutputPin for Still {
+    fn set_low(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    fn set_high(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+/// The model in flash is another than that which was parsed: its next steps are answered with so much.
+#[test]
+fn a_model_that_changes_is_reported_and_not_computed_with() {
+    let file = model(1);
+    let model = Model::parse(file.bytes()).unwrap();
+    let mut flipped = file.bytes().to_vec();
+    *flipped.last_mut().unwrap() ^= 0x10;
+    let surroundings = Surroundings {
+        board: "in memory",
+        chunk_bytes_max: 200,
+        score_count_max: 50,
+        line: LineCounts::default(),
+        stack: Stack::default,
+    };
+    for (flash, sound) in [(file.bytes(), true), (&flipped[..], false)] {
+        let (mut arena, mut scores) = (vec![0; 500], vec![0; 8]);
+        let mut service =
+            Service::new(&model, flash, &mut arena, &mut scores, Still, Still).unwrap();
+        // 16 bytes a step.
+        let round = (flash.len() as u32).div_ceil(16);
+        for sequence in 0..2 * round {
+            let bytes = &[1; 6];
+            let reply = service.handle(Request::Data { sequence, bytes }, &surroundings);
+            if sound || sequence + 1 < round {
+                let (next, steps) = (sequence + 1, sequence + 1);
+                assert_eq!(reply, Reply::Taken { next, steps });
+            } else {
+                assert_eq!(reply, Reply::Error(wire::Error::ModelDamaged));
+                assert!(service.is_damaged());
+                let reply = service.handle(Request::Scores { first: 0 }, &surroundings);
+                assert_eq!(reply, Reply::Error(wire::Error::ModelDamaged));
+            }
+        }
+    }
+}
+
+const SLOT: usize = 16 * 1024;
+const ARENA: usize = 100;
+const CLASSES: usize = 8;
+
+type Flash = Chip<4, 1024>;
+
+fn empty() -> Slots<Flash> {
+    Slots {
+        flash: [Chip::new(SLOT), Chip::new(SLOT)],
+        accept: |_| true,
+    }
+}
+
+/// A boot: the application with these slots, and a model in the program, until the test drops its device.
+fn booted<T>(
+    slots: &mut Slots<Flash>,
+    program: &[u8],
+    faults: Faults,
+    test: impl FnOnce(&mut Device<End>) -> T,
+) -> T {
+    let (host, device) = line(faults, faults, 3);
+    thread::scope(|scope| {
+        let board = Board {
+            name: "in memory",
+            stream: Uart(device),
+            ticks: Still,
+            led: Still,
+            stack: Stack::default,
+        };
+        let served = scope.spawn(move || {
+            let mut memory = Memory::<300, ARENA, CLASSES>::new();
+            run_with_slots(board, Some(slots), program, &mut memory)
+        });
+        let mut device = Device::new(host, Instant::now() + Duration::from_secs(60));
+        device.set_patience(Duration::from_millis(60));
+        let result = test(&mut device);
+        drop(device);
+        assert_eq!(served.join().unwrap(), Ended::End);
+        result
+    })
+}
+
+/// The CRC of the model served, its slot, and its scores of one step.
+fn serving(device: &mut Device<End>, file: &ModelBytes) -> (u8, u32) {
+    let model = Model::parse(file.bytes()).unwrap();
+    let identity = device.hello().unwrap();
+    assert_eq!(identity.model_crc, model.crc());
+    let bytes = Noise::new(4).bytes(model.frame_values() * 2);
+    device.reset().unwrap();
+    device.chunk(&bytes).unwrap();
+    assert_eq!(device.scores().unwrap().raw, scores_of(&model, &bytes));
+    let slots = device.slots().unwrap();
+    assert_eq!(slots.passed_over, "");
+    (slots.served, slots.sequence)
+}
+
+#[test]
+fn models_come_over_the_line_and_are_served_at_once_and_after_a_boot() {
+    for flip in [0, 400] {
+        let faults = Faults {
+            flip,
+            ..Faults::default()
+        };
+        let mut slots = empty();
+        let [own, a, b, c] = [1, 2, 3, 4].map(model);
+        booted(&mut slots, own.bytes(), faults, |device| {
+            assert_eq!(serving(device, &own), (0, 0));
+            device.put_model(a.bytes()).unwrap();
+            assert_eq!(serving(device, &a), (1, 0));
+            device.put_model(b.bytes()).unwrap();
+            assert_eq!(serving(device, &b), (2, 1));
+        });
+        booted(&mut slots, own.bytes(), faults, |device| {
+            assert_eq!(serving(device, &b), (2, 1));
+            // Behind a model stands what the product wants to check.
+            let signed = [c.bytes(), b"signature"].concat();
+            device.put_model(&signed).unwrap();
+            assert_eq!(serving(device, &c), (1, 2));
+        });
+        // Without a model in the program too.
+        booted(&mut slots, &[], faults, |device| {
+            assert_eq!(serving(device, &c), (1, 2));
+        });
+        // A slot that lost a bit while the power was off is none.
+        slots.flash[0].bytes_mut()[RECORD_BYTES + 40] ^= 1;
+        booted(&mut slots, own.bytes(), faults, |device| {
+            assert_eq!(serving(device, &b), (2, 1));
+        });
+    }
+}
+
+/// The power fails in the middle of any request that writes; the next boot serves what was served.
+#[test]
+fn power_that_fails_in_any_request_leaves_what_was_served() {
+    let (old, new) = (model(1), model(2));
+    let mut slots = empty();
+    booted(&mut slots, &[], Faults::default(), |device| {
+        device.put_model(old.bytes()).unwrap();
+    });
+    let whole = (RECORD_BYTES + new.bytes().len()).next_multiple_of(1024) + new.bytes().len();
+    let mut refused = 0;
+    for power in (0..whole + 128).step_by(31) {
+        slots.flash[1].power = Some(power);
+        let put = booted(&mut slots, &[], Faults::default(), |device| {
+            device.put_model(new.bytes())
+        });
+        slots.flash[1].power = None;
+        let served = if put.is_ok() { &new } else { &old };
+        if let Err(error) = put {
+            refused += 1;
+            let error = error.to_string();
+            let named = [
+                "the device answered: the flash could not be erased or written",
+                "the device does not accept the model: the flash could not be erased or written",
+            ];
+            assert!(named.contains(&&*error), "{error}");
+        }
+        booted(&mut slots, &[], Faults::default(), |device| {
+            serving(device, served);
+        });
+    }
+    assert!(refused > 40, "{refused}");
+}
+
+#[test]
+fn a_model_that_is_no_good_is_refused_by_name_and_the_other_served_on() {
+    let own = model(1);
+    let good = model(2);
+    let mut slots = empty();
+    slots.accept = |image| !image.ends_with(b"forged");
+    let big = Dense {
+        hidden: 40,
+        classes: 2,
+        ..Dense::default()
+    }
+    .model();
+    let many = Dense {
+        classes: 9,
+        ..Dense::default()
+    }
+    .model();
+    let need = Model::parse(big.bytes()).unwrap().arena_bytes();
+    assert!(need > 4 * ARENA && big.bytes().len() < SLOT, "{need}");
+    booted(&mut slots, own.bytes(), Faults::default(), |device| {
+        device.put_model(good.bytes()).unwrap();
+        let mut refusal = |image: &[u8]| device.put_model(image).unwrap_err().to_string();
+        let rejected = |reason: &str| format!("the device does not accept the model: {reason}");
+        assert_eq!(
+            refusal(&[0; SLOT]),
+            format!("the model has {SLOT} bytes, a slot {}", SLOT - RECORD_BYTES)
+        );
+        let mut old = good.bytes().to_vec();
+        old[layout::VERSION_AT.start] = 2;
+        let sum = layout::crc(&old).unwrap();
+        old[layout::CRC_AT].copy_from_slice(&sum.to_le_bytes());
+        let error = Model::parse(ModelBytes::from_unaligned(&old).bytes()).unwrap_err();
+        assert_eq!(refusal(&old), rejected(&error.to_string()));
+        assert!(
+            error.to_string().contains("model file version 2"),
+            "{error}"
+        );
+        assert_eq!(
+            refusal(big.bytes()),
+            rejected(&format!(
+                "the arena has {} bytes, the model needs {need}",
+                4 * ARENA
+            ))
+        );
+        assert_eq!(
+            refusal(many.bytes()),
+            rejected("the firmware has room for 8 scores, the model gives 9")
+        );
+        assert_eq!(
+            refusal(&[good.bytes(), b"forged"].concat()),
+            rejected("the product does not accept the model")
+        );
+        assert_eq!(serving(device, &good), (1, 0));
+    });
+    // Sound by its CRC, and not what its exporter computed: found at boot, and passed over.
+    let failing = failing();
+    booted(&mut slots, own.bytes(), Faults::default(), |device| {
+        device.put_model(failing.bytes()).unwrap();
+        let identity = device.hello().unwrap();
+        assert_eq!(
+            identity.model_crc,
+            Model::parse(good.bytes()).unwrap().crc()
+        );
+        let slots = device.slots().unwrap();
+        assert_eq!(
+            (slots.served, &*slots.passed_over),
+            (1, "the model's self test failed")
+        );
+        // The next one takes its place.
+        let next = model(7);
+        device.put_model(next.bytes()).unwrap();
+        assert_eq!(serving(device, &next), (2, 2));
+    });
+}
+
+/// A model whose golden vector it does not give.
+fn failing() -> ModelBytes {
+    let file = model(5);
+    let mut bytes = file.bytes().to_vec();
+    for at in (0..bytes.len()).rev() {
+        bytes[at] ^= 1;
+        let sum = layout::crc(&bytes).unwrap();
+        bytes[layout::CRC_AT].copy_from_slice(&sum.to_le_bytes());
+        let changed = ModelBytes::from_unaligned(&bytes);
+        if let Ok(model) = Model::parse(changed.bytes()) {
+            let mut arena = vec![0; model.arena_bytes() / 4];
+            let mut session = Session::new(&model, &mut arena).unwrap();
+            if session.self_test() != SelfTest::Passed {
+                return changed;
+            }
+        }
+        bytes[at] ^= 1;
+    }
+    panic!("no byte matters");
+}
+
+/// Firmware without slots says so, and so does a host of it.
+#[test]
+fn without_slots_there_is_a_word_for_it() {
+    let file = model(1);
+    let (host, device) = line(Faults::default(), Faults::default(), 1);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let board = Board {
+                name: "in memory",
+                stream: Uart(device),
+                ticks: Still,
+                led: Still,
+                stack: Stack::default,
+            };
+            bt_embed::app::run(
+                board,
+                file.bytes(),
+                &mut Memory::<300, ARENA, CLASSES>::new(),
+            )
+        });
+        let mut device = Device::new(host, Instant::now() + Duration::from_secs(60));
+        let error = device.put_model(file.bytes()).unwrap_err().to_string();
+        assert_eq!(error, "this firmware has no slots for models");
+        assert_eq!(device.hello().unwrap().classes, 3);
+    });
+}
