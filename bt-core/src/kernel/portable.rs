@@ -90,8 +90,12 @@ fn tiles(run: &Contraction<'_>, memory: &mut [u32], mut finish: impl FnMut(&mut 
     let pairs = stage.k_pairs as usize;
     let n_tiles = stage.n_tiles as usize;
     let slice_shift = stage.slice_shift(run.accumulate);
-    let starts = run.accumulate.starts();
-    let constant = half(u32::from(stage.shift));
+    // Sums go on from the kept ones, unless they are shifted before they join them.
+    let goes_on = !run.accumulate.starts() && slice_shift == 0;
+    let round = half(match slice_shift {
+        0 => stage.shift.into(),
+        _ => slice_shift,
+    });
     let mut index = 0;
     let mut kept = stage.acc_word as usize;
     let mut weights = run.weights;
@@ -104,22 +108,16 @@ fn tiles(run: &Contraction<'_>, memory: &mut [u32], mut finish: impl FnMut(&mut 
         let row = run.out_word + row as usize;
         let mut x_start = stage.input_word as usize;
         for n_tile in 0..n_tiles {
-            let mut before = [constant; TILE];
-            if !starts && let Some(words) = chunk_mut(memory, kept) {
-                before = words.map(|word| word as i32);
+            let mut sums = [round; TILE];
+            if goes_on && let Some(words) = chunk_mut(memory, kept) {
+                sums = words.map(|word| word as i32);
             }
-            let mut sums = match slice_shift {
-                0 => before,
-                _ => [half(slice_shift); TILE],
-            };
             let Some(x) = memory.get(x_start..x_start + pairs * TILE_N).proven() else {
                 return;
             };
             super::tile(w, x, &mut sums);
             if slice_shift > 0 {
-                for (sum, before) in sums.iter_mut().zip(before) {
-                    *sum = before.wrapping_add(sum.wrapping_shr(slice_shift));
-                }
+                join(run, memory.get(kept..).proven(), &mut sums);
             }
             let column = stage.column(run.cols, n_tile);
             let tile = Tile {
@@ -131,6 +129,18 @@ fn tiles(run: &Contraction<'_>, memory: &mut [u32], mut finish: impl FnMut(&mut 
             finish(memory, tile);
             (index, kept, x_start) = (index + 1, kept.wrapping_add(TILE), x_start + pairs * TILE_N);
         }
+    }
+}
+
+/// Shifts the sums of a slice and adds them to the kept ones, or to the rounding constant at first.
+#[inline(never)]
+fn join(run: &Contraction<'_>, kept: Option<&[u32]>, sums: &mut [i32; TILE]) {
+    let slice_shift = run.stage.slice_shift(run.accumulate);
+    let constant = half(run.stage.shift.into());
+    let starts = run.accumulate.starts();
+    for (sum, &before) in sums.iter_mut().zip(kept.unwrap_or(&[])) {
+        let before = if starts { constant } else { before as i32 };
+        *sum = before.wrapping_add(sum.wrapping_shr(slice_shift));
     }
 }
 

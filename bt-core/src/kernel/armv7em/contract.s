@@ -76,7 +76,8 @@
     .equ CODE_STORE, 348
     .equ CODE_TOP_STORE, 380
     .equ CODE_PACK_STORE, 412
-    .equ CODE_OWN, 444
+    .equ CODE_BOTH, 444     @ shifts by 12 to 15 and saturates to 15 bits at once
+    .equ CODE_OWN, 460
     .equ EVEN, 5
 
     @ What `places` takes; moves to the next column.
@@ -282,10 +283,17 @@ bt_core_contract_tiles:
     ldrb r9, [r6, #STEP_BITS]
     add r7, r12, lr, lsl #2
     add r2, r12, r9, lsl #2
+    @ Below 4 where shift and width are done at once.
+    sub r5, r11, #12
+    eor r0, r9, #15
+    orr r5, r5, r0, lsl #8
+    ldr r0, [r7, #CODE_PACK_STORE]
+    cmp r5, #4
+    blo .Lbt_packs
     cmp r9, #16
-    ite ne
+    it ne
     ldrne r0, [r7, #CODE_PACK]
-    ldreq r0, [r7, #CODE_PACK_STORE]
+.Lbt_packs:
     ldr r1, [r7, #CODE_STORE]
     ldr r2, [r2, #CODE_CLAMP]
     add r3, sp, #PACK
@@ -297,6 +305,10 @@ bt_core_contract_tiles:
     blo .Lbt_keeps
     add r0, r12, r11, lsl #2
     sub r0, r0, #CODE_KEEP - CODE_SHIFT
+    cmp r5, #4
+    itt lo
+    addlo r0, r12, r5, lsl #2
+    addlo r0, r0, #CODE_BOTH - CODE_KEEP
     cmp r11, #16
     bne .Lbt_keeps
     cmp r9, #16
@@ -471,6 +483,18 @@ bt_core_contract_tiles:
     ssat r11, #16, r11, asr #\shift
     ldr pc, [sp, #PACK]
     .endr
+    .irp shift, 12, 13, 14, 15
+.Lbt_both_\shift:
+    ssat r4, #15, r4, asr #\shift
+    ssat r5, #15, r5, asr #\shift
+    ssat r6, #15, r6, asr #\shift
+    ssat r7, #15, r7, asr #\shift
+    ssat r8, #15, r8, asr #\shift
+    ssat r9, #15, r9, asr #\shift
+    ssat r10, #15, r10, asr #\shift
+    ssat r11, #15, r11, asr #\shift
+    ldr pc, [sp, #PACK]
+    .endr
 .Lbt_pack_pairs:
     pack_pairs
     ldr pc, [sp, #CLAMP]
@@ -544,6 +568,9 @@ bt_core_contract_code:
     by_store
     by_store top_
     by_store pack_store_
+    .irp shift, 12, 13, 14, 15
+    .word .Lbt_both_\shift + 1
+    .endr
     codes
     .size bt_core_contract_code, . - bt_core_contract_code
     .text
