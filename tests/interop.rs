@@ -1,7 +1,7 @@
 //! Models that another program wrote give that program's logits.
 //!
 //! `data/interop/make.py` made models, data and float64 logits with NumPy;
-//! `bt-train/python/bt_lstm.py` runs them in PyTorch where that is installed.
+//! `bt-train/python/bt_lstm` runs them in PyTorch where that is installed.
 
 use bt_train::data::{PartName, Recordings, load};
 use bt_train::float::checkpoint::Checkpoint;
@@ -97,7 +97,7 @@ fn with_filter(filter: &str, cell: &str) -> Checkpoint {
     Checkpoint::of(&model)
 }
 
-/// `bt_lstm.py` gives the trainer's logits, and the trainer those of what it saves.
+/// `bt_lstm.BtLstm` gives the trainer's logits, and the trainer those of what it saves.
 #[test]
 fn pytorch_gives_the_same_logits_and_saves_back() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -115,7 +115,7 @@ fn pytorch_gives_the_same_logits_and_saves_back() {
         let reason = reason.lines().last().unwrap_or_default().to_owned();
         writeln!(
             std::io::stderr(),
-            "SKIPPED bt_lstm.py: {}: {reason}; pip install numpy safetensors torch, or set PYTHON",
+            "SKIPPED bt_lstm: {}: {reason}; pip install numpy safetensors torch, or set PYTHON",
             python.display()
         )
         .unwrap();

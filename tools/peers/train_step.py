@@ -18,6 +18,7 @@ dense_lstm        torch.nn.LSTM with a dense input matrix
 torch_x4_first    by hand, all frames at once, large matmuls, last mode first
 torch_x3_first    the same with the third mode first (fewer multiplications)
 torch_compiled    the latter under torch.compile
+bt_lstm           bt_lstm.BtLstm, the trainer's contraction within PyTorch (pip install ./bt-train/python)
 """
 
 import argparse
@@ -31,7 +32,7 @@ import sys
 import time
 
 CLASSES = 11
-PEERS = ["tednet_bttlstm", "dense_lstm", "torch_x4_first", "torch_x3_first", "torch_compiled"]
+PEERS = ["tednet_bttlstm", "dense_lstm", "torch_x4_first", "torch_x3_first", "torch_compiled", "bt_lstm"]
 
 
 def build(name, torch, shape):
@@ -75,6 +76,11 @@ def build(name, torch, shape):
                 return self.lstm(x)[0][:, -1]
 
         return Head(Layer())
+
+    if name == "bt_lstm":
+        import bt_lstm
+
+        return bt_lstm.BtLstm.new(shape.input, shape.hidden, classes=CLASSES, blocks=n, rank=r)
 
     class Layer(nn.Module):
         def __init__(self, third_first):
@@ -133,6 +139,7 @@ def worker(name, threads, shape):
     """Runs one step for every line on standard input."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # What libraries print goes elsewhere.
+    os.environ["RAYON_NUM_THREADS"] = str(threads)
     import torch
 
     torch.set_num_threads(threads)

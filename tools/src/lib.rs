@@ -17,6 +17,7 @@ pub mod flash_model;
 pub mod fuzz;
 pub mod port;
 pub mod progress;
+pub mod python;
 pub mod qemu;
 pub mod setup;
 pub mod size;

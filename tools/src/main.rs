@@ -19,6 +19,8 @@ enum Command {
     Bench(tools::bench::Args),
     /// Run every check, cheapest first: format, clippy, documentation, host tests, tests in QEMU
     Test(tools::test::Args),
+    /// Build the Python package's wheel and test it
+    Python(tools::python::Args),
     /// Feed damaged bytes to everything that reads them: models, states, the wire, every file
     Fuzz(tools::fuzz::FuzzArgs),
     /// Export random models of every kind and compare their integers with the floats
@@ -69,6 +71,7 @@ fn run() -> ExitCode {
         Command::Demo(args) => tools::demo::run(args),
         Command::Bench(args) => tools::bench::run(args),
         Command::Test(args) => tools::test::run(args),
+        Command::Python(args) => tools::python::run(args),
         Command::Fuzz(args) => tools::fuzz::fuzz(args),
         Command::CompareIntegers(args) => tools::fuzz::compare(args),
         Command::Qemu(args) => tools::qemu::run(args),

@@ -1,6 +1,7 @@
 //! `cargo xtask setup`: what the other commands need and rustup alone does not bring.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -184,6 +185,36 @@ pub fn cargo_deny() -> Result<()> {
     install(
         &["cargo", "install", "--locked", "cargo-deny"],
         "cargo-deny (its build takes some minutes)",
+    )
+}
+
+/// Installs the packages of PyPI that this Python lacks; `numpy`, or with versions `numpy>=2`.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn python_packages(python: &Path, packages: &[&str]) -> Result<()> {
+    let listed = output(Command::new(python).args(["-m", "pip", "list", "--format=freeze"]))?;
+    let is_there = |package: &&&str| {
+        let name = package.split(['<', '>', '=']).next().unwrap_or(package);
+        listed
+            .lines()
+            .any(|line| line.split("==").next() == Some(name))
+    };
+    let missing: Vec<&str> = packages
+        .iter()
+        .filter(|one| !is_there(one))
+        .copied()
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let python = python.to_string_lossy();
+    let mut command = vec![&*python, "-m", "pip", "install", "--quiet"];
+    command.extend(&missing);
+    install(
+        &command,
+        &format!("the Python packages {}", missing.join(", ")),
     )
 }
 

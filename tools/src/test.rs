@@ -23,7 +23,7 @@ pub struct Args {
     #[arg(long)]
     bless: bool,
     /// With what takes longer or needs more than the rest: a million steps on every board, a day of sound,
-    /// firmware projects that QEMU has no board for, AddressSanitizer, licences.
+    /// firmware projects that QEMU has no board for, AddressSanitizer, PyTorch beside ours, licences.
     #[arg(long)]
     long: bool,
 }
@@ -51,7 +51,7 @@ impl Check {
     };
 }
 
-const CHECKS: [Check; 15] = [
+const CHECKS: [Check; 17] = [
     Check {
         name: "format",
         cargo: &["fmt", "--all", "--check"],
@@ -148,6 +148,11 @@ const CHECKS: [Check; 15] = [
         ..Check::PLAIN
     },
     Check {
+        name: "python",
+        cargo: &["xtask", "python"],
+        ..Check::PLAIN
+    },
+    Check {
         name: "pipeline",
         cargo: &["test", "--package=bt-tests"],
         device: true,
@@ -176,6 +181,12 @@ const CHECKS: [Check; 15] = [
             "--ignored",
         ],
         device: true,
+        long: true,
+        ..Check::PLAIN
+    },
+    Check {
+        name: "python-long",
+        cargo: &["xtask", "python", "--long"],
         long: true,
         ..Check::PLAIN
     },
@@ -307,9 +318,23 @@ fn execute(check: &Check, bless: bool) -> Result<(Count, bool)> {
     Ok((count, success))
 }
 
-/// The counts in a line `test result: ok. 3 passed; 0 failed; …`.
+/// The counts in a line `test result: ok. 3 passed; 0 failed; …`, or `=== 1 failed, 3 passed in 1.21s ===` of pytest's.
 fn results(line: &str) -> Option<Count> {
-    let rest = line.strip_prefix("test result: ")?;
+    let Some(rest) = line.strip_prefix("test result: ") else {
+        let (counts, _) = line
+            .strip_prefix("==")?
+            .trim_matches(['=', ' '])
+            .split_once(" in ")?;
+        let number = |word: &str| {
+            let mut parts = counts.split(", ");
+            parts.find_map(|part| part.strip_suffix(word)?.trim().parse().ok())
+        };
+        let (passed, failed) = (number(" passed"), number(" failed"));
+        return (passed.is_some() || failed.is_some()).then(|| Count {
+            passed: passed.unwrap_or(0),
+            failed: failed.unwrap_or(0) + number(" errors").or(number(" error")).unwrap_or(0),
+        });
+    };
     let number = |word: &str| {
         rest.split([';', '.'])
             .find_map(|part| part.trim().strip_suffix(word)?.trim().parse().ok())
@@ -330,5 +355,9 @@ mod tests {
         let count = results(line).unwrap();
         assert_eq!((count.passed, count.failed), (13, 2));
         assert!(results("test wire::x ... ok").is_none());
+        let line = "==== 1 failed, 12 passed, 9 deselected, 2 errors in 3.20s ====";
+        let count = results(line).unwrap();
+        assert_eq!((count.passed, count.failed), (12, 3));
+        assert!(results("===== test session starts =====").is_none());
     }
 }

@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind};
 use clap::CommandFactory;
 
 /// The same error with field and remedy in the words of the command line.
-pub(super) fn with_flags(mut error: Error) -> Error {
+pub fn with_flags(mut error: Error) -> Error {
     // A key of a file stays one.
     if matches!(error.kind, ErrorKind::UnknownKey) {
         return error;
@@ -46,7 +46,7 @@ pub(super) fn with_flags(mut error: Error) -> Error {
 
 /// A text of the library with its settings, "`lr`" or "`weight-decay 0.1`", as flags: `--lr`. What stands
 /// in backticks and is no flag of any command stays.
-pub(super) fn flags(text: &str) -> String {
+pub fn flags(text: &str) -> String {
     let program = Cli::command();
     let is_flag = |name: &str| {
         let mut arguments = program.get_subcommands().flat_map(|c| c.get_arguments());

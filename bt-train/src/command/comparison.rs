@@ -26,12 +26,14 @@ const GROWTH_MAX: f64 = 0.03;
 pub(super) const VALIDATION: &str = "validation";
 
 /// Both models on one part of the data.
-pub(super) struct Comparison {
+pub struct Comparison {
     /// `validation`, or `training` where nothing is kept for that.
     pub part: &'static str,
     /// Its sequences, in words.
     counted: String,
+    /// In floats.
     pub float: Outcome,
+    /// In integers.
     pub fixed: Outcome,
     classes: Vec<ClassRecall>,
 }
@@ -110,8 +112,8 @@ impl Comparison {
         object
     }
 
-    /// What is lost, in words, where that is more than rounding explains: more than [`LOSS_MAX`] and more than
-    /// one item of classes, more than [`GROWTH_MAX`] of values.
+    /// What is lost, in words, where that is more than rounding explains: more than 0.3 points and more than
+    /// one item of classes, more than 3 % of values.
     pub fn loss(&self) -> Option<String> {
         match (self.float.figures, self.fixed.figures) {
             (
@@ -136,6 +138,7 @@ impl Comparison {
         }
     }
 
+    /// For people.
     pub fn print(&self, classes: bool) {
         let (counted, part) = (&self.counted, self.part);
         match (self.float.figures, self.fixed.figures) {

@@ -2,13 +2,15 @@
 
 use crate::command::scores::{Rows, counted, merge, report};
 use crate::command::{advice, checkpoint, load, model_path};
-use crate::data::{Items, PartName};
+use crate::data::{Items, Part, PartName};
 use crate::error::Result;
+use crate::float::checkpoint::Checkpoint;
 use crate::say;
 use crate::training::confusion::Confusion;
 use crate::training::evaluate::{self, Score};
 use crate::training::metrics::{Figures, ValueFigures};
-use serde_json::json;
+use ndarray::Array2;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// Arguments of `eval`.
@@ -45,49 +47,26 @@ pub fn run(args: Args) -> Result<()> {
         .for_model(&checkpoint.config)
         .map_err(|error| error.file(&args.data))?;
     let part = data.part(PartName::Test)?;
-    let model = checkpoint.model()?;
-    let head = &checkpoint.config.head;
-    let every_step = head.gives.every_step();
-    let logits = evaluate::logits(&model, part);
-    let items = part.targets.as_ref().map(|targets| &targets.items);
-    let score = items.map(|items| Score::of(&model, &logits, items));
-    let confusion = match items {
-        Some(Items::Classes(labels)) => {
-            let told = evaluate::predictions(&logits);
-            Some(Confusion::new(head.gives.outputs(), labels, &told))
-        }
-        _ => None,
-    };
-    let logits = model.in_units(logits);
+    let evaluation = Evaluation::new(&checkpoint, part)?;
+    let Evaluation {
+        logits,
+        score,
+        confusion,
+        outputs,
+        warning,
+        every_step,
+    } = &evaluation;
+    let (every_step, head) = (*every_step, &checkpoint.config.head);
     if let Some(path) = &args.logits {
         let rows = Rows {
             part,
             every_step,
             is_values: head.gives.is_values(),
         };
-        rows.write(path, &logits, None)?;
+        rows.write(path, logits, None)?;
     }
-    let outputs = match items {
-        Some(Items::Values(values)) => ValueFigures::of_outputs(&logits, values),
-        _ => Vec::new(),
-    };
-    let warning = confusion
-        .as_ref()
-        .and_then(|confusion| confusion.warning(&head.labels));
     if args.json {
-        let mut object = report(part, every_step, score.map(|score| score.figures));
-        if let Some(score) = score {
-            object["loss"] = score.loss.into();
-        }
-        if let Some(confusion) = &confusion {
-            let warnings: Vec<String> = warning.iter().map(|line| advice::flags(line)).collect();
-            let more = json!({ "recall": confusion.recalls(), "warnings": warnings });
-            merge(&mut object, &more);
-        }
-        if !outputs.is_empty() {
-            object["outputs"] = json!(outputs);
-        }
-        say!("{object}");
+        say!("{}", evaluation.json(part));
         return Ok(());
     }
     let Some(score) = score else {
@@ -108,7 +87,7 @@ pub fn run(args: Args) -> Result<()> {
     {
         say!("balanced accuracy {balanced_accuracy:.4}, macro-F1 {macro_f1:.4}");
     }
-    if let Some(confusion) = &confusion {
+    if let Some(confusion) = confusion {
         say!("{}", confusion.table(&head.labels));
     }
     if outputs.len() > 1 {
@@ -118,7 +97,74 @@ pub fn run(args: Args) -> Result<()> {
         }
     }
     if let Some(warning) = warning {
-        say!("warning: {}", advice::flags(&warning));
+        say!("warning: {}", advice::flags(warning));
     }
     Ok(())
+}
+
+/// What a float model makes of a part of the data.
+pub struct Evaluation {
+    /// Logits or values, a row for each sequence or each valid step; values in the units of y.
+    pub logits: Array2<f32>,
+    /// Beside the targets, where there are any.
+    pub score: Option<Score>,
+    confusion: Option<Confusion>,
+    /// Of values, each output alone.
+    outputs: Vec<ValueFigures>,
+    warning: Option<String>,
+    every_step: bool,
+}
+
+impl Evaluation {
+    /// Of frames or samples that are checked against the model.
+    ///
+    /// # Errors
+    /// When the tensors are none of the model's.
+    pub fn new(checkpoint: &Checkpoint, part: &Part) -> Result<Evaluation> {
+        let model = checkpoint.model()?;
+        let head = &checkpoint.config.head;
+        let logits = evaluate::logits(&model, part);
+        let items = part.targets.as_ref().map(|targets| &targets.items);
+        let score = items.map(|items| Score::of(&model, &logits, items));
+        let confusion = match items {
+            Some(Items::Classes(labels)) => {
+                let told = evaluate::predictions(&logits);
+                Some(Confusion::new(head.gives.outputs(), labels, &told))
+            }
+            _ => None,
+        };
+        let logits = model.in_units(logits);
+        let outputs = match items {
+            Some(Items::Values(values)) => ValueFigures::of_outputs(&logits, values),
+            _ => Vec::new(),
+        };
+        let warning = confusion.as_ref();
+        let warning = warning.and_then(|confusion| confusion.warning(&head.labels));
+        Ok(Evaluation {
+            logits,
+            score,
+            confusion,
+            outputs,
+            warning,
+            every_step: head.gives.every_step(),
+        })
+    }
+
+    /// For programs.
+    pub fn json(&self, part: &Part) -> Value {
+        let mut object = report(part, self.every_step, self.score.map(|score| score.figures));
+        if let Some(score) = self.score {
+            object["loss"] = score.loss.into();
+        }
+        if let Some(confusion) = &self.confusion {
+            let warnings = self.warning.iter().map(|line| advice::flags(line));
+            let warnings: Vec<String> = warnings.collect();
+            let more = json!({ "recall": confusion.recalls(), "warnings": warnings });
+            merge(&mut object, &more);
+        }
+        if !self.outputs.is_empty() {
+            object["outputs"] = json!(self.outputs);
+        }
+        object
+    }
 }

@@ -1,8 +1,8 @@
 //! The command line: one file for each subcommand, each with `Args` and `run`.
 
-mod advice;
+pub mod advice;
 pub mod compare;
-mod comparison;
+pub mod comparison;
 mod controls;
 pub mod cut;
 pub mod device;
@@ -17,7 +17,7 @@ pub mod run;
 pub mod scores;
 pub mod search;
 pub mod train;
-mod tuning;
+pub mod tuning;
 pub mod units;
 
 use crate::data::{self, DataSet, PartName, Recordings};
@@ -134,7 +134,10 @@ fn recordings(model: &Path, hold_out: Option<String>) -> Result<Recordings> {
 }
 
 /// The settings that a run was trained with, or else the defaults for a model that came alone.
-fn settings(model: &Path, config: &ModelConfig) -> Result<Settings> {
+///
+/// # Errors
+/// When the run's settings cannot be read.
+pub fn settings(model: &Path, config: &ModelConfig) -> Result<Settings> {
     let saved = RunFolder::new(model).config();
     if saved.exists() {
         return Settings::resolve(Some(&saved), &Flags::default());

@@ -5,7 +5,7 @@ use crate::command::units::{bytes, hertz};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::InputFilter;
 use crate::plan::cost::Cost;
-use crate::plan::search::{self, Layers, Limits, MapPlan, MapRanked, Ranked, WholeMap};
+use crate::plan::search::{self, Layers, MapPlan, MapRanked, Ranked, WholeMap};
 use crate::plan::shapes::{self, Found, Request};
 use crate::plan::timing::Processor;
 use crate::say;
@@ -91,33 +91,56 @@ pub struct Args {
 /// # Errors
 /// When the modes do not go together, or nothing fits the limits.
 pub fn run(args: Args) -> Result<()> {
-    let limits = args.device.limits();
-    let speed = Speed {
+    if args.json {
+        say!("{}", report(&args)?);
+    } else if args.search_shapes {
+        list_shapes(&args, &speed(&args), &shapes(&args)?);
+    } else {
+        table(&args, &speed(&args), &plans(&args)?);
+    }
+    Ok(())
+}
+
+/// For programs.
+///
+/// # Errors
+/// As [`run`].
+pub fn report(args: &Args) -> Result<Value> {
+    let speed = speed(args);
+    let mut object = json!({
+        "core": speed.processor,
+        "clock_hz": speed.clock_hz,
+        "wait_states": speed.wait_states,
+    });
+    if args.search_shapes {
+        let shapes = shapes(args)?;
+        let shapes = shapes
+            .iter()
+            .map(|shape| describe_shape(args, shape, &speed));
+        object["shapes"] = shapes.collect();
+    } else {
+        let plans = plans(args)?;
+        let plans = plans.iter().map(|plan| describe(args, plan, &speed));
+        object["plans"] = plans.collect();
+    }
+    Ok(object)
+}
+
+fn speed(args: &Args) -> Speed {
+    Speed {
         processor: args.device.core(),
         clock_hz: args.clock.or(args.device.clock()).unwrap_or(CLOCK_HZ),
         wait_states: args.wait_states,
-    };
-    if args.search_shapes {
-        return list_shapes(&args, &speed, limits);
     }
-    let layers = layers(&args)?;
+}
+
+fn plans(args: &Args) -> Result<Vec<Ranked>> {
+    let limits = args.device.limits();
+    let layers = layers(args)?;
     let mut plans = search::rank(&layers, &limits)
         .map_err(|error| args.device.explain(search::refused(&error, &limits)))?;
     plans.truncate(args.count.max(1));
-    if args.json {
-        say!(
-            "{}",
-            json!({
-                "core": args.device.core(),
-                "clock_hz": speed.clock_hz,
-                "wait_states": speed.wait_states,
-                "plans": plans.iter().map(|plan| describe(&args, plan, &speed)).collect::<Vec<_>>(),
-            })
-        );
-        return Ok(());
-    }
-    table(&args, &speed, &plans);
-    Ok(())
+    Ok(plans)
 }
 
 /// The layers the flags describe.
@@ -192,8 +215,7 @@ fn arena(args: &Args, layers: usize, units: usize) -> ArenaLayout {
     )
 }
 
-/// Searches factorizations and prints the best.
-fn list_shapes(args: &Args, speed: &Speed, limits: Limits) -> Result<()> {
+fn shapes(args: &Args) -> Result<Vec<Found>> {
     let inputs = product("input-modes", &args.input_modes.0)?;
     let units = product("hidden-modes", &args.hidden_modes.0)?;
     let found = shapes::search(&Request {
@@ -203,7 +225,7 @@ fn list_shapes(args: &Args, speed: &Speed, limits: Limits) -> Result<()> {
         blocks: args.blocks,
         rank: args.rank,
         parameters: args.parameters,
-        limits,
+        limits: args.device.limits(),
         arena: arena(args, 1, units),
     });
     if found.is_empty() {
@@ -211,27 +233,22 @@ fn list_shapes(args: &Args, speed: &Speed, limits: Limits) -> Result<()> {
             .field("search-shapes")
             .remedy("allow more weights (--parameters), RAM or flash, or choose numbers with small factors"));
     }
-    if args.json {
-        let describe = |one: &Found| {
-            let mut object = describe(args, &one.plan, speed);
-            object["input_modes"] = json!(one.shape.inputs);
-            object["hidden_modes"] = json!(one.hidden);
-            object["blocks"] = one.blocks.into();
-            object["rank"] = one.rank.into();
-            object["parameters"] = one.parameters.into();
-            object
-        };
-        say!(
-            "{}",
-            json!({
-                "core": speed.processor,
-                "clock_hz": speed.clock_hz,
-                "wait_states": speed.wait_states,
-                "shapes": found.iter().map(describe).collect::<Vec<_>>(),
-            })
-        );
-        return Ok(());
-    }
+    Ok(found)
+}
+
+fn describe_shape(args: &Args, one: &Found, speed: &Speed) -> Value {
+    let mut object = describe(args, &one.plan, speed);
+    object["input_modes"] = json!(one.shape.inputs);
+    object["hidden_modes"] = json!(one.hidden);
+    object["blocks"] = one.blocks.into();
+    object["rank"] = one.rank.into();
+    object["parameters"] = one.parameters.into();
+    object
+}
+
+fn list_shapes(args: &Args, speed: &Speed, found: &[Found]) {
+    let inputs: usize = args.input_modes.0.iter().product();
+    let units: usize = args.hidden_modes.0.iter().product();
     say!(
         "{inputs} values -> {} x {units} on {:?}: weights against predicted instructions, a front for each N and R",
         args.cell.device().gates(),
@@ -248,7 +265,7 @@ fn list_shapes(args: &Args, speed: &Speed, limits: Limits) -> Result<()> {
         "flash",
         speed.about()
     );
-    for one in &found {
+    for one in found {
         say!(
             "{:>2} {:>2} {:>8} {:>12} {:>10.3} {:>8} {:>8}  {} -> {}",
             one.blocks,
@@ -265,7 +282,6 @@ fn list_shapes(args: &Args, speed: &Speed, limits: Limits) -> Result<()> {
     say!(
         "The map from the hidden state is not counted. What accuracy a shape costs, training tells."
     );
-    Ok(())
 }
 
 fn product(field: &str, modes: &[usize]) -> Result<usize> {

@@ -19,9 +19,9 @@ use crate::training::settings::Settings;
 use crate::training::trainer::Trainer;
 use crate::{say, warn};
 use bt_core::internals::model::layout::CELL_FRACTION;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `quantize`.
 #[derive(Debug, clap::Args)]
@@ -81,38 +81,28 @@ pub fn run(args: Args) -> Result<()> {
     let checkpoint = checkpoint(&path)?;
     let settings = crate::command::settings(&args.model, &checkpoint.config)?;
     let recordings = crate::command::recordings(&args.model, args.hold_out.clone())?;
-    let in_data = |error: Error| error.file(&args.data);
     let data = load(
         &args.data,
         &recordings,
         &[PartName::Train, PartName::Validation],
     )?;
-    let frames = data
-        .clone()
-        .for_model(&checkpoint.config)
-        .map_err(in_data)?;
-    let labels = if checkpoint.config.head.labels.is_empty() {
-        &data.labels
-    } else {
-        &checkpoint.config.head.labels
+    let request = Request {
+        checkpoint: &checkpoint,
+        settings: &settings,
+        data: &data,
+        device: args.device,
+        name: name(&args),
+        fine_tune: args.fine_tune,
+        files: Some((&path, &args.data)),
     };
-    let part = frames.part(PartName::Train).map_err(in_data)?;
-    let scheme = Scheme::calibrate(&checkpoint, part, labels, &options(&args))
-        .map_err(|error| args.device.explain(error).file(&path))?;
-    let tuned = match args.fine_tune {
-        Some(epochs) => {
-            let settings = settings.fine_tuning(epochs.get());
-            let trainer = Trainer::fine_tune(&settings, &checkpoint, &scheme, &data);
-            Some(tune("integers: ", DIVERGED, trainer.map_err(in_data)?)?)
-        }
-        None => None,
-    };
-    let kept = tuned
-        .as_ref()
-        .map_or(&checkpoint, |tuned| &tuned.checkpoint);
-    let exported = scheme
-        .export(kept)
-        .map_err(|error| args.device.explain(error).file(&path))?;
+    let quantized = request.run(|trainer| tune("integers: ", DIVERGED, trainer))?;
+    let Quantized {
+        exported,
+        comparison,
+        tuned,
+        warnings,
+        ..
+    } = &quantized;
     write_atomic(
         &args.out,
         |file| Ok(file.write_all(exported.bytes.bytes())?),
@@ -122,51 +112,14 @@ pub fn run(args: Args) -> Result<()> {
             .file(&args.out)
             .remedy("it holds the best so far and can be used"));
     }
-    let comparison = Comparison::new(&settings, &frames, &checkpoint, kept, &scheme)?;
-    let mut warnings = warnings(&exported, comparison.as_ref(), tuned.is_some());
-    if kept.config.imported && comparison.as_ref().is_some_and(|c| c.part == VALIDATION) {
-        warnings.push(
-            "the model was imported: its validation part may be what it was trained on, and so say too much of it"
-                .into(),
-        );
-    }
-    let model = device::parse(&exported.bytes)?;
-    let report = write_report(&Shown {
-        args: &args,
-        settings: &settings,
-        frames: &frames,
-        checkpoint: &checkpoint,
-        exported: &exported,
-        cycles: scheme.plans().cycles(args.device.core(), 0),
-        comparison: comparison.as_ref(),
-        tuned: tuned.as_ref(),
-        warnings: &warnings,
-    });
+    let report = write_report(&args, &settings, &data, &checkpoint, &quantized);
     // The integers are there, and do not need it.
     let report = report.unwrap_or_else(|error| {
         warn!("{error}");
         None
     });
     if args.json {
-        let first = &exported.layers[0];
-        let mut object = json!({
-            "ram_bytes": model.arena_bytes(),
-            "flash_bytes": model.flash_bytes(),
-            "instructions": exported.instructions,
-            "input": first.input,
-            "recurrent": first.recurrent,
-            "z": first.z,
-            "cell": first.cell,
-            "layers": exported.layers,
-            "warnings": warnings,
-        });
-        if let Some(comparison) = &comparison {
-            object["comparison"] = comparison.json();
-        }
-        if let Some(tuned) = &tuned {
-            object["fine_tune"] = json!({ "epochs": tuned.epochs, "best": tuned.best });
-        }
-        say!("{object}");
+        say!("{}", quantized.json()?);
         return Ok(());
     }
     if let Some(tuned) = &tuned {
@@ -181,6 +134,7 @@ pub fn run(args: Args) -> Result<()> {
     for warning in warnings {
         say!("warning: {warning}");
     }
+    let model = device::parse(&exported.bytes)?;
     say!(
         "{}: {} bytes of flash, {} bytes of RAM",
         args.out.display(),
@@ -193,38 +147,157 @@ pub fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// What a report is made of.
-struct Shown<'a> {
-    args: &'a Args,
-    settings: &'a Settings,
-    frames: &'a DataSet,
-    checkpoint: &'a Checkpoint,
-    exported: &'a Exported,
+/// What is to become integers, and how.
+pub struct Request<'a> {
+    /// The float model.
+    pub checkpoint: &'a Checkpoint,
+    /// With what it was trained: how the validation part is split off, and what fine-tuning goes on with.
+    pub settings: &'a Settings,
+    /// Training and validation part as loaded.
+    pub data: &'a DataSet,
+    /// What plans must keep to.
+    pub device: DeviceArgs,
+    /// Name in the model file.
+    pub name: String,
+    /// Epochs of training in integers.
+    pub fine_tune: Option<NonZeroUsize>,
+    /// Where model and data come from, for errors.
+    pub files: Option<(&'a Path, &'a Path)>,
+}
+
+/// A model in integers, and what there is to say about it.
+pub struct Quantized {
+    /// The model.
+    pub exported: Exported,
     /// Of all maps for one step.
-    cycles: u64,
-    comparison: Option<&'a Comparison>,
-    tuned: Option<&'a Tuned>,
-    warnings: &'a [String],
+    pub cycles: u64,
+    /// Beside the floats; none without targets, or when fine-tuning was broken off.
+    pub comparison: Option<Comparison>,
+    /// Where it was fine-tuned.
+    pub tuned: Option<Tuned>,
+    /// What a user should know, a line each.
+    pub warnings: Vec<String>,
+}
+
+impl Request<'_> {
+    /// Calibrates on the training part, fine-tunes by `tune` where that is asked for, and exports.
+    ///
+    /// # Errors
+    /// When model and data do not fit, nothing keeps to the limits, or the loss explodes.
+    pub fn run(&self, tune: impl FnOnce(Trainer<'_>) -> Result<Tuned>) -> Result<Quantized> {
+        let in_model = |error: Error| match self.files {
+            Some((model, _)) => error.file(model),
+            None => error,
+        };
+        let in_data = |error: Error| match self.files {
+            Some((_, data)) => error.file(data),
+            None => error,
+        };
+        let checkpoint = self.checkpoint;
+        let frames = self.data.clone().for_model(&checkpoint.config);
+        let frames = frames.map_err(in_data)?;
+        let labels = if checkpoint.config.head.labels.is_empty() {
+            &self.data.labels
+        } else {
+            &checkpoint.config.head.labels
+        };
+        let part = frames.part(PartName::Train).map_err(in_data)?;
+        let options = Options {
+            name: self.name.clone(),
+            limits: self.device.limits(),
+            sequences: CALIBRATION_SEQUENCES,
+        };
+        let explained = |error| in_model(self.device.explain(error));
+        let scheme = Scheme::calibrate(checkpoint, part, labels, &options).map_err(explained)?;
+        let tuned = match self.fine_tune {
+            Some(epochs) => {
+                let settings = self.settings.fine_tuning(epochs.get());
+                let trainer = Trainer::fine_tune(&settings, checkpoint, &scheme, self.data);
+                Some(tune(trainer.map_err(in_data)?)?)
+            }
+            None => None,
+        };
+        let kept = tuned.as_ref().map_or(checkpoint, |tuned| &tuned.checkpoint);
+        let exported = scheme.export(kept).map_err(explained)?;
+        let is_whole = tuned
+            .as_ref()
+            .is_none_or(|tuned| tuned.interrupted.is_none());
+        let comparison = match is_whole {
+            true => Comparison::new(self.settings, &frames, checkpoint, kept, &scheme)?,
+            false => None,
+        };
+        let mut warnings = warnings(&exported, comparison.as_ref(), tuned.is_some());
+        if kept.config.imported && comparison.as_ref().is_some_and(|c| c.part == VALIDATION) {
+            warnings.push(
+                "the model was imported: its validation part may be what it was trained on, and so say too much of it"
+                    .into(),
+            );
+        }
+        Ok(Quantized {
+            cycles: scheme.plans().cycles(self.device.core(), 0),
+            exported,
+            comparison,
+            tuned,
+            warnings,
+        })
+    }
+}
+
+impl Quantized {
+    /// For programs.
+    ///
+    /// # Errors
+    /// Never for a model that was exported.
+    pub fn json(&self) -> Result<Value> {
+        let model = device::parse(&self.exported.bytes)?;
+        let first = &self.exported.layers[0];
+        let mut object = json!({
+            "ram_bytes": model.arena_bytes(),
+            "flash_bytes": model.flash_bytes(),
+            "instructions": self.exported.instructions,
+            "input": first.input,
+            "recurrent": first.recurrent,
+            "z": first.z,
+            "cell": first.cell,
+            "layers": self.exported.layers,
+            "warnings": self.warnings,
+        });
+        if let Some(comparison) = &self.comparison {
+            object["comparison"] = comparison.json();
+        }
+        if let Some(tuned) = &self.tuned {
+            object["fine_tune"] = json!({ "epochs": tuned.epochs, "best": tuned.best });
+        }
+        Ok(object)
+    }
 }
 
 /// Writes the report of the run's folder again, with the integers; nothing where the model came without one.
-fn write_report(shown: &Shown<'_>) -> Result<Option<PathBuf>> {
-    let args = shown.args;
+fn write_report(
+    args: &Args,
+    settings: &Settings,
+    data: &DataSet,
+    checkpoint: &Checkpoint,
+    quantized: &Quantized,
+) -> Result<Option<PathBuf>> {
     let folder = RunFolder::new(&args.model);
     let Some((epochs, best)) = folder.history()? else {
         return Ok(None);
     };
-    let file = device::parse(&shown.exported.bytes)?;
-    let of_validation = shown.comparison.filter(|found| found.part == VALIDATION);
+    let file = device::parse(&quantized.exported.bytes)?;
+    let of_validation = quantized
+        .comparison
+        .as_ref()
+        .filter(|found| found.part == VALIDATION);
     let name = args.out.file_name().unwrap_or_default();
     let clock_hz = args.device.clock().unwrap_or(CLOCK_HZ);
     let epoch = |tuned: &Tuned| tuned.best.as_ref().map_or(0, |best| best.epoch);
     Report {
-        settings: shown.settings,
-        config: &shown.checkpoint.config,
+        settings,
+        config: &checkpoint.config,
         epochs: &epochs,
         best: best.as_ref(),
-        learned: parts(shown.settings, shown.frames)?.0.sequences(),
+        learned: parts(settings, data)?.0.sequences(),
         validation: of_validation.map(|found| &found.float),
         device: Some(report::Device {
             file: name.to_string_lossy().into_owned(),
@@ -232,28 +305,26 @@ fn write_report(shown: &Shown<'_>) -> Result<Option<PathBuf>> {
             clock_hz,
             ram_bytes: file.arena_bytes(),
             flash_bytes: file.flash_bytes(),
-            instructions: shown.exported.instructions,
-            milliseconds: shown.cycles as f64 / clock_hz as f64 * 1e3,
-            layers: &shown.exported.layers,
+            instructions: quantized.exported.instructions,
+            milliseconds: quantized.cycles as f64 / clock_hz as f64 * 1e3,
+            layers: &quantized.exported.layers,
             fixed: of_validation.map(|found| &found.fixed),
-            fine_tuned: shown.tuned.map(|tuned| (tuned.epochs.len(), epoch(tuned))),
-            warnings: shown.warnings,
+            fine_tuned: quantized
+                .tuned
+                .as_ref()
+                .map(|tuned| (tuned.epochs.len(), epoch(tuned))),
+            warnings: &quantized.warnings,
         }),
     }
     .write(&folder.report())?;
     Ok(Some(folder.report()))
 }
 
-fn options(args: &Args) -> Options {
-    let stem = args
-        .out
-        .file_stem()
-        .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-    Options {
-        name: args.name.clone().unwrap_or(stem),
-        limits: args.device.limits(),
-        sequences: CALIBRATION_SEQUENCES,
-    }
+/// As it was told, or as the file is called.
+fn name(args: &Args) -> String {
+    let stem = args.out.file_stem().unwrap_or_default();
+    let name = args.name.clone();
+    name.unwrap_or_else(|| stem.to_string_lossy().into_owned())
 }
 
 /// What a user should know, and the remedy.

@@ -58,8 +58,9 @@ impl Rows<'_> {
         writer.write(path)
     }
 
-    /// Rows of `width` numbers as an array of sequences, and its shape.
-    fn array<T: Copy>(&self, rows: &[T], width: usize, behind: T) -> (Vec<usize>, Vec<T>) {
+    /// Rows of `width` numbers as an array of sequences, and its shape; what lies `behind` the end of a sequence is
+    /// that.
+    pub fn array<T: Copy>(&self, rows: &[T], width: usize, behind: T) -> (Vec<usize>, Vec<T>) {
         let sequences = self.part.sequences();
         if !self.every_step {
             return (vec![sequences, width], rows.to_vec());

@@ -8,11 +8,14 @@ use crate::training::run::RunWatch;
 use crate::training::trainer::{Best, Epoch, Trainer};
 
 /// What fine-tuning came to.
-pub(super) struct Tuned {
+pub struct Tuned {
+    /// The epoch that validates best.
     pub checkpoint: Checkpoint,
+    /// All of them.
     pub epochs: Vec<Epoch>,
+    /// Which one was kept.
     pub best: Option<Best>,
-    /// Epochs completed, where Ctrl-C ended it.
+    /// Epochs completed, where it was broken off.
     pub interrupted: Option<usize>,
 }
 
@@ -20,23 +23,27 @@ pub(super) struct Tuned {
 ///
 /// # Errors
 /// When the loss explodes; `remedy` says what to do then.
-pub(super) fn tune(name: &str, remedy: &str, mut trainer: Trainer<'_>) -> Result<Tuned> {
+pub(super) fn tune(name: &str, remedy: &str, trainer: Trainer<'_>) -> Result<Tuned> {
     catch_interrupts()?;
-    let mut progress = Progress::new(name);
-    progress.start(&trainer);
+    watched(trainer, &mut Progress::new(name)).map_err(|error| match error.kind {
+        ErrorKind::Diverged { .. } => error.remedy(remedy),
+        _ => error,
+    })
+}
+
+/// Trains to the end or until `watch` breaks it off; no file is written.
+///
+/// # Errors
+/// When the loss explodes.
+pub fn watched(mut trainer: Trainer<'_>, watch: &mut dyn RunWatch) -> Result<Tuned> {
+    watch.start(&trainer);
     let (mut epochs, mut interrupted) = (Vec::new(), None);
     while !trainer.finished() {
-        let done = trainer
-            .epoch(&mut |step| progress.step(step))
-            .map_err(|error| match error.kind {
-                ErrorKind::Diverged { .. } => error.remedy(remedy),
-                _ => error,
-            })?;
-        let Some(epoch) = done else {
+        let Some(epoch) = trainer.epoch(&mut |step| watch.step(step))? else {
             interrupted = Some(trainer.epochs());
             break;
         };
-        progress.epoch(&epoch);
+        watch.epoch(&epoch);
         epochs.push(epoch);
     }
     Ok(Tuned {

@@ -1,15 +1,20 @@
-//! Values that stay in their file: the operating system brings in what is read and drops it again.
+//! Values that stay where they are: in their file, of which the operating system brings in what is read and drops it
+//! again, or in memory of somebody else.
 
 use crate::data::{ElementType, Values};
 use crate::error::Result;
-use memmap2::{Mmap, MmapOptions};
+use memmap2::MmapOptions;
+use std::fmt;
 use std::fs::File;
 use std::sync::Arc;
 
-/// Little-endian values in a file, one after the other.
-#[derive(Debug, Clone)]
+/// Bytes that belong to somebody else and stay as they are for as long as this is held.
+pub type Bytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+/// Little-endian values in a file or elsewhere, one after the other.
+#[derive(Clone)]
 pub struct Mapped {
-    bytes: Arc<Mmap>,
+    bytes: Bytes,
     element: ElementType,
 }
 
@@ -25,7 +30,16 @@ impl Mapped {
         // any bits are one. Another process that writes the file meanwhile changes what is learned;
         // one that cuts it short ends this one by a signal.
         let bytes = Arc::new(unsafe { options.map(file) }?);
-        Ok(Mapped { bytes, element })
+        Ok(Mapped::of(bytes, element))
+    }
+
+    /// All of these bytes.
+    pub fn of(bytes: Bytes, element: ElementType) -> Mapped {
+        Mapped { bytes, element }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        (*self.bytes).as_ref()
     }
 
     /// Their type.
@@ -35,7 +49,7 @@ impl Mapped {
 
     /// How many.
     pub fn len(&self) -> usize {
-        self.bytes.len() / self.element.bytes()
+        self.bytes().len() / self.element.bytes()
     }
 
     /// Whether there are none.
@@ -46,7 +60,7 @@ impl Mapped {
     /// Calls `f` with the place and the value of each in `range`, in order.
     pub fn for_each(&self, range: std::ops::Range<usize>, mut f: impl FnMut(usize, f32)) {
         let size = self.element.bytes();
-        let bytes = &self.bytes[range.start * size..range.end * size];
+        let bytes = &self.bytes()[range.start * size..range.end * size];
         match self.element {
             ElementType::U8 => {
                 let values = bytes.iter().map(|&b| f32::from(b));
@@ -71,7 +85,7 @@ impl Mapped {
 
     /// All of them in memory.
     pub fn read(&self) -> Values {
-        let bytes = &self.bytes[..];
+        let bytes = self.bytes();
         match self.element {
             ElementType::U8 => Values::U8(bytes.to_vec()),
             ElementType::I8 => Values::I8(bytes.iter().map(|&b| b as i8).collect()),
@@ -87,8 +101,14 @@ impl Mapped {
     }
 }
 
+impl fmt::Debug for Mapped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} values of {}", self.len(), self.element)
+    }
+}
+
 impl PartialEq for Mapped {
     fn eq(&self, other: &Mapped) -> bool {
-        self.element == other.element && self.bytes[..] == other.bytes[..]
+        self.element == other.element && self.bytes() == other.bytes()
     }
 }

@@ -62,6 +62,19 @@ impl Header {
         let Some((descr, columns_first, shape)) = parsed else {
             return Err(Error::malformed("its header cannot be understood"));
         };
+        Header::new(descr, columns_first, shape, before + length)
+    }
+
+    /// What a type as NumPy writes it, an order and lengths of axes promise.
+    ///
+    /// # Errors
+    /// As [`Header::read`].
+    pub fn new(
+        descr: String,
+        columns_first: bool,
+        shape: Vec<usize>,
+        len: usize,
+    ) -> Result<Header> {
         let items = shape
             .iter()
             .try_fold(1usize, |product, &n| product.checked_mul(n))
@@ -84,7 +97,7 @@ impl Header {
             big_endian: order == '>',
             columns_first,
             items,
-            len: before + length,
+            len,
             descr,
             shape,
         })

@@ -9,21 +9,22 @@
 //! neither are other arrays, whatever they are.
 
 use crate::data::logs::in_order;
-use crate::data::mapped::Mapped;
 use crate::data::memory;
 use crate::data::npy::Header;
 use crate::data::twins;
 use crate::data::{DataSet, ElementType, Items, Part, PartName, Targets, Values};
 use crate::error::{Error, ErrorKind, Result};
 use ndarray::{Array2, ArrayD, IxDyn, ShapeBuilder};
-use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{BufReader, Read};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
-use zip::{CompressionMethod, ZipArchive};
 
 mod natural;
+mod source;
+
+pub use source::Array;
+use source::{Place, Source};
 
 /// Reads the parts asked for; `Validation` may be absent, the others may not.
 ///
@@ -55,12 +56,20 @@ struct Room {
 /// Smaller arrays are read at once: they fit, and their file may be written again meanwhile.
 const MAP_FROM: u64 = 1 << 30;
 
+/// As [`load`], of arrays in memory. What can stay there is not copied.
+///
+/// # Errors
+/// Names the array and the remedy.
+pub fn load_arrays(arrays: BTreeMap<String, Array>, parts: &[PartName]) -> Result<DataSet> {
+    let room = Room {
+        map_from: 0,
+        available: memory::available(),
+    };
+    Archive::new(Source::Arrays(arrays), room).data_set(parts)
+}
+
 struct Archive {
-    zip: ZipArchive<BufReader<File>>,
-    /// The same file, for arrays that stay in it.
-    file: File,
-    /// Its length.
-    bytes: u64,
+    source: Source,
     room: Room,
     /// Names of the classes.
     names: Vec<String>,
@@ -68,19 +77,15 @@ struct Archive {
 
 impl Archive {
     fn open(path: &Path, room: Room) -> Result<Archive> {
-        let file = File::open(path)?;
-        let bytes = file.metadata()?.len();
-        let zip = ZipArchive::new(BufReader::new(File::open(path)?)).map_err(|error| {
-            Error::malformed(error)
-                .remedy("the file is cut short or no .npz; write it again with numpy.savez")
-        })?;
-        Ok(Archive {
-            zip,
-            file,
-            bytes,
+        Ok(Archive::new(Source::open(path)?, room))
+    }
+
+    fn new(source: Source, room: Room) -> Archive {
+        Archive {
+            source,
             room,
             names: Vec::new(),
-        })
+        }
     }
 
     fn data_set(&mut self, parts: &[PartName]) -> Result<DataSet> {
@@ -176,72 +181,21 @@ impl Archive {
     }
 
     fn has(&self, field: &str) -> bool {
-        self.zip.index_for_name(&format!("{field}.npy")).is_some()
+        self.source.has(field)
     }
 
-    /// Reads an array: `read` gets its header, and its values to take all of them. What the header
-    /// promises was held against what the archive has before.
+    /// Reads an array, as [`Source::array`].
     fn array<T>(
         &mut self,
         field: &str,
-        read: impl FnOnce(&Header, &mut dyn Read, Option<u64>) -> Result<T>,
+        read: impl FnOnce(&Header, &mut dyn Read, Option<Place>) -> Result<T>,
     ) -> Result<T> {
-        if !self.has(field) {
-            return Err(Error::new(ErrorKind::Missing)
-                .field(field)
-                .remedy("save the array under this name"));
-        }
-        let damaged = |error: &dyn std::fmt::Display| {
-            Error::malformed(error)
-                .field(field)
-                .remedy("the file is damaged; write it again with numpy.savez")
-        };
-        let in_field = |error: Error| match error.kind {
-            ErrorKind::Io(error) => damaged(&error),
-            ErrorKind::Malformed(what) => damaged(&what),
-            _ => error.field(field),
-        };
-        let mut entry = self
-            .zip
-            .by_name(&format!("{field}.npy"))
-            .map_err(|error| damaged(&error))?;
-        let (size, packed) = (entry.size(), entry.compressed_size());
-        let stored = entry.compression() == CompressionMethod::Stored;
-        let most = if stored { 1 } else { DEFLATE_MAX };
-        if packed > self.bytes || size > packed.saturating_mul(most) {
-            return Err(damaged(&format!(
-                "it promises {size} bytes, which {} cannot hold",
-                packed.min(self.bytes)
-            )));
-        }
-        let start = entry.data_start().filter(|_| stored);
-        let header = Header::read(&mut entry).map_err(in_field)?;
-        if let Some(bytes) = header.bytes() {
-            let found = size.saturating_sub(header.len as u64);
-            if bytes > found {
-                return Err(damaged(&format!(
-                    "its header promises shape {:?}, which its {size} bytes cannot hold",
-                    header.shape
-                )));
-            }
-            if bytes < found {
-                let left = found - bytes;
-                return Err(damaged(&format!("{left} bytes follow its values")));
-            }
-        }
-        let start = start.map(|start| start + header.len as u64);
-        let value = read(&header, &mut entry, start).map_err(in_field)?;
-        // The archive compares its checksum when the end is reached, not before.
-        match entry.read(&mut [0]).map_err(|error| damaged(&error))? {
-            0 => Ok(value),
-            _ => Err(damaged(&"bytes follow its values")),
-        }
+        self.source.array(field, read)
     }
 
     fn values(&mut self, field: &str) -> Result<(Values, Vec<usize>)> {
         let room = self.room;
-        let file = self.file.try_clone()?;
-        self.array(field, |header, reader, start| {
+        self.array(field, |header, reader, place| {
             let shape = header.shape.clone();
             let natural = natural::bytes(header);
             let element = match (element_type(header), natural) {
@@ -261,8 +215,8 @@ impl Archive {
             let item_bytes = natural.unwrap_or(element.bytes() as u64);
             let bytes = (header.items as u64).saturating_mul(item_bytes);
             let as_it_lies = !header.columns_first && !header.big_endian && natural.is_none();
-            if let Some(start) = start.filter(|_| bytes >= room.map_from && as_it_lies) {
-                // They are read once all the same: the archive's checksum is over all of them.
+            if let Some(place) = place.filter(|_| bytes >= room.map_from && as_it_lies) {
+                // They are read once all the same: an archive's checksum is over all of them.
                 match element {
                     ElementType::F32 => {
                         let mut at = 0;
@@ -275,8 +229,7 @@ impl Archive {
                         std::io::copy(&mut reader.take(bytes), &mut std::io::sink())?;
                     }
                 }
-                let mapped =
-                    Mapped::new(&file, start, bytes as usize, element).map_err(unmappable)?;
+                let mapped = place.mapped(bytes as usize, element)?;
                 return Ok((Values::Mapped(mapped), shape));
             }
             let copies = if header.columns_first { 2 } else { 1 };
@@ -509,9 +462,6 @@ fn row_major_integers(header: &Header, reader: &mut dyn Read) -> Result<Vec<i64>
     }
 }
 
-/// Deflate packs no more bytes than this into one.
-const DEFLATE_MAX: u64 = 1032;
-
 /// The type that x keeps in memory, if it can.
 fn element_type(header: &Header) -> Option<ElementType> {
     match (header.kind, header.item_bytes) {
@@ -521,12 +471,6 @@ fn element_type(header: &Header) -> Option<ElementType> {
         ('f', Some(4)) => Some(ElementType::F32),
         _ => None,
     }
-}
-
-/// A file that is whole but cannot be mapped, as under a limit of address space.
-fn unmappable(error: Error) -> Error {
-    Error::from(std::io::Error::other(format!("cannot be mapped: {error}")))
-        .remedy("lift the limit of address space (ulimit -v), or split the data set")
 }
 
 /// Checks that a value is neither a NaN nor an infinity.

@@ -2,13 +2,98 @@
 //! its own hidden state and the cell.
 
 use crate::float::cell::{Kind, Row};
+use crate::float::config::LayerShape;
 use crate::float::filter::Filter;
-use crate::float::map::{Frames, Prepared};
+use crate::float::map::{self, Frames, Map, Prepared};
 use crate::float::real::Real;
 use crate::float::recurrence::{Packing, values, values_mut};
-use ndarray::{Array1, Array2, ArrayD, ArrayView2, Axis, s};
+use crate::shape::{Cell, name};
+use ndarray::{Array1, Array2, ArrayD, ArrayView2, ArrayViewD, ArrayViewMutD, Axis, s};
 use rayon::prelude::*;
-use std::borrow::Cow;
+
+/// What a layer learns.
+#[derive(Debug)]
+pub(super) struct LayerWeights<T> {
+    pub input: Box<dyn Map<T>>,
+    /// Where the cell has one.
+    pub recurrent: Option<Box<dyn Map<T>>>,
+    pub bias: Array1<T>,
+    /// Of the recurrent map's last gate; empty where its share is not kept apart.
+    pub recurrent_bias: Array1<T>,
+}
+
+impl<T: Real> LayerWeights<T> {
+    /// All zero.
+    pub fn zeros(shape: &LayerShape, kind: Kind) -> LayerWeights<T> {
+        let height = shape.input.height();
+        let apart = match kind.cell.device().keeps_apart() {
+            true => height / kind.gates(),
+            false => 0,
+        };
+        LayerWeights {
+            input: map::zeros(&shape.input),
+            recurrent: shape.recurrent.as_ref().map(map::zeros),
+            bias: Array1::zeros(height),
+            recurrent_bias: Array1::zeros(apart),
+        }
+    }
+
+    /// The layer with its weights as they are now; a `filter` is for what the input map gives.
+    pub fn prepare(&self, kind: Kind, filter: Option<Filter>) -> Layer<'_, T> {
+        Layer {
+            kind,
+            input: self.input.prepare(),
+            filter,
+            recurrent: self.recurrent.as_ref().map(|map| map.prepare()),
+            bias: &self.bias,
+            recurrent_bias: &self.recurrent_bias,
+        }
+    }
+
+    /// Every array by its name in a checkpoint, as layer `at`.
+    pub fn parameters(&self, cell: Cell, at: usize) -> Vec<(String, ArrayViewD<'_, T>)> {
+        let named =
+            |prefix: String| move |(name, value): (String, _)| (format!("{prefix}.{name}"), value);
+        let input = self.input.parameters().into_iter();
+        let recurrent = self.recurrent.iter().flat_map(|map| map.parameters());
+        let mut all: Vec<_> = input.map(named(name::input_map(cell, at))).collect();
+        all.extend(recurrent.map(named(name::recurrent_map(cell, at))));
+        all.push((name::bias(cell, at), self.bias.view().into_dyn()));
+        if !self.recurrent_bias.is_empty() {
+            let values = self.recurrent_bias.view().into_dyn();
+            all.push((name::recurrent_bias(cell, at), values));
+        }
+        all
+    }
+
+    /// The same arrays, to be changed.
+    pub fn parameters_mut(&mut self, cell: Cell, at: usize) -> Vec<(String, ArrayViewMutD<'_, T>)> {
+        let named =
+            |prefix: String| move |(name, value): (String, _)| (format!("{prefix}.{name}"), value);
+        let input = self.input.parameters_mut().into_iter();
+        let recurrent = self.recurrent.iter_mut();
+        let recurrent = recurrent.flat_map(|map| map.parameters_mut());
+        let mut all: Vec<_> = input.map(named(name::input_map(cell, at))).collect();
+        all.extend(recurrent.map(named(name::recurrent_map(cell, at))));
+        all.push((name::bias(cell, at), self.bias.view_mut().into_dyn()));
+        if !self.recurrent_bias.is_empty() {
+            let values = self.recurrent_bias.view_mut().into_dyn();
+            all.push((name::recurrent_bias(cell, at), values));
+        }
+        all
+    }
+}
+
+impl<T: Real> Clone for LayerWeights<T> {
+    fn clone(&self) -> LayerWeights<T> {
+        LayerWeights {
+            input: self.input.boxed_clone(),
+            recurrent: self.recurrent.as_ref().map(|map| map.boxed_clone()),
+            bias: self.bias.clone(),
+            recurrent_bias: self.recurrent_bias.clone(),
+        }
+    }
+}
 
 /// A layer, ready to run.
 pub(super) struct Layer<'a, T> {
@@ -52,12 +137,9 @@ impl<T: Real> States<T> {
     }
 }
 
-/// What the backward pass needs of the forward pass. Rows are time-major.
-pub(super) struct LayerTrace<'x, T: Real> {
-    /// What the input map reads: the frames' values, or the hidden states below.
-    frames: Cow<'x, [T]>,
-    /// Where each row's frame starts.
-    starts: Vec<usize>,
+/// What the backward pass needs of the forward pass, beside what the input map read. Rows are time-major.
+#[derive(Clone)]
+pub(super) struct LayerTrace<T> {
     /// Gates' values [rows, G·J].
     gates: Array2<T>,
     /// The recurrent map's share [rows, G·J] where it is kept apart, otherwise [rows, 0].
@@ -72,7 +154,7 @@ pub(super) struct LayerTrace<'x, T: Real> {
     kept_recurrent: Vec<T>,
 }
 
-impl<T: Real> LayerTrace<'_, T> {
+impl<T> LayerTrace<T> {
     /// Hidden state after each step [rows, J], as the head or the layer above reads it.
     pub fn outputs(&self) -> &Array2<T> {
         self.unmasked.as_ref().unwrap_or(&self.hidden)
@@ -87,39 +169,49 @@ pub(super) struct LayerGradients<T> {
     pub recurrent_bias: Array1<T>,
 }
 
+impl<T> LayerGradients<T> {
+    /// All of them, one behind the other.
+    pub fn arrays(self) -> Vec<ArrayD<T>> {
+        let mut arrays = self.input;
+        arrays.extend(self.recurrent);
+        arrays.push(self.bias.into_dyn());
+        if !self.recurrent_bias.is_empty() {
+            arrays.push(self.recurrent_bias.into_dyn());
+        }
+        arrays
+    }
+}
+
 impl<T: Real> Layer<'_, T> {
     /// J.
     pub fn units(&self) -> usize {
         self.bias.len() / self.kind.gates()
     }
 
-    /// Runs all sequences through `frames` and where each row's starts, or through the states given for each
-    /// in this layer.
-    pub fn forward<'x>(
+    /// Runs all sequences through `frames`, one for each row: of the data or the hidden states below; or through
+    /// the states given for each in this layer.
+    pub fn forward(
         &self,
-        (frames, starts): (Cow<'x, [T]>, Vec<usize>),
+        frames: &Frames<'_, T>,
         packing: &Packing,
         mask: Option<ArrayView2<'_, T>>,
         given: Option<(&[Vec<States<T>>], usize)>,
-    ) -> LayerTrace<'x, T> {
+    ) -> LayerTrace<T> {
         let units = self.units();
         let rows = packing.rows();
         let mut gates = Array2::zeros((rows, self.bias.len()));
         let mut apart = Array2::zeros((rows, self.kind.apart_values(units)));
         let last = apart.ncols() - self.recurrent_bias.len();
         apart.slice_mut(s![.., last..]).assign(self.recurrent_bias);
-        let view = Frames::new(&frames, starts.clone());
         if self.filter.is_none() {
             gates.assign(self.bias);
         }
-        let kept_input = self.input.forward(&view, values_mut(&mut gates));
+        let kept_input = self.input.forward(frames, values_mut(&mut gates));
         if let Some(filter) = self.filter {
             filter.forward(packing, &mut gates);
             gates += self.bias;
         }
         let mut trace = LayerTrace {
-            frames,
-            starts,
             gates,
             apart,
             cells: Array2::zeros((rows, units)),
@@ -140,7 +232,7 @@ impl<T: Real> Layer<'_, T> {
         packing: &Packing,
         mask: Option<ArrayView2<'_, T>>,
         given: Option<(&[Vec<States<T>>], usize)>,
-        trace: &mut LayerTrace<'_, T>,
+        trace: &mut LayerTrace<T>,
     ) {
         let units = self.units();
         let Packing { order, offsets, .. } = packing;
@@ -192,16 +284,17 @@ impl<T: Real> Layer<'_, T> {
         }
     }
 
-    /// Gradients of the weights, and of what the input map read where that is wanted, from those of the
-    /// hidden states [rows, J] as the head or the layer above reads them.
+    /// Gradients of the weights, and of the `frames` that the input map read where there is a `below` [rows, I]
+    /// to take them, from those of the hidden states [rows, J] as the head or the layer above reads them.
     pub fn backward(
         &self,
-        mut trace: LayerTrace<'_, T>,
+        mut trace: LayerTrace<T>,
+        frames: &Frames<'_, T>,
         packing: &Packing,
         mask: Option<ArrayView2<'_, T>>,
         outputs: &Array2<T>,
-        is_below_wanted: bool,
-    ) -> (LayerGradients<T>, Option<Array2<T>>) {
+        below: Option<&mut [T]>,
+    ) -> LayerGradients<T> {
         let units = self.units();
         let Packing {
             order,
@@ -279,21 +372,17 @@ impl<T: Real> Layer<'_, T> {
             filter.backward(packing, &mut trace.gates);
         }
         let dz = &trace.gates;
-        let below = is_below_wanted.then(|| {
-            let mut below = Array2::zeros((packing.rows(), units));
-            self.input.input_gradient(dz.view(), values_mut(&mut below));
-            below
-        });
-        let frames = Frames::new(&trace.frames, trace.starts);
-        let gradients = LayerGradients {
+        if let Some(below) = below {
+            self.input.input_gradient(dz.view(), below);
+        }
+        LayerGradients {
             input: self
                 .input
-                .weight_gradient(&frames, &trace.kept_input, dz.view()),
+                .weight_gradient(frames, &trace.kept_input, dz.view()),
             recurrent: recurrent.unwrap_or_default(),
             bias,
             recurrent_bias: trace.apart.slice(s![.., last..]).sum_axis(Axis(0)),
-        };
-        (gradients, below)
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 //! ([`product`]), generic over the number type ([`real`]) so that tests can
 //! compare gradients with finite differences in `f64`. [`init`] draws starting
 //! weights, [`config`] says what a model is made of, [`checkpoint`] keeps it, in
-//! a file of [`tensors`].
+//! a file of [`tensors`]. As a [`function`], a map or a layer is part of another program's gradients.
 //!
 //! Results do not depend on the number of threads: work is cut by shape alone
 //! and partial sums are added in a fixed order.
@@ -15,6 +15,7 @@ pub mod cell;
 pub mod checkpoint;
 pub mod config;
 pub mod filter;
+pub mod function;
 pub mod head;
 pub mod init;
 mod layer;

@@ -4,13 +4,12 @@ use super::config::ModelConfig;
 use super::filter::Filter;
 use super::head::{Head, LossWeights, Wanted, cross_entropy, value_error};
 use super::init;
-use super::layer::Layer;
-use super::map::{self, Map};
+use super::layer::LayerWeights;
 use super::pool::Reads;
 use super::real::Real;
 use super::recurrence::{Masks, Recurrence, Trace};
 use crate::error::Result;
-use crate::shape::{Cell, MapKind, name};
+use crate::shape::{Cell, MapKind};
 use ndarray::{Array1, Array2, ArrayD, ArrayView2, ArrayView3, ArrayViewD, ArrayViewMutD, Axis, s};
 use rand::Rng;
 
@@ -34,17 +33,6 @@ pub struct Network<T> {
     pub value_scale: Array1<f32>,
     layers: Vec<LayerWeights<T>>,
     head: Head<T>,
-}
-
-/// What a layer learns.
-#[derive(Debug)]
-struct LayerWeights<T> {
-    input: Box<dyn Map<T>>,
-    /// Where the cell has one.
-    recurrent: Option<Box<dyn Map<T>>>,
-    bias: Array1<T>,
-    /// Of the recurrent map's last gate; empty where its share is not kept apart.
-    recurrent_bias: Array1<T>,
 }
 
 /// The model as it is trained.
@@ -104,12 +92,7 @@ impl<T: Real> Network<T> {
             layers: config
                 .layer_shapes()
                 .iter()
-                .map(|shape| LayerWeights {
-                    input: map::zeros(&shape.input),
-                    recurrent: shape.recurrent.as_ref().map(map::zeros),
-                    bias: Array1::zeros(config.bias_values()),
-                    recurrent_bias: Array1::zeros(config.recurrent_bias_values()),
-                })
+                .map(|shape| LayerWeights::zeros(shape, config.kind()))
                 .collect(),
             head: Head::zeros(config.units(), gives.outputs()),
             config,
@@ -165,19 +148,7 @@ impl<T: Real> Network<T> {
     pub fn parameters(&self) -> Vec<(String, ArrayViewD<'_, T>)> {
         let mut all = Vec::new();
         for (at, layer) in self.layers.iter().enumerate() {
-            let cell = self.config.cell;
-            let named = |prefix: String| {
-                move |(name, value): (String, _)| (format!("{prefix}.{name}"), value)
-            };
-            let input = layer.input.parameters().into_iter();
-            all.extend(input.map(named(name::input_map(cell, at))));
-            let recurrent = layer.recurrent.iter().flat_map(|map| map.parameters());
-            all.extend(recurrent.map(named(name::recurrent_map(cell, at))));
-            all.push((name::bias(cell, at), layer.bias.view().into_dyn()));
-            if !layer.recurrent_bias.is_empty() {
-                let values = layer.recurrent_bias.view().into_dyn();
-                all.push((name::recurrent_bias(cell, at), values));
-            }
+            all.extend(layer.parameters(self.config.cell, at));
         }
         all.push(("head.weight".into(), self.head.weight.view().into_dyn()));
         all.push(("head.bias".into(), self.head.bias.view().into_dyn()));
@@ -188,22 +159,7 @@ impl<T: Real> Network<T> {
     pub fn parameters_mut(&mut self) -> Vec<(String, ArrayViewMutD<'_, T>)> {
         let mut all = Vec::new();
         for (at, layer) in self.layers.iter_mut().enumerate() {
-            let cell = self.config.cell;
-            let named = |prefix: String| {
-                move |(name, value): (String, _)| (format!("{prefix}.{name}"), value)
-            };
-            let input = layer.input.parameters_mut().into_iter();
-            all.extend(input.map(named(name::input_map(cell, at))));
-            let recurrent = layer
-                .recurrent
-                .iter_mut()
-                .flat_map(|map| map.parameters_mut());
-            all.extend(recurrent.map(named(name::recurrent_map(cell, at))));
-            all.push((name::bias(cell, at), layer.bias.view_mut().into_dyn()));
-            if !layer.recurrent_bias.is_empty() {
-                let values = layer.recurrent_bias.view_mut().into_dyn();
-                all.push((name::recurrent_bias(cell, at), values));
-            }
+            all.extend(layer.parameters_mut(self.config.cell, at));
         }
         all.push(("head.weight".into(), self.head.weight.view_mut().into_dyn()));
         all.push(("head.bias".into(), self.head.bias.view_mut().into_dyn()));
@@ -212,14 +168,9 @@ impl<T: Real> Network<T> {
 
     fn recurrence(&self) -> Recurrence<'_, T> {
         let kind = self.config.kind();
-        let layers = self.layers.iter().enumerate().map(|(at, layer)| Layer {
-            kind,
-            input: layer.input.prepare(),
-            filter: Filter::of(&self.config.input).filter(|_| at == 0),
-            recurrent: layer.recurrent.as_ref().map(|map| map.prepare()),
-            bias: &layer.bias,
-            recurrent_bias: &layer.recurrent_bias,
-        });
+        let filter = Filter::of(&self.config.input);
+        let layers = self.layers.iter().enumerate();
+        let layers = layers.map(|(at, layer)| layer.prepare(kind, filter.filter(|_| at == 0)));
         Recurrence {
             layers: layers.collect(),
             reads: Reads::of(&self.config.head),
@@ -359,12 +310,7 @@ impl<T: Real> Network<T> {
         };
         let mut arrays = Vec::new();
         for layer in recurrence.backward(trace, masks, dpooled.view()) {
-            arrays.extend(layer.input);
-            arrays.extend(layer.recurrent);
-            arrays.push(layer.bias.into_dyn());
-            if !layer.recurrent_bias.is_empty() {
-                arrays.push(layer.recurrent_bias.into_dyn());
-            }
+            arrays.extend(layer.arrays());
         }
         arrays.extend([dweight.into_dyn(), dbias.into_dyn()]);
         (loss, Gradients { arrays })
@@ -407,16 +353,7 @@ impl<T: Real> Clone for Network<T> {
             scale: self.scale.clone(),
             value_offset: self.value_offset.clone(),
             value_scale: self.value_scale.clone(),
-            layers: self
-                .layers
-                .iter()
-                .map(|layer| LayerWeights {
-                    input: layer.input.boxed_clone(),
-                    recurrent: layer.recurrent.as_ref().map(|map| map.boxed_clone()),
-                    bias: layer.bias.clone(),
-                    recurrent_bias: layer.recurrent_bias.clone(),
-                })
-                .collect(),
+            layers: self.layers.clone(),
             head: self.head.clone(),
         }
     }

@@ -12,6 +12,13 @@ pub(super) struct Reads {
 }
 
 impl Reads {
+    /// Every hidden state as it is.
+    pub const STATES: Reads = Reads {
+        pool: Pool::Last,
+        every_step: true,
+        horizon: 1,
+    };
+
     pub fn of(head: &HeadConfig) -> Reads {
         Reads {
             pool: head.pool,

@@ -5,6 +5,7 @@
 //! not have. Each layer goes through all steps before the next one begins.
 
 use crate::float::layer::{Layer, LayerGradients, LayerTrace, States};
+use crate::float::map::Frames;
 use crate::float::pool::Reads;
 use crate::float::real::Real;
 use ndarray::{Array2, ArrayView2, ArrayView3, s};
@@ -27,7 +28,7 @@ pub(super) struct Packing {
 }
 
 impl Packing {
-    fn new(lengths: &[usize], reads: Reads) -> Packing {
+    pub fn new(lengths: &[usize], reads: Reads) -> Packing {
         let mut read = Vec::with_capacity(lengths.len());
         let mut next = 0;
         for &length in lengths {
@@ -101,7 +102,10 @@ impl<'a, T> Masks<'a, T> {
 /// What the backward pass needs of the forward pass. Rows are time-major.
 pub(super) struct Trace<'x, T: Real> {
     packing: Packing,
-    layers: Vec<LayerTrace<'x, T>>,
+    layers: Vec<LayerTrace<T>>,
+    /// What the first layer's map reads, and where each row's frame starts.
+    frames: Cow<'x, [T]>,
+    starts: Vec<usize>,
     /// What the head reads [sequences, J], or [valid steps, J] sequence by sequence, in the batch's order.
     pub pooled: Array2<T>,
 }
@@ -117,18 +121,17 @@ impl<T: Real> Recurrence<'_, T> {
         given: Option<&[Vec<States<T>>]>,
     ) -> Trace<'x, T> {
         let packing = Packing::new(lengths, self.reads);
-        let (mut frames, mut starts) = gather(x, &packing, masks.input);
-        let mut layers: Vec<LayerTrace<'x, T>> = Vec::new();
+        let (frames, starts) = gather(x, &packing, masks.input);
+        let mut layers: Vec<LayerTrace<T>> = Vec::new();
         for (at, layer) in self.layers.iter().enumerate() {
             let units = layer.units();
-            if let Some(below) = layers.last() {
-                frames = values(below.outputs()).to_vec().into();
-                starts = (0..packing.rows()).map(|row| row * units).collect();
-            }
+            let read = match layers.last() {
+                Some(below) => Frames::packed(values(below.outputs()), units),
+                None => Frames::new(&frames, starts.clone()),
+            };
             let mask = masks.of_layer(at, units);
             let given = given.map(|states| (states, at));
-            let taken = (std::mem::take(&mut frames), std::mem::take(&mut starts));
-            layers.push(layer.forward(taken, &packing, mask, given));
+            layers.push(layer.forward(&read, &packing, mask, given));
         }
         let units = self.layers.first().map_or(0, Layer::units);
         let mut pooled = Array2::zeros((packing.rows_read(), units));
@@ -138,6 +141,8 @@ impl<T: Real> Recurrence<'_, T> {
         Trace {
             packing,
             layers,
+            frames,
+            starts,
             pooled,
         }
     }
@@ -177,14 +182,20 @@ impl<T: Real> Recurrence<'_, T> {
             }
         }
         let mut gradients = Vec::new();
-        let layers = self.layers.iter().zip(trace.layers).enumerate();
-        for (at, (layer, trace)) in layers.collect::<Vec<_>>().into_iter().rev() {
+        let mut traces = trace.layers;
+        for (at, layer) in self.layers.iter().enumerate().rev() {
+            let own = traces.pop().expect("a trace of each layer");
             let mask = masks.of_layer(at, layer.units());
-            let (own, below) = layer.backward(trace, packing, mask, &dh, at > 0);
-            gradients.push(own);
-            if let Some(below) = below {
-                dh = below;
-            }
+            let Some(below) = traces.last() else {
+                let read = Frames::new(&trace.frames, trace.starts.clone());
+                gradients.push(layer.backward(own, &read, packing, mask, &dh, None));
+                break;
+            };
+            let read = Frames::packed(values(below.outputs()), layer.units());
+            let mut dbelow = Array2::zeros((packing.rows(), layer.units()));
+            let to_below = Some(values_mut(&mut dbelow));
+            gradients.push(layer.backward(own, &read, packing, mask, &dh, to_below));
+            dh = dbelow;
         }
         gradients.reverse();
         gradients

@@ -9,6 +9,7 @@ pub mod confusion;
 mod crash;
 pub mod curves;
 pub mod evaluate;
+mod events;
 pub mod linear;
 pub mod material;
 pub mod metrics;

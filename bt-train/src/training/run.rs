@@ -6,6 +6,7 @@
 //! | `state.safetensors` | all that the last epoch left: weights, moments, the best weights, the epochs |
 //! | `best.safetensors` | the model of the best epoch |
 //! | `metrics.jsonl` | one line an epoch |
+//! | `events.out.tfevents.0.bt-train` | the same for TensorBoard |
 //! | `curves.svg`, `confusion.svg` | loss and accuracy; the best model on the validation part |
 //! | `report.html` | all of it for a browser |
 //! | `.lock` | empty; locked while somebody trains here |
@@ -21,12 +22,14 @@ use crate::file::{FolderLock, create_folder, write_atomic};
 use crate::float::checkpoint::Checkpoint;
 use crate::float::tensors::{Tensors, read_tensors, write_tensors};
 use crate::report::Report;
-use crate::training::curves;
 use crate::training::outcome::Outcome;
 use crate::training::settings::{Flags, Settings};
 use crate::training::trainer::{Best, Epoch, State, Step, Trainer};
+use crate::training::{curves, events};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -70,6 +73,10 @@ impl RunFolder {
         self.path.join("metrics.jsonl")
     }
 
+    fn events(&self) -> PathBuf {
+        self.path.join("events.out.tfevents.0.bt-train")
+    }
+
     fn curves(&self) -> PathBuf {
         self.path.join("curves.svg")
     }
@@ -90,6 +97,7 @@ impl RunFolder {
             ("settings", self.config()),
             ("state", self.state()),
             ("metrics", self.metrics()),
+            ("events", self.events()),
             ("curves", self.curves()),
             ("confusion", self.confusion()),
             ("report", self.report()),
@@ -192,6 +200,7 @@ impl RunFolder {
             trainer.checkpoint().write(&self.best())?;
         }
         self.write_metrics(&epochs)?;
+        self.write_events(&epochs)?;
         while !trainer.finished() {
             let done = trainer.epoch(&mut |step| watch.step(step))?;
             let Some(epoch) = done else {
@@ -213,6 +222,7 @@ impl RunFolder {
                 trainer.checkpoint().write(&self.best())?;
             }
             self.write_metrics(&epochs)?;
+            self.append_event(&epochs)?;
         }
         let best = trainer.best();
         let charts = curves::charts(&epochs, best.map(|best| best.epoch));
@@ -255,6 +265,30 @@ impl RunFolder {
             }
             Ok(())
         })
+    }
+
+    fn write_events(&self, epochs: &[Epoch]) -> Result<()> {
+        write_atomic(&self.events(), |file| {
+            file.write_all(&events::start())?;
+            for epoch in epochs {
+                file.write_all(&events::of_epoch(epoch))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The last epoch's, behind those that are there: TensorBoard reads on in a file that grows.
+    fn append_event(&self, epochs: &[Epoch]) -> Result<()> {
+        let path = self.events();
+        let append = |event: Vec<u8>| {
+            OpenOptions::new()
+                .append(true)
+                .open(&path)?
+                .write_all(&event)
+        };
+        let last = epochs.last().map(events::of_epoch);
+        let done = last.map_or(Ok(()), append);
+        done.map_err(|error| Error::from(error).file(&path))
     }
 
     fn write_state(&self, trainer: &Trainer<'_>, epochs: &[Epoch]) -> Result<()> {

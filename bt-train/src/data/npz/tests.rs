@@ -4,6 +4,7 @@ use super::*;
 use crate::data::{Normalization, NpzWriter};
 use crate::float::config::HeadName;
 use std::io::Write;
+use zip::CompressionMethod;
 
 struct Fixture {
     place: tempfile::TempDir,

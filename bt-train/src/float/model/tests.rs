@@ -1,8 +1,8 @@
 use super::super::cell::Row;
 use super::super::config::InputFilter;
 use super::super::init::dropout_mask;
-use super::super::map::Frames;
 use super::super::map::check::noise;
+use super::super::map::{Frames, Map};
 use super::*;
 use ndarray::Array3;
 use rand_chacha::ChaCha8Rng;

@@ -1,0 +1,61 @@
+"""Block-term LSTMs: trained here, run in integers with the device's own bits.
+
+    model = bt_lstm.train(x, y, units=64, epochs=20)
+    integers = bt_lstm.quantize(model, x, y, board="microbit", out="m.btm")
+    integers(x_new)                          # what the device will answer
+    bt_lstm.import_torch(module)             # an nn.LSTM or nn.GRU with an nn.Linear, or a BtLstm
+    bt_lstm.BtLinear, bt_lstm.BtLstm         # for PyTorch, with the trainer's own contraction
+
+Everything takes and gives NumPy arrays. A mistake is a `bt_lstm.Error`, a ValueError, that says what and where.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+try:
+    from ._native import Error, FloatModel, IntegerModel, import_tensors, plan, quantize, settings, train
+except ImportError as _missing:  # The folder as it stands in the repository: BtLinear and BtLstm work, slower.
+    if not (_missing.name or "").endswith("_native"):
+        raise
+
+__all__ = [
+    "BtLinear",
+    "BtLstm",
+    "Error",
+    "FloatModel",
+    "IntegerModel",
+    "import_tensors",
+    "import_torch",
+    "plan",
+    "quantize",
+    "settings",
+    "train",
+]
+
+
+def import_torch(module: Any, *, head: str | None = None, pool: str = "last", labels: Any = ()) -> FloatModel:
+    """Takes a PyTorch model over, nothing lost: an nn.LSTM or nn.GRU, any number of layers, with one nn.Linear behind.
+
+    `module` is an nn.Module or its state_dict. `head` names the nn.Linear where more than one could be it, `pool` is
+    the hidden state that it reads: "last", "mean" or "recent". `labels` are names of the classes. A BtLstm comes over
+    as it is.
+    """
+    if type(module).__name__ == "BtLstm" and hasattr(module, "config"):
+        return FloatModel(module.config, _tensors(module.state_dict()))
+    state = module.state_dict() if hasattr(module, "state_dict") else module
+    return import_tensors(_tensors(state), head=head, pool=pool, labels=list(labels))
+
+
+def _tensors(state: Any) -> dict[str, Any]:
+    return {name: tensor.detach().cpu().float().numpy() for name, tensor in state.items()}
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("BtLinear", "BtLstm"):  # PyTorch is needed for these alone.
+        from . import nn
+
+        return getattr(nn, name)
+    if name in __all__:
+        raise ImportError(f"bt_lstm.{name} needs the compiled part: pip install ./bt-train/python")
+    raise AttributeError(f"module 'bt_lstm' has no attribute {name!r}")

@@ -1,0 +1,73 @@
+//! Keyword arguments as the flags of the command line, which has their types, ranges and defaults.
+
+use crate::error::{Error, keywords};
+use bt_train::training::settings::Flags;
+use clap::{Args, Command, FromArgMatches};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyList, PyTuple};
+
+/// What the keyword arguments of `function` say.
+///
+/// # Errors
+/// Names the argument that is not known, or whose value cannot be.
+pub fn parsed<A: Args + FromArgMatches>(
+    function: &'static str,
+    arguments: Option<&Bound<'_, PyDict>>,
+) -> PyResult<A> {
+    let mut words = vec![function.to_owned()];
+    for (name, value) in arguments.into_iter().flatten() {
+        let name = name.extract::<String>()?;
+        if value.is_none() {
+            continue;
+        }
+        let flag = format!("--{}", name.replace('_', "-"));
+        match value.cast::<PyBool>() {
+            Ok(is_set) if !is_set.is_true() => continue,
+            Ok(_) => words.push(flag),
+            Err(_) => words.push(format!("{flag}={}", text(&value)?)),
+        }
+    }
+    let command = Command::new(function).disable_help_flag(true);
+    let matches = A::augment_args(command).try_get_matches_from(words);
+    matches
+        .and_then(|matches| A::from_arg_matches(&matches))
+        .map_err(|error| {
+            let said = error.to_string();
+            let lines = said
+                .lines()
+                .map(str::trim)
+                .take_while(|line| !line.starts_with("Usage"));
+            let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+            let line = lines.join("; ");
+            let line = line.strip_prefix("error: ").unwrap_or(&line);
+            // The names of values, `<LR>`, are the command line's.
+            let parts =
+                line.split(" <")
+                    .enumerate()
+                    .map(|(at, part)| match (at, part.split_once('>')) {
+                        (0, _) | (_, None) => part,
+                        (_, Some((_, behind))) => behind,
+                    });
+            let line: String = parts.collect();
+            Error::new_err(format!("{function}: {}", keywords(&line)))
+        })
+}
+
+/// A value as the command line takes it: sizes as `8x20x20x18`.
+fn text(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    if !value.is_instance_of::<PyTuple>() && !value.is_instance_of::<PyList>() {
+        return Ok(value.str()?.to_string());
+    }
+    let items = value.try_iter()?.map(|item| Ok(item?.str()?.to_string()));
+    Ok(items.collect::<PyResult<Vec<String>>>()?.join("x"))
+}
+
+/// Names of all settings that `train` takes as keyword arguments.
+#[pyfunction]
+pub fn settings() -> Vec<String> {
+    let command = Flags::augment_args(Command::new("train"));
+    let names = command
+        .get_arguments()
+        .filter_map(|argument| argument.get_long());
+    names.map(|name| name.replace('-', "_")).collect()
+}
