@@ -186,8 +186,12 @@ impl LinearMap {
         let (x, gradient) = pair::<T>(x, gradient)?;
         let (x, dz) = (x.as_slice()?, gradient.as_slice()?);
         let frames = whole(x.len(), self.shape.width())?;
-        let dz =
-            ArrayView2::from_shape((frames, self.shape.height()), dz).map_err(|_| other_pass())?;
+        let shape = (frames, self.shape.height());
+        // Of a longer slice ndarray takes the first values.
+        if dz.len() != shape.0 * shape.1 {
+            return Err(other_pass());
+        }
+        let dz = ArrayView2::from_shape(shape, dz).map_err(|_| other_pass())?;
         let mut dx = x_too.then(|| vec![T::zero(); x.len()]);
         let weights = py.detach(|| function.backward(x, kept, dz, dx.as_deref_mut()));
         let dx = dx.map(|dx| array(py, &[frames, self.shape.width()], dx));
