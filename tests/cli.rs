@@ -353,7 +353,7 @@ fn plan_and_quantize_speak_one_dialect() {
     let words = [
         "board: no plan fits",
         "bytes of RAM",
-        "microbit has 12288 bytes of RAM and 180224 of flash for a model",
+        "microbit has 12288 bytes of RAM and 163840 of flash for a model",
     ];
     fails(1, &large, &words);
     fails(

@@ -351,7 +351,7 @@ mod tests {
     #[test]
     fn a_model_that_is_too_large_is_refused_with_need_and_have() {
         let board = Board::find("microbit").unwrap();
-        let (flash, ram) = ((256 - 80) * 1024, (16 - 4) * 1024);
+        let (flash, ram) = ((256 - 96) * 1024, (16 - 4) * 1024);
         assert_eq!(board.fits(flash, ram), Ok(()));
         let error = board.fits(flash + 1, ram + 4).unwrap_err();
         assert_eq!(

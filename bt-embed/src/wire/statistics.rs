@@ -6,7 +6,7 @@ use super::{Fields, Short, TooSmall, frame};
 
 /// Counts and times of a period, and what the line lost. A period begins at
 /// boot or with [`Request::Clear`](super::Request::Clear). Ticks are those of
-/// [`Hello::tick_hz`] and cover the session's integer work alone, not the line.
+/// [`Hello::tick_hz`](super::Hello::tick_hz) and cover the session's integer work alone, not the line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
     /// Number of the period, 0 from boot on.
