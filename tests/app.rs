@@ -13,8 +13,8 @@ use bt_core::internals::front_end::FORMAT;
 use bt_core::internals::model::layout;
 use bt_core::internals::model::write::Outputs;
 use bt_core::{
-    Field, FloatOutput, InputType, Limits, Model, ModelBytes, ParseError, Pool, Session,
-    SessionError,
+    Field, FloatOutput, InputType, Limits, Model, ModelBytes, OutputKind, ParseError, Pool,
+    Session, SessionError,
 };
 use bt_embed::app::{Ended, Memory, run};
 use bt_embed::board::{Board, Stack, Ticks};
@@ -126,6 +126,7 @@ fn shapes() -> Vec<Dense> {
 #[test]
 fn scores_of_every_step_are_those_of_a_session_fed_directly() {
     let outputs = Outputs {
+        kind: OutputKind::Values,
         every_step: true,
         values: vec![
             FloatOutput {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bt_core::internals::model::cases;
 use bt_core::internals::model::layout::FilterRecord;
 use bt_core::internals::model::write::Outputs;
-use bt_core::{Cell, FloatOutput, InputType, Model, ModelBytes, Pool};
+use bt_core::{Cell, FloatOutput, InputType, Model, ModelBytes, OutputKind, Pool};
 use bt_embed::wire::Golden;
 use bt_tests::exported;
 use bt_tests::model::{Dense, Noise, scores_of};
@@ -146,9 +146,11 @@ fn an_m4f_gives_values_after_every_step() {
         ..Dense::default()
     }
     .with(Outputs {
+        kind: OutputKind::Values,
         every_step: true,
         horizon_shift: 2,
         values: vec![units; 3],
+        ..Outputs::default()
     });
     let model = Model::parse(file.bytes()).unwrap();
     let elf = tempfile::NamedTempFile::new().unwrap();

@@ -190,6 +190,7 @@ fn what_scores_are_is_read_or_refused_by_name() {
         .with(outputs)
     };
     let values = Outputs {
+        kind: OutputKind::Values,
         every_step: true,
         horizon_shift: 5,
         values: vec![
@@ -206,6 +207,7 @@ fn what_scores_are_is_read_or_refused_by_name() {
                 lsb: 3.0,
             },
         ],
+        ..Outputs::default()
     };
     let file = with(values, Pool::Recent);
     let model = Model::parse(file.bytes()).unwrap();
@@ -221,10 +223,12 @@ fn what_scores_are_is_read_or_refused_by_name() {
     let at = whole.windows(4).position(|tag| tag == b"OUTP").unwrap();
     let at = u32::from_le_bytes(whole[at + 4..at + 8].try_into().unwrap()) as usize;
     for (byte, value, field) in [
-        (0, 2, Field::OutputKind),
+        (0, 3, Field::OutputKind),
         (1, 2, Field::EveryStep),
         (2, 16, Field::HorizonShift),
-        (3, 1, Field::Reserved),
+        // Values are no frame that follows, and a third way to it there is not.
+        (3, 1, Field::NextFrame),
+        (3, 2, Field::NextFrame),
     ] {
         let mut changed = whole.to_vec();
         changed[at + byte] = value;
@@ -333,7 +337,7 @@ fn the_page_of_the_format_has_every_field_where_it_is() {
     page_agrees(&table_below("FRMT"), &format, size_of::<FormatRecord>());
     let host = fields!(HostRecord: offset lsb);
     page_agrees(&table_below("HOST"), &host, size_of::<HostRecord>());
-    let outputs = fields!(OutputsRecord: kind every_step horizon_shift reserved);
+    let outputs = fields!(OutputsRecord: kind every_step horizon_shift next_frame);
     page_agrees(&table_below("OUTP"), &outputs, size_of::<OutputsRecord>());
     let units = fields!(ValueRecord: offset lsb);
     page_agrees(

@@ -67,10 +67,10 @@ fn an_offset_or_a_plop_under_quiet_speech_costs_little() {
         .and_then(|data| data.raw_for_model(&config))
         .unwrap();
     let part = data.part(PartName::Test).unwrap();
-    let items = &part.targets.as_ref().unwrap().items;
+    let targets = part.targets.as_ref().unwrap();
     let right = |change: &dyn Fn(f64, usize) -> f64| {
         let raw = device::run(&model, &changed(part, change), || ()).unwrap();
-        let figures = scores::figures(&model, items, &raw).unwrap();
+        let figures = scores::figures(&model, targets, &raw).unwrap();
         100.0 * figures.accuracy().unwrap()
     };
     let quiet = right(&|sample, _| 0.1 * sample);

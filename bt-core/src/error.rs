@@ -1,7 +1,7 @@
 //! One error for a program that makes several calls.
 
 use crate::model::ParseError;
-use crate::session::{PushError, ScoresError, SessionError, StateError, StepError};
+use crate::session::{DrawError, PushError, ScoresError, SessionError, StateError, StepError};
 
 /// Whatever a call of this crate can refuse: `?` makes it of each of them.
 ///
@@ -27,6 +27,8 @@ pub enum Error {
     Step(StepError),
     /// Scores were not given.
     Scores(ScoresError),
+    /// Nothing was drawn.
+    Draw(DrawError),
     /// A state was not saved or loaded.
     State(StateError),
 }
@@ -55,6 +57,7 @@ from! {
     Push(PushError),
     Step(StepError),
     Scores(ScoresError),
+    Draw(DrawError),
     State(StateError),
 }
 

@@ -72,6 +72,7 @@ mod processor;
 mod program;
 mod proven;
 mod q;
+mod random;
 mod session;
 mod size;
 
@@ -84,11 +85,12 @@ pub use model::layout::Section;
 #[cfg(feature = "alloc")]
 pub use model::write::ModelBytes;
 pub use model::{
-    Field, FloatInput, FloatOutput, InputType, Model, OutputKind, ParseError, Pool, Scrub,
-    arena_bytes, arena_words, output_count,
+    Field, FloatInput, FloatOutput, InputType, Model, NextFrame, OutputKind, ParseError, Pool,
+    Scrub, arena_bytes, arena_words, output_count,
 };
 pub use processor::{ProcessorError, check_interrupts, check_processor};
+pub use random::Random;
 pub use session::{
-    Limits, PushError, ScoresError, SelfTest, Session, SessionError, StateError, StepError,
-    Watched, saved_by,
+    DrawError, Limits, PushError, ScoresError, SelfTest, Session, SessionError, StateError,
+    StepError, Watched, saved_by,
 };

@@ -4,6 +4,7 @@
 //! the last step of an utterance, [`Session::save`] and [`Session::load`] carry the state across a
 //! power cycle. Several sessions can share one model.
 
+mod draw;
 mod error;
 mod finish;
 mod limits;
@@ -21,7 +22,7 @@ use crate::proven::Proven;
 use state::Loading;
 use step::Side;
 
-pub use error::{PushError, ScoresError, SessionError, StateError, StepError};
+pub use error::{DrawError, PushError, ScoresError, SessionError, StateError, StepError};
 pub use limits::Limits;
 pub use self_test::SelfTest;
 pub use state::saved_by;

@@ -79,6 +79,7 @@ const char *bt_status_name(bt_status status);
 #define BT_INPUT_I16 2
 #define BT_OUTPUT_CLASSES 0
 #define BT_OUTPUT_VALUES 1
+#define BT_OUTPUT_BITS 2
 
 typedef struct {
     size_t session_bytes; /* memory for a session */

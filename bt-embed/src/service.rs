@@ -357,8 +357,8 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
                 OutputKind::Classes => {
                     confidence::best(self.scores, self.session.model().score_shift())
                 }
-                // No value is better than another, and none lights the LED.
-                OutputKind::Values => Some(Best {
+                // No value or bit is better than another, and none lights the LED.
+                OutputKind::Values | OutputKind::Bits => Some(Best {
                     class: 0,
                     confidence: 0.0,
                 }),

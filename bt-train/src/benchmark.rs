@@ -89,6 +89,7 @@ impl Shape {
                 gives: HeadKind::Classes(CLASSES),
                 pool: Pool::Last,
                 horizon: None,
+                steps: None,
                 labels: Vec::new(),
             },
             front_end: None,

@@ -45,6 +45,7 @@ pub mod chart;
 pub mod command;
 pub mod data;
 pub mod device;
+pub mod drawing;
 pub mod error;
 pub mod file;
 pub mod float;

@@ -47,6 +47,8 @@ pub struct Dense {
     pub pool: Pool,
     /// log₂ of the steps that [`Pool::Recent`] averages over; 0 with other pools.
     pub horizon_shift: u8,
+    /// Logits are raw scores · 2^−score_shift.
+    pub score_shift: i32,
     /// What moves the state on.
     pub cell: Cell,
     /// Layers of it.
@@ -67,6 +69,7 @@ impl Default for Dense {
             classes: 3,
             pool: Pool::Last,
             horizon_shift: 0,
+            score_shift: 15,
             cell: Cell::Lstm,
             layers: 1,
             filter: None,
@@ -179,7 +182,7 @@ impl Dense {
             gate: Gate::Sigmoid,
             pool: self.pool,
             elements: Elements::default(),
-            score_shift: 15,
+            score_shift: self.score_shift,
             outputs,
             float_inputs: vec![FloatInput {
                 offset: 0.0,

@@ -77,6 +77,13 @@ def mnist(source):
     return out
 
 
+def binarized_mnist(source):
+    """28 rows of 28 bits; there is no y: the next row is to be told."""
+    data = np.load(source / "binarized_mnist" / "binarized_mnist.npz")
+    rows = lambda part: data[f"x_{part}"].reshape(-1, 28, 28)
+    return {f"x_{part}": rows(part) for part in ("train", "val", "test")}
+
+
 def avletters(source, side=1, tuning=False):
     """Repetitions 1 and 2 to learn from, 3 to test; for tuning 1 to learn from, 2 to validate, and no test part.
 
@@ -123,7 +130,8 @@ def avletters_15x20_tuning(source):
 
 
 LIPS = (avletters, avletters_tuning, avletters_15x20, avletters_15x20_tuning)
-SETS = {f.__name__: f for f in (mmwave_gesture8, mmwave_gesture5, hapt, japanese_vowels, mnist, *LIPS)}
+ALL = (mmwave_gesture8, mmwave_gesture5, hapt, japanese_vowels, mnist, binarized_mnist, *LIPS)
+SETS = {f.__name__: f for f in ALL}
 
 
 def main():

@@ -107,9 +107,9 @@ pub fn run(args: Args) -> Result<()> {
     .run()?;
     let streamed = start.elapsed();
 
-    let items = &part.known_targets(PartName::Test)?.items;
+    let targets = part.known_targets(PartName::Test)?;
     let accuracy = |raw: &[Vec<i32>]| -> Result<f64> {
-        let figures = scores::figures(&model, items, raw)?;
+        let figures = scores::figures(&model, targets, raw)?;
         figures.accuracy().context("the model tells no classes")
     };
     say!("");
@@ -190,8 +190,8 @@ fn float_accuracy(checkpoint: &Checkpoint, settings: &Settings, data_path: &Path
         .for_model(&checkpoint.config)?;
     let part = data.part(PartName::Test)?;
     let model = checkpoint.model()?;
-    let items = &part.known_targets(PartName::Test)?.items;
-    let score = Score::of(&model, &evaluate::logits(&model, part), items);
+    let targets = part.known_targets(PartName::Test)?;
+    let score = Score::of(&model, &evaluate::logits(&model, part), targets);
     let accuracy = score.figures.accuracy();
     accuracy.context("the model tells no classes")
 }

@@ -132,8 +132,8 @@ pub fn run(args: Args) -> Result<()> {
         limit: Duration::from_secs(args.timeout),
     }
     .run()?;
-    let items = part.targets.as_ref().map(|targets| &targets.items);
-    let figures = items.map(|items| scores::figures(&model, items, &outcome.raw));
+    let targets = part.targets.as_ref();
+    let figures = targets.map(|targets| scores::figures(&model, targets, &outcome.raw));
     let figures = figures.transpose()?;
     if let Some(path) = &args.logits {
         let logits = scores::logits(&model, &outcome.raw)?;
@@ -156,6 +156,9 @@ pub fn run(args: Args) -> Result<()> {
         match figures {
             Some(Figures::Classes { accuracy, .. }) => {
                 say!("accuracy               {:.2} %", accuracy * 100.0);
+            }
+            Some(Figures::Bits(bits)) => {
+                say!("nats a sequence        {:.4}", bits.nats);
             }
             Some(values) => say!("values                 {values}"),
             None => {}

@@ -75,6 +75,14 @@ pub fn run(args: Args) -> Result<()> {
             say!("step {steps:>4}  {}", values.join(" "));
             continue;
         }
+        if model.output_kind() == OutputKind::Bits {
+            let likelier = |raw: &i32| if *raw > 0 { '1' } else { '0' };
+            say!(
+                "step {steps:>4}  {}",
+                scores.raw.iter().map(likelier).collect::<String>()
+            );
+            continue;
+        }
         let label = device.label(scores.best)?;
         let confidence = 100.0 * scores.confidence;
         say!("step {steps:>4}  {label:<20} {confidence:>5.1} %");

@@ -13,7 +13,7 @@ use bytemuck::Zeroable;
 use super::error::{Field, ParseError};
 use super::layout::{CELL_FRACTION, DenseRecord, FilterRecord, Section};
 use super::write::{Contents, Elements, LayerContents, MapContents, ModelBytes, Outputs};
-use super::{FloatInput, FloatOutput, InputType, Pool};
+use super::{FloatInput, FloatOutput, InputType, NextFrame, OutputKind, Pool};
 use crate::cell::{Cell, Gate};
 use crate::program::{DISCARD, NONE, ProgramRecord, StageRecord, Store};
 
@@ -52,9 +52,20 @@ fn dense(values: u32) -> DenseRecord {
 fn values(units: &[(f32, f32)]) -> Outputs {
     let units = units.iter();
     Outputs {
+        kind: OutputKind::Values,
         values: units
             .map(|&(offset, lsb)| FloatOutput { offset, lsb })
             .collect(),
+        ..Outputs::default()
+    }
+}
+
+/// Bits that are the next frame.
+fn drawn(every_step: bool) -> Outputs {
+    Outputs {
+        kind: OutputKind::Bits,
+        every_step,
+        next_frame: NextFrame::Drawn,
         ..Outputs::default()
     }
 }
@@ -443,6 +454,34 @@ pub fn crafted() -> Vec<Crafted> {
             ParseError::SectionBounds(Section::Outputs),
         ),
         changed(
+            "bits with units",
+            &Contents {
+                outputs: Outputs {
+                    kind: OutputKind::Bits,
+                    ..values(&[(0.0, 1.0)])
+                },
+                ..program()
+            },
+            ParseError::SectionBounds(Section::Outputs),
+        ),
+        changed(
+            "frames of 16 bits drawn bit by bit",
+            &Contents {
+                outputs: drawn(true),
+                ..program()
+            },
+            in_field(Section::Outputs, Field::NextFrame, 1),
+        ),
+        changed(
+            "the bits of a sequence as the next frame",
+            &Contents {
+                outputs: drawn(false),
+                input_type: InputType::U8,
+                ..program()
+            },
+            in_field(Section::Outputs, Field::NextFrame, 1),
+        ),
+        changed(
             "a value at nowhere",
             &Contents {
                 outputs: values(&[(f32::INFINITY, 1.0)]),
@@ -606,7 +645,7 @@ mod tests {
     #[test]
     fn each_is_refused_by_name() {
         let crafted = crafted();
-        assert_eq!(crafted.len(), 51);
+        assert_eq!(crafted.len(), 54);
         for file in crafted {
             let parsed = Model::parse(file.bytes.bytes()).map(|_| ());
             assert_eq!(parsed, Err(file.refused), "{}", file.name);

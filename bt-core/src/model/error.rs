@@ -28,7 +28,7 @@ pub enum ParseError {
     Magic,
     /// Made by another version of the exporter; export the model again.
     Version {
-        /// The file's version; this build reads 3 to 5.
+        /// The file's version; this build reads 3 to 6.
         found: u16,
     },
     /// A byte has changed since the export.
@@ -121,6 +121,8 @@ pub enum Field {
     Kind,
     Layers,
     MapValues,
+    /// Where the next frame of a session that draws comes from.
+    NextFrame,
     /// What the scores are.
     OutputKind,
     OutDigit,

@@ -24,7 +24,7 @@ pub const MAGIC: [u8; 4] = *b"BTM\x1a";
 /// | 3 | the oldest that is still read |
 /// | 4 | [`FormatRecord`]: an offset, a scale and a shift for every value, a wider cell; [`HostRecord`] |
 /// | 5 | [`OutputsRecord`]: scores after every step, values instead of classes, the mean of recent steps; [`Section::Cell`]: other cells, several layers |
-/// | 6 | [`FilterRecord`]: what moves, not what is seen; [`StageRecord::slice_shift`](crate::program::StageRecord::slice_shift) |
+/// | 6 | [`FilterRecord`]: what moves, not what is seen; [`StageRecord::slice_shift`](crate::program::StageRecord::slice_shift); [`OutputsRecord`]: scores of bits, the next frame drawn from them |
 pub const VERSION: u16 = 6;
 /// The oldest version that is read; its files are files of [`VERSION`] without the later sections.
 pub const VERSION_OLDEST: u16 = 3;
@@ -253,8 +253,8 @@ pub struct OutputsRecord {
     /// log₂ of the steps that [`Pool::Recent`](super::Pool) averages over, 1..=[`HORIZON_SHIFT_MAX`]; 0 with
     /// other pools.
     pub horizon_shift: u8,
-    /// 0.
-    pub reserved: u8,
+    /// A [`NextFrame`](super::NextFrame).
+    pub next_frame: u8,
 }
 
 /// Sums of 2¹⁵ hidden states keep to 31 bits.
@@ -266,7 +266,7 @@ impl OutputsRecord {
         kind: 0,
         every_step: 0,
         horizon_shift: 0,
-        reserved: 0,
+        next_frame: 0,
     };
 }
 

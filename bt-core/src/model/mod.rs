@@ -58,6 +58,20 @@ numbered! {
         Classes = 0,
         /// One a value, in units of its own: [`Model::value`].
         Values = 1,
+        /// One a bit, each the logit of its being 1, independent of the others.
+        Bits = 2,
+    }
+}
+
+numbered! {
+    /// Where the frame of the next step comes from when a session draws.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+    pub enum NextFrame: u8 {
+        /// From whoever pushes it: sessions of the model do not draw.
+        Pushed = 0,
+        /// It is the bits drawn from the scores, with zeros behind them: [`Session::draw`](crate::Session::draw).
+        Drawn = 1,
     }
 }
 
@@ -144,16 +158,16 @@ impl<'m> Model<'m> {
             .filter(|label| !label.is_empty())
     }
 
-    /// Number of scores that [`Session::scores`](crate::Session::scores) gives: one a class, or one a value.
+    /// Number of scores that [`Session::scores`](crate::Session::scores) gives: one a class, a value or a bit.
     pub fn outputs(&self) -> usize {
         self.meta.classes as usize
     }
 
-    /// Number of classes; 0 where the scores are values.
+    /// Number of classes; 0 where the scores are others'.
     pub fn classes(&self) -> usize {
         match self.output_kind() {
             OutputKind::Classes => self.outputs(),
-            OutputKind::Values => 0,
+            OutputKind::Values | OutputKind::Bits => 0,
         }
     }
 
@@ -167,6 +181,13 @@ impl<'m> Model<'m> {
     /// Whether the scores mean something after every step; otherwise at the end of a sequence.
     pub fn scores_every_step(&self) -> bool {
         self.outputs.every_step != 0
+    }
+
+    /// Where the next frame comes from when a session draws.
+    pub fn next_frame(&self) -> NextFrame {
+        NextFrame::from_number(self.outputs.next_frame)
+            .proven()
+            .unwrap_or(NextFrame::Pushed)
     }
 
     /// Steps that [`Pool::Recent`] averages over, a power of two; 1 with other pools.

@@ -12,7 +12,7 @@ use super::layout::{
 };
 use super::sections::Sections;
 use super::work::{FRAME_WORK_MAX, OF_VALUE, SELF_TEST_WORK_MAX, of_windows};
-use super::{ArenaLayout, InputType, Model, OutputKind, Pool, bound};
+use super::{ArenaLayout, InputType, Model, NextFrame, OutputKind, Pool, bound};
 use crate::cell::{Cell, Gate};
 use crate::front_end::FrontEnd;
 use crate::program::{NONE, Region};
@@ -426,7 +426,7 @@ fn outputs<'m>(
     }
     let (record, values): (&OutputsRecord, &[ValueRecord]) = found;
     let count = match OutputKind::from_number(record.kind) {
-        Some(OutputKind::Classes) => 0,
+        Some(OutputKind::Classes | OutputKind::Bits) => 0,
         Some(OutputKind::Values) => meta.classes as usize,
         None => {
             return Err(fault(Fault {
@@ -444,9 +444,9 @@ fn outputs<'m>(
         Pool::Last | Pool::Mean => 0..=0,
     };
     check(
-        record.reserved == 0,
-        Field::Reserved,
-        record.reserved.into(),
+        next_frame_is_possible(record, meta),
+        Field::NextFrame,
+        record.next_frame.into(),
     )
     .and(check(every <= 1, Field::EveryStep, every.into()))
     .and(check(
@@ -473,6 +473,21 @@ fn outputs<'m>(
             .map_err(fault)?;
     }
     Ok((record, values))
+}
+
+/// Whether the scores can give the frames: bits of every step, pushed as bytes 0 and 1, no more than a frame has.
+fn next_frame_is_possible(record: &OutputsRecord, meta: &MetaRecord) -> bool {
+    match NextFrame::from_number(record.next_frame) {
+        None => false,
+        Some(NextFrame::Pushed) => true,
+        Some(NextFrame::Drawn) => {
+            record.kind == OutputKind::Bits.number()
+                && record.every_step == 1
+                && meta.input_type == InputType::U8.number()
+                && meta.vectors_per_step == 0
+                && meta.classes <= meta.map_values
+        }
+    }
 }
 
 /// Weights and biases of the head.

@@ -9,7 +9,9 @@ use super::layout::{
     self, DenseRecord, FilterRecord, FormatRecord, HostRecord, MapKind, MetaRecord, OutputsRecord,
     Section, ValueRecord,
 };
-use super::{ArenaLayout, FloatInput, FloatOutput, InputType, OutputKind, ParseError, Pool};
+use super::{
+    ArenaLayout, FloatInput, FloatOutput, InputType, NextFrame, OutputKind, ParseError, Pool,
+};
 use crate::cell::{Cell, Gate};
 use crate::program::{NONE, ProgramRecord, StageRecord};
 use crate::size::Size;
@@ -74,14 +76,30 @@ impl Default for Elements {
 }
 
 /// What the scores are, as of [`OutputsRecord`]; the default is classes of a sequence.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Outputs {
+    /// Of what there is one each.
+    pub kind: OutputKind,
     /// Whether the head was trained to be read after every step.
     pub every_step: bool,
     /// log₂ of the steps that [`Pool::Recent`] averages over; 0 with other pools.
     pub horizon_shift: u8,
-    /// The units of every value; none: the scores are those of classes.
+    /// The units of every value; none of classes and bits.
     pub values: Vec<FloatOutput>,
+    /// Where the next frame comes from when a session draws.
+    pub next_frame: NextFrame,
+}
+
+impl Default for Outputs {
+    fn default() -> Self {
+        Self {
+            kind: OutputKind::Classes,
+            every_step: false,
+            horizon_shift: 0,
+            values: Vec::new(),
+            next_frame: NextFrame::Pushed,
+        }
+    }
 }
 
 impl Outputs {
@@ -90,15 +108,11 @@ impl Outputs {
         if *self == Self::default() {
             return None;
         }
-        let kind = match self.values.len() {
-            0 => OutputKind::Classes,
-            _ => OutputKind::Values,
-        };
         let record = OutputsRecord {
-            kind: kind.number(),
+            kind: self.kind.number(),
             every_step: self.every_step.into(),
             horizon_shift: self.horizon_shift,
-            reserved: 0,
+            next_frame: self.next_frame.number(),
         };
         let units = self.values.iter().map(|units| ValueRecord {
             offset: units.offset.to_bits(),

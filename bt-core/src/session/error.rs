@@ -91,6 +91,25 @@ pub enum StateError {
     },
 }
 
+/// Why nothing was drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum DrawError {
+    /// The model's scores are not the bits of the next frame: its
+    /// [`Model::next_frame`](crate::Model::next_frame) is `Pushed`.
+    NotDrawn,
+    /// The slice does not have one place per bit.
+    WrongLength {
+        /// [`Model::outputs`](crate::Model::outputs).
+        need: usize,
+        /// Length of the slice.
+        found: usize,
+    },
+    /// A frame is under way; drawing begins between frames.
+    FrameUnderWay,
+}
+
 macro_rules! display {
     ($($error:ty => |$e:ident, $f:ident| $body:expr;)*) => {$(
         impl core::fmt::Display for $error {
@@ -120,6 +139,11 @@ display! {
     ScoresError => |e, f| match e {
         Self::WrongLength { need, found } => write!(f, "{found} places for {need} scores"),
         Self::NoStep => f.write_str("no step since reset"),
+    };
+    DrawError => |e, f| match e {
+        Self::NotDrawn => f.write_str("the model does not draw: its scores are not the bits of the next frame"),
+        Self::WrongLength { need, found } => write!(f, "{found} places for {need} bits"),
+        Self::FrameUnderWay => f.write_str("a frame is under way"),
     };
     StateError => |e, f| match e {
         Self::WrongLength { need, found } => write!(f, "a state has {need} bytes, not {found}"),

@@ -96,6 +96,7 @@ pub unsafe extern "C" fn bt_model_read(
             output_kind: match model.output_kind() {
                 OutputKind::Classes => 0,
                 OutputKind::Values => 1,
+                OutputKind::Bits => 2,
             },
             score_shift: model.score_shift(),
             crc: model.crc(),

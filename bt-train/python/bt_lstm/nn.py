@@ -246,7 +246,8 @@ class BtLstm(nn.Module):
             layers[0].add_module(str(at), layer)
         self.input = _Normalization()
         head = config["head"]
-        outputs = next(head[kind] for kind in ("classes", "values", "step_classes", "step_values") if kind in head)
+        kinds = ("classes", "values", "bits", "step_classes", "step_values", "step_bits", "next_bits")
+        outputs = next(head[kind] for kind in kinds if kind in head)
         self.head = nn.Linear(math.prod(hidden), outputs)
         nn.init.normal_(self.head.weight, 0, math.prod(hidden) ** -0.5)
         nn.init.zeros_(self.head.bias)
@@ -318,7 +319,7 @@ class BtLstm(nn.Module):
         """[sequences, K] of raw x [sequences, steps, features…] and valid steps; with a head on every step
         [sequences, steps, K], zeros behind the end of a sequence."""
         head, steps = self.config["head"], x.shape[1]
-        pool, every = head.get("pool", "last"), not head.keys().isdisjoint(("step_classes", "step_values"))
+        pool, every = head.get("pool", "last"), any("step_" in key or key == "next_bits" for key in head)
         if frames := self.config["input"].get("frames"):  # drawn evenly from each sequence, the later of two
             last = torch.as_tensor(steps if lengths is None else lengths, device=x.device).view(-1, 1) - 1
             place = torch.arange(frames, device=x.device) * last.double() / (frames - 1)

@@ -3,6 +3,7 @@
 use crate::arrays::{Given, part, rows, test_part, warn};
 use crate::error::{Error, keywords, raised, raised_of_arrays};
 use crate::words::parsed;
+use bt_core::OutputKind;
 use bt_train::command::eval::Evaluation;
 use bt_train::command::scores::Rows;
 use bt_train::command::tuning::watched;
@@ -161,7 +162,7 @@ impl FloatModel {
         let of = Rows {
             part,
             every_step: gives.every_step(),
-            is_values: gives.is_values(),
+            kind: gives.kind(),
         };
         let values: Vec<f32> = found.logits.iter().copied().collect();
         rows(py, &of, &values, gives.outputs(), 0.0)
@@ -176,9 +177,9 @@ impl FloatModel {
         lengths: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let gives = self.checkpoint.config.head.gives;
-        if gives.is_values() {
+        if gives.kind() != OutputKind::Classes {
             return Err(Error::new_err(
-                "predict: the model gives values, not classes; call it",
+                "predict: the model gives values or bits, not classes; call it",
             ));
         }
         let data = test_part(x, None, lengths)?.for_model(&self.checkpoint.config);
@@ -190,7 +191,7 @@ impl FloatModel {
         let of = Rows {
             part,
             every_step: gives.every_step(),
-            is_values: false,
+            kind: OutputKind::Classes,
         };
         classes(py, &of, &evaluate::predictions(&found.logits))
     }

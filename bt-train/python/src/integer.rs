@@ -111,9 +111,9 @@ impl IntegerModel {
         lengths: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         self.scores(x, None, lengths, |model, of, raw| {
-            if model.output_kind() == OutputKind::Values {
+            if model.output_kind() != OutputKind::Classes {
                 return Err(Error::new_err(
-                    "predict: the model gives values, not classes; call it",
+                    "predict: the model gives values or bits, not classes; call it",
                 ));
             }
             let told: Vec<usize> = raw.iter().map(|raw| argmax(raw).unwrap_or(0)).collect();
@@ -131,8 +131,8 @@ impl IntegerModel {
         lengths: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         self.scores(x, Some(y), lengths, |model, of, raw| {
-            let items = of.part.targets.as_ref().map(|targets| &targets.items);
-            let figures = items.map(|items| scores::figures(model, items, raw));
+            let targets = of.part.targets.as_ref();
+            let figures = targets.map(|targets| scores::figures(model, targets, raw));
             let figures = figures.transpose().map_err(raised)?;
             object(py, &scores::report(of.part, of.every_step, figures))
         })

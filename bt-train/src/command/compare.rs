@@ -22,6 +22,7 @@ use crate::training::metrics::Keep;
 use crate::training::run::RunWatch;
 use crate::training::settings::{Flags, Settings};
 use crate::training::trainer::{Epoch, Trainer};
+use bt_core::OutputKind;
 use serde_json::json;
 use std::io::Write;
 use std::path::PathBuf;
@@ -201,12 +202,15 @@ fn kinds(settings: &Settings) -> Vec<Settings> {
 fn check(settings: &Settings, data: &DataSet) -> Result<()> {
     data.part(PartName::Test)?.known_targets(PartName::Test)?;
     let config = settings.model(data)?;
-    if config.head.gives.is_values() {
-        return Err(Error::new(ErrorKind::Unsupported(
-            "holds values, and what is compared is the accuracy of classes",
-        ))
-        .field("y_train")
-        .remedy("train a model of each kind, and compare what eval says of them"));
+    let what = match config.head.gives.kind() {
+        OutputKind::Classes => None,
+        OutputKind::Values => Some("holds values, and what is compared is the accuracy of classes"),
+        OutputKind::Bits => Some("holds bits, and what is compared is the accuracy of classes"),
+    };
+    if let Some(what) = what {
+        return Err(Error::new(ErrorKind::Unsupported(what))
+            .field("y_train")
+            .remedy("train a model of each kind, and compare what eval says of them"));
     }
     data.clone().raw_for_model(&config).map(|_| ())
 }
@@ -255,13 +259,13 @@ fn kind(
     let frames = data.clone().for_model(&config)?;
     let raw = data.clone().raw_for_model(&config)?;
     let test = frames.part(PartName::Test)?;
-    let items = &test.known_targets(PartName::Test)?.items;
+    let targets = test.known_targets(PartName::Test)?;
     let mut accuracies = Vec::new();
     let mut fixed = Vec::new();
     let (mut device_bytes, mut device_ram_bytes, mut instructions) = (0, 0, 0);
     for outcome in &outcomes {
         let float = outcome.checkpoint.model()?;
-        let score = Score::of(&float, &evaluate::logits(&float, test), items);
+        let score = Score::of(&float, &evaluate::logits(&float, test), targets);
         accuracies.push(score.figures.accuracy().unwrap_or(0.0));
         let options = Options {
             name: config.input.map.name().into(),
@@ -278,7 +282,7 @@ fn kind(
         device_ram_bytes = device_ram_bytes.max(model.arena_bytes());
         instructions = instructions.max(exported.instructions);
         let raw = device::run(&model, raw.part(PartName::Test)?, || ())?;
-        let figures = scores::figures(&model, items, &raw)?;
+        let figures = scores::figures(&model, targets, &raw)?;
         fixed.push(figures.accuracy().unwrap_or(0.0));
     }
     let validated = if args.refit { &tuned } else { &outcomes };

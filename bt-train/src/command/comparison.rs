@@ -22,6 +22,9 @@ const LOSS_MAX: f64 = 0.003;
 /// A growth of the error of values that does, as a share of it.
 const GROWTH_MAX: f64 = 0.03;
 
+/// A growth of the nats of bits that does, likewise.
+const NATS_GROWTH_MAX: f64 = 0.005;
+
 /// What a part of the data is called that no epoch learned from.
 pub(super) const VALIDATION: &str = "validation";
 
@@ -103,6 +106,10 @@ impl Comparison {
                     format!("{prefix}_mae"): values.mae,
                     format!("{prefix}_r2"): values.r2,
                 }),
+                Figures::Bits(bits) => json!({
+                    format!("{prefix}_nats"): bits.nats,
+                    format!("{prefix}_accuracy"): bits.accuracy,
+                }),
             };
             merge(&mut object, &more);
         }
@@ -112,8 +119,8 @@ impl Comparison {
         object
     }
 
-    /// What is lost, in words, where that is more than rounding explains: more than 0.3 points and more than
-    /// one item of classes, more than 3 % of values.
+    /// What is lost, in words, where that is more than rounding explains: more than [`LOSS_MAX`] and more than
+    /// one item of classes, more than [`GROWTH_MAX`] of values, than [`NATS_GROWTH_MAX`] of bits.
     pub fn loss(&self) -> Option<String> {
         match (self.float.figures, self.fixed.figures) {
             (
@@ -134,6 +141,11 @@ impl Comparison {
                 let is_much = growth > GROWTH_MAX;
                 is_much.then(|| format!("raise the RMSE by {:.1} %", 100.0 * growth))
             }
+            (Figures::Bits(float), Figures::Bits(fixed)) => {
+                let growth = fixed.nats / float.nats - 1.0;
+                let is_much = growth > NATS_GROWTH_MAX;
+                is_much.then(|| format!("raise the nats by {:.1} %", 100.0 * growth))
+            }
             _ => None,
         }
     }
@@ -146,6 +158,11 @@ impl Comparison {
                 "rmse       {} in floats, {} in integers on the {counted} of the {part} part",
                 digits(float.rmse),
                 digits(fixed.rmse)
+            ),
+            (Figures::Bits(float), Figures::Bits(fixed)) => say!(
+                "nats       {} a sequence in floats, {} in integers on the {counted} of the {part} part",
+                digits(float.nats),
+                digits(fixed.nats)
             ),
             (float, fixed) => say!(
                 "accuracy   {:.4} in floats, {:.4} in integers on the {counted} of the {part} part",

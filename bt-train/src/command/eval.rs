@@ -23,8 +23,8 @@ pub struct Args {
     pub data: PathBuf,
     /// Write `logits` `[sequences, classes]` and `pred` `[sequences]` to this file
     ///
-    /// With a head on every step they are [sequences, steps, classes] and [sequences, steps]; of values there are
-    /// `logits` alone, in the units of y.
+    /// With a head on every step they are [sequences, steps, classes] and [sequences, steps]; of values and bits there
+    /// are `logits` alone, those of values in the units of y.
     #[arg(long, value_name = "NPZ")]
     pub logits: Option<PathBuf>,
     /// Print one JSON object instead of text
@@ -61,7 +61,7 @@ pub fn run(args: Args) -> Result<()> {
         let rows = Rows {
             part,
             every_step,
-            is_values: head.gives.is_values(),
+            kind: head.gives.kind(),
         };
         rows.write(path, logits, None)?;
     }
@@ -124,8 +124,9 @@ impl Evaluation {
         let model = checkpoint.model()?;
         let head = &checkpoint.config.head;
         let logits = evaluate::logits(&model, part);
-        let items = part.targets.as_ref().map(|targets| &targets.items);
-        let score = items.map(|items| Score::of(&model, &logits, items));
+        let targets = part.targets.as_ref();
+        let items = targets.map(|targets| &targets.items);
+        let score = targets.map(|targets| Score::of(&model, &logits, targets));
         let confusion = match items {
             Some(Items::Classes(labels)) => {
                 let told = evaluate::predictions(&logits);

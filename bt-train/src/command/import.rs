@@ -377,7 +377,7 @@ impl Compared {
         };
         let model = checkpoint.model()?;
         let logits = evaluate::logits(&model, &self.part);
-        let score = Score::of(&model, &logits, &targets.items);
+        let score = Score::of(&model, &logits, targets);
         // The model tells classes, and so do targets that were read for it.
         *place(accuracy) = score.figures.accuracy().unwrap_or(0.0);
         Ok(())

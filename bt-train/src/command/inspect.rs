@@ -6,11 +6,11 @@ use crate::error::{Error, ErrorKind, Result, times};
 use crate::float::config::{ModelConfig, Pool};
 use crate::say;
 use crate::shape::{Cell, MapKind, MapShape};
-use bt_core::OutputKind;
 use bt_core::internals::model::Map;
 use bt_core::internals::model::layout::CELL_FRACTION;
 use bt_core::internals::program::NONE;
 use bt_core::{FloatInput, Model};
+use bt_core::{NextFrame, OutputKind};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -74,10 +74,7 @@ fn float(path: &Path, as_json: bool) -> Result<()> {
     }
     let head = &config.head;
     let outputs = head.gives.outputs();
-    let what = match head.gives.is_values() {
-        true => "values",
-        false => "classes",
-    };
+    let what = kind_words(head.gives.kind());
     let when = match head.gives.every_step() {
         true => " after every step",
         false => "",
@@ -98,6 +95,15 @@ fn float(path: &Path, as_json: bool) -> Result<()> {
         say!("{name:<32}{:?}, largest {largest:.4}", tensor.shape());
     }
     Ok(())
+}
+
+/// What scores are of.
+fn kind_words(kind: OutputKind) -> &'static str {
+    match kind {
+        OutputKind::Classes => "classes",
+        OutputKind::Values => "values",
+        OutputKind::Bits => "bits",
+    }
 }
 
 fn integers(path: &Path, as_json: bool) -> Result<()> {
@@ -132,6 +138,8 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
                 "classes": model.classes(),
                 "outputs": model.outputs(),
                 "every_step": model.scores_every_step(),
+                "kind": kind_words(model.output_kind()),
+                "draws": model.next_frame() == NextFrame::Drawn,
                 "units": units,
                 "labels": labels,
                 "hidden": model.hidden(),
@@ -155,12 +163,14 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
     }
     say!("name        {}", model.name());
     let when = match model.scores_every_step() {
+        true if model.next_frame() == NextFrame::Drawn => ", after every step: the next frame",
         true => ", after every step",
         false => "",
     };
     let (what, count) = match model.output_kind() {
         OutputKind::Classes => ("classes", model.classes()),
         OutputKind::Values => ("outputs", model.outputs()),
+        OutputKind::Bits => ("bits", model.outputs()),
     };
     say!("{what:<12}{count}: {}{when}", labels.join(", "));
     for (output, units) in units.iter().enumerate() {

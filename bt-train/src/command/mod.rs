@@ -7,6 +7,7 @@ mod controls;
 pub mod cut;
 pub mod device;
 pub mod eval;
+pub mod generate;
 pub mod import;
 pub mod import_video;
 pub mod inspect;
@@ -57,6 +58,8 @@ enum Command {
     Quantize(Box<quantize::Args>),
     /// Run a quantized model, bit for bit as a device does
     Run(run::Args),
+    /// Draw pictures with a quantized model, bit for bit as a device does
+    Generate(generate::Args),
     /// Train models with every form of map, and what knows no sequence, and compare them
     Compare(Box<compare::Args>),
     /// Find the best orders of contraction under limits of RAM and flash
@@ -83,6 +86,7 @@ impl Cli {
             Command::Eval(args) => eval::run(args),
             Command::Quantize(args) => quantize::run(*args),
             Command::Run(args) => run::run(args),
+            Command::Generate(args) => generate::run(args),
             Command::Compare(args) => compare::run(*args),
             Command::Plan(args) => plan::run(args),
             Command::Search(args) => search::run(*args),

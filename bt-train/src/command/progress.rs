@@ -90,6 +90,7 @@ impl RunWatch for Progress {
             let figure = match score.figures {
                 Figures::Classes { accuracy, .. } => format!("{accuracy:.3}"),
                 Figures::Values(values) => format!("rmse {}", digits(values.rmse)),
+                Figures::Bits(bits) => format!("{} nats", digits(bits.nats)),
             };
             self.validation = format!(" validation {figure}");
         }

@@ -18,8 +18,8 @@ pub struct Args {
     pub data: PathBuf,
     /// Write `logits`, `pred` and `raw` [sequences, classes] to this file
     ///
-    /// With a head on every step they are [sequences, steps, classes]; of values there is no `pred`, and `logits` are
-    /// in the units of y.
+    /// With a head on every step they are [sequences, steps, classes]; of values and bits there is no `pred`, and
+    /// `logits` of values are in the units of y.
     #[arg(long, value_name = "NPZ")]
     pub logits: Option<PathBuf>,
     /// Print one JSON object instead of text
@@ -53,8 +53,8 @@ pub fn run(args: Args) -> Result<()> {
     if let Some(path) = &args.logits {
         scores::rows(&model, part).write(path, &scores::logits(&model, &raw)?, Some(&raw))?;
     }
-    let items = part.targets.as_ref().map(|targets| &targets.items);
-    let figures = items.map(|items| scores::figures(&model, items, &raw));
+    let targets = part.targets.as_ref();
+    let figures = targets.map(|targets| scores::figures(&model, targets, &raw));
     let figures = figures.transpose()?;
     let every_step = model.scores_every_step();
     if args.json {

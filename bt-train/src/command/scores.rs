@@ -1,10 +1,10 @@
 //! Scores of a part: as arrays of a file, and what they come to.
 
-use crate::data::{Items, NpzWriter, Part};
+use crate::data::{Items, NpzWriter, Part, Targets};
 use crate::error::{Error, Result};
 use crate::training::confusion::Confusion;
 use crate::training::evaluate;
-use crate::training::metrics::{Figures, ValueFigures};
+use crate::training::metrics::{BitFigures, Figures, ValueFigures};
 use bt_core::{Model, OutputKind, argmax};
 use ndarray::Array2;
 use serde_json::{Value, json};
@@ -17,8 +17,8 @@ pub struct Rows<'a> {
     pub part: &'a Part,
     /// Whether there is one for every valid step, sequence by sequence, and not one for each sequence.
     pub every_step: bool,
-    /// Whether they are values, not scores of classes.
-    pub is_values: bool,
+    /// What they are.
+    pub kind: OutputKind,
 }
 
 /// The class where there is none: behind the end of a sequence.
@@ -36,7 +36,7 @@ impl Rows<'_> {
         let values: Vec<f32> = logits.iter().copied().collect();
         let (shape, values) = self.array(&values, outputs, 0.0);
         writer.array("logits", &shape, &values)?;
-        if !self.is_values {
+        if self.kind == OutputKind::Classes {
             let predictions: Vec<i64> = match raw {
                 Some(raw) => raw
                     .iter()
@@ -100,14 +100,18 @@ pub fn logits(model: &Model<'_>, raw: &[Vec<i32>]) -> Result<Array2<f32>> {
 ///
 /// # Errors
 /// Never for rows of the model's own and targets that were checked against it.
-pub fn figures(model: &Model<'_>, items: &Items, raw: &[Vec<i32>]) -> Result<Figures> {
-    Ok(match items {
+pub fn figures(model: &Model<'_>, targets: &Targets, raw: &[Vec<i32>]) -> Result<Figures> {
+    Ok(match &targets.items {
         Items::Classes(labels) => {
             let told = raw.iter().map(|raw| argmax(raw).unwrap_or(0));
             let told: Vec<usize> = told.collect();
             Figures::of_classes(&Confusion::new(model.outputs(), labels, &told))
         }
         Items::Values(values) => Figures::Values(ValueFigures::of(&logits(model, raw)?, values)),
+        Items::Bits(bits) => {
+            let sequences = targets.sequences();
+            Figures::Bits(BitFigures::of(&logits(model, raw)?, bits, sequences))
+        }
     })
 }
 
@@ -116,7 +120,7 @@ pub fn rows<'p>(model: &Model<'_>, part: &'p Part) -> Rows<'p> {
     Rows {
         part,
         every_step: model.scores_every_step(),
-        is_values: model.output_kind() == OutputKind::Values,
+        kind: model.output_kind(),
     }
 }
 
@@ -171,7 +175,7 @@ mod tests {
         let rows = Rows {
             part: &part,
             every_step: true,
-            is_values: false,
+            kind: OutputKind::Classes,
         };
         let (shape, all) = rows.array(&[1, 2, 3, 4, 5, 6], 2, 0);
         assert_eq!(shape, [2, 3, 2]);

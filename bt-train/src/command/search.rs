@@ -353,6 +353,7 @@ fn row(args: &Args, search: &Search, one: &Standing) -> Result<Value> {
         match result.device.map(|device| device.fixed) {
             Some(Figures::Classes { accuracy, .. }) => row["fixed_accuracy"] = accuracy.into(),
             Some(Figures::Values(ValueFigures { rmse, .. })) => row["fixed_rmse"] = rmse.into(),
+            Some(Figures::Bits(bits)) => row["fixed_nats"] = bits.nats.into(),
             None => {}
         }
     }

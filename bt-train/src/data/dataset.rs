@@ -1,10 +1,11 @@
 //! Sequences in memory, in the type their file had, and batches of them as floats.
 
 use crate::data::hash::Fnv;
-use crate::data::{Items, Normalization, Targets, Values};
+use crate::data::{Items, Normalization, Targets, Values, memory};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::{HeadName, ModelConfig};
-use ndarray::Array3;
+use bt_core::OutputKind;
+use ndarray::{Array2, Array3};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -191,18 +192,19 @@ impl DataSet {
     }
 
     /// Outputs that a head of this name needs: classes, as many as there are names, or else the largest used
-    /// for training plus one; or values, as many as an item has.
+    /// for training plus one; or values or bits, as many as an item has.
     pub fn outputs(&self, head: HeadName) -> usize {
         let parts = [&self.train, &self.validation].into_iter().flatten();
         let targets = parts.filter_map(|part| part.targets.as_ref());
         let used = targets.map(Targets::outputs).max().unwrap_or(0);
-        match head.is_values() {
-            true => used,
-            false => self.labels.len().max(used),
+        match head.kind() {
+            OutputKind::Values | OutputKind::Bits => used,
+            OutputKind::Classes => self.labels.len().max(used),
         }
     }
 
-    /// The same with targets as a head of this name gives them.
+    /// The same with targets as a head of this name gives them; of a head of the next frame, whose targets are the
+    /// frames, these in steps in which they follow, see [`Part::next_frames`].
     ///
     /// # Errors
     /// Names the array that does not hold them.
@@ -213,6 +215,11 @@ impl DataSet {
             (PartName::Test, &mut self.test),
         ] {
             let Some(part) = part else { continue };
+            let is_read = |targets: &Targets| targets.name() == HeadName::NextBits;
+            if head == HeadName::NextBits && !part.targets.as_ref().is_some_and(is_read) {
+                let next = part.next_frames();
+                *part = next.map_err(|error| error.field(format!("x_{}", name.suffix())))?;
+            }
             if let Some(targets) = &part.targets {
                 let read = targets.read_as(head, &part.lengths);
                 part.targets =
@@ -288,6 +295,45 @@ impl Part {
                 .as_ref()
                 .map(|groups| sequences.iter().map(|&s| groups[s]).collect()),
         }
+    }
+
+    /// What a model learns from that draws: at step t it reads the frame before, zeros at first, and its targets are
+    /// the bits of frame t. The values become bytes.
+    ///
+    /// # Errors
+    /// Gives the first value that is no bit.
+    pub fn next_frames(&self) -> Result<Part> {
+        let steps: usize = self.lengths.iter().sum();
+        let need = (2 * steps as u64).saturating_mul(self.width as u64);
+        memory::check(need, memory::available())?;
+        let mut frames = Vec::with_capacity(steps * self.width);
+        let mut bits = Vec::with_capacity(steps * self.width);
+        let (mut starts, mut wrong) = (Vec::new(), None);
+        for sequence in 0..self.sequences() {
+            let (range, first) = (self.range(sequence), bits.len());
+            self.values.for_each(range.clone(), |at, value| {
+                if value != 0.0 && value != 1.0 {
+                    wrong = wrong.or(Some((range.start + at, value)));
+                }
+                bits.push(value == 1.0);
+            });
+            starts.push(frames.len());
+            let before = &bits[first..bits.len() - self.width];
+            frames.extend(std::iter::repeat_n(0u8, self.width));
+            frames.extend(before.iter().map(|&bit| u8::from(bit)));
+        }
+        if let Some((at, value)) = wrong {
+            let place = format!("value {value} at {at}; a model that draws gives bits");
+            return Err(Error::new(ErrorKind::WrongValue(format!("holds {place}")))
+                .remedy("save x as zeros and ones"));
+        }
+        let bits = Array2::from_shape_vec((steps, self.width), bits).map_err(Error::malformed)?;
+        Ok(Part {
+            values: Arc::new(Values::U8(frames)),
+            starts,
+            targets: Some(Targets::of_next_frames(bits, &self.lengths)),
+            ..self.clone()
+        })
     }
 
     /// The sequences of several parts of one width and type, one part after the other.
@@ -384,6 +430,46 @@ pub(super) mod tests {
                 [[1.0, 2.0, 0.0], [3.0, 4.0, 0.0]]
             ]
         );
+    }
+
+    /// Frames (1, 0), (0, 1), (1, 1) and (0, 1): each is what is to be told of the one before.
+    #[test]
+    fn frames_that_follow_are_targets() {
+        let bits = Part {
+            values: Arc::new(Values::F32(vec![1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 1.0])),
+            starts: vec![0, 6],
+            lengths: vec![3, 1],
+            ..part()
+        };
+        let next = bits.next_frames().unwrap();
+        let batch = next.batch(&[1, 0], &Normalization::identity(2));
+        let expected = [[0.0, 0.0], [0.0, 0.0], [0.0, 0.0]];
+        assert_eq!(
+            batch.x.index_axis(ndarray::Axis(0), 0),
+            ndarray::arr2(&expected)
+        );
+        let expected = [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]];
+        assert_eq!(
+            batch.x.index_axis(ndarray::Axis(0), 1),
+            ndarray::arr2(&expected)
+        );
+        let expected = ndarray::array![[false, true], [true, false], [false, true], [true, true]];
+        assert_eq!(batch.targets, Some(Items::Bits(expected)));
+        assert_eq!(
+            next.subset(&[1]).targets.unwrap().name(),
+            HeadName::NextBits
+        );
+        // What is read stays as it is.
+        let set = DataSet {
+            train: Some(next.clone()),
+            ..DataSet::default()
+        };
+        let again = set.for_head(HeadName::NextBits).unwrap().train.unwrap();
+        assert_eq!(again.targets, next.targets);
+        assert_eq!(again.values, next.values);
+        assert_eq!(next.values.element_type(), crate::data::ElementType::U8);
+        let line = part().next_frames().unwrap_err().to_string();
+        assert!(line.starts_with("holds value 2 at 1; "), "{line}");
     }
 
     #[test]

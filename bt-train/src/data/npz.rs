@@ -4,8 +4,8 @@
 //! `lengths_*`, `group_train` and `labels`. x is [sequences, steps, features…]
 //! of u8, i8, i16 or f32, or of another type of NumPy that becomes f32 without
 //! loss. y holds classes as integers of any type, `[sequences]`
-//! or [sequences, steps], or values as floats, [sequences, K] or [sequences,
-//! steps, K]; what lies behind the end of a sequence is not looked at, and
+//! or [sequences, steps], values as floats, [sequences, K] or [sequences,
+//! steps, K], or bits as integers [sequences, steps, K]; what lies behind the end of a sequence is not looked at, and
 //! neither are other arrays, whatever they are.
 
 use crate::data::logs::in_order;
@@ -314,7 +314,28 @@ impl Archive {
                 let items = Items::Classes(labels.collect::<Result<_>>()?);
                 return Ok(Targets::of_sequences(items));
             }
-            if is_integer(header) || header.kind == 'b' {
+            let is_whole = is_integer(header) || header.kind == 'b';
+            if let (true, &[count, of_each, width]) = (is_whole, shape)
+                && width > 0
+                && (count, of_each) == (sequences, steps)
+            {
+                let all = row_major_integers(header, reader)?;
+                let bits = valid(width).into_iter().map(|at| match all[at] {
+                    bit @ (0 | 1) => Ok(bit == 1),
+                    found => Err(Error::new(ErrorKind::Range {
+                        found,
+                        index: at,
+                        low: 0,
+                        high: 1,
+                    })
+                    .remedy("integers [sequences, steps, K] are bits; save values as f32")),
+                });
+                let bits = bits.collect::<Result<Vec<_>>>()?;
+                let bits = Array2::from_shape_vec((bits.len() / width, width), bits);
+                let items = Items::Bits(bits.map_err(Error::malformed)?);
+                return Ok(Targets::of_steps(items, lengths));
+            }
+            if is_whole {
                 let places = match shape {
                     [count] if *count == sequences => (0..sequences).collect(),
                     _ if is_column => (0..sequences).collect(),

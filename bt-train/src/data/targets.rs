@@ -1,8 +1,9 @@
-//! What y says of sequences: classes or values, of a sequence or of each of its steps.
+//! What y says of sequences: classes, values or bits, of a sequence or of each of its steps.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::{HeadKind, HeadName};
 use crate::float::head::Wanted;
+use bt_core::OutputKind;
 use ndarray::{Array2, Axis, concatenate};
 use std::ops::Range;
 
@@ -13,15 +14,19 @@ pub struct Targets {
     pub items: Items,
     /// Where the items of every step begin: of each sequence, and once more the end.
     steps: Option<Vec<usize>>,
+    /// They are the bits of the frames that follow, see [`Part::next_frames`](crate::data::Part::next_frames).
+    next_frames: bool,
 }
 
-/// Classes or values, item by item.
+/// Classes, values or bits, item by item.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Items {
     /// The class of each.
     Classes(Vec<usize>),
     /// The values of each, [items, K], in their own units.
     Values(Array2<f32>),
+    /// The bits of each, [items, K].
+    Bits(Array2<bool>),
 }
 
 impl Items {
@@ -30,7 +35,13 @@ impl Items {
         match self {
             Items::Classes(labels) => labels.len(),
             Items::Values(values) => values.nrows(),
+            Items::Bits(bits) => bits.nrows(),
         }
+    }
+
+    /// What they are.
+    pub fn kind(&self) -> OutputKind {
+        self.wanted().kind()
     }
 
     /// Whether there are none.
@@ -43,6 +54,7 @@ impl Items {
         match self {
             Items::Classes(labels) => labels.into(),
             Items::Values(values) => Wanted::Values(values.view()),
+            Items::Bits(bits) => Wanted::Bits(bits.view()),
         }
     }
 
@@ -50,6 +62,7 @@ impl Items {
         match self {
             Items::Classes(labels) => Items::Classes(at.iter().map(|&at| labels[at]).collect()),
             Items::Values(values) => Items::Values(values.select(Axis(0), at)),
+            Items::Bits(bits) => Items::Bits(bits.select(Axis(0), at)),
         }
     }
 }
@@ -64,7 +77,11 @@ impl From<Vec<usize>> for Targets {
 impl Targets {
     /// One item for each sequence.
     pub fn of_sequences(items: Items) -> Targets {
-        Targets { items, steps: None }
+        Targets {
+            items,
+            steps: None,
+            next_frames: false,
+        }
     }
 
     /// One item for each valid step of sequences of these lengths.
@@ -81,6 +98,18 @@ impl Targets {
         Targets {
             items,
             steps: Some(starts),
+            next_frames: false,
+        }
+    }
+
+    /// The bits of the frames that follow, [steps, K], of sequences of these lengths.
+    ///
+    /// # Panics
+    /// When there are more items, or fewer.
+    pub fn of_next_frames(bits: Array2<bool>, lengths: &[usize]) -> Targets {
+        Targets {
+            next_frames: true,
+            ..Targets::of_steps(Items::Bits(bits), lengths)
         }
     }
 
@@ -91,6 +120,9 @@ impl Targets {
             (Items::Classes(_), true) => HeadName::StepClasses,
             (Items::Values(_), false) => HeadName::Values,
             (Items::Values(_), true) => HeadName::StepValues,
+            (Items::Bits(_), false) => HeadName::Bits,
+            (Items::Bits(_), true) if self.next_frames => HeadName::NextBits,
+            (Items::Bits(_), true) => HeadName::StepBits,
         }
     }
 
@@ -99,18 +131,26 @@ impl Targets {
         self.steps.is_some()
     }
 
-    /// The classes of all items; none where they are values.
-    pub fn labels(&self) -> Option<&[usize]> {
-        match &self.items {
-            Items::Classes(labels) => Some(labels),
-            Items::Values(_) => None,
+    /// Sequences that they are of.
+    pub fn sequences(&self) -> usize {
+        match &self.steps {
+            Some(starts) => starts.len() - 1,
+            None => self.items.len(),
         }
     }
 
-    /// The values of all items [items, K]; none where they are classes.
+    /// The classes of all items; none where they are others.
+    pub fn labels(&self) -> Option<&[usize]> {
+        match &self.items {
+            Items::Classes(labels) => Some(labels),
+            Items::Values(_) | Items::Bits(_) => None,
+        }
+    }
+
+    /// The values of all items [items, K]; none where they are others.
     pub fn values(&self) -> Option<&Array2<f32>> {
         match &self.items {
-            Items::Classes(_) => None,
+            Items::Classes(_) | Items::Bits(_) => None,
             Items::Values(values) => Some(values),
         }
     }
@@ -121,11 +161,12 @@ impl Targets {
         labels.get(sequence).copied()
     }
 
-    /// Outputs that a head needs for them: the largest class plus one, or the values of an item.
+    /// Outputs that a head needs for them: the largest class plus one, or the values or bits of an item.
     pub fn outputs(&self) -> usize {
         match &self.items {
             Items::Classes(labels) => labels.iter().map(|label| label + 1).max().unwrap_or(0),
             Items::Values(values) => values.ncols(),
+            Items::Bits(bits) => bits.ncols(),
         }
     }
 
@@ -150,7 +191,10 @@ impl Targets {
             None => Targets::of_sequences(items),
             Some(_) => {
                 let lengths = sequences.iter().map(|&s| self.range(s).len());
-                Targets::of_steps(items, &lengths.collect::<Vec<_>>())
+                Targets {
+                    next_frames: self.next_frames,
+                    ..Targets::of_steps(items, &lengths.collect::<Vec<_>>())
+                }
             }
         }
     }
@@ -168,12 +212,16 @@ impl Targets {
             (Items::Values(all), Items::Values(more)) => Items::Values(
                 concatenate(Axis(0), &[all.view(), more.view()]).expect("values of one K"),
             ),
+            (Items::Bits(all), Items::Bits(more)) => Items::Bits(
+                concatenate(Axis(0), &[all.view(), more.view()]).expect("bits of one K"),
+            ),
             _ => unreachable!("of one kind"),
         };
         let steps = self.steps.as_ref().zip(more.steps.as_ref());
         let end = self.items.len();
         Targets {
             items,
+            next_frames: self.next_frames,
             steps: steps.map(|(all, more)| {
                 let more = more[1..].iter().map(|start| end + start);
                 all.iter().copied().chain(more).collect()
@@ -190,12 +238,14 @@ impl Targets {
                     let row = values.row(item);
                     row.iter().for_each(|value| f(value.to_bits().into()));
                 }
+                Items::Bits(bits) => bits.row(item).iter().for_each(|&bit| f(bit.into())),
             }
         }
     }
 
     /// The same numbers as what a head of this name gives, for sequences of these lengths: classes as
-    /// numbers, values without a fraction as classes, K values of a sequence as one of each of its steps.
+    /// numbers, values without a fraction as classes, zeros and ones as bits, K values of a sequence as one of each of
+    /// its steps.
     ///
     /// # Errors
     /// When they are none, with what they are.
@@ -212,13 +262,34 @@ impl Targets {
             (true, false) => return Err(refused()),
             _ => self.clone(),
         };
-        let items = match (shaped.items, name.is_values()) {
-            (Items::Classes(labels), true) => {
+        let items = match (shaped.items, name.kind()) {
+            (Items::Classes(labels), OutputKind::Values) => {
                 let values = labels.iter().map(|&label| label as f32).collect();
                 let column = Array2::from_shape_vec((labels.len(), 1), values);
                 Items::Values(column.map_err(Error::malformed)?)
             }
-            (Items::Values(values), false) => {
+            (Items::Bits(bits), OutputKind::Values) => {
+                Items::Values(bits.mapv(|bit| f32::from(u8::from(bit))))
+            }
+            (Items::Bits(bits), OutputKind::Classes) if bits.ncols() == 1 => {
+                Items::Classes(bits.iter().map(|&bit| bit.into()).collect())
+            }
+            (Items::Bits(_), OutputKind::Classes) => return Err(refused()),
+            (Items::Values(values), OutputKind::Bits) => {
+                if !values.iter().all(|value| [0.0, 1.0].contains(value)) {
+                    return Err(refused());
+                }
+                Items::Bits(values.mapv(|value| value == 1.0))
+            }
+            (Items::Classes(labels), OutputKind::Bits) => {
+                if labels.iter().any(|&label| label > 1) {
+                    return Err(refused());
+                }
+                let bits = labels.iter().map(|&label| label == 1).collect();
+                let column = Array2::from_shape_vec((labels.len(), 1), bits);
+                Items::Bits(column.map_err(Error::malformed)?)
+            }
+            (Items::Values(values), OutputKind::Classes) => {
                 let is_class =
                     |value: &f32| (0.0..=65_535.0).contains(value) && value.fract() == 0.0;
                 if values.ncols() != 1 || !values.iter().all(is_class) {
@@ -228,9 +299,11 @@ impl Targets {
             }
             (items, _) => items,
         };
+        debug_assert_eq!(items.kind(), name.kind());
         Ok(Targets {
             items,
             steps: shaped.steps,
+            next_frames: name == HeadName::NextBits,
         })
     }
 
@@ -266,15 +339,19 @@ impl Targets {
                 .remedy(format!("the model tells {outputs} classes apart"))),
                 None => Ok(()),
             },
-            Items::Values(values) if values.ncols() != outputs => {
-                Err(
-                    Error::mismatch("values an item", values.ncols(), outputs, "the model gives")
-                        .remedy("use the data set that the model was trained for"),
-                )
-            }
-            Items::Values(_) => Ok(()),
+            Items::Values(values) => same("values an item", values.ncols(), outputs),
+            Items::Bits(bits) => same("bits an item", bits.ncols(), outputs),
         }
     }
+}
+
+/// That there are as many as the model gives.
+fn same(what: &'static str, found: usize, outputs: usize) -> Result<()> {
+    if found == outputs {
+        return Ok(());
+    }
+    let error = Error::mismatch(what, found, outputs, "the model gives");
+    Err(error.remedy("use the data set that the model was trained for"))
 }
 
 /// What y has to be for a head.
@@ -284,6 +361,10 @@ fn remedy(name: HeadName) -> &'static str {
         HeadName::StepClasses => "save y as integers [sequences, steps]",
         HeadName::Values => "save y as f32 [sequences, K]",
         HeadName::StepValues => "save y as f32 [sequences, steps, K]",
+        HeadName::Bits => "save y as zeros and ones, f32 [sequences, K]",
+        HeadName::StepBits => "save y as zeros and ones [sequences, steps, K]",
+        // Its targets are its frames, whatever y is.
+        HeadName::NextBits => "save x as zeros and ones",
     }
 }
 
@@ -323,7 +404,20 @@ mod tests {
         let steps = pairs.read_as(HeadName::StepValues, &lengths).unwrap();
         let expected = Items::Values(array![[0.5], [1.0], [2.0]]);
         assert_eq!(steps, Targets::of_steps(expected, &lengths));
+        // Zeros and ones are bits, however they are saved, and bits are numbers.
+        let bits = Items::Bits(array![[false, true], [true, false]]);
+        let bits = Targets::of_sequences(bits);
+        let values = bits.read_as(HeadName::Values, &lengths).unwrap();
+        assert_eq!(values.values(), Some(&array![[0.0, 1.0], [1.0, 0.0]]));
+        assert_eq!(values.read_as(HeadName::Bits, &lengths).unwrap(), bits);
+        let one = Targets::from(vec![1, 0]);
+        let column = one.read_as(HeadName::Bits, &lengths).unwrap();
+        assert_eq!(column.items, Items::Bits(array![[true], [false]]));
+        assert_eq!(column.read_as(HeadName::Classes, &lengths).unwrap(), one);
         for (targets, name) in [
+            (&classes, HeadName::Bits),
+            (&bits, HeadName::Classes),
+            (&bits, HeadName::StepBits),
             (&classes, HeadName::StepClasses),
             (&pairs, HeadName::Classes),
             (&steps, HeadName::Values),

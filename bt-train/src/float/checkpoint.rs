@@ -11,6 +11,7 @@ use crate::float::model::Model;
 use crate::float::tensors::{TensorFile, Tensors, read_tensors, write_tensors};
 use crate::shape::MapShape;
 use crate::shape::name;
+use bt_core::OutputKind;
 use ndarray::ArrayD;
 use serde_json::Value;
 use std::path::Path;
@@ -149,7 +150,7 @@ impl Checkpoint {
         }
         let gives = config.head.gives;
         for (name, default) in [(HEAD_OFFSET, 0.0), (HEAD_SCALE, 1.0)] {
-            if !gives.is_values() {
+            if gives.kind() != OutputKind::Values {
                 continue;
             }
             let shape = [gives.outputs()];
@@ -208,7 +209,7 @@ impl Checkpoint {
             .collect();
         tensors.insert(INPUT_OFFSET.into(), model.offset.clone().into_dyn());
         tensors.insert(INPUT_SCALE.into(), model.scale.clone().into_dyn());
-        if model.config.head.gives.is_values() {
+        if model.config.head.gives.kind() == OutputKind::Values {
             tensors.insert(HEAD_OFFSET.into(), model.value_offset.clone().into_dyn());
             tensors.insert(HEAD_SCALE.into(), model.value_scale.clone().into_dyn());
         }
@@ -229,7 +230,7 @@ impl Checkpoint {
         }
         model.offset = self.tensors[INPUT_OFFSET].iter().copied().collect();
         model.scale = self.tensors[INPUT_SCALE].iter().copied().collect();
-        if self.config.head.gives.is_values() {
+        if self.config.head.gives.kind() == OutputKind::Values {
             model.value_offset = self.tensors[HEAD_OFFSET].iter().copied().collect();
             model.value_scale = self.tensors[HEAD_SCALE].iter().copied().collect();
         }

@@ -3,6 +3,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::cell::Kind;
 use crate::shape::{Cell, MapKind, MapShape};
+use bt_core::OutputKind;
 use bt_core::internals::front_end::FORMAT_UNFILTERED;
 use bt_core::internals::model::layout::{HORIZON_SHIFT_MAX, LAYERS_MAX};
 use serde::{Deserialize, Serialize};
@@ -159,7 +160,10 @@ pub struct HeadConfig {
     /// Steps that [`Pool::Recent`] averages over, a power of two; 16 where it is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub horizon: Option<usize>,
-    /// Names of the classes, or of the values; empty when the data set had none.
+    /// Steps of the longest sequence that it learned from, where it is one to draw: as many are drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<usize>,
+    /// Names of the classes, the values or the bits; empty when the data set had none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
 }
@@ -167,9 +171,10 @@ pub struct HeadConfig {
 impl HeadConfig {
     fn validate(&self) -> Result<()> {
         let (outputs, key) = (self.gives.outputs(), self.gives.key());
-        let (least, why) = match self.gives.is_values() {
-            true => (1, "a head gives at least 1 value"),
-            false => (2, "classification needs at least 2"),
+        let (least, why) = match self.gives.kind() {
+            OutputKind::Classes => (2, "classification needs at least 2"),
+            OutputKind::Values => (1, "a head gives at least 1 value"),
+            OutputKind::Bits => (1, "a head gives at least 1 bit"),
         };
         if outputs < least {
             return Err(Error::out_of_range(outputs, why).field(format!("head.{key}")));
@@ -184,6 +189,18 @@ impl HeadConfig {
             return Err(Error::new(ErrorKind::Unsupported(why))
                 .field("head.pool")
                 .remedy("with a head on every step take `pool recent` or `pool last`"));
+        }
+        match (self.gives.is_next_frame(), self.steps) {
+            (true, Some(0)) => {
+                return Err(
+                    Error::out_of_range(0, "a drawing has at least 1 step").field("head.steps")
+                );
+            }
+            (false, Some(steps)) => {
+                let allowed = "only the head `next_bits` has them";
+                return Err(Error::out_of_range(steps, allowed).field("head.steps"));
+            }
+            _ => {}
         }
         match (self.pool, self.horizon) {
             (Pool::Recent, Some(horizon))
@@ -228,6 +245,12 @@ pub enum HeadKind {
     Values(usize),
     /// Values in units of their own, after every step.
     StepValues(usize),
+    /// The logits of bits, independent of each other, at the end of a sequence.
+    Bits(usize),
+    /// The same after every step.
+    StepBits(usize),
+    /// The same after every step: the bits of the frame that follows.
+    NextBits(usize),
 }
 
 /// What a head gives, by its name.
@@ -242,6 +265,12 @@ pub enum HeadName {
     Values,
     /// Values of every step
     StepValues,
+    /// Bits of a sequence
+    Bits,
+    /// Bits of every step
+    StepBits,
+    /// Bits of the next frame
+    NextBits,
 }
 
 impl HeadName {
@@ -252,17 +281,24 @@ impl HeadName {
             HeadName::StepClasses => HeadKind::StepClasses(outputs),
             HeadName::Values => HeadKind::Values(outputs),
             HeadName::StepValues => HeadKind::StepValues(outputs),
+            HeadName::Bits => HeadKind::Bits(outputs),
+            HeadName::StepBits => HeadKind::StepBits(outputs),
+            HeadName::NextBits => HeadKind::NextBits(outputs),
         }
     }
 
     /// Whether there is one after every step.
     pub fn every_step(self) -> bool {
-        matches!(self, HeadName::StepClasses | HeadName::StepValues)
+        !matches!(self, HeadName::Classes | HeadName::Values | HeadName::Bits)
     }
 
-    /// Whether they are values, not scores of classes.
-    pub fn is_values(self) -> bool {
-        matches!(self, HeadName::Values | HeadName::StepValues)
+    /// Of what there is one each.
+    pub fn kind(self) -> OutputKind {
+        match self {
+            HeadName::Classes | HeadName::StepClasses => OutputKind::Classes,
+            HeadName::Values | HeadName::StepValues => OutputKind::Values,
+            HeadName::Bits | HeadName::StepBits | HeadName::NextBits => OutputKind::Bits,
+        }
     }
 
     /// In words: the … .
@@ -272,6 +308,9 @@ impl HeadName {
             HeadName::StepClasses => "class of every step",
             HeadName::Values => "values of a sequence",
             HeadName::StepValues => "values of every step",
+            HeadName::Bits => "bits of a sequence",
+            HeadName::StepBits => "bits of every step",
+            HeadName::NextBits => "bits of the next frame",
         }
     }
 }
@@ -284,15 +323,21 @@ impl HeadKind {
             HeadKind::StepClasses(_) => HeadName::StepClasses,
             HeadKind::Values(_) => HeadName::Values,
             HeadKind::StepValues(_) => HeadName::StepValues,
+            HeadKind::Bits(_) => HeadName::Bits,
+            HeadKind::StepBits(_) => HeadName::StepBits,
+            HeadKind::NextBits(_) => HeadName::NextBits,
         }
     }
 
-    /// Scores: one a class, or one a value.
+    /// Scores: one a class, a value or a bit.
     pub fn outputs(self) -> usize {
         let (HeadKind::Classes(outputs)
         | HeadKind::StepClasses(outputs)
         | HeadKind::Values(outputs)
-        | HeadKind::StepValues(outputs)) = self;
+        | HeadKind::StepValues(outputs)
+        | HeadKind::Bits(outputs)
+        | HeadKind::StepBits(outputs)
+        | HeadKind::NextBits(outputs)) = self;
         outputs
     }
 
@@ -301,18 +346,26 @@ impl HeadKind {
         self.name().every_step()
     }
 
-    /// As of [`HeadName::is_values`].
-    pub fn is_values(self) -> bool {
-        self.name().is_values()
+    /// As of [`HeadName::kind`].
+    pub fn kind(self) -> OutputKind {
+        self.name().kind()
     }
 
-    /// The key of the metadata: `classes`, `step_classes`, `values` or `step_values`.
+    /// Whether what it gives is the frame that follows, so that a session can draw.
+    pub fn is_next_frame(self) -> bool {
+        self.name() == HeadName::NextBits
+    }
+
+    /// The key of the metadata, such as `classes` or `step_values`.
     pub fn key(self) -> &'static str {
         match self {
             HeadKind::Classes(_) => "classes",
             HeadKind::StepClasses(_) => "step_classes",
             HeadKind::Values(_) => "values",
             HeadKind::StepValues(_) => "step_values",
+            HeadKind::Bits(_) => "bits",
+            HeadKind::StepBits(_) => "step_bits",
+            HeadKind::NextBits(_) => "next_bits",
         }
     }
 }
@@ -523,6 +576,17 @@ impl ModelConfig {
             self.check_drawn(frames)
                 .map_err(|error| error.field("input.frames"))?;
         }
+        if self.head.gives.is_next_frame() {
+            let (bits, frame) = (self.head.gives.outputs(), self.data_width());
+            if bits != frame {
+                let other = "the data of `input` have";
+                return Err(Error::mismatch("bits", bits, frame, other).field("head.next_bits"));
+            }
+            if self.front_end.is_some() {
+                let why = "draws frames, and a front end gives none of bits";
+                return Err(Error::new(ErrorKind::Unsupported(why)).field("head.next_bits"));
+            }
+        }
         self.head.validate()
     }
 
@@ -689,6 +753,13 @@ mod tests {
                 HeadKind::StepValues(2),
                 16,
             ),
+            (r#"{"bits":1,"pool":"mean"}"#, HeadKind::Bits(1), 1),
+            (r#"{"step_bits":5,"pool":"last"}"#, HeadKind::StepBits(5), 1),
+            (
+                r#"{"next_bits":4,"pool":"last","steps":28}"#,
+                HeadKind::NextBits(4),
+                1,
+            ),
         ] {
             let config = with_head(head).unwrap();
             config.validate().unwrap();
@@ -719,6 +790,14 @@ mod tests {
                 "head.horizon: is 65536; ",
             ),
             (r#"{"values": 2, "horizon": 8}"#, "head.horizon: is 8; only"),
+            (r#"{"bits": 0}"#, "head.bits: is 0; "),
+            (r#"{"step_bits": 2, "pool": "mean"}"#, "head.pool: "),
+            (r#"{"step_bits": 2, "steps": 3}"#, "head.steps: is 3; only"),
+            (r#"{"next_bits": 4, "steps": 0}"#, "head.steps: is 0; "),
+            (
+                r#"{"next_bits": 3}"#,
+                "head.next_bits: has 3 bits, the data of `input` have 4",
+            ),
         ] {
             let line = with_head(head).unwrap().validate().unwrap_err().to_string();
             assert!(line.starts_with(expected), "{line}");

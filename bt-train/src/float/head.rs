@@ -1,7 +1,7 @@
 //! The linear layer behind the recurrence and its loss.
 
 use crate::float::real::Real;
-use bt_core::argmax;
+use bt_core::{OutputKind, argmax};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
 /// `logits = W h + b` with W [classes, J].
@@ -20,14 +20,26 @@ pub enum Wanted<'a> {
     Classes(&'a [usize]),
     /// These values [rows, K], in their own units.
     Values(ArrayView2<'a, f32>),
+    /// These bits [rows, K].
+    Bits(ArrayView2<'a, bool>),
 }
 
 impl Wanted<'_> {
+    /// What they are.
+    pub fn kind(&self) -> OutputKind {
+        match self {
+            Wanted::Classes(_) => OutputKind::Classes,
+            Wanted::Values(_) => OutputKind::Values,
+            Wanted::Bits(_) => OutputKind::Bits,
+        }
+    }
+
     /// Rows.
     pub fn rows(&self) -> usize {
         match self {
             Wanted::Classes(labels) => labels.len(),
             Wanted::Values(values) => values.nrows(),
+            Wanted::Bits(bits) => bits.nrows(),
         }
     }
 }
@@ -60,9 +72,9 @@ pub struct LossWeights {
 /// Loss of a batch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Loss {
-    /// Weighted mean of the cross entropy, or mean of the error of values.
+    /// Weighted mean of the cross entropy, mean of the error of values, or nats a bit.
     pub loss: f64,
-    /// Rows whose largest logit is the label's; 0 of values.
+    /// Rows whose largest logit is the label's; 0 of values and bits.
     pub correct: usize,
     /// Rows: sequences, or valid steps.
     pub rows: usize,
@@ -170,6 +182,35 @@ pub fn value_error<T: Real>(
     )
 }
 
+/// Mean over rows and outputs of −ln of the probability that the bits have by their logits l, in nats: ln(1 + e^l) − b·l;
+/// and its gradient [rows, K], σ(l) − b. `bits` [rows, K].
+pub fn bit_cross_entropy<T: Real>(
+    logits: ArrayView2<'_, T>,
+    bits: ArrayView2<'_, bool>,
+) -> (Loss, Array2<T>) {
+    let scale = 1.0 / bits.len().max(1) as f64;
+    let mut loss = 0.0;
+    let mut gradient = Array2::zeros(logits.dim());
+    for ((logit, &bit), out) in logits.iter().zip(bits).zip(&mut gradient) {
+        let logit = logit.widen();
+        // Of the bit that it is: e of a large number is infinite, of its negative 0.
+        let for_it = if bit { logit } else { -logit };
+        let rest = (-for_it.abs()).exp();
+        loss += scale * (f64::max(-for_it, 0.0) + rest.ln_1p());
+        let wrong = if for_it > 0.0 { rest } else { 1.0 } / (1.0 + rest);
+        *out = T::from_f64(if bit { -scale * wrong } else { scale * wrong });
+    }
+    let (correct, rows) = (0, bits.nrows());
+    (
+        Loss {
+            loss,
+            correct,
+            rows,
+        },
+        gradient,
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,6 +276,28 @@ mod tests {
         // (0.5·(1 − 0.25) + 0.5·0.0625 + 0.5·(2 − 0.25) + 0.5·0.25) / 4
         assert_eq!(loss.loss, (0.375 + 0.03125 + 0.875 + 0.125) / 4.0);
         assert_eq!(gradient, ndarray::array![[-0.125, 0.0625], [0.125, -0.125]]);
+    }
+
+    /// By hand: σ(ln 3) = ¾; and as Python's `math.log1p(math.exp(-30))` has it, and no infinity far out.
+    #[test]
+    fn cross_entropy_of_bits_by_hand() {
+        let three = 3f64.ln();
+        let logits = ndarray::array![[three, three, 0.0], [-three, 30.0, -1000.0]];
+        let bits = ndarray::array![[true, false, true], [true, true, true]];
+        let (loss, gradient) = bit_cross_entropy(logits.view(), bits.view());
+        let expected = [
+            (4f64 / 3.0).ln(),
+            4f64.ln(),
+            2f64.ln(),
+            4f64.ln(),
+            9.357_622_968_839_299e-14,
+            1000.0,
+        ];
+        assert!((loss.loss - expected.iter().sum::<f64>() / 6.0).abs() < 1e-12);
+        assert_eq!((loss.rows, loss.correct), (2, 0));
+        let expected = [-0.25, 0.75, -0.5, -0.75, -9.357_622_968_839_299e-14, -1.0];
+        let close = |(found, expected): (&f64, f64)| (6.0 * found - expected).abs() < 1e-15;
+        assert!(gradient.iter().zip(expected).all(close), "{gradient}");
     }
 
     /// Central differences in f64, step 1e-5: errors near 1e-10.

@@ -2,7 +2,7 @@
 
 use super::config::ModelConfig;
 use super::filter::Filter;
-use super::head::{Head, LossWeights, Wanted, cross_entropy, value_error};
+use super::head::{Head, LossWeights, Wanted, bit_cross_entropy, cross_entropy, value_error};
 use super::init;
 use super::layer::LayerWeights;
 use super::pool::Reads;
@@ -10,6 +10,7 @@ use super::real::Real;
 use super::recurrence::{Masks, Recurrence, Trace};
 use crate::error::Result;
 use crate::shape::{Cell, MapKind};
+use bt_core::OutputKind;
 use ndarray::{Array1, Array2, ArrayD, ArrayView2, ArrayView3, ArrayViewD, ArrayViewMutD, Axis, s};
 use rand::Rng;
 
@@ -27,7 +28,7 @@ pub struct Network<T> {
     /// Multiplies what is left, `[1]` or `[I]`.
     pub scale: Array1<f32>,
     /// Where the head gives values, these are its logits times `value_scale` plus this, each `[K]`; empty
-    /// where it tells classes.
+    /// where it gives others.
     pub value_offset: Array1<f32>,
     /// As of `value_offset`; above 0.
     pub value_scale: Array1<f32>,
@@ -79,10 +80,9 @@ impl<T: Real> Network<T> {
     pub fn zeros(config: ModelConfig) -> Result<Network<T>> {
         config.validate()?;
         let gives = config.head.gives;
-        let values = if gives.is_values() {
-            gives.outputs()
-        } else {
-            0
+        let values = match gives.kind() {
+            OutputKind::Values => gives.outputs(),
+            OutputKind::Classes | OutputKind::Bits => 0,
         };
         Ok(Network {
             offset: Array1::zeros(1),
@@ -204,9 +204,9 @@ impl<T: Real> Network<T> {
         self.head.forward(trace.pooled.view())
     }
 
-    /// Logits of values in the units of the data; those of classes stay as they are.
+    /// Logits of values in the units of the data; others stay as they are.
     pub fn in_units(&self, mut logits: Array2<T>) -> Array2<T> {
-        if self.config.head.gives.is_values() {
+        if self.config.head.gives.kind() == OutputKind::Values {
             let units = |values: &Array1<f32>| values.mapv(|value| T::from_f64(value.into()));
             logits *= &units(&self.value_scale);
             logits += &units(&self.value_offset);
@@ -329,13 +329,11 @@ impl<T: Real> Network<T> {
         weights: &LossWeights,
     ) -> (Loss, Array2<T>) {
         assert_eq!(wanted.rows(), logits.nrows(), "rows of targets");
+        assert_eq!(wanted.kind(), self.config.head.gives.kind(), "targets");
         match wanted {
-            Wanted::Classes(labels) => {
-                assert!(!self.config.head.gives.is_values(), "targets are values");
-                cross_entropy(logits, labels, weights)
-            }
+            Wanted::Classes(labels) => cross_entropy(logits, labels, weights),
+            Wanted::Bits(bits) => bit_cross_entropy(logits, bits),
             Wanted::Values(values) => {
-                assert!(self.config.head.gives.is_values(), "targets are classes");
                 let units = |values: &Array1<f32>| values.mapv(f64::from);
                 let target =
                     (values.mapv(f64::from) - units(&self.value_offset)) / units(&self.value_scale);

@@ -101,6 +101,7 @@ pub fn import(file: TensorFile, wanted: &Wanted) -> Result<Imported> {
             gives: HeadKind::Classes(classes),
             pool: wanted.pool,
             horizon: None,
+            steps: None,
             labels: wanted.labels.clone(),
         },
         front_end: None,

@@ -14,7 +14,7 @@ use bt_core::internals::cell::Gate;
 use bt_core::internals::model::layout::CELL_FRACTION;
 use bt_core::internals::model::write::{Contents, LayerContents, ModelBytes, Outputs};
 use bt_core::internals::model::{self, ArenaLayout};
-use bt_core::{FloatOutput, InputType};
+use bt_core::{FloatOutput, InputType, NextFrame, OutputKind};
 use ndarray::Ix2;
 
 /// What a model file is made of.
@@ -51,9 +51,9 @@ impl Parts<'_> {
     /// an offset.
     fn outputs(&self, score_shift: i32) -> Outputs {
         let head = &self.config.head;
-        let values = match head.gives.is_values() {
-            false => Vec::new(),
-            true => {
+        let values = match head.gives.kind() {
+            OutputKind::Classes | OutputKind::Bits => Vec::new(),
+            OutputKind::Values => {
                 let scale = values(self.checkpoint, HEAD_SCALE);
                 let offset = values(self.checkpoint, HEAD_OFFSET);
                 let unit = 2f64.powi(-score_shift);
@@ -67,10 +67,15 @@ impl Parts<'_> {
             }
         };
         Outputs {
+            kind: head.gives.kind(),
             every_step: head.gives.every_step(),
             // 0 with other pools, whose horizon is 1.
             horizon_shift: head.horizon().ilog2() as u8,
             values,
+            next_frame: match head.gives.is_next_frame() {
+                true => NextFrame::Drawn,
+                false => NextFrame::Pushed,
+            },
         }
     }
 

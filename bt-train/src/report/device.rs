@@ -110,6 +110,14 @@ fn beside(page: &mut Page, float: &Figures, fixed: &Figures) {
             ("MAE", digits(a.mae), digits(b.mae)),
             ("R²", optional(a.r2), optional(b.r2)),
         ],
+        (Figures::Bits(a), Figures::Bits(b)) => vec![
+            ("nats a sequence", digits(a.nats), digits(b.nats)),
+            (
+                "share of bits right",
+                format!("{:.4}", a.accuracy),
+                format!("{:.4}", b.accuracy),
+            ),
+        ],
         _ => Vec::new(),
     };
     let cells = |(name, a, b): (&str, String, String)| {

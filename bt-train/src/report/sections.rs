@@ -8,7 +8,7 @@ use crate::float::config::ModelConfig;
 use crate::shape::{self, MapKind, MapShape};
 use crate::training::confusion::{Confusion, name};
 use crate::training::curves;
-use crate::training::metrics::{Figures, ValueFigures, digits};
+use crate::training::metrics::{BitFigures, Figures, ValueFigures, digits};
 use crate::training::outcome::{Detail, Outcome};
 
 /// A model in few words.
@@ -98,6 +98,10 @@ fn figures(figures: &Figures) -> Vec<(String, String)> {
             (digits(mae), "MAE, likewise".into()),
             (optional(r2), "R²; telling the mean gives 0".into()),
         ],
+        Figures::Bits(BitFigures { nats, accuracy }) => vec![
+            (digits(nats), "nats a sequence".into()),
+            (format!("{accuracy:.4}"), "share of bits right".into()),
+        ],
     }
 }
 
@@ -134,6 +138,7 @@ pub(super) fn outcome(page: &mut Page, config: &ModelConfig, outcome: &Outcome) 
             });
             page.table(&["value", "RMSE", "MAE", "R²"], rows.collect());
         }),
+        Detail::None => {}
     }
 }
 

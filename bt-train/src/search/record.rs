@@ -8,6 +8,7 @@ use crate::training::evaluate::Score;
 use crate::training::material::split_off;
 use crate::training::metrics::Figures;
 use crate::training::settings::Settings;
+use bt_core::OutputKind;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -42,6 +43,9 @@ pub struct Validation {
     pub sequences: usize,
     /// Share of its commonest class; none of values.
     pub majority: Option<f64>,
+    /// Whether the targets are bits.
+    #[serde(default)]
+    pub bits: bool,
 }
 
 /// A model that is tried.
@@ -151,6 +155,7 @@ pub(super) fn validation(settings: &Settings, data: &DataSet) -> Result<Validati
     Ok(Validation {
         sequences: part.sequences(),
         majority,
+        bits: targets.items.kind() == OutputKind::Bits,
     })
 }
 

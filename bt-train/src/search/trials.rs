@@ -29,6 +29,7 @@ use crate::training::outcome::Outcome;
 use crate::training::run::{RunFolder, RunWatch};
 use crate::training::settings::Settings;
 use crate::training::trainer::Trainer;
+use bt_core::OutputKind;
 use std::path::{Path, PathBuf};
 
 /// A search in its folder.
@@ -155,8 +156,13 @@ impl Search {
     /// The figure that trials are ranked by.
     pub fn keep(&self) -> Keep {
         let settings = &self.saved.asked.settings;
-        let is_values = self.saved.validation.majority.is_none();
-        settings.keep.of(is_values).unwrap_or(Keep::Loss)
+        let validation = self.saved.validation;
+        let kind = match validation.majority {
+            Some(_) => OutputKind::Classes,
+            None if validation.bits => OutputKind::Bits,
+            None => OutputKind::Values,
+        };
+        settings.keep.of(kind).unwrap_or(Keep::Loss)
     }
 
     /// The model of a trial in few words.

@@ -7,7 +7,7 @@ use crate::svg::{BLUE, GREEN, OCHRE, PURPLE, RED};
 use std::fmt::Write;
 
 /// Loss and accuracy over the epochs, training and validation, the best of them marked; of values R² instead of
-/// the accuracy, 0 where it is below.
+/// the accuracy, 0 where it is below, of bits the nats of a sequence.
 pub fn charts(epochs: &[Epoch], best: Option<usize>) -> Vec<Chart<'static>> {
     let of = |value: fn(&Epoch) -> Option<f64>| epochs.iter().filter_map(value).collect::<Vec<_>>();
     let training = |values: Vec<f64>| Series::counted("training", BLUE, &values);
@@ -20,7 +20,10 @@ pub fn charts(epochs: &[Epoch], best: Option<usize>) -> Vec<Chart<'static>> {
         let values = epoch.validation?.figures.values()?;
         Some(values.r2.unwrap_or(0.0).max(0.0))
     });
-    let (title, figures) = if explained.is_empty() {
+    let nats = of(|epoch| epoch.validation?.get(Keep::Nats));
+    let (title, figures) = if !nats.is_empty() {
+        ("nats", vec![validation(nats)])
+    } else if explained.is_empty() {
         let figures = vec![
             training(of(|epoch| epoch.accuracy)),
             validation(of(|epoch| epoch.validation?.figures.accuracy())),

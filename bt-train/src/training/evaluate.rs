@@ -1,10 +1,10 @@
 //! Scores of a model on a part of a data set.
 
-use crate::data::{Items, Normalization, Part};
+use crate::data::{Items, Normalization, Part, Targets};
 use crate::float::head::LossWeights;
 use crate::float::model::Model;
 use crate::training::confusion::Confusion;
-use crate::training::metrics::{Figures, Keep, ValueFigures};
+use crate::training::metrics::{BitFigures, Figures, Keep, ValueFigures};
 use bt_core::argmax;
 use ndarray::{Array2, s};
 
@@ -14,10 +14,11 @@ const BATCH: usize = 64;
 /// How well logits fit what they should have been.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Score {
-    /// Accuracy and its like of classes, errors of values.
+    /// Accuracy and its like of classes, errors of values, nats of bits.
     #[serde(flatten)]
     pub figures: Figures,
-    /// Mean cross entropy, or mean squared error of values in standard deviations of the training part's.
+    /// Mean cross entropy (of bits a bit), or mean squared error of values in standard deviations of the training
+    /// part's.
     pub loss: f64,
 }
 
@@ -26,9 +27,10 @@ impl Score {
     ///
     /// # Panics
     /// When targets and head are of different kinds.
-    pub fn of(model: &Model, logits: &Array2<f32>, items: &Items) -> Score {
-        let (loss, _) = model.loss(logits.view(), items.wanted(), &LossWeights::default());
-        let figures = match items {
+    pub fn of(model: &Model, logits: &Array2<f32>, targets: &Targets) -> Score {
+        let wanted = targets.items.wanted();
+        let (loss, _) = model.loss(logits.view(), wanted, &LossWeights::default());
+        let figures = match &targets.items {
             Items::Classes(labels) => {
                 let predictions = predictions(logits);
                 Figures::of_classes(&Confusion::new(logits.ncols(), labels, &predictions))
@@ -36,6 +38,7 @@ impl Score {
             Items::Values(values) => {
                 Figures::Values(ValueFigures::of(&model.in_units(logits.clone()), values))
             }
+            Items::Bits(bits) => Figures::Bits(BitFigures::of(logits, bits, targets.sequences())),
         };
         Score {
             figures,
@@ -133,7 +136,15 @@ mod tests {
         let (near, far) = (values(0.1, Some(0.9)), values(0.2, None));
         assert!(near.beats(&far, Keep::Rmse) && near.beats(&far, Keep::R2));
         // A run that goes on reads what it wrote.
-        for score in [often, near, far] {
+        let bits = |nats| Score {
+            figures: Figures::Bits(BitFigures {
+                nats,
+                accuracy: 0.5,
+            }),
+            loss: 0.1,
+        };
+        assert!(bits(80.0).beats(&bits(81.0), Keep::Nats));
+        for score in [often, near, far, bits(80.0)] {
             let text = serde_json::to_string(&score).unwrap();
             assert_eq!(serde_json::from_str::<Score>(&text).unwrap(), score);
         }

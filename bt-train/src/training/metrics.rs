@@ -1,7 +1,9 @@
 //! Figures of what a model says beside what it should have said.
 
 use crate::error::{Error, Result};
+use crate::float::head::bit_cross_entropy;
 use crate::training::confusion::Confusion;
+use bt_core::OutputKind;
 use ndarray::{Array2, Axis};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +22,8 @@ pub enum Figures {
     },
     /// Of values.
     Values(ValueFigures),
+    /// Of bits.
+    Bits(BitFigures),
 }
 
 /// How near values are, in their own units, over all outputs.
@@ -31,6 +35,28 @@ pub struct ValueFigures {
     pub mae: f64,
     /// R², the mean over the outputs; null where one of them is constant.
     pub r2: Option<f64>,
+}
+
+/// How likely bits are by their logits.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct BitFigures {
+    /// −ln of the probability of all bits of a sequence, the mean over sequences.
+    pub nats: f64,
+    /// Share of bits of which the likelier value is right; of equals 0 is told.
+    pub accuracy: f64,
+}
+
+impl BitFigures {
+    /// Of logits [items, K] beside the right bits of so many sequences.
+    pub fn of(logits: &Array2<f32>, bits: &Array2<bool>, sequences: usize) -> BitFigures {
+        let (loss, _) = bit_cross_entropy(logits.view(), bits.view());
+        let right = logits.iter().zip(bits);
+        let right = right.filter(|&(&logit, &bit)| (logit > 0.0) == bit).count();
+        BitFigures {
+            nats: loss.loss * bits.len() as f64 / sequences.max(1) as f64,
+            accuracy: right as f64 / bits.len().max(1) as f64,
+        }
+    }
 }
 
 impl Figures {
@@ -47,14 +73,15 @@ impl Figures {
     pub fn accuracy(&self) -> Option<f64> {
         match *self {
             Figures::Classes { accuracy, .. } => Some(accuracy),
+            Figures::Bits(bits) => Some(bits.accuracy),
             Figures::Values(_) => None,
         }
     }
 
-    /// Of values; none of classes.
+    /// Of values; none of others.
     pub fn values(&self) -> Option<ValueFigures> {
         match *self {
-            Figures::Classes { .. } => None,
+            Figures::Classes { .. } | Figures::Bits(_) => None,
             Figures::Values(values) => Some(values),
         }
     }
@@ -73,12 +100,14 @@ impl Figures {
             (Figures::Values(values), Keep::Rmse) => Some(values.rmse),
             (Figures::Values(values), Keep::Mae) => Some(values.mae),
             (Figures::Values(values), Keep::R2) => values.r2,
+            (Figures::Bits(bits), Keep::Nats) => Some(bits.nats),
+            (Figures::Bits(bits), Keep::Accuracy) => Some(bits.accuracy),
             _ => None,
         }
     }
 }
 
-/// For people: `accuracy 0.9120`, or `rmse 1.2000, mae 0.9000, r2 0.8100`.
+/// For people: `accuracy 0.9120`, `rmse 1.2000, mae 0.9000, r2 0.8100`, or `87.4000 nats a sequence, …`.
 impl std::fmt::Display for Figures {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -86,6 +115,13 @@ impl std::fmt::Display for Figures {
             Figures::Values(ValueFigures { rmse, mae, r2 }) => {
                 write!(f, "rmse {}, mae {}", digits(*rmse), digits(*mae))?;
                 r2.map_or(Ok(()), |r2| write!(f, ", r2 {r2:.4}"))
+            }
+            Figures::Bits(BitFigures { nats, accuracy }) => {
+                write!(
+                    f,
+                    "{} nats a sequence, accuracy of bits {accuracy:.4}",
+                    digits(*nats)
+                )
             }
         }
     }
@@ -142,7 +178,7 @@ impl ValueFigures {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Keep {
-    /// The accuracy of classes, the RMSE of values
+    /// The accuracy of classes, the RMSE of values, the nats of bits
     Auto,
     /// Share that is right
     Accuracy,
@@ -158,24 +194,38 @@ pub enum Keep {
     Mae,
     /// Share of the variance of values that is explained
     R2,
+    /// Negative log-likelihood of the bits of a sequence
+    Nats,
 }
 
 impl Keep {
-    /// The one that is meant for a head of values or of classes.
+    /// The one that is meant for a head of this kind.
     ///
     /// # Errors
     /// When the head does not have it.
-    pub fn of(self, is_values: bool) -> Result<Keep> {
-        match (self, is_values) {
-            (Keep::Auto, false) => Ok(Keep::Accuracy),
-            (Keep::Auto, true) => Ok(Keep::Rmse),
-            (Keep::Rmse | Keep::Mae | Keep::R2, false) => Err(self.refused(
+    pub fn of(self, kind: OutputKind) -> Result<Keep> {
+        let (auto, others, refusal) = match kind {
+            OutputKind::Classes => (
+                Keep::Accuracy,
+                &[Keep::BalancedAccuracy, Keep::MacroF1][..],
                 "a head of classes has none; give `accuracy`, `balanced-accuracy`, `macro-f1` or `loss`",
-            )),
-            (Keep::Accuracy | Keep::BalancedAccuracy | Keep::MacroF1, true) => {
-                Err(self.refused("a head of values has none; give `rmse`, `mae`, `r2` or `loss`"))
-            }
-            (keep, _) => Ok(keep),
+            ),
+            OutputKind::Values => (
+                Keep::Rmse,
+                &[Keep::Mae, Keep::R2][..],
+                "a head of values has none; give `rmse`, `mae`, `r2` or `loss`",
+            ),
+            OutputKind::Bits => (
+                Keep::Nats,
+                &[Keep::Accuracy][..],
+                "a head of bits has none; give `nats`, `accuracy` or `loss`",
+            ),
+        };
+        match self {
+            Keep::Auto => Ok(auto),
+            Keep::Loss => Ok(self),
+            keep if keep == auto || others.contains(&keep) => Ok(keep),
+            _ => Err(self.refused(refusal)),
         }
     }
 
@@ -194,12 +244,13 @@ impl Keep {
             Keep::Rmse => "rmse",
             Keep::Mae => "mae",
             Keep::R2 => "r2",
+            Keep::Nats => "nats",
         }
     }
 
     /// Whether less of it is better.
     pub fn is_error(self) -> bool {
-        matches!(self, Keep::Loss | Keep::Rmse | Keep::Mae)
+        matches!(self, Keep::Loss | Keep::Rmse | Keep::Mae | Keep::Nats)
     }
 }
 
@@ -259,15 +310,36 @@ mod tests {
         assert_eq!(ValueFigures::of(&array![[4.0], [5.0]], &constant).r2, None);
     }
 
+    /// By hand: two sequences of two items of two bits; σ(ln 3) = ¾.
+    #[test]
+    fn figures_of_bits() {
+        let three = 3f32.ln();
+        let logits = array![[three, -three], [0.0, 0.0], [three, three], [-three, 0.0]];
+        let bits = array![[true, false], [false, true], [true, false], [false, false]];
+        let figures = BitFigures::of(&logits, &bits, 2);
+        let nats = (4.0 * (4f64 / 3.0).ln() + 3.0 * 2f64.ln() + 4f64.ln()) / 2.0;
+        assert!((figures.nats - nats).abs() < 1e-6, "{figures:?} {nats}");
+        // A logit of 0 tells 0.
+        assert_eq!(figures.accuracy, 6.0 / 8.0);
+    }
+
     #[test]
     fn a_figure_that_the_head_does_not_have_is_refused() {
-        assert_eq!(Keep::Auto.of(true).unwrap(), Keep::Rmse);
-        assert_eq!(Keep::Loss.of(true).unwrap(), Keep::Loss);
-        let line = Keep::MacroF1.of(true).unwrap_err().to_string();
+        let kept = |keep: Keep, kind| keep.of(kind).unwrap();
+        assert_eq!(kept(Keep::Auto, OutputKind::Values), Keep::Rmse);
+        assert_eq!(kept(Keep::Loss, OutputKind::Values), Keep::Loss);
+        assert_eq!(kept(Keep::Auto, OutputKind::Bits), Keep::Nats);
+        assert_eq!(kept(Keep::Accuracy, OutputKind::Bits), Keep::Accuracy);
+        let line = Keep::MacroF1
+            .of(OutputKind::Values)
+            .unwrap_err()
+            .to_string();
         assert!(
             line.starts_with("keep: is macro-f1; a head of values has none"),
             "{line}"
         );
-        assert!(Keep::R2.of(false).is_err());
+        assert!(Keep::R2.of(OutputKind::Classes).is_err());
+        assert!(Keep::Nats.of(OutputKind::Classes).is_err());
+        assert!(Keep::Rmse.of(OutputKind::Bits).is_err());
     }
 }

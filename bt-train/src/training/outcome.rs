@@ -4,7 +4,7 @@ use crate::data::{Items, Part};
 use crate::float::model::Model;
 use crate::training::confusion::Confusion;
 use crate::training::evaluate;
-use crate::training::metrics::{Figures, ValueFigures};
+use crate::training::metrics::{BitFigures, Figures, ValueFigures};
 use ndarray::Array2;
 
 /// What a model made of a part of the data.
@@ -27,6 +27,8 @@ pub enum Detail {
     Classes(Confusion),
     /// Of values, in their own units.
     Values(Vec<ValueFigures>),
+    /// Of bits there is none.
+    None,
 }
 
 impl Outcome {
@@ -47,6 +49,10 @@ impl Outcome {
                 let outputs = ValueFigures::of_outputs(&found, values);
                 (all, Detail::Values(outputs))
             }
+            Items::Bits(bits) => {
+                let figures = BitFigures::of(&logits, bits, part.sequences());
+                (Figures::Bits(figures), Detail::None)
+            }
         };
         Outcome {
             sequences: part.sequences(),
@@ -60,7 +66,7 @@ impl Outcome {
     pub fn confusion(&self) -> Option<&Confusion> {
         match &self.detail {
             Detail::Classes(confusion) => Some(confusion),
-            Detail::Values(_) => None,
+            Detail::Values(_) | Detail::None => None,
         }
     }
 }

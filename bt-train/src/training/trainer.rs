@@ -244,9 +244,9 @@ impl<'a> Trainer<'a> {
 
     /// The figure by which the best epoch is kept.
     pub fn keep(&self) -> Keep {
-        let is_values = self.model.config.head.gives.is_values();
+        let kind = self.model.config.head.gives.kind();
         // Settings that ask for another were refused.
-        self.settings.keep.of(is_values).unwrap_or(Keep::Loss)
+        self.settings.keep.of(kind).unwrap_or(Keep::Loss)
     }
 
     /// The score of the present weights on the validation part, where there is one.
@@ -259,7 +259,7 @@ impl<'a> Trainer<'a> {
             Some(scheme) => fine_tune::logits(scheme, &self.model, part)?,
         };
         let targets = part.known_targets(PartName::Validation)?;
-        Ok(Some(Score::of(&self.model, &logits, &targets.items)))
+        Ok(Some(Score::of(&self.model, &logits, targets)))
     }
 }
 

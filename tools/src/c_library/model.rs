@@ -68,6 +68,7 @@ fn header(name: &str, model: &Model<'_>, length: usize) -> String {
     let kind = match model.output_kind() {
         OutputKind::Classes => "BT_OUTPUT_CLASSES",
         OutputKind::Values => "BT_OUTPUT_VALUES",
+        OutputKind::Bits => "BT_OUTPUT_BITS",
     };
     let mut text = format!(
         "/* Made by cargo xtask c-library of the model {}. */\n\
@@ -137,6 +138,7 @@ fn constants(model: &Model<'_>) -> Vec<(usize, String)> {
     let prefix = match model.output_kind() {
         OutputKind::Classes => "CLASS",
         OutputKind::Values => "VALUE",
+        OutputKind::Bits => "BIT",
     };
     let mut taken = BTreeSet::new();
     let mut constants = Vec::new();

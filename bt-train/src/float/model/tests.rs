@@ -29,12 +29,15 @@ const CONFIGS: &[&str] = &[
     r#"{"input": {"map": "block-term", "modes": [3,4], "blocks": 2, "rank": 2, "filter": "difference"}, "hidden": {"modes": [2,3]}, "head": {"classes": 3, "pool": "mean"}}"#,
     r#"{"input": {"map": "dense", "modes": [12], "filter": "high-pass", "filter_horizon": 2}, "hidden": {"modes": [4]}, "cell": "gru", "layers": 2, "head": {"step_classes": 3}}"#,
     r#"{"input": {"map": "tensor-train", "modes": [3,4], "rank": 2, "filter": "high-pass"}, "hidden": {"modes": [2,3]}, "cell": "min-gru", "head": {"values": 2}}"#,
+    r#"{"input": {"map": "tensor-train", "modes": [3,4], "rank": 2}, "hidden": {"modes": [2,2]}, "head": {"bits": 3, "pool": "mean"}}"#,
+    r#"{"input": {"map": "block-term", "modes": [3,4], "blocks": 2, "rank": 2}, "hidden": {"modes": [2,2]}, "recurrent": {"map": "block-term", "blocks": 1, "rank": 2}, "head": {"next_bits": 12, "steps": 4}}"#,
 ];
 
 /// What the rows of `lengths` should have been, and the units of values.
 enum Rows {
     Classes(Vec<usize>),
     Values(Array2<f32>),
+    Bits(Array2<bool>),
 }
 
 impl Rows {
@@ -45,8 +48,16 @@ impl Rows {
             false => lengths.len(),
         };
         let outputs = gives.outputs();
-        if !gives.is_values() {
-            return Rows::Classes((0..rows).map(|row| row % outputs).collect());
+        match gives.kind() {
+            OutputKind::Classes => {
+                return Rows::Classes((0..rows).map(|row| row % outputs).collect());
+            }
+            OutputKind::Bits => {
+                let bits =
+                    Array2::from_shape_fn((rows, outputs), |(r, k)| (r * 7 + k * 5) % 3 == 0);
+                return Rows::Bits(bits);
+            }
+            OutputKind::Values => {}
         }
         model.value_offset.fill(20.0);
         model.value_scale.fill(4.0);
@@ -59,6 +70,7 @@ impl Rows {
         match self {
             Rows::Classes(labels) => labels.into(),
             Rows::Values(values) => Wanted::Values(values.view()),
+            Rows::Bits(bits) => Wanted::Bits(bits.view()),
         }
     }
 }

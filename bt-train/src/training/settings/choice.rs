@@ -17,7 +17,8 @@ pub enum ClassWeights {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum HeadChoice {
-    /// What y is: integers `[sequences]` or `[sequences, steps]`, floats `[sequences, K]` or `[sequences, steps, K]`
+    /// What y is: integers `[sequences]`, `[sequences, steps]` or `[sequences, steps, K]` (bits), floats
+    /// `[sequences, K]` or `[sequences, steps, K]`
     Auto,
     /// The class of a sequence
     Classes,
@@ -27,6 +28,12 @@ pub enum HeadChoice {
     Values,
     /// Values of every step
     StepValues,
+    /// Bits of a sequence
+    Bits,
+    /// Bits of every step
+    StepBits,
+    /// Bits of the next frame: y is x, and the model can draw
+    NextBits,
 }
 
 impl HeadChoice {
@@ -37,6 +44,9 @@ impl HeadChoice {
             HeadName::StepClasses => HeadChoice::StepClasses,
             HeadName::Values => HeadChoice::Values,
             HeadName::StepValues => HeadChoice::StepValues,
+            HeadName::Bits => HeadChoice::Bits,
+            HeadName::StepBits => HeadChoice::StepBits,
+            HeadName::NextBits => HeadChoice::NextBits,
         }
     }
 
@@ -48,6 +58,9 @@ impl HeadChoice {
             HeadChoice::StepClasses => Some(HeadName::StepClasses),
             HeadChoice::Values => Some(HeadName::Values),
             HeadChoice::StepValues => Some(HeadName::StepValues),
+            HeadChoice::Bits => Some(HeadName::Bits),
+            HeadChoice::StepBits => Some(HeadName::StepBits),
+            HeadChoice::NextBits => Some(HeadName::NextBits),
         }
     }
 }

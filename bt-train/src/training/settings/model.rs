@@ -5,8 +5,8 @@ use super::{Flags, HeadChoice, Settings};
 use crate::data::{DataSet, PartName};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::{
-    FILTER_HORIZON, FrontEndConfig, HORIZON, HeadConfig, HiddenConfig, InputConfig, InputFilter,
-    ModelConfig, Pool, RecurrentConfig,
+    FILTER_HORIZON, FrontEndConfig, HORIZON, HeadConfig, HeadName, HiddenConfig, InputConfig,
+    InputFilter, ModelConfig, Pool, RecurrentConfig,
 };
 use crate::shape::MapName;
 use crate::training::modes::{self, Modes};
@@ -160,10 +160,16 @@ impl Settings {
     /// # Errors
     /// When the data have no labels, the modes do not hold their width, or no such model can be.
     pub fn model(&self, data: &DataSet) -> Result<ModelConfig> {
-        let targets = data.part(PartName::Train)?.known_targets(PartName::Train)?;
-        let head = self.head.name().unwrap_or(targets.name());
+        let train = data.part(PartName::Train)?;
+        let head = match self.head.name() {
+            Some(head) => head,
+            None => train.known_targets(PartName::Train)?.name(),
+        };
         self.check_head(head)?;
-        let outputs = data.clone().for_head(head)?.outputs(head);
+        let read = data.clone().for_head(head)?;
+        read.part(PartName::Train)?.known_targets(PartName::Train)?;
+        let outputs = read.outputs(head);
+        let draws = head == HeadName::NextBits;
         let front_end = data.sample_rate.map(|rate| self.front_end(rate));
         let width = self.width(data)?;
         let fitted = self.fitted(data)?;
@@ -197,7 +203,13 @@ impl Settings {
                 // Said for another pool, it is refused with the rest.
                 horizon: (self.pool == Pool::Recent || self.horizon != HORIZON)
                     .then_some(self.horizon),
-                labels: data.labels.clone(),
+                steps: draws.then(|| train.lengths.iter().copied().max().unwrap_or(0)),
+                // Those of a data set whose frames are the targets are of classes.
+                labels: if draws {
+                    Vec::new()
+                } else {
+                    data.labels.clone()
+                },
             },
             front_end,
             imported: false,

@@ -4,6 +4,8 @@ use super::{ClassWeights, Settings, ValueLoss};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::HeadName;
 use crate::shape::MapName;
+use crate::training::augment::Augment;
+use bt_core::OutputKind;
 use bt_core::internals::model::layout::LAYERS_MAX;
 
 impl Settings {
@@ -88,27 +90,41 @@ impl Settings {
 
     /// Checks that nothing was set that means nothing to a head.
     pub(super) fn check_head(&self, head: HeadName) -> Result<()> {
-        let is_values = head.is_values();
-        self.keep.of(is_values)?;
-        let unsupported = [
-            (
-                is_values && self.label_smoothing != 0.0,
-                "label-smoothing",
+        self.keep.of(head.kind())?;
+        let of_classes = match head.kind() {
+            OutputKind::Classes => None,
+            OutputKind::Values => Some((
                 "is for classes, and y holds values",
-            ),
-            (
-                is_values && self.class_weights != ClassWeights::None,
-                "class-weights",
                 "are for classes, and y holds values",
-            ),
+            )),
+            OutputKind::Bits => Some((
+                "is for classes, and these are bits",
+                "are for classes, and these are bits",
+            )),
+        };
+        let of_values = match head.kind() {
+            OutputKind::Values => None,
+            OutputKind::Classes => Some("is for values, and y holds classes"),
+            OutputKind::Bits => Some("is for values, and these are bits"),
+        };
+        let of_frames = (head == HeadName::NextBits)
+            .then_some("varies what is read alone, and the frames are what is to be told");
+        let (smoothing, weights) = of_classes.unzip();
+        let unsupported = [
+            ("label-smoothing", smoothing, self.label_smoothing != 0.0),
             (
-                !is_values && self.loss != ValueLoss::Squared,
-                "loss",
-                "is for values, and y holds classes",
+                "class-weights",
+                weights,
+                self.class_weights != ClassWeights::None,
             ),
+            ("loss", of_values, self.loss != ValueLoss::Squared),
+            ("augment", of_frames, self.augment != Augment::default()),
         ];
-        match unsupported.into_iter().find(|(is_set, ..)| *is_set) {
-            Some((_, field, why)) => Err(Error::new(ErrorKind::Unsupported(why))
+        let refused = unsupported
+            .into_iter()
+            .find_map(|(field, why, is_set)| Some((field, why.filter(|_| is_set)?)));
+        match refused {
+            Some((field, why)) => Err(Error::new(ErrorKind::Unsupported(why))
                 .field(field)
                 .remedy("leave it out")),
             None => Ok(()),

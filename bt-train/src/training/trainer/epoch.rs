@@ -8,6 +8,7 @@ use crate::float::model::LossOptions;
 use crate::quantize::fine_tune;
 use crate::training::evaluate::Score;
 use crate::training::optimizer::{Decay, clip};
+use bt_core::OutputKind;
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -135,10 +136,10 @@ impl Trainer<'_> {
         }))
     }
 
-    /// Share right; none of values.
+    /// Share right; of classes alone.
     fn share(&self, correct: usize, seen: usize) -> Option<f64> {
-        let is_values = self.model.config.head.gives.is_values();
-        (!is_values).then(|| correct as f64 / seen.max(1) as f64)
+        let kind = self.model.config.head.gives.kind();
+        (kind == OutputKind::Classes).then(|| correct as f64 / seen.max(1) as f64)
     }
 
     /// The loss at a step of the epoch under way is none to go on with.

@@ -275,8 +275,8 @@ fn variations_are_of_the_training_sequences_alone() {
     let part = validation.unwrap();
     assert!(part.lengths.iter().all(|&length| length == 4));
     let model = checkpoint.model().unwrap();
-    let items = &part.targets.as_ref().unwrap().items;
-    let score = Score::of(&model, &evaluate::logits(&model, &part), items);
+    let targets = part.targets.as_ref().unwrap();
+    let score = Score::of(&model, &evaluate::logits(&model, &part), targets);
     assert_eq!(epoch.validation, Some(score));
 }
 

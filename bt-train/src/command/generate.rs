@@ -1,0 +1,107 @@
+//! `bt-train generate M.btm --seed S --count N --out sheet.png`
+
+use crate::command::progress::bar;
+use crate::data::NpzWriter;
+use crate::drawing::{self, Pictures};
+use crate::error::{Error, Result};
+use crate::file::{check_place, write_atomic};
+use crate::{device, say};
+use bt_core::Model;
+use serde_json::json;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `generate`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A quantized model of the next frame (`train --head next-bits`)
+    pub model: PathBuf,
+    /// What is drawn, and where it goes
+    #[command(flatten)]
+    pub wanted: Wanted,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What is to be drawn, and where it goes.
+#[derive(Debug, clap::Args)]
+pub struct Wanted {
+    /// Seed: picture n of a seed is the same on every device
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Pictures to draw
+    #[arg(long, default_value = "64", value_name = "N")]
+    pub count: NonZeroUsize,
+    /// Steps of a picture, one row each [default: as the model was trained]
+    #[arg(long, value_name = "T")]
+    pub steps: Option<NonZeroUsize>,
+    /// The sheet, a .png; or .npz for the bits: `x` [pictures, steps, bits]
+    #[arg(long, value_name = "PNG")]
+    pub out: PathBuf,
+}
+
+impl Wanted {
+    /// Steps of a picture of this model.
+    ///
+    /// # Errors
+    /// When neither flag nor model says so, or the model does not draw.
+    pub fn steps_of(&self, model: &Model<'_>) -> Result<usize> {
+        drawing::check(model)?;
+        if let Some(steps) = self.steps {
+            return Ok(steps.get());
+        }
+        let config = device::config(model)?;
+        config.head.steps.ok_or_else(|| {
+            Error::usage("the model does not say how many steps a picture has; give --steps")
+        })
+    }
+
+    /// Writes what was drawn to its place.
+    ///
+    /// # Errors
+    /// Names the file.
+    pub fn write(&self, pictures: &Pictures) -> Result<()> {
+        if is_arrays(&self.out) {
+            let shape = [pictures.bits.len(), pictures.steps, pictures.width];
+            let mut writer = NpzWriter::new();
+            writer.array("x", &shape, &pictures.bits.concat())?;
+            return writer.write(&self.out);
+        }
+        write_atomic(&self.out, |file| pictures.write_sheet(file))
+    }
+}
+
+fn is_arrays(path: &Path) -> bool {
+    let ending = path.extension();
+    ending.is_some_and(|ending| ending.eq_ignore_ascii_case("npz"))
+}
+
+/// Draws pictures as a device does, bit for bit.
+///
+/// # Errors
+/// When a file cannot be used or the model does not draw.
+pub fn run(args: Args) -> Result<()> {
+    let wanted = &args.wanted;
+    check_place(&wanted.out)?;
+    let bytes = device::read_model(&args.model)?;
+    let model = device::parse(&bytes)?;
+    let in_model = |error: Error| error.file(&args.model);
+    let steps = wanted.steps_of(&model).map_err(in_model)?;
+    let count = wanted.count.get();
+    let progress = bar(count, "pictures");
+    let drawn = drawing::draw(&model, wanted.seed, (count, steps), || progress.inc(1));
+    progress.finish_and_clear();
+    let pictures = drawn.map_err(in_model)?;
+    wanted.write(&pictures)?;
+    if args.json {
+        let (width, seed) = (pictures.width, wanted.seed);
+        say!(
+            "{}",
+            json!({ "pictures": count, "steps": steps, "bits": width, "seed": seed })
+        );
+    } else {
+        say!("{}", wanted.out.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,181 @@
+//! What models draw, by the device's own code, and sheets of it.
+
+use crate::error::{Error, ErrorKind, Result};
+use bt_core::{DrawError, Model, NextFrame, Random, Session};
+use std::io::Write;
+
+/// Pictures of one size, a row a step and a pixel a bit, each 0 or 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pictures {
+    /// Bits of a row.
+    pub width: usize,
+    /// Rows of a picture.
+    pub steps: usize,
+    /// Those of each, row by row.
+    pub bits: Vec<Vec<u8>>,
+}
+
+/// Checks that a model draws.
+///
+/// # Errors
+/// When its scores are not the bits of the next frame.
+pub fn check(model: &Model<'_>) -> Result<()> {
+    match model.next_frame() {
+        NextFrame::Drawn => Ok(()),
+        NextFrame::Pushed => Err(Error::new(ErrorKind::Device(Box::new(DrawError::NotDrawn)))
+            .remedy("train one with `head next-bits`")),
+    }
+}
+
+/// Pictures 0 to `count` − 1 of a seed, each of so many steps; `done` is called after each.
+///
+/// # Errors
+/// When the model does not draw, or there is nothing to draw.
+pub fn draw(
+    model: &Model<'_>,
+    seed: u64,
+    (count, steps): (usize, usize),
+    mut done: impl FnMut(),
+) -> Result<Pictures> {
+    check(model)?;
+    let refused = |error: DrawError| Error::new(ErrorKind::Device(Box::new(error)));
+    let mut arena = vec![0; model.arena_words()];
+    let mut session = Session::new(model, &mut arena)
+        .map_err(|error| Error::new(ErrorKind::Device(Box::new(error))))?;
+    let mut bits = Vec::with_capacity(count);
+    for number in 0..count {
+        let mut random = Random::new(seed, number as u64);
+        let mut row = vec![0; model.outputs()];
+        let mut picture = Vec::with_capacity(steps * row.len());
+        session.reset();
+        for _ in 0..steps {
+            session.draw(&mut random, &mut row).map_err(refused)?;
+            picture.extend(&row);
+        }
+        bits.push(picture);
+        done();
+    }
+    Ok(Pictures {
+        width: model.outputs(),
+        steps,
+        bits,
+    })
+}
+
+/// Grey between the pictures of a sheet.
+const GAP_GREY: u8 = 128;
+
+/// Pixels of a sheet for one of a picture, each way.
+const ZOOM: usize = 3;
+
+/// Pixels between two pictures.
+const GAP: usize = 4;
+
+impl Pictures {
+    /// Writes them as a PNG: a sheet about as wide as it is high in pictures, number 0 at the top left, ones white.
+    ///
+    /// # Errors
+    /// What the writer said.
+    pub fn write_sheet(&self, file: impl Write) -> Result<()> {
+        let sheet = Sheet::of(self);
+        let size = |pixels: usize| {
+            let remedy = "ask for fewer pictures";
+            u32::try_from(pixels)
+                .map_err(|_| Error::malformed("the sheet is too large").remedy(remedy))
+        };
+        let mut encoder = png::Encoder::new(file, size(sheet.width)?, size(sheet.height)?);
+        encoder.set_color(png::ColorType::Grayscale);
+        encoder.set_depth(png::BitDepth::Eight);
+        let mut writer = encoder.write_header().map_err(unwritten)?;
+        writer.write_image_data(&sheet.grey).map_err(unwritten)?;
+        writer.finish().map_err(unwritten)
+    }
+}
+
+fn unwritten(error: png::EncodingError) -> Error {
+    match error {
+        png::EncodingError::IoError(error) => error.into(),
+        error => Error::malformed(error),
+    }
+}
+
+/// A picture of pictures.
+struct Sheet {
+    width: usize,
+    height: usize,
+    /// Row by row.
+    grey: Vec<u8>,
+}
+
+impl Sheet {
+    fn of(pictures: &Pictures) -> Sheet {
+        let count = pictures.bits.len().max(1);
+        let columns = count.isqrt() + usize::from(!is_square(count));
+        let rows = count.div_ceil(columns);
+        let (across, down) = (pictures.width * ZOOM + GAP, pictures.steps * ZOOM + GAP);
+        let (width, height) = (columns * across + GAP, rows * down + GAP);
+        let mut grey = vec![GAP_GREY; width * height];
+        for (number, bits) in pictures.bits.iter().enumerate() {
+            let (top, left) = (
+                number / columns * down + GAP,
+                number % columns * across + GAP,
+            );
+            for y in 0..pictures.steps * ZOOM {
+                let row = &bits[y / ZOOM * pictures.width..];
+                let start = (top + y) * width + left;
+                for (x, pixel) in grey[start..start + pictures.width * ZOOM]
+                    .iter_mut()
+                    .enumerate()
+                {
+                    *pixel = 255 * row[x / ZOOM];
+                }
+            }
+        }
+        Sheet {
+            width,
+            height,
+            grey,
+        }
+    }
+}
+
+fn is_square(count: usize) -> bool {
+    count.isqrt().pow(2) == count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three pictures of two rows of one bit: two above, one below, the last place grey.
+    #[test]
+    fn a_sheet_has_every_picture_in_its_place() {
+        let pictures = Pictures {
+            width: 1,
+            steps: 2,
+            bits: vec![vec![1, 0], vec![0, 1], vec![1, 1]],
+        };
+        let mut file = Vec::new();
+        pictures.write_sheet(&mut file).unwrap();
+        let mut reader = png::Decoder::new(std::io::Cursor::new(file))
+            .read_info()
+            .unwrap();
+        let mut grey = vec![0; reader.output_buffer_size().unwrap()];
+        let about = reader.next_frame(&mut grey).unwrap();
+        // 4 + 2·(3 + 4) by 4 + 2·(6 + 4).
+        assert_eq!((about.width, about.height), (18, 24));
+        let at = |x: usize, y: usize| grey[18 * y + x];
+        assert_eq!([at(4, 4), at(6, 6), at(4, 7), at(6, 9)], [255, 255, 0, 0]);
+        assert_eq!([at(11, 4), at(13, 7)], [0, 255]);
+        assert_eq!([at(4, 14), at(6, 19)], [255, 255]);
+        let gaps = [
+            at(0, 0),
+            at(3, 5),
+            at(7, 5),
+            at(4, 10),
+            at(11, 14),
+            at(17, 23),
+        ];
+        assert_eq!(gaps, [128; 6]);
+    }
+}

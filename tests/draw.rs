@@ -1,0 +1,235 @@
+//! Drawings: the bits of a session beside a plain reference, and on the command line.
+
+use bt_core::internals::model::write::Outputs;
+use bt_core::{DrawError, InputType, Model, ModelBytes, NextFrame, OutputKind, Random, Session};
+use bt_tests::model::Dense;
+use bt_tests::program::{fails, run};
+use bt_train::drawing;
+
+/// Bits of a frame; two more values of it are always 0.
+const BITS: usize = 5;
+
+/// A model that draws, of random weights.
+fn model(seed: u32) -> ModelBytes {
+    Dense {
+        input_type: InputType::U8,
+        values: BITS + 2,
+        hidden: 9,
+        classes: BITS,
+        // Logits of some units, none of which is certain.
+        score_shift: 21,
+        seed,
+        ..Dense::default()
+    }
+    .with(Outputs {
+        kind: OutputKind::Bits,
+        every_step: true,
+        next_frame: NextFrame::Drawn,
+        ..Outputs::default()
+    })
+}
+
+/// PCG32 as O'Neill's paper has it, in integers that are wide enough.
+struct Pcg {
+    state: u128,
+    increment: u128,
+}
+
+impl Pcg {
+    fn new(seed: u64, stream: u64) -> Pcg {
+        let mut pcg = Pcg {
+            state: 0,
+            increment: (2 * u128::from(stream) + 1) % (1 << 64),
+        };
+        pcg.next();
+        pcg.state = (pcg.state + u128::from(seed)) % (1 << 64);
+        pcg.next();
+        pcg
+    }
+
+    fn next(&mut self) -> u32 {
+        let old = self.state;
+        self.state = (old * 6_364_136_223_846_793_005 + self.increment) % (1 << 64);
+        let mixed = (((old >> 18) ^ old) >> 27) % (1 << 32);
+        let turn = (old >> 59) as u32;
+        let twice = mixed << 32 | mixed;
+        (twice >> turn) as u32
+    }
+}
+
+/// Frames pushed by hand, scores read, σ in f64: a bit differs only where its number lies within the table's error
+/// of the probability.
+#[test]
+fn bits_follow_from_scores_and_the_random_source() {
+    let (mut near, mut ones) = (0, 0);
+    for seed in 1..6 {
+        let file = model(seed);
+        let model = Model::parse(file.bytes()).unwrap();
+        let [mut ours, mut theirs] = [(); 2].map(|()| vec![0; model.arena_words()]);
+        let mut drawing = Session::new(&model, &mut ours).unwrap();
+        let mut plain = Session::new(&model, &mut theirs).unwrap();
+        let mut random = Random::new(seed.into(), 3);
+        let mut pcg = Pcg::new(seed.into(), 3);
+        // What it holds before the first step does not matter.
+        let mut frame = [1; BITS];
+        let mut pushed = [0; BITS + 2];
+        for _ in 0..400 {
+            drawing.draw(&mut random, &mut frame).unwrap();
+            assert_eq!(plain.push_u8(&pushed), Ok(BITS + 2));
+            plain.step().unwrap();
+            let mut scores = [0; BITS];
+            plain.scores(&mut scores).unwrap();
+            for (&bit, score) in frame.iter().zip(scores) {
+                let logit = f64::from(score) * 2f64.powi(-model.score_shift());
+                let probability = 32_768.0 / (1.0 + (-logit.clamp(-16.0, 16.0)).exp());
+                let number = f64::from(pcg.next() >> 17);
+                // 1.43 of the table, 0.25 · 2⁻¹² · 2¹⁵ of the logit's rounding.
+                if (number - probability).abs() > 3.5 {
+                    assert_eq!(bit == 1, number < probability, "{number} {probability}");
+                } else {
+                    near += 1;
+                }
+                ones += u32::from(bit);
+            }
+            pushed[..BITS].copy_from_slice(&frame);
+        }
+    }
+    assert!(near < 20, "{near} of 10000");
+    assert!((2_000..8_000).contains(&ones), "{ones}");
+}
+
+/// A drawing is told by seed and stream, and what refuses leaves everything as it was.
+#[test]
+fn what_cannot_be_drawn_is_refused() {
+    let file = model(1);
+    let model = Model::parse(file.bytes()).unwrap();
+    let mut arena = vec![0; model.arena_words()];
+    let mut session = Session::new(&model, &mut arena).unwrap();
+    let draw = |session: &mut Session<'_, '_>, seed, stream| {
+        session.reset();
+        let mut random = Random::new(seed, stream);
+        let mut frame = [0; BITS];
+        let mut all = Vec::new();
+        for _ in 0..20 {
+            session.draw(&mut random, &mut frame).unwrap();
+            all.extend(frame);
+        }
+        all
+    };
+    let one = draw(&mut session, 1, 0);
+    assert_ne!(draw(&mut session, 2, 0), one);
+    assert_ne!(draw(&mut session, 1, 1), one);
+    assert_eq!(draw(&mut session, 1, 0), one);
+
+    let mut random = Random::new(1, 0);
+    let wrong = DrawError::WrongLength {
+        need: BITS,
+        found: 4,
+    };
+    assert_eq!(session.draw(&mut random, &mut [0; 4]), Err(wrong));
+    session.push_u8(&[1]).unwrap();
+    let under_way = Err(DrawError::FrameUnderWay);
+    assert_eq!(session.draw(&mut random, &mut [0; BITS]), under_way);
+    assert_eq!((session.steps(), random), (20, Random::new(1, 0)));
+
+    let file = Dense::default().model();
+    let model = Model::parse(file.bytes()).unwrap();
+    let mut arena = vec![0; model.arena_words()];
+    let mut session = Session::new(&model, &mut arena).unwrap();
+    let refused = session.draw(&mut Random::new(1, 0), &mut [0; 3]);
+    assert_eq!(refused, Err(DrawError::NotDrawn));
+    assert_eq!(session.steps(), 0);
+}
+
+/// A picture goes on from frames that are given: pushed all but the last, which is handed over.
+#[test]
+fn a_drawing_goes_on_from_given_frames() {
+    let file = model(2);
+    let model = Model::parse(file.bytes()).unwrap();
+    let [mut one, mut two] = [(); 2].map(|()| vec![0; model.arena_words()]);
+    let mut drawn = Session::new(&model, &mut one).unwrap();
+    let (mut random, mut frame) = (Random::new(7, 7), [0; BITS]);
+    let mut before = [0; BITS];
+    for _ in 0..3 {
+        before = frame;
+        drawn.draw(&mut random, &mut frame).unwrap();
+    }
+    let mut given = Session::new(&model, &mut two).unwrap();
+    let first = {
+        let (mut random, mut frame) = (Random::new(7, 7), [0; BITS]);
+        let mut arena = vec![0; model.arena_words()];
+        let mut session = Session::new(&model, &mut arena).unwrap();
+        session.draw(&mut random, &mut frame).unwrap();
+        frame
+    };
+    for frame in [[0; BITS], first] {
+        let padded: Vec<u8> = frame.into_iter().chain([0, 0]).collect();
+        given.push_u8(&padded).unwrap();
+        given.step().unwrap();
+    }
+    // The third step reads the second frame and takes the numbers from the eleventh on.
+    let mut random = Random::new(7, 7);
+    (0..2 * BITS).for_each(|_| {
+        random.next_u32();
+    });
+    given.draw(&mut random, &mut before).unwrap();
+    assert_eq!(before, frame);
+}
+
+/// The program refuses what is no drawing, in one line, and writes nothing.
+#[test]
+fn the_program_refuses_what_is_no_drawing() {
+    let place = tempfile::tempdir().unwrap();
+    let at = |name: &str| place.path().join(name).to_str().unwrap().to_owned();
+    let (draws, other, out) = (at("draws.btm"), at("other.btm"), at("sheet.png"));
+    std::fs::write(&draws, model(1).bytes()).unwrap();
+    std::fs::write(&other, Dense::default().model().bytes()).unwrap();
+    let words = |model, flags: &[&'static str]| {
+        let mut words = vec![
+            "generate".to_owned(),
+            model,
+            "--out".to_owned(),
+            at("sheet.png"),
+        ];
+        words.extend(flags.iter().map(|flag| flag.to_string()));
+        words
+    };
+    for (status, words, expected) in [
+        (
+            1,
+            words(other, &[]),
+            &["other.btm", "the model does not draw", "--head next-bits"][..],
+        ),
+        (2, words(draws.clone(), &["--count", "0"]), &["--count"][..]),
+        (2, words(draws.clone(), &["--steps", "0"]), &["--steps"][..]),
+        (
+            2,
+            words(draws.clone(), &["--seed", "18446744073709551616"]),
+            &["--seed"][..],
+        ),
+        (2, words(draws.clone(), &["--seed=-1"]), &["--seed"][..]),
+        // Made by hand: nothing in it says how large its pictures are.
+        (1, words(draws.clone(), &[]), &["draws.btm"][..]),
+    ] {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        fails(status, &words, expected);
+    }
+    assert!(!std::path::Path::new(&out).exists());
+
+    let arrays = at("x.npz");
+    let words = [
+        "generate", &draws, "--seed", "5", "--count", "3", "--steps", "4", "--out",
+    ];
+    let left = run(&[&words[..], &[&arrays]].concat());
+    assert_eq!(left.status, Some(0), "{left:?}");
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(&arrays).unwrap()).unwrap();
+    let x = npyz::NpyFile::new(archive.by_name("x.npy").unwrap()).unwrap();
+    assert_eq!(x.shape(), [3, 4, BITS as u64]);
+    let file = model(1);
+    let model = Model::parse(file.bytes()).unwrap();
+    let expected = drawing::draw(&model, 5, (3, 4), || ()).unwrap();
+    assert_eq!(x.into_vec::<u8>().unwrap(), expected.bits.concat());
+    let left = run(&[&words[..], &[&out]].concat());
+    assert_eq!(left.status, Some(0), "{left:?}");
+    assert_eq!(std::fs::read(&out).unwrap()[..8], *b"\x89PNG\r\n\x1a\n");
+}
