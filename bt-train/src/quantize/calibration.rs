@@ -68,8 +68,8 @@ impl InputCalibration<'_> {
             .unwrap_or_else(|| Error::new(ErrorKind::Internal("there is no format for the input"))))
     }
 
-    /// The same where the map's share is filtered: the cheapest format in which what the values have in common,
-    /// gone in the end, costs the levels little of their range.
+    /// The same where the map's share is filtered: of the cheapest formats in which what the values have in common,
+    /// gone in the end, costs the levels little of their range, the best.
     fn best_filtered(&self, map: &RealMap<'_>) -> Result<CalibratedInput> {
         let seen = Seen::new(self.part, self.normalization.width);
         let mut formats = Vec::new();
@@ -77,12 +77,16 @@ impl InputCalibration<'_> {
             let format = InputFormat::new(&seen, self.normalization, taken)?;
             let frames = self.frames(&format);
             let reach = reach(map, &frames, format.map_lsb);
-            formats.push((format, frames, reach));
+            formats.push((taken, format, frames, reach));
         }
         let least = formats.iter().map(|(.., reach)| *reach);
         let room = REACH_SLACK * least.fold(f64::INFINITY, f64::min);
-        let cheapest = formats.into_iter().find(|(.., reach)| *reach <= room);
-        let (format, frames, _) = cheapest
+        let fitting = formats.into_iter().filter(|(.., reach)| *reach <= room);
+        let cheapest = fitting.min_by(|(a, .., reach), (b, .., other)| {
+            let by_cost = a.costs().cmp(&b.costs());
+            by_cost.then(reach.total_cmp(other))
+        });
+        let (_, format, frames, _) = cheapest
             .ok_or_else(|| Error::new(ErrorKind::Internal("there is no format for the input")))?;
         Ok(CalibratedInput {
             scheme: MapScheme::filtered(map, &frames, reads(&format))?,

@@ -47,6 +47,17 @@ pub enum Taken {
     Each,
 }
 
+impl Taken {
+    /// What it costs the device, in ranks.
+    pub fn costs(self) -> u8 {
+        match self {
+            Taken::Nothing | Taken::Middle => 0,
+            Taken::Mean { .. } => 1,
+            Taken::Each => 2,
+        }
+    }
+}
+
 /// What calibration has seen of the raw values.
 #[derive(Debug)]
 pub struct Seen {
