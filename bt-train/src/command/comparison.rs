@@ -119,8 +119,8 @@ impl Comparison {
         object
     }
 
-    /// What is lost, in words, where that is more than rounding explains: more than [`LOSS_MAX`] and more than
-    /// one item of classes, more than [`GROWTH_MAX`] of values, than [`NATS_GROWTH_MAX`] of bits.
+    /// What is lost, in words, where that is more than rounding explains: more than 0.3 points and more than
+    /// one item of classes, more than 3 % of values, than 0.5 % of bits' nats.
     pub fn loss(&self) -> Option<String> {
         match (self.float.figures, self.fixed.figures) {
             (
