@@ -3,6 +3,7 @@
 import _thread
 import pathlib
 import re
+import signal
 import threading
 import time
 import warnings
@@ -96,7 +97,15 @@ def test_others_work_while_it_trains():
     assert ticks >= 10
 
 
-def test_ctrl_c_ends_it_and_resume_goes_on(tmp_path):
+@pytest.fixture
+def interruptible():
+    """Whoever runs the tests in the background has Ctrl-C ignored, and what it starts inherits that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_ends_it_and_resume_goes_on(tmp_path, interruptible):
     def interrupt():
         while not (tmp_path / "run/metrics.jsonl").exists() or not (tmp_path / "run/metrics.jsonl").read_text():
             time.sleep(0.01)
