@@ -6,12 +6,16 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
 use crate::board::Board;
 use crate::firmware;
+
+/// Until a HAL has switched the UART on: QEMU's nRF51 never asks again for bytes that came before.
+const START_UP: Duration = Duration::from_millis(500);
 
 /// Nanoseconds of virtual time that one instruction takes under `-icount shift=6`.
 pub const INSTRUCTION_NS: u64 = 64;
@@ -82,6 +86,9 @@ impl Emulator {
         };
         if let Some(output) = emulator.child.stdout.take() {
             emulator.log = Some(print_log(elf, output)?);
+        }
+        if board.project.is_some() {
+            thread::sleep(START_UP);
         }
         Ok(emulator)
     }
