@@ -3,7 +3,7 @@
 
 use bt_core::internals::model::layout::FilterRecord;
 use bt_core::{Cell, InputType, Model, Pool, SelfTest, Session, StateError};
-use bt_tests::model::{Dense, Noise, scores_of};
+use bt_tests::model::{Dense, Noise, feed, scores, scores_carried_on, scores_of};
 use bt_tests::mutate;
 use bt_tests::program::run as run_program;
 use crc::{CRC_32_ISCSI, Crc};
@@ -30,18 +30,6 @@ fn shapes() -> impl Iterator<Item = Dense> {
             ..Dense::default()
         })
     })
-}
-
-fn run(session: &mut Session<'_, '_>, mut bytes: &[u8]) {
-    while session.feed(&mut bytes).unwrap() {
-        session.step().unwrap();
-    }
-}
-
-fn scores(session: &Session<'_, '_>) -> Vec<i32> {
-    let mut scores = vec![0; session.model().outputs()];
-    session.scores(&mut scores).unwrap();
-    scores
 }
 
 #[test]
@@ -87,9 +75,9 @@ fn a_still_picture_is_none() {
         assert_eq!(scores_of(&model, &one), scores_of(&model, &other));
         let mut arena = vec![0; model.arena_words()];
         let mut session = Session::new(&model, &mut arena).unwrap();
-        run(&mut session, &[&one[..], &other[..]].concat());
+        feed(&mut session, &[&one[..], &other[..]].concat());
         session.reset();
-        run(&mut session, &other);
+        feed(&mut session, &other);
         assert_eq!(scores(&session), scores_of(&model, &one), "{shape:?}");
     }
 }
@@ -103,17 +91,8 @@ fn a_saved_state_goes_on() {
         let bytes = Noise::new(shape.seed).bytes(6 * shape.values);
         let whole = scores_of(&model, &bytes);
         for cut in 0..6 {
-            let (first, then) = bytes.split_at(cut * shape.values);
-            let mut arena = vec![0; model.arena_words()];
-            let mut session = Session::new(&model, &mut arena).unwrap();
-            run(&mut session, first);
-            let mut state = vec![0; session.saved_bytes()];
-            session.save(&mut state).unwrap();
-            let mut arena = vec![u32::MAX; model.arena_words()];
-            let mut session = Session::new(&model, &mut arena).unwrap();
-            session.load(&state).unwrap();
-            run(&mut session, then);
-            assert_eq!(scores(&session), whole, "{shape:?} {cut}");
+            let scores = scores_carried_on(&model, &bytes, cut * shape.values);
+            assert_eq!(scores, whole, "{shape:?} {cut}");
         }
     }
 }
@@ -155,7 +134,7 @@ fn a_resealed_state_keeps_to_its_ranges() {
         let model = Model::parse(file.bytes()).unwrap();
         let mut arena = vec![0; model.arena_words()];
         let mut session = Session::new(&model, &mut arena).unwrap();
-        run(&mut session, &Noise::new(3).bytes(3 * shape.values));
+        feed(&mut session, &Noise::new(3).bytes(3 * shape.values));
         let mut state = vec![0; session.saved_bytes()];
         session.save(&mut state).unwrap();
         for (at, value, is_sound) in changes {

@@ -1,7 +1,7 @@
 //! Cells and layers on the device: every step against plain loops in i64, states kept and refused.
 
 use bt_core::{Cell, Model, ModelBytes, Pool, SelfTest, Session, StateError};
-use bt_tests::model::{Dense, Noise, scores_of};
+use bt_tests::model::{Dense, Noise, scores_carried_on, scores_of};
 use bt_tests::mutate;
 use crc::{CRC_32_ISCSI, Crc};
 
@@ -46,26 +46,9 @@ fn a_saved_state_goes_on() {
         let bytes = Noise::new(shape.seed).bytes(6 * frame);
         let whole = scores_of(&model, &bytes);
         for cut in 0..6 {
-            let (first, then) = bytes.split_at(cut * frame);
-            let mut arena = vec![0; model.arena_words()];
-            let mut session = Session::new(&model, &mut arena).unwrap();
-            run(&mut session, first);
-            let mut state = vec![0; session.saved_bytes()];
-            session.save(&mut state).unwrap();
-            let mut arena = vec![u32::MAX; model.arena_words()];
-            let mut session = Session::new(&model, &mut arena).unwrap();
-            session.load(&state).unwrap();
-            run(&mut session, then);
-            let mut scores = vec![0; model.classes()];
-            session.scores(&mut scores).unwrap();
+            let scores = scores_carried_on(&model, &bytes, cut * frame);
             assert_eq!(scores, whole, "{shape:?} {cut}");
         }
-    }
-}
-
-fn run(session: &mut Session<'_, '_>, mut bytes: &[u8]) {
-    while session.feed(&mut bytes).unwrap() {
-        session.step().unwrap();
     }
 }
 

@@ -1,7 +1,6 @@
 //! The Python client beside PROTOCOL.md, against the firmware on a line with
 //! faults and in QEMU, and against devices that answer nonsense.
 
-use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -15,11 +14,11 @@ use bt_core::internals::front_end::FORMAT;
 use bt_core::internals::model::cases;
 use bt_core::{FloatInput, InputType, Model, Session};
 use bt_embed::app::{Ended, Memory, run};
-use bt_embed::board::{Board, Stack, Ticks};
+use bt_embed::board::{Board, Stack};
 use bt_embed::wire::{Error, Reply, frame};
 use bt_tests::exported::{self, recordings};
 use bt_tests::model::{Dense, Noise, scores_of};
-use embedded_hal::digital::{ErrorType, OutputPin};
+use bt_tests::still::Still;
 use embedded_io::ErrorKind;
 use serde_json::Value;
 use tools::emulator::Emulator;
@@ -107,32 +106,6 @@ impl embedded_io::Write for Noisy {
     }
 
     fn flush(&mut self) -> Result<(), ErrorKind> {
-        Ok(())
-    }
-}
-
-struct Still;
-
-impl Ticks for Still {
-    fn hertz(&self) -> u32 {
-        1_000_000
-    }
-
-    fn now(&self) -> u32 {
-        0
-    }
-}
-
-impl ErrorType for Still {
-    type Error = Infallible;
-}
-
-impl OutputPin for Still {
-    fn set_low(&mut self) -> Result<(), Infallible> {
-        Ok(())
-    }
-
-    fn set_high(&mut self) -> Result<(), Infallible> {
         Ok(())
     }
 }

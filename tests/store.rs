@@ -1,14 +1,13 @@
 //! Models in slots of flash: power that fails at every step of a write, models that are refused, and the whole way over
 //! the line, noise included.
 
-use std::convert::Infallible;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bt_core::internals::model::layout;
 use bt_core::{Crc32c, Model, ModelBytes, ParseError, Scrub, SelfTest, Session};
 use bt_embed::app::{Ended, Memory, run_with_slots};
-use bt_embed::board::{Board, Stack, Ticks};
+use bt_embed::board::{Board, Stack};
 use bt_embed::service::{Service, Surroundings};
 use bt_embed::store::{
     PIECE_ALIGN, RECORD_BYTES, Slot, Slots, StoreError, Update, image_bytes, model_in,
@@ -16,7 +15,7 @@ use bt_embed::store::{
 use bt_embed::wire::{self, LineCounts, Reply, Request};
 use bt_tests::line::{End, Faults, Uart, line};
 use bt_tests::model::{Dense, Noise, scores_of};
-use embedded_hal::digital::{ErrorType as PinErrorType, OutputPin};
+use bt_tests::still::Still;
 use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_write,
 };
@@ -281,32 +280,6 @@ fn scrubbing_finds_every_flip() {
             matches!(rounds(&flipped, 50), Some(ParseError::Crc { .. })),
             "{at}"
         );
-    }
-}
-
-struct Still;
-
-impl Ticks for Still {
-    fn hertz(&self) -> u32 {
-        1_000_000
-    }
-
-    fn now(&self) -> u32 {
-        0
-    }
-}
-
-impl PinErrorType for Still {
-    type Error = Infallible;
-}
-
-impl OutputPin for Still {
-    fn set_low(&mut self) -> Result<(), Infallible> {
-        Ok(())
-    }
-
-    fn set_high(&mut self) -> Result<(), Infallible> {
-        Ok(())
     }
 }
 

@@ -27,6 +27,8 @@ mod ns16550;
 mod ram_flash;
 #[cfg(feature = "_board")]
 pub mod register;
+#[cfg(all(slots, any(feature = "_mps", feature = "board-microbit")))]
+mod slot_memory;
 #[cfg(any(feature = "cortex-m", feature = "_virt"))]
 mod stack;
 #[cfg(feature = "cortex-m")]

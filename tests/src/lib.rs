@@ -9,4 +9,5 @@ pub mod model;
 pub mod mutate;
 pub mod program;
 pub mod reference;
+pub mod still;
 pub mod units;

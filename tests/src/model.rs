@@ -237,11 +237,50 @@ fn weight(bits: u16) -> i32 {
 pub fn scores_of(model: &Model<'_>, bytes: &[u8]) -> Vec<i32> {
     let mut arena = vec![0; model.arena_words()];
     let mut session = Session::new(model, &mut arena).expect("an arena as the model asks for");
-    let mut rest = bytes;
-    while session.feed(&mut rest).expect("values of the model's type") {
+    feed(&mut session, bytes);
+    scores(&session)
+}
+
+/// The same of a stream that is cut behind so many bytes: the state is saved, and another session goes on with it.
+///
+/// # Panics
+///
+/// There is no whole frame before the cut and none behind it.
+pub fn scores_carried_on(model: &Model<'_>, bytes: &[u8], cut: usize) -> Vec<i32> {
+    let (before, behind) = bytes.split_at(cut);
+    let mut arena = vec![0; model.arena_words()];
+    let mut session = Session::new(model, &mut arena).expect("an arena as the model asks for");
+    feed(&mut session, before);
+    let mut state = vec![0; session.saved_bytes()];
+    session.save(&mut state).expect("between two frames");
+    let mut arena = vec![u32::MAX; model.arena_words()];
+    let mut session = Session::new(model, &mut arena).expect("an arena as the model asks for");
+    session.load(&state).expect("the model's own");
+    feed(&mut session, behind);
+    scores(&session)
+}
+
+/// All these bytes, step by step.
+///
+/// # Panics
+///
+/// The bytes are no values of the model's type.
+pub fn feed(session: &mut Session<'_, '_>, mut bytes: &[u8]) {
+    while session
+        .feed(&mut bytes)
+        .expect("values of the model's type")
+    {
         session.step().expect("a whole frame");
     }
-    let mut scores = vec![0; model.outputs()];
+}
+
+/// Raw scores.
+///
+/// # Panics
+///
+/// There was no step.
+pub fn scores(session: &Session<'_, '_>) -> Vec<i32> {
+    let mut scores = vec![0; session.model().outputs()];
     session.scores(&mut scores).expect("a step");
     scores
 }

@@ -1,15 +1,14 @@
 //! The flash of the nRF51 series by its controller (NVMC), which halts the core while it works. QEMU has it too.
 #![allow(unsafe_code)]
 
-use core::sync::atomic::{AtomicBool, Ordering};
-
 use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_read, check_write,
 };
 
-use super::register::{Block, Register};
+use super::register::Block;
+use super::slot_memory::SlotMemory;
+use crate::SLOT_BYTES;
 use crate::store::Slot;
-use crate::{SLOT_BYTES, SLOTS_START};
 
 const NVMC: usize = 0x4001_E000;
 
@@ -24,20 +23,15 @@ const ERASE_ENABLED: u32 = 2;
 /// One slot.
 pub struct Flash {
     controller: Block,
-    start: usize,
+    memory: SlotMemory,
 }
 
 /// Both slots, once.
 pub fn take_slots() -> Option<[Flash; 2]> {
-    static TAKEN: AtomicBool = AtomicBool::new(false);
-    // Load and store: the core has no swap, and nobody else comes here.
-    if TAKEN.load(Ordering::Relaxed) {
-        return None;
-    }
-    TAKEN.store(true, Ordering::Relaxed);
+    let memories = SlotMemory::take()?;
     // SAFETY: by the nRF51 reference manual this is the controller, and no memory of the program.
     let controller = unsafe { Block::at(NVMC) };
-    Some([SLOTS_START, SLOTS_START + SLOT_BYTES].map(|start| Flash { controller, start }))
+    Some(memories.map(|memory| Flash { controller, memory }))
 }
 
 impl Flash {
@@ -59,11 +53,7 @@ impl ReadNorFlash for Flash {
 
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NorFlashErrorKind> {
         check_read(self, offset, bytes.len())?;
-        let from = self.bytes().iter().skip(offset as usize);
-        for (place, &byte) in bytes.iter_mut().zip(from) {
-            *place = byte;
-        }
-        Ok(())
+        self.memory.read(offset, bytes)
     }
 
     fn capacity(&self) -> usize {
@@ -78,7 +68,7 @@ impl NorFlash for Flash {
     fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind> {
         check_erase(self, from, to)?;
         for page in (from..to).step_by(Self::ERASE_SIZE) {
-            let address = (self.start + page as usize) as u32;
+            let address = self.memory.bytes().as_ptr().addr() as u32 + page;
             self.with(ERASE_ENABLED, |flash| {
                 flash.controller.register(ERASE_PAGE).write(address);
             });
@@ -90,11 +80,9 @@ impl NorFlash for Flash {
         check_write(self, offset, bytes.len())?;
         let (words, _) = bytes.as_chunks::<4>();
         for (index, &word) in words.iter().enumerate() {
-            let address = self.start + offset as usize + 4 * index;
-            self.with(WRITE_ENABLED, |_| {
-                // SAFETY: a word of this slot, which the linker leaves to it; nobody holds its bytes, since
-                // they are borrowed from this value.
-                unsafe { Register::<u32>::at(address) }.write(u32::from_le_bytes(word));
+            let place = offset as usize + 4 * index;
+            self.with(WRITE_ENABLED, |flash| {
+                flash.memory.word(place).write(u32::from_le_bytes(word));
             });
         }
         Ok(())
@@ -103,9 +91,6 @@ impl NorFlash for Flash {
 
 impl Slot for Flash {
     fn bytes(&self) -> &[u8] {
-        // SAFETY: flash that the linker leaves to this slot, readable for ever, and written through `&mut self` alone.
-        unsafe {
-            core::slice::from_raw_parts(core::ptr::with_exposed_provenance(self.start), SLOT_BYTES)
-        }
+        self.memory.bytes()
     }
 }

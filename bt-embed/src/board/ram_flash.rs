@@ -1,36 +1,22 @@
 //! RAM that stands in for flash, on boards of which all memory is RAM: what is erased is all ones, and writing only
 //! clears bits. It outlives a reset, not the power.
-#![allow(unsafe_code)]
-
-use core::sync::atomic::{AtomicBool, Ordering};
 
 use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_read, check_write,
 };
 
-use super::register::Register;
+use super::slot_memory::SlotMemory;
+use crate::SLOT_BYTES;
 use crate::store::Slot;
-use crate::{SLOT_BYTES, SLOTS_START};
 
 /// One slot.
 pub struct Flash {
-    start: usize,
+    memory: SlotMemory,
 }
 
 /// Both slots, once.
 pub fn take_slots() -> Option<[Flash; 2]> {
-    static TAKEN: AtomicBool = AtomicBool::new(false);
-    let is_first = !TAKEN.swap(true, Ordering::Relaxed);
-    is_first.then(|| [SLOTS_START, SLOTS_START + SLOT_BYTES].map(|start| Flash { start }))
-}
-
-impl Flash {
-    /// A word of the slot.
-    fn word(&mut self, offset: usize) -> Register {
-        // SAFETY: a word of this slot, which the linker leaves to it; nobody holds its bytes, since they are borrowed
-        // from this value.
-        unsafe { Register::at(self.start + offset) }
-    }
+    SlotMemory::take().map(|memories| memories.map(|memory| Flash { memory }))
 }
 
 impl ErrorType for Flash {
@@ -42,11 +28,7 @@ impl ReadNorFlash for Flash {
 
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NorFlashErrorKind> {
         check_read(self, offset, bytes.len())?;
-        let from = self.bytes().iter().skip(offset as usize);
-        for (place, &byte) in bytes.iter_mut().zip(from) {
-            *place = byte;
-        }
-        Ok(())
+        self.memory.read(offset, bytes)
     }
 
     fn capacity(&self) -> usize {
@@ -61,7 +43,7 @@ impl NorFlash for Flash {
     fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind> {
         check_erase(self, from, to)?;
         for offset in (from as usize..to as usize).step_by(4) {
-            self.word(offset).write(u32::MAX);
+            self.memory.word(offset).write(u32::MAX);
         }
         Ok(())
     }
@@ -70,7 +52,7 @@ impl NorFlash for Flash {
         check_write(self, offset, bytes.len())?;
         let (words, _) = bytes.as_chunks::<4>();
         for (index, &word) in words.iter().enumerate() {
-            let place = self.word(offset as usize + 4 * index);
+            let place = self.memory.word(offset as usize + 4 * index);
             place.write(place.read() & u32::from_le_bytes(word));
         }
         Ok(())
@@ -79,9 +61,6 @@ impl NorFlash for Flash {
 
 impl Slot for Flash {
     fn bytes(&self) -> &[u8] {
-        // SAFETY: RAM that the linker leaves to this slot, readable for ever, and written through `&mut self` alone.
-        unsafe {
-            core::slice::from_raw_parts(core::ptr::with_exposed_provenance(self.start), SLOT_BYTES)
-        }
+        self.memory.bytes()
     }
 }

@@ -20,7 +20,7 @@ pub struct Given<'py> {
 
 impl<'py> Given<'py> {
     /// x is an array, or the path of a data set.
-    pub fn new(x: &Bound<'py, PyAny>, name: PartName) -> Given<'py> {
+    fn new(x: &Bound<'py, PyAny>, name: PartName) -> Given<'py> {
         let mut given = Given::default();
         match x.extract::<PathBuf>() {
             Ok(path) => given.path = Some(path),
@@ -29,8 +29,26 @@ impl<'py> Given<'py> {
         given
     }
 
+    /// The parts to train on: x, and y, x_val, y_val, lengths, lengths_val, groups and labels in this order.
+    pub fn training(x: &Bound<'py, PyAny>, others: [Option<&Bound<'py, PyAny>>; 7]) -> Given<'py> {
+        let mut given = Given::new(x, PartName::Train);
+        let names = [
+            "y_train",
+            "x_val",
+            "y_val",
+            "lengths_train",
+            "lengths_val",
+            "group_train",
+            "labels",
+        ];
+        for (name, array) in names.into_iter().zip(others) {
+            given.add(name, array);
+        }
+        given
+    }
+
     /// Another array, by its name in a data set's file.
-    pub fn add(&mut self, name: impl Into<String>, array: Option<&Bound<'py, PyAny>>) {
+    fn add(&mut self, name: impl Into<String>, array: Option<&Bound<'py, PyAny>>) {
         if let Some(array) = array {
             self.arrays.insert(name.into(), array.clone());
         }

@@ -152,20 +152,11 @@ impl FloatModel {
         x: &Bound<'py, PyAny>,
         lengths: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let data = test_part(x, None, lengths)?.for_model(&self.checkpoint.config);
-        let data = data.map_err(raised_of_arrays)?;
-        let part = part(&data)?;
-        let found = py
-            .detach(|| Evaluation::new(&self.checkpoint, part))
-            .map_err(raised)?;
-        let gives = self.checkpoint.config.head.gives;
-        let of = Rows {
-            part,
-            every_step: gives.every_step(),
-            kind: gives.kind(),
-        };
-        let values: Vec<f32> = found.logits.iter().copied().collect();
-        rows(py, &of, &values, gives.outputs(), 0.0)
+        self.evaluated(x, None, lengths, |of, found| {
+            let values: Vec<f32> = found.logits.iter().copied().collect();
+            let outputs = self.checkpoint.config.head.gives.outputs();
+            rows(py, of, &values, outputs, 0.0)
+        })
     }
 
     /// The class of each sequence, or of every step, −1 behind the end of a sequence.
@@ -176,24 +167,14 @@ impl FloatModel {
         x: &Bound<'py, PyAny>,
         lengths: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let gives = self.checkpoint.config.head.gives;
-        if gives.kind() != OutputKind::Classes {
+        if self.checkpoint.config.head.gives.kind() != OutputKind::Classes {
             return Err(Error::new_err(
                 "predict: the model gives values or bits, not classes; call it",
             ));
         }
-        let data = test_part(x, None, lengths)?.for_model(&self.checkpoint.config);
-        let data = data.map_err(raised_of_arrays)?;
-        let part = part(&data)?;
-        let found = py
-            .detach(|| Evaluation::new(&self.checkpoint, part))
-            .map_err(raised)?;
-        let of = Rows {
-            part,
-            every_step: gives.every_step(),
-            kind: OutputKind::Classes,
-        };
-        classes(py, &of, &evaluate::predictions(&found.logits))
+        self.evaluated(x, None, lengths, |of, found| {
+            classes(py, of, &evaluate::predictions(&found.logits))
+        })
     }
 
     /// Accuracy and its like, or the errors of values: the fields of `bt-train eval --json`.
@@ -205,13 +186,9 @@ impl FloatModel {
         y: &Bound<'py, PyAny>,
         lengths: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let data = test_part(x, Some(y), lengths)?.for_model(&self.checkpoint.config);
-        let data = data.map_err(raised_of_arrays)?;
-        let part = part(&data)?;
-        let found = py
-            .detach(|| Evaluation::new(&self.checkpoint, part))
-            .map_err(raised)?;
-        object(py, &found.json(part))
+        self.evaluated(x, Some(y), lengths, |of, found| {
+            object(py, &found.json(of.part))
+        })
     }
 
     /// What the model is made of: the JSON object of the file's metadata.
@@ -259,6 +236,30 @@ impl FloatModel {
 }
 
 impl FloatModel {
+    /// Logits of every row, with what the rows are.
+    fn evaluated<'py, R>(
+        &self,
+        x: &Bound<'py, PyAny>,
+        y: Option<&Bound<'py, PyAny>>,
+        lengths: Option<&Bound<'py, PyAny>>,
+        then: impl FnOnce(&Rows<'_>, &Evaluation) -> PyResult<R>,
+    ) -> PyResult<R> {
+        let data = test_part(x, y, lengths)?.for_model(&self.checkpoint.config);
+        let data = data.map_err(raised_of_arrays)?;
+        let part = part(&data)?;
+        let found = x
+            .py()
+            .detach(|| Evaluation::new(&self.checkpoint, part))
+            .map_err(raised)?;
+        let gives = self.checkpoint.config.head.gives;
+        let of = Rows {
+            part,
+            every_step: gives.every_step(),
+            kind: gives.kind(),
+        };
+        then(&of, &found)
+    }
+
     /// One that nothing is known of but itself.
     fn of(checkpoint: Checkpoint) -> FloatModel {
         let config = &checkpoint.config;
@@ -328,18 +329,8 @@ pub fn train<'py>(
         None => Settings::resolve(config.as_deref(), &flags),
     };
     let told = told.map_err(raised)?;
-    let mut given = Given::new(x, PartName::Train);
-    for (name, array) in [
-        ("y_train", y),
-        ("x_val", x_val),
-        ("y_val", y_val),
-        ("lengths_train", lengths),
-        ("lengths_val", lengths_val),
-        ("group_train", groups),
-        ("labels", labels),
-    ] {
-        given.add(name, array);
-    }
+    let others = [y, x_val, y_val, lengths, lengths_val, groups, labels];
+    let given = Given::training(x, others);
     let recordings = told.recordings().map_err(raised)?;
     let data = given.load(py, &recordings, &[PartName::Train, PartName::Validation])?;
     let settings = told.fitted(&data).map_err(raised_of_arrays)?;

@@ -211,18 +211,8 @@ pub fn quantize<'py>(
     device: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<IntegerModel> {
     let device: DeviceArgs = parsed("quantize", device)?;
-    let mut given = Given::new(x, PartName::Train);
-    for (array, value) in [
-        ("y_train", y),
-        ("x_val", x_val),
-        ("y_val", y_val),
-        ("lengths_train", lengths),
-        ("lengths_val", lengths_val),
-        ("group_train", groups),
-        ("labels", labels),
-    ] {
-        given.add(array, value);
-    }
+    let others = [y, x_val, y_val, lengths, lengths_val, groups, labels];
+    let given = Given::training(x, others);
     let recordings = model
         .settings
         .recordings()

@@ -1,6 +1,5 @@
 //! What a device reads: model files, saved states, front ends, the wire.
 
-use std::convert::Infallible;
 use std::sync::LazyLock;
 
 use bt_core::internals::front_end::{self, Config, FORMAT, FORMAT_UNFILTERED, FrontEnd, Level};
@@ -8,15 +7,15 @@ use bt_core::internals::model::layout::FilterRecord;
 use bt_core::internals::model::write::ModelBytes;
 use bt_core::internals::model::{cases, layout};
 use bt_core::{Cell, InputType, Model, Pool, Session};
-use bt_embed::board::{Stack, Ticks};
+use bt_embed::board::Stack;
 use bt_embed::service::{Service, Surroundings};
 use bt_embed::wire::{Decoder, LineCounts, Reply, Request};
-use embedded_hal::digital::{ErrorType, OutputPin};
 
 use super::{Target, below, bytes, pick};
 use crate::exported;
 use crate::model::{Dense, Noise};
 use crate::mutate::{self, edges, places};
+use crate::still::Still;
 
 /// Model files: fields at their edges under a right checksum, then everything on what parses.
 pub const PARSE: Target = Target {
@@ -381,36 +380,6 @@ fn cobs(body: &[u8]) -> Vec<u8> {
     line
 }
 
-/// A clock that stands still.
-struct Still;
-
-impl Ticks for Still {
-    fn hertz(&self) -> u32 {
-        1_000_000
-    }
-
-    fn now(&self) -> u32 {
-        0
-    }
-}
-
-/// No LED.
-struct Dark;
-
-impl ErrorType for Dark {
-    type Error = Infallible;
-}
-
-impl OutputPin for Dark {
-    fn set_low(&mut self) -> Result<(), Infallible> {
-        Ok(())
-    }
-
-    fn set_high(&mut self) -> Result<(), Infallible> {
-        Ok(())
-    }
-}
-
 /// Serves what comes over the line; every reply is one that the host understands, which reads the line
 /// as replies too. Whether a request was one.
 fn serve(line: &[u8]) -> bool {
@@ -425,7 +394,7 @@ fn serve(line: &[u8]) -> bool {
     let model = Model::parse(file).expect("a sound model");
     let mut arena = vec![0; model.arena_bytes() / 4];
     let mut scores = vec![0; model.outputs()];
-    let service = Service::new(&model, file, &mut arena, &mut scores, Still, Dark);
+    let service = Service::new(&model, file, &mut arena, &mut scores, Still, Still);
     let mut service = service.unwrap_or_else(|refusal| panic!("{refusal}"));
     let mut decoder = Decoder::<LINE>::new();
     let mut served = false;
