@@ -9,6 +9,7 @@ fewer of them; nothing is learnt from the data here.
 """
 import gzip
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -84,54 +85,63 @@ def binarized_mnist(source):
     return {f"x_{part}": rows(part) for part in ("train", "val", "test")}
 
 
-def avletters(source, side=1, tuning=False):
-    """Repetitions 1 and 2 to learn from, 3 to test; for tuning 1 to learn from, 2 to validate, and no test part.
+def lips(source, side, split):
+    """60 × 80 pixels of lips, `side` by `side` averaged into one and rounded to a byte.
 
-    `side` by `side` pixels are averaged into one, rounded to a byte."""
+    `split` tells from speaker, repetition (0 to 2) and the speakers' names, arrays of one entry a clip, which part a
+    clip belongs to."""
     data = np.load(source / "avletters" / "avletters.npz")
-
-    def part(name, kept):
-        x = data[f"x_{name}"][kept]
-        if side > 1:
-            n, steps, rows, columns = x.shape
-            x = x.reshape(n, steps, rows // side, side, columns // side, side).mean((3, 5), dtype=np.float32)
-            x = x.round().astype(np.uint8)
-        return x, data[f"y_{name}"][kept], data[f"lengths_{name}"][kept]
-
-    # Each speaker says each letter twice in the training part, in order.
-    seen, second = set(), []
-    for who in zip(data["y_train"], data["group_train"]):
-        second.append(who in seen)
-        seen.add(who)
-    second = np.array(second)
-    if tuning:
-        chosen = {"train": part("train", ~second), "val": part("train", second)}
-    else:
-        chosen = {"train": part("train", slice(None)), "test": part("test", slice(None))}
+    both = lambda key: np.concatenate([data[f"{key}_train"], data[f"{key}_test"]])
+    x, y, lengths, speaker = map(both, ("x", "y", "lengths", "group"))
+    if side > 1:
+        n, steps, rows, columns = x.shape
+        x = x.reshape(n, steps, rows // side, side, columns // side, side).mean((3, 5), dtype=np.float32)
+        x = x.round().astype(np.uint8)
+    # Each speaker says each letter three times, in order.
+    said, repetition = {}, []
+    for who in zip(y, speaker):
+        repetition.append(said.get(who, 0))
+        said[who] = said.get(who, 0) + 1
     out = {"labels": data["labels"]}
-    for name, arrays in chosen.items():
-        out |= {f"{key}_{name}": value for key, value in zip(("x", "y", "lengths"), arrays)}
+    for name, kept in split(speaker, np.array(repetition), np.unique(speaker)).items():
+        arrays = {"x": x, "y": y, "lengths": lengths}
+        out |= {f"{key}_{name}": values[kept] for key, values in arrays.items()}
     return out
 
 
-def avletters_tuning(source):
-    """60 × 80 pixels."""
-    return avletters(source, tuning=True)
+def last_repetition(speaker, repetition, names):
+    """Repetitions 1 and 2 to learn from, 3 to test."""
+    return {"train": repetition < 2, "test": repetition == 2}
 
 
-def avletters_15x20(source):
-    """Averages of 4 × 4 pixels."""
-    return avletters(source, side=4)
+def second_repetition(speaker, repetition, names):
+    """For tuning: repetition 1 to learn from, 2 to validate, and no test part."""
+    return {"train": repetition == 0, "val": repetition == 1}
 
 
-def avletters_15x20_tuning(source):
-    """The same for tuning."""
-    return avletters(source, side=4, tuning=True)
+def two_speakers(fold):
+    """Two of the ten speakers, by name, to test; the other eight to learn from."""
+
+    def split(speaker, repetition, names):
+        out = np.isin(speaker, names[2 * fold : 2 * fold + 2])
+        return {"train": ~out, "test": out}
+
+    return split
 
 
-LIPS = (avletters, avletters_tuning, avletters_15x20, avletters_15x20_tuning)
-ALL = (mmwave_gesture8, mmwave_gesture5, hapt, japanese_vowels, mnist, binarized_mnist, *LIPS)
-SETS = {f.__name__: f for f in ALL}
+def lips_sets():
+    """avletters, avletters_tuning and avletters_speakers0 to 4; with averages of 4 × 4 pixels avletters_15x20 ..."""
+    splits = {"": last_repetition, "_tuning": second_repetition}
+    splits |= {f"_speakers{fold}": two_speakers(fold) for fold in range(5)}
+    return {
+        f"avletters{size}{name}": partial(lips, side=side, split=split)
+        for size, side in (("", 1), ("_15x20", 4))
+        for name, split in splits.items()
+    }
+
+
+ALL = (mmwave_gesture8, mmwave_gesture5, hapt, japanese_vowels, mnist, binarized_mnist)
+SETS = {f.__name__: f for f in ALL} | lips_sets()
 
 
 def main():
