@@ -3,12 +3,14 @@
 
     python3 tools/data/prepare.py SOURCE TARGET [NAME …]
 
-SOURCE holds one folder a data set as downloaded, TARGET gets NAME.npz. Needs NumPy alone. Frames of
+SOURCE holds one folder a data set as downloaded, TARGET gets NAME.npz. Needs NumPy, and Pillow for fight_video. Frames of
 neighbouring time steps are put together into one, so that a step of the LSTM reads more and there are
 fewer of them; nothing is learnt from the data here.
 """
+import csv
 import gzip
 import sys
+import tarfile
 from functools import partial
 from pathlib import Path
 
@@ -140,7 +142,31 @@ def lips_sets():
     }
 
 
-ALL = (mmwave_gesture8, mmwave_gesture5, hapt, japanese_vowels, mnist, binarized_mnist)
+def fight_video(source):
+    """12 frames a clip of 120 × 160 pixels in three colours, 57,600 values; a group is a video the clips are cut of."""
+    from PIL import Image
+
+    folder = source / "fight_video"
+    clips = list(csv.DictReader(open(folder / "clips.csv", newline="")))
+    frames = {}
+    with tarfile.open(folder / "frames_160x120_jpeg.tar") as tar:
+        for member in filter(tarfile.TarInfo.isfile, tar):
+            _, label, clip, name = member.name.split("/")
+            frames[label, clip, name] = np.asarray(Image.open(tar.extractfile(member)))
+    labels = sorted({clip["label"] for clip in clips})
+    names = [f"{frame:02}.jpg" for frame in range(12)]
+    out = {"labels": np.array(labels)}
+    for part in ("train", "test"):
+        chosen = [clip for clip in clips if clip["split"] == part]
+        out[f"x_{part}"] = np.stack(
+            [[frames[clip["label"], clip["clip"], name] for name in names] for clip in chosen]
+        )
+        out[f"y_{part}"] = np.array([labels.index(clip["label"]) for clip in chosen], np.uint8)
+        out[f"group_{part}"] = np.array([clip["group"] for clip in chosen])
+    return out
+
+
+ALL = (mmwave_gesture8, mmwave_gesture5, hapt, japanese_vowels, mnist, binarized_mnist, fight_video)
 SETS = {f.__name__: f for f in ALL} | lips_sets()
 
 

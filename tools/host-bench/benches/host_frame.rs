@@ -1,5 +1,5 @@
 //! Frames per second on this host, of the paper's layer (57,600 bytes to 1,024 pre-activations), one
-//! thread: `cargo bench -p tools`. In one run
+//! thread: `cargo bench -p bt-benches`. In one run
 //!
 //! - `block-term, integers`: `bt-core` as it runs on a core without DSP, bit for bit; from the first
 //!   byte to the end of the step, recurrent map and gates included;
