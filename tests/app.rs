@@ -13,8 +13,8 @@ use bt_core::internals::front_end::FORMAT;
 use bt_core::internals::model::layout;
 use bt_core::internals::model::write::Outputs;
 use bt_core::{
-    Field, FloatOutput, InputType, Limits, Model, ModelBytes, OutputKind, ParseError, Pool,
-    Session, SessionError,
+    Field, FloatOutput, InputType, Limits, Model, ModelBytes, NextFrame, OutputKind, ParseError,
+    Pool, Session, SessionError,
 };
 use bt_embed::app::{Ended, Memory, run};
 use bt_embed::board::{Board, Stack, Ticks};
@@ -23,6 +23,7 @@ use bt_embed::wire::{self, Golden, LineCounts, REASON_BYTES_MAX, Reply, Request,
 use bt_tests::exported::{self, recordings};
 use bt_tests::line::{End, Faults, Uart, line};
 use bt_tests::model::{Dense, Noise, scores_of};
+use bt_train::drawing;
 use embedded_hal::digital::{ErrorType, OutputPin};
 use tools::device::{Device, Identity};
 use tools::stream;
@@ -120,6 +121,46 @@ fn shapes() -> Vec<Dense> {
         }
     }
     shapes
+}
+
+/// Pictures over a quiet line and a noisy one: the host's, bit for bit.
+#[test]
+fn a_device_draws_what_the_host_draws() {
+    let outputs = Outputs {
+        kind: OutputKind::Bits,
+        every_step: true,
+        next_frame: NextFrame::Drawn,
+        ..Outputs::default()
+    };
+    let file = Dense {
+        input_type: InputType::U8,
+        values: 66,
+        hidden: 10,
+        classes: 66,
+        score_shift: 21,
+        ..Dense::default()
+    }
+    .with(outputs);
+    let model = Model::parse(file.bytes()).unwrap();
+    let expected = drawing::draw(&model, u64::MAX, (3, 5), || ()).unwrap();
+    assert_ne!(expected.bits[0], expected.bits[1]);
+    let noisy = Faults {
+        flip: 600,
+        drop: 600,
+        ..Faults::default()
+    };
+    for faults in [Faults::default(), noisy] {
+        with_device(file.bytes(), [faults; 2], 5, |mut device, _| {
+            let found = tools::draw::draw(&mut device, &model, u64::MAX, (3, 5)).unwrap();
+            assert_eq!(found, expected);
+            // Scores are those of the last step; values pushed end the drawing.
+            let scores = device.scores().unwrap();
+            assert_eq!((scores.steps, scores.raw.len()), (5, 66));
+            device.chunk(&[0; 66]).unwrap();
+            let line = device.draw(u64::MAX, 2, 6).unwrap_err().to_string();
+            assert!(line.contains("step 0 is due"), "{line}");
+        });
+    }
 }
 
 /// Asked for after every step, scores are those of the steps so far.
@@ -659,15 +700,24 @@ fn every_chunk_that_was_taken_is_taken_once() {
     let model = Model::parse(file.bytes()).unwrap();
     let bytes = Noise::new(3).bytes(10 * 14);
     let mut arena = vec![0; ARENA];
-    let mut scores = vec![0; CLASSES];
+    let (mut scores, mut drawn) = (vec![0; CLASSES], vec![0; CLASSES]);
     let ticks = Count(AtomicU32::new(0));
     let lamp = Lamp(Arc::default());
-    let mut service =
-        Service::new(&model, file.bytes(), &mut arena, &mut scores, &ticks, lamp).unwrap();
+    let service = Service::new(
+        &model,
+        file.bytes(),
+        &mut arena,
+        &mut scores,
+        &mut drawn,
+        &ticks,
+        lamp,
+    );
+    let mut service = service.unwrap();
     let surroundings = Surroundings {
         board: "in memory",
         chunk_bytes_max: 200,
         score_count_max: 50,
+        bit_count_max: 50,
         line: LineCounts::default(),
         stack: Stack::default,
     };

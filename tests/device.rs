@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use bt_core::internals::model::cases;
 use bt_core::internals::model::layout::FilterRecord;
 use bt_core::internals::model::write::Outputs;
-use bt_core::{Cell, FloatOutput, InputType, Model, ModelBytes, OutputKind, Pool};
+use bt_core::{Cell, FloatOutput, InputType, Model, ModelBytes, NextFrame, OutputKind, Pool};
 use bt_embed::wire::Golden;
 use bt_tests::exported;
 use bt_tests::model::{Dense, Noise, scores_of};
+use bt_train::drawing;
 use tools::board::{Board, Machine, emulated};
 use tools::device::{Device, Scores};
 use tools::emulator::{Emulator, run_to_end};
@@ -130,6 +131,38 @@ fn every_board_gives_the_scores_of_the_host() {
             );
         }
     }
+}
+
+/// Pictures that a Cortex-M4F draws from a seed: the host's, bit for bit.
+#[test]
+fn an_m4f_draws_what_the_host_draws() {
+    let board = Board::find("mps2-an386").unwrap();
+    let file = Dense {
+        input_type: InputType::U8,
+        values: 8,
+        hidden: 6,
+        classes: 7,
+        score_shift: 21,
+        ..Dense::default()
+    }
+    .with(Outputs {
+        kind: OutputKind::Bits,
+        every_step: true,
+        next_frame: NextFrame::Drawn,
+        ..Outputs::default()
+    });
+    let model = Model::parse(file.bytes()).unwrap();
+    let elf = tempfile::NamedTempFile::new().unwrap();
+    let program = std::fs::read(built(board, SLOT, None)).unwrap();
+    std::fs::write(elf.path(), fill(&program, file.bytes()).unwrap()).unwrap();
+    let emulator = Emulator::start(board, elf.path(), false).unwrap();
+    let uart = emulator.uart(Duration::from_millis(50)).unwrap();
+    let mut device = Device::new(uart, Instant::now() + LIMIT);
+    let found = tools::draw::draw(&mut device, &model, 1 << 40, (4, 12)).unwrap();
+    let expected = drawing::draw(&model, 1 << 40, (4, 12), || ()).unwrap();
+    assert_eq!(found, expected);
+    assert_ne!(found.bits[0], found.bits[1]);
+    assert_eq!(device.statistics().unwrap().steps, 48);
 }
 
 /// Values after every step, of a mean of recent steps, on a Cortex-M4F: the same raw scores, which the file turns

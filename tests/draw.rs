@@ -1,9 +1,13 @@
-//! Drawings: the bits of a session beside a plain reference, and on the command line.
+//! Drawings: the bits of a session beside a plain reference, over the wire, and on the command line.
 
 use bt_core::internals::model::write::Outputs;
 use bt_core::{DrawError, InputType, Model, ModelBytes, NextFrame, OutputKind, Random, Session};
+use bt_embed::board::Stack;
+use bt_embed::service::{Service, Surroundings};
+use bt_embed::wire::{Error, LineCounts, Reply, Request};
 use bt_tests::model::Dense;
 use bt_tests::program::{fails, run};
+use bt_tests::still::Still;
 use bt_train::drawing;
 
 /// Bits of a frame; two more values of it are always 0.
@@ -174,6 +178,96 @@ fn a_drawing_goes_on_from_given_frames() {
     });
     given.draw(&mut random, &mut before).unwrap();
     assert_eq!(before, frame);
+}
+
+/// Replies hold two bits: the rest is asked for; repetitions take no step; what is not due is refused.
+#[test]
+fn a_service_takes_each_step_once() {
+    let file = model(3);
+    let model = Model::parse(file.bytes()).unwrap();
+    let expected = drawing::draw(&model, 9, (2, 3), || ()).unwrap();
+    let surroundings = Surroundings {
+        board: "none",
+        chunk_bytes_max: 64,
+        score_count_max: 9,
+        bit_count_max: 2,
+        line: LineCounts::default(),
+        stack: Stack::default,
+    };
+    let mut arena = vec![0; model.arena_words()];
+    let (mut scores, mut drawn) = ([0; BITS], [0; BITS]);
+    let service = Service::new(
+        &model,
+        file.bytes(),
+        &mut arena,
+        &mut scores,
+        &mut drawn,
+        Still,
+        Still,
+    );
+    let mut service = service.unwrap_or_else(|refusal| panic!("{refusal}"));
+    let mut ask = |number, step, first| {
+        let request = Request::Draw {
+            seed: 9,
+            number,
+            step,
+            first,
+        };
+        match service.handle(request, &surroundings) {
+            Reply::Drawn(drawn) => {
+                assert_eq!((drawn.first, usize::from(drawn.count)), (first, BITS));
+                Ok((drawn.steps, drawn.bits.iter().collect::<Vec<u8>>()))
+            }
+            Reply::Error(error) => Err(error),
+            reply => panic!("{reply:?}"),
+        }
+    };
+    let due = |expected| Err(Error::Sequence { expected });
+    assert_eq!(ask(0, 1, 0), due(0));
+    for (number, picture) in (0..).zip(&expected.bits) {
+        for (step, row) in (0..).zip(picture.chunks(BITS)) {
+            for _ in 0..2 {
+                let mut found = Vec::new();
+                for first in [0, 2, 4] {
+                    let (steps, bits) = ask(number, step, first).unwrap();
+                    assert_eq!(
+                        (steps, bits.len()),
+                        (step + 1, if first == 4 { 1 } else { 2 })
+                    );
+                    found.extend(bits);
+                }
+                assert_eq!(found, row);
+            }
+            assert_eq!(ask(number, step + 2, 0), due(step + 1));
+            assert_eq!(ask(number + 1, step + 1, 0), due(0));
+        }
+    }
+    assert_eq!(ask(1, 2, 6), Err(Error::Class { classes: 5 }));
+    // The first step of the picture that is under way, long ago: it begins anew.
+    assert_eq!(ask(1, 0, 0).unwrap().0, 1);
+
+    let file = Dense::default().model();
+    let model = Model::parse(file.bytes()).unwrap();
+    let mut arena = vec![0; model.arena_words()];
+    let (mut scores, mut drawn) = ([0; 3], [0; 3]);
+    let service = Service::new(
+        &model,
+        file.bytes(),
+        &mut arena,
+        &mut scores,
+        &mut drawn,
+        Still,
+        Still,
+    );
+    let mut service = service.unwrap_or_else(|refusal| panic!("{refusal}"));
+    let request = Request::Draw {
+        seed: 0,
+        number: 0,
+        step: 0,
+        first: 0,
+    };
+    let reply = service.handle(request, &surroundings);
+    assert_eq!(reply, Reply::Error(Error::NotDrawn));
 }
 
 /// The program refuses what is no drawing, in one line, and writes nothing.

@@ -12,13 +12,15 @@ use std::time::Duration;
 
 use bt_core::internals::front_end::FORMAT;
 use bt_core::internals::model::cases;
-use bt_core::{FloatInput, InputType, Model, Session};
+use bt_core::internals::model::write::Outputs;
+use bt_core::{FloatInput, InputType, Model, NextFrame, OutputKind, Session};
 use bt_embed::app::{Ended, Memory, run};
 use bt_embed::board::{Board, Stack};
 use bt_embed::wire::{Error, Reply, frame};
 use bt_tests::exported::{self, recordings};
 use bt_tests::model::{Dense, Noise, scores_of};
 use bt_tests::still::Still;
+use bt_train::drawing;
 use embedded_io::ErrorKind;
 use serde_json::Value;
 use tools::emulator::Emulator;
@@ -174,6 +176,61 @@ say(scores=scores, periods=periods, hello=client.hello(), label=client.label(1),
     let last = &said["periods"][2];
     assert!(last["read_errors"].as_u64() > Some(5), "{last}");
     assert!(said["repeats"].as_u64() > Some(10), "{said}");
+}
+
+/// Pictures of a seed, in parts over the line: the host's bits.
+#[test]
+fn the_program_asks_for_drawings() {
+    if !has_python() {
+        return;
+    }
+    let file = Dense {
+        input_type: InputType::U8,
+        values: 900,
+        hidden: 6,
+        classes: 900,
+        score_shift: 21,
+        ..Dense::default()
+    }
+    .with(Outputs {
+        kind: OutputKind::Bits,
+        every_step: true,
+        next_frame: NextFrame::Drawn,
+        ..Outputs::default()
+    });
+    let model = Model::parse(file.bytes()).unwrap();
+    let seed = u64::MAX - 1;
+    let expected = drawing::draw(&model, seed, (2, 3), || ()).unwrap();
+    let (host, device) = UnixStream::pair().unwrap();
+    let program = format!("{FOLDER}/bt_client.py");
+    let seed = seed.to_string();
+    let words = [
+        &program, "fd:0", "--draw", "3", "--count", "2", "--seed", &seed,
+    ];
+    let output = thread::scope(|scope| {
+        let served = scope.spawn(|| {
+            let board = Board {
+                name: "in memory",
+                stream: Noisy {
+                    stream: device,
+                    noise: Noise::new(4),
+                    once_in: 0,
+                },
+                ticks: Still,
+                led: Still,
+                stack: Stack::default,
+            };
+            // Replies of some hundred bits.
+            let mut memory = Memory::<300, 2000, 900>::new();
+            run(board, file.bytes(), &mut memory)
+        });
+        let output = left(host, &words);
+        assert_eq!(served.join().unwrap(), Ended::End);
+        output
+    });
+    let rows = |picture: &Vec<u8>| -> Value { picture.chunks(900).map(Value::from).collect() };
+    let expected: Value = expected.bits.iter().map(rows).collect();
+    assert_eq!(printed(&output)["pictures"], expected);
 }
 
 #[test]

@@ -294,13 +294,22 @@ fn a_model_that_changes_is_reported_and_not_computed_with() {
         board: "in memory",
         chunk_bytes_max: 200,
         score_count_max: 50,
+        bit_count_max: 50,
         line: LineCounts::default(),
         stack: Stack::default,
     };
     for (flash, sound) in [(file.bytes(), true), (&flipped[..], false)] {
-        let (mut arena, mut scores) = (vec![0; 500], vec![0; 8]);
-        let mut service =
-            Service::new(&model, flash, &mut arena, &mut scores, Still, Still).unwrap();
+        let (mut arena, mut scores, mut drawn) = (vec![0; 500], vec![0; 8], vec![0; 8]);
+        let service = Service::new(
+            &model,
+            flash,
+            &mut arena,
+            &mut scores,
+            &mut drawn,
+            Still,
+            Still,
+        );
+        let mut service = service.unwrap();
         // 16 bytes a step.
         let round = (flash.len() as u32).div_ceil(16);
         for sequence in 0..2 * round {

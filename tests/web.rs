@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use bt_core::{InputType, Model, ModelBytes, Pool};
+use bt_core::internals::model::write::Outputs;
+use bt_core::{InputType, Model, ModelBytes, NextFrame, OutputKind, Pool};
 use bt_tests::model::{Dense, Noise};
 use bt_train::data::{NpzWriter, PartName, Recordings, load};
-use bt_train::device;
+use bt_train::{device, drawing};
 use tools::{setup, web};
 
 /// What the page says when it was opened with these files: its raw scores, or else the problem shown.
@@ -117,16 +118,52 @@ fn the_page_gives_the_scores_of_the_host() {
         assert_eq!(opened(folder, &query), Ok(expected.clone()), "{file}");
     }
 
+    // A picture of a seed whose halves both count, row by row.
+    let draws = draws();
+    let model = Model::parse(draws.bytes()).unwrap();
+    std::fs::write(folder.join("draws.btm"), draws.bytes()).unwrap();
+    let seed = (7 << 32) + 5;
+    let picture = &drawing::draw(&model, seed, (1, 28), || ()).unwrap().bits[0];
+    let rows = picture.chunks(5);
+    let expected: Vec<Vec<i32>> = rows
+        .map(|row| row.iter().map(|&bit| bit.into()).collect())
+        .collect();
+    let query = format!("model=draws.btm&seed={seed}");
+    assert_eq!(opened(folder, &query), Ok(expected));
+
     // What does not fit is said, and by name.
     let problem = opened(folder, "model=frames.npz").unwrap_err();
     assert!(problem.starts_with("frames.npz: "), "{problem}");
     let problem = opened(folder, "data=sound.wav").unwrap_err();
     assert!(problem.starts_with("sound.wav: is sound"), "{problem}");
+    let problem = opened(folder, "seed=1").unwrap_err();
+    assert!(problem.contains("does not draw"), "{problem}");
+    let problem = opened(folder, "model=draws.btm&seed=-1").unwrap_err();
+    assert!(problem.starts_with("seed -1: "), "{problem}");
     let problem = opened(folder, "data=floats.npz").unwrap_err();
     assert!(
         problem.contains("12 values a step, the model takes 6"),
         "{problem}"
     );
+}
+
+/// A model that draws.
+fn draws() -> ModelBytes {
+    Dense {
+        input_type: InputType::U8,
+        values: 5,
+        hidden: 9,
+        classes: 5,
+        // Logits of some units, none of which is certain.
+        score_shift: 21,
+        ..Dense::default()
+    }
+    .with(Outputs {
+        kind: OutputKind::Bits,
+        every_step: true,
+        next_frame: NextFrame::Drawn,
+        ..Outputs::default()
+    })
 }
 
 /// A model with an audio front end.

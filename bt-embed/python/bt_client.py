@@ -7,6 +7,8 @@
                                    device's input type
     bt_client.py PORT --save FILE  the session's state into a file
     bt_client.py PORT --load FILE  and back; the device goes on from there
+    bt_client.py PORT --draw STEPS --seed S --count N
+                                   pictures 0 to N - 1 of a seed, a row of bits a step
 
 PORT is a serial port (needs pyserial), tcp:HOST:PORT, unix:PATH, or fd:N, an
 open socket. Each prints one JSON object. As a module: `Client(open_port(...))`.
@@ -32,6 +34,7 @@ SLACK = 2  # times the longest step that the device tells
 
 HELLO, LABEL, DATA, SCORES, RESET, STATISTICS, CLEAR = range(0x01, 0x08)
 FINISH, SAVE, LOAD, INPUTS = range(0x08, 0x0C)
+DRAW = 0x10
 REFUSED, ERROR = 0xFE, 0xFF
 REPLY = 0x80  # added to the kind of a request
 TAKEN = 0x83  # the reply to FINISH too
@@ -43,7 +46,7 @@ ERRORS = {
     3: "it speaks version {} of the protocol, this program version %d" % VERSION,
     4: "no message has the kind 0x{:02x}",
     5: "wrong fields in a message of kind 0x{:02x}",
-    6: "data chunk {} is due",
+    6: "data chunk or step {} is due",
     7: "no step is complete yet",
     8: "there are only {} classes",
     9: "bytes of a frame were lost on the line",
@@ -60,6 +63,7 @@ ERRORS = {
     20: "byte {} of the model is due",
     21: "the flash could not be erased or written",
     22: "the model has changed in flash while it was served",
+    23: "the model does not draw",
 }
 
 
@@ -275,6 +279,21 @@ class Client:
             pairs += part
         return pairs
 
+    def draw(self, seed, number, steps):
+        """Picture `number` of a seed, a row of bits a step; the same on every device."""
+        return [self._draw_row(seed, number, step) for step in range(steps)]
+
+    def _draw_row(self, seed, number, step):
+        row, count = [], 1
+        while len(row) < count:
+            fields = self.ask(DRAW, struct.pack("<QIIH", seed, number, step, len(row)))
+            steps, first, count, held = fields.take("IHHH")
+            bits = [byte >> at & 1 for byte in fields.data for at in range(8)][:held]
+            if (steps, first) != (step + 1, len(row)) or not bits:
+                raise DeviceError("the device sent no bits")
+            row += bits
+        return row
+
     def save(self):
         """The session's state, between steps."""
         state, total = b"", 1
@@ -461,8 +480,15 @@ def main(arguments):
     what.add_argument("file", nargs="?")
     what.add_argument("--save", metavar="FILE")
     what.add_argument("--load", metavar="FILE")
+    what.add_argument("--draw", type=int, metavar="STEPS")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of --draw, below 2 to the 64")
+    parser.add_argument("--count", type=int, default=1, metavar="N", help="pictures to draw")
     parser.add_argument("--limit", type=int, metavar="K", help="send the first K sequences only")
     asked = parser.parse_args(arguments)
+    if asked.draw is not None and (asked.draw < 1 or asked.count < 1):
+        parser.error("--draw and --count begin at 1")
+    if not 0 <= asked.seed < 2**64:
+        parser.error("--seed is from 0 to 2 to the 64, less 1")
     try:
         client = Client(open_port(asked.port))
         hello = client.hello()
@@ -477,6 +503,9 @@ def main(arguments):
             with open(asked.load, "rb") as file:
                 client.load(file.read())
             said = {"model_crc": hello["model_crc"]}
+        elif asked.draw:
+            pictures = [client.draw(asked.seed, number, asked.draw) for number in range(asked.count)]
+            said = {"pictures": pictures, "repeats": client.repeats}
         else:
             said = {**hello, "statistics": client.statistics()}
         print(json.dumps(said))

@@ -18,7 +18,7 @@ use crate::link::{ReceiveError, Receiver, SendError, Sender};
 use crate::service::{Refusal, Service, Surroundings};
 use crate::store::{self, Choice, Desk, NoFlash, Pick, Room, Shelf, Slot, Slots};
 use crate::wire::{
-    self, Error, Golden, LineCounts, NO_TAG, Reply, Request, Scores, chunk_bytes_max,
+    self, Drawn, Error, Golden, LineCounts, NO_TAG, Reply, Request, Scores, chunk_bytes_max,
 };
 
 /// A line of which so many reads failed in a row, no byte between them, is read
@@ -29,12 +29,14 @@ const ERRORS_BEFORE_PAUSE: u32 = 16;
 const PAUSE_MS: u32 = 10;
 
 /// The application's memory, made to measure and static: frames of `LINE` bytes
-/// each way, an arena of `ARENA` words, scores of `CLASSES` classes.
+/// each way, an arena of `ARENA` words, scores of `CLASSES` classes and as many
+/// bits of a drawing.
 pub struct Memory<const LINE: usize, const ARENA: usize, const CLASSES: usize> {
     receiver: Receiver<LINE>,
     sender: Sender<LINE>,
     arena: [u32; ARENA],
     scores: [i32; CLASSES],
+    drawn: [u8; CLASSES],
 }
 
 impl<const LINE: usize, const ARENA: usize, const CLASSES: usize> Memory<LINE, ARENA, CLASSES> {
@@ -52,6 +54,7 @@ impl<const LINE: usize, const ARENA: usize, const CLASSES: usize> Memory<LINE, A
             sender: Sender::new(),
             arena: [0; ARENA],
             scores: [0; CLASSES],
+            drawn: [0; CLASSES],
         }
     }
 }
@@ -106,6 +109,7 @@ where
         sender,
         arena,
         scores,
+        drawn,
     } = memory;
     let Board {
         name,
@@ -114,10 +118,12 @@ where
         mut led,
         stack,
     } = board;
+    let body_bytes_max = wire::frame::body_bytes_max(LINE);
     let surroundings = Surroundings {
         board: name,
         chunk_bytes_max: chunk_bytes_max(LINE) as u16,
-        score_count_max: wire::frame::body_bytes_max(LINE).saturating_sub(Scores::HEADER_BYTES) / 4,
+        score_count_max: body_bytes_max.saturating_sub(Scores::HEADER_BYTES) / 4,
+        bit_count_max: 8 * body_bytes_max.saturating_sub(Drawn::HEADER_BYTES),
         line: LineCounts::default(),
         stack,
     };
@@ -144,7 +150,10 @@ where
         let file = image.map_or(model, store::model_in);
         let parsed = Model::parse(file);
         let service = match &parsed {
-            Ok(model) => Service::new(model, file, &mut *arena, &mut *scores, &ticks, &mut led),
+            Ok(model) => {
+                let (scores, drawn) = (&mut *scores, &mut *drawn);
+                Service::new(model, file, &mut *arena, scores, drawn, &ticks, &mut led)
+            }
             Err(error) => Err(Refusal::Parse(*error)),
         };
         let service = match (service, choice) {

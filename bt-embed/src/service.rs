@@ -3,16 +3,16 @@
 use core::fmt;
 
 use bt_core::{
-    FrontEnd, InputType, Model, OutputKind, ParseError, Scrub, SelfTest, Session, SessionError,
-    StateError, StepError,
+    DrawError, FrontEnd, InputType, Model, OutputKind, ParseError, Random, Scrub, SelfTest,
+    Session, SessionError, StateError, StepError,
 };
 use embedded_hal::digital::OutputPin;
 
 use crate::board::{Stack, Ticks};
 use crate::confidence::{self, Best};
 use crate::wire::{
-    Error, Golden, Hello, LineCounts, PART_BYTES_MAX, Reply, Request, Scores, Statistics,
-    reply::Raw,
+    Drawn, Error, Golden, Hello, LineCounts, PART_BYTES_MAX, Reply, Request, Scores, Statistics,
+    reply::{Bits, Raw},
 };
 
 /// The LED is lit while the confidence is at least this.
@@ -81,6 +81,9 @@ pub struct Service<'m, 'a, T, L> {
     scrub: Scrub,
     is_damaged: bool,
     scores: &'a mut [i32],
+    /// The bits of the drawing's last step, one for each score.
+    drawn: &'a mut [u8],
+    drawing: Option<Drawing>,
     best: Option<Best>,
     next_sequence: u32,
     half_value: Option<u8>,
@@ -97,10 +100,17 @@ pub struct Service<'m, 'a, T, L> {
     led: L,
 }
 
+/// A drawing under way; its steps are the session's.
+struct Drawing {
+    seed: u64,
+    number: u32,
+    random: Random,
+}
+
 impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
     /// A session at its start, after the model's self test. `file` is where the model was
-    /// parsed from. `arena` holds at least [`Model::arena_bytes`], `scores` at least
-    /// [`Model::outputs`] places.
+    /// parsed from. `arena` holds at least [`Model::arena_bytes`], `scores` and `drawn` at
+    /// least [`Model::outputs`] places.
     ///
     /// # Errors
     ///
@@ -110,14 +120,15 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
         file: &'m [u8],
         arena: &'a mut [u32],
         scores: &'a mut [i32],
+        drawn: &'a mut [u8],
         ticks: T,
         led: L,
     ) -> Result<Self, Refusal> {
-        let found = scores.len();
-        let scores = scores.get_mut(..model.outputs()).ok_or(Refusal::Classes {
-            need: model.outputs(),
-            found,
-        })?;
+        let need = model.outputs();
+        let found = scores.len().min(drawn.len());
+        let too_many = Refusal::Classes { need, found };
+        let scores = scores.get_mut(..need).ok_or(too_many)?;
+        let drawn = drawn.get_mut(..need).ok_or(too_many)?;
         let mut session = Session::new(model, arena).map_err(Refusal::Session)?;
         let start = ticks.now();
         let golden = match session.self_test() {
@@ -131,6 +142,8 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
             scrub: Scrub::default(),
             is_damaged: false,
             scores,
+            drawn,
+            drawing: None,
             best: None,
             next_sequence: 0,
             half_value: None,
@@ -177,6 +190,14 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
             | Request::Begin { .. }
             | Request::Piece { .. }
             | Request::Commit { .. } => Err(Error::NoSlots),
+            Request::Draw {
+                seed,
+                number,
+                step,
+                first,
+            } => self
+                .draw((seed, number), step)
+                .and_then(|()| self.drawn(first, surroundings.bit_count_max)),
         };
         result.unwrap_or_else(Reply::Error)
     }
@@ -221,6 +242,7 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
 
     /// What stands beside a session that begins anew.
     fn begin(&mut self) {
+        self.drawing = None;
         self.next_sequence = 0;
         self.half_value = None;
         self.step_ticks = 0;
@@ -233,6 +255,7 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
     fn data(&mut self, sequence: u32, bytes: &[u8]) -> Result<Reply<'static>, Error> {
         self.not_loading()?;
         if sequence == self.next_sequence {
+            self.drawing = None;
             self.take(bytes)?;
             self.next_sequence = self.next_sequence.wrapping_add(1);
         } else if sequence > self.next_sequence {
@@ -276,6 +299,55 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
             self.score();
         }
         Ok(self.taken())
+    }
+
+    /// Takes the step of a drawing that is due, the first from a reset; nothing again of the one before it, whose
+    /// reply the host may have missed.
+    fn draw(&mut self, of: (u64, u32), step: u32) -> Result<(), Error> {
+        let is_same = |drawing: &Drawing| (drawing.seed, drawing.number) == of;
+        let under_way = self.drawing.as_ref().is_some_and(is_same);
+        let steps = if under_way { self.session.steps() } else { 0 };
+        if under_way && step.checked_add(1) == Some(steps) {
+            return Ok(());
+        }
+        if step == 0 {
+            self.reset();
+            let (seed, number) = of;
+            self.drawing = Some(Drawing {
+                seed,
+                number,
+                random: Random::new(seed, number.into()),
+            });
+        } else if step != steps {
+            return Err(Error::Sequence { expected: steps });
+        }
+        let drawing = self.drawing.as_mut().ok_or(Error::Session)?;
+        let start = self.ticks.now();
+        let result = self.session.draw(&mut drawing.random, self.drawn);
+        let ticks = self.ticks.now().wrapping_sub(start);
+        if let Err(error) = result {
+            self.drawing = None;
+            return Err(match error {
+                DrawError::NotDrawn => Error::NotDrawn,
+                _ => Error::Session,
+            });
+        }
+        self.count_step(ticks);
+        self.score();
+        self.scrub()
+    }
+
+    /// The bits of the last step.
+    fn drawn(&self, first: u16, count_max: usize) -> Result<Reply<'_>, Error> {
+        let wanted = self.drawn.get(usize::from(first)..).ok_or(Error::Class {
+            classes: self.drawn.len() as u32,
+        })?;
+        Ok(Reply::Drawn(Drawn {
+            steps: self.session.steps(),
+            first,
+            count: self.drawn.len() as u16,
+            bits: Bits::Values(wanted.get(..count_max).unwrap_or(wanted)),
+        }))
     }
 
     fn take(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
@@ -330,11 +402,16 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
             .map_err(|_| Error::Session)?;
         let ticks = self.ticks.now().wrapping_sub(start);
         let ticks = core::mem::take(&mut self.step_ticks).wrapping_add(ticks);
+        self.count_step(ticks);
+        self.scrub()
+    }
+
+    /// One step more, which took so long.
+    fn count_step(&mut self, ticks: u32) {
         let statistics = &mut self.statistics;
         statistics.steps = statistics.steps.wrapping_add(1);
         statistics.ticks = statistics.ticks.wrapping_add(ticks.into());
         statistics.step_ticks_max = statistics.step_ticks_max.max(ticks);
-        self.scrub()
     }
 
     /// Looks at a little of the model: as much as costs less than a hundredth of a step.
@@ -510,6 +587,8 @@ pub struct Surroundings {
     pub chunk_bytes_max: u16,
     /// Most raw scores in a reply.
     pub score_count_max: usize,
+    /// Most bits of a drawing in a reply.
+    pub bit_count_max: usize,
     /// What the line lost since boot.
     pub line: LineCounts,
     /// Measures the stack.

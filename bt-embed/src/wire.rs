@@ -17,7 +17,7 @@ pub mod request;
 mod statistics;
 
 pub use frame::{Decoder, TooSmall};
-pub use reply::{Golden, Hello, Reply, Scores, Slots};
+pub use reply::{Drawn, Golden, Hello, Reply, Scores, Slots};
 pub use request::Request;
 pub use statistics::{LineCounts, Statistics};
 
@@ -79,9 +79,9 @@ pub enum Error {
         /// The kind of the message.
         kind: u8,
     },
-    /// Code 6. The data request is not the next one; go on with this number.
+    /// Code 6. The data request, or the step of a drawing, is not the next one; go on with this number.
     Sequence {
-        /// Sequence number of the next data request.
+        /// Number of the one that is due.
         expected: u32,
     },
     /// Code 7. Scores were asked for before the first step was complete.
@@ -141,6 +141,8 @@ pub enum Error {
     Flash,
     /// Code 22. The model changed in flash while it was served: nothing is computed with it any more.
     ModelDamaged,
+    /// Code 23. The model's scores are not the bits of its next frame.
+    NotDrawn,
 }
 
 impl Error {
@@ -169,6 +171,7 @@ impl Error {
             Error::Piece { due } => (20, due),
             Error::Flash => (21, 0),
             Error::ModelDamaged => (22, 0),
+            Error::NotDrawn => (23, 0),
         }
     }
 
@@ -200,6 +203,7 @@ impl Error {
             20 => Error::Piece { due: number },
             21 => Error::Flash,
             22 => Error::ModelDamaged,
+            23 => Error::NotDrawn,
             _ => return None,
         })
     }
@@ -218,7 +222,7 @@ impl core::fmt::Display for Error {
             ),
             Error::Kind { found } => write!(f, "no message has the kind 0x{found:02x}"),
             Error::Fields { kind } => write!(f, "wrong fields in a message of kind 0x{kind:02x}"),
-            Error::Sequence { expected } => write!(f, "data chunk {expected} is due"),
+            Error::Sequence { expected } => write!(f, "data chunk or step {expected} is due"),
             Error::NoStep => write!(f, "no step is complete yet"),
             Error::Class { classes } => write!(f, "there are only {classes} classes"),
             Error::Line => write!(f, "bytes of a frame were lost on the line"),
@@ -241,6 +245,7 @@ impl core::fmt::Display for Error {
             Error::Piece { due } => write!(f, "byte {due} of the model is due"),
             Error::Flash => write!(f, "the flash could not be erased or written"),
             Error::ModelDamaged => write!(f, "the model has changed in flash while it was served"),
+            Error::NotDrawn => write!(f, "the model does not draw"),
         }
     }
 }

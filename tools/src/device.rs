@@ -250,6 +250,39 @@ impl<S: Read + Write> Device<S> {
         }
     }
 
+    /// Takes a step of a drawing, number `number` of a seed, after `step` of its steps; the bits that it drew.
+    ///
+    /// # Errors
+    ///
+    /// As [`Device::hello`].
+    pub fn draw(&mut self, seed: u64, number: u32, step: u32) -> Result<Vec<u8>> {
+        let mut bits: Vec<u8> = Vec::new();
+        loop {
+            let first = u16::try_from(bits.len()).context("the count of bits")?;
+            let request = Request::Draw {
+                seed,
+                number,
+                step,
+                first,
+            };
+            let due = step.wrapping_add(1);
+            let (part, count) = self.ask(&request, |reply| match reply {
+                Reply::Drawn(drawn) if drawn.first == first && drawn.steps == due => {
+                    let bits: Vec<u8> = drawn.bits.iter().collect();
+                    Some((bits, usize::from(drawn.count)))
+                }
+                _ => None,
+            })?;
+            if part.is_empty() {
+                bail!("the device sent no bits");
+            }
+            bits.extend(part);
+            if bits.len() >= count {
+                return Ok(bits);
+            }
+        }
+    }
+
     /// Counts and times of the period under way.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ pub mod board;
 pub mod c_library;
 pub mod demo;
 pub mod device;
+pub mod draw;
 pub mod emulator;
 pub mod firmware;
 pub mod flash;

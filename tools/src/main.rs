@@ -29,6 +29,8 @@ enum Command {
     Qemu(tools::qemu::Args),
     /// Stream one sequence to an emulated board and follow its scores step by step
     Stream(tools::watch::Args),
+    /// Draw pictures on an emulated board and compare them with the host's
+    Draw(tools::draw::Args),
     /// Build bt-core as a C library with its header, and a model as C sources
     CLibrary(tools::c_library::Args),
     /// List the boards: processor, flash, RAM, chip of the probe, QEMU or not
@@ -76,6 +78,7 @@ fn run() -> ExitCode {
         Command::CompareIntegers(args) => tools::fuzz::compare(args),
         Command::Qemu(args) => tools::qemu::run(args),
         Command::Stream(args) => tools::watch::run(args),
+        Command::Draw(args) => tools::draw::run(args),
         Command::CLibrary(args) => tools::c_library::run(&args),
         Command::Boards(args) => {
             tools::board::run(&args);

@@ -1,14 +1,13 @@
 //! Links only if no call of `bt-core` can panic: `panic-never` leaves the
 //! panic handler undefined, so that the linker finds every path that is left.
 //!
-//! It runs too: parse, push, step, finish, scores, save and load on the model in flash.
+//! It runs too: parse, push, step, finish, scores, save, load and draw on the model in flash.
 #![no_std]
 #![no_main]
 
 use core::hint::black_box;
 
-use bt_core::SelfTest;
-use bt_core::{Limits, Model, Session, Watched};
+use bt_core::{DrawError, Limits, Model, Random, SelfTest, Session, Watched};
 use bt_embed::board::exit;
 use panic_never as _;
 
@@ -55,5 +54,12 @@ fn all(bytes: &[u8], arena: &mut [u32], scores: &mut [i32], state: &mut [u8]) ->
     }
     let count = |watched: Watched<'_>| limits.count_step(model.cell(), &watched);
     session.step_watched(count).ok()?;
-    (session.steps() == 2 && limits.cells != 0).then_some(())
+    if session.steps() != 2 || limits.cells == 0 {
+        return None;
+    }
+    let frame = state.get_mut(..model.outputs())?;
+    match session.draw(&mut Random::new(1, 2), frame) {
+        Ok(()) | Err(DrawError::NotDrawn) => Some(()),
+        Err(_) => None,
+    }
 }

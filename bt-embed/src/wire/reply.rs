@@ -19,6 +19,7 @@ mod kind {
     pub const INPUTS: u8 = 0x8B;
     pub const SLOTS: u8 = 0x8C;
     pub const WRITTEN: u8 = 0x8D;
+    pub const DRAWN: u8 = 0x90;
     pub const REJECTED: u8 = 0xFD;
     pub const REFUSED: u8 = 0xFE;
     pub const ERROR: u8 = 0xFF;
@@ -87,6 +88,8 @@ pub enum Reply<'a> {
         /// Why, in the words of whoever refused it.
         reason: &'a str,
     },
+    /// A step of a drawing.
+    Drawn(Drawn<'a>),
     /// The device has no model to serve: the answer to every request but those about slots.
     Refused {
         /// Why the model in flash is refused, in the words of whoever refused it.
@@ -177,6 +180,48 @@ pub struct Slots<'a> {
     pub passed_over: &'a str,
 }
 
+/// Bits that a step drew, or a part of them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Drawn<'a> {
+    /// Steps of the drawing.
+    pub steps: u32,
+    /// Number of the first bit in `bits`.
+    pub first: u16,
+    /// Count of bits in all.
+    pub count: u16,
+    /// The bits, from `first` on.
+    pub bits: Bits<'a>,
+}
+
+/// Bits: one a byte to send, or packed as they came.
+#[derive(Clone, Copy, Debug)]
+pub enum Bits<'a> {
+    /// Zeros and ones on the device.
+    Values(&'a [u8]),
+    /// Off the line, eight a byte, the first lowest, and how many there are.
+    Packed(&'a [u8], usize),
+}
+
+impl Bits<'_> {
+    /// Zeros and ones in turn.
+    pub fn iter(&self) -> impl Iterator<Item = u8> + '_ {
+        let (values, packed, count) = match *self {
+            Bits::Values(values) => (values, &[][..], 0),
+            Bits::Packed(packed, count) => (&[][..], packed, count),
+        };
+        let bits = packed
+            .iter()
+            .flat_map(|byte| (0..8).map(move |at| byte >> at & 1));
+        values.iter().copied().chain(bits.take(count))
+    }
+}
+
+impl PartialEq for Bits<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
 /// Raw scores: values to send, or bytes as they came.
 #[derive(Clone, Copy, Debug)]
 pub enum Raw<'a> {
@@ -226,6 +271,7 @@ impl<'a> Reply<'a> {
             Reply::Slots(_) => kind::SLOTS,
             Reply::Written { .. } => kind::WRITTEN,
             Reply::Rejected { .. } => kind::REJECTED,
+            Reply::Drawn(_) => kind::DRAWN,
             Reply::Refused { .. } => kind::REFUSED,
             Reply::Error(_) => kind::ERROR,
         };
@@ -267,6 +313,7 @@ impl<'a> Reply<'a> {
                 Reply::Rejected { reason } | Reply::Refused { reason } => {
                     w.text(reason, REASON_BYTES_MAX)
                 }
+                Reply::Drawn(ref drawn) => drawn.encode(w),
                 Reply::Error(error) => {
                     let (code, number) = error.to_wire();
                     w.u8(code)?;
@@ -320,6 +367,7 @@ impl<'a> Reply<'a> {
                 kind::REJECTED => Reply::Rejected {
                     reason: fields.text()?,
                 },
+                kind::DRAWN => Reply::Drawn(Drawn::decode(&mut fields)?),
                 kind::REFUSED => Reply::Refused {
                     reason: fields.text()?,
                 },
@@ -446,6 +494,37 @@ impl<'a> Scores<'a> {
     }
 }
 
+impl<'a> Drawn<'a> {
+    /// Bytes of the body before the bits.
+    pub const HEADER_BYTES: usize = super::HEADER_BYTES + 10;
+
+    fn encode(&self, w: &mut frame::Writer<'_>) -> Result<(), TooSmall> {
+        w.u32(self.steps)?;
+        w.u16(self.first)?;
+        w.u16(self.count)?;
+        let held = self.bits.iter().count();
+        w.u16(held as u16)?;
+        let mut bits = self.bits.iter();
+        for _ in 0..held.div_ceil(8) {
+            let byte = bits.by_ref().take(8).enumerate();
+            w.u8(byte.fold(0, |byte, (at, bit)| byte | (bit & 1) << at))?;
+        }
+        Ok(())
+    }
+
+    fn decode(fields: &mut Fields<'a>) -> Result<Self, Short> {
+        let (steps, first, count) = (fields.u32()?, fields.u16()?, fields.u16()?);
+        let held = usize::from(fields.u16()?);
+        let bits = Bits::Packed(fields.take(held.div_ceil(8))?, held);
+        Ok(Drawn {
+            steps,
+            first,
+            count,
+            bits,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -485,11 +564,11 @@ mod tests {
 
     #[test]
     fn every_error_comes_back() {
-        for code in 1..=22 {
+        for code in 1..=23 {
             round_trip(7, Reply::Error(Error::from_wire(code, 200).unwrap()));
         }
         assert_eq!(Error::from_wire(0, 0), None);
-        assert_eq!(Error::from_wire(23, 0), None);
+        assert_eq!(Error::from_wire(24, 0), None);
     }
 
     /// Devices of every version say which they speak in the same bytes.
@@ -566,6 +645,10 @@ mod tests {
             }));
             round_trip(tag, Reply::Written { due: n });
             round_trip(tag, Reply::Rejected { reason: &text });
+            let bits: Vec<u8> = raw.iter().map(|raw| (raw & 1) as u8).collect();
+            round_trip(tag, Reply::Drawn(Drawn {
+                steps: n, first: n as u16, count: n as u16, bits: Bits::Values(&bits),
+            }));
             round_trip(tag, Reply::Refused { reason: &text });
         }
 

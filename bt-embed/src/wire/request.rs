@@ -18,6 +18,7 @@ mod kind {
     pub const BEGIN: u8 = 0x0D;
     pub const PIECE: u8 = 0x0E;
     pub const COMMIT: u8 = 0x0F;
+    pub const DRAW: u8 = 0x10;
 }
 
 /// One request.
@@ -100,6 +101,18 @@ pub enum Request<'a> {
         /// CRC-32C of the image.
         crc: u32,
     },
+    /// Take one step of a drawing and tell the bits drawn. Answered by
+    /// [`super::Reply::Drawn`], by a repetition too, which takes no step.
+    Draw {
+        /// Seed of the random source.
+        seed: u64,
+        /// Number of the drawing: the source's stream.
+        number: u32,
+        /// Steps of this drawing before; 0 forgets everything and begins it.
+        step: u32,
+        /// First bit wanted; the reply holds as many as fit one frame.
+        first: u16,
+    },
 }
 
 impl<'a> Request<'a> {
@@ -121,6 +134,7 @@ impl<'a> Request<'a> {
             Request::Begin { .. } => kind::BEGIN,
             Request::Piece { .. } => kind::PIECE,
             Request::Commit { .. } => kind::COMMIT,
+            Request::Draw { .. } => kind::DRAW,
         };
         frame::encode(line, |w| {
             w.bytes(&[VERSION, kind, tag])?;
@@ -149,6 +163,17 @@ impl<'a> Request<'a> {
                 | Request::Save { at: number }
                 | Request::Inputs { first: number }
                 | Request::Commit { crc: number } => w.u32(number),
+                Request::Draw {
+                    seed,
+                    number,
+                    step,
+                    first,
+                } => {
+                    w.u64(seed)?;
+                    w.u32(number)?;
+                    w.u32(step)?;
+                    w.u16(first)
+                }
             }
         })
     }
@@ -198,6 +223,12 @@ impl<'a> Request<'a> {
                     bytes: fields.rest(),
                 },
                 kind::COMMIT => Request::Commit { crc: fields.u32()? },
+                kind::DRAW => Request::Draw {
+                    seed: fields.u64()?,
+                    number: fields.u32()?,
+                    step: fields.u32()?,
+                    first: fields.u16()?,
+                },
                 _ => return Ok(None),
             };
             fields.end().map(|()| Some(request))
@@ -266,6 +297,8 @@ mod tests {
             round_trip(tag, Request::Begin { length: sequence, crc: sequence ^ 1 });
             round_trip(tag, Request::Piece { at: sequence, bytes: &bytes });
             round_trip(tag, Request::Commit { crc: sequence });
+            let seed = u64::from(sequence) << 29 | u64::from(class);
+            round_trip(tag, Request::Draw { seed, number: sequence, step: !sequence, first: class });
         }
 
         #[test]

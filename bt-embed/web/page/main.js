@@ -46,7 +46,7 @@ function openModel(bytes, name) {
   }
   const says = {
     Name: about.name, Input: about.sound ? `sound at ${about.sound.rate} Hz` : `${about.frame_values} values (${about.input}) a step`,
-    [about.classes ? "Classes" : "Values"]: about.labels.map((label, i) => label || i).join(", "),
+    [about.classes ? "Classes" : about.draws ? "Bits" : "Values"]: about.draws ? `${about.labels.length}, of the next frame` : about.labels.map((label, i) => label || i).join(", "),
     "Hidden units": about.hidden, Flash: `${about.flash_bytes} bytes`, "RAM of a session": `${about.arena_bytes} bytes`,
     "Self test": about.self_test,
   };
@@ -56,6 +56,8 @@ function openModel(bytes, name) {
     return [dt, dd];
   }));
   $("mel-part").hidden = !about.sound;
+  $("drawing").hidden = $("drawn-part").hidden = !about.draws;
+  $("rows").value = about.picture_steps ?? 28;
   $("microphone").hidden = !about.sound || !navigator.mediaDevices;
   start();
 }
@@ -86,7 +88,7 @@ function show(step) {
     return;
   }
   const shares = about.classes ? confidences(step.raw) : step.values;
-  $("result").textContent = about.classes
+  $("result").textContent = about.draws ? "–" : about.classes
     ? `${nameOf(step.best)} (${(100 * shares[step.best]).toFixed(0)} %)`
     : step.values.map((value, i) => `${nameOf(i)}: ${value.toPrecision(4)}`).join(", ");
   if (!about.classes) return;
@@ -114,7 +116,7 @@ function draw(values, width, came) {
     pictures.frames.add(frames);
   }
   pictures.hidden.add(came.steps.map((step) => thinned(step.hidden)));
-  pictures.scores.add(came.steps.map((step) => about.classes ? step.raw : step.values));
+  pictures.scores.add(came.steps.map((step) => step.values.length ? step.values : step.raw));
   if (came.steps.length) show(came.steps[came.steps.length - 1]);
 }
 
@@ -156,6 +158,24 @@ function run(values) {
   if (about.sound) came.steps.push(...call("finish").steps);
   if (!came.steps.length) throw new Error(`${data.name}: is too short for one step`);
   return came;
+}
+
+/** Draws picture 0 of a seed, as every device does, ones white. */
+function drawPicture(seed, rows) {
+  if (!(seed >= 0n && seed < 2n ** 64n)) throw new Error(`seed ${seed}: seeds are from 0 to 2^64 - 1`);
+  if (!(rows >= 1 && rows <= 1000)) throw new Error(`${rows} rows: a picture has 1 to 1000`);
+  start();
+  const asked = [Number(seed & 0xffffffffn), Number(seed >> 32n), rows];
+  const came = call("draw", new Uint8Array(Uint32Array.from(asked).buffer));
+  const canvas = $("drawn");
+  [canvas.width, canvas.height] = [came.rows[0].length, rows];
+  canvas.style.width = `${8 * canvas.width}px`;
+  const grey = came.rows.flat().flatMap((bit) => [255 * bit, 255 * bit, 255 * bit, 255]);
+  canvas.getContext("2d").putImageData(new ImageData(Uint8ClampedArray.from(grey), canvas.width), 0, 0);
+  const frames = [came.rows[0].map(() => 0), ...came.rows.slice(0, -1)];
+  draw(Float32Array.from(frames.flat()), canvas.width, came);
+  $("raw").textContent = JSON.stringify(came.rows);
+  $("raw").dataset.done = "yes";
 }
 
 async function openData(name, buffer) {
@@ -251,6 +271,7 @@ $("sequence").onchange = () => attempt(() => {
   showSequence(index);
 });
 $("reset").onclick = () => attempt(start);
+$("draw").onclick = () => attempt(() => drawPicture(BigInt(Math.trunc(Number($("seed").value) || 0)), Number($("rows").value)));
 $("microphone").onclick = () => attempt(() => microphone ? stopListening() : listen());
 $("examples").append(...bundle.examples.map(({ name, file }) => {
   const button = document.createElement("button");
@@ -269,4 +290,6 @@ await attempt(async () => {
   openModel(model ? new Uint8Array(await fetched(model)) : bytesOf(bundle.model), model ?? "the page's model");
   const from = asked.get("data");
   if (from) await openData(from, await fetched(from));
+  const seed = asked.get("seed");
+  if (seed !== null) drawPicture(BigInt(seed), Number($("rows").value));
 });

@@ -1,7 +1,8 @@
 //! A model with its session, fed with numbers as a data set holds them.
 
 use bt_core::{
-    FloatInput, FrontEnd, InputType, Model, ModelBytes, OutputKind, SelfTest, Session, argmax,
+    FloatInput, FrontEnd, InputType, Model, ModelBytes, NextFrame, OutputKind, Random, SelfTest,
+    Session, argmax,
 };
 use serde_json::{Value, json};
 
@@ -78,6 +79,8 @@ impl Device {
             "input": format!("{:?}", model.input_type()).to_lowercase(),
             "frame_values": model.frame_values(),
             "frames": about["config"]["input"]["frames"],
+            "draws": model.next_frame() == NextFrame::Drawn,
+            "picture_steps": about["config"]["head"]["steps"],
             "hidden": model.hidden(),
             "score_shift": model.score_shift(),
             "flash_bytes": model.flash_bytes(),
@@ -142,8 +145,33 @@ impl Device {
         Ok(json!({ "steps": steps, "mel": [] }))
     }
 
+    /// Picture 0 of a seed, by the device's own code: `{"rows": [[bits]], "steps": […]}`, a row a step.
+    ///
+    /// # Errors
+    ///
+    /// A model that does not draw.
+    pub fn draw(&mut self, seed: u64, rows: usize) -> Result<Value, String> {
+        self.reset();
+        let mut random = Random::new(seed, 0);
+        let mut row = vec![0; self.model.outputs()];
+        let (mut picture, mut steps) = (Vec::new(), Vec::new());
+        for _ in 0..rows {
+            self.session
+                .draw(&mut random, &mut row)
+                .map_err(|error| error.to_string())?;
+            picture.push(row.clone());
+            steps.push(self.told()?);
+        }
+        Ok(json!({ "rows": picture, "steps": steps, "mel": [] }))
+    }
+
     fn step(&mut self) -> Result<Value, String> {
         self.session.step().map_err(|error| error.to_string())?;
+        self.told()
+    }
+
+    /// What there is to tell of the last step.
+    fn told(&self) -> Result<Value, String> {
         let mut raw = vec![0; self.model.outputs()];
         self.session
             .scores(&mut raw)

@@ -75,6 +75,19 @@ extern "C" fn finish() -> u32 {
     reply(|page| page.device()?.finish())
 }
 
+/// Draws picture 0 of a seed, of which the buffer tells the low and the high half and the rows, u32 each, little-endian.
+#[unsafe(no_mangle)]
+extern "C" fn draw() -> u32 {
+    reply(|page| {
+        let &[low, high, rows] = page.buffer.as_chunks().0 else {
+            return Err("a drawing is asked for in three numbers".to_owned());
+        };
+        let [low, high, rows] = [low, high, rows].map(u32::from_le_bytes);
+        let seed = u64::from(high) << 32 | u64::from(low);
+        page.device()?.draw(seed, rows as usize)
+    })
+}
+
 impl Page {
     fn device(&mut self) -> Result<&mut Device, String> {
         self.device

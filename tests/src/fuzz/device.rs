@@ -231,6 +231,12 @@ pub const WIRE: Target = Target {
                 bytes: &data,
             },
             Request::Commit { crc: 7 },
+            Request::Draw {
+                seed: 1,
+                number: 0,
+                step: 0,
+                first: 0,
+            },
             Request::Reset,
         ];
         for (tag, request) in requests.iter().enumerate() {
@@ -387,14 +393,23 @@ fn serve(line: &[u8]) -> bool {
         board: "none",
         chunk_bytes_max: 64,
         score_count_max: 3,
+        bit_count_max: 8,
         line: LineCounts::default(),
         stack: Stack::default,
     };
     let file = models()[4].bytes();
     let model = Model::parse(file).expect("a sound model");
     let mut arena = vec![0; model.arena_bytes() / 4];
-    let mut scores = vec![0; model.outputs()];
-    let service = Service::new(&model, file, &mut arena, &mut scores, Still, Still);
+    let (mut scores, mut drawn) = (vec![0; model.outputs()], vec![0; model.outputs()]);
+    let service = Service::new(
+        &model,
+        file,
+        &mut arena,
+        &mut scores,
+        &mut drawn,
+        Still,
+        Still,
+    );
     let mut service = service.unwrap_or_else(|refusal| panic!("{refusal}"));
     let mut decoder = Decoder::<LINE>::new();
     let mut served = false;

@@ -1,0 +1,139 @@
+//! `cargo xtask draw`: pictures that an emulated board draws from a seed.
+
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use bt_core::Model;
+use bt_train::command::generate::Wanted;
+use bt_train::device as host;
+use bt_train::drawing::{self, Pictures};
+use bt_train::file::check_place;
+use bt_train::say;
+use serde_json::json;
+
+use crate::board::{self, Board};
+use crate::device::Device;
+use crate::emulator::{self, Emulator};
+use crate::firmware::{Firmware, ModelIn};
+use crate::{progress, setup};
+
+/// A model that draws on an emulated board.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The board; `cargo xtask boards` lists them.
+    #[arg(long, default_value = board::DEFAULT)]
+    board: String,
+    /// The model to flash, one of the next frame.
+    #[arg(long, value_name = "M.btm")]
+    model: PathBuf,
+    #[command(flatten)]
+    wanted: Wanted,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    json: bool,
+    /// Seconds that the run may take, builds apart.
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    timeout: u64,
+}
+
+/// Draws on the board and on the host, compares, and writes the board's sheet.
+///
+/// # Errors
+///
+/// Names the file, or says what the device or QEMU did, or where its pictures are others.
+pub fn run(args: Args) -> Result<()> {
+    let board = Board::find(&args.board)?;
+    let wanted = &args.wanted;
+    check_place(&wanted.out)?;
+    let bytes = host::read_model(&args.model)?;
+    let model = host::parse(&bytes)?;
+    let in_model = |error: bt_train::Error| error.file(&args.model);
+    let size = (
+        wanted.count.get(),
+        wanted.steps_of(&model).map_err(in_model)?,
+    );
+    setup::ensure(&[board])?;
+    let elf = Firmware {
+        board,
+        model: ModelIn::Program(&args.model),
+        log: false,
+        binary: None,
+    }
+    .build()?;
+    let emulator = Emulator::start(board, &elf, false)?;
+    let uart = emulator.uart(Duration::from_millis(100))?;
+    let deadline = Instant::now() + Duration::from_secs(args.timeout);
+    let mut device = Device::new(uart, deadline);
+    let pictures = draw(&mut device, &model, wanted.seed, size).context(board.name)?;
+    let statistics = device.statistics()?;
+    wanted.write(&pictures)?;
+    let expected = drawing::draw(&model, wanted.seed, size, || ())?;
+    if let Some(number) = (0..size.0).find(|&n| pictures.bits[n] != expected.bits[n]) {
+        bail!(
+            "{}: picture {number} of seed {} is another than the host's",
+            board.name,
+            wanted.seed
+        );
+    }
+    let ticks = statistics.ticks as f64 / size.0 as f64;
+    let instructions = emulator::instructions(ticks, board.clock_hz).round();
+    if args.json {
+        let (pictures, steps) = size;
+        say!(
+            "{}",
+            json!({
+                "pictures": pictures,
+                "steps": steps,
+                "bits": model.outputs(),
+                "seed": wanted.seed,
+                "instructions_per_picture": instructions,
+            })
+        );
+    } else {
+        say!(
+            "pictures                  {}, the same as the host's",
+            size.0
+        );
+        say!("instructions per picture  {instructions}");
+        say!("{}", wanted.out.display());
+    }
+    Ok(())
+}
+
+/// Pictures 0 to `count` − 1 of a seed, each of so many steps, over the line.
+///
+/// # Errors
+///
+/// The device holds another model, refuses, or does not answer.
+pub fn draw<S: Read + Write>(
+    device: &mut Device<S>,
+    model: &Model<'_>,
+    seed: u64,
+    (count, steps): (usize, usize),
+) -> Result<Pictures> {
+    let identity = device.hello()?;
+    if identity.model_crc != model.crc() {
+        bail!("the firmware holds another model");
+    }
+    device.clear()?;
+    let bar = progress::bar(count, &format!("drawing on {}", identity.board));
+    let mut bits = Vec::with_capacity(count);
+    for number in 0..count {
+        let mut picture = Vec::new();
+        for step in 0..steps {
+            let number = u32::try_from(number).context("the number of the picture")?;
+            let step = u32::try_from(step).context("the step")?;
+            picture.extend(device.draw(seed, number, step)?);
+        }
+        bits.push(picture);
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(Pictures {
+        width: model.outputs(),
+        steps,
+        bits,
+    })
+}
