@@ -69,13 +69,7 @@ fn the_page_gives_the_scores_of_the_host() {
     npz.array("lengths_test", &[2], &[5i64, 3]).unwrap();
     npz.write(&folder.join("frames.npz")).unwrap();
     let model = Model::parse(frames.bytes()).unwrap();
-    let data = load(
-        &folder.join("frames.npz"),
-        &Recordings::default(),
-        &[PartName::Test],
-    )
-    .unwrap();
-    let expected = device::run(&model, data.part(PartName::Test).unwrap(), || ()).unwrap();
+    let expected = on_the_host(&model, &folder.join("frames.npz"));
     assert_ne!(expected[0], expected[1]);
     assert_eq!(opened(folder, "data=frames.npz"), Ok(expected));
 
@@ -106,17 +100,30 @@ fn the_page_gives_the_scores_of_the_host() {
     npz.array("x_test", &[1, samples.len(), 1], &samples)
         .unwrap();
     npz.write(&folder.join("sound.npz")).unwrap();
-    let data = load(
-        &folder.join("sound.npz"),
-        &Recordings::default(),
-        &[PartName::Test],
-    )
-    .unwrap();
-    let expected = device::run(&model, data.part(PartName::Test).unwrap(), || ()).unwrap();
+    let expected = on_the_host(&model, &folder.join("sound.npz"));
     for file in ["sound.npz", "sound.wav"] {
         let query = format!("model=sound.btm&data={file}");
         assert_eq!(opened(folder, &query), Ok(expected.clone()), "{file}");
     }
+
+    // Frames of colour, which are shown as pictures; the scores are those of the values all the same.
+    let pixels = Dense {
+        input_type: InputType::U8,
+        values: 12 * 10 * 3,
+        hidden: 5,
+        ..Dense::default()
+    }
+    .model();
+    std::fs::write(folder.join("pixels.btm"), pixels.bytes()).unwrap();
+    let bytes = Noise::new(4).bytes(2 * 4 * 360);
+    let mut npz = NpzWriter::new();
+    npz.array("x_test", &[2, 4, 12, 10, 3], &bytes).unwrap();
+    npz.write(&folder.join("pixels.npz")).unwrap();
+    let model = Model::parse(pixels.bytes()).unwrap();
+    let expected = on_the_host(&model, &folder.join("pixels.npz"));
+    assert_ne!(expected[0], expected[1]);
+    let query = "model=pixels.btm&data=pixels.npz";
+    assert_eq!(opened(folder, query), Ok(expected));
 
     // A picture of a seed whose halves both count, row by row.
     let draws = draws();
@@ -164,6 +171,12 @@ fn draws() -> ModelBytes {
         next_frame: NextFrame::Drawn,
         ..Outputs::default()
     })
+}
+
+/// Raw scores of a data set's test part.
+fn on_the_host(model: &Model<'_>, data: &Path) -> Vec<Vec<i32>> {
+    let data = load(data, &Recordings::default(), &[PartName::Test]).unwrap();
+    device::run(model, data.part(PartName::Test).unwrap(), || ()).unwrap()
 }
 
 /// A model with an audio front end.

@@ -83,7 +83,9 @@ async function readNpz(name, buffer) {
     sequences.push(Float32Array.from(x.values.subarray(i * steps * width, (i * steps + length) * width)));
   }
   const labels = y && y.shape.length === 1 && y.kind !== "f" ? Array.from(y.values) : undefined;
-  return { name, sequences, width, labels, names: names ? names.values : undefined };
+  const sides = x.shape.slice(2);
+  const picture = sides.length === 2 ? [...sides, 1] : sides.length === 3 && sides[2] === 3 ? sides : undefined;
+  return { name, sequences, width, picture, labels, names: names ? names.values : undefined };
 }
 
 /** The members of a zip archive: name to a function that gives its bytes. */

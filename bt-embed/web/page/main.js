@@ -4,7 +4,7 @@ const bytesOf = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)
 
 const pictures = {
   wave: new Wave($("input")), frames: new Shades($("input")), mel: new Shades($("mel")),
-  hidden: new Shades($("hidden"), [-32768, 32767]), scores: new Lines($("scores")),
+  hidden: new Shades($("hidden"), [-32768, 32767]), scores: new Lines($("scores")), film: new Film($("input")),
 };
 let wasm; // what bt-core exports
 let about; // of the model that is open
@@ -105,24 +105,28 @@ function show(step) {
   }));
 }
 
-/** Draws what was pushed and what came of it. */
-function draw(values, width, came) {
+/** Draws what was pushed and what came of it; frames as pictures, where it is told of how many rows, columns, channels. */
+function draw(values, width, came, picture = null) {
   if (about.sound) {
     pictures.wave.add(values);
     pictures.mel.add(came.mel);
   } else {
     const frames = [];
-    for (let at = 0; at + width <= values.length; at += width) frames.push(thinned(values.subarray(at, at + width)));
-    pictures.frames.add(frames);
+    for (let at = 0; at + width <= values.length; at += width) frames.push(values.subarray(at, at + width));
+    if (picture) pictures.film.add(frames, picture);
+    else pictures.frames.add(frames.map(thinned));
   }
   pictures.hidden.add(came.steps.map((step) => thinned(step.hidden)));
   pictures.scores.add(came.steps.map((step) => step.values.length ? step.values : step.raw));
   if (came.steps.length) show(came.steps[came.steps.length - 1]);
 }
 
-/** At most 256 of many values, evenly: more rows than a picture has lines. */
+/** More values than a column of a picture can show. */
+const COLUMN = 256;
+
+/** At most so many of many values, evenly. */
 function thinned(values) {
-  const most = 256;
+  const most = COLUMN;
   if (values.length <= most) return values;
   return Array.from({ length: most }, (_, i) => values[Math.floor(i * values.length / most)]);
 }
@@ -210,7 +214,7 @@ async function openData(name, buffer) {
 function showSequence(index) {
   start();
   const values = data.framed[index];
-  draw(values, about.frame_values, run(values));
+  draw(values, about.frame_values, run(values), data.width > COLUMN ? data.picture : null);
 }
 
 // The microphone, at the model's own rate; blocks come as floats within one.

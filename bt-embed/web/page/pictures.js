@@ -52,6 +52,43 @@ class Shades {
   }
 }
 
+/** Frames of pictures one behind the other, in rows of twelve; of more than 48 some, evenly. */
+class Film {
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.height = canvas.height;
+  }
+  clear() {
+    this.canvas.height = this.height;
+  }
+  /** Frames of rows × columns × channels, the last axis fastest; one channel is grey, three are colours. */
+  add(frames, [rows, columns, channels]) {
+    const { canvas } = this;
+    const count = Math.min(frames.length, 48);
+    const shown = Array.from({ length: count }, (_, i) => frames[Math.floor(i * frames.length / count)]);
+    const across = Math.min(count, 12);
+    const width = canvas.width / across;
+    const height = Math.round(width * rows / columns);
+    canvas.height = height * Math.ceil(count / across);
+    const context = canvas.getContext("2d");
+    context.imageSmoothingEnabled = false;
+    const [low, high] = extent(shown);
+    const small = new OffscreenCanvas(columns, rows);
+    const image = new ImageData(columns, rows);
+    shown.forEach((frame, at) => {
+      for (let pixel = 0; pixel < rows * columns; pixel++) {
+        for (let colour = 0; colour < 3; colour++) {
+          const value = frame[pixel * channels + colour % channels];
+          image.data[4 * pixel + colour] = 255 * (value - low) / (high - low || 1);
+        }
+        image.data[4 * pixel + 3] = 255;
+      }
+      small.getContext("2d").putImageData(image, 0, 0);
+      context.drawImage(small, at % across * width, Math.floor(at / across) * height, width - 2, height - 2);
+    });
+  }
+}
+
 /** Samples, the last so many of them, each column from its least to its largest. */
 class Wave {
   constructor(canvas) {
