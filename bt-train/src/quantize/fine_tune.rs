@@ -4,7 +4,8 @@
 //! through the very code that the firmware runs, so rounding, saturation and tables are not imitated
 //! but there. The backward pass takes z, c, h and the scores that came out and differentiates the
 //! float model at these values, as if rounding were the identity. Where a value is cut off, sigmoid
-//! and tanh are flat and the gradient vanishes by itself.
+//! and tanh are flat and the gradient vanishes by itself; to the candidate of a minGRU, which is linear, it
+//! passes, and brings it back.
 
 use crate::data::{Batch, Part};
 use crate::device::{self, LayerPassage, Passage};

@@ -167,14 +167,25 @@ impl MapScheme {
         Self::with_z(map, frames, reads, (Z_SCALE, Vec::new()))
     }
 
-    /// The same of a map whose z is filtered: it is kept in as many fraction bits as there is room for.
+    /// The same of a map whose z is filtered: it is kept in as many fraction bits as there is room for, in z and in
+    /// what the map's sums are multiplied by on their way to it.
     pub fn filtered(map: &RealMap<'_>, frames: &[Vec<i16>], reads: Reads) -> Result<Self> {
         let frames_read = real(frames, reads.lsb);
         let centre = mean(&frames_read);
         let reach = map.reach(&frames_read, &start(map, &centre)) * HEADROOM;
         let holds = |fraction: &u32| reach * f64::from(1u32 << fraction) <= 32_767.0;
-        let fraction = (0..=FILTER_FRACTION_MAX).rev().find(holds).unwrap_or(0);
-        Self::with_z(map, frames, reads, (f64::from(1u32 << fraction), centre))
+        let largest = (0..=FILTER_FRACTION_MAX).rev().find(holds).unwrap_or(0);
+        // Of weights that are large beside all that was read, such as those of bits in bytes, z takes fewer.
+        let with = |fraction: u32| {
+            let z_scale = f64::from(1u32 << fraction);
+            Self::with_z(map, frames, reads, (z_scale, centre.clone()))
+        };
+        let mut fractions = (0..largest).rev();
+        let mut found = with(largest);
+        while let (Err(_), Some(fraction)) = (&found, fractions.next()) {
+            found = with(fraction);
+        }
+        found
     }
 
     fn with_z(
