@@ -13,6 +13,7 @@ use crate::shape::MapShape;
 use crate::shape::name;
 use bt_core::OutputKind;
 use ndarray::ArrayD;
+use serde::Deserialize;
 use serde_json::Value;
 use std::path::Path;
 
@@ -241,35 +242,55 @@ impl Checkpoint {
 /// A warning for the keys of the metadata that no part of the model reads: misspelled, or of no use to the map that
 /// they stand beside.
 fn unread_keys(text: &str, config: &ModelConfig) -> Result<Option<String>> {
-    let parse = |text: &str| serde_json::from_str::<Value>(text).map_err(Error::malformed);
-    let read = parse(&serde_json::to_string(config).map_err(Error::malformed)?)?;
+    let mut metadata: Value = serde_json::from_str(text).map_err(Error::malformed)?;
     let mut unread = Vec::new();
-    collect_unread("", &parse(text)?, &read, &mut unread);
+    for path in paths(&metadata) {
+        // Below a key that is not read itself nothing is.
+        let is_below = |of: &String| path.starts_with(&format!("{of}/"));
+        if unread.iter().any(is_below) {
+            continue;
+        }
+        if unread.len() == UNREAD_MAX {
+            unread.push("/and others".into());
+            break;
+        }
+        let Some(value) = metadata.pointer_mut(&path) else {
+            continue;
+        };
+        // What is read is no such text, or becomes another model by it.
+        let own = std::mem::replace(value, Value::from("\0"));
+        let is_read = ModelConfig::deserialize(&metadata).ok().as_ref() != Some(config);
+        if let Some(value) = metadata.pointer_mut(&path) {
+            *value = own;
+        }
+        if !is_read {
+            unread.push(path);
+        }
+    }
     Ok((!unread.is_empty()).then(|| {
-        let keys = unread.join(", ");
+        let names: Vec<String> = unread
+            .iter()
+            .map(|path| path[1..].replace('/', "."))
+            .collect();
+        let keys = names.join(", ");
         format!("metadata `{METADATA_KEY}`: {keys}: nothing here reads that, ignored")
     }))
 }
 
-/// Paths of keys of `found` that are not in `read`, the same as it was understood. What says no more than its
-/// default is left out there.
-fn collect_unread(path: &str, found: &Value, read: &Value, unread: &mut Vec<String>) {
-    let (Value::Object(found), Value::Object(read)) = (found, read) else {
-        return;
+/// Keys that are named at most: each costs a reading of all of them.
+const UNREAD_MAX: usize = 16;
+
+/// JSON pointers to all keys of an object and those in it, each before what is below it.
+fn paths(value: &Value) -> Vec<String> {
+    let Value::Object(object) = value else {
+        return Vec::new();
     };
-    for (key, value) in found {
-        let path = format!("{path}{key}");
-        let is_default = match value {
-            Value::Null | Value::Bool(false) => true,
-            Value::Array(values) => values.is_empty(),
-            _ => false,
-        };
-        match read.get(key) {
-            Some(read) => collect_unread(&format!("{path}."), value, read, unread),
-            None if is_default => {}
-            None => unread.push(path),
-        }
-    }
+    let of_key = |(key, value): (&String, &Value)| {
+        let own = format!("/{}", key.replace('~', "~0").replace('/', "~1"));
+        let below = paths(value).into_iter().map(|path| own.clone() + &path);
+        std::iter::once(own.clone()).chain(below.collect::<Vec<_>>())
+    };
+    object.iter().flat_map(of_key).collect()
 }
 
 fn unread_tensors(file: &TensorFile) -> Option<String> {

@@ -149,6 +149,24 @@ fn warns_of_what_a_writer_may_have_got_wrong() {
             "metadata `bt`: dropout, hidden.units, recurrent.blocks: nothing here reads that, ignored"
         ]
     );
+    // What states no more than its default is read; a key beside it whose name is a little longer is not.
+    let stated = r#"{"input": {"map": "block-term", "modes": [2,3], "blocks": 1, "rank": 2, "width": null,
+        "filter": "none", "filter_horizon": null, "frames": null}, "hidden": {"modes": [1,2]}, "cell": "lstm",
+        "layers": 1, "recurrent": {"map": "tensor-train", "rank": 3}, "gate": "sigmoid", "imported": false,
+        "head": {"classes": 2, "pool": "last", "horizon": null, "steps": null, "labels": []}, "front_end": null"#;
+    assert_eq!(warnings(&format!("{stated}}}"), &[]), [""; 0]);
+    let told = |keys: &str| warnings(&format!("{stated}, {keys}}}"), &[]).join("");
+    let of = |keys: &str| format!("metadata `bt`: {keys}: nothing here reads that, ignored");
+    assert_eq!(
+        told(r#""cells": "lstm", "note": {"layers": 1}, "notes": null"#),
+        of("cells, note, notes")
+    );
+    let many: Vec<String> = (0..40).map(|at| format!(r#""x{at:02}": 0"#)).collect();
+    let named: Vec<String> = (0..16).map(|at| format!("x{at:02}")).collect();
+    assert_eq!(
+        told(&many.join(",")),
+        of(&(named.join(", ") + ", and others"))
+    );
     let config = serde_json::to_string(&small().config).unwrap();
     assert_eq!(warnings(&config, &[]), [""; 0]);
     let both = warnings(&config, &["input.scale", "input.offset", "head.bias"]);
