@@ -1,9 +1,11 @@
 //! The same scores, bit for bit, on every core in QEMU as on the host.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bt_core::internals::model::cases;
@@ -37,15 +39,28 @@ const SLOT: ModelIn<'static> = ModelIn::Slot {
     classes: 64,
 };
 
-/// A board's program: its firmware, or another binary of `bt-embed`.
+/// A board's program: its firmware, or another binary of `bt-embed`. Built once, and a copy that stays as it is: what
+/// cargo leaves is written anew when a test beside this one builds for another model.
 fn built(board: &Board, model: ModelIn<'_>, binary: Option<&str>) -> PathBuf {
+    static PROGRAMS: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
     let firmware = Firmware {
         board,
         model,
         log: false,
         binary,
     };
-    firmware.build().unwrap()
+    // A build that failed fails for whoever asks next, too.
+    let mut programs = PROGRAMS.lock().unwrap_or_else(PoisonError::into_inner);
+    let number = programs.len();
+    let program = programs
+        .entry(format!("{} {model:?} {binary:?}", board.name))
+        .or_insert_with(|| {
+            let built = firmware.build().unwrap();
+            let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("device-{number}.elf"));
+            std::fs::copy(built, &kept).unwrap();
+            kept
+        });
+    program.clone()
 }
 
 /// Scores of the same bytes on a board.
