@@ -2,13 +2,14 @@
 //!
 //! `data/torch/make.py` made state dicts, frames and the logits they must give with PyTorch.
 
-use bt_tests::program::{Left, fails, run, text};
+use bt_tests::program::{Left, Toy, fails, run, text};
 use bt_train::data::{PartName, Recordings, load};
 use bt_train::float::checkpoint::{Checkpoint, METADATA_KEY};
 use bt_train::float::tensors::{read_tensors, write_tensors};
 use bt_train::training::evaluate;
 use ndarray::{Array2, ArrayD};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,10 +20,13 @@ fn torch(name: &str) -> PathBuf {
         .join(name)
 }
 
+/// Scores, row by row: of a sequence, or of each of its steps.
 fn expected(name: &str) -> Vec<Vec<f64>> {
-    let text = std::fs::read_to_string(torch("expected.json")).unwrap();
-    let all: std::collections::BTreeMap<String, Vec<Vec<f64>>> =
-        serde_json::from_str(&text).unwrap();
+    let read = |file| -> BTreeMap<String, Vec<Vec<f64>>> {
+        serde_json::from_str(&std::fs::read_to_string(torch(file)).unwrap()).unwrap()
+    };
+    let mut all = read("expected.json");
+    all.append(&mut read("heads.json"));
     all[name].clone()
 }
 
@@ -42,8 +46,12 @@ fn logits(model: &Path) -> Array2<f32> {
         &Recordings::default(),
         &[PartName::Test],
     );
-    let data = data.unwrap().for_model(&checkpoint.config).unwrap();
-    evaluate::logits(&checkpoint.model().unwrap(), data.test.as_ref().unwrap())
+    // Its targets are classes of sequences; other heads have none there.
+    let mut data = data.unwrap();
+    data.test.as_mut().unwrap().targets = None;
+    let data = data.for_model(&checkpoint.config).unwrap();
+    let model = checkpoint.model().unwrap();
+    model.in_units(evaluate::logits(&model, data.test.as_ref().unwrap()))
 }
 
 fn largest_difference(found: &Array2<f32>, expected: &[Vec<f64>]) -> f64 {
@@ -113,6 +121,119 @@ fn logits_are_those_of_torch() {
         .filter(|&pair| is_right(pair))
         .count();
     assert_eq!(told["accuracy"], right as f64 / labels.len() as f64);
+}
+
+/// The same of every kind of head: from the last, the mean and every state, one output and several.
+#[test]
+fn heads_of_every_kind_are_those_of_torch() {
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("m.safetensors");
+    for (name, gives, pool, outputs) in [
+        ("step_classes", "step-classes", "last", 4),
+        ("values", "values", "mean", 3),
+        ("step_values", "step-values", "last", 1),
+        ("bits", "bits", "last", 3),
+    ] {
+        let model = torch(&format!("{name}.safetensors"));
+        let (told, err) = import(&model, &out, &["--gives", gives, "--pool", pool]);
+        assert_eq!(err, "");
+        assert_eq!(
+            (&told["head"], &told["outputs"]),
+            (&gives.into(), &outputs.into())
+        );
+        let off = largest_difference(&logits(&out), &expected(name));
+        assert!(off < 1e-5, "{name}: {off}");
+    }
+    let model = torch("step_classes.safetensors");
+    let words = [
+        "import",
+        text(&model),
+        "--out",
+        text(&out),
+        "--gives",
+        "step-classes",
+    ];
+    fails(
+        1,
+        &[&words[..], &["--pool", "mean"]].concat(),
+        &["head.pool", "the mean of all steps"],
+    );
+    // What y is says what the head gives: 3 values where y has 4.
+    let y: Vec<f32> = (0..36).map(|at| at as f32).collect();
+    let data = regression(place.path(), &[9, 4], &y);
+    let model = torch("values.safetensors");
+    let words = ["import", text(&model), "--out", text(&out), "--data", &data];
+    fails(
+        1,
+        &words,
+        &["d.npz: y_train", "has 4 values an item, the model gives 3"],
+    );
+}
+
+/// Frames of the size of `data.npz`, and y of them.
+fn regression(place: &Path, shape: &[usize], y: &[f32]) -> String {
+    let mut noise = 3u32;
+    let mut value = || {
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (noise >> 16) as f32 / 16_384.0 - 2.0
+    };
+    let x: Vec<f32> = (0..9 * 7 * 24).map(|_| value()).collect();
+    let mut toy = Toy::empty();
+    toy.add("x_train", &[9, 7, 24], &x);
+    toy.add("y_train", shape, y);
+    toy.write(place)
+}
+
+/// Values of any unit: the imported model's error is that of its outputs, it learns, and its outputs stay what they were
+/// where it does not.
+#[test]
+fn values_come_over_in_their_units_and_learn() {
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("m.safetensors");
+    let y: Vec<f32> = (0..27)
+        .map(|at| 50_000.0 + 3_000.0 * (at % 5) as f32)
+        .collect();
+    let data = regression(place.path(), &[9, 3], &y);
+    let mut tensors = read_tensors(&torch("values.safetensors")).unwrap().tensors;
+    for (name, value) in [("head.offset", 50_000.0), ("head.scale", 3_000.0)] {
+        tensors.insert(name.into(), ArrayD::from_elem(vec![3], value));
+    }
+    let model = place.path().join("state.safetensors");
+    write_tensors(&model, "note", "{}".into(), &tensors).unwrap();
+    let words = ["--pool", "mean", "--data", &data];
+    let (told, _) = import(&model, &out, &words);
+    assert_eq!(
+        (&told["head"], &told["accuracy"]),
+        (&"values".into(), &Value::Null)
+    );
+    let wanted: Vec<Vec<f64>> = expected("values")
+        .iter()
+        .map(|row| row.iter().map(|value| 50_000.0 + 3_000.0 * value).collect())
+        .collect();
+    // 1e-7 of their size, and 1e-5 of the scale.
+    let off = largest_difference(&logits(&out), &wanted);
+    assert!(off < 0.1, "{off}");
+    // Learning goes by the data's own mean and deviation.
+    let checkpoint = Checkpoint::read(&out).unwrap();
+    let [offset, scale] = ["head.offset", "head.scale"].map(|name| checkpoint.tensors[name][[0]]);
+    assert!((54_000.0..58_000.0).contains(&offset), "{offset}");
+    assert!((4_000.0..4_500.0).contains(&scale), "{scale}");
+
+    let words = [&words[..], &["--fine-tune", "60"]].concat();
+    let (told, _) = import(&model, &out, &words);
+    let [before, tuned] =
+        ["imported", "fine_tuned"].map(|which| told["rmse"][which].as_f64().unwrap());
+    assert!(before > 1_000.0 && tuned < 0.9 * before, "{told}");
+    let file = place.path().join("m.btm");
+    let left = run(&[
+        "quantize",
+        text(&out),
+        "--data",
+        &data,
+        "--out",
+        text(&file),
+    ]);
+    assert_eq!(left.status, Some(0), "{left:?}");
 }
 
 /// A decomposition of full rank is the matrix itself; a smaller one tells what it costs, learns, and can
@@ -208,10 +329,22 @@ fn other_formats_are_converted() {
     let (state, out) = (place.path().join("s.safetensors"), place.path().join("m"));
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bt-train/python/to_safetensors.py");
     let python = std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
-    for (file, package, name) in [
-        ("last.pt", "torch", "last"),
-        ("last.onnx", "onnx", "last"),
-        ("keras.weights.h5", "h5py", "keras"),
+    for (file, package, name, words) in [
+        ("last.pt", "torch", "last", &[][..]),
+        ("last.onnx", "onnx", "last", &[]),
+        ("keras.weights.h5", "h5py", "keras", &[]),
+        (
+            "keras_gru.keras",
+            "h5py",
+            "keras_gru",
+            &["--gives", "values", "--pool", "mean"],
+        ),
+        (
+            "keras_steps.keras",
+            "h5py",
+            "keras_steps",
+            &["--gives", "step-classes"],
+        ),
     ] {
         let probe = format!("import numpy, safetensors, {package}");
         let probe = Command::new(&python).args(["-c", &probe]).output();
@@ -231,10 +364,40 @@ fn other_formats_are_converted() {
             .unwrap();
         let said = String::from_utf8_lossy(&run.stderr);
         assert!(run.status.success(), "{file}: {said}");
-        let (_, err) = import(&state, &out, &[]);
+        let (_, err) = import(&state, &out, words);
         assert_eq!(err, "", "{file}");
         let off = largest_difference(&logits(&out), &expected(name));
         assert!(off < 1e-5, "{file}: {off}");
+    }
+    // What no .safetensors would show is refused with the layer's name.
+    for (file, why) in [
+        ("keras_reset_before", "gru_1 resets before the product"),
+        (
+            "keras_convolution",
+            "conv1d/vars ((3, 24, 5)) is of no LSTM, GRU or Dense layer",
+        ),
+        ("keras_both_ways", "bidirectional runs in both directions"),
+        (
+            "keras_hard",
+            "lstm_4 has recurrent_activation='hard_sigmoid'",
+        ),
+    ] {
+        let probe = Command::new(&python)
+            .args(["-c", "import numpy, safetensors, h5py"])
+            .output();
+        if !probe.is_ok_and(|probe| probe.status.success()) {
+            break;
+        }
+        let run = Command::new(&python)
+            .arg(&script)
+            .args([&torch(&format!("{file}.keras")), &state])
+            .output();
+        let run = run.unwrap();
+        let said = String::from_utf8_lossy(&run.stderr);
+        assert!(
+            !run.status.success() && said.contains(why),
+            "{file}: {said}"
+        );
     }
 }
 

@@ -3,12 +3,14 @@
     python3 to_safetensors.py MODEL OUT.safetensors
 
 MODEL is a .pt, .pth or .bin of PyTorch (a state dict, a checkpoint that holds one, or a whole module), an .onnx
-with LSTM and Gemm nodes, or a .h5 or .keras of Keras. Each needs its own package: torch, onnx or h5py; all need
+with LSTM and Gemm nodes, or a .h5 or .keras of Keras with LSTM or GRU layers and a Dense. Each needs its own package: torch, onnx or h5py; all need
 numpy and safetensors. Names and layout of what is written are PyTorch's.
 """
 
 import io
+import json
 import pathlib
+import re
 import sys
 import zipfile
 
@@ -90,48 +92,110 @@ def from_onnx(path):
 
 
 def from_keras(path):
-    """Keras has the gates in our order (i, f, c, o), its matrices the other way round, and one bias."""
+    """Keras has its matrices the other way round; of an LSTM the gates in our order (i, f, c, o) and one bias, of a GRU
+    z, r, h, and two biases where it resets after the product, as PyTorch does."""
     import h5py
 
+    source, config = path, None
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             source = io.BytesIO(archive.read("model.weights.h5"))
-    else:
-        source = path
+            config = archive.read("config.json")
     layers = {}
 
     def visit(name, item):
-        if isinstance(item, h5py.Dataset) and "optimizer" not in name.split("/"):
-            layers.setdefault(name.rpartition("/")[0], {})[name.rpartition("/")[2]] = item[()]
+        parts = name.split("/")
+        if isinstance(item, h5py.Dataset) and not {"optimizer", "optimizer_weights", "seed_generator"} & set(parts):
+            layers.setdefault("/".join(parts[:-1]), {})[parts[-1].partition(":")[0]] = item[()]
 
     with h5py.File(source) as file:
         file.visititems(visit)
-    tensors, recurrent, linear = {}, 0, 0
-    for name, values in layers.items():
-        # Keras 2 names them kernel:0 …, Keras 3 kernel … in .h5, and 0, 1, 2 in .keras.
-        values = {key.partition(":")[0]: value for key, value in values.items()}
-        if "recurrent_kernel" in values or "2" in values or ("1" in values and values["1"].ndim == 2):
-            kernel = values.get("kernel", values.get("0"))
-            back = values.get("recurrent_kernel", values.get("1"))
-            bias = values.get("bias", values.get("2"))
-            gates = back.shape[1] // back.shape[0]
-            if gates != 4:
-                fail(path, f"{name} has {gates} gates; an LSTM has 4, and no other layer is supported")
-            tensors[f"lstm{recurrent or ''}.weight_ih_l0"] = kernel.T
-            tensors[f"lstm{recurrent or ''}.weight_hh_l0"] = back.T
-            if bias is not None:
-                tensors[f"lstm{recurrent or ''}.bias_ih_l0"] = bias
-                tensors[f"lstm{recurrent or ''}.bias_hh_l0"] = np.zeros_like(bias)
-            recurrent += 1
-        elif "kernel" in values or ("0" in values and values["0"].ndim == 2):
-            tensors[f"fc{linear or ''}.weight"] = values.get("kernel", values.get("0")).T
-            bias = values.get("bias", values.get("1"))
-            if bias is not None:
-                tensors[f"fc{linear or ''}.bias"] = bias
-            linear += 1
-    if recurrent == 0:
-        fail(path, "holds no LSTM layer")
+        config = config or file.attrs.get("model_config")
+    checked = config is not None
+    if checked:
+        check_keras(path, json.loads(config))
+    recurrent, tensors = [], {}
+    # Keras numbers layers of a class in their order: lstm, lstm_1, …, lstm_10.
+    number = lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+    for name in sorted(layers, key=number):
+        if "backward" in name:
+            fail(path, f"{name} runs backwards, which a stream cannot feed")
+        # Keras 2 names them kernel …, Keras 3 kernel … in .h5, and 0, 1, 2 in .keras.
+        values = layers[name]
+        kernel, back, bias = (values.pop(key, values.pop(at, None)) for key, at in KERAS_NAMES)
+        if back is not None and back.ndim == 1:
+            back, bias = None, back
+        if values or kernel is None or kernel.ndim != 2:
+            shapes = {key: value.shape for key, value in values.items()} or getattr(kernel, "shape", None)
+            fail(path, f"{name} ({shapes}) is of no LSTM, GRU or Dense layer, and nothing else is supported")
+        if back is not None:
+            recurrent.append((name, kernel, back, bias))
+            continue
+        own = next(part for part in reversed(name.split("/")) if part not in ("vars", "cell", "layer"))
+        tensors[f"{own}.weight"] = kernel.T
+        if bias is not None:
+            tensors[f"{own}.bias"] = bias
+    if not recurrent:
+        fail(path, "holds no LSTM or GRU layer")
+    for at, (name, kernel, back, bias) in enumerate(recurrent):
+        units = back.shape[0]
+        gates = back.shape[1] // units
+        if gates not in (3, 4):
+            fail(path, f"{name} has {gates} gates; an LSTM has 4, a GRU 3, and no other layer is supported")
+        if gates == 3 and bias is not None and bias.ndim == 1:
+            fail(path, f"{name} {RESETS_BEFORE}")
+        if gates == 3 and bias is None and not checked:
+            print(
+                f"warning: {path}: {name} has no bias, which would show reset_after; its default, True, is taken",
+                file=sys.stderr,
+            )
+        order = (1, 0, 2) if gates == 3 else (0, 1, 2, 3)
+        turn = lambda rows: np.concatenate([rows.reshape(gates, units, -1)[gate] for gate in order])
+        tensors[f"rnn.weight_ih_l{at}"] = turn(kernel.T)
+        tensors[f"rnn.weight_hh_l{at}"] = turn(back.T)
+        if bias is not None:
+            both = bias if gates == 3 else np.stack([bias, np.zeros_like(bias)])
+            tensors[f"rnn.bias_ih_l{at}"], tensors[f"rnn.bias_hh_l{at}"] = (turn(side)[:, 0] for side in both)
     return tensors
+
+
+KERAS_NAMES = (("kernel", "0"), ("recurrent_kernel", "1"), ("bias", "2"))
+RESETS_BEFORE = "resets before the product (reset_after=False), which is not supported; train it with reset_after=True"
+
+
+def check_keras(path, config):
+    """Refuses what weights do not show: other functions, other directions."""
+    name_of = lambda function: function.get("config", function) if isinstance(function, dict) else function
+    layers = []
+
+    def collect(value):
+        if isinstance(value, dict):
+            if "class_name" in value and isinstance(value.get("config"), dict):
+                layers.append((value["class_name"], value["config"]))
+            value = list(value.values())
+        if isinstance(value, list):
+            for inner in value:
+                collect(inner)
+
+    collect(config)
+    dense = [own for kind, own in layers if kind == "Dense"]
+    for kind, own in layers:
+        name = own.get("name", kind)
+        if kind == "Bidirectional":
+            fail(path, f"{name} runs in both directions, which a stream cannot feed")
+        if kind in ("LSTM", "GRU"):
+            if own.get("go_backwards"):
+                fail(path, f"{name} runs backwards, which a stream cannot feed")
+            if kind == "GRU" and not own.get("reset_after", True):
+                fail(path, f"{name} {RESETS_BEFORE}")
+            for key, wanted in (("activation", "tanh"), ("recurrent_activation", "sigmoid")):
+                if name_of(own.get(key, wanted)) != wanted:
+                    fail(path, f"{name} has {key}={name_of(own[key])!r}; {wanted} is supported")
+        if kind == "Dense":
+            # The last one's gives probabilities of the same logits.
+            allowed = ("linear", "softmax", "sigmoid") if own is dense[-1] else ("linear",)
+            if name_of(own.get("activation", "linear")) not in allowed:
+                fail(path, f"{name} has activation={name_of(own['activation'])!r}; {allowed[0]} is supported")
 
 
 READERS = {

@@ -34,17 +34,20 @@ __all__ = [
 ]
 
 
-def import_torch(module: Any, *, head: str | None = None, pool: str = "last", labels: Any = ()) -> FloatModel:
+def import_torch(
+    module: Any, *, head: str | None = None, gives: str = "classes", pool: str = "last", labels: Any = ()
+) -> FloatModel:
     """Takes a PyTorch model over, nothing lost: an nn.LSTM or nn.GRU, any number of layers, with one nn.Linear behind.
 
-    `module` is an nn.Module or its state_dict. `head` names the nn.Linear where more than one could be it, `pool` is
-    the hidden state that it reads: "last", "mean" or "recent". `labels` are names of the classes. A BtLstm comes over
-    as it is.
+    `module` is an nn.Module or its state_dict. `head` names the nn.Linear where more than one could be it, `gives`
+    is what it gives: "classes", "values" or "bits" of a sequence, or "step-classes", "step-values", "step-bits" where it
+    reads every state. `pool` is the hidden state that it reads: "last", "mean" or "recent". `labels` are names of the
+    classes, values or bits. A BtLstm comes over as it is.
     """
     if type(module).__name__ == "BtLstm" and hasattr(module, "config"):
         return FloatModel(module.config, _tensors(module.state_dict()))
     state = module.state_dict() if hasattr(module, "state_dict") else module
-    return import_tensors(_tensors(state), head=head, pool=pool, labels=list(labels))
+    return import_tensors(_tensors(state), head=head, gives=gives, pool=pool, labels=list(labels))
 
 
 def _tensors(state: Any) -> dict[str, Any]:

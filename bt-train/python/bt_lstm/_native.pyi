@@ -210,6 +210,7 @@ def import_tensors(
     tensors: Mapping[str, NDArray[np.float32]],
     *,
     head: str | None = None,
+    gives: str = "classes",
     pool: str = "last",
     labels: Sequence[str] = (),
 ) -> FloatModel: ...

@@ -11,7 +11,7 @@ use bt_train::command::{advice, model_path};
 use bt_train::data::PartName;
 use bt_train::error::ErrorKind;
 use bt_train::float::checkpoint::Checkpoint;
-use bt_train::float::config::Pool;
+use bt_train::float::config::{HeadName, Pool};
 use bt_train::float::tensors::{TensorFile, Tensors};
 use bt_train::import::torch::{self, Wanted};
 use bt_train::training::evaluate;
@@ -382,14 +382,24 @@ pub fn train<'py>(
 
 /// A model of PyTorch's tensors, by the names of its state_dict: see import_torch.
 #[pyfunction]
-#[pyo3(signature = (tensors, *, head=None, pool="last", labels=Vec::new()))]
+#[pyo3(signature = (tensors, *, head=None, gives="classes", pool="last", labels=Vec::new()))]
 pub fn import_tensors(
     py: Python<'_>,
     tensors: HashMap<String, PyReadonlyArrayDyn<'_, f32>>,
     head: Option<String>,
+    gives: &str,
     pool: &str,
     labels: Vec<String>,
 ) -> PyResult<FloatModel> {
+    let gives = HeadName::from_str(gives, false).map_err(|_| {
+        let names = HeadName::value_variants().iter();
+        let names: Vec<_> = names.filter_map(|name| name.to_possible_value()).collect();
+        let names: Vec<&str> = names.iter().map(|name| name.get_name()).collect();
+        Error::new_err(format!(
+            "gives: is `{gives}`; {} are possible",
+            names.join(", ")
+        ))
+    })?;
     let pool = Pool::from_str(pool, false).map_err(|_| {
         Error::new_err(format!(
             "pool: is `{pool}`; last, mean and recent are possible"
@@ -400,7 +410,16 @@ pub fn import_tensors(
         tensors: owned(tensors),
         other_types: BTreeMap::new(),
     };
-    let imported = torch::import(file, &Wanted { head, pool, labels }).map_err(raised)?;
+    let imported = torch::import(
+        file,
+        &Wanted {
+            head,
+            gives,
+            pool,
+            labels,
+        },
+    )
+    .map_err(raised)?;
     for warning in imported.warnings {
         warn(py, warning)?;
     }

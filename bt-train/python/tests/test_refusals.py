@@ -63,6 +63,7 @@ def test_of_models(model, tmp_path):
         (lambda: bt_lstm.FloatModel(model.config, {}), "is missing"),
         (lambda: bt_lstm.import_tensors({}), "missing|no recurrent|holds"),
         (lambda: bt_lstm.import_tensors({}, pool="first"), "pool: is `first`"),
+        (lambda: bt_lstm.import_tensors({}, gives="all"), "gives: is `all`; classes, step-classes, values, "),
         (lambda: bt_lstm.plan((8, 20), (4, 4, 4)), "modes"),
         (lambda: model.save(tmp_path / "no" / "m.safetensors"), "No such file"),
     ]:

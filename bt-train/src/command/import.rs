@@ -3,22 +3,24 @@
 use crate::command::load;
 use crate::command::progress;
 use crate::command::tuning::{Tuned, tune};
-use crate::data::{DataSet, PartName, Recordings};
+use crate::data::{DataSet, Part, PartName, Recordings, Targets};
 use crate::error::{Error, ErrorKind, Result, times};
 use crate::file::check_place;
 use crate::float::checkpoint::{Checkpoint, METADATA_KEY};
-use crate::float::config::{ModelConfig, Pool};
+use crate::float::config::{HeadName, ModelConfig, Pool};
 use crate::float::tensors::read_tensors;
-use crate::import::decompose;
 use crate::import::torch::{self, Imported, Wanted};
+use crate::import::{decompose, head};
 use crate::shape::name::{self, MATRIX};
 use crate::shape::{MapKind, MapName, MapShape};
 use crate::training::evaluate::{self, Score};
-use crate::training::material::split_off;
+use crate::training::material;
+use crate::training::metrics::{Keep, digits};
 use crate::training::modes::{self, Modes};
 use crate::training::settings::Settings;
 use crate::training::trainer::Trainer;
 use crate::{say, warn};
+use bt_core::OutputKind;
 use ndarray::{ArrayView2, Ix2};
 use serde::Serialize;
 use serde_json::json;
@@ -37,10 +39,13 @@ pub struct Args {
     /// Name of the nn.Linear, where more than one matrix could be it
     #[arg(long, value_name = "NAME")]
     pub head: Option<String>,
-    /// Hidden state that the nn.Linear reads
+    /// What the nn.Linear gives [default: what y of --data is; without one the class of a sequence]
+    #[arg(long, value_name = "WHAT")]
+    pub gives: Option<HeadName>,
+    /// Hidden state that the nn.Linear reads; where it gives something after every step, `last` is that step's
     #[arg(long, default_value = "last")]
     pub pool: Pool,
-    /// A data set: names of the classes, accuracy, and what --fine-tune learns from
+    /// A data set: names of the classes, accuracy or error, and what --fine-tune learns from
     #[arg(long)]
     pub data: Option<PathBuf>,
     #[command(flatten)]
@@ -156,9 +161,12 @@ struct Replaced {
     error: f64,
 }
 
-/// How many of the labelled sequences are right.
-#[derive(Debug, Default, Serialize)]
-struct Accuracy {
+/// How well the models do on sequences whose targets are known.
+#[derive(Debug, Serialize)]
+struct Figures {
+    /// Accuracy of classes, RMSE of values, nats of bits.
+    #[serde(skip)]
+    keep: Keep,
     /// `validation`, or `training` where nothing is kept for that.
     part: &'static str,
     sequences: usize,
@@ -192,29 +200,32 @@ pub fn run(args: Args) -> Result<()> {
     }
     let dense = &imported.checkpoint;
     let config = args.maps.config(&dense.config).map_err(Error::into_usage)?;
-    let (decomposed, replaced) = decompose(dense, config).map_err(|e| e.file(&args.model))?;
+    let (mut decomposed, replaced) = decompose(dense, config).map_err(|e| e.file(&args.model))?;
     let settings = Settings {
         input_modes: Modes(decomposed.config.input.modes.clone()),
         hidden_modes: Modes(decomposed.config.hidden.modes.clone()),
         epochs: args.fine_tune.map_or(1, NonZeroUsize::get),
         ..Settings::default()
     };
-    let mut accuracy = None;
+    let mut figures = None;
     let mut tuned = None;
     if let Some((path, data)) = data {
         let in_data = |error: Error| error.file(path);
         let mut parts = Compared::new(&settings, &data, &dense.config).map_err(in_data)?;
-        parts.add(dense, |accuracy| &mut accuracy.imported)?;
+        parts.add(dense, |figures| &mut figures.imported)?;
+        if let Some((offset, scale)) = &parts.units {
+            head::rescale(&mut decomposed, offset, scale);
+        }
         if !replaced.is_empty() {
-            parts.add(&decomposed, |accuracy| accuracy.decomposed.insert(0.0))?;
+            parts.add(&decomposed, |figures| figures.decomposed.insert(0.0))?;
         }
         if args.fine_tune.is_some() {
             let trainer = Trainer::warm(&settings, &decomposed, &data).map_err(in_data)?;
             let done = tune("fine-tune: ", DIVERGED, trainer)?;
-            parts.add(&done.checkpoint, |accuracy| accuracy.fine_tuned.insert(0.0))?;
+            parts.add(&done.checkpoint, |figures| figures.fine_tuned.insert(0.0))?;
             tuned = Some(done);
         }
-        accuracy = parts.accuracy;
+        figures = parts.figures;
     }
     let kept = tuned
         .as_ref()
@@ -230,18 +241,26 @@ pub fn run(args: Args) -> Result<()> {
             .iter()
             .map(|(name, replaced)| (name.as_str(), replaced.error))
             .collect();
-        say!(
-            "{}",
-            json!({
-                "inputs": kept.config.inputs(),
-                "units": kept.config.units(),
-                "classes": kept.config.head.gives.outputs(),
-                "parameters": kept.config.parameters(),
-                "error": error,
-                "accuracy": accuracy,
-                "warnings": imported.warnings,
-            })
-        );
+        let gives = kept.config.head.gives;
+        let classes = match gives.kind() {
+            OutputKind::Classes => gives.outputs(),
+            OutputKind::Values | OutputKind::Bits => 0,
+        };
+        let mut object = json!({
+            "inputs": kept.config.inputs(),
+            "units": kept.config.units(),
+            "head": gives.name(),
+            "outputs": gives.outputs(),
+            "classes": classes,
+            "parameters": kept.config.parameters(),
+            "error": error,
+            "accuracy": null,
+            "warnings": imported.warnings,
+        });
+        if let Some(figures) = figures {
+            object[figures.keep.name()] = json!(figures);
+        }
+        say!("{object}");
         return Ok(());
     }
     print(
@@ -249,7 +268,7 @@ pub fn run(args: Args) -> Result<()> {
         &imported,
         kept,
         &replaced,
-        accuracy.as_ref(),
+        figures.as_ref(),
         tuned.as_ref(),
     );
     Ok(())
@@ -263,7 +282,10 @@ fn read(args: &Args, data: Option<&DataSet>) -> Result<Imported> {
                 .remedy("use it as it is; train --init goes on from it"),
         );
     }
+    let targets = data.and_then(|data| data.train.as_ref()?.targets.as_ref());
+    let of_data = targets.map(Targets::name);
     let wanted = Wanted {
+        gives: args.gives.or(of_data).unwrap_or(HeadName::Classes),
         head: args.head.clone(),
         pool: args.pool,
         labels: data.map(|data| data.labels.clone()).unwrap_or_default(),
@@ -343,43 +365,53 @@ fn decompose(
 
 /// The part of the data that models are compared on.
 struct Compared {
-    part: crate::data::Part,
-    accuracy: Option<Accuracy>,
+    part: Part,
+    figures: Option<Figures>,
+    /// Of values: their offset and scale in the training part, each [K].
+    units: Option<(Vec<f32>, Vec<f32>)>,
 }
 
 impl Compared {
     fn new(settings: &Settings, data: &DataSet, config: &ModelConfig) -> Result<Compared> {
         let frames = data.clone().for_model(config)?;
-        let (name, part) = match split_off(settings, &frames)? {
+        let units = match frames.part(PartName::Train)? {
+            train if train.targets.is_some() => material::units(train)?,
+            _ => None,
+        };
+        let (name, part) = match material::split_off(settings, &frames)? {
             (_, Some(validation)) => ("validation", validation),
             (train, None) => ("training", train),
         };
-        let labelled = part.targets.is_some();
-        let accuracy = Accuracy {
+        let figures = Figures {
+            keep: Keep::Auto.of(config.head.gives.kind())?,
             part: name,
             sequences: part.sequences(),
-            ..Accuracy::default()
+            imported: 0.0,
+            decomposed: None,
+            fine_tuned: None,
         };
         Ok(Compared {
+            figures: part.targets.is_some().then_some(figures),
             part,
-            accuracy: labelled.then_some(accuracy),
+            units,
         })
     }
 
-    /// Computes the accuracy of a model and puts it in its place.
+    /// Computes the figure of a model and puts it in its place.
     fn add(
         &mut self,
         checkpoint: &Checkpoint,
-        place: impl Fn(&mut Accuracy) -> &mut f64,
+        place: impl Fn(&mut Figures) -> &mut f64,
     ) -> Result<()> {
-        let (Some(accuracy), Some(targets)) = (&mut self.accuracy, &self.part.targets) else {
+        let (Some(figures), Some(targets)) = (&mut self.figures, &self.part.targets) else {
             return Ok(());
         };
         let model = checkpoint.model()?;
         let logits = evaluate::logits(&model, &self.part);
         let score = Score::of(&model, &logits, targets);
-        // The model tells classes, and so do targets that were read for it.
-        *place(accuracy) = score.figures.accuracy().unwrap_or(0.0);
+        // Of the head's own kind, which has it.
+        let figure = score.get(figures.keep).unwrap_or(f64::NAN);
+        *place(figures) = figure;
         Ok(())
     }
 }
@@ -389,7 +421,7 @@ fn print(
     imported: &Imported,
     kept: &Checkpoint,
     replaced: &[(String, Replaced)],
-    accuracy: Option<&Accuracy>,
+    figures: Option<&Figures>,
     tuned: Option<&Tuned>,
 ) {
     let config = &kept.config;
@@ -398,7 +430,7 @@ fn print(
         _ => format!(" `{}`", name.trim_end_matches('.')),
     };
     say!(
-        "{}{}{}, {} inputs, {} units; nn.Linear{}, {} classes from the {} hidden state",
+        "{}{}{}, {} inputs, {} units; nn.Linear{}, {} outputs, the {} from the {} hidden state",
         imported.kind,
         name(&imported.layer),
         match config.layers {
@@ -409,6 +441,7 @@ fn print(
         config.units(),
         name(&imported.head),
         config.head.gives.outputs(),
+        config.head.gives.name().words(),
         match config.head.pool {
             Pool::Last => "last",
             Pool::Mean => "mean",
@@ -427,17 +460,18 @@ fn print(
     if let Some(tuned) = tuned {
         tuned.print();
     }
-    if let Some(accuracy) = accuracy {
+    if let Some(figures) = figures {
         let more = |word: &str, value: Option<f64>| {
-            value.map_or(String::new(), |value| format!(", {value:.4} {word}"))
+            value.map_or(String::new(), |value| format!(", {} {word}", digits(value)))
         };
         say!(
-            "accuracy   {:.4} as it came{}{} on {} sequences of the {} part, which it may have been trained on",
-            accuracy.imported,
-            more("decomposed", accuracy.decomposed),
-            more("fine-tuned", accuracy.fine_tuned),
-            accuracy.sequences,
-            accuracy.part
+            "{:<10} {} as it came{}{} on {} sequences of the {} part, which it may have been trained on",
+            figures.keep.name(),
+            digits(figures.imported),
+            more("decomposed", figures.decomposed),
+            more("fine-tuned", figures.fine_tuned),
+            figures.sequences,
+            figures.part
         );
     }
     say!("{}: {} parameters", args.out.display(), config.parameters());

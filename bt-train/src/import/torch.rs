@@ -5,25 +5,28 @@
 
 use super::tednet;
 use crate::error::{Error, ErrorKind, Result};
-use crate::float::checkpoint::{Checkpoint, INPUT_OFFSET, INPUT_SCALE};
+use crate::float::checkpoint::{Checkpoint, HEAD_OFFSET, HEAD_SCALE, INPUT_OFFSET, INPUT_SCALE};
 use crate::float::config::{
-    Gate, HeadConfig, HeadKind, HiddenConfig, InputConfig, InputFilter, ModelConfig, Pool,
+    Gate, HeadConfig, HeadName, HiddenConfig, InputConfig, InputFilter, ModelConfig, Pool,
     RecurrentConfig,
 };
 use crate::float::tensors::{TensorFile, Tensors};
 use crate::shape::name::{self, MATRIX};
 use crate::shape::{Cell, MapKind};
+use bt_core::OutputKind;
 use bt_core::internals::model::layout::LAYERS_MAX;
 use ndarray::{ArrayD, Dimension};
 
 /// What a `state_dict` does not say.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Wanted {
     /// Name of the linear layer, where more than one could be it.
     pub head: Option<String>,
+    /// What it gives.
+    pub gives: HeadName,
     /// Hidden state that it reads.
     pub pool: Pool,
-    /// Names of the classes; none: not known.
+    /// Names of the classes, values or bits; none: not known.
     pub labels: Vec<String>,
 }
 
@@ -78,12 +81,16 @@ pub fn import(file: TensorFile, wanted: &Wanted) -> Result<Imported> {
     } = found;
     let inputs = input.modes.iter().product();
     let (head, weight) = state.head(wanted.head.as_deref(), hidden.iter().product(), inputs)?;
-    let classes = weight.shape()[0];
-    if let Some(bias) = state.take_if_there(&beside(&head, "bias"), &[classes])? {
+    let outputs = weight.shape()[0];
+    if let Some(bias) = state.take_if_there(&beside(&head, "bias"), &[outputs])? {
         tensors.insert("head.bias".into(), bias);
     }
     tensors.insert("head.weight".into(), weight);
-    for name in [INPUT_OFFSET, INPUT_SCALE] {
+    let units = match wanted.gives.kind() {
+        OutputKind::Values => &[INPUT_OFFSET, INPUT_SCALE, HEAD_OFFSET, HEAD_SCALE][..],
+        OutputKind::Classes | OutputKind::Bits => &[INPUT_OFFSET, INPUT_SCALE],
+    };
+    for &name in units {
         if state.has(name) {
             tensors.insert(name.into(), state.take(name)?);
         }
@@ -98,7 +105,7 @@ pub fn import(file: TensorFile, wanted: &Wanted) -> Result<Imported> {
         },
         gate: Gate::Sigmoid,
         head: HeadConfig {
-            gives: HeadKind::Classes(classes),
+            gives: wanted.gives.with(outputs),
             pool: wanted.pool,
             horizon: None,
             steps: None,
@@ -381,7 +388,7 @@ impl State {
         Ok(found.map(|bias| bias.unwrap_or_else(|| ArrayD::zeros(vec![values]))))
     }
 
-    /// The linear layer that reads the hidden state: its name and its weight [classes, units].
+    /// The linear layer that reads the hidden state: its name and its weight [outputs, units].
     fn head(
         &mut self,
         wanted: Option<&str>,
@@ -432,10 +439,10 @@ impl State {
             },
         };
         let weight = self.take(&name)?;
-        let classes = match *weight.shape() {
-            [classes, columns] if columns == units && classes > 0 => classes,
+        let outputs = match *weight.shape() {
+            [outputs, columns] if columns == units && outputs > 0 => outputs,
             _ => {
-                let expected = format!("[classes, {units}]");
+                let expected = format!("[outputs, {units}]");
                 return Err(wrong_shape(&name, expected, weight.shape()));
             }
         };
@@ -443,7 +450,7 @@ impl State {
         for (other, [rows, columns]) in &matrices {
             let what = if *other == name {
                 continue;
-            } else if *columns == classes {
+            } else if *columns == outputs {
                 "could be a second linear layer behind the first; one is supported"
             } else if *rows == inputs {
                 "could be a linear layer before the recurrent one, which is not supported"

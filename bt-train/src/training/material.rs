@@ -133,8 +133,12 @@ fn renderings(
     Ok(Part::concatenate(&parts))
 }
 
-/// Mean and standard deviation of every value of the training part; a constant one has scale 1.
-fn units(train: &Part) -> Result<Option<(Vec<f32>, Vec<f32>)>> {
+/// Mean and standard deviation of every value of the training part; a constant one has scale 1. None of classes and
+/// bits.
+///
+/// # Errors
+/// When there are no targets, or no f32 holds the two.
+pub fn units(train: &Part) -> Result<Option<(Vec<f32>, Vec<f32>)>> {
     let Some(values) = train.known_targets(PartName::Train)?.values() else {
         return Ok(None);
     };
