@@ -148,7 +148,7 @@ where
             mut desk,
         } = shelf.pick(room);
         let file = image.map_or(model, store::model_in);
-        let parsed = Model::parse(file);
+        let parsed = Model::parse_in_pieces(file, &mut || ticks.alive());
         let service = match &parsed {
             Ok(model) => {
                 let (scores, drawn) = (&mut *scores, &mut *drawn);
@@ -257,6 +257,7 @@ impl<S: Read + Write, T: Ticks, const LINE: usize> Line<'_, S, T, LINE> {
         &mut self,
         handle: impl FnOnce(Request<'_>, &Surroundings) -> Reply<'s>,
     ) -> Result<(), Ended> {
+        self.ticks.alive();
         let counts = &mut self.surroundings.line;
         let (tag, reply) = match self.receiver.receive(&mut self.stream) {
             Ok(body) => match Request::decode(body) {
@@ -281,6 +282,7 @@ impl<S: Read + Write, T: Ticks, const LINE: usize> Line<'_, S, T, LINE> {
             }
             Err(ReceiveError::End) => return Err(Ended::End),
         };
+        self.ticks.alive();
         if let Reply::Error(error) = reply {
             event!(
                 warn,

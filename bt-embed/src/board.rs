@@ -77,6 +77,10 @@ pub trait Ticks {
 
     /// Ticks so far, modulo 2³².
     fn now(&self) -> u32;
+
+    /// The program goes on: called between two pieces of work, none of which takes longer than a step of the model.
+    /// A product with a watchdog feeds it here, and in its line's `read`, where the program waits for the host.
+    fn alive(&self) {}
 }
 
 impl<T: Ticks> Ticks for &T {
@@ -86,6 +90,10 @@ impl<T: Ticks> Ticks for &T {
 
     fn now(&self) -> u32 {
         T::now(self)
+    }
+
+    fn alive(&self) {
+        T::alive(self);
     }
 }
 

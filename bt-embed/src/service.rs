@@ -131,7 +131,7 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
         let drawn = drawn.get_mut(..need).ok_or(too_many)?;
         let mut session = Session::new(model, arena).map_err(Refusal::Session)?;
         let start = ticks.now();
-        let golden = match session.self_test() {
+        let golden = match session.self_test_in_pieces(&mut || ticks.alive()) {
             SelfTest::Passed => Golden::Passed,
             SelfTest::Failed { .. } => Golden::Failed,
         };

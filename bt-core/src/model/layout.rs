@@ -342,6 +342,16 @@ pub(crate) const fn bias_words(cell: Cell, hidden: usize) -> usize {
 /// The CRC-32C (Castagnoli) that a file of these bytes must carry, over all bytes but its own; `None`
 /// when it is shorter than a header.
 pub fn crc(bytes: &[u8]) -> Option<u32> {
+    crc_in_pieces(bytes, &mut || ())
+}
+
+/// The same; `progress` is called after every kibibyte.
+pub(super) fn crc_in_pieces(bytes: &[u8], progress: &mut dyn FnMut()) -> Option<u32> {
     let crc = Crc32c::new().with(bytes.get(..CRC_AT.start)?);
-    Some(crc.with(bytes.get(CRC_AT.end..)?).value())
+    let pieces = bytes.get(CRC_AT.end..)?.chunks(1024);
+    let crc = pieces.fold(crc, |crc, piece| {
+        progress();
+        crc.with(piece)
+    });
+    Some(crc.value())
 }

@@ -27,10 +27,23 @@ impl<'m> Model<'m> {
     /// # Errors
     ///
     /// [`ParseError`] names the first thing that is wrong.
+    pub fn parse(bytes: &'m [u8]) -> Result<Self, ParseError> {
+        Self::parse_in_pieces(bytes, &mut || ())
+    }
+
+    /// As [`parse`](Self::parse), for a core whose watchdog is fed meanwhile: `progress` is called after every
+    /// kibibyte of the CRC and after every map that was checked.
+    ///
+    /// # Errors
+    ///
+    /// As of [`parse`](Self::parse).
     // Its frame is not to lie under everything that a caller does with the model.
     #[inline(never)]
-    pub fn parse(bytes: &'m [u8]) -> Result<Self, ParseError> {
-        let sections = Sections::read(bytes)?;
+    pub fn parse_in_pieces(
+        bytes: &'m [u8],
+        progress: &mut dyn FnMut(),
+    ) -> Result<Self, ParseError> {
+        let sections = Sections::read(bytes, progress)?;
         let meta: &MetaRecord = sections.record(Section::Meta)?;
         let in_meta = |fault: Fault| fault.of(Section::Meta);
         let (input_type, gate, pool) = forms(meta).map_err(in_meta)?;
@@ -108,10 +121,12 @@ impl<'m> Model<'m> {
             scratch: scratch(arena.scratch_word),
         };
         checks.all(&map)?;
+        progress();
         let mut frame_work = of_windows(meta, window) + input.work();
         for section in Section::INPUTS.into_iter().take(layers).skip(1) {
             map = of_h(section, z, scratch(arena.scratch_word))?;
             checks.all(&map)?;
+            progress();
             frame_work = frame_work + map.map.work();
         }
         let mut recurrent = None;
@@ -121,6 +136,7 @@ impl<'m> Model<'m> {
             for section in Section::RECURRENTS.into_iter().take(layers).rev() {
                 map = of_h(section, z, scratch(arena.recurrent_scratch_word))?;
                 checks.all(&map)?;
+                progress();
                 frame_work = frame_work + map.map.work();
             }
             recurrent = Some(map.map);

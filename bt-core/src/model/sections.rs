@@ -27,15 +27,15 @@ pub(super) struct Sections<'m> {
 impl<'m> Sections<'m> {
     /// Checks header, CRC and section table.
     #[inline(always)]
-    pub(super) fn read(bytes: &'m [u8]) -> Result<Self, ParseError> {
-        let sections = Self::below_header(bytes)?;
+    pub(super) fn read(bytes: &'m [u8], progress: &mut dyn FnMut()) -> Result<Self, ParseError> {
+        let sections = Self::below_header(bytes, progress)?;
         sections.check_table()?;
         Ok(sections)
     }
 
     /// Checks header and CRC.
     #[inline(never)]
-    fn below_header(bytes: &'m [u8]) -> Result<Self, ParseError> {
+    fn below_header(bytes: &'m [u8], progress: &mut dyn FnMut()) -> Result<Self, ParseError> {
         let truncated = |need| ParseError::Truncated {
             need,
             found: bytes.len(),
@@ -61,7 +61,8 @@ impl<'m> Sections<'m> {
         let length = sections.word(layout::LENGTH_AT) as usize;
         sections.bytes = bytes.get(..length).ok_or(truncated(length))?;
         let stated = sections.word(layout::CRC_AT);
-        let computed = layout::crc(sections.bytes).ok_or(truncated(layout::HEADER_LEN))?;
+        let computed =
+            layout::crc_in_pieces(sections.bytes, progress).ok_or(truncated(layout::HEADER_LEN))?;
         if stated != computed {
             return Err(ParseError::Crc { stated, computed });
         }

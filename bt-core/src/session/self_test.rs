@@ -8,7 +8,13 @@ impl Session<'_, '_> {
     /// Runs the golden vector: noise from the model's seed must give scores of the model's CRC.
     /// Resets the session before and after.
     pub fn self_test(&mut self) -> SelfTest {
-        let computed = self.golden_crc();
+        self.self_test_in_pieces(&mut || ())
+    }
+
+    /// As [`self_test`](Self::self_test), for a core whose watchdog is fed meanwhile: `progress` is called after
+    /// every value that is pushed and every step.
+    pub fn self_test_in_pieces(&mut self, progress: &mut dyn FnMut()) -> SelfTest {
+        let computed = self.golden_crc(progress);
         self.reset();
         let stated = self.model.meta.golden_crc;
         if computed == stated {
@@ -19,7 +25,7 @@ impl Session<'_, '_> {
     }
 
     /// CRC-32C of the raw scores (little-endian, class by class, after the last golden step).
-    pub(crate) fn golden_crc(&mut self) -> u32 {
+    pub(crate) fn golden_crc(&mut self, progress: &mut dyn FnMut()) -> u32 {
         self.reset();
         let mut noise = Noise(self.model.meta.golden_seed | 1);
         for _ in 0..self.model.meta.golden_steps {
@@ -34,12 +40,14 @@ impl Session<'_, '_> {
                 if taken != Ok(1) {
                     return 0;
                 }
+                progress();
             }
             let stepped = self.step();
             debug_assert_eq!(stepped, Ok(()));
             if stepped.is_err() {
                 return 0;
             }
+            progress();
         }
         let scores = self.raw_scores();
         let crc = scores.fold(Crc32c::new(), |crc, score| crc.with(&score.to_le_bytes()));

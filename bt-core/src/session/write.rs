@@ -19,7 +19,7 @@ impl Contents {
         let mut arena = vec![0; model.arena_bytes() / 4];
         let mut session = Session::new(&model, &mut arena)
             .map_err(|_| ParseError::SectionBounds(Section::Meta))?;
-        let golden = session.golden_crc();
+        let golden = session.golden_crc(&mut || ());
         let bytes = self.assemble(golden)?;
         Model::parse(bytes.bytes())?;
         Ok(bytes)
