@@ -6,7 +6,6 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -14,8 +13,9 @@ use anyhow::{Context, Result, bail};
 use crate::board::Board;
 use crate::firmware;
 
-/// Until a HAL has switched the UART on: QEMU's nRF51 never asks again for bytes that came before.
-const START_UP: Duration = Duration::from_millis(500);
+mod waker;
+
+use waker::Waker;
 
 /// Nanoseconds of virtual time that one instruction takes under `-icount shift=6`.
 pub const INSTRUCTION_NS: u64 = 64;
@@ -31,6 +31,8 @@ pub struct Emulator {
     child: Child,
     uart: UnixStream,
     log: Option<Child>,
+    /// Ends with us.
+    _waker: Option<Waker>,
 }
 
 impl Emulator {
@@ -71,6 +73,10 @@ impl Emulator {
     fn launch(board: &Board, elf: &Path, log: bool, serial: &[&str]) -> Result<Emulator> {
         let (uart, theirs) = UnixStream::pair().context("a socket for the UART")?;
         let mut command = qemu(board, elf)?;
+        let waker = match board.qemu {
+            Some(machine) if machine.machine == "microbit" => Some(Waker::new(&mut command)?),
+            _ => None,
+        };
         // Semihosting, and the log with it, writes to standard output.
         command
             .args(serial)
@@ -83,12 +89,10 @@ impl Emulator {
                 .map_err(|error| not_started(board, &error))?,
             uart,
             log: None,
+            _waker: waker,
         };
         if let Some(output) = emulator.child.stdout.take() {
             emulator.log = Some(print_log(elf, output)?);
-        }
-        if board.project.is_some() {
-            thread::sleep(START_UP);
         }
         Ok(emulator)
     }
