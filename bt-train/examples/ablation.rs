@@ -10,9 +10,11 @@ use bt_core::internals::model::ArenaLayout;
 use bt_core::{Cell, InputType, Pool};
 use bt_train::error::{Error, ErrorKind, Result};
 use bt_train::float::init::{deviation, normal};
+use bt_train::plan::cost::Core;
 use bt_train::plan::search::{Layers, Limits, MapPlan, WholeMap, best, refused};
 use bt_train::plan::{Lowered, Plan, TensorMap, lower};
 use bt_train::quantize::integer::{IntegerMap, PerBlock};
+use bt_train::quantize::rounding::{Rounding, roundings};
 use bt_train::quantize::simulate::Simulation;
 use bt_train::quantize::tensor::{
     Calibrated, QuantizeError, Width, Z_SCALE, maxima, with_headroom,
@@ -181,6 +183,7 @@ struct Trial<'a> {
     signals: Vec<Vec<f64>>,
     input_max: u32,
     ranges: PerBlock,
+    roundings: Vec<Rounding>,
 }
 
 impl<'a> Trial<'a> {
@@ -243,6 +246,7 @@ impl<'a> Trial<'a> {
             signals,
             input_max,
             ranges: with_headroom(&maxima(lowered, map, &seen, &[])),
+            roundings: roundings(lowered, map, &seen, &[]),
         }
     }
 
@@ -254,6 +258,7 @@ impl<'a> Trial<'a> {
             self.input_max,
             self.step,
         )
+        .with_roundings(&self.roundings)
     }
 
     /// The integers that `quantize` would choose.
@@ -264,7 +269,7 @@ impl<'a> Trial<'a> {
             .div_ceil(SEARCH_FRAMES)
             .next_multiple_of(2);
         let frames: Vec<Vec<i16>> = self.integers.iter().step_by(every).cloned().collect();
-        let widths = calibrated.best(&frames, self.map);
+        let widths = calibrated.best(&frames, self.map, Core::default());
         widths
             .and_then(|widths| calibrated.quantize(&widths))
             .map_err(refused_integers)

@@ -6,6 +6,7 @@ use super::real::{folded_bias, frames, real};
 use super::spread::spread;
 use crate::data::{Normalization, Part};
 use crate::error::{Error, ErrorKind, Result};
+use crate::plan::cost::Core;
 
 /// What the format of the input is chosen by.
 pub(super) struct InputCalibration<'a> {
@@ -16,6 +17,8 @@ pub(super) struct InputCalibration<'a> {
     /// Of z.
     pub bias: &'a [f64],
     pub has_front_end: bool,
+    /// Whose kernels run.
+    pub core: Core,
     /// Whether the map's share is filtered.
     pub is_filtered: bool,
 }
@@ -53,7 +56,7 @@ impl InputCalibration<'_> {
             .into_iter()
             .filter(|(_, bias)| largest(bias) <= room)
         {
-            match MapScheme::new(map, &self.frames(&format), reads(&format)) {
+            match MapScheme::new(map, &self.frames(&format), reads(&format), self.core) {
                 Ok(scheme) => {
                     return Ok(CalibratedInput {
                         format,
@@ -89,7 +92,7 @@ impl InputCalibration<'_> {
         let (_, format, frames, _) = cheapest
             .ok_or_else(|| Error::new(ErrorKind::Internal("there is no format for the input")))?;
         Ok(CalibratedInput {
-            scheme: MapScheme::filtered(map, &frames, reads(&format))?,
+            scheme: MapScheme::filtered(map, &frames, reads(&format), self.core)?,
             format,
             bias: self.bias.to_vec(),
         })

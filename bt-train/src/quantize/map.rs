@@ -2,12 +2,14 @@
 
 use super::dense::{self, IntegerDense};
 use super::integer::{IntegerMap, Noise, PerBlock, adds, place};
+use super::rounding::{Rounding, roundings};
 use super::simulate::Simulation;
 use super::tensor::{
     self, Calibrated, HEADROOM, QuantizeError, Width, Z_SCALE, ZFormat, with_headroom,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::Checkpoint;
+use crate::plan::cost::Core;
 use crate::plan::search::MapPlan;
 use crate::plan::{Lowered, TensorMap};
 use crate::shape::name;
@@ -154,6 +156,8 @@ pub(super) struct MapScheme {
     ranges: PerBlock,
     /// How wide every stage's output is.
     widths: Vec<Width>,
+    /// How the weights of every stage are rounded.
+    roundings: Vec<Rounding>,
     /// LSB of z per unit.
     z_scale: f64,
     /// What is read in the mean, in real numbers; none where z is not filtered. z starts from what makes that
@@ -163,13 +167,18 @@ pub(super) struct MapScheme {
 
 impl MapScheme {
     /// Ranges and bits from `frames` of what the map reads.
-    pub fn new(map: &RealMap<'_>, frames: &[Vec<i16>], reads: Reads) -> Result<Self> {
-        Self::with_z(map, frames, reads, (Z_SCALE, Vec::new()))
+    pub fn new(map: &RealMap<'_>, frames: &[Vec<i16>], reads: Reads, core: Core) -> Result<Self> {
+        Self::with_z(map, frames, reads, (Z_SCALE, Vec::new()), core)
     }
 
     /// The same of a map whose z is filtered: it is kept in as many fraction bits as there is room for, in z and in
     /// what the map's sums are multiplied by on their way to it.
-    pub fn filtered(map: &RealMap<'_>, frames: &[Vec<i16>], reads: Reads) -> Result<Self> {
+    pub fn filtered(
+        map: &RealMap<'_>,
+        frames: &[Vec<i16>],
+        reads: Reads,
+        core: Core,
+    ) -> Result<Self> {
         let frames_read = real(frames, reads.lsb);
         let centre = mean(&frames_read);
         let reach = map.reach(&frames_read, &start(map, &centre)) * HEADROOM;
@@ -178,7 +187,7 @@ impl MapScheme {
         // Of weights that are large beside all that was read, such as those of bits in bytes, z takes fewer.
         let with = |fraction: u32| {
             let z_scale = f64::from(1u32 << fraction);
-            Self::with_z(map, frames, reads, (z_scale, centre.clone()))
+            Self::with_z(map, frames, reads, (z_scale, centre.clone()), core)
         };
         let mut fractions = (0..largest).rev();
         let mut found = with(largest);
@@ -193,6 +202,7 @@ impl MapScheme {
         frames: &[Vec<i16>],
         reads: Reads,
         (z_scale, centre): (f64, Vec<f64>),
+        core: Core,
     ) -> Result<Self> {
         let mut scheme = Self {
             z_scale,
@@ -201,14 +211,20 @@ impl MapScheme {
             maxima: Vec::new(),
             ranges: Vec::new(),
             widths: Vec::new(),
+            roundings: Vec::new(),
         };
         let z = scheme.z(map);
         if let RealMap::Tensor { map, lowered } = map {
             scheme.maxima = tensor::maxima(lowered, map, &real(frames, reads.lsb), &z.start);
             scheme.ranges = with_headroom(&scheme.maxima);
-            let stride = frames.len().div_ceil(SEARCH_FRAMES).max(1);
-            let searched: Vec<Vec<i16>> = frames.iter().step_by(stride).cloned().collect();
-            let widths = scheme.calibrated(map, lowered, z).best(&searched, map);
+            let some = |count: usize| -> Vec<Vec<i16>> {
+                let stride = frames.len().div_ceil(count).max(1);
+                frames.iter().step_by(stride).cloned().collect()
+            };
+            let read = real(&some(ROUNDING_FRAMES), reads.lsb);
+            scheme.roundings = roundings(lowered, map, &read, &z.start);
+            let calibrated = scheme.calibrated(map, lowered, z);
+            let widths = calibrated.best(&some(SEARCH_FRAMES), map, core);
             scheme.widths = widths.map_err(|error| failed(error, &reads))?;
         }
         scheme.integers(map).map(|_| scheme)
@@ -243,7 +259,9 @@ impl MapScheme {
         lowered: &'a Lowered,
         z: ZFormat,
     ) -> Calibrated<'a> {
-        Calibrated::new(lowered, map, &self.ranges, self.reads.max, self.reads.lsb).with_z(z)
+        Calibrated::new(lowered, map, &self.ranges, self.reads.max, self.reads.lsb)
+            .with_z(z)
+            .with_roundings(&self.roundings)
     }
 
     /// The integers of `map`.
@@ -396,6 +414,9 @@ impl MapScheme {
 
 /// Frames of calibration that widths are searched on; ranges are taken from all.
 const SEARCH_FRAMES: usize = 64;
+
+/// Frames of calibration whose moments weights are rounded by.
+const ROUNDING_FRAMES: usize = 32;
 
 /// The mean of frames, which there are.
 fn mean(frames: &[Vec<f64>]) -> Vec<f64> {

@@ -12,6 +12,7 @@ pub mod input;
 pub mod integer;
 mod map;
 mod real;
+pub mod rounding;
 mod scheme;
 pub mod simulate;
 pub(crate) mod spread;

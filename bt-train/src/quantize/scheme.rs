@@ -12,6 +12,7 @@ use crate::float::checkpoint::Checkpoint;
 use crate::float::config::{LayerShape, ModelConfig};
 use crate::float::filter::Filter;
 use crate::float::model::Model;
+use crate::plan::cost::Core;
 use crate::plan::search::{self, Layers, Limits, Ranked, SearchError, WholeMap};
 use crate::shape::{Cell, name};
 use bt_core::internals::model::layout::{CELL_FRACTION, CELL_FRACTION_MIN, FilterRecord};
@@ -167,6 +168,7 @@ impl Scheme {
             normalization: &Normalization::of(&checkpoint.model()?),
             bias: &values(checkpoint, &name::bias(config.cell, 0)),
             has_front_end: config.front_end.is_some(),
+            core: options.limits.core,
             is_filtered: Filter::of(&config.input).is_some(),
         };
         let CalibratedInput {
@@ -182,15 +184,23 @@ impl Scheme {
             input,
             &bias,
             (&frames, format.map_lsb),
+            options.limits.core,
         )?;
         let mut layers = vec![layer];
         for (maps, at) in above.iter().zip(1..) {
             let reads = of_hidden("upper input", config.cell);
             let flat = spread(hidden.concat(), CALIBRATION_STATES);
-            let input = MapScheme::new(&maps.input, &flat, reads)?;
+            let input = MapScheme::new(&maps.input, &flat, reads, options.limits.core)?;
             let bias = values(checkpoint, &name::bias(config.cell, at));
-            let (layer, own) =
-                LayerScheme::new(checkpoint, at, maps, input, &bias, (&hidden, reads.lsb))?;
+            let (layer, own) = LayerScheme::new(
+                checkpoint,
+                at,
+                maps,
+                input,
+                &bias,
+                (&hidden, reads.lsb),
+                options.limits.core,
+            )?;
             layers.push(layer);
             hidden = own;
         }
@@ -358,6 +368,7 @@ impl LayerScheme {
         input: MapScheme,
         bias: &[f64],
         (read, lsb): (&[Vec<Vec<i16>>], f64),
+        core: Core,
     ) -> Result<(LayerScheme, Vec<Vec<Vec<i16>>>)> {
         let config = &checkpoint.config;
         let real = RealLayer {
@@ -372,7 +383,7 @@ impl LayerScheme {
             Some(map) => {
                 let hidden = spread(states.hidden.concat(), CALIBRATION_STATES);
                 let reads = of_hidden("recurrent", config.cell);
-                Some(MapScheme::new(map, &hidden, reads)?)
+                Some(MapScheme::new(map, &hidden, reads, core)?)
             }
             None => None,
         };

@@ -87,6 +87,25 @@ impl<'a> Simulation<'a> {
     pub fn run_watched(
         &mut self,
         frame: &[f64],
+        watch: impl FnMut(usize, usize, Stored<f64>),
+    ) -> Vec<f64> {
+        self.run_with(frame, |_, _, _| (), watch)
+    }
+
+    /// As [`run`](Self::run), showing `read` what every stage is about to read: the stage, its slice and the
+    /// scratch.
+    pub fn run_reading(
+        &mut self,
+        frame: &[f64],
+        read: impl FnMut(usize, usize, &[f64]),
+    ) -> Vec<f64> {
+        self.run_with(frame, read, |_, _, _| ())
+    }
+
+    fn run_with(
+        &mut self,
+        frame: &[f64],
+        mut read: impl FnMut(usize, usize, &[f64]),
         mut watch: impl FnMut(usize, usize, Stored<f64>),
     ) -> Vec<f64> {
         let lowered = self.lowered;
@@ -110,6 +129,8 @@ impl<'a> Simulation<'a> {
             let wrapped = odometer.wrapped(extents);
             for stage in 0..lowered.stages.len() {
                 if lowered.stages[stage].record.depth as usize >= wrapped {
+                    let turn = lowered.stages[stage].record.turn(&odometer);
+                    read(stage, turn.slice, &self.memory);
                     self.stage(stage, &odometer, &mut z, &mut watch);
                 }
             }

@@ -6,8 +6,10 @@
 //! product is what the 32-bit accumulator bounds), hence the search in [`Calibrated::best`].
 
 use super::integer::{IntegerMap, PerBlock, adds};
+use super::rounding::Rounding;
 use super::simulate::Simulation;
 use crate::plan::TensorMap;
+use crate::plan::cost::Core;
 use crate::plan::lower::{Lowered, LoweredStage};
 use bt_core::internals::model::bound;
 use bt_core::internals::program::{NONE, Program, StageRecord, TILE_N, panel};
@@ -109,6 +111,8 @@ pub struct Calibrated<'a> {
     /// Real value of one LSB of the input.
     input_lsb: f64,
     z: ZFormat,
+    /// Of every stage, or none: each weight is rounded alone.
+    roundings: &'a [Rounding],
 }
 
 impl<'a> Calibrated<'a> {
@@ -134,7 +138,14 @@ impl<'a> Calibrated<'a> {
             input_max,
             input_lsb,
             z: ZFormat::default(),
+            roundings: &[],
         }
+    }
+
+    /// The same with weights that are rounded together.
+    #[must_use]
+    pub fn with_roundings(self, roundings: &'a [Rounding]) -> Self {
+        Self { roundings, ..self }
     }
 
     /// The same adding to a z that is kept otherwise.
@@ -185,9 +196,21 @@ impl<'a> Calibrated<'a> {
                 let shifted = (f64::from(record.shift) + f64::from(record.slice_shift)).exp2();
                 let weights = unit.iter().enumerate();
                 let weights = weights.map(|(at, w)| w * scales[of_row(at)] * shifted);
-                let fits = weights.clone().all(|w| w.abs() <= 32_767.0);
-                let rounded = weights.map(|w| w.round() as i16);
-                let words = fits.then(|| pack(record, rows, columns, rounded))?;
+                let fits = |w: &f64| w.abs() <= 32_767.0;
+                if !weights.clone().all(|w| fits(&w)) {
+                    return None;
+                }
+                let rounded: Vec<f64> = match self.roundings.get(index) {
+                    Some(rounding) => {
+                        let weights: Vec<f64> = weights.collect();
+                        rounding.round(&weights, rows, columns, input_scale)
+                    }
+                    None => weights.map(f64::round).collect(),
+                };
+                if !rounded.iter().all(fits) {
+                    return None;
+                }
+                let words = pack(record, rows, columns, rounded.iter().map(|&w| w as i16));
                 (bound::contraction(record, &words, input_max) <= i32::MAX as u64).then_some(words)
             };
             let mut largest = vec![0.0f64; stage.row_blocks()];
@@ -327,13 +350,18 @@ impl<'a> Calibrated<'a> {
 
     /// The widths that give z the best signal-to-noise ratio on `frames` (integers as
     /// the device gets them), then with [`Width::Top`], else [`Width::TopOf`], wherever that costs less
-    /// than [`TOP_LOSS_DB`]: coordinate descent from 13 bits everywhere, or from 16 where z would be
+    /// than [`TOP_LOSS_DB`] (less on a core where other stores cost little): coordinate descent from 13 bits everywhere, or from 16 where z would be
     /// beyond what 13 bits can add to it.
     ///
     /// # Errors
     ///
     /// [`QuantizeError`].
-    pub fn best(&self, frames: &[Vec<i16>], map: &TensorMap) -> Result<Vec<Width>, QuantizeError> {
+    pub fn best(
+        &self,
+        frames: &[Vec<i16>],
+        map: &TensorMap,
+        core: Core,
+    ) -> Result<Vec<Width>, QuantizeError> {
         let lowered = self.lowered;
         let mut simulation = Simulation::new(lowered, map).starting_from(&self.z.start);
         // What z cannot hold is the same loss for all widths, and would drown what they cost the rest.
@@ -431,9 +459,8 @@ impl<'a> Calibrated<'a> {
             let mut of_level = all.filter(|(index, _)| level(*index) == Some(at));
             of_level.any(|(_, width)| matches!(width, Width::Shifted(_)))
         };
-        // What was paid for is not given away again, but on Helium, where other stores cost a third of a frame.
         let shifts = (0..levels).any(|at| is_shifted(at, &widths));
-        let loss = match shifts && !lowered.plan.vectors {
+        let loss = match shifts && core.shifts_and_saturates_at_once() {
             true => SHIFTED_TOP_LOSS_DB,
             false => TOP_LOSS_DB,
         };
@@ -464,7 +491,7 @@ impl<'a> Calibrated<'a> {
 /// What the signal-to-noise ratio of z may lose in all for the sake of cheaper stores.
 pub const TOP_LOSS_DB: f64 = 3.0;
 
-/// The same where sums of slices are shifted.
+/// The same where sums of slices are shifted, which has been paid for, and other stores cost little.
 const SHIFTED_TOP_LOSS_DB: f64 = 0.5;
 
 /// What it must gain for sums of slices to be shifted before they are added, which costs a frame about 1 %.
