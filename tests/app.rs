@@ -13,8 +13,8 @@ use bt_core::internals::front_end::FORMAT;
 use bt_core::internals::model::layout;
 use bt_core::internals::model::write::Outputs;
 use bt_core::{
-    Field, FloatOutput, InputType, Limits, Model, ModelBytes, NextFrame, OutputKind, ParseError,
-    Pool, Session, SessionError,
+    Feature, Field, FloatOutput, InputType, Limits, Model, ModelBytes, NextFrame, OutputKind,
+    ParseError, Pool, Session, SessionError,
 };
 use bt_embed::app::{Ended, Memory, run};
 use bt_embed::board::{Board, Stack, Ticks};
@@ -829,6 +829,8 @@ fn no_reason_is_cut() {
     let most = usize::MAX;
     let mut reasons = vec![
         ParseError::NoFrontEnd.to_string(),
+        ParseError::FeatureOff(Feature::Cells).to_string(),
+        ParseError::FeatureOff(Feature::Scales).to_string(),
         ParseError::Crc {
             stated: u32::MAX,
             computed: u32::MAX,

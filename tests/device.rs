@@ -478,7 +478,7 @@ fn what_is_counted_as_inference_runs() {
             log: false,
             binary: Some("inference"),
         };
-        let program = std::fs::read(firmware.build_for(Purpose::Flash).unwrap()).unwrap();
+        let program = std::fs::read(firmware.build_for(Purpose::Flash("dense")).unwrap()).unwrap();
         std::fs::write(elf.path(), fill(&program, bytes.model().bytes()).unwrap()).unwrap();
         run_to_end(board, elf.path(), LIMIT).unwrap();
         // It takes nothing but bytes.

@@ -85,8 +85,8 @@ pub use model::layout::Section;
 #[cfg(feature = "alloc")]
 pub use model::write::ModelBytes;
 pub use model::{
-    Field, FloatInput, FloatOutput, InputType, Model, NextFrame, OutputKind, ParseError, Pool,
-    Scrub, arena_bytes, arena_words, output_count,
+    Feature, Field, FloatInput, FloatOutput, InputType, Model, NextFrame, OutputKind, ParseError,
+    Pool, Scrub, arena_bytes, arena_words, output_count,
 };
 pub use processor::{ProcessorError, check_interrupts, check_processor};
 pub use random::Random;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use bt_core::ModelBytes;
 use bt_core::internals::model::Map;
-use bt_core::{InputType, Model, Session};
+use bt_core::{Feature, InputType, Model, Session};
 use bt_embed::pattern::Pattern;
 use bt_embed::wire::frame::CRC;
 use bt_train::plan::cost::Core;
@@ -61,6 +61,13 @@ pub struct Row {
     pub macs: u64,
     /// Largest difference between zeros, extremes and noise, in instructions.
     pub spread: u64,
+    /// Instructions of all maps of a step, in the first row of a model without a front end; beside it what
+    /// `plan` predicts of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maps_instructions: Option<u64>,
+    /// See `maps_instructions`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maps_predicted: Option<u64>,
     /// Instructions of the longest push of a line of 480 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub push_instructions_max: Option<u64>,
@@ -101,13 +108,13 @@ pub fn run(args: Args) -> Result<()> {
         return Ok(());
     }
     say!(
-        "| row | core | instructions | cycles, about, no wait states | MACs | per MAC | spread | RAM | flash | stack |"
+        "| row | core | instructions | cycles, about, no wait states | MACs | per MAC | spread | maps | predicted | RAM | flash | stack |"
     );
-    say!("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|");
+    say!("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
     for row in rows {
         let number = |value: Option<u64>| value.map_or_else(String::new, |n| n.to_string());
         say!(
-            "| {} | {} | {} | {} | {} | {:.2} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {:.2} | {} | {} | {} | {} | {} | {} |",
             row.name,
             row.core,
             row.instructions,
@@ -115,6 +122,8 @@ pub fn run(args: Args) -> Result<()> {
             row.macs,
             row.instructions as f64 / row.macs as f64,
             row.spread,
+            number(row.maps_instructions),
+            number(row.maps_predicted),
             number(row.ram_bytes),
             number(row.flash_bytes),
             number(row.stack_bytes),
@@ -153,7 +162,7 @@ fn measure(board: &Board, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Row>> {
     else {
         bail!("the programs have no slot");
     };
-    let build = |binary, purpose| {
+    let build = |binary: &str, purpose: Purpose<'_>| {
         let firmware = Firmware {
             board,
             model: slot(board),
@@ -164,20 +173,30 @@ fn measure(board: &Board, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Row>> {
     };
     let program = build("bench", Purpose::Use)?;
     let program = std::fs::read(&program).with_context(|| program.display().to_string())?;
-    let code_bytes = |binary, purpose| {
+    let code_bytes = |binary: &str, purpose: Purpose<'_>| {
         let size = size::read(&build(binary, purpose)?)?;
         anyhow::Ok(size.flash_bytes - size.vector_table_bytes - flash_bytes as u64)
     };
-    // Parse, push of bytes, step and scores; and every call of a session, front end included.
-    let least = code_bytes("inference", Purpose::Flash)?;
-    let all = code_bytes("no_panic", Purpose::Use)?;
+    // Parse, push of bytes, step and scores, with the features that the model needs; and every call of a session,
+    // front end included.
+    let mut least: Vec<(String, u64)> = Vec::new();
+    let mut least_with = |features: String| {
+        if let Some((_, bytes)) = least.iter().find(|(built, _)| *built == features) {
+            return Ok(*bytes);
+        }
+        let bytes = code_bytes("inference", Purpose::Flash(&features))?;
+        least.push((features, bytes));
+        anyhow::Ok(bytes)
+    };
+    let mut all = None;
     let mut rows = Vec::new();
     for workload in workload::ALL
         .iter()
         .filter(|w| w.rows().iter().any(|row| wanted(row)))
     {
         // Each board's model is planned for its core, as `quantize --board` does.
-        let bytes = workload.model(kernels_of(board.core))?;
+        let exported = workload.exported(kernels_of(board.core))?;
+        let bytes = exported.bytes;
         let model = Model::parse(bytes.bytes()).with_context(|| workload.name.to_owned())?;
         if model.flash_bytes() > flash_bytes || model.arena_bytes() > arena_bytes {
             remark!("{}: does not fit {}", workload.name, board.name);
@@ -187,12 +206,25 @@ fn measure(board: &Board, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Row>> {
             .with_context(|| format!("{} on {}", workload.name, board.name))?;
         check(&model, &runs).with_context(|| format!("{} on {}", workload.name, board.name))?;
         let code_bytes = match model.input_type() {
-            InputType::U8 => least,
-            _ => all,
+            InputType::U8 => {
+                let needed = Feature::ALL
+                    .into_iter()
+                    .filter(|&feature| model.needs(feature));
+                let needed: Vec<&str> = needed.map(Feature::name).collect();
+                least_with(needed.join(","))?
+            }
+            _ => match all {
+                Some(bytes) => bytes,
+                None => *all.insert(code_bytes("no_panic", Purpose::Use)?),
+            },
         };
         let mut of_model = figures(board, workload, &model, &runs);
         of_model.retain(|row| wanted(row.name));
         if let Some(first) = of_model.first_mut() {
+            if model.front_end().is_none() {
+                first.maps_instructions = runs.of_maps();
+                first.maps_predicted = Some(exported.instructions);
+            }
             first.ram_bytes = Some(model.arena_bytes() as u64);
             first.flash_bytes = Some(code_bytes + model.flash_bytes() as u64);
             first.stack_bytes = Some(runs.stack_bytes);
@@ -208,6 +240,15 @@ struct Runs {
     stack_bytes: u64,
     gate_ticks: u64,
     patterns: Vec<Run>,
+}
+
+impl Runs {
+    /// Instructions of a step without its gates, on noise.
+    fn of_maps(&self) -> Option<u64> {
+        let run = self.patterns.last()?;
+        let ticks = (run.push_ticks + run.step_ticks).saturating_sub(self.gate_ticks);
+        Some(instructions(ticks as f64, self.tick_hz).round() as u64)
+    }
 }
 
 /// What it said of one pattern.
@@ -340,6 +381,8 @@ fn figures(
             cycles: None,
             macs,
             spread: most.unwrap_or(0) - least.unwrap_or(0),
+            maps_instructions: None,
+            maps_predicted: None,
             push_instructions_max: None,
             ram_bytes: None,
             flash_bytes: None,

@@ -27,15 +27,15 @@ pub struct Firmware<'a> {
 
 /// What a program is built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub enum Purpose<'a> {
     /// To run.
     Use,
     /// To run, the registers of the FPU left alone by the kernels.
     NoFpRegisters,
     /// To read stack frames off.
     Stack,
-    /// To count its flash: without the audio front end, as a product is built that has no use for it.
-    Flash,
+    /// To count its flash: with these features of `bt-core`, as a product is built whose model needs no other.
+    Flash(&'a str),
 }
 
 /// How a model gets into a firmware.
@@ -102,7 +102,7 @@ impl Firmware<'_> {
     /// # Errors
     ///
     /// As of [`build`](Self::build).
-    pub fn build_for(&self, purpose: Purpose) -> Result<PathBuf> {
+    pub fn build_for(&self, purpose: Purpose<'_>) -> Result<PathBuf> {
         let board = self.board;
         let mut features = format!("board-{}", board.name);
         let mut level = None;
@@ -145,8 +145,8 @@ impl Firmware<'_> {
         if purpose == Purpose::NoFpRegisters {
             command.args(["--features", "no-fp-registers"]);
         }
-        if purpose == Purpose::Flash {
-            command.arg("--no-default-features");
+        if let Purpose::Flash(features) = purpose {
+            command.args(["--no-default-features", "--features", features]);
         }
         if purpose == Purpose::Stack {
             let target = board.target.to_uppercase().replace(['-', '.'], "_");

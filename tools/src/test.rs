@@ -51,7 +51,7 @@ impl Check {
     };
 }
 
-const CHECKS: [Check; 17] = [
+const CHECKS: [Check; 18] = [
     Check {
         name: "format",
         cargo: &["fmt", "--all", "--check"],
@@ -114,8 +114,20 @@ const CHECKS: [Check; 17] = [
             "--package=bt-core",
             "--lib",
             "--no-default-features",
-            "--features=alloc",
+            "--features=alloc,dense,cells,filter,scales",
             "model",
+        ],
+        ..Check::PLAIN
+    },
+    Check {
+        name: "few-models",
+        cargo: &[
+            "test",
+            "--package=bt-core",
+            "--lib",
+            "--no-default-features",
+            "--features=alloc",
+            "model::parse",
         ],
         ..Check::PLAIN
     },

@@ -11,12 +11,15 @@ use bt_train::float::config::ModelConfig;
 use bt_train::float::model::Model;
 use bt_train::plan::cost::Core;
 use bt_train::plan::search::Limits;
-use bt_train::quantize::export::{Options, export};
+use bt_train::quantize::export::{Exported, Options, export};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// RAM that the plans keep to: what the paper's layer is to fit.
 const RAM_BYTES: usize = 10 << 10;
+
+/// RAM of other shapes of the same frame.
+const RAM_BYTES_OF_SHAPES: usize = 11 << 10;
 
 /// The same with what a difference keeps of its z of 1,024 values.
 const RAM_BYTES_OF_VIDEO: usize = RAM_BYTES + (2 << 10);
@@ -50,7 +53,7 @@ pub struct Workload {
 }
 
 /// Every workload.
-pub const ALL: [Workload; 7] = [
+pub const ALL: [Workload; 10] = [
     Workload {
         name: "paper",
         figures: &[
@@ -110,6 +113,34 @@ pub const ALL: [Workload; 7] = [
         bytes: true,
         ram_bytes: RAM_BYTES,
     },
+    // Shapes of the paper's frame that cost a quarter, as `plan --search-shapes` finds them.
+    Workload {
+        name: "4x20x20x36",
+        figures: &[Figure::Frame("frame_4x20x20x36_to_16x4x4x1")],
+        config: r#"{"input": {"map": "block-term", "modes": [4,20,20,36], "blocks": 2, "rank": 4},
+            "hidden": {"modes": [16,4,4,1]}, "recurrent": {"map": "block-term", "blocks": 2, "rank": 2},
+            "gate": "sigmoid", "head": {"classes": 11, "pool": "last"}}"#,
+        bytes: true,
+        ram_bytes: RAM_BYTES_OF_SHAPES,
+    },
+    Workload {
+        name: "8x8x30x30",
+        figures: &[Figure::Frame("frame_8x8x30x30_to_32x8x1x1")],
+        config: r#"{"input": {"map": "block-term", "modes": [8,8,30,30], "blocks": 1, "rank": 4},
+            "hidden": {"modes": [32,8,1,1]}, "recurrent": {"map": "block-term", "blocks": 2, "rank": 2},
+            "gate": "sigmoid", "head": {"classes": 11, "pool": "last"}}"#,
+        bytes: true,
+        ram_bytes: RAM_BYTES_OF_SHAPES,
+    },
+    Workload {
+        name: "2x4x80x90",
+        figures: &[Figure::Frame("frame_2x4x80x90_to_16x16x1x1")],
+        config: r#"{"input": {"map": "block-term", "modes": [2,4,80,90], "blocks": 2, "rank": 4},
+            "hidden": {"modes": [16,16,1,1]}, "recurrent": {"map": "block-term", "blocks": 2, "rank": 2},
+            "gate": "sigmoid", "head": {"classes": 11, "pool": "last"}}"#,
+        bytes: true,
+        ram_bytes: RAM_BYTES_OF_SHAPES,
+    },
     Workload {
         name: "spoken digits",
         figures: &[Figure::Step("spoken_digits_step")],
@@ -145,6 +176,15 @@ impl Workload {
     ///
     /// The exporter refuses it.
     pub fn model(&self, core: Core) -> Result<ModelBytes> {
+        Ok(self.exported(core)?.bytes)
+    }
+
+    /// The same with what the exporter says of it.
+    ///
+    /// # Errors
+    ///
+    /// As of [`model`](Self::model).
+    pub fn exported(&self, core: Core) -> Result<Exported> {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let config: ModelConfig = serde_json::from_str(self.config).context(self.name)?;
         let width = config.inputs();
@@ -185,6 +225,6 @@ impl Workload {
             },
             sequences: FRAMES,
         };
-        Ok(export(&Checkpoint::of(&model), &part, &[], &options)?.bytes)
+        Ok(export(&Checkpoint::of(&model), &part, &[], &options)?)
     }
 }

@@ -1,6 +1,8 @@
-//! Dense maps: i8 weights with one scale per row.
+//! Dense maps: i8 weights with one scale per row. `parse` refuses models that have them where feature `dense` is
+//! off; the tests of it here leave their code out of the program.
 
 use crate::kernel::{self, DenseRows, Sample};
+use crate::model::Feature;
 use crate::model::layout::DenseRecord;
 use crate::proven::Proven;
 use crate::q::half;
@@ -12,6 +14,9 @@ pub(super) fn gather<S: Sample>(
     values: &[S],
     memory: &mut [u32],
 ) {
+    if !Feature::Dense.is_built() {
+        return;
+    }
     let Some(buffer) = memory.get_mut(record.slice_word as usize..).proven() else {
         return;
     };
@@ -28,6 +33,9 @@ pub(super) fn gather<S: Sample>(
 /// Multiplies the gathered slice `slice` of a frame; the last one adds the sums to z.
 #[inline(never)]
 pub(super) fn slice(record: &DenseRecord, weights: &[u32], slice: usize, memory: &mut [u32]) {
+    if !Feature::Dense.is_built() {
+        return;
+    }
     let rows = record.rows as usize;
     let k_pairs = record.slice_values.div_ceil(2) as usize;
     let buffer = record.slice_word as usize;
@@ -88,6 +96,9 @@ pub(super) fn whole(
     z: (usize, usize),
     memory: &mut [u32],
 ) {
+    if !Feature::Dense.is_built() {
+        return;
+    }
     let Some((x, z)) = two_regions(memory, x, z).proven() else {
         return;
     };

@@ -1,6 +1,6 @@
 //! What a map may touch, and that none of its sums can overflow.
 
-use super::error::{Fault, Field, ParseError, check};
+use super::error::{Fault, Feature, Field, ParseError, check};
 use super::layout::{DenseRecord, Section};
 use super::work::TABLE_READS_MAX;
 use super::{Map, bound};
@@ -182,6 +182,7 @@ impl<'m> MapChecks<'m> {
 
     #[inline(never)]
     fn dense(&self, map: &MapIn<'m>, record: &DenseRecord) -> Result<(), ParseError> {
+        Feature::Dense.check()?;
         let weights = self
             .dense_weights(map, record)
             .map_err(|fault| fault.of(map.section))?;

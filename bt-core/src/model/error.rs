@@ -80,6 +80,57 @@ pub enum ParseError {
     FrontEnd(FrontEndError),
     /// The model has an audio front end, this build none: feature `front-end` is off.
     NoFrontEnd,
+    /// The model has something else that this build has not: a feature is off.
+    FeatureOff(Feature),
+}
+
+/// What models may have and builds leave out, each by a feature of this crate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Feature {
+    /// A map that is a whole matrix: `dense`.
+    Dense,
+    /// Another cell than an LSTM's: `cells`.
+    Cells,
+    /// A filter behind the input map: `filter`.
+    Filter,
+    /// Offsets or scales that the device takes to pushed values: `scales`.
+    Scales,
+}
+
+impl Feature {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Dense, Self::Cells, Self::Filter, Self::Scales];
+
+    /// Whether this build has it.
+    pub const fn is_built(self) -> bool {
+        match self {
+            Self::Dense => cfg!(feature = "dense"),
+            Self::Cells => cfg!(feature = "cells"),
+            Self::Filter => cfg!(feature = "filter"),
+            Self::Scales => cfg!(feature = "scales"),
+        }
+    }
+
+    /// As Cargo calls it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Dense => "dense",
+            Self::Cells => "cells",
+            Self::Filter => "filter",
+            Self::Scales => "scales",
+        }
+    }
+
+    /// `Ok` where this build has it.
+    pub(super) const fn check(self) -> Result<(), ParseError> {
+        if self.is_built() {
+            Ok(())
+        } else {
+            Err(ParseError::FeatureOff(self))
+        }
+    }
 }
 
 /// A field of the header, of a record or of a stage, by its name in `docs/format.md`.
@@ -252,6 +303,19 @@ impl core::fmt::Display for ParseError {
             Self::FrontEnd(error) => write!(f, "model section FrontEnd: {error}"),
             Self::NoFrontEnd => {
                 f.write_str("model has an audio front end, this build none (feature `front-end`)")
+            }
+            Self::FeatureOff(feature) => {
+                let what = match feature {
+                    Feature::Dense => "a dense map",
+                    Feature::Cells => "another cell than an LSTM's",
+                    Feature::Filter => "a filter",
+                    Feature::Scales => "offsets or scales of values",
+                };
+                write!(
+                    f,
+                    "model has {what}, this build none (feature `{}`)",
+                    feature.name()
+                )
             }
         }
     }

@@ -22,7 +22,7 @@ use crate::numbered::numbered;
 use crate::program::{NONE, Operands, Program};
 use crate::proven::Proven;
 pub use arena::ArenaLayout;
-pub use error::{Field, ParseError};
+pub use error::{Feature, Field, ParseError};
 use layout::{
     CELL_FRACTION, DenseRecord, FilterRecord, FormatRecord, HostRecord, MetaRecord, OutputsRecord,
     Section, ValueRecord,
@@ -302,6 +302,21 @@ impl<'m> Model<'m> {
         self.cell.hidden_fraction()
     }
 
+    /// Whether the model needs a feature of this crate; a build without it refuses the model.
+    pub fn needs(&self, feature: Feature) -> bool {
+        match feature {
+            Feature::Dense => {
+                let mut maps = self
+                    .maps(Self::input_of)
+                    .chain(self.maps(Self::recurrent_of));
+                maps.any(|map| matches!(map, Map::Dense(_)))
+            }
+            Feature::Cells => self.cell != Cell::Lstm,
+            Feature::Filter => self.filter.is_some(),
+            Feature::Scales => takes_scales(self.meta, self.format),
+        }
+    }
+
     /// Whether values go into the map as they are, or less one offset for all.
     pub(crate) fn is_unscaled(&self) -> bool {
         is_unscaled(self.meta, self.format)
@@ -467,6 +482,13 @@ impl defmt::Format for Model<'_> {
             self.flash_bytes(),
         );
     }
+}
+
+/// Whether pushed values meet an offset or scales on the device: 128 off bytes is none.
+const fn takes_scales(meta: &MetaRecord, format: &FormatRecord) -> bool {
+    let is_byte = meta.input_type == InputType::U8.number();
+    let is_plain = meta.input_zero == 0 || is_byte && meta.input_zero == InputType::MIDDLE;
+    !(is_plain && is_unscaled(meta, format))
 }
 
 /// [`Model::is_unscaled`] of a file's records.

@@ -5,7 +5,7 @@
 use bytemuck::{try_cast_slice, try_from_bytes};
 
 use super::checks::{MapChecks, MapIn};
-use super::error::{Fault, Field, ParseError, check};
+use super::error::{Fault, Feature, Field, ParseError, check};
 use super::layout::{
     self, FILTER_FRACTION_MAX, FilterRecord, FormatRecord, HORIZON_SHIFT_MAX, HostRecord,
     MetaRecord, OutputsRecord, Section, ValueRecord,
@@ -261,6 +261,9 @@ fn cell<'m>(sections: &Sections<'m>) -> Result<(Cell, &'m [u32]), ParseError> {
                 .split_first()
                 .ok_or(ParseError::SectionBounds(Section::Cell))?;
             let cell = Cell::from_number(number).ok_or(fault(Field::Cell, number))?;
+            if cell != Cell::Lstm {
+                Feature::Cells.check()?;
+            }
             (cell, fractions)
         }
     };
@@ -296,6 +299,7 @@ fn filter<'m>(
     let Some(bytes) = sections.find(Section::Filter) else {
         return Ok(None);
     };
+    Feature::Filter.check()?;
     let bounds = ParseError::SectionBounds(Section::Filter);
     let (record, start) = bytes
         .split_at_checked(size_of::<FilterRecord>())
@@ -384,6 +388,9 @@ fn input_max(
     check(largest <= 30, Field::ElementShiftTable, largest).map_err(|fault| fault.of(in_format))?;
     let shift = meta.element_shift;
     check(shift <= 30, Field::ElementShift, shift.into()).map_err(|fault| fault.of(in_meta))?;
+    if super::takes_scales(meta, format) {
+        Feature::Scales.check()?;
+    }
     Ok(if super::is_unscaled(meta, format) {
         values.map_max(zero)
     } else {
@@ -540,15 +547,11 @@ mod tests {
     use super::*;
     use crate::front_end::{self, Config};
 
-    /// `cargo xtask test` runs it with the front end and without.
-    #[test]
-    fn a_front_end_is_refused_where_there_is_none() {
-        const HIDDEN: usize = 2;
-        const BANDS: usize = 32;
-        let config = Config {
-            bands: BANDS,
-            ..Config::default()
-        };
+    const HIDDEN: usize = 2;
+    const BANDS: usize = 32;
+
+    /// A model of dense maps that takes bytes.
+    fn contents() -> Contents {
         let dense = |values: usize, slice_word: usize, weights_word: u32| {
             MapContents::Dense(DenseRecord {
                 rows: 4 * HIDDEN as u32,
@@ -562,12 +565,12 @@ mod tests {
             })
         };
         let mut parts = Contents {
-            name: "sound".into(),
+            name: "parts".into(),
             labels: vec![],
             about: "{}".into(),
             hidden: HIDDEN,
             map_values: BANDS,
-            input_type: InputType::I16,
+            input_type: InputType::U8,
             gate: Gate::Sigmoid,
             pool: Pool::Last,
             elements: Elements::default(),
@@ -583,7 +586,7 @@ mod tests {
                 cell_fraction: layout::CELL_FRACTION,
             }],
             filter: None,
-            front_end: Some((front_end::write(&config).unwrap(), 1)),
+            front_end: None,
             weights: vec![0; 76],
             tables: vec![],
             head_weights: vec![0; HIDDEN],
@@ -592,12 +595,97 @@ mod tests {
             golden_seed: 1,
             golden_steps: 1,
         };
-        parts.layers[0].input = dense(BANDS, parts.arena().unwrap().scratch_word, 8);
+        place_input(&mut parts);
+        parts
+    }
+
+    /// Puts the slice of the input map behind what the session keeps.
+    fn place_input(parts: &mut Contents) {
+        let scratch = parts.arena().unwrap().scratch_word as u32;
+        if let MapContents::Dense(record) = &mut parts.layers[0].input {
+            record.slice_word = scratch;
+        }
+    }
+
+    fn parsed(mut parts: Contents) -> Result<(), ParseError> {
+        place_input(&mut parts);
+        parts.write().map(|_| ())
+    }
+
+    /// What parse says of a model that needs these features, that first which it meets first.
+    fn expected(needed: &[Feature]) -> Result<(), ParseError> {
+        match needed.iter().find(|feature| !feature.is_built()) {
+            Some(&feature) => Err(ParseError::FeatureOff(feature)),
+            None => Ok(()),
+        }
+    }
+
+    /// `cargo xtask test` runs these with all features and without.
+    #[test]
+    fn a_front_end_is_refused_where_there_is_none() {
+        let config = Config {
+            bands: BANDS,
+            ..Config::default()
+        };
+        let mut parts = contents();
+        parts.input_type = InputType::I16;
+        parts.front_end = Some((front_end::write(&config).unwrap(), 1));
         let expected = if cfg!(feature = "front-end") {
-            Ok(())
+            expected(&[Feature::Dense])
         } else {
             Err(ParseError::NoFrontEnd)
         };
-        assert_eq!(parts.write().map(|_| ()), expected);
+        assert_eq!(parsed(parts), expected);
+    }
+
+    #[test]
+    fn what_a_build_has_not_is_refused_by_name() {
+        assert_eq!(parsed(contents()), expected(&[Feature::Dense]));
+
+        let mut gru = contents();
+        gru.cell = Cell::Gru;
+        gru.layers[0].recurrent_bias = vec![0; HIDDEN];
+        gru.layers[0].bias.truncate(3 * HIDDEN);
+        let layer = &mut gru.layers[0];
+        for map in [Some(&mut layer.input), layer.recurrent.as_mut()] {
+            if let Some(MapContents::Dense(record)) = map {
+                record.rows = 3 * HIDDEN as u32;
+            }
+        }
+        assert_eq!(parsed(gru), expected(&[Feature::Cells, Feature::Dense]));
+
+        let mut filtered = contents();
+        filtered.filter = Some((
+            FilterRecord {
+                horizon_shift: 0,
+                fraction: 11,
+            },
+            vec![0; 4 * HIDDEN],
+        ));
+        assert_eq!(
+            parsed(filtered),
+            expected(&[Feature::Filter, Feature::Dense])
+        );
+
+        // 128 off bytes costs nothing; any other offset, or that off other values, is a feature's.
+        for (zero, input_type, needs) in [
+            (128, InputType::U8, &[Feature::Dense][..]),
+            (127, InputType::U8, &[Feature::Scales, Feature::Dense]),
+            (128, InputType::I16, &[Feature::Scales, Feature::Dense]),
+        ] {
+            let mut offset = contents();
+            offset.input_type = input_type;
+            offset.elements.offsets = vec![zero];
+            let found = parsed(offset);
+            let all_missing =
+                needs.iter().filter(|feature| !feature.is_built()).count() == needs.len();
+            if all_missing && needs.len() > 1 {
+                assert!(matches!(found, Err(ParseError::FeatureOff(_))), "{found:?}");
+            } else {
+                assert_eq!(found, expected(needs), "{zero} {input_type:?}");
+            }
+        }
+        let text = ParseError::FeatureOff(Feature::Scales).to_string();
+        assert!(text.contains("feature `scales`"), "{text}");
     }
 }

@@ -5,7 +5,7 @@ use core::ops::Range;
 use bytemuck::{Pod, try_cast_slice, try_from_bytes};
 
 use super::Map;
-use super::error::{Fault, Field, ParseError};
+use super::error::{Fault, Feature, Field, ParseError};
 use super::layout::{self, MapKind, Section};
 use super::work::STAGES_MAX;
 use crate::program::{DIGITS_MAX, Program, ProgramRecord, StageRecord};
@@ -157,6 +157,7 @@ impl<'m> Sections<'m> {
         match MapKind::from_number(kind) {
             Some(MapKind::Program) => {}
             Some(MapKind::Dense) => {
+                Feature::Dense.check()?;
                 return Ok(Map::Dense(try_from_bytes(body).map_err(|_| bounds)?));
             }
             None => return Err(fault(Field::Kind, kind)),

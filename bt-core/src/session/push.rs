@@ -5,7 +5,7 @@ use super::{PIECE, PushError, Session};
 use crate::front_end::{FrontEnd, Push};
 use crate::kernel::{self, Centred, Sample};
 use crate::map;
-use crate::model::InputType;
+use crate::model::{Feature, InputType};
 use crate::proven::Proven;
 use crate::q::{round_shift_saturate, saturate};
 
@@ -193,7 +193,8 @@ impl Session<'_, '_> {
 
     #[inline(always)]
     fn feed_values<S: Sample>(&mut self, values: &[S]) -> usize {
-        if self.model.meta.input_zero == 0 && self.model.is_unscaled() {
+        let is_plain = self.model.meta.input_zero == 0 && self.model.is_unscaled();
+        if is_plain || !Feature::Scales.is_built() {
             return self.feed_plain(values);
         }
         self.feed_adjusted(values)

@@ -5,7 +5,7 @@ use crate::cell::{self, Cell, Units};
 use crate::kernel;
 use crate::map;
 use crate::model::layout::CELL_FRACTION;
-use crate::model::{Model, Pool};
+use crate::model::{Feature, Model, Pool};
 use crate::proven::Proven;
 use crate::q::round_shift;
 
@@ -73,7 +73,7 @@ impl Session<'_, '_> {
     /// bias.
     #[inline(never)]
     fn filter(&mut self) {
-        let Some((record, _)) = self.model.filter else {
+        let Some((record, _)) = self.model.filter.filter(|_| Feature::Filter.is_built()) else {
             return;
         };
         let layout = &self.model.arena;
@@ -101,7 +101,7 @@ impl Session<'_, '_> {
     fn begin_recurrent(&mut self, layer: usize) {
         let layout = &self.model.arena;
         let apart = layout.scratch_word..layout.recurrent_scratch_word;
-        if apart.is_empty() {
+        if apart.is_empty() || !Feature::Cells.is_built() {
             return;
         }
         let apart = self.memory.get_mut(apart).proven().unwrap_or(&mut []);
@@ -166,6 +166,7 @@ impl Session<'_, '_> {
                     fraction => cell::wide::update(gate, fraction, units),
                 })
             }
+            Cell::Gru | Cell::MinGru if !Feature::Cells.is_built() => None,
             Cell::Gru => cell::gru::Units::new(z, recurrent_z, &mut *c, &mut *h)
                 .map(|units| cell::gru::update(gate, units)),
             Cell::MinGru => cell::min_gru::Units::new(z, &mut *c, &mut *h)

@@ -92,7 +92,7 @@ impl From<ParseError> for Status {
             ParseError::Version { .. } => Self::ModelVersion,
             ParseError::Crc { .. } => Self::ModelDamaged,
             ParseError::NoFrontEnd => Self::ModelFrontEnd,
-            // Every other one names a field.
+            // Every other one names a field, or a feature that this library is never built without.
             _ => Self::ModelInvalid,
         }
     }
