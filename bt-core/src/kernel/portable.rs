@@ -21,6 +21,9 @@ pub fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
     let Some(store) = Store::from_number(stage.store).proven() else {
         return;
     };
+    if run.accumulate == Accumulate::First && stage.slice_shift > 0 {
+        start_kept(stage, memory);
+    }
     match (run.accumulate, store) {
         (Accumulate::First | Accumulate::Middle, _) => tiles(run, memory, |memory, tile| {
             if let Some(kept) = chunk_mut(memory, tile.kept) {
@@ -116,8 +119,10 @@ fn tiles(run: &Contraction<'_>, memory: &mut [u32], mut finish: impl FnMut(&mut 
                 return;
             };
             super::tile(w, x, &mut sums);
-            if slice_shift > 0 {
-                join(run, memory.get(kept..).proven(), &mut sums);
+            if slice_shift > 0
+                && let Some(kept) = chunk_mut(memory, kept)
+            {
+                join(kept, slice_shift, &mut sums);
             }
             let column = stage.column(run.cols, n_tile);
             let tile = Tile {
@@ -132,16 +137,31 @@ fn tiles(run: &Contraction<'_>, memory: &mut [u32], mut finish: impl FnMut(&mut 
     }
 }
 
-/// Shifts the sums of a slice and adds them to the kept ones, or to the rounding constant at first.
+/// Starts kept sums from the rounding constant.
 #[inline(never)]
-fn join(run: &Contraction<'_>, kept: Option<&[u32]>, sums: &mut [i32; TILE]) {
-    let slice_shift = run.stage.slice_shift(run.accumulate);
-    let constant = half(run.stage.shift.into());
-    let starts = run.accumulate.starts();
-    for (sum, &before) in sums.iter_mut().zip(kept.unwrap_or(&[])) {
-        let before = if starts { constant } else { before as i32 };
-        *sum = before.wrapping_add(sum.wrapping_shr(slice_shift));
-    }
+pub(super) fn start_kept(stage: &StageRecord, memory: &mut [u32]) {
+    let first = stage.acc_word as usize;
+    let kept = memory.get_mut(first..first + stage.tiles().get() * TILE);
+    let kept = kept.proven().unwrap_or(&mut []);
+    kept.fill(half(u32::from(stage.shift)) as u32);
+}
+
+/// Shifts the sums of a slice and adds the kept ones.
+#[inline(never)]
+fn join(kept: &[u32; TILE], slice_shift: u32, sums: &mut [i32; TILE]) {
+    // Eight times the same: a loop would take as many instructions again.
+    let [a0, a1, a2, a3, b0, b1, b2, b3] = sums.map(|sum| sum.wrapping_shr(slice_shift));
+    let [k0, k1, k2, k3, l0, l1, l2, l3] = kept.map(|kept| kept as i32);
+    *sums = [
+        k0.wrapping_add(a0),
+        k1.wrapping_add(a1),
+        k2.wrapping_add(a2),
+        k3.wrapping_add(a3),
+        l0.wrapping_add(b0),
+        l1.wrapping_add(b1),
+        l2.wrapping_add(b2),
+        l3.wrapping_add(b3),
+    ];
 }
 
 /// Words `at..at + N`.

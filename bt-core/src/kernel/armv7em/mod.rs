@@ -14,9 +14,8 @@ pub(super) mod places;
 
 use core::arch::global_asm;
 
-use crate::program::{Accumulate, Contraction, StageRecord, TILE};
-use crate::proven::Proven;
-use crate::q::half;
+use super::portable;
+use crate::program::{Accumulate, Contraction, StageRecord};
 #[cfg(not(bt_kernel = "helium"))]
 pub(crate) use dense::dense_add;
 
@@ -89,7 +88,7 @@ const _: () = {
 #[inline(always)]
 pub(super) unsafe fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
     if run.accumulate == Accumulate::First && run.stage.slice_shift > 0 {
-        start_kept(run.stage, memory);
+        portable::start_kept(run.stage, memory);
     }
     let memory = memory.as_mut_ptr();
     #[cfg(all(bt_fp_registers, not(bt_kernel = "helium")))]
@@ -111,15 +110,6 @@ pub(super) unsafe fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
             run.accumulate,
         );
     }
-}
-
-/// Starts kept sums from the rounding constant.
-#[inline(never)]
-pub(super) fn start_kept(stage: &StageRecord, memory: &mut [u32]) {
-    let first = stage.acc_word as usize;
-    let kept = memory.get_mut(first..first + stage.tiles().get() * TILE);
-    let kept = kept.proven().unwrap_or(&mut []);
-    kept.fill(half(u32::from(stage.shift)) as u32);
 }
 
 unsafe extern "C" {

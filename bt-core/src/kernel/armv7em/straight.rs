@@ -1,12 +1,17 @@
 //! The most frequent stages by `straight.s`: weights in the FPU's registers, no test and no look-up a tile.
 
 use crate::program::{Accumulate, Contraction, Store};
+use crate::q::half;
 
 /// Pairs of k of a row, and tiles of one, for which there is code.
 const PAIRS: core::ops::RangeInclusive<u16> = 2..=16;
 const TILES: core::ops::RangeInclusive<u16> = 1..=16;
 
-/// What `straight.s` is told; it names the offsets.
+/// Shifts of sums that are saturated to [`SATURATED_BITS`] for which there is code.
+const SHIFTS: core::ops::RangeInclusive<u8> = 12..=15;
+const SATURATED_BITS: u8 = 15;
+
+/// What `straight.s` is told of a stage of sums' tops; it names the offsets.
 #[repr(C)]
 struct Straight {
     x: *const u32,
@@ -28,6 +33,31 @@ struct Straight {
     twos: u32,
 }
 
+/// What `straight.s` is told of a stage of saturated values.
+#[repr(C)]
+struct Saturating {
+    x: *const u32,
+    weights: *const u32,
+    rows: *const u16,
+    second: u32,
+    /// Destination of the last tile of a row, less the row's.
+    last: *mut u32,
+    saturate: u32,
+    put: u32,
+    second_again: u32,
+    rows_end: *const u16,
+    saturate_again: u32,
+    put_again: u32,
+    /// Bytes from tile to tile.
+    stride: usize,
+    last_put: u32,
+    push: u32,
+    load: u32,
+    first: u32,
+    rounding: u32,
+    twos: u32,
+}
+
 /// Addresses in `straight.s`.
 #[repr(C)]
 struct Codes {
@@ -39,6 +69,11 @@ struct Codes {
     odd: u32,
     pairs: Ending,
     columns: Ending,
+    saturating_loads: [u32; 15],
+    saturating_twos: [u32; 8],
+    saturating_odd: u32,
+    saturating_pairs: SaturatingEnding,
+    saturating_columns: SaturatingEnding,
 }
 
 #[repr(C)]
@@ -53,6 +88,14 @@ struct Ending {
     /// By words of X that the second block expects to be there.
     phases: [Phase; 3],
     last: u32,
+}
+
+#[repr(C)]
+struct SaturatingEnding {
+    phases: [Phase; 3],
+    last: u32,
+    /// By [`SHIFTS`].
+    saturate: [u32; 4],
 }
 
 #[repr(C)]
@@ -71,6 +114,13 @@ unsafe extern "C" {
     /// The pointers are those of a sound contraction; its codes are right for it.
     fn bt_core_straight(told: &Straight);
 
+    /// As `bt_core_straight`.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    fn bt_core_saturating(told: &Saturating);
+
     safe static bt_core_straight_code: Codes;
 }
 
@@ -79,8 +129,8 @@ unsafe extern "C" {
 pub(super) fn is_straight(run: &Contraction<'_>) -> bool {
     let stage = run.stage;
     run.accumulate == Accumulate::Single
-        && stage.shift == 16
-        && stage.bits == 16
+        && (stage.shift == 16 && stage.bits == 16
+            || stage.bits == SATURATED_BITS && SHIFTS.contains(&stage.shift))
         && stage.col_stride > 0
         && stage.store <= Store::Columns as u8
         && PAIRS.contains(&stage.k_pairs)
@@ -95,6 +145,11 @@ pub(super) fn is_straight(run: &Contraction<'_>) -> bool {
 #[inline(never)]
 pub(super) unsafe fn contract(run: &Contraction<'_>, memory: *mut u32) {
     debug_assert!(is_straight(run));
+    if run.stage.bits == SATURATED_BITS {
+        // SAFETY: as below.
+        unsafe { saturating(run, memory) };
+        return;
+    }
     if let Some(told) = told(run, memory) {
         // SAFETY: the caller has seen to it; the codes are those of the run's sizes and store.
         unsafe { bt_core_straight(&told) };
@@ -134,6 +189,59 @@ fn told(run: &Contraction<'_>, memory: *mut u32) -> Option<Straight> {
         } else {
             codes.odd
         },
+        twos,
+    })
+}
+
+/// Runs whose values are saturated.
+///
+/// # Safety
+///
+/// As of [`contract`].
+#[inline(never)]
+unsafe fn saturating(run: &Contraction<'_>, memory: *mut u32) {
+    if let Some(told) = told_saturating(run, memory) {
+        // SAFETY: the caller has seen to it; the codes are those of the run's sizes, store and shift.
+        unsafe { bt_core_saturating(&told) };
+    }
+}
+
+#[inline(always)]
+fn told_saturating(run: &Contraction<'_>, memory: *mut u32) -> Option<Saturating> {
+    let (stage, codes) = (run.stage, &bt_core_straight_code);
+    let second = usize::from(PAIRS.end().checked_sub(stage.k_pairs)?);
+    let start = codes.blocks.get(second)?.start;
+    let ending = match Store::from_number(stage.store)? {
+        Store::Pairs => &codes.saturating_pairs,
+        _ => &codes.saturating_columns,
+    };
+    let phase = ending.phases.get((second + 1) * 2 % 3)?;
+    let others = usize::from(stage.n_tiles.checked_sub(1)?);
+    let twos = *codes.saturating_twos.get(others / 2)?;
+    let shift = stage.shift.checked_sub(*SHIFTS.start())?;
+    let saturate = *ending.saturate.get(usize::from(shift))?;
+    Some(Saturating {
+        x: memory.wrapping_add(stage.input_word as usize),
+        weights: run.weights.as_ptr(),
+        rows: run.rows.as_ptr(),
+        second: start,
+        last: memory.wrapping_add(run.out_word + others * usize::from(stage.col_stride)),
+        saturate,
+        put: phase.store,
+        second_again: start,
+        rows_end: run.rows.as_ptr().wrapping_add(stage.m_tiles.into()),
+        saturate_again: saturate,
+        put_again: phase.store,
+        stride: usize::from(stage.col_stride) * 4,
+        last_put: ending.last,
+        push: if others.is_multiple_of(2) {
+            twos
+        } else {
+            codes.saturating_odd
+        },
+        load: *codes.saturating_loads.get(second)?,
+        first: phase.first,
+        rounding: half(stage.shift.into()) as u32,
         twos,
     })
 }

@@ -10,7 +10,9 @@
 @ within a vector begin with that part of it, read whole (a row has four words at least), counted in part.
 @ No instruction depends on the data.
 @
-@ r0: the frame, as Run of mod.rs has it. It is copied to the stack.
+@ The general loop is told all by r0, a frame as Run of mod.rs has it, which is copied to the stack; the others
+@ find most in the stage's record: r0 the stage, r1 its weights, r2 its rows, r3 the arena; on the stack columns,
+@ destination, code, rounding constant, and by how much sums of a slice are shifted or 16 bits exceed the stage's.
 
     .equ H_ROUND, 0         @ eight times the rounding constant
     .equ H_X, 32            @ X
@@ -35,7 +37,7 @@
     .equ H_ENTRY, 108       @ code: the loop
     .equ H_WIDEN, 112       @ 16 less the stage's bits
     .equ H_NARROW, 116      @ that to the right: negative
-    .equ H_FOLD, 120        @ shift of the sums of a slice, to the left: negative
+    .equ H_FOLD, 120        @ shift of the sums of a slice, to the left: negative (of the loops in H_NARROW)
     .equ H_KEPT, 124        @ next kept sums of the general loop that shifts
     .equ H_FRAME, 128
     .equ H_TILES, 128       @ n tiles left, beside the copy
@@ -154,7 +156,7 @@
     str r1, [sp, #H_W]
     .endif
     .ifc \ending, fold
-    ldr r9, [sp, #H_FOLD]
+    ldr r9, [sp, #H_NARROW]
     .endif
     .ifnc \columns, none
     ldrd r0, r2, [sp, #H_ROWS]
@@ -229,6 +231,43 @@ bt_core_helium_contract:
     ldr r5, [sp, #H_START]
     ldr r11, [sp, #H_STRIDE]
     ldr pc, [sp, #H_ENTRY]
+
+    .size bt_core_helium_contract, . - bt_core_helium_contract
+
+    @ struct StageRecord of program.rs
+    .equ H_STEP_INPUT_WORD, 4
+    .equ H_STEP_ACC_WORD, 8
+    .equ H_STEP_M_TILES, 32
+    .equ H_STEP_N_TILES, 34
+    .equ H_STEP_COL_STRIDE, 46
+
+    .global bt_core_helium_loops
+    .type bt_core_helium_loops, %function
+    .thumb_func
+bt_core_helium_loops:
+    push {r4-r11, lr}
+    vpush {d8-d15}
+    sub sp, sp, #H_FRAME + 4
+    add r12, sp, #H_FRAME + 4 + 64 + 36
+    ldm r12, {r4, r5, r6, r7, r8}
+    vdup.32 q0, r7
+    vstrw.32 q0, [sp]
+    vstrw.32 q0, [sp, #16]
+    ldr r9, [r0, #H_STEP_INPUT_WORD]
+    ldrh r10, [r0, #H_STEP_N_TILES]
+    ldrh r11, [r0, #H_STEP_M_TILES]
+    add r9, r3, r9, lsl #2
+    rsb r7, r8, #0
+    strd r9, r1, [sp, #H_X]
+    strd r2, r5, [sp, #H_ROWS]
+    strd r10, r11, [sp, #H_N]
+    strd r8, r7, [sp, #H_WIDEN]
+    str r4, [sp, #H_COLS]
+    ldr r5, [r0, #H_STEP_ACC_WORD]
+    ldrh r11, [r0, #H_STEP_COL_STRIDE]
+    add r5, r3, r5, lsl #2
+    lsls r11, r11, #2
+    bx r6
 
     .macro h_both ending, vectors
     h_loop \ending, even, \vectors
@@ -394,7 +433,7 @@ bt_core_helium_contract:
     str r0, [sp, #H_M]
     bne .Lbt_h_row
     b .Lbt_h_done
-    .size bt_core_helium_contract, . - bt_core_helium_contract
+    .size bt_core_helium_loops, . - bt_core_helium_loops
 
     @ Code addresses: loops by vectors of a row and ending, then the general loop; its endings.
     .section .rodata.bt_core_helium_code, "a", %progbits

@@ -9,8 +9,8 @@
 use core::arch::global_asm;
 
 use super::armv7em::places::to_places;
-use super::{Centred, DenseRows, ToPlaces, armv7em};
-use crate::program::{Accumulate, Contraction, Store, TILE, VECTOR_PAIRS};
+use super::{Centred, DenseRows, ToPlaces, armv7em, portable};
+use crate::program::{Accumulate, Contraction, StageRecord, Store, TILE, VECTOR_PAIRS};
 use crate::q::half;
 
 global_asm!(include_str!("contract.s"), options(raw));
@@ -44,8 +44,8 @@ struct Run {
     part: usize,
     finish: u32,
     entry: u32,
-    widen: i32,
-    narrow: i32,
+    /// Of the loops alone.
+    of_loops: [u32; 2],
     /// Of sums of a slice, to the left: negative.
     fold: i32,
     kept: *mut u32,
@@ -60,6 +60,24 @@ unsafe extern "C" {
     /// no table; `vectors` ≥ 1 and `part` ≤ 3 make up a row; `entry` and `finish` are of
     /// `bt_core_helium_code` and right for it.
     fn bt_core_helium_contract(run: &Run);
+
+    /// Runs all tiles of a stage by the loop at `entry`.
+    ///
+    /// # Safety
+    ///
+    /// The pointers are those of a sound contraction; `entry` is that of `bt_core_helium_code` for the stage's
+    /// rows of whole vectors, its store and what happens to its sums.
+    fn bt_core_helium_loops(
+        stage: &StageRecord,
+        weights: *const u32,
+        rows: *const u16,
+        memory: *mut u32,
+        cols: *const u16,
+        out: *mut u32,
+        entry: u32,
+        rounding: u32,
+        shift: u32,
+    );
 
     safe static bt_core_helium_code: [u32; 48];
 }
@@ -99,59 +117,96 @@ pub(super) unsafe fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
 unsafe fn vectors(run: &Contraction<'_>, memory: &mut [u32], pairs: usize) {
     let stage = run.stage;
     let slice_shift = stage.slice_shift(run.accumulate);
-    let constant = if slice_shift > 0 {
-        slice_shift
-    } else {
-        stage.shift.into()
-    };
-    let rounding = [half(constant) as u32; TILE];
-    let goes_on = run.accumulate != Accumulate::Single && slice_shift == 0;
+    // Sums that are kept start from what is there.
     if run.accumulate == Accumulate::First {
-        armv7em::start_kept(stage, memory);
+        portable::start_kept(stage, memory);
     }
+    let (vectors, part) = (pairs / VECTOR_PAIRS, pairs % VECTOR_PAIRS);
+    let missing = 16 - u32::from(stage.bits);
+    let of_loop = match run.accumulate {
+        _ if part != 0 || vectors > 4 => None,
+        Accumulate::First | Accumulate::Middle => Some(usize::from(slice_shift > 0)),
+        // Top halves, saturated or not, by pairs or columns.
+        Accumulate::Single if stage.store < Store::AddRows as u8 && stage.shift == 16 => Some(
+            2 + 2 * usize::from(stage.store)
+                + if missing > 0 { 4 } else { 0 }
+                + usize::from(stage.col_stride == 0),
+        ),
+        _ => None,
+    };
+    let Some(of_loop) = of_loop else {
+        // SAFETY: as above.
+        unsafe { general(run, memory, (vectors, part)) };
+        return;
+    };
+    let (constant, shift) = match slice_shift {
+        0 => (stage.shift.into(), missing),
+        _ => (slice_shift, slice_shift),
+    };
+    let memory = memory.as_mut_ptr();
+    // SAFETY: the caller has seen to it that the run is sound; the loop is the one for it.
+    unsafe {
+        bt_core_helium_loops(
+            stage,
+            run.weights.as_ptr(),
+            run.rows.as_ptr(),
+            memory,
+            run.cols.as_ptr(),
+            memory.wrapping_add(run.out_word),
+            code((vectors - 1) * LOOPS + of_loop),
+            half(constant) as u32,
+            shift,
+        );
+    }
+}
+
+#[inline(always)]
+fn code(index: usize) -> u32 {
+    bt_core_helium_code.get(index).copied().unwrap_or(0)
+}
+
+/// Stages without a loop of their own.
+///
+/// # Safety
+///
+/// As of [`contract`]; a row has so many vectors, at least one, and words before them, the store is no table.
+/// Kept sums have been started.
+#[inline(never)]
+unsafe fn general(run: &Contraction<'_>, memory: &mut [u32], (vectors, part): (usize, usize)) {
+    let stage = run.stage;
+    let slice_shift = stage.slice_shift(run.accumulate);
+    let constant = match slice_shift {
+        0 => stage.shift.into(),
+        _ => slice_shift,
+    };
+    let goes_on = run.accumulate != Accumulate::Single && slice_shift == 0;
     let memory = memory.as_mut_ptr();
     let stores = run.accumulate.stores();
-    let (vectors, part) = (pairs / VECTOR_PAIRS, pairs % VECTOR_PAIRS);
     // The number of the ending: sums kept, or stored as pairs, columns, rows of z.
     let ending = if stores {
         1 + usize::from(stage.store)
     } else {
         0
     };
-    let missing = 16 - i32::from(stage.bits);
-    let of_loop = match run.accumulate {
-        Accumulate::First | Accumulate::Middle => Some(usize::from(slice_shift > 0)),
-        // Top halves, saturated or not, by pairs or columns.
-        Accumulate::Single if ending < 3 && stage.shift == 16 => Some(
-            2 + 2 * (ending - 1)
-                + if missing > 0 { 4 } else { 0 }
-                + usize::from(stage.col_stride == 0),
-        ),
-        _ => None,
-    };
-    let code = |index: usize| bt_core_helium_code.get(index).copied().unwrap_or(0);
     let limit = 1i32 << (stage.bits.wrapping_sub(1) % 16);
     let kept = memory.wrapping_add(stage.acc_word as usize);
-    let of_loop = of_loop.filter(|_| part == 0 && vectors <= 4);
-    let of_loop = of_loop.map(|of_loop| (vectors - 1) * LOOPS + of_loop);
-    // The general loop of shifted sums goes on to an ending of the others, if it stores.
+    // Shifted sums go on to an ending of the others, if they are stored.
     let last = GENERAL + 1 + ending;
-    let (general, finish) = match (slice_shift, stores) {
+    let (entry, finish) = match (slice_shift, stores) {
         (0, _) => (GENERAL, last),
         (_, false) => (FOLD, FOLD + 1),
         (_, true) => (FOLD, FOLD + 2),
     };
-    let start = match (run.accumulate, slice_shift, of_loop) {
-        (Accumulate::Single, ..) => rounding.as_ptr(),
-        (_, 1.., None) => core::ptr::without_provenance(code(last) as usize),
-        _ => kept.cast_const(),
-    };
-    let entry = of_loop.unwrap_or(general);
+    let rounding = [half(constant) as u32; TILE];
     let told = Run {
         rounding,
         x: memory.wrapping_add(stage.input_word as usize),
         weights: run.weights.as_ptr(),
-        start,
+        start: match (run.accumulate, slice_shift) {
+            (Accumulate::Single, _) => rounding.as_ptr(),
+            (_, 1..) => core::ptr::without_provenance(code(last) as usize),
+            _ => kept.cast_const(),
+        },
         start_step: if goes_on { TILE * 4 } else { 0 },
         rows: run.rows.as_ptr(),
         out: memory.wrapping_add(run.out_word),
@@ -172,8 +227,7 @@ unsafe fn vectors(run: &Contraction<'_>, memory: &mut [u32], pairs: usize) {
         part,
         finish: code(finish),
         entry: code(entry),
-        widen: missing,
-        narrow: -missing,
+        of_loops: [0; 2],
         fold: -(slice_shift as i32),
         kept,
     };
