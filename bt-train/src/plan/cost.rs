@@ -103,6 +103,10 @@ pub struct VectorCounts {
     pub tile: f64,
     /// A tile of the loop that takes every other stage.
     pub general: f64,
+    /// What each of its vectors takes beyond that.
+    pub general_vector: f64,
+    /// A run of rows of whole vectors, up to four of them.
+    pub run: f64,
     /// Storing a tile.
     pub store: f64,
     /// The same in the general loop.
@@ -125,6 +129,8 @@ struct TileCounts {
     store: f64,
     /// Keeping sums and starting from them.
     keep: f64,
+    /// A run of the stage.
+    run: f64,
 }
 
 impl Core {
@@ -133,13 +139,19 @@ impl Core {
         self.counts().vectors.is_some()
     }
 
+    /// Whether it stores a value that is shifted and saturated for an instruction more than the top half of a
+    /// sum: Helium and cores without a kernel for it take ten to thirty a value.
+    pub fn shifts_and_saturates_at_once(self) -> bool {
+        matches!(self, Self::M4f | Self::M4)
+    }
+
     /// The constants.
     pub fn counts(self) -> Counts {
         match self {
             Self::M4f => Counts {
                 pair: 31.0 / 3.0,
                 tile: 2.7,
-                store: 8.5,
+                store: 11.0,
                 add_rows: 30.0,
                 scatter: 49.0,
                 add_scatter: 83.0,
@@ -152,7 +164,7 @@ impl Core {
                 gather_row: 2.2,
                 row: 15.4,
                 gather_table: 4.4,
-                gather_pairs: 2.9,
+                gather_pairs: 3.4,
                 dense_pair: 3.6,
                 dense_rows: 30.0,
                 weights_wait: true,
@@ -161,8 +173,8 @@ impl Core {
             Self::M55 => Counts {
                 run: 330.0,
                 m_tile: 18.0,
-                gather_table: 0.7,
-                gather_pairs: 0.7,
+                gather_table: 1.25,
+                gather_pairs: 1.25,
                 dense_pair: 1.11,
                 dense_rows: 16.0,
                 vectors: Some(VectorCounts {
@@ -170,6 +182,8 @@ impl Core {
                     part: 18.0,
                     tile: 2.0,
                     general: 20.0,
+                    general_vector: 2.0,
+                    run: 185.0,
                     store: 8.0,
                     general_store: 18.0,
                     keep: 12.0,
@@ -268,13 +282,16 @@ impl Counts {
             let is_kept = stage.kept > 1;
             let is_fast = part == 0 && vectors <= VectorCounts::FAST_VECTORS;
             let stores_fast = is_fast && !is_kept && !stage.store.adds();
+            let (vector, tile, run) = if stores_fast || is_fast && is_kept {
+                (counts.vector, counts.tile, counts.run)
+            } else {
+                let vector = counts.vector + counts.general_vector;
+                (vector, counts.general, self.run)
+            };
             return TileCounts {
-                products: vectors as f64 * counts.vector + if part > 0 { counts.part } else { 0.0 },
-                tile: if stores_fast || is_fast && is_kept {
-                    counts.tile
-                } else {
-                    counts.general
-                },
+                products: vectors as f64 * vector + if part > 0 { counts.part } else { 0.0 },
+                tile,
+                run,
                 store: if stores_fast {
                     counts.store
                 } else {
@@ -293,6 +310,7 @@ impl Counts {
                 Store::AddScatter => self.add_scatter,
             },
             keep: self.keep + self.load,
+            run: self.run,
         }
     }
 }
@@ -439,7 +457,7 @@ impl Outline {
             let each = counts.tile(stage);
             instructions += tiles * runs * (each.products + each.tile)
                 + tiles * (stores * each.store + (runs - stores) * each.keep)
-                + runs * (counts.run + stage.m_tiles as f64 * counts.m_tile)
+                + runs * (each.run + stage.m_tiles as f64 * counts.m_tile)
                 + (self.slabs as f64 - runs) * counts.skip;
             cost.macs += stage.macs;
             cost.padded_macs += pairs as u64 * 16;
