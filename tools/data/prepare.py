@@ -3,14 +3,16 @@
 
     python3 tools/data/prepare.py SOURCE TARGET [NAME …]
 
-SOURCE holds one folder a data set as downloaded, TARGET gets NAME.npz. Needs NumPy, and Pillow for fight_video. Frames of
+SOURCE holds one folder a data set as downloaded, TARGET gets NAME.npz. Needs NumPy, and Pillow for fight_video and captions_pixels. Frames of
 neighbouring time steps are put together into one, so that a step of the LSTM reads more and there are
 fewer of them; nothing is learnt from the data here.
 """
 import csv
 import gzip
+import json
 import sys
 import tarfile
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -166,7 +168,71 @@ def fight_video(source):
     return out
 
 
-ALL = (mmwave_gesture8, mmwave_gesture5, hapt, japanese_vowels, mnist, binarized_mnist, fight_video)
+CAPTION_WORDS_MAX = 24
+
+
+def words_of(caption):
+    """Lower case, split at blanks, without full stops and commas."""
+    return caption.lower().replace(".", " ").replace(",", " ").split()
+
+
+def captioned(source, pictures):
+    """Pictures [n, 1, …] in the order of the rows, and the words of people's captions.
+
+    The vocabulary has the words that occur five times or more in the part to learn from, behind the end of a caption and
+    what stands for all others. Captions of more than 24 words are not learned from; all are kept to validate and to
+    test."""
+    lines = [json.loads(line) for line in open(source / "captions" / "captions.jsonl")]
+    counts = Counter(
+        word
+        for line in lines
+        if line["split"] == "train"
+        for caption in line["captions"]
+        for word in words_of(caption)
+    )
+    words = sorted((word for word, count in counts.items() if count >= 5), key=lambda word: (-counts[word], word))
+    number = {word: at for at, word in enumerate(words, 2)}
+    out = {"labels": np.array(["<end>", "<other>", *words])}
+    for part in ("train", "val", "test"):
+        chosen = [line for line in lines if line["split"] == part]
+        out[f"x_{part}"] = pictures[[line["row"] for line in chosen]]
+        captions = [
+            (picture, [number.get(word, 1) for word in words_of(caption)])
+            for picture, line in enumerate(chosen)
+            for caption in line["captions"]
+        ]
+        captions = [
+            (picture, caption)
+            for picture, caption in captions
+            if caption and (part != "train" or len(caption) <= CAPTION_WORDS_MAX)
+        ]
+        longest = max(len(caption) for _, caption in captions)
+        out[f"picture_{part}"] = np.array([picture for picture, _ in captions], np.uint16)
+        out[f"words_{part}"] = np.array(
+            [caption + [0] * (longest - len(caption)) for _, caption in captions], np.uint16
+        )
+    return out
+
+
+def captions(source):
+    """1,280 features of each photograph, from an int8 MobileNetV2."""
+    return captioned(source, np.load(source / "captions" / "mobilenet_v2_features.npz")["features"][:, None])
+
+
+def captions_pixels(source):
+    """60 × 80 pixels in three colours of each photograph."""
+    from PIL import Image
+
+    pictures = {}
+    with tarfile.open(source / "captions" / "images_80x60_jpeg.tar") as tar:
+        for member in filter(tarfile.TarInfo.isfile, tar):
+            pictures[Path(member.name).name] = np.asarray(Image.open(tar.extractfile(member)).convert("RGB"))
+    lines = [json.loads(line) for line in open(source / "captions" / "captions.jsonl")]
+    lines.sort(key=lambda line: line["row"])
+    return captioned(source, np.stack([pictures[line["image"]] for line in lines])[:, None])
+
+
+ALL = (captions, captions_pixels, mmwave_gesture8, mmwave_gesture5, hapt, japanese_vowels, mnist, binarized_mnist, fight_video)
 SETS = {f.__name__: f for f in ALL} | lips_sets()
 
 

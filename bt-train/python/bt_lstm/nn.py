@@ -246,6 +246,8 @@ class BtLstm(nn.Module):
             layers[0].add_module(str(at), layer)
         self.input = _Normalization()
         head = config["head"]
+        if "next_words" in head:
+            raise ValueError("head.next_words: this module reads no words; bt-train trains such models and makes captions")
         kinds = ("classes", "values", "bits", "step_classes", "step_values", "step_bits", "next_bits")
         outputs = next(head[kind] for kind in kinds if kind in head)
         self.head = nn.Linear(math.prod(hidden), outputs)

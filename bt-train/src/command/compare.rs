@@ -203,6 +203,9 @@ fn check(settings: &Settings, data: &DataSet) -> Result<()> {
     data.part(PartName::Test)?.known_targets(PartName::Test)?;
     let config = settings.model(data)?;
     let what = match config.head.gives.kind() {
+        OutputKind::Classes if config.head.gives.is_next_word() => {
+            Some("has captions, and what is compared is the accuracy of classes")
+        }
         OutputKind::Classes => None,
         OutputKind::Values => Some("holds values, and what is compared is the accuracy of classes"),
         OutputKind::Bits => Some("holds bits, and what is compared is the accuracy of classes"),

@@ -1,9 +1,9 @@
 //! `bt-train eval RUN|M.safetensors --data D.npz`
 
 use crate::command::scores::{Rows, counted, merge, report};
-use crate::command::{advice, checkpoint, load, model_path};
+use crate::command::{advice, captions, checkpoint, load, model_path};
 use crate::data::{Items, Part, PartName};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::Checkpoint;
 use crate::say;
 use crate::training::confusion::Confusion;
@@ -27,6 +27,12 @@ pub struct Args {
     /// are `logits` alone, those of values in the units of y.
     #[arg(long, value_name = "NPZ")]
     pub logits: Option<PathBuf>,
+    /// Captions: go on with the likeliest so many side by side [default: 1, always the likeliest word]
+    #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub beam: u8,
+    /// Captions: write those of every picture, and what people wrote, to this file
+    #[arg(long, value_name = "JSON")]
+    pub captions: Option<PathBuf>,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -43,6 +49,31 @@ pub fn run(args: Args) -> Result<()> {
     let path = model_path(&args.model);
     let checkpoint = checkpoint(&path)?;
     let recordings = crate::command::recordings(&args.model, args.hold_out)?;
+    if checkpoint.config.head.gives.is_next_word() {
+        if args.logits.is_some() {
+            let why = "is a table of all words at every word";
+            return Err(Error::new(ErrorKind::Unsupported(why))
+                .field("logits")
+                .remedy("leave it out; `captions` writes the captions"));
+        }
+        let asked = captions::Asked {
+            beam: args.beam.into(),
+            out: args.captions.as_deref(),
+            json: args.json,
+        };
+        return captions::run(&checkpoint, &args.data, &recordings, &asked);
+    }
+    if args.beam > 1 || args.captions.is_some() {
+        let field = if args.captions.is_some() {
+            "captions"
+        } else {
+            "beam"
+        };
+        let why = "is for a model of captions";
+        return Err(Error::new(ErrorKind::Unsupported(why))
+            .field(field)
+            .remedy("leave it out"));
+    }
     let data = load(&args.data, &recordings, &[PartName::Test])?
         .for_model(&checkpoint.config)
         .map_err(|error| error.file(&args.data))?;
@@ -121,8 +152,13 @@ impl Evaluation {
     /// # Errors
     /// When the tensors are none of the model's.
     pub fn new(checkpoint: &Checkpoint, part: &Part) -> Result<Evaluation> {
-        let model = checkpoint.model()?;
         let head = &checkpoint.config.head;
+        if head.gives.is_next_word() {
+            let why =
+                "tells words by those before them; `bt-train eval` makes captions and scores them";
+            return Err(Error::new(ErrorKind::Unsupported(why)).field("head.next_words"));
+        }
+        let model = checkpoint.model()?;
         let logits = evaluate::logits(&model, part);
         let targets = part.targets.as_ref();
         let items = targets.map(|targets| &targets.items);

@@ -243,7 +243,7 @@ pub struct Part {
     pub lengths: Vec<usize>,
     /// Their classes or values, where known.
     pub targets: Option<Targets>,
-    /// What validation must not tear apart: a user, a recording.
+    /// What validation must not tear apart: a user, a recording, a picture.
     pub groups: Option<Vec<i64>>,
 }
 
@@ -382,10 +382,11 @@ impl Part {
             }
         }
         let targets = self.targets.as_ref();
+        let words = targets.and_then(|targets| targets.subset(sequences).caption_lengths());
         let targets = targets.map(|targets| targets.items_of(sequences));
         Batch {
             x,
-            lengths,
+            lengths: words.unwrap_or(lengths),
             targets,
         }
     }
@@ -394,9 +395,9 @@ impl Part {
 /// Sequences as a model takes them.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// [sequences, steps, width], normalized; zeros behind a sequence's end.
+    /// [sequences, steps, width], normalized; zeros behind a sequence's end. With captions a picture each, of 1 step.
     pub x: Array3<f32>,
-    /// Valid steps of each sequence.
+    /// Valid steps of each sequence; with captions the words of each.
     pub lengths: Vec<usize>,
     /// What each row of the model should be, where known.
     pub targets: Option<Items>,

@@ -7,6 +7,10 @@
 //! or [sequences, steps], values as floats, [sequences, K] or [sequences,
 //! steps, K], or bits as integers [sequences, steps, K]; what lies behind the end of a sequence is not looked at, and
 //! neither are other arrays, whatever they are.
+//!
+//! Of captions, x is a picture each, [pictures, 1, features…]. `words_*` [captions, words] holds each caption's words by
+//! their numbers in `labels`, 0 behind its end; word 0 is the end, word 1 stands for what `labels` has not.
+//! `picture_*` `[captions]` says which picture of x a caption is of. There is then no y, and no lengths.
 
 use crate::data::logs::in_order;
 use crate::data::memory;
@@ -14,6 +18,7 @@ use crate::data::npy::Header;
 use crate::data::twins;
 use crate::data::{DataSet, ElementType, Items, Part, PartName, Targets, Values};
 use crate::error::{Error, ErrorKind, Result};
+use crate::float::config::END;
 use ndarray::{Array2, ArrayD, IxDyn, ShapeBuilder};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -148,6 +153,9 @@ impl Archive {
         let (values, shape) = self.values(&field)?;
         let (sequences, steps) = (shape[0], shape[1]);
         let width: usize = shape[2..].iter().product();
+        if self.has(&format!("words_{suffix}")) {
+            return self.captions(suffix, (values, shape));
+        }
         let field = format!("lengths_{suffix}");
         let lengths = if self.has(&field) {
             let lengths = self.integers(&field, sequences)?;
@@ -177,6 +185,69 @@ impl Archive {
             lengths,
             targets,
             groups,
+        })
+    }
+
+    /// The captions of these pictures, a sequence each.
+    fn captions(&mut self, suffix: &str, (values, shape): (Values, Vec<usize>)) -> Result<Part> {
+        let field = format!("words_{suffix}");
+        let in_words = |error: Error| error.field(&field);
+        if shape[1] != 1 {
+            let error = Error::mismatch("steps", shape[1], 1, "a picture with captions has");
+            return Err(error
+                .field(format!("x_{suffix}"))
+                .remedy("save pictures as [pictures, 1, features…]"));
+        }
+        for other in ["y", "lengths"].map(|name| format!("{name}_{suffix}")) {
+            if self.has(&other) {
+                let why = "stands beside captions, which say it themselves";
+                return Err(Error::new(ErrorKind::Unsupported(why))
+                    .field(other)
+                    .remedy("leave it out, or `words` and `picture`"));
+            }
+        }
+        let vocabulary = self.names.len();
+        if vocabulary == 0 {
+            return Err(Error::new(ErrorKind::Missing)
+                .field("labels")
+                .remedy("save the words of the vocabulary under this name"));
+        }
+        let captions = self.array(&field, |header, reader, _| {
+            let &[_, longest @ 1..=usize::MAX] = header.shape.as_slice() else {
+                return Err(Error::new(ErrorKind::Shape {
+                    expected: "[captions, words], not 0 of them".into(),
+                    found: header.shape.clone(),
+                })
+                .remedy("give every caption a row, with zeros behind its end"));
+            };
+            if !is_integer(header) {
+                return Err(wrong_type(header).remedy("save the numbers of the words in `labels`"));
+            }
+            let all = row_major_integers(header, reader)?;
+            check_range(&all, 0, vocabulary as i64 - 1).map_err(|error| {
+                error.remedy("`labels` must have every word; 1 stands for others")
+            })?;
+            all.chunks(longest)
+                .enumerate()
+                .map(caption)
+                .collect::<Result<Vec<_>>>()
+        });
+        let captions = captions.map_err(in_words)?;
+        let field = format!("picture_{suffix}");
+        let pictures = self.integers(&field, captions.len())?;
+        check_range(&pictures, 0, shape[0] as i64 - 1).map_err(|error| {
+            error
+                .field(&field)
+                .remedy("give the index of a picture of x")
+        })?;
+        let width: usize = shape[2..].iter().product();
+        Ok(Part {
+            values: Arc::new(values),
+            width,
+            starts: pictures.iter().map(|&at| at as usize * width).collect(),
+            lengths: vec![1; captions.len()],
+            targets: Some(Targets::of_captions(&captions)),
+            groups: Some(pictures),
         })
     }
 
@@ -456,6 +527,24 @@ impl Archive {
             header.texts(reader)
         })
     }
+}
+
+/// A row's words up to the end, and that.
+fn caption((row, words): (usize, &[i64])) -> Result<Vec<usize>> {
+    let is_end = |&word: &i64| word == END as i64;
+    let length = words.iter().position(is_end).unwrap_or(words.len());
+    if length == 0 {
+        return Err(
+            Error::new(ErrorKind::Empty(format!("has no word in row {row}")))
+                .remedy("leave captions without words out"),
+        );
+    }
+    if let Some(at) = words[length..].iter().position(|word| !is_end(word)) {
+        let place = format!("has a word behind the end of row {row}, at {}", length + at);
+        return Err(Error::new(ErrorKind::WrongValue(place)).remedy("fill rows up with zeros"));
+    }
+    let own = words[..length].iter().map(|&word| word as usize);
+    Ok(own.chain([END]).collect())
 }
 
 fn is_integer(header: &Header) -> bool {

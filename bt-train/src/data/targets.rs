@@ -14,8 +14,19 @@ pub struct Targets {
     pub items: Items,
     /// Where the items of every step begin: of each sequence, and once more the end.
     steps: Option<Vec<usize>>,
-    /// They are the bits of the frames that follow, see [`Part::next_frames`](crate::data::Part::next_frames).
-    next_frames: bool,
+    /// What they are of the sequences themselves.
+    follow: Follow,
+}
+
+/// What the targets of steps are of the sequences themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Follow {
+    /// Nothing: they were given.
+    Nothing,
+    /// The bits of the frames that follow, see [`Part::next_frames`](crate::data::Part::next_frames).
+    Frames,
+    /// The words of a caption, the last of them its end; its sequence is a picture, of one frame.
+    Words,
 }
 
 /// Classes, values or bits, item by item.
@@ -80,7 +91,7 @@ impl Targets {
         Targets {
             items,
             steps: None,
-            next_frames: false,
+            follow: Follow::Nothing,
         }
     }
 
@@ -98,7 +109,7 @@ impl Targets {
         Targets {
             items,
             steps: Some(starts),
-            next_frames: false,
+            follow: Follow::Nothing,
         }
     }
 
@@ -108,20 +119,36 @@ impl Targets {
     /// When there are more items, or fewer.
     pub fn of_next_frames(bits: Array2<bool>, lengths: &[usize]) -> Targets {
         Targets {
-            next_frames: true,
+            follow: Follow::Frames,
             ..Targets::of_steps(Items::Bits(bits), lengths)
         }
+    }
+
+    /// A caption for each sequence, which is a picture: its words, each caption ending in [`END`](crate::float::config::END).
+    pub fn of_captions(captions: &[Vec<usize>]) -> Targets {
+        let lengths: Vec<usize> = captions.iter().map(Vec::len).collect();
+        Targets {
+            follow: Follow::Words,
+            ..Targets::of_steps(Items::Classes(captions.concat()), &lengths)
+        }
+    }
+
+    /// Items of each sequence, where they are words: the steps of its caption.
+    pub fn caption_lengths(&self) -> Option<Vec<usize>> {
+        let lengths = (0..self.sequences()).map(|sequence| self.range(sequence).len());
+        (self.follow == Follow::Words).then(|| lengths.collect())
     }
 
     /// What they are.
     pub fn name(&self) -> HeadName {
         match (&self.items, self.every_step()) {
             (Items::Classes(_), false) => HeadName::Classes,
+            (Items::Classes(_), true) if self.follow == Follow::Words => HeadName::NextWords,
             (Items::Classes(_), true) => HeadName::StepClasses,
             (Items::Values(_), false) => HeadName::Values,
             (Items::Values(_), true) => HeadName::StepValues,
             (Items::Bits(_), false) => HeadName::Bits,
-            (Items::Bits(_), true) if self.next_frames => HeadName::NextBits,
+            (Items::Bits(_), true) if self.follow == Follow::Frames => HeadName::NextBits,
             (Items::Bits(_), true) => HeadName::StepBits,
         }
     }
@@ -192,7 +219,7 @@ impl Targets {
             Some(_) => {
                 let lengths = sequences.iter().map(|&s| self.range(s).len());
                 Targets {
-                    next_frames: self.next_frames,
+                    follow: self.follow,
                     ..Targets::of_steps(items, &lengths.collect::<Vec<_>>())
                 }
             }
@@ -221,7 +248,7 @@ impl Targets {
         let end = self.items.len();
         Targets {
             items,
-            next_frames: self.next_frames,
+            follow: self.follow,
             steps: steps.map(|(all, more)| {
                 let more = more[1..].iter().map(|start| end + start);
                 all.iter().copied().chain(more).collect()
@@ -257,6 +284,10 @@ impl Targets {
             })
             .remedy(remedy(name))
         };
+        let is_words = |name| name == HeadName::NextWords;
+        if is_words(name) != is_words(self.name()) {
+            return Err(refused());
+        }
         let shaped = match (self.every_step(), name.every_step()) {
             (false, true) => self.by_step(lengths).ok_or_else(refused)?,
             (true, false) => return Err(refused()),
@@ -303,7 +334,11 @@ impl Targets {
         Ok(Targets {
             items,
             steps: shaped.steps,
-            next_frames: name == HeadName::NextBits,
+            follow: match name {
+                HeadName::NextBits => Follow::Frames,
+                HeadName::NextWords => Follow::Words,
+                _ => Follow::Nothing,
+            },
         })
     }
 
@@ -365,6 +400,9 @@ fn remedy(name: HeadName) -> &'static str {
         HeadName::StepBits => "save y as zeros and ones [sequences, steps, K]",
         // Its targets are its frames, whatever y is.
         HeadName::NextBits => "save x as zeros and ones",
+        HeadName::NextWords => {
+            "save captions as `words_train` and `picture_train`, likewise of other parts"
+        }
     }
 }
 

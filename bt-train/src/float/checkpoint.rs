@@ -32,6 +32,9 @@ pub const HEAD_OFFSET: &str = "head.offset";
 /// Name of the tensor that logits are multiplied by before.
 pub const HEAD_SCALE: &str = "head.scale";
 
+/// Name of the table of words [V, G·J]: what each adds to the first layer's z.
+pub const WORDS: &str = "words.weight";
+
 /// A model as its file has it: checked, complete, nothing superfluous.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
@@ -42,7 +45,7 @@ pub struct Checkpoint {
 }
 
 /// Names and shapes of the trainable tensors of a model: of every layer input map, recurrent map and
-/// biases, then of the head.
+/// biases, behind the first the words, then of the head.
 pub fn shapes(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
     let units = config.units();
     let of_map = |prefix: &str, shape: MapShape| {
@@ -59,6 +62,9 @@ pub fn shapes(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
         if config.recurrent_bias_values() > 0 {
             let values = vec![config.recurrent_bias_values()];
             shapes.push((name::recurrent_bias(config.cell, at), values));
+        }
+        if let (0, Some(words)) = (at, config.words()) {
+            shapes.push((WORDS.into(), vec![words, config.bias_values()]));
         }
     }
     shapes.push((
@@ -336,7 +342,7 @@ fn left_out(config: &ModelConfig, tensors: &Tensors) -> Vec<String> {
 
 /// Whether a tensor of this name can only be meant for the model.
 fn is_ours(name: &str) -> bool {
-    let others = ["head.", "input."];
+    let others = ["head.", "input.", "words."];
     name::is_of_layer(name) || others.iter().any(|prefix| name.starts_with(prefix))
 }
 

@@ -160,7 +160,8 @@ pub struct HeadConfig {
     /// Steps that [`Pool::Recent`] averages over, a power of two; 16 where it is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub horizon: Option<usize>,
-    /// Steps of the longest sequence that it learned from, where it is one to draw: as many are drawn.
+    /// Steps of the longest sequence that it learned from, where it is one to draw or to caption: as many are drawn,
+    /// and a caption has no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<usize>,
     /// Names of the classes, the values or the bits; empty when the data set had none.
@@ -172,6 +173,10 @@ impl HeadConfig {
     fn validate(&self) -> Result<()> {
         let (outputs, key) = (self.gives.outputs(), self.gives.key());
         let (least, why) = match self.gives.kind() {
+            OutputKind::Classes if self.gives.is_next_word() => (
+                WORD_FIRST + 1,
+                "a vocabulary has an end, a place for what it has not, and at least 1 word",
+            ),
             OutputKind::Classes => (2, "classification needs at least 2"),
             OutputKind::Values => (1, "a head gives at least 1 value"),
             OutputKind::Bits => (1, "a head gives at least 1 bit"),
@@ -190,14 +195,20 @@ impl HeadConfig {
                 .field("head.pool")
                 .remedy("with a head on every step take `pool recent` or `pool last`"));
         }
-        match (self.gives.is_next_frame(), self.steps) {
+        if self.gives.is_next_word() && self.pool != Pool::Last {
+            let why = "the next word is told by the state after the last one";
+            return Err(Error::new(ErrorKind::Unsupported(why))
+                .field("head.pool")
+                .remedy("take `pool last`"));
+        }
+        let is_made = self.gives.is_next_frame() || self.gives.is_next_word();
+        match (is_made, self.steps) {
             (true, Some(0)) => {
-                return Err(
-                    Error::out_of_range(0, "a drawing has at least 1 step").field("head.steps")
-                );
+                let allowed = "a drawing or a caption has at least 1 step";
+                return Err(Error::out_of_range(0, allowed).field("head.steps"));
             }
             (false, Some(steps)) => {
-                let allowed = "only the head `next_bits` has them";
+                let allowed = "only the heads `next_bits` and `next_words` have them";
                 return Err(Error::out_of_range(steps, allowed).field("head.steps"));
             }
             _ => {}
@@ -227,6 +238,15 @@ impl HeadConfig {
     }
 }
 
+/// The word that ends a caption, and that is read at its first step.
+pub const END: usize = 0;
+
+/// The word that stands for all that the vocabulary has not; a caption made here never has it.
+pub const UNKNOWN: usize = 1;
+
+/// The first word that has a meaning of its own.
+const WORD_FIRST: usize = 2;
+
 /// Longest horizon that the device's sums hold.
 const HORIZON_MAX: usize = 1 << HORIZON_SHIFT_MAX;
 
@@ -251,6 +271,9 @@ pub enum HeadKind {
     StepBits(usize),
     /// The same after every step: the bits of the frame that follows.
     NextBits(usize),
+    /// A score for each word of a vocabulary, after every step: the word that follows in a caption, by the picture,
+    /// which is the only frame, and the words before it.
+    NextWords(usize),
 }
 
 /// What a head gives, by its name.
@@ -271,6 +294,8 @@ pub enum HeadName {
     StepBits,
     /// Bits of the next frame
     NextBits,
+    /// The next word of a caption
+    NextWords,
 }
 
 impl HeadName {
@@ -284,6 +309,7 @@ impl HeadName {
             HeadName::Bits => HeadKind::Bits(outputs),
             HeadName::StepBits => HeadKind::StepBits(outputs),
             HeadName::NextBits => HeadKind::NextBits(outputs),
+            HeadName::NextWords => HeadKind::NextWords(outputs),
         }
     }
 
@@ -295,7 +321,7 @@ impl HeadName {
     /// Of what there is one each.
     pub fn kind(self) -> OutputKind {
         match self {
-            HeadName::Classes | HeadName::StepClasses => OutputKind::Classes,
+            HeadName::Classes | HeadName::StepClasses | HeadName::NextWords => OutputKind::Classes,
             HeadName::Values | HeadName::StepValues => OutputKind::Values,
             HeadName::Bits | HeadName::StepBits | HeadName::NextBits => OutputKind::Bits,
         }
@@ -311,6 +337,7 @@ impl HeadName {
             HeadName::Bits => "bits of a sequence",
             HeadName::StepBits => "bits of every step",
             HeadName::NextBits => "bits of the next frame",
+            HeadName::NextWords => "next word of a caption",
         }
     }
 }
@@ -326,6 +353,7 @@ impl HeadKind {
             HeadKind::Bits(_) => HeadName::Bits,
             HeadKind::StepBits(_) => HeadName::StepBits,
             HeadKind::NextBits(_) => HeadName::NextBits,
+            HeadKind::NextWords(_) => HeadName::NextWords,
         }
     }
 
@@ -337,7 +365,8 @@ impl HeadKind {
         | HeadKind::StepValues(outputs)
         | HeadKind::Bits(outputs)
         | HeadKind::StepBits(outputs)
-        | HeadKind::NextBits(outputs)) = self;
+        | HeadKind::NextBits(outputs)
+        | HeadKind::NextWords(outputs)) = self;
         outputs
     }
 
@@ -356,6 +385,12 @@ impl HeadKind {
         self.name() == HeadName::NextBits
     }
 
+    /// Whether what it gives are the words of a caption: a layer then reads the word before at every step, and its frame,
+    /// the picture, once.
+    pub fn is_next_word(self) -> bool {
+        self.name() == HeadName::NextWords
+    }
+
     /// The key of the metadata, such as `classes` or `step_values`.
     pub fn key(self) -> &'static str {
         match self {
@@ -366,6 +401,7 @@ impl HeadKind {
             HeadKind::Bits(_) => "bits",
             HeadKind::StepBits(_) => "step_bits",
             HeadKind::NextBits(_) => "next_bits",
+            HeadKind::NextWords(_) => "next_words",
         }
     }
 }
@@ -510,7 +546,14 @@ impl ModelConfig {
     /// Number of weights of all layers, biases included, and of the head.
     pub fn parameters(&self) -> usize {
         let head = self.head.gives.outputs() * (self.units() + 1);
-        self.layer_parameters(|shape| shape.parameters()) + head
+        let words = self.words().unwrap_or(0) * self.bias_values();
+        self.layer_parameters(|shape| shape.parameters()) + words + head
+    }
+
+    /// Words of the vocabulary, where the first layer reads them: each has a row of the table [V, G·J].
+    pub fn words(&self) -> Option<usize> {
+        let gives = self.head.gives;
+        gives.is_next_word().then(|| gives.outputs())
     }
 
     /// Weights of all layers, biases included, where maps have as many as `of_map` says.
@@ -585,6 +628,22 @@ impl ModelConfig {
             if self.front_end.is_some() {
                 let why = "draws frames, and a front end gives none of bits";
                 return Err(Error::new(ErrorKind::Unsupported(why)).field("head.next_bits"));
+            }
+        }
+        if self.head.gives.is_next_word() {
+            let refused = match (&self.front_end, self.input.filter) {
+                (Some(_), _) => Some((
+                    "reads a picture, and a front end makes frames of sound",
+                    "head.next_words",
+                )),
+                (None, InputFilter::None) => None,
+                (None, _) => Some((
+                    "passes what moves, and a picture is one frame",
+                    "input.filter",
+                )),
+            };
+            if let Some((why, field)) = refused {
+                return Err(Error::new(ErrorKind::Unsupported(why)).field(field));
             }
         }
         self.head.validate()

@@ -98,7 +98,7 @@ impl<T: Real> LayerFunction<T> {
         filter: Option<Filter>,
         weights: &[ArrayViewD<'_, T>],
     ) -> Result<LayerFunction<T>> {
-        let mut own = LayerWeights::zeros(shape, kind);
+        let mut own = LayerWeights::zeros(shape, kind, None);
         fill(own.parameters_mut(kind.cell, 0), weights)?;
         Ok(LayerFunction {
             kind,
@@ -117,7 +117,7 @@ impl<T: Real> LayerFunction<T> {
         assert_eq!(x.len(), lengths.len() * steps * self.inputs, "frames");
         assert!(lengths.iter().all(|&length| length <= steps), "lengths");
         let packing = Packing::new(lengths, Reads::STATES);
-        let layer = self.weights.prepare(self.kind, self.filter);
+        let layer = self.weights.prepare(self.kind, self.filter, None);
         let trace = layer.forward(&self.frames(x, &packing, steps), &packing, None, None);
         let units = layer.units();
         let mut h = vec![T::zero(); lengths.len() * steps * units];
@@ -150,7 +150,7 @@ impl<T: Real> LayerFunction<T> {
             packing,
             steps,
         } = passed;
-        let layer = self.weights.prepare(self.kind, self.filter);
+        let layer = self.weights.prepare(self.kind, self.filter, None);
         let (units, inputs) = (layer.units(), self.inputs);
         let mut outputs = Array2::zeros((packing.rows(), units));
         for (mut row, place) in outputs.outer_iter_mut().zip(places(packing, *steps)) {
@@ -234,7 +234,7 @@ mod tests {
                 input: map(block_term, &[2, 3]),
                 recurrent: recurrent.then(|| map(MapKind::Dense, &[2, 2])),
             };
-            let sizes: Vec<Vec<usize>> = LayerWeights::<f64>::zeros(&shape, kind)
+            let sizes: Vec<Vec<usize>> = LayerWeights::<f64>::zeros(&shape, kind, None)
                 .parameters(cell, 0)
                 .iter()
                 .map(|(_, value)| value.shape().to_vec())

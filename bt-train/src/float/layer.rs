@@ -2,11 +2,13 @@
 //! its own hidden state and the cell.
 
 use crate::float::cell::{Kind, Row};
+use crate::float::checkpoint::WORDS;
 use crate::float::config::LayerShape;
 use crate::float::filter::Filter;
 use crate::float::map::{self, Frames, Map, Prepared};
 use crate::float::real::Real;
 use crate::float::recurrence::{Packing, values, values_mut};
+use crate::float::words::Words;
 use crate::shape::{Cell, name};
 use ndarray::{Array1, Array2, ArrayD, ArrayView2, ArrayViewD, ArrayViewMutD, Axis, s};
 use rayon::prelude::*;
@@ -20,11 +22,13 @@ pub(super) struct LayerWeights<T> {
     pub bias: Array1<T>,
     /// Of the recurrent map's last gate; empty where its share is not kept apart.
     pub recurrent_bias: Array1<T>,
+    /// What each word adds to z [V, G·J], where the layer reads words.
+    pub words: Option<Array2<T>>,
 }
 
 impl<T: Real> LayerWeights<T> {
-    /// All zero.
-    pub fn zeros(shape: &LayerShape, kind: Kind) -> LayerWeights<T> {
+    /// All zero, with a table of so many words.
+    pub fn zeros(shape: &LayerShape, kind: Kind, words: Option<usize>) -> LayerWeights<T> {
         let height = shape.input.height();
         let apart = match kind.cell.device().keeps_apart() {
             true => height / kind.gates(),
@@ -35,11 +39,18 @@ impl<T: Real> LayerWeights<T> {
             recurrent: shape.recurrent.as_ref().map(map::zeros),
             bias: Array1::zeros(height),
             recurrent_bias: Array1::zeros(apart),
+            words: words.map(|words| Array2::zeros((words, height))),
         }
     }
 
-    /// The layer with its weights as they are now; a `filter` is for what the input map gives.
-    pub fn prepare(&self, kind: Kind, filter: Option<Filter>) -> Layer<'_, T> {
+    /// The layer with its weights as they are now; a `filter` is for what the input map gives, `read` are the words
+    /// of a layer that has a table of them.
+    pub fn prepare<'a>(
+        &'a self,
+        kind: Kind,
+        filter: Option<Filter>,
+        read: Option<&'a [usize]>,
+    ) -> Layer<'a, T> {
         Layer {
             kind,
             input: self.input.prepare(),
@@ -47,6 +58,11 @@ impl<T: Real> LayerWeights<T> {
             recurrent: self.recurrent.as_ref().map(|map| map.prepare()),
             bias: &self.bias,
             recurrent_bias: &self.recurrent_bias,
+            words: self
+                .words
+                .as_ref()
+                .zip(read)
+                .map(|(table, read)| Words { table, read }),
         }
     }
 
@@ -62,6 +78,9 @@ impl<T: Real> LayerWeights<T> {
         if !self.recurrent_bias.is_empty() {
             let values = self.recurrent_bias.view().into_dyn();
             all.push((name::recurrent_bias(cell, at), values));
+        }
+        if let Some(table) = &self.words {
+            all.push((WORDS.into(), table.view().into_dyn()));
         }
         all
     }
@@ -80,6 +99,9 @@ impl<T: Real> LayerWeights<T> {
             let values = self.recurrent_bias.view_mut().into_dyn();
             all.push((name::recurrent_bias(cell, at), values));
         }
+        if let Some(table) = &mut self.words {
+            all.push((WORDS.into(), table.view_mut().into_dyn()));
+        }
         all
     }
 }
@@ -91,6 +113,7 @@ impl<T: Real> Clone for LayerWeights<T> {
             recurrent: self.recurrent.as_ref().map(|map| map.boxed_clone()),
             bias: self.bias.clone(),
             recurrent_bias: self.recurrent_bias.clone(),
+            words: self.words.clone(),
         }
     }
 }
@@ -106,6 +129,8 @@ pub(super) struct Layer<'a, T> {
     pub bias: &'a Array1<T>,
     /// Of the recurrent map's last gate; empty where its share is not kept apart.
     pub recurrent_bias: &'a Array1<T>,
+    /// Read at every step, where the layer reads words; its frame is then a picture, the same at every step.
+    pub words: Option<Words<'a, T>>,
 }
 
 /// What a sequence went through elsewhere in a layer, in integers on the device: the backward pass then
@@ -167,6 +192,7 @@ pub(super) struct LayerGradients<T> {
     pub recurrent: Vec<ArrayD<T>>,
     pub bias: Array1<T>,
     pub recurrent_bias: Array1<T>,
+    pub words: Option<Array2<T>>,
 }
 
 impl<T> LayerGradients<T> {
@@ -178,6 +204,7 @@ impl<T> LayerGradients<T> {
         if !self.recurrent_bias.is_empty() {
             arrays.push(self.recurrent_bias.into_dyn());
         }
+        arrays.extend(self.words.map(Array2::into_dyn));
         arrays
     }
 }
@@ -188,8 +215,8 @@ impl<T: Real> Layer<'_, T> {
         self.bias.len() / self.kind.gates()
     }
 
-    /// Runs all sequences through `frames`, one for each row: of the data or the hidden states below; or through
-    /// the states given for each in this layer.
+    /// Runs all sequences through `frames`, one for each row, or with words one for each sequence: of the data or the
+    /// hidden states below; or through the states given for each in this layer.
     pub fn forward(
         &self,
         frames: &Frames<'_, T>,
@@ -206,7 +233,15 @@ impl<T: Real> Layer<'_, T> {
         if self.filter.is_none() {
             gates.assign(self.bias);
         }
-        let kept_input = self.input.forward(frames, values_mut(&mut gates));
+        let kept_input = match &self.words {
+            None => self.input.forward(frames, values_mut(&mut gates)),
+            Some(words) => {
+                let mut pictures = Array2::zeros((frames.len(), self.bias.len()));
+                let kept = self.input.forward(frames, values_mut(&mut pictures));
+                words.forward(packing, &pictures, &mut gates);
+                kept
+            }
+        };
         if let Some(filter) = self.filter {
             filter.forward(packing, &mut gates);
             gates += self.bias;
@@ -371,7 +406,14 @@ impl<T: Real> Layer<'_, T> {
         if let Some(filter) = self.filter {
             filter.backward(packing, &mut trace.gates);
         }
-        let dz = &trace.gates;
+        let (pictures, words) = match &self.words {
+            None => (None, None),
+            Some(words) => {
+                let (pictures, table) = words.backward(packing, &trace.gates);
+                (Some(pictures), Some(table))
+            }
+        };
+        let dz = pictures.as_ref().unwrap_or(&trace.gates);
         if let Some(below) = below {
             self.input.input_gradient(dz.view(), below);
         }
@@ -382,6 +424,7 @@ impl<T: Real> Layer<'_, T> {
             recurrent: recurrent.unwrap_or_default(),
             bias,
             recurrent_bias: trace.apart.slice(s![.., last..]).sum_axis(Axis(0)),
+            words,
         }
     }
 }

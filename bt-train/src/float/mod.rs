@@ -26,3 +26,4 @@ pub mod product;
 pub mod real;
 mod recurrence;
 pub mod tensors;
+pub mod words;

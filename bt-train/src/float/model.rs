@@ -8,6 +8,7 @@ use super::layer::LayerWeights;
 use super::pool::Reads;
 use super::real::Real;
 use super::recurrence::{Masks, Recurrence, Trace};
+use super::words::words_before;
 use crate::error::Result;
 use crate::shape::{Cell, MapKind};
 use bt_core::OutputKind;
@@ -32,9 +33,12 @@ pub struct Network<T> {
     pub value_offset: Array1<f32>,
     /// As of `value_offset`; above 0.
     pub value_scale: Array1<f32>,
-    layers: Vec<LayerWeights<T>>,
-    head: Head<T>,
+    pub(super) layers: Vec<LayerWeights<T>>,
+    pub(super) head: Head<T>,
 }
+
+/// Standard deviation of a word's share of z at the start.
+const WORD_DEVIATION: f64 = 0.5;
 
 /// The model as it is trained.
 pub type Model = Network<f32>;
@@ -92,7 +96,11 @@ impl<T: Real> Network<T> {
             layers: config
                 .layer_shapes()
                 .iter()
-                .map(|shape| LayerWeights::zeros(shape, config.kind()))
+                .enumerate()
+                .map(|(at, shape)| {
+                    let words = config.words().filter(|_| at == 0);
+                    LayerWeights::zeros(shape, config.kind(), words)
+                })
                 .collect(),
             head: Head::zeros(config.units(), gives.outputs()),
             config,
@@ -101,7 +109,7 @@ impl<T: Real> Network<T> {
 
     /// A model with starting weights: those of [`init`], the bias of the gate that remembers 1 (of an LSTM
     /// f, of a GRU z; of a minGRU the gate that forgets −1), a dense recurrent matrix orthogonal gate by
-    /// gate, the head N(0, 1/J).
+    /// gate, the head N(0, 1/J), the table of words N(0, ¼).
     ///
     /// # Errors
     /// As [`zeros`](Self::zeros).
@@ -121,6 +129,13 @@ impl<T: Real> Network<T> {
                     fill(values, init::deviation(shape));
                 }
             }
+        }
+        for table in model
+            .layers
+            .iter_mut()
+            .filter_map(|layer| layer.words.as_mut())
+        {
+            fill(table.view_mut().into_dyn(), WORD_DEVIATION);
         }
         let deviation = (units as f64).sqrt().recip();
         fill(model.head.weight.view_mut().into_dyn(), deviation);
@@ -166,11 +181,12 @@ impl<T: Real> Network<T> {
         all
     }
 
-    fn recurrence(&self) -> Recurrence<'_, T> {
+    pub(super) fn recurrence<'a>(&'a self, read: Option<&'a [usize]>) -> Recurrence<'a, T> {
         let kind = self.config.kind();
         let filter = Filter::of(&self.config.input);
         let layers = self.layers.iter().enumerate();
-        let layers = layers.map(|(at, layer)| layer.prepare(kind, filter.filter(|_| at == 0)));
+        let layers =
+            layers.map(|(at, layer)| layer.prepare(kind, filter.filter(|_| at == 0), read));
         Recurrence {
             layers: layers.collect(),
             reads: Reads::of(&self.config.head),
@@ -181,10 +197,20 @@ impl<T: Real> Network<T> {
         let (batch, steps, inputs) = x.dim();
         assert_eq!(inputs, self.config.inputs(), "values of a frame");
         assert_eq!(lengths.len(), batch, "lengths");
+        let is_in_x = |&length: &usize| length <= steps;
         assert!(
-            lengths.iter().all(|&length| length <= steps),
+            self.config.words().is_some() && steps == 1 || lengths.iter().all(is_in_x),
             "a length exceeds the {steps} steps"
         );
+    }
+
+    /// What a model of captions reads at every step: the word before, of these, first of all [`END`](super::config::END).
+    fn read(&self, wanted: Wanted<'_>, lengths: &[usize]) -> Option<Vec<usize>> {
+        self.config.words()?;
+        match wanted {
+            Wanted::Classes(words) => Some(words_before(words, lengths)),
+            Wanted::Values(_) | Wanted::Bits(_) => None,
+        }
     }
 
     /// Logits [rows, K] of normalised frames `x` [batch, steps, I], of which
@@ -193,14 +219,40 @@ impl<T: Real> Network<T> {
     /// sequence by sequence. Of values see [`in_units`](Self::in_units).
     ///
     /// # Panics
-    /// If `x` or `lengths` do not fit the model.
+    /// If `x` or `lengths` do not fit the model, or it reads words: see [`word_logits`](Self::word_logits).
     pub fn logits(&self, x: ArrayView3<'_, T>, lengths: &[usize]) -> Array2<T> {
+        assert!(self.config.words().is_none(), "a model that reads words");
+        self.logits_reading(x, lengths, None)
+    }
+
+    /// Logits [words, V] of captions of pictures `x` [captions, 1, I]: at each word by those before it. `words` has
+    /// `lengths[b]` of caption b, caption by caption.
+    ///
+    /// # Panics
+    /// If they do not fit the model, or it reads no words.
+    pub fn word_logits(
+        &self,
+        x: ArrayView3<'_, T>,
+        lengths: &[usize],
+        words: &[usize],
+    ) -> Array2<T> {
+        let read = self.read(words.into(), lengths);
+        assert!(read.is_some(), "a model that reads no words");
+        self.logits_reading(x, lengths, read.as_deref())
+    }
+
+    fn logits_reading(
+        &self,
+        x: ArrayView3<'_, T>,
+        lengths: &[usize],
+        read: Option<&[usize]>,
+    ) -> Array2<T> {
         self.check(&x, lengths);
         let masks = Masks {
             input: None,
             recurrent: None,
         };
-        let trace: Trace<'_, T> = self.recurrence().forward(&x, lengths, masks, None);
+        let trace: Trace<'_, T> = self.recurrence(read).forward(&x, lengths, masks, None);
         self.head.forward(trace.pooled.view())
     }
 
@@ -231,7 +283,9 @@ impl<T: Real> Network<T> {
             input: options.input_mask.as_ref(),
             recurrent: options.recurrent_mask.as_ref(),
         };
-        let recurrence = self.recurrence();
+        let wanted = wanted.into();
+        let read = self.read(wanted, lengths);
+        let recurrence = self.recurrence(read.as_deref());
         let mut trace = recurrence.forward(&x, lengths, masks, None);
         let output = options.output_mask.as_ref();
         let output = output.map(|mask| self.rows_of(mask, lengths));
@@ -239,14 +293,7 @@ impl<T: Real> Network<T> {
             trace.pooled *= mask;
         }
         let logits = self.head.forward(trace.pooled.view());
-        self.backward(
-            &recurrence,
-            trace,
-            logits.view(),
-            wanted.into(),
-            options,
-            output,
-        )
+        self.backward(&recurrence, trace, logits.view(), wanted, options, output)
     }
 
     /// The same at values found elsewhere: `states` of every sequence, layer by layer, and `logits` [rows, K].
@@ -273,9 +320,11 @@ impl<T: Real> Network<T> {
             masks.input.is_none() && masks.recurrent.is_none() && options.output_mask.is_none(),
             "states found elsewhere know of no dropout"
         );
-        let recurrence = self.recurrence();
+        let wanted = wanted.into();
+        let read = self.read(wanted, lengths);
+        let recurrence = self.recurrence(read.as_deref());
         let trace = recurrence.forward(&x, lengths, masks, Some(states));
-        self.backward(&recurrence, trace, logits, wanted.into(), options, None)
+        self.backward(&recurrence, trace, logits, wanted, options, None)
     }
 
     /// A mask's row for every row that the head reads, from one for every sequence.

@@ -121,7 +121,15 @@ impl<T: Real> Recurrence<'_, T> {
         given: Option<&[Vec<States<T>>]>,
     ) -> Trace<'x, T> {
         let packing = Packing::new(lengths, self.reads);
-        let (frames, starts) = gather(x, &packing, masks.input);
+        let steps = match self
+            .layers
+            .first()
+            .is_some_and(|layer| layer.words.is_some())
+        {
+            true => 1,
+            false => packing.steps(),
+        };
+        let (frames, starts) = gather(x, &packing, steps, masks.input);
         let mut layers: Vec<LayerTrace<T>> = Vec::new();
         for (at, layer) in self.layers.iter().enumerate() {
             let units = layer.units();
@@ -202,23 +210,24 @@ impl<T: Real> Recurrence<'_, T> {
     }
 }
 
-/// The valid frames, time-major: in place, or masked copies.
+/// The valid frames of the first `steps`, time-major: in place, or masked copies.
 fn gather<'x, T: Real>(
     x: &'x ArrayView3<'x, T>,
     packing: &Packing,
+    taken: usize,
     mask: Option<&Array2<T>>,
 ) -> (Cow<'x, [T]>, Vec<usize>) {
     let (_, steps, inputs) = x.dim();
-    let rows = packing.active.iter().enumerate();
+    let rows = packing.active.iter().take(taken).enumerate();
     let at = rows.flat_map(|(t, &rows)| (0..rows).map(move |row| (packing.order[row], t)));
     if let Some(mask) = mask {
-        let mut values = Vec::with_capacity(packing.rows() * inputs);
+        let mut values = Vec::new();
         for (sequence, t) in at {
             let frame = x.slice(s![sequence, t, ..]);
             let mask = mask.row(sequence);
             values.extend(frame.iter().zip(mask).map(|(&x, &m)| x * m));
         }
-        let starts = (0..packing.rows()).map(|row| row * inputs).collect();
+        let starts = (0..values.len()).step_by(inputs).collect();
         return (values.into(), starts);
     }
     let starts = at.map(|(sequence, t)| (sequence * steps + t) * inputs);

@@ -110,6 +110,10 @@ impl Scheme {
         labels: &[String],
         options: &Options,
     ) -> Result<Scheme> {
+        if checkpoint.config.head.gives.is_next_word() {
+            let why = "reads words, and the integers of a device read none";
+            return Err(Error::new(ErrorKind::Unsupported(why)).field("head.next_words"));
+        }
         let layers = layers(&checkpoint.config)?;
         let limits = &options.limits;
         let planned = |plans| Scheme::planned(plans, checkpoint, part, labels, options);

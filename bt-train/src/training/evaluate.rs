@@ -71,8 +71,10 @@ pub fn logits(model: &Model, part: &Part) -> Array2<f32> {
     let normalization = Normalization::of(model);
     let gives = model.config.head.gives;
     // First row of each sequence, and the end.
+    let captions = part.targets.as_ref().and_then(Targets::caption_lengths);
+    let lengths = captions.as_ref().unwrap_or(&part.lengths);
     let mut starts = vec![0];
-    starts.extend(part.lengths.iter().scan(0, |end, &length| {
+    starts.extend(lengths.iter().scan(0, |end, &length| {
         *end += if gives.every_step() { length } else { 1 };
         Some(*end)
     }));
@@ -80,10 +82,15 @@ pub fn logits(model: &Model, part: &Part) -> Array2<f32> {
     let mut logits = Array2::zeros((rows, gives.outputs()));
     // Sequences of like length together: a batch is as long as its longest.
     let mut order: Vec<usize> = (0..part.sequences()).collect();
-    order.sort_by_key(|&sequence| part.lengths[sequence]);
+    order.sort_by_key(|&sequence| lengths[sequence]);
     for sequences in order.chunks(BATCH) {
         let batch = part.batch(sequences, &normalization);
-        let some = model.logits(batch.x.view(), &batch.lengths);
+        let some = match &batch.targets {
+            Some(Items::Classes(words)) if gives.is_next_word() => {
+                model.word_logits(batch.x.view(), &batch.lengths, words)
+            }
+            _ => model.logits(batch.x.view(), &batch.lengths),
+        };
         let mut next = 0;
         for &sequence in sequences {
             let rows = starts[sequence]..starts[sequence + 1];

@@ -4,6 +4,8 @@
 //! keeps what it did in a folder so that it can go on after a kill.
 
 pub mod augment;
+pub mod bleu;
+pub mod caption;
 pub mod confusion;
 #[cfg(test)]
 mod crash;

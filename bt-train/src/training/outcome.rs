@@ -27,7 +27,7 @@ pub enum Detail {
     Classes(Confusion),
     /// Of values, in their own units.
     Values(Vec<ValueFigures>),
-    /// Of bits there is none.
+    /// Of bits and words there is none.
     None,
 }
 
@@ -41,7 +41,13 @@ impl Outcome {
             Items::Classes(labels) => {
                 let told = evaluate::predictions(&logits);
                 let confusion = Confusion::new(logits.ncols(), labels, &told);
-                (Figures::of_classes(&confusion), Detail::Classes(confusion))
+                let figures = Figures::of_classes(&confusion);
+                // Of a vocabulary it is a table of all words by all words.
+                let detail = match model.config.head.gives.is_next_word() {
+                    true => Detail::None,
+                    false => Detail::Classes(confusion),
+                };
+                (figures, detail)
             }
             Items::Values(values) => {
                 let found = model.in_units(logits);

@@ -33,6 +33,12 @@ const CONFIGS: &[&str] = &[
     r#"{"input": {"map": "block-term", "modes": [3,4], "blocks": 2, "rank": 2}, "hidden": {"modes": [2,2]}, "recurrent": {"map": "block-term", "blocks": 1, "rank": 2}, "head": {"next_bits": 12, "steps": 4}}"#,
 ];
 
+/// Models of captions, whose frames are a picture each.
+const CAPTIONS: &[&str] = &[
+    r#"{"input": {"map": "block-term", "modes": [3,4], "blocks": 2, "rank": 2}, "hidden": {"modes": [2,2]}, "head": {"next_words": 5, "steps": 4}}"#,
+    r#"{"input": {"map": "tensor-train", "modes": [3,4], "rank": 2}, "hidden": {"modes": [2,2]}, "cell": "gru", "layers": 2, "head": {"next_words": 4}}"#,
+];
+
 /// What the rows of `lengths` should have been, and the units of values.
 enum Rows {
     Classes(Vec<usize>),
@@ -131,10 +137,13 @@ fn filtering_what_the_map_gives_is_filtering_frames() {
 /// leaves errors near 1e-9; the tolerance allows for sharper curvature.
 #[test]
 fn gradients() {
-    for text in CONFIGS {
+    for text in CONFIGS.iter().chain(CAPTIONS) {
         let mut rng = ChaCha8Rng::seed_from_u64(5);
         let mut model = Network::<f64>::new(config(text), &mut rng).unwrap();
-        let (x, lengths) = batch(12);
+        let (mut x, lengths) = batch(12);
+        if model.config.words().is_some() {
+            x = x.slice(s![.., ..1, ..]).to_owned();
+        }
         let classes = model.config.head.gives.outputs();
         let rows = Rows::new(&mut model, &lengths);
         let hidden = model.config.layers * model.config.units();

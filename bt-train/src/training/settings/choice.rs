@@ -34,6 +34,8 @@ pub enum HeadChoice {
     StepBits,
     /// Bits of the next frame: y is x, and the model can draw
     NextBits,
+    /// The next word of a caption: `words` of a `picture`, and the model can caption
+    NextWords,
 }
 
 impl HeadChoice {
@@ -47,6 +49,7 @@ impl HeadChoice {
             HeadName::Bits => HeadChoice::Bits,
             HeadName::StepBits => HeadChoice::StepBits,
             HeadName::NextBits => HeadChoice::NextBits,
+            HeadName::NextWords => HeadChoice::NextWords,
         }
     }
 
@@ -61,6 +64,7 @@ impl HeadChoice {
             HeadChoice::Bits => Some(HeadName::Bits),
             HeadChoice::StepBits => Some(HeadName::StepBits),
             HeadChoice::NextBits => Some(HeadName::NextBits),
+            HeadChoice::NextWords => Some(HeadName::NextWords),
         }
     }
 }

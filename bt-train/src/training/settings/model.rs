@@ -2,7 +2,7 @@
 
 use super::file::plain;
 use super::{Flags, HeadChoice, Settings};
-use crate::data::{DataSet, PartName};
+use crate::data::{DataSet, Part, PartName};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::{
     FILTER_HORIZON, FrontEndConfig, HORIZON, HeadConfig, HeadName, HiddenConfig, InputConfig,
@@ -203,7 +203,7 @@ impl Settings {
                 // Said for another pool, it is refused with the rest.
                 horizon: (self.pool == Pool::Recent || self.horizon != HORIZON)
                     .then_some(self.horizon),
-                steps: draws.then(|| train.lengths.iter().copied().max().unwrap_or(0)),
+                steps: steps_made(head, train),
                 // Those of a data set whose frames are the targets are of classes.
                 labels: if draws {
                     Vec::new()
@@ -242,5 +242,19 @@ impl Settings {
                 _ => error,
             })?;
         Ok(config)
+    }
+}
+
+/// Steps of the longest sequence, of a head that draws or captions as long ones.
+fn steps_made(head: HeadName, train: &Part) -> Option<usize> {
+    let longest = |lengths: &[usize]| lengths.iter().copied().max().unwrap_or(0);
+    match head {
+        HeadName::NextBits => Some(longest(&train.lengths)),
+        HeadName::NextWords => train
+            .targets
+            .as_ref()?
+            .caption_lengths()
+            .map(|all| longest(&all)),
+        _ => None,
     }
 }

@@ -107,8 +107,13 @@ impl Settings {
             OutputKind::Classes => Some("is for values, and y holds classes"),
             OutputKind::Bits => Some("is for values, and these are bits"),
         };
-        let of_frames = (head == HeadName::NextBits)
-            .then_some("varies what is read alone, and the frames are what is to be told");
+        let of_frames = match head {
+            HeadName::NextBits => {
+                Some("varies what is read alone, and the frames are what is to be told")
+            }
+            HeadName::NextWords => Some("varies sequences of frames, and a picture is one frame"),
+            _ => None,
+        };
         let (smoothing, weights) = of_classes.unzip();
         let unsupported = [
             ("label-smoothing", smoothing, self.label_smoothing != 0.0),

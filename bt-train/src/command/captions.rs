@@ -1,0 +1,210 @@
+//! What `eval` tells of a model of captions.
+
+use crate::command::load;
+use crate::data::{DataSet, Normalization, Part, PartName, Recordings};
+use crate::error::{Error, Result};
+use crate::file::write_atomic;
+use crate::float::checkpoint::Checkpoint;
+use crate::float::model::Model;
+use crate::say;
+use crate::training::bleu::{ORDER, bleu};
+use crate::training::caption::{Pictures, captions};
+use crate::training::evaluate::{self, Score};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// What is asked of the test part.
+pub struct Asked<'a> {
+    /// Captions side by side.
+    pub beam: usize,
+    /// Where the captions go.
+    pub out: Option<&'a Path>,
+    /// For programs.
+    pub json: bool,
+}
+
+/// Scores of the test part in floats, of captions of other pictures, and of what looks at no picture or learns nothing.
+///
+/// # Errors
+/// When a file cannot be used or model and data do not fit.
+pub fn run(
+    checkpoint: &Checkpoint,
+    data: &Path,
+    recordings: &Recordings,
+    asked: &Asked<'_>,
+) -> Result<()> {
+    let in_data = |error: Error| error.file(data);
+    let set = load(data, recordings, &[PartName::Train, PartName::Test])?;
+    let vocabulary = &checkpoint.config.head.labels;
+    warn_of_other_words(&set, vocabulary, data);
+    let set = set.for_model(&checkpoint.config).map_err(in_data)?;
+    let (train, test) = (set.part(PartName::Train)?, set.part(PartName::Test)?);
+    let model = checkpoint.model()?;
+    let pictures = Pictures::of(test).map_err(in_data)?;
+    let told = captions(&model, test, &pictures.sequences, asked.beam);
+    let found = Found::new(&told, &pictures.references);
+    let perplexity = perplexity(&model, test)?;
+    let others = others(&pictures.sequences, &told);
+    let shuffled = Found::new(&others, &pictures.references);
+    let shuffled_perplexity = self::perplexity(&model, &with_other_pictures(test, &pictures))?;
+    let controls = Controls::new(&model, train, test, &pictures)?;
+    if let Some(path) = asked.out {
+        write(path, vocabulary, &told, &pictures.references)?;
+    }
+    if asked.json {
+        let mut all = found.json();
+        all["pictures"] = told.len().into();
+        all["captions"] = test.sequences().into();
+        all["perplexity"] = perplexity.into();
+        all["shuffled"] = shuffled.json();
+        all["shuffled"]["perplexity"] = shuffled_perplexity.into();
+        all["controls"] = json!({
+            "most_frequent": controls.most_frequent.json(),
+            "nearest": controls.nearest.json(),
+        });
+        say!("{all}");
+        return Ok(());
+    }
+    say!(
+        "{} pictures, {} captions of people",
+        told.len(),
+        test.sequences()
+    );
+    say!("{found}, perplexity {perplexity:.2}");
+    say!("captions of other pictures: {shuffled}, perplexity {shuffled_perplexity:.2}");
+    say!("the most frequent caption:  {}", controls.most_frequent);
+    say!("that of the nearest picture: {}", controls.nearest);
+    Ok(())
+}
+
+/// Captions beside what people wrote.
+struct Found {
+    bleu: [f64; ORDER],
+    distinct: usize,
+}
+
+impl Found {
+    fn new(captions: &[Vec<usize>], references: &[Vec<Vec<usize>>]) -> Found {
+        Found {
+            bleu: bleu(captions, references),
+            distinct: captions.iter().collect::<BTreeSet<_>>().len(),
+        }
+    }
+
+    fn json(&self) -> Value {
+        json!({ "bleu": self.bleu, "distinct": self.distinct })
+    }
+}
+
+impl std::fmt::Display for Found {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let bleu = self.bleu.map(|share| format!("{:.1}", 100.0 * share));
+        write!(
+            f,
+            "BLEU-1 to 4 {}, {} distinct captions",
+            bleu.join(" "),
+            self.distinct
+        )
+    }
+}
+
+/// e to the mean of −ln of the probability of people's words, ends included.
+fn perplexity(model: &Model, part: &Part) -> Result<f64> {
+    let targets = part.known_targets(PartName::Test)?;
+    let logits = evaluate::logits(model, part);
+    Ok(Score::of(model, &logits, targets).loss.exp())
+}
+
+/// The picture whose caption another is given: half of all further on.
+fn other(picture: usize, pictures: usize) -> usize {
+    (picture + pictures.div_ceil(2)) % pictures.max(1)
+}
+
+/// What is told of another picture each.
+fn others(pictures: &[usize], told: &[Vec<usize>]) -> Vec<Vec<usize>> {
+    let count = pictures.len();
+    (0..count)
+        .map(|at| told[other(at, count)].clone())
+        .collect()
+}
+
+/// The part with another picture for every caption.
+fn with_other_pictures(part: &Part, pictures: &Pictures) -> Part {
+    let count = pictures.sequences.len();
+    let at = pictures.sequences.iter().enumerate();
+    let place: BTreeMap<usize, usize> = at.map(|(at, &one)| (part.starts[one], at)).collect();
+    let mut shuffled = part.clone();
+    for start in &mut shuffled.starts {
+        *start = part.starts[pictures.sequences[other(place[start], count)]];
+    }
+    shuffled
+}
+
+/// What looks at no picture, and what only looks which is most alike.
+struct Controls {
+    most_frequent: Found,
+    nearest: Found,
+}
+
+impl Controls {
+    fn new(model: &Model, train: &Part, test: &Part, pictures: &Pictures) -> Result<Controls> {
+        let known = Pictures::of(train)?;
+        let mut counts: BTreeMap<&[usize], usize> = BTreeMap::new();
+        for caption in known.references.iter().flatten() {
+            *counts.entry(caption).or_default() += 1;
+        }
+        let most = counts.iter().max_by_key(|(_, count)| **count);
+        let most = most.map(|(words, _)| words.to_vec()).unwrap_or_default();
+        let normalization = Normalization::of(model);
+        let all = |part: &Part, sequences: &[usize]| part.batch(sequences, &normalization).x;
+        let (learned, asked) = (all(train, &known.sequences), all(test, &pictures.sequences));
+        let nearest = asked.outer_iter().map(|one| {
+            let distances = learned.outer_iter().map(|other| {
+                let squares = one.iter().zip(&other).map(|(a, b)| (a - b) * (a - b));
+                squares.sum::<f32>()
+            });
+            let least = distances
+                .enumerate()
+                .min_by(|(_, a), (_, b)| a.total_cmp(b));
+            known.references[least.map_or(0, |(at, _)| at)][0].clone()
+        });
+        Ok(Controls {
+            most_frequent: Found::new(&vec![most; pictures.sequences.len()], &pictures.references),
+            nearest: Found::new(&nearest.collect::<Vec<_>>(), &pictures.references),
+        })
+    }
+}
+
+/// Word k of the data set is word k of the model, whatever it is.
+fn warn_of_other_words(set: &DataSet, model: &[String], path: &Path) {
+    let words = set.labels.iter().zip(model);
+    if let Some((at, (here, there))) = words.enumerate().find(|(_, (here, there))| here != there) {
+        crate::warn!(
+            "{}: labels: word {at} is `{here}` here and `{there}` in the model; the order must be the same",
+            path.display()
+        );
+    }
+}
+
+/// Every picture's caption and what people wrote, as text.
+fn write(
+    path: &Path,
+    vocabulary: &[String],
+    told: &[Vec<usize>],
+    references: &[Vec<Vec<usize>>],
+) -> Result<()> {
+    let text = |words: &Vec<usize>| -> String {
+        let words: Vec<&str> = words
+            .iter()
+            .map(|&word| vocabulary.get(word).map_or("?", String::as_str))
+            .collect();
+        words.join(" ")
+    };
+    let rows = told.iter().zip(references).map(|(told, references)| {
+        let references: Vec<String> = references.iter().map(text).collect();
+        json!({ "caption": text(told), "references": references })
+    });
+    let all = Value::Array(rows.collect());
+    write_atomic(path, |file| Ok(writeln!(file, "{all:#}")?))
+}

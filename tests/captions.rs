@@ -1,0 +1,256 @@
+//! Captions, the whole way down in floats: words and pictures of a file, training, captions and their figures.
+
+use bt_tests::program::{fails, run, text};
+use bt_train::data::NpzWriter;
+use serde_json::Value;
+use std::path::Path;
+
+/// Values of a picture.
+const WIDTH: usize = 6;
+
+/// Words of the vocabulary; the first two mean the end and all others.
+const WORDS: [&str; 8] = [
+    "<end>", "<other>", "red", "green", "blue", "ball", "rolls", "away",
+];
+
+/// The caption of every picture of a kind, 0 to 2.
+fn caption(kind: usize) -> [u16; 6] {
+    [2 + kind as u16, 5, 6, 7, 2 + kind as u16, 0]
+}
+
+/// Pictures of three kinds, one value of each bright, and two captions of each picture; the second begins with the word
+/// before last.
+struct Data {
+    pictures: usize,
+    width: usize,
+    words: Vec<u16>,
+    of: Vec<i32>,
+    labels: usize,
+}
+
+impl Data {
+    fn new(pictures: usize) -> Data {
+        let of: Vec<i32> = (0..2 * pictures).map(|at| (at / 2) as i32).collect();
+        let words = of.iter().flat_map(|&picture| caption(picture as usize % 3));
+        Data {
+            pictures,
+            width: WIDTH,
+            words: words.collect(),
+            of,
+            labels: WORDS.len(),
+        }
+    }
+
+    fn add(&self, part: &str, to: &mut NpzWriter) {
+        let value = |picture: usize, at: usize| match at == picture % 3 {
+            true => 200,
+            false => (picture * 7 + at * 13 % 40) as u8 % 40,
+        };
+        let values: Vec<u8> = (0..self.pictures)
+            .flat_map(|picture| (0..self.width).map(move |at| value(picture, at)))
+            .collect();
+        to.array(
+            &format!("x_{part}"),
+            &[self.pictures, 1, self.width],
+            &values,
+        )
+        .unwrap();
+        let captions = self.of.len();
+        let longest = self.words.len() / captions;
+        to.array(&format!("words_{part}"), &[captions, longest], &self.words)
+            .unwrap();
+        to.array(&format!("picture_{part}"), &[captions], &self.of)
+            .unwrap();
+    }
+
+    /// Writes it as both parts.
+    fn write(&self, place: &Path) -> String {
+        let mut writer = NpzWriter::new();
+        self.add("train", &mut writer);
+        self.add("test", &mut writer);
+        if self.labels > 0 {
+            let labels: Vec<String> = WORDS[..self.labels].iter().map(|&w| w.into()).collect();
+            writer.texts("labels", &labels);
+        }
+        let path = place.join("d.npz");
+        writer.write(&path).unwrap();
+        text(&path).to_owned()
+    }
+}
+
+fn json(words: &[&str]) -> Value {
+    let left = run(words);
+    assert_eq!(left.status, Some(0), "{words:?}: {left:?}");
+    serde_json::from_str(&left.out).unwrap()
+}
+
+const MODEL: [&str; 10] = [
+    "--input-modes",
+    "2x3",
+    "--hidden-modes",
+    "4x4",
+    "--epochs",
+    "25",
+    "--lr",
+    "0.02",
+    "--head",
+    "next-words",
+];
+
+/// What looks at the picture says all of its caption; what is given another picture's says no run of four words right
+/// but the three in the middle, and what looks at none is right of a third.
+#[test]
+fn captions_say_what_is_in_the_picture() {
+    let place = tempfile::tempdir().unwrap();
+    let data = Data::new(60).write(place.path());
+    let out = place.path().join("run");
+    let mut words = vec!["train", "--data", &data, "--out", text(&out), "--json"];
+    words.extend(MODEL);
+    json(&words);
+    let told = place.path().join("told.json");
+    let eval = ["eval", text(&out), "--data", &data, "--json"];
+    let found = json(&[&eval[..], &["--captions", text(&told)]].concat());
+    assert_eq!(found["pictures"], 60);
+    assert_eq!(found["captions"], 120);
+    assert_eq!(found["distinct"], 3);
+    assert_eq!(found["bleu"][3], 1.0);
+    let perplexity = |of: &Value| of["perplexity"].as_f64().unwrap();
+    assert!(perplexity(&found) < 1.1, "{found}");
+    assert!(perplexity(&found["shuffled"]) > 3.0, "{found}");
+    // Half of 60 further on is a picture of the same kind; the figures say so.
+    assert_eq!(found["shuffled"]["distinct"], 3);
+    let most = &found["controls"]["most_frequent"];
+    assert_eq!(most["distinct"], 1);
+    assert!(most["bleu"][3].as_f64().unwrap() < 0.7, "{found}");
+    assert_eq!(found["controls"]["nearest"]["bleu"][3], 1.0);
+    let told: Value = serde_json::from_slice(&std::fs::read(told).unwrap()).unwrap();
+    for kind in 0..3 {
+        let colour = WORDS[2 + kind];
+        let caption = format!("{colour} ball rolls away {colour}");
+        assert_eq!(told[kind]["caption"], caption);
+        assert_eq!(told[kind]["references"][1], caption);
+    }
+    // The likeliest of several is that of one after the other where every word is nearly certain.
+    let beam = json(&[&eval[..], &["--beam", "3"]].concat());
+    assert_eq!(beam["bleu"], found["bleu"]);
+    let text_of = run(&["eval", text(&out), "--data", &data]);
+    assert!(
+        text_of
+            .out
+            .contains("BLEU-1 to 4 100.0 100.0 100.0 100.0, 3 distinct")
+    );
+
+    // Other data, and what a model of captions is not for.
+    let other = tempfile::tempdir().unwrap();
+    let wide = Data {
+        width: WIDTH + 1,
+        ..Data::new(4)
+    };
+    let wide = wide.write(other.path());
+    let of_wide = ["eval", text(&out), "--data", &wide];
+    fails(
+        1,
+        &of_wide,
+        &["x_train: has 7 features a step, the model takes 6"],
+    );
+    let logits = place.path().join("l.npz");
+    fails(
+        1,
+        &[
+            "eval",
+            text(&out),
+            "--data",
+            &data,
+            "--logits",
+            text(&logits),
+        ],
+        &["logits"],
+    );
+    let btm = place.path().join("m.btm");
+    fails(
+        1,
+        &["quantize", text(&out), "--data", &data, "--out", text(&btm)],
+        &["head.next_words: reads words, and the integers of a device read none"],
+    );
+    assert!(!btm.exists());
+}
+
+#[test]
+fn what_is_no_caption_is_refused_where_it_is() {
+    let refused = |data: &Data, expected: &str| {
+        let place = tempfile::tempdir().unwrap();
+        let path = data.write(place.path());
+        let out = place.path().join("run");
+        let mut words = vec!["train", "--data", &path, "--out", text(&out)];
+        words.extend(MODEL);
+        fails(1, &words, &[expected]);
+        assert!(!out.exists());
+    };
+    let good = || Data::new(3);
+    let with = |at: usize, word: u16| {
+        let mut data = good();
+        data.words[at] = word;
+        data
+    };
+    refused(&with(7, 8), "words_train: has 8 at 7");
+    refused(&with(6, 0), "words_train: has no word in row 1");
+    refused(
+        &with(2, 0),
+        "words_train: has a word behind the end of row 0, at 3",
+    );
+    let mut data = good();
+    data.of[4] = 3;
+    refused(&data, "picture_train: has 3 at 4");
+    data.of[4] = -1;
+    refused(&data, "picture_train: has -1 at 4");
+    data = good();
+    data.labels = 0;
+    refused(&data, "labels");
+}
+
+/// Captions are named where something else is asked of them, and the other way round.
+#[test]
+fn heads_and_captions_go_together() {
+    let place = tempfile::tempdir().unwrap();
+    let data = Data::new(6).write(place.path());
+    let out = place.path().join("run");
+    let words = |head| {
+        [
+            "train",
+            "--data",
+            &data,
+            "--out",
+            text(&out),
+            "--head",
+            head,
+        ]
+    };
+    fails(
+        1,
+        &words("step-classes"),
+        &["holds the next word of a caption"],
+    );
+    fails(
+        1,
+        &["compare", "--data", &data],
+        &["y_train: has captions, and what is compared"],
+    );
+    let toy = tempfile::tempdir().unwrap();
+    let classes = bt_tests::program::Toy::new(6).write(toy.path());
+    fails(
+        1,
+        &[
+            "train",
+            "--data",
+            &classes,
+            "--out",
+            text(&out),
+            "--head",
+            "next-words",
+        ],
+        &[
+            "y_train: holds the class of a sequence, wanted is the next word of a caption",
+            "words_train",
+        ],
+    );
+}
