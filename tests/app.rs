@@ -14,11 +14,11 @@ use bt_core::internals::model::layout;
 use bt_core::internals::model::write::Outputs;
 use bt_core::{
     Feature, Field, FloatOutput, InputType, Limits, Model, ModelBytes, NextFrame, OutputKind,
-    ParseError, Pool, Session, SessionError,
+    ParseError, Pool, Session, SessionError, Watch,
 };
 use bt_embed::app::{Ended, Memory, run};
 use bt_embed::board::{Board, Stack, Ticks};
-use bt_embed::service::{Refusal, Service, Surroundings};
+use bt_embed::service::{Places, Refusal, Service, Surroundings};
 use bt_embed::wire::{self, Golden, LineCounts, REASON_BYTES_MAX, Reply, Request, frame};
 use bt_tests::exported::{self, recordings};
 use bt_tests::line::{End, Faults, Uart, line};
@@ -701,14 +701,18 @@ fn every_chunk_that_was_taken_is_taken_once() {
     let bytes = Noise::new(3).bytes(10 * 14);
     let mut arena = vec![0; ARENA];
     let (mut scores, mut drawn) = (vec![0; CLASSES], vec![0; CLASSES]);
+    let mut watches = vec![Watch::OFF; CLASSES];
     let ticks = Count(AtomicU32::new(0));
     let lamp = Lamp(Arc::default());
     let service = Service::new(
         &model,
         file.bytes(),
-        &mut arena,
-        &mut scores,
-        &mut drawn,
+        Places {
+            arena: &mut arena,
+            scores: &mut scores,
+            drawn: &mut drawn,
+            watches: &mut watches,
+        },
         &ticks,
         lamp,
     );

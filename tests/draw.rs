@@ -1,9 +1,11 @@
 //! Drawings: the bits of a session beside a plain reference, over the wire, and on the command line.
 
 use bt_core::internals::model::write::Outputs;
-use bt_core::{DrawError, InputType, Model, ModelBytes, NextFrame, OutputKind, Random, Session};
+use bt_core::{
+    DrawError, InputType, Model, ModelBytes, NextFrame, OutputKind, Random, Session, Watch,
+};
 use bt_embed::board::Stack;
-use bt_embed::service::{Service, Surroundings};
+use bt_embed::service::{Places, Service, Surroundings};
 use bt_embed::wire::{Error, LineCounts, Reply, Request};
 use bt_tests::model::Dense;
 use bt_tests::program::{fails, run};
@@ -196,12 +198,16 @@ fn a_service_takes_each_step_once() {
     };
     let mut arena = vec![0; model.arena_words()];
     let (mut scores, mut drawn) = ([0; BITS], [0; BITS]);
+    let mut watches = [Watch::OFF; BITS];
     let service = Service::new(
         &model,
         file.bytes(),
-        &mut arena,
-        &mut scores,
-        &mut drawn,
+        Places {
+            arena: &mut arena,
+            scores: &mut scores,
+            drawn: &mut drawn,
+            watches: &mut watches,
+        },
         Still,
         Still,
     );
@@ -250,12 +256,16 @@ fn a_service_takes_each_step_once() {
     let model = Model::parse(file.bytes()).unwrap();
     let mut arena = vec![0; model.arena_words()];
     let (mut scores, mut drawn) = ([0; 3], [0; 3]);
+    let mut watches = [Watch::OFF; 3];
     let service = Service::new(
         &model,
         file.bytes(),
-        &mut arena,
-        &mut scores,
-        &mut drawn,
+        Places {
+            arena: &mut arena,
+            scores: &mut scores,
+            drawn: &mut drawn,
+            watches: &mut watches,
+        },
         Still,
         Still,
     );

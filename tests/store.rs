@@ -5,10 +5,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bt_core::internals::model::layout;
-use bt_core::{Crc32c, Model, ModelBytes, ParseError, Scrub, SelfTest, Session};
+use bt_core::{Crc32c, Model, ModelBytes, ParseError, Scrub, SelfTest, Session, Watch};
 use bt_embed::app::{Ended, Memory, run_with_slots};
 use bt_embed::board::{Board, Stack};
-use bt_embed::service::{Service, Surroundings};
+use bt_embed::service::{Places, Service, Surroundings};
 use bt_embed::store::{
     PIECE_ALIGN, RECORD_BYTES, Slot, Slots, StoreError, Update, image_bytes, model_in,
 };
@@ -300,12 +300,16 @@ fn a_model_that_changes_is_reported_and_not_computed_with() {
     };
     for (flash, sound) in [(file.bytes(), true), (&flipped[..], false)] {
         let (mut arena, mut scores, mut drawn) = (vec![0; 500], vec![0; 8], vec![0; 8]);
+        let mut watches = vec![Watch::OFF; 8];
         let service = Service::new(
             &model,
             flash,
-            &mut arena,
-            &mut scores,
-            &mut drawn,
+            Places {
+                arena: &mut arena,
+                scores: &mut scores,
+                drawn: &mut drawn,
+                watches: &mut watches,
+            },
             Still,
             Still,
         );

@@ -1,5 +1,6 @@
 //! One error for a program that makes several calls.
 
+use crate::detection::DetectorError;
 use crate::model::ParseError;
 use crate::session::{DrawError, PushError, ScoresError, SessionError, StateError, StepError};
 
@@ -31,6 +32,8 @@ pub enum Error {
     Draw(DrawError),
     /// A state was not saved or loaded.
     State(StateError),
+    /// There is no detector, or no such rule.
+    Detector(DetectorError),
 }
 
 macro_rules! from {
@@ -59,6 +62,7 @@ from! {
     Scores(ScoresError),
     Draw(DrawError),
     State(StateError),
+    Detector(DetectorError),
 }
 
 impl core::error::Error for Error {}

@@ -6,6 +6,11 @@ pub mod cell {
     pub use crate::cell::*;
 }
 
+/// What a detector makes of scores.
+pub mod detection {
+    pub use crate::detection::probabilities;
+}
+
 /// The audio front end and, under feature `alloc`, its tables.
 pub mod front_end {
     pub use crate::front_end::*;

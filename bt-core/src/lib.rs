@@ -30,6 +30,9 @@
 //!
 //! **q** is rounding: the one way in which a wide number becomes a narrow one, half up, saturated.
 //!
+//! **Detection** ([`Detector`]) is what makes of scores after every step what a product acts on: a class, once, when
+//! its smoothed probability passes a threshold. It stands above a session and is not needed by one.
+//!
 //! Beside them stands the **model** ([`Model`]): bytes of flash become a checked view, or an error that
 //! names the field. Everything above relies on what it has proven, so that nobody asks «valid?» again.
 
@@ -58,6 +61,7 @@ mod argmax;
 mod cases;
 mod cell;
 mod crc32c;
+mod detection;
 mod error;
 mod filter;
 mod front_end;
@@ -79,6 +83,7 @@ mod size;
 pub use argmax::argmax;
 pub use cell::{Cell, Gate};
 pub use crc32c::Crc32c;
+pub use detection::{Detection, Detector, DetectorError, Rule, Watch};
 pub use error::Error;
 pub use front_end::{FrontEnd, FrontEndError, Level};
 pub use model::layout::Section;

@@ -123,6 +123,19 @@ impl<'m, 'a> Session<'m, 'a> {
         self.end_frame();
     }
 
+    /// Begins a sequence in a stream that goes on: h = c = 0 and no steps, as after a [reset](Session::reset), but
+    /// values of a frame under way stay, and what the audio front end has heard. While a state is being loaded nothing
+    /// happens.
+    pub fn restart(&mut self) {
+        if self.loading.is_some() {
+            return;
+        }
+        let layout = &self.model.arena;
+        let state = self.memory.get_mut(layout.hidden_word..layout.filter_word);
+        state.proven().unwrap_or(&mut []).fill(0);
+        (self.steps, self.pooled) = (0, 0);
+    }
+
     /// Forgets the values of the frame under way, complete or not, and returns how many they were; h and c stay.
     /// For a sensor whose frame lost something on its way. Of a model with the audio front end nothing is
     /// forgotten (0): its samples are a stream, and what comes next follows them.

@@ -8,14 +8,14 @@
 
 use core::fmt::Write as _;
 
-use bt_core::Model;
+use bt_core::{Model, Watch};
 use embedded_hal::digital::OutputPin;
 use embedded_io::{Read, Write};
 use heapless::String;
 
 use crate::board::{Board, Ticks};
 use crate::link::{ReceiveError, Receiver, SendError, Sender};
-use crate::service::{Refusal, Service, Surroundings};
+use crate::service::{Places, Refusal, Service, Surroundings};
 use crate::store::{self, Choice, Desk, NoFlash, Pick, Room, Shelf, Slot, Slots};
 use crate::wire::{
     self, Drawn, Error, Golden, LineCounts, NO_TAG, Reply, Request, Scores, chunk_bytes_max,
@@ -30,13 +30,14 @@ const PAUSE_MS: u32 = 10;
 
 /// The application's memory, made to measure and static: frames of `LINE` bytes
 /// each way, an arena of `ARENA` words, scores of `CLASSES` classes and as many
-/// bits of a drawing.
+/// bits of a drawing, and a rule of each class.
 pub struct Memory<const LINE: usize, const ARENA: usize, const CLASSES: usize> {
     receiver: Receiver<LINE>,
     sender: Sender<LINE>,
     arena: [u32; ARENA],
     scores: [i32; CLASSES],
     drawn: [u8; CLASSES],
+    watches: [Watch; CLASSES],
 }
 
 impl<const LINE: usize, const ARENA: usize, const CLASSES: usize> Memory<LINE, ARENA, CLASSES> {
@@ -55,6 +56,7 @@ impl<const LINE: usize, const ARENA: usize, const CLASSES: usize> Memory<LINE, A
             arena: [0; ARENA],
             scores: [0; CLASSES],
             drawn: [0; CLASSES],
+            watches: [Watch::OFF; CLASSES],
         }
     }
 }
@@ -110,6 +112,7 @@ where
         arena,
         scores,
         drawn,
+        watches,
     } = memory;
     let Board {
         name,
@@ -151,8 +154,13 @@ where
         let parsed = Model::parse_in_pieces(file, &mut || ticks.alive());
         let service = match &parsed {
             Ok(model) => {
-                let (scores, drawn) = (&mut *scores, &mut *drawn);
-                Service::new(model, file, &mut *arena, scores, drawn, &ticks, &mut led)
+                let places = Places {
+                    arena: &mut *arena,
+                    scores: &mut *scores,
+                    drawn: &mut *drawn,
+                    watches: &mut *watches,
+                };
+                Service::new(model, file, places, &ticks, &mut led)
             }
             Err(error) => Err(Refusal::Parse(*error)),
         };

@@ -27,6 +27,7 @@ pub mod long_run;
 pub mod pattern;
 pub mod service;
 pub mod store;
+mod watcher;
 pub mod wire;
 
 include!(concat!(env!("OUT_DIR"), "/constants.rs"));

@@ -3,19 +3,21 @@
 use core::fmt;
 
 use bt_core::{
-    DrawError, FrontEnd, InputType, Model, OutputKind, ParseError, Random, Scrub, SelfTest,
-    Session, SessionError, StateError, StepError,
+    DrawError, FrontEnd, InputType, Model, OutputKind, ParseError, Random, Rule, Scrub, SelfTest,
+    Session, SessionError, StateError, StepError, Watch,
 };
 use embedded_hal::digital::OutputPin;
 
 use crate::board::{Stack, Ticks};
 use crate::confidence::{self, Best};
+use crate::watcher::Watcher;
 use crate::wire::{
     Drawn, Error, Golden, Hello, LineCounts, PART_BYTES_MAX, Reply, Request, Scores, Statistics,
     reply::{Bits, Raw},
 };
 
-/// The LED is lit while the confidence is at least this.
+/// Without rules the LED is lit while the confidence is at least this; with rules from a detection on, as long as it
+/// holds off the next.
 pub const DETECTION_CONFIDENCE: f32 = 0.9;
 
 /// Bytes of the model that are read again after a step: one for so much of the step's work, a CRC's ten instructions
@@ -73,6 +75,18 @@ impl fmt::Display for Refusal {
 
 impl core::error::Error for Refusal {}
 
+/// The memory of a service.
+pub struct Places<'a> {
+    /// At least [`Model::arena_bytes`].
+    pub arena: &'a mut [u32],
+    /// A place for each score, as in the two below.
+    pub scores: &'a mut [i32],
+    /// Bits of a drawing.
+    pub drawn: &'a mut [u8],
+    /// Rules of detection.
+    pub watches: &'a mut [Watch],
+}
+
 /// A session, its scores, and what the clock and the LED say about them.
 pub struct Service<'m, 'a, T, L> {
     session: Session<'m, 'a>,
@@ -93,6 +107,8 @@ pub struct Service<'m, 'a, T, L> {
     step_ticks: u32,
     /// Ticks of a step of the self test.
     boot_step_ticks: u32,
+    /// Of a model of classes.
+    watcher: Option<Watcher<'a>>,
     /// Where the last part of a state lay, and what came of it.
     last_part: Option<(u32, Result<(), Error>)>,
     part: [u8; PART_BYTES_MAX],
@@ -109,8 +125,7 @@ struct Drawing {
 
 impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
     /// A session at its start, after the model's self test. `file` is where the model was
-    /// parsed from. `arena` holds at least [`Model::arena_bytes`], `scores` and `drawn` at
-    /// least [`Model::outputs`] places.
+    /// parsed from; `places` may be longer than the model needs.
     ///
     /// # Errors
     ///
@@ -118,17 +133,22 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
     pub fn new(
         model: &'m Model<'m>,
         file: &'m [u8],
-        arena: &'a mut [u32],
-        scores: &'a mut [i32],
-        drawn: &'a mut [u8],
+        places: Places<'a>,
         ticks: T,
         led: L,
     ) -> Result<Self, Refusal> {
+        let Places {
+            arena,
+            scores,
+            drawn,
+            watches,
+        } = places;
         let need = model.outputs();
-        let found = scores.len().min(drawn.len());
+        let found = scores.len().min(drawn.len()).min(watches.len());
         let too_many = Refusal::Classes { need, found };
         let scores = scores.get_mut(..need).ok_or(too_many)?;
         let drawn = drawn.get_mut(..need).ok_or(too_many)?;
+        let watches = watches.get_mut(..need).ok_or(too_many)?;
         let mut session = Session::new(model, arena).map_err(Refusal::Session)?;
         let start = ticks.now();
         let golden = match session.self_test_in_pieces(&mut || ticks.alive()) {
@@ -151,6 +171,7 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
             statistics: Statistics::default(),
             step_ticks: 0,
             boot_step_ticks: test_ticks.div_ceil(model.meta().golden_steps.max(1)),
+            watcher: Watcher::new(model, watches),
             last_part: None,
             part: [0; PART_BYTES_MAX],
             ticks,
@@ -186,6 +207,25 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
             Request::Save { at } => self.save(at),
             Request::Load { at, bytes } => self.load(at, bytes),
             Request::Inputs { first } => self.inputs(first),
+            Request::Watch {
+                class,
+                threshold,
+                smoothing,
+                hold_off,
+            } => self.watcher().and_then(|watcher| {
+                let rule = Rule {
+                    threshold,
+                    smoothing,
+                    hold_off,
+                };
+                let rule = (threshold != 0).then_some(rule);
+                watcher.watch(class.into(), rule).map(|()| Reply::Ready)
+            }),
+            Request::Window { steps } => self.watcher().map(|watcher| {
+                watcher.set_window(steps);
+                Reply::Ready
+            }),
+            Request::Detections { first } => self.detections(first),
             Request::Slots
             | Request::Begin { .. }
             | Request::Piece { .. }
@@ -247,7 +287,30 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
         self.half_value = None;
         self.step_ticks = 0;
         self.best = None;
+        if let Some(watcher) = &mut self.watcher {
+            watcher.reset();
+        }
         self.show();
+    }
+
+    fn watcher(&mut self) -> Result<&mut Watcher<'a>, Error> {
+        self.watcher.as_mut().ok_or(Error::NotClasses)
+    }
+
+    fn detections(&mut self, first: u32) -> Result<Reply<'_>, Error> {
+        let watcher = self.watcher.as_ref().ok_or(Error::NotClasses)?;
+        let (first, count) = watcher.write(first, &mut self.part);
+        Ok(Reply::Detections {
+            total: watcher.total(),
+            first,
+            bytes: self.part.get(..count).unwrap_or_default(),
+        })
+    }
+
+    /// Steps since the reset, those before a window's too.
+    fn steps(&self) -> u32 {
+        let before = self.watcher.as_ref().map_or(0, Watcher::steps_before);
+        before.saturating_add(self.session.steps())
     }
 
     /// Takes the chunk that is due; says so again of those before it, whose
@@ -277,7 +340,7 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
     fn taken(&self) -> Reply<'static> {
         Reply::Taken {
             next: self.next_sequence,
-            steps: self.session.steps(),
+            steps: self.steps(),
         }
     }
 
@@ -351,7 +414,7 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
     }
 
     fn take(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
-        let steps = self.session.steps();
+        let steps = self.steps();
         if self.session.model().input_type() == InputType::I16 {
             if let Some(low) = self.half_value {
                 let Some((&high, rest)) = bytes.split_first() else {
@@ -367,7 +430,7 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
             }
         }
         self.push(bytes)?;
-        if self.session.steps() != steps {
+        if self.steps() != steps {
             self.score();
         }
         Ok(())
@@ -403,7 +466,29 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
         let ticks = self.ticks.now().wrapping_sub(start);
         let ticks = core::mem::take(&mut self.step_ticks).wrapping_add(ticks);
         self.count_step(ticks);
+        self.look()?;
         self.scrub()
+    }
+
+    /// Looks whether the step detects something.
+    fn look(&mut self) -> Result<(), Error> {
+        let Some(watcher) = &mut self.watcher else {
+            return Ok(());
+        };
+        let start = self.ticks.now();
+        let found = watcher.step(&mut self.session, self.scores)?;
+        let ticks = self.ticks.now().wrapping_sub(start);
+        self.statistics.score_ticks_max = self.statistics.score_ticks_max.max(ticks);
+        if let Some(found) = found {
+            event!(
+                info,
+                "class {=usize} detected at step {=u32}, probability {=u16} of 32768",
+                found.class,
+                found.step,
+                found.confidence
+            );
+        }
+        Ok(())
     }
 
     /// One step more, which took so long.
@@ -426,7 +511,11 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
     /// Scores after the steps so far, and the LED with them.
     fn score(&mut self) {
         let start = self.ticks.now();
-        let result = self.session.scores(self.scores);
+        let result = match self.session.steps() {
+            // A window has ended, and its last look left its scores.
+            0 if self.steps() != 0 => Ok(()),
+            _ => self.session.scores(self.scores),
+        };
         let ticks = self.ticks.now().wrapping_sub(start);
         self.statistics.score_ticks_max = self.statistics.score_ticks_max.max(ticks);
         self.best = match result {
@@ -446,7 +535,10 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
     }
 
     fn show(&mut self) {
-        let detected = matches!(self.best, Some(best) if best.confidence >= DETECTION_CONFIDENCE);
+        let detected = match &self.watcher {
+            Some(watcher) if watcher.is_on() => watcher.is_lit(),
+            _ => matches!(self.best, Some(best) if best.confidence >= DETECTION_CONFIDENCE),
+        };
         // An LED that fails is no reason to stop serving.
         let _ = self.led.set_state(detected.into());
     }
@@ -459,7 +551,7 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
         })?;
         let raw = wanted.get(..count_max).unwrap_or(wanted);
         Ok(Reply::Scores(Scores {
-            steps: self.session.steps(),
+            steps: self.steps(),
             best: best.class as u16,
             confidence: best.confidence,
             first,

@@ -17,7 +17,7 @@ pub mod request;
 mod statistics;
 
 pub use frame::{Decoder, TooSmall};
-pub use reply::{Drawn, Golden, Hello, Reply, Scores, Slots};
+pub use reply::{DETECTION_BYTES, Drawn, Golden, Hello, Reply, Scores, Slots};
 pub use request::Request;
 pub use statistics::{LineCounts, Statistics};
 
@@ -143,6 +143,13 @@ pub enum Error {
     ModelDamaged,
     /// Code 23. The model's scores are not the bits of its next frame.
     NotDrawn,
+    /// Code 24. There is no such rule.
+    Rule {
+        /// What cannot be: 1 the threshold, 2 the smoothing.
+        field: u8,
+    },
+    /// Code 25. The model tells no classes, of which one could be detected.
+    NotClasses,
 }
 
 impl Error {
@@ -172,6 +179,8 @@ impl Error {
             Error::Flash => (21, 0),
             Error::ModelDamaged => (22, 0),
             Error::NotDrawn => (23, 0),
+            Error::Rule { field } => (24, field as u32),
+            Error::NotClasses => (25, 0),
         }
     }
 
@@ -204,6 +213,8 @@ impl Error {
             21 => Error::Flash,
             22 => Error::ModelDamaged,
             23 => Error::NotDrawn,
+            24 => Error::Rule { field: byte.ok()? },
+            25 => Error::NotClasses,
             _ => return None,
         })
     }
@@ -246,6 +257,9 @@ impl core::fmt::Display for Error {
             Error::Flash => write!(f, "the flash could not be erased or written"),
             Error::ModelDamaged => write!(f, "the model has changed in flash while it was served"),
             Error::NotDrawn => write!(f, "the model does not draw"),
+            Error::Rule { field: 1 } => write!(f, "a threshold is 1 to 32767 of 32768"),
+            Error::Rule { .. } => write!(f, "smoothing is over 2^10 looks at most"),
+            Error::NotClasses => write!(f, "the model tells no classes"),
         }
     }
 }

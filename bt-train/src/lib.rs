@@ -44,6 +44,7 @@ pub mod benchmark;
 pub mod chart;
 pub mod command;
 pub mod data;
+pub mod detection;
 pub mod device;
 pub mod drawing;
 pub mod error;

@@ -155,6 +155,15 @@ pub const SOUND_STEP: usize = 64;
 ///
 /// The exporter refuses it.
 pub fn sound(seed: u64, format: u32) -> ModelBytes {
+    named_sound(seed, format, &[])
+}
+
+/// As [`sound`], with names of its four classes.
+///
+/// # Panics
+///
+/// As [`sound`].
+pub fn named_sound(seed: u64, format: u32, labels: &[String]) -> ModelBytes {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let config: ModelConfig = serde_json::from_value(json!({
         "input": { "map": "block-term", "modes": [4, 4], "blocks": 2, "rank": 2 },
@@ -185,7 +194,7 @@ pub fn sound(seed: u64, format: u32) -> ModelBytes {
         limits: Default::default(),
         sequences: 8,
     };
-    export(&Checkpoint::of(&model), &part, &[], &options)
+    export(&Checkpoint::of(&model), &part, labels, &options)
         .unwrap_or_else(|error| panic!("seed {seed}: {error}"))
         .bytes
 }

@@ -4,8 +4,10 @@ use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use bt_core::InputType;
-use bt_embed::wire::{Decoder, Error, Golden, NO_TAG, Reply, Request, Statistics, frame};
+use bt_core::{Detection, InputType, Rule};
+use bt_embed::wire::{
+    DETECTION_BYTES, Decoder, Error, Golden, NO_TAG, Reply, Request, Statistics, frame,
+};
 
 /// Longest frame that we read; longer than any that firmware sends.
 const LINE_BYTES_MAX: usize = 4096;
@@ -176,9 +178,7 @@ impl<S: Read + Write> Device<S> {
     /// As [`Device::hello`].
     pub fn reset(&mut self) -> Result<()> {
         self.next_chunk = 0;
-        self.ask(&Request::Reset, |reply| {
-            matches!(reply, Reply::Ready).then_some(())
-        })
+        self.ready(&Request::Reset)
     }
 
     /// Sends one chunk of at most [`Identity::chunk_bytes_max`] bytes; the count
@@ -281,6 +281,76 @@ impl<S: Read + Write> Device<S> {
                 return Ok(bits);
             }
         }
+    }
+
+    /// Looks for a class by this rule from now on, or no longer.
+    ///
+    /// # Errors
+    ///
+    /// The device says that there is no such class or rule; or as [`Device::hello`].
+    pub fn watch(&mut self, class: usize, rule: Option<Rule>) -> Result<()> {
+        let rule = rule.unwrap_or(Rule {
+            threshold: 0,
+            smoothing: 0,
+            hold_off: 0,
+        });
+        let request = Request::Watch {
+            class: u16::try_from(class).context("the class")?,
+            threshold: rule.threshold,
+            smoothing: rule.smoothing,
+            hold_off: rule.hold_off,
+        };
+        self.ready(&request)
+    }
+
+    /// Begins the state anew every so many steps; 0 for one that goes on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Device::hello`].
+    pub fn window(&mut self, steps: u32) -> Result<()> {
+        self.ready(&Request::Window { steps })
+    }
+
+    /// What was detected since the reset, from number `first` on.
+    ///
+    /// # Errors
+    ///
+    /// Some of them are no longer kept: ask more often; or as [`Device::hello`].
+    pub fn detections(&mut self, first: u32) -> Result<Vec<Detection>> {
+        let mut all = Vec::new();
+        loop {
+            let next = first + u32::try_from(all.len()).context("the count of detections")?;
+            let request = Request::Detections { first: next };
+            let (total, from, found) = self.ask(&request, |reply| match reply {
+                Reply::Detections {
+                    total,
+                    first,
+                    bytes,
+                } => Some((total, first, bytes.to_vec())),
+                _ => None,
+            })?;
+            if from > next {
+                bail!("detections {next} to {} are no longer kept", from - 1);
+            }
+            let (found, _) = found.as_chunks::<DETECTION_BYTES>();
+            all.extend(
+                found
+                    .iter()
+                    .map(|&[s0, s1, s2, s3, c0, c1, p0, p1]| Detection {
+                        class: u16::from_le_bytes([c0, c1]).into(),
+                        step: u32::from_le_bytes([s0, s1, s2, s3]),
+                        confidence: u16::from_le_bytes([p0, p1]),
+                    }),
+            );
+            if found.is_empty() || first as usize + all.len() >= total as usize {
+                return Ok(all);
+            }
+        }
+    }
+
+    fn ready(&mut self, request: &Request<'_>) -> Result<()> {
+        self.ask(request, |reply| matches!(reply, Reply::Ready).then_some(()))
     }
 
     /// Counts and times of the period under way.

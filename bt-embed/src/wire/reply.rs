@@ -20,6 +20,7 @@ mod kind {
     pub const SLOTS: u8 = 0x8C;
     pub const WRITTEN: u8 = 0x8D;
     pub const DRAWN: u8 = 0x90;
+    pub const DETECTIONS: u8 = 0x93;
     pub const REJECTED: u8 = 0xFD;
     pub const REFUSED: u8 = 0xFE;
     pub const ERROR: u8 = 0xFF;
@@ -88,6 +89,15 @@ pub enum Reply<'a> {
         /// Why, in the words of whoever refused it.
         reason: &'a str,
     },
+    /// What was detected since the reset. The device keeps the last 16.
+    Detections {
+        /// Detections since the reset.
+        total: u32,
+        /// Number of the first in `bytes`, from 0: later than the one wanted where that is no longer kept.
+        first: u32,
+        /// 8 bytes each: step u32, class u16, smoothed probability u16 (Q0.15).
+        bytes: &'a [u8],
+    },
     /// A step of a drawing.
     Drawn(Drawn<'a>),
     /// The device has no model to serve: the answer to every request but those about slots.
@@ -98,6 +108,9 @@ pub enum Reply<'a> {
     /// The request was not carried out.
     Error(Error),
 }
+
+/// Bytes of one detection.
+pub const DETECTION_BYTES: usize = 8;
 
 /// Whether the model gave its golden scores at boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -272,6 +285,7 @@ impl<'a> Reply<'a> {
             Reply::Written { .. } => kind::WRITTEN,
             Reply::Rejected { .. } => kind::REJECTED,
             Reply::Drawn(_) => kind::DRAWN,
+            Reply::Detections { .. } => kind::DETECTIONS,
             Reply::Refused { .. } => kind::REFUSED,
             Reply::Error(_) => kind::ERROR,
         };
@@ -297,6 +311,11 @@ impl<'a> Reply<'a> {
                 }
                 | Reply::Inputs {
                     places: total,
+                    first: from,
+                    bytes,
+                }
+                | Reply::Detections {
+                    total,
                     first: from,
                     bytes,
                 } => {
@@ -366,6 +385,14 @@ impl<'a> Reply<'a> {
                 kind::WRITTEN => Reply::Written { due: fields.u32()? },
                 kind::REJECTED => Reply::Rejected {
                     reason: fields.text()?,
+                },
+                kind::DETECTIONS => Reply::Detections {
+                    total: fields.u32()?,
+                    first: fields.u32()?,
+                    bytes: match fields.rest() {
+                        bytes if bytes.len().is_multiple_of(DETECTION_BYTES) => bytes,
+                        _ => return Err(Short),
+                    },
                 },
                 kind::DRAWN => Reply::Drawn(Drawn::decode(&mut fields)?),
                 kind::REFUSED => Reply::Refused {
@@ -564,11 +591,11 @@ mod tests {
 
     #[test]
     fn every_error_comes_back() {
-        for code in 1..=23 {
-            round_trip(7, Reply::Error(Error::from_wire(code, 200).unwrap()));
+        for code in 1..=25 {
+            round_trip(7, Reply::Error(Error::from_wire(code, 2).unwrap()));
         }
         assert_eq!(Error::from_wire(0, 0), None);
-        assert_eq!(Error::from_wire(24, 0), None);
+        assert_eq!(Error::from_wire(26, 0), None);
     }
 
     /// Devices of every version say which they speak in the same bytes.
@@ -643,6 +670,8 @@ mod tests {
                 image_bytes_max: n, piece_bytes_max: n as u16, served: n as u8, sequence: n ^ 1,
                 arena_bytes: n ^ 2, scores: n as u16, passed_over: &text,
             }));
+            let whole = text.len() / DETECTION_BYTES * DETECTION_BYTES;
+            round_trip(tag, Reply::Detections { total: n, first: n ^ 1, bytes: &text.as_bytes()[..whole] });
             round_trip(tag, Reply::Written { due: n });
             round_trip(tag, Reply::Rejected { reason: &text });
             let bits: Vec<u8> = raw.iter().map(|raw| (raw & 1) as u8).collect();

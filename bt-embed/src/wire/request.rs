@@ -19,6 +19,9 @@ mod kind {
     pub const PIECE: u8 = 0x0E;
     pub const COMMIT: u8 = 0x0F;
     pub const DRAW: u8 = 0x10;
+    pub const WATCH: u8 = 0x11;
+    pub const WINDOW: u8 = 0x12;
+    pub const DETECTIONS: u8 = 0x13;
 }
 
 /// One request.
@@ -101,6 +104,29 @@ pub enum Request<'a> {
         /// CRC-32C of the image.
         crc: u32,
     },
+    /// Look for a class by this rule, or no longer; see [`bt_core::Rule`]. The rule that it has already changes
+    /// nothing. Answered by [`super::Reply::Ready`].
+    Watch {
+        /// The class.
+        class: u16,
+        /// Q0.15; 0 to look for it no longer.
+        threshold: u16,
+        /// log₂ of the looks that the probability is smoothed over.
+        smoothing: u8,
+        /// Looks after a detection in which there is no other.
+        hold_off: u16,
+    },
+    /// Begin the state anew every so many steps, with one look at their end; 0 for a state that goes on. Answered by
+    /// [`super::Reply::Ready`].
+    Window {
+        /// Steps of a window.
+        steps: u32,
+    },
+    /// What was detected since the reset. Answered by [`super::Reply::Detections`].
+    Detections {
+        /// The first one wanted, counted from 0.
+        first: u32,
+    },
     /// Take one step of a drawing and tell the bits drawn. Answered by
     /// [`super::Reply::Drawn`], by a repetition too, which takes no step.
     Draw {
@@ -135,6 +161,9 @@ impl<'a> Request<'a> {
             Request::Piece { .. } => kind::PIECE,
             Request::Commit { .. } => kind::COMMIT,
             Request::Draw { .. } => kind::DRAW,
+            Request::Watch { .. } => kind::WATCH,
+            Request::Window { .. } => kind::WINDOW,
+            Request::Detections { .. } => kind::DETECTIONS,
         };
         frame::encode(line, |w| {
             w.bytes(&[VERSION, kind, tag])?;
@@ -162,7 +191,20 @@ impl<'a> Request<'a> {
                 Request::Clear { period: number }
                 | Request::Save { at: number }
                 | Request::Inputs { first: number }
-                | Request::Commit { crc: number } => w.u32(number),
+                | Request::Commit { crc: number }
+                | Request::Window { steps: number }
+                | Request::Detections { first: number } => w.u32(number),
+                Request::Watch {
+                    class,
+                    threshold,
+                    smoothing,
+                    hold_off,
+                } => {
+                    w.u16(class)?;
+                    w.u16(threshold)?;
+                    w.u8(smoothing)?;
+                    w.u16(hold_off)
+                }
                 Request::Draw {
                     seed,
                     number,
@@ -223,6 +265,18 @@ impl<'a> Request<'a> {
                     bytes: fields.rest(),
                 },
                 kind::COMMIT => Request::Commit { crc: fields.u32()? },
+                kind::WATCH => Request::Watch {
+                    class: fields.u16()?,
+                    threshold: fields.u16()?,
+                    smoothing: fields.u8()?,
+                    hold_off: fields.u16()?,
+                },
+                kind::WINDOW => Request::Window {
+                    steps: fields.u32()?,
+                },
+                kind::DETECTIONS => Request::Detections {
+                    first: fields.u32()?,
+                },
                 kind::DRAW => Request::Draw {
                     seed: fields.u64()?,
                     number: fields.u32()?,
@@ -298,6 +352,11 @@ mod tests {
             round_trip(tag, Request::Piece { at: sequence, bytes: &bytes });
             round_trip(tag, Request::Commit { crc: sequence });
             let seed = u64::from(sequence) << 29 | u64::from(class);
+            round_trip(tag, Request::Watch {
+                class, threshold: !class, smoothing: tag, hold_off: class ^ 1,
+            });
+            round_trip(tag, Request::Window { steps: sequence });
+            round_trip(tag, Request::Detections { first: sequence });
             round_trip(tag, Request::Draw { seed, number: sequence, step: !sequence, first: class });
         }
 

@@ -6,6 +6,7 @@ pub mod compare;
 pub mod comparison;
 mod controls;
 pub mod cut;
+pub mod detect;
 pub mod device;
 pub mod eval;
 pub mod generate;
@@ -59,6 +60,8 @@ enum Command {
     Quantize(Box<quantize::Args>),
     /// Run a quantized model, bit for bit as a device does
     Run(run::Args),
+    /// Detect events in long recordings as a device does: misses, and false alarms an hour
+    Detect(detect::Args),
     /// Draw pictures with a quantized model, bit for bit as a device does
     Generate(generate::Args),
     /// Train models with every form of map, and what knows no sequence, and compare them
@@ -87,6 +90,7 @@ impl Cli {
             Command::Eval(args) => eval::run(args),
             Command::Quantize(args) => quantize::run(*args),
             Command::Run(args) => run::run(args),
+            Command::Detect(args) => detect::run(args),
             Command::Generate(args) => generate::run(args),
             Command::Compare(args) => compare::run(*args),
             Command::Plan(args) => plan::run(args),

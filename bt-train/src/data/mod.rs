@@ -13,7 +13,7 @@ mod npy;
 pub mod npz;
 pub mod npz_writer;
 mod riff;
-mod sound;
+pub(crate) mod sound;
 pub mod split;
 mod survey;
 pub mod targets;

@@ -6,9 +6,9 @@ use bt_core::internals::front_end::{self, Config, FORMAT, FORMAT_UNFILTERED, Fro
 use bt_core::internals::model::layout::FilterRecord;
 use bt_core::internals::model::write::ModelBytes;
 use bt_core::internals::model::{cases, layout};
-use bt_core::{Cell, InputType, Model, Pool, Session};
+use bt_core::{Cell, InputType, Model, Pool, Session, Watch};
 use bt_embed::board::Stack;
-use bt_embed::service::{Service, Surroundings};
+use bt_embed::service::{Places, Service, Surroundings};
 use bt_embed::wire::{Decoder, LineCounts, Reply, Request};
 
 use super::{Target, below, bytes, pick};
@@ -237,6 +237,14 @@ pub const WIRE: Target = Target {
                 step: 0,
                 first: 0,
             },
+            Request::Watch {
+                class: 0,
+                threshold: 9_000,
+                smoothing: 1,
+                hold_off: 2,
+            },
+            Request::Window { steps: 2 },
+            Request::Detections { first: 0 },
             Request::Reset,
         ];
         for (tag, request) in requests.iter().enumerate() {
@@ -401,12 +409,16 @@ fn serve(line: &[u8]) -> bool {
     let model = Model::parse(file).expect("a sound model");
     let mut arena = vec![0; model.arena_bytes() / 4];
     let (mut scores, mut drawn) = (vec![0; model.outputs()], vec![0; model.outputs()]);
+    let mut watches = vec![Watch::OFF; model.outputs()];
     let service = Service::new(
         &model,
         file,
-        &mut arena,
-        &mut scores,
-        &mut drawn,
+        Places {
+            arena: &mut arena,
+            scores: &mut scores,
+            drawn: &mut drawn,
+            watches: &mut watches,
+        },
         Still,
         Still,
     );
