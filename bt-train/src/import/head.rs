@@ -3,7 +3,7 @@
 use crate::float::checkpoint::{Checkpoint, HEAD_OFFSET, HEAD_SCALE};
 use ndarray::Axis;
 
-/// The same values from logits that are themselves less `offset`, by `scale`, each [K]: of targets of that mean and
+/// The same values from logits that are themselves less `offset`, by `scale`, each `[K]`: of targets of that mean and
 /// deviation the loss is then one that a learning rate fits, and integers hold them whatever their unit.
 ///
 /// # Panics
