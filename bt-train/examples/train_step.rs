@@ -1,6 +1,7 @@
 //! Times a training step, at the paper's UCF11 shape unless told otherwise; `--help` lists the options.
 
 use bt_train::benchmark::{Shape, train_step};
+use bt_train::shape::{Cell, MapName};
 use bt_train::training::modes::Modes;
 use clap::Parser;
 
@@ -13,6 +14,15 @@ struct Args {
     /// Steps that are timed
     #[arg(long, default_value_t = 30)]
     repetitions: usize,
+    /// The cell
+    #[arg(long, default_value = "lstm")]
+    cell: Cell,
+    /// Layers of it
+    #[arg(long, default_value_t = 1)]
+    layers: usize,
+    /// Form of the input map
+    #[arg(long, default_value = "block-term")]
+    map: MapName,
     /// Modes of a frame
     #[arg(long, default_value = "8x20x20x18")]
     input: Modes,
@@ -36,10 +46,11 @@ struct Args {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args = Args::parse();
     let shape = Shape {
+        cell: args.cell,
+        layers: args.layers,
+        map: args.map.with(args.blocks, args.rank),
         input: args.input.0,
         hidden: args.hidden.0,
-        blocks: args.blocks,
-        rank: args.rank,
         batch: args.batch.max(1),
         steps: args.steps.max(1),
     };

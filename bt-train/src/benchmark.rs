@@ -1,4 +1,4 @@
-//! How long a whole training step takes at the paper's UCF11 shape.
+//! How long a whole training step takes, at the paper's UCF11 shape or another.
 //!
 //! `cargo run --release -p bt-train --example train_step -- --json` runs it in
 //! a process of its own, so that the peak of the memory is that of the step.
@@ -20,10 +20,10 @@ use crate::float::config::{
     RecurrentConfig,
 };
 use crate::float::init;
-use crate::float::map::BlockTerm;
+use crate::float::map::{BlockTerm, TensorTrain};
 use crate::float::model::{LossOptions, Model};
 use crate::float::product::{Product, Strides};
-use crate::shape::{Cell, MapKind};
+use crate::shape::{Cell, MapKind, MapShape};
 use ndarray::Array3;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -31,17 +31,19 @@ use rayon::prelude::*;
 use serde::Serialize;
 use std::time::Instant;
 
-/// What a step is timed at: a block-term input map, a dense recurrent map.
+/// What a step is timed at; recurrent maps are dense.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shape {
+    /// The cell.
+    pub cell: Cell,
+    /// Layers, each of that cell and of maps of this form.
+    pub layers: usize,
+    /// Form of the input map.
+    pub map: MapKind,
     /// Modes of a frame.
     pub input: Vec<usize>,
     /// Modes of the hidden state.
     pub hidden: Vec<usize>,
-    /// Blocks of the input map.
-    pub blocks: usize,
-    /// Its rank.
-    pub rank: usize,
     /// Sequences in a batch.
     pub batch: usize,
     /// Steps of each.
@@ -52,10 +54,11 @@ impl Default for Shape {
     /// The paper's for UCF11: frames of 57,600 values.
     fn default() -> Shape {
         Shape {
+            cell: Cell::Lstm,
+            layers: 1,
+            map: MapKind::BlockTerm { blocks: 2, rank: 4 },
             input: vec![8, 20, 20, 18],
             hidden: vec![4, 4, 4, 4],
-            blocks: 2,
-            rank: 4,
             batch: 16,
             steps: 6,
         }
@@ -66,10 +69,7 @@ impl Shape {
     fn config(&self) -> ModelConfig {
         ModelConfig {
             input: InputConfig {
-                map: MapKind::BlockTerm {
-                    blocks: self.blocks,
-                    rank: self.rank,
-                },
+                map: self.map,
                 modes: self.input.clone(),
                 width: None,
                 filter: InputFilter::None,
@@ -79,8 +79,8 @@ impl Shape {
             hidden: HiddenConfig {
                 modes: self.hidden.clone(),
             },
-            cell: Cell::Lstm,
-            layers: 1,
+            cell: self.cell,
+            layers: self.layers,
             recurrent: RecurrentConfig {
                 map: MapKind::Dense,
             },
@@ -97,12 +97,22 @@ impl Shape {
         }
     }
 
-    /// `train_step_ucf11`, or the modes of the frame.
+    /// `train_step_ucf11`, or the modes of the frame and what else is not the paper's layer.
     fn name(&self) -> String {
         if *self == Shape::default() {
             return "train_step_ucf11".into();
         }
-        format!("train_step_{}", crate::error::times(&self.input))
+        let mut name = format!("train_step_{}", crate::error::times(&self.input));
+        if self.cell != Cell::Lstm {
+            name += &format!("_{}", self.cell.name());
+        }
+        if self.layers > 1 {
+            name += &format!("_{}_layers", self.layers);
+        }
+        match self.map {
+            MapKind::BlockTerm { .. } => name,
+            map => name + "_" + map.name(),
+        }
     }
 }
 
@@ -111,7 +121,8 @@ const CLASSES: usize = 11;
 /// A row of `cargo xtask bench --train`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TrainStep {
-    /// `train_step_ucf11`, or for another shape `train_step_` and the modes of its frame.
+    /// `train_step_ucf11`, or for another shape `train_step_`, the modes of its frame, the cell and the number of layers
+    /// where they are not an LSTM's and 1, and the form of a map that is not block-term.
     pub name: String,
     /// Shortest step.
     pub milliseconds: f64,
@@ -175,18 +186,45 @@ pub fn train_step(shape: &Shape, repetitions: usize) -> Result<TrainStep> {
     })
 }
 
-/// Floating-point operations of a step in the order the model chose: forward,
-/// gradient of the weights, gradient of every state but the frame.
+/// Floating-point operations of a step in the order the model chose: forward, gradient of the weights, gradient of every
+/// state but the frame.
 fn step_flops(shape: &Shape) -> f64 {
+    let config = shape.config();
     let units: usize = shape.hidden.iter().product();
-    let outputs = shape.config().input_shape().outputs;
-    let map = BlockTerm::<f32>::zeros(&shape.input, &outputs, shape.blocks, shape.rank);
-    let plan = map.plan();
-    let first = plan.blocks * plan.steps[0].macs();
-    let input = shape.batch * shape.steps * (3 * plan.macs() - first);
-    let recurrent =
-        shape.batch * (shape.steps.max(1) - 1) * 3 * shape.config().gates() * units * units;
-    2.0 * (input + recurrent) as f64
+    let mut macs = 0;
+    for (at, layer) in config.layer_shapes().iter().enumerate() {
+        let (map, of_input) = input_macs(&layer.input);
+        let skipped = if at == 0 { of_input } else { 0 };
+        macs += shape.batch * shape.steps * (3 * map - skipped);
+        if layer.recurrent.is_some() {
+            let steps = shape.steps.max(1) - 1;
+            macs += shape.batch * steps * 3 * config.gates() * units * units;
+        }
+    }
+    2.0 * macs as f64
+}
+
+/// Multiplications of a frame in an input map, and those that the gradient of the frame takes.
+fn input_macs(shape: &MapShape) -> (usize, usize) {
+    let (inputs, outputs) = (&shape.inputs, &shape.outputs);
+    let plan = match shape.kind {
+        MapKind::BlockTerm { blocks, rank } => {
+            let map = BlockTerm::<f32>::zeros(inputs, outputs, blocks, rank);
+            Some(map.plan().clone())
+        }
+        MapKind::TensorTrain { rank } => {
+            let map = TensorTrain::<f32>::zeros(inputs, outputs, rank);
+            Some(map.plan().clone())
+        }
+        MapKind::Dense => None,
+    };
+    match plan {
+        Some(plan) => (plan.macs(), plan.blocks * plan.steps[0].macs()),
+        None => (
+            shape.width() * shape.height(),
+            shape.width() * shape.height(),
+        ),
+    }
 }
 
 /// The largest resident size this process has had.

@@ -6,15 +6,19 @@
     python3 tools/peers/train_step.py [--json] [--rounds 10] [--threads 2]
             [--ours target/release/examples/train_step] [--only NAME …]
             [--input 8x20x20x18] [--hidden 4x4x4x4] [--blocks 2] [--rank 4] [--batch 16] [--steps 6]
+            [--cell lstm|gru] [--layers 1] [--map block-term|dense] [--inner 1]
 
 One step: loss and gradients of 16 sequences of 6 frames of 57,600 values
 (8·20·20·18), hidden 256 (4·4·4·4), N = 2, R = 4, dense recurrent matrix, and a
-plain descent of all parameters; or of any other shape of four modes. Every peer lives in a process of its own, so
+plain descent of all parameters; or of any other shape. Every peer lives in a process of its own, so
 that its peak memory is its own; rounds are interleaved, so that a busy moment
-of the machine meets all alike.
+of the machine meets all alike, and `to_ours` is the median over the rounds of a peer's time by ours in the same one.
+With another cell, several layers or a dense map there is one peer, torch's own nn.LSTM or nn.GRU; --inner steps
+of small shapes are taken in a round, of which the median counts.
 
 tednet_bttlstm    BTTLSTM of the package tednet, dropout off
 dense_lstm        torch.nn.LSTM with a dense input matrix
+dense_gru         torch.nn.GRU
 torch_x4_first    by hand, all frames at once, large matmuls, last mode first
 torch_x3_first    the same with the third mode first (fewer multiplications)
 torch_compiled    the latter under torch.compile
@@ -32,13 +36,13 @@ import sys
 import time
 
 CLASSES = 11
-PEERS = ["tednet_bttlstm", "dense_lstm", "torch_x4_first", "torch_x3_first", "torch_compiled", "bt_lstm"]
+PEERS = ["tednet_bttlstm", "dense_lstm", "dense_gru", "torch_x4_first", "torch_x3_first", "torch_compiled", "bt_lstm"]
 
 
 def build(name, torch, shape):
     """A module from x [batch, steps, inputs] to logits."""
     nn = torch.nn
-    (i1, i2, i3, i4), (j1, j2, j3, j4), n, r = shape.input, shape.hidden, shape.blocks, shape.rank
+    n, r = shape.blocks, shape.rank
     inputs, units = math.prod(shape.input), math.prod(shape.hidden)
 
     class Head(nn.Module):
@@ -65,15 +69,16 @@ def build(name, torch, shape):
                 return self.lstm(x.transpose(0, 1), state)[0][-1]
 
         return Head(Layer())
-    if name == "dense_lstm":
+    if name in ("dense_lstm", "dense_gru"):
+        cell = nn.GRU if name == "dense_gru" else nn.LSTM
 
         class Layer(nn.Module):
             def __init__(self):
                 super().__init__()
-                self.lstm = nn.LSTM(inputs, units, batch_first=True)
+                self.layers = cell(inputs, units, shape.layers, batch_first=True)
 
             def forward(self, x):
-                return self.lstm(x)[0][:, -1]
+                return self.layers(x)[0][:, -1]
 
         return Head(Layer())
 
@@ -81,6 +86,8 @@ def build(name, torch, shape):
         import bt_lstm
 
         return bt_lstm.BtLstm.new(shape.input, shape.hidden, classes=CLASSES, blocks=n, rank=r)
+
+    (i1, i2, i3, i4), (j1, j2, j3, j4) = shape.input, shape.hidden
 
     class Layer(nn.Module):
         def __init__(self, third_first):
@@ -136,7 +143,7 @@ def build(name, torch, shape):
 
 
 def worker(name, threads, shape):
-    """Runs one step for every line on standard input."""
+    """Runs so many steps for every line on standard input, and tells the median."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # What libraries print goes elsewhere.
     os.environ["RAYON_NUM_THREADS"] = str(threads)
@@ -149,18 +156,21 @@ def worker(name, threads, shape):
     labels = torch.arange(shape.batch) % CLASSES
     descent = torch.optim.SGD(model.parameters(), lr=1e-3)
     for _ in sys.stdin:
-        start = time.perf_counter()
-        descent.zero_grad(set_to_none=True)
-        torch.nn.functional.cross_entropy(model(x), labels).backward()
-        descent.step()
-        milliseconds = (time.perf_counter() - start) * 1e3
+        taken = []
+        for _ in range(shape.inner):
+            start = time.perf_counter()
+            descent.zero_grad(set_to_none=True)
+            torch.nn.functional.cross_entropy(model(x), labels).backward()
+            descent.step()
+            taken.append((time.perf_counter() - start) * 1e3)
+        milliseconds = statistics.median(taken)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         print(json.dumps([milliseconds, peak]), file=answers, flush=True)
 
 
 def modes(text):
     sizes = tuple(int(size) for size in text.split("x"))
-    if len(sizes) != 4 or min(sizes) < 1:
+    if min(sizes) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not of the form 8x20x20x18")
     return sizes
 
@@ -171,22 +181,31 @@ def main():
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--ours", help="the built example train_step")
-    parser.add_argument("--only", nargs="*", choices=PEERS, default=PEERS)
+    parser.add_argument("--only", nargs="*", choices=PEERS)
+    parser.add_argument("--cell", choices=["lstm", "gru"], default="lstm")
+    parser.add_argument("--map", choices=["block-term", "dense"], default="block-term")
     parser.add_argument("--input", type=modes, default=modes("8x20x20x18"))
     parser.add_argument("--hidden", type=modes, default=modes("4x4x4x4"))
-    for name, default in {"blocks": 2, "rank": 4, "batch": 16, "steps": 6}.items():
+    for name, default in {"blocks": 2, "rank": 4, "batch": 16, "steps": 6, "layers": 1, "inner": 1}.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--worker", choices=PEERS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
         return worker(args.worker, args.threads, args)
 
+    if args.only is None:
+        plain = (args.cell, args.layers, args.map) == ("lstm", 1, "block-term")
+        own = f"dense_{args.cell}"
+        args.only = [peer for peer in PEERS if peer != "dense_gru"] if plain else [own]
+    if {len(args.input), len(args.hidden)} != {4}:
+        args.only = [peer for peer in args.only if peer.startswith("dense_")]
     shape = []
     for name in ("input", "hidden"):
         shape += [f"--{name}", "x".join(map(str, getattr(args, name)))]
-    for name in ("blocks", "rank", "batch", "steps"):
+    for name in ("cell", "layers", "map", "blocks", "rank", "batch", "steps"):
         shape += [f"--{name}", str(getattr(args, name))]
-    command = [sys.executable, __file__, "--threads", str(args.threads), *shape, "--worker"]
+    inner = ["--inner", str(args.inner)]
+    command = [sys.executable, __file__, "--threads", str(args.threads), *shape, *inner, "--worker"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     errors = None if sys.stderr.isatty() else subprocess.DEVNULL
     workers = {
@@ -221,6 +240,7 @@ def main():
             "milliseconds_median": statistics.median(taken),
             "peak_rss_bytes": peaks[name],
             "threads": args.threads,
+            **pairs(taken, ours),
         }
         for name, taken in times.items()
     ]
@@ -233,13 +253,20 @@ def main():
     if args.json:
         print(json.dumps({"rows": rows}))
         return
-    print(f"{'':16} {'ms':>8} {'median':>8} {'peak MB':>8} {'to ours':>8}")
+    print(f"{'':32} {'ms':>8} {'median':>8} {'peak MB':>8} {'to ours':>8}")
     for row in rows:
-        ratio = row["milliseconds"] / rows[0]["milliseconds"]
         print(
-            f"{row['name']:16} {row['milliseconds']:8.1f} {row['milliseconds_median']:8.1f}"
-            f" {row['peak_rss_bytes'] / 1e6:8.0f} {ratio:8.1f}"
+            f"{row['name']:32} {row['milliseconds']:8.2f} {row['milliseconds_median']:8.2f}"
+            f" {row['peak_rss_bytes'] / 1e6:8.0f} {row.get('to_ours', 1):8.2f}"
         )
+
+
+def pairs(taken, ours):
+    """How many times ours a peer takes, in the same round."""
+    if len(ours) != len(taken):
+        return {}
+    both = zip(taken, ours)
+    return {"to_ours": statistics.median(peer / row["milliseconds_median"] for peer, row in both)}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 //! `cargo xtask bench --train [--peers]`: a whole training step at the paper's
-//! UCF11 shape, in a process of its own so that its peak of memory is its own;
-//! on request the same step in PyTorch, round by round in the same run.
+//! UCF11 shape, and of small dense LSTMs and GRUs, one layer and two, in a process of its own so that its peak of memory
+//! is its own; on request the same step in PyTorch, round by round in the same run.
 
 use std::env;
 use std::ffi::OsString;
@@ -15,6 +15,23 @@ use crate::firmware::{built, cargo, messages, workspace};
 
 /// Steps that are timed where there is nobody to compare with.
 const REPETITIONS: &str = "50";
+
+/// What is timed, as the words of the example and of the peers, and the steps of a round: the paper's layer, and what
+/// most sensors have, 112 values a step and 64 units.
+const SHAPES: [(&[&str], &str); 5] = [
+    (&[], "1"),
+    (&small("lstm", "1"), "20"),
+    (&small("gru", "1"), "20"),
+    (&small("lstm", "2"), "20"),
+    (&small("gru", "2"), "20"),
+];
+
+const fn small(cell: &'static str, layers: &'static str) -> [&'static str; 14] {
+    [
+        "--cell", cell, "--layers", layers, "--map", "dense", "--input", "112", "--hidden", "64",
+        "--batch", "64", "--steps", "16",
+    ]
+}
 
 /// One trainer's step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +49,9 @@ pub struct Row {
     /// Arithmetic that the step needs, by its shortest time; not told of peers, which do more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gflops: Option<f64>,
+    /// How many times ours a peer takes: the median of the rounds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to_ours: Option<f64>,
     /// What a large single-precision product reaches on as many threads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sgemm_peak_gflops: Option<f64>,
@@ -52,25 +72,27 @@ pub fn run(peers: bool, json: bool) -> Result<()> {
     // Before the build, which takes longer.
     let python = peers.then(python).transpose()?;
     let ours = build()?;
-    let rows = match python {
-        Some(python) => beside_peers(&python, &ours)?,
-        None => vec![alone(&ours)?],
-    };
+    let mut rows = Vec::new();
+    for (shape, inner) in SHAPES {
+        match &python {
+            Some(python) => rows.extend(beside_peers(python, &ours, shape, inner)?),
+            None => rows.push(alone(&ours, shape)?),
+        }
+    }
     if json {
         say!("{}", serde_json::json!({ "rows": rows }));
         return Ok(());
     }
     say!("| step | least ms | median ms | to ours | peak MB | GFLOP/s | sgemm peak |");
     say!("|---|---:|---:|---:|---:|---:|---:|");
-    let least = rows.first().map_or(1.0, |row| row.milliseconds);
     for row in &rows {
         let rate = |value: Option<f64>| value.map_or_else(String::new, |v| format!("{v:.0}"));
         say!(
-            "| {} | {:.1} | {:.1} | {:.1} | {:.0} | {} | {} |",
+            "| {} | {:.2} | {:.2} | {:.2} | {:.0} | {} | {} |",
             row.name,
             row.milliseconds,
             row.milliseconds_median,
-            row.milliseconds / least,
+            row.to_ours.unwrap_or(1.0),
             row.peak_rss_bytes as f64 / 1e6,
             rate(row.gflops),
             rate(row.sgemm_peak_gflops),
@@ -91,19 +113,22 @@ fn build() -> Result<PathBuf> {
     built(&messages, "train_step")
 }
 
-fn alone(program: &Path) -> Result<Row> {
+fn alone(program: &Path, shape: &[&str]) -> Result<Row> {
     let mut command = Command::new(program);
     command.args(["--json", "--repetitions", REPETITIONS]);
+    command.args(shape);
     serde_json::from_slice(&output(&mut command)?).context("the training step's answer")
 }
 
-fn beside_peers(python: &OsString, ours: &Path) -> Result<Vec<Row>> {
+fn beside_peers(python: &OsString, ours: &Path, shape: &[&str], inner: &str) -> Result<Vec<Row>> {
     let mut command = Command::new(python);
     command
         .arg(workspace().join("tools/peers/train_step.py"))
         .arg("--json")
         .arg("--ours")
-        .arg(ours);
+        .arg(ours)
+        .args(["--inner", inner])
+        .args(shape);
     let rows: Rows = serde_json::from_slice(&output(&mut command)?).context("the peers' answer")?;
     Ok(rows.rows)
 }
@@ -157,9 +182,13 @@ mod tests {
              "peak_rss_bytes": 33000000, "gflops": 150.0, "sgemm_peak_gflops": 390.0,
              "threads": 2, "repetitions": 10},
             {"name": "dense_lstm", "milliseconds": 431.7, "milliseconds_median": 449.0,
-             "peak_rss_bytes": 1775000000, "threads": 2}]}"#;
+             "peak_rss_bytes": 1775000000, "threads": 2, "to_ours": 28.1}]}"#;
         let rows: Rows = serde_json::from_slice(text).unwrap();
         assert_eq!(rows.rows[0].gflops, Some(150.0));
+        assert_eq!(
+            (rows.rows[0].to_ours, rows.rows[1].to_ours),
+            (None, Some(28.1))
+        );
         let peer = serde_json::to_value(&rows.rows[1]).unwrap();
         assert_eq!(peer["peak_rss_bytes"], 1_775_000_000);
         assert!(peer.get("gflops").is_none());

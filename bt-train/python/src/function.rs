@@ -11,6 +11,7 @@ use clap::ValueEnum;
 use ndarray::{ArrayD, ArrayView2, IxDyn};
 use numpy::{Element, IntoPyArray, PyReadonlyArrayDyn};
 use pyo3::prelude::*;
+use std::sync::OnceLock;
 
 /// A number that both the trainer and NumPy know.
 trait Number: Real + Element {
@@ -18,6 +19,8 @@ trait Number: Real + Element {
     fn of_layer(kept: &Kept) -> Option<&LayerKept<Self>>;
     fn map(kept: MapKept<Self>) -> Kept;
     fn layer(kept: LayerKept<Self>) -> Kept;
+    fn planned_map(map: &LinearMap) -> &OnceLock<MapFunction<Self>>;
+    fn planned_layer(layer: &Layer) -> &OnceLock<LayerFunction<Self>>;
 }
 
 struct MapKept<T> {
@@ -42,7 +45,7 @@ enum Any {
 }
 
 macro_rules! number {
-    ($type:ty, $map:ident, $layer:ident) => {
+    ($type:ty, $map:ident, $layer:ident, $planned:ident) => {
         impl Number for $type {
             fn of_map(kept: &Kept) -> Option<&MapKept<$type>> {
                 match &kept.0 {
@@ -65,12 +68,20 @@ macro_rules! number {
             fn layer(kept: LayerKept<$type>) -> Kept {
                 Kept(Any::$layer(kept))
             }
+
+            fn planned_map(map: &LinearMap) -> &OnceLock<MapFunction<$type>> {
+                &map.$planned
+            }
+
+            fn planned_layer(layer: &Layer) -> &OnceLock<LayerFunction<$type>> {
+                &layer.$planned
+            }
         }
     };
 }
 
-number!(f32, Map32, Layer32);
-number!(f64, Map64, Layer64);
+number!(f32, Map32, Layer32, in_f32);
+number!(f64, Map64, Layer64, in_f64);
 
 type Arrays<'py> = Vec<Bound<'py, PyAny>>;
 /// Gradients of x, where they are wanted, and of the weights.
@@ -80,6 +91,9 @@ type Gradients<'py> = (Option<Bound<'py, PyAny>>, Arrays<'py>);
 #[pyclass(frozen, module = "bt_lstm")]
 pub struct LinearMap {
     shape: MapShape,
+    /// The same, planned when it is first run.
+    in_f32: OnceLock<MapFunction<f32>>,
+    in_f64: OnceLock<MapFunction<f64>>,
 }
 
 #[pymethods]
@@ -119,7 +133,11 @@ impl LinearMap {
             outputs,
         };
         shape.validate("", "output_modes").map_err(raised)?;
-        Ok(LinearMap { shape })
+        Ok(LinearMap {
+            shape,
+            in_f32: OnceLock::new(),
+            in_f64: OnceLock::new(),
+        })
     }
 
     /// Names and shapes of the weights, in the order in which the functions take them.
@@ -166,7 +184,8 @@ impl LinearMap {
         let weights = extracted::<T>(weights)?;
         let views: Vec<_> = weights.iter().map(|weight| weight.as_array()).collect();
         let run = || {
-            let function = MapFunction::new(&self.shape, &views)?;
+            let planned = T::planned_map(self).get_or_init(|| MapFunction::zeros(&self.shape));
+            let function = planned.with(&views)?;
             let (z, kept) = function.forward(values);
             Ok((z, MapKept { function, kept }))
         };
@@ -205,6 +224,9 @@ pub struct Layer {
     shape: LayerShape,
     kind: Kind,
     filter: Option<Filter>,
+    /// The same, planned when it is first run.
+    in_f32: OnceLock<LayerFunction<f32>>,
+    in_f64: OnceLock<LayerFunction<f64>>,
 }
 
 #[pymethods]
@@ -255,6 +277,8 @@ impl Layer {
             shape,
             kind,
             filter,
+            in_f32: OnceLock::new(),
+            in_f64: OnceLock::new(),
         })
     }
 
@@ -317,7 +341,8 @@ impl Layer {
         let weights = extracted::<T>(weights)?;
         let views: Vec<_> = weights.iter().map(|weight| weight.as_array()).collect();
         let run = || {
-            let function = LayerFunction::new(&self.shape, self.kind, self.filter, &views)?;
+            let zeros = || LayerFunction::zeros(&self.shape, self.kind, self.filter);
+            let function = T::planned_layer(self).get_or_init(zeros).with(&views)?;
             let (h, passed) = function.forward(values, steps, lengths);
             Ok((h, LayerKept { function, passed }))
         };

@@ -1,5 +1,6 @@
 //! A map and a layer as functions that another program differentiates through: forward gives values and keeps what
-//! backward needs; weights come from outside, before each.
+//! backward needs; weights come from outside, before each. What does not hang on them is done once: the plan of a
+//! contraction takes as long as a training step.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::cell::Kind;
@@ -20,12 +21,19 @@ pub struct MapFunction<T> {
 }
 
 impl<T: Real> MapFunction<T> {
-    /// The map with these weights, in the order of [`MapShape::tensors`].
+    /// A map of this form, all weights zero.
+    pub fn zeros(shape: &MapShape) -> MapFunction<T> {
+        MapFunction {
+            map: map::zeros(shape),
+        }
+    }
+
+    /// The same map with these weights, in the order of [`MapShape::tensors`].
     ///
     /// # Errors
     /// Names the tensor that is of another shape.
-    pub fn new(shape: &MapShape, weights: &[ArrayViewD<'_, T>]) -> Result<MapFunction<T>> {
-        let mut map = map::zeros(shape);
+    pub fn with(&self, weights: &[ArrayViewD<'_, T>]) -> Result<MapFunction<T>> {
+        let mut map = self.map.boxed_clone();
         fill(map.parameters_mut(), weights)?;
         Ok(MapFunction { map })
     }
@@ -87,24 +95,27 @@ pub struct Passed<T> {
 }
 
 impl<T: Real> LayerFunction<T> {
-    /// The layer with these weights: of the input map, of the recurrent map where the cell has one, the bias, and
-    /// of a GRU that of the recurrent map's last gate. A `filter` is for what the input map gives.
-    ///
-    /// # Errors
-    /// Names the tensor that is of another shape.
-    pub fn new(
-        shape: &LayerShape,
-        kind: Kind,
-        filter: Option<Filter>,
-        weights: &[ArrayViewD<'_, T>],
-    ) -> Result<LayerFunction<T>> {
-        let mut own = LayerWeights::zeros(shape, kind, None);
-        fill(own.parameters_mut(kind.cell, 0), weights)?;
-        Ok(LayerFunction {
+    /// A layer of this form, all weights zero. A `filter` is for what the input map gives.
+    pub fn zeros(shape: &LayerShape, kind: Kind, filter: Option<Filter>) -> LayerFunction<T> {
+        LayerFunction {
             kind,
             filter,
             inputs: shape.input.width(),
+            weights: LayerWeights::zeros(shape, kind, None),
+        }
+    }
+
+    /// The same layer with these weights: of the input map, of the recurrent map where the cell has one, the bias, and
+    /// of a GRU that of the recurrent map's last gate.
+    ///
+    /// # Errors
+    /// Names the tensor that is of another shape.
+    pub fn with(&self, weights: &[ArrayViewD<'_, T>]) -> Result<LayerFunction<T>> {
+        let mut own = self.weights.clone();
+        fill(own.parameters_mut(self.kind.cell, 0), weights)?;
+        Ok(LayerFunction {
             weights: own,
+            ..*self
         })
     }
 
@@ -248,7 +259,8 @@ mod tests {
             let layer = |all: &[Vec<f64>]| {
                 let views = all[1..].iter().zip(&sizes);
                 let views = views.map(|(v, size)| ArrayViewD::from_shape(size.clone(), v).unwrap());
-                LayerFunction::new(&shape, kind, filter, &views.collect::<Vec<_>>()).unwrap()
+                let planned = LayerFunction::zeros(&shape, kind, filter);
+                planned.with(&views.collect::<Vec<_>>()).unwrap()
             };
             let dh = noise(3 * steps * 4, 50);
             let loss = |all: &[Vec<f64>]| -> f64 {
@@ -286,9 +298,10 @@ mod tests {
         let kind = MapKind::BlockTerm { blocks: 1, rank: 2 };
         let shape = MapShape::to_gates(1, kind, &[2, 3], &[2, 2]);
         let core = ndarray::ArrayD::<f32>::zeros(vec![2, 2]);
-        let found = MapFunction::new(&shape, &[core.view()]).unwrap_err();
+        let planned = MapFunction::zeros(&shape);
+        let found = planned.with(&[core.view()]).unwrap_err();
         assert_eq!(found.to_string(), "has 1 tensors, the map takes 3");
-        let found = MapFunction::new(&shape, &[core.view(), core.view(), core.view()]);
+        let found = planned.with(&[core.view(), core.view(), core.view()]);
         let line = found.unwrap_err().to_string();
         assert!(
             line.starts_with("block.0.factor.0: has shape [2, 2], expected"),

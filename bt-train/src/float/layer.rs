@@ -12,6 +12,7 @@ use crate::float::words::Words;
 use crate::shape::{Cell, name};
 use ndarray::{Array1, Array2, ArrayD, ArrayView2, ArrayViewD, ArrayViewMutD, Axis, s};
 use rayon::prelude::*;
+use std::sync::Arc;
 
 /// What a layer learns.
 #[derive(Debug)]
@@ -175,7 +176,8 @@ pub(super) struct LayerTrace<T> {
     hidden: Array2<T>,
     /// The same unmasked, where there is a mask.
     unmasked: Option<Array2<T>>,
-    kept_input: Vec<T>,
+    /// Shared by clones: nothing changes it any more, and it is far larger than the rest.
+    kept_input: Arc<Vec<T>>,
     kept_recurrent: Vec<T>,
 }
 
@@ -252,7 +254,7 @@ impl<T: Real> Layer<'_, T> {
             cells: Array2::zeros((rows, units)),
             hidden: Array2::zeros((rows, units)),
             unmasked: mask.map(|_| Array2::zeros((rows, units))),
-            kept_input,
+            kept_input: Arc::new(kept_input),
             kept_recurrent: Vec::new(),
         };
         for t in 0..packing.steps() {

@@ -6,7 +6,7 @@
 //! first, where the core joins, merged into a factor or by itself) the
 //! constructor takes the one that [`Contraction::cost`] finds cheapest.
 
-use super::chain::Chain;
+use super::chain::{Chain, Spare};
 use super::contraction::{Contraction, Shuffle, Step};
 use super::{Frames, Map, Prepared};
 use crate::float::real::Real;
@@ -21,6 +21,7 @@ pub struct BlockTerm<T> {
     factors: Vec<Vec<Array3<T>>>,
     order: Order,
     plan: Contraction,
+    spare: Spare<T>,
 }
 
 /// How the weights take part in the steps of the plan.
@@ -74,6 +75,7 @@ impl<T: Real> BlockTerm<T> {
             factors: vec![factors; blocks],
             order,
             plan,
+            spare: Spare::default(),
         }
     }
 
@@ -372,7 +374,7 @@ impl<T: Real> Map<T> for BlockTerm<T> {
     fn prepare(&self) -> Box<dyn Prepared<T> + '_> {
         Box::new(PreparedBlockTerm {
             map: self,
-            chain: Chain::new(&self.plan, self.stage_weights()),
+            chain: Chain::new(&self.plan, self.stage_weights(), &self.spare),
         })
     }
 

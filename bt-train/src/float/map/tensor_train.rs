@@ -3,7 +3,7 @@
 //! `W[j, i] = Π_k C_k[·, i_k, j_k, ·]`, a product of matrices [r_{k−1}, r_k]
 //! with r_0 = r_d = 1. Contracted last core first, by the same engine.
 
-use super::chain::Chain;
+use super::chain::{Chain, Spare};
 use super::contraction::{Contraction, Step};
 use super::{Frames, Map, Prepared};
 use crate::float::real::Real;
@@ -15,6 +15,7 @@ use ndarray::{Array3, Array4, ArrayD, ArrayView2, ArrayViewD, ArrayViewMutD};
 pub struct TensorTrain<T> {
     cores: Vec<Array4<T>>,
     plan: Contraction,
+    spare: Spare<T>,
 }
 
 impl<T: Real> TensorTrain<T> {
@@ -42,7 +43,11 @@ impl<T: Real> TensorTrain<T> {
             })
             .collect();
         let plan = Contraction::new(input, output, d - 1, 1, steps, false);
-        TensorTrain { cores, plan }
+        TensorTrain {
+            cores,
+            plan,
+            spare: Spare::default(),
+        }
     }
 
     /// The order in which it is computed.
@@ -84,7 +89,7 @@ impl<T: Real> Map<T> for TensorTrain<T> {
         });
         Box::new(PreparedTensorTrain {
             map: self,
-            chain: Chain::new(&self.plan, weights.collect()),
+            chain: Chain::new(&self.plan, weights.collect(), &self.spare),
         })
     }
 

@@ -12,7 +12,7 @@ use crate::float::product::Buffer;
 use crate::float::real::Real;
 use ndarray::{Array3, ArrayView2};
 use rayon::prelude::*;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// Tasks the gradient of the weights is cut into. Their partial sums are added
 /// in order, so the result does not depend on the number of threads.
@@ -24,8 +24,18 @@ pub struct Chain<'a, T> {
     plan: &'a Contraction,
     /// Per step `[blocks, sum, new]`; `[sum, blocks, new]` for a shared first step.
     weights: Vec<Buffer<T>>,
-    /// Buffers that no task uses at the moment.
-    spare: Mutex<Vec<Scratch<T>>>,
+    spare: Spare<T>,
+}
+
+/// Buffers of a plan that no task uses at the moment: of a map and its clones, for all their passes.
+#[derive(Debug, Clone)]
+pub struct Spare<T>(Arc<Mutex<Vec<Scratch<T>>>>);
+
+impl<T> Default for Spare<T> {
+    /// None yet.
+    fn default() -> Self {
+        Spare(Arc::default())
+    }
 }
 
 /// What is worked on in one go.
@@ -53,8 +63,8 @@ struct Scratch<T> {
 }
 
 impl<'a, T: Real> Chain<'a, T> {
-    /// `weights[s]`: `[blocks, sum, new]` of step s.
-    pub fn new(plan: &'a Contraction, weights: Vec<Array3<T>>) -> Chain<'a, T> {
+    /// `weights[s]`: `[blocks, sum, new]` of step s; `spare` are buffers of this plan.
+    pub fn new(plan: &'a Contraction, weights: Vec<Array3<T>>, spare: &Spare<T>) -> Chain<'a, T> {
         let weights = weights.into_iter().enumerate().map(|(s, weight)| {
             let step = &plan.steps[s];
             assert_eq!(weight.dim(), (plan.blocks, step.sum, step.new));
@@ -68,7 +78,7 @@ impl<'a, T: Real> Chain<'a, T> {
         Chain {
             plan,
             weights: weights.collect(),
-            spare: Mutex::default(),
+            spare: spare.clone(),
         }
     }
 
@@ -209,10 +219,10 @@ impl<'a, T: Real> Chain<'a, T> {
     /// Lends buffers, kept for the next task: fresh memory costs a page fault
     /// every 4 KiB. What an earlier task left in them is never read.
     fn with_scratch<R>(&self, work: impl FnOnce(&mut Scratch<T>) -> R) -> R {
-        let spare = self.spare.lock().ok().and_then(|mut spare| spare.pop());
+        let spare = self.spare.0.lock().ok().and_then(|mut spare| spare.pop());
         let mut scratch = spare.unwrap_or_else(|| self.scratch());
         let result = work(&mut scratch);
-        if let Ok(mut spare) = self.spare.lock() {
+        if let Ok(mut spare) = self.spare.0.lock() {
             spare.push(scratch);
         }
         result
