@@ -10,7 +10,9 @@ use bt_embed::wire::{Error, LineCounts, Reply, Request};
 use bt_tests::model::Dense;
 use bt_tests::program::{fails, run};
 use bt_tests::still::Still;
+use bt_train::data::NpzWriter;
 use bt_train::drawing;
+use std::path::Path;
 
 /// Bits of a frame; two more values of it are always 0.
 const BITS: usize = 5;
@@ -336,4 +338,123 @@ fn the_program_refuses_what_is_no_drawing() {
     let left = run(&[&words[..], &[&out]].concat());
     assert_eq!(left.status, Some(0), "{left:?}");
     assert_eq!(std::fs::read(&out).unwrap()[..8], *b"\x89PNG\r\n\x1a\n");
+}
+
+/// Pictures of 4 by 6 pixels: learned, told in nats, gone on with, drawn from a seed; what cannot be is refused.
+#[test]
+fn a_float_model_paints_pictures() {
+    let place = tempfile::tempdir().unwrap();
+    let at = |name: &str| place.path().join(name).to_str().unwrap().to_owned();
+    let (data, other, folder, sheet) = (at("p.npz"), at("o.npz"), at("run"), at("sheet.png"));
+    let bits = |count: usize, pixels: usize| -> Vec<u8> {
+        let bit = |at: usize| u8::from((at * 7 + at / pixels * 3) % 5 < 2);
+        (0..count * pixels).map(bit).collect()
+    };
+    let mut npz = NpzWriter::new();
+    for part in ["train", "val", "test"] {
+        npz.array(&format!("x_{part}"), &[20, 4, 6], &bits(20, 24))
+            .unwrap();
+    }
+    npz.write(Path::new(&data)).unwrap();
+    let mut npz = NpzWriter::new();
+    npz.array("x_test", &[2, 4, 5], &bits(2, 20)).unwrap();
+    npz.write(Path::new(&other)).unwrap();
+    let ran = |words: &[&str]| {
+        let left = run(words);
+        assert_eq!(left.status, Some(0), "{left:?}");
+        left.out
+    };
+    let train = [
+        "train",
+        "--data",
+        &data,
+        "--out",
+        &folder,
+        "--head",
+        "draw",
+        "--units",
+        "8",
+        "--batch",
+        "4",
+        "--draw-steps",
+        "3",
+        "--latent",
+        "4",
+        "--json",
+        "--epochs",
+    ];
+    ran(&[&train[..], &["2"]].concat());
+    let said = ran(&[
+        "train", "--data", &data, "--out", &folder, "--resume", "--epochs", "3", "--json",
+    ]);
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        (&said["epochs"], &said["keep"]),
+        (&3.into(), &"nats".into())
+    );
+    let eval = ran(&["eval", &folder, "--data", &data, "--json"]);
+    let eval: serde_json::Value = serde_json::from_str(&eval).unwrap();
+    let [nats, divergence] = ["nats", "divergence"].map(|key| eval[key].as_f64().unwrap());
+    assert!(
+        0.0 < divergence && divergence < nats && nats < 24.0,
+        "{eval}"
+    );
+    assert!(
+        (eval["loss"].as_f64().unwrap() * 24.0 - nats).abs() < 1e-9,
+        "{eval}"
+    );
+
+    let generate = ["generate", &folder, "--count", "3", "--out"];
+    let drawn = |name: &str, seed: &str| {
+        let path = at(name);
+        ran(&[&generate[..], &[&path, "--seed", seed]].concat());
+        let mut archive = zip::ZipArchive::new(std::fs::File::open(&path).unwrap()).unwrap();
+        let x = npyz::NpyFile::new(archive.by_name("x.npy").unwrap()).unwrap();
+        assert_eq!(x.shape(), [3, 4, 6]);
+        x.into_vec::<u8>().unwrap()
+    };
+    let largest = u64::MAX.to_string();
+    let one = drawn("one.npz", &largest);
+    assert_eq!(drawn("again.npz", &largest), one);
+    assert_ne!(drawn("other.npz", "1"), one);
+    assert!(one.iter().any(|&grey| grey != 0 && grey != 255), "{one:?}");
+    ran(&[&generate[..], &[&sheet]].concat());
+    assert_eq!(std::fs::read(&sheet).unwrap()[..8], *b"\x89PNG\r\n\x1a\n");
+
+    let btm = at("m.btm");
+    let refused = at("refused");
+    let with = |words: &[&'static str]| {
+        let mut all = [&train[..11], &["--json", "--epochs", "1"], words].concat();
+        all[4] = &refused;
+        all
+    };
+    for (status, words, expected) in [
+        (2, with(&["--draw-steps", "0"]), &["draw-steps: is 0"][..]),
+        (2, with(&["--latent", "0"]), &["latent: is 0"]),
+        (1, with(&["--cell", "gru"]), &["cell: "]),
+        (1, with(&["--input-dropout", "0.1"]), &["input-dropout: "]),
+        (
+            2,
+            [&generate[..], &[&sheet, "--seed", "18446744073709551616"]].concat(),
+            &["--seed"],
+        ),
+        (
+            2,
+            [&generate[..], &[&sheet, "--steps", "4"]].concat(),
+            &["--steps"],
+        ),
+        (
+            1,
+            vec!["eval", &folder, "--data", &other],
+            &["o.npz", "features a step"],
+        ),
+        (
+            1,
+            vec!["quantize", &folder, "--data", &data, "--out", &btm],
+            &["head.draw: ", "generate"],
+        ),
+    ] {
+        fails(status, &words, expected);
+    }
+    assert!(!Path::new(&btm).exists());
 }

@@ -37,7 +37,7 @@ fn main() -> Result<()> {
     let test = frames.part(PartName::Test)?;
     let targets = test.known_targets(PartName::Test)?;
     let model = checkpoint.model()?;
-    let floats = Score::of(&model, &evaluate::logits(&model, test), targets).figures;
+    let floats = Score::of(&model, &evaluate::told(&model, test), targets).figures;
     println!("floats    {floats} of {} test sequences", test.sequences());
     let settings = settings.fine_tuning(epochs);
     for bits in [16, 8, 6, 5, 4, 3] {
@@ -47,7 +47,7 @@ fn main() -> Result<()> {
         let figures = |trainer: &Trainer<'_>| -> Result<Figures> {
             let model = trainer.checkpoint().model()?;
             let logits = fine_tune::logits(&scheme, &model, test)?;
-            Ok(Score::of(&model, &logits, targets).figures)
+            Ok(Score::of(&model, &logits.into(), targets).figures)
         };
         let before = figures(&trainer)?;
         while !trainer.finished() {

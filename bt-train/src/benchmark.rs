@@ -90,6 +90,8 @@ impl Shape {
                 pool: Pool::Last,
                 horizon: None,
                 steps: None,
+                latent: None,
+                rows: None,
                 labels: Vec::new(),
             },
             front_end: None,

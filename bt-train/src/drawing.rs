@@ -1,18 +1,23 @@
 //! What models draw, by the device's own code, and sheets of it.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::float::model::Model as Network;
+use crate::float::real::Real;
 use bt_core::{DrawError, Model, NextFrame, Random, Session};
+use ndarray::Array3;
 use std::io::Write;
 
-/// Pictures of one size, a row a step and a pixel a bit, each 0 or 1.
+/// Pictures of one size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pictures {
-    /// Bits of a row.
+    /// Pixels of a row; of a model of the next frame its bits.
     pub width: usize,
-    /// Rows of a picture.
+    /// Rows of a picture; of a model of the next frame its steps.
     pub steps: usize,
-    /// Those of each, row by row.
+    /// Pixels of each, row by row, from 0 to `white`.
     pub bits: Vec<Vec<u8>>,
+    /// 1 of bits, 255 of greys: 255 times the probability of a 1.
+    pub white: u8,
 }
 
 /// Checks that a model draws.
@@ -59,7 +64,45 @@ pub fn draw(
         width: model.outputs(),
         steps,
         bits,
+        white: 1,
     })
+}
+
+/// Pictures 0 to `count` − 1 of a seed in floats, by a model that draws them from latent values; `done` is called after
+/// each. Picture n takes stream n of the seed, two numbers a latent value (Box and Muller).
+///
+/// # Errors
+/// When the model does not draw pictures.
+pub fn paint(model: &Network, seed: u64, count: usize, mut done: impl FnMut()) -> Result<Pictures> {
+    let head = &model.config.head;
+    let (Some(steps), Some(rows), true) = (head.steps, head.rows, head.gives.is_pictures()) else {
+        let why = "does not draw pictures";
+        return Err(Error::new(ErrorKind::Unsupported(why))
+            .field("head")
+            .remedy("train one with `head draw`, or quantize one of `head next-bits`"));
+    };
+    let shape = (steps, 1, model.config.latent_values());
+    let bits = (0..count).map(|number| {
+        let mut random = Random::new(seed, number as u64);
+        let z = Array3::from_shape_simple_fn(shape, || normal(&mut random));
+        let grey = |&logit: &f32| (255.0 * logit.sigmoid()).round() as u8;
+        let picture = model.drawn(z.view()).iter().map(grey).collect();
+        done();
+        picture
+    });
+    Ok(Pictures {
+        bits: bits.collect(),
+        width: head.gives.outputs() / rows,
+        steps: rows,
+        white: 255,
+    })
+}
+
+/// A number from N(0, 1).
+fn normal(random: &mut Random) -> f32 {
+    let mut uniform = || (f64::from(random.next_u32()) + 0.5) / (1u64 << 32) as f64;
+    let length = (-2.0 * uniform().ln()).sqrt();
+    (length * (std::f64::consts::TAU * uniform()).cos()) as f32
 }
 
 /// Grey between the pictures of a sheet.
@@ -127,7 +170,7 @@ impl Sheet {
                     .iter_mut()
                     .enumerate()
                 {
-                    *pixel = 255 * row[x / ZOOM];
+                    *pixel = 255 / pictures.white * row[x / ZOOM];
                 }
             }
         }
@@ -154,6 +197,7 @@ mod tests {
             width: 1,
             steps: 2,
             bits: vec![vec![1, 0], vec![0, 1], vec![1, 1]],
+            white: 1,
         };
         let mut file = Vec::new();
         pictures.write_sheet(&mut file).unwrap();

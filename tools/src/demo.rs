@@ -191,7 +191,7 @@ fn float_accuracy(checkpoint: &Checkpoint, settings: &Settings, data_path: &Path
     let part = data.part(PartName::Test)?;
     let model = checkpoint.model()?;
     let targets = part.known_targets(PartName::Test)?;
-    let score = Score::of(&model, &evaluate::logits(&model, part), targets);
+    let score = Score::of(&model, &evaluate::told(&model, part), targets);
     let accuracy = score.figures.accuracy();
     accuracy.context("the model tells no classes")
 }

@@ -135,5 +135,6 @@ pub fn draw<S: Read + Write>(
         width: model.outputs(),
         steps,
         bits,
+        white: 1,
     })
 }

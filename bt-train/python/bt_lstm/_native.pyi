@@ -49,8 +49,14 @@ class Settings(TypedDict, total=False):
     """Hidden state that the head reads [default: last]"""
     horizon: int
     """Steps that the pool `recent` averages over, a power of two [default: 16]"""
-    head: Literal["auto", "classes", "step-classes", "values", "step-values"]
+    head: Literal[
+        "auto", "classes", "step-classes", "values", "step-values", "bits", "step-bits", "next-bits", "next-words", "draw"
+    ]
     """What the head gives [default: auto]"""
+    draw_steps: int
+    """Pictures: steps in which one is painted [default: 10]"""
+    latent: int
+    """Pictures: latent values of a step [default: 32]"""
     epochs: int
     """Passes over the training part [default: 60]"""
     batch: int

@@ -248,6 +248,8 @@ class BtLstm(nn.Module):
         head = config["head"]
         if "next_words" in head:
             raise ValueError("head.next_words: this module reads no words; bt-train trains such models and makes captions")
+        if "draw" in head:
+            raise ValueError("head.draw: a model of pictures has an encoder and a decoder, and is no BtLstm")
         kinds = ("classes", "values", "bits", "step_classes", "step_values", "step_bits", "next_bits")
         outputs = next(head[kind] for kind in kinds if kind in head)
         self.head = nn.Linear(math.prod(hidden), outputs)

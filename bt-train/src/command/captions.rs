@@ -112,8 +112,8 @@ impl std::fmt::Display for Found {
 /// e to the mean of −ln of the probability of people's words, ends included.
 fn perplexity(model: &Model, part: &Part) -> Result<f64> {
     let targets = part.known_targets(PartName::Test)?;
-    let logits = evaluate::logits(model, part);
-    Ok(Score::of(model, &logits, targets).loss.exp())
+    let told = evaluate::told(model, part);
+    Ok(Score::of(model, &told, targets).loss.exp())
 }
 
 /// The picture whose caption another is given: half of all further on.

@@ -268,7 +268,7 @@ fn kind(
     let (mut device_bytes, mut device_ram_bytes, mut instructions) = (0, 0, 0);
     for outcome in &outcomes {
         let float = outcome.checkpoint.model()?;
-        let score = Score::of(&float, &evaluate::logits(&float, test), targets);
+        let score = Score::of(&float, &evaluate::told(&float, test), targets);
         accuracies.push(score.figures.accuracy().unwrap_or(0.0));
         let options = Options {
             name: config.input.map.name().into(),

@@ -159,18 +159,18 @@ impl Evaluation {
             return Err(Error::new(ErrorKind::Unsupported(why)).field("head.next_words"));
         }
         let model = checkpoint.model()?;
-        let logits = evaluate::logits(&model, part);
+        let told = evaluate::told(&model, part);
         let targets = part.targets.as_ref();
         let items = targets.map(|targets| &targets.items);
-        let score = targets.map(|targets| Score::of(&model, &logits, targets));
+        let score = targets.map(|targets| Score::of(&model, &told, targets));
         let confusion = match items {
             Some(Items::Classes(labels)) => {
-                let told = evaluate::predictions(&logits);
-                Some(Confusion::new(head.gives.outputs(), labels, &told))
+                let predictions = evaluate::predictions(&told.logits);
+                Some(Confusion::new(head.gives.outputs(), labels, &predictions))
             }
             _ => None,
         };
-        let logits = model.in_units(logits);
+        let logits = model.in_units(told.logits);
         let outputs = match items {
             Some(Items::Values(values)) => ValueFigures::of_outputs(&logits, values),
             _ => Vec::new(),

@@ -1,6 +1,7 @@
-//! `bt-train generate M.btm --seed S --count N --out sheet.png`
+//! `bt-train generate M.btm|RUN --seed S --count N --out sheet.png`
 
 use crate::command::progress::bar;
+use crate::command::{checkpoint, model_path};
 use crate::data::NpzWriter;
 use crate::drawing::{self, Pictures};
 use crate::error::{Error, Result};
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// Arguments of `generate`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A quantized model of the next frame (`train --head next-bits`)
+    /// A quantized model of the next frame (`train --head next-bits`), or a run that learned pictures (`--head draw`)
     pub model: PathBuf,
     /// What is drawn, and where it goes
     #[command(flatten)]
@@ -27,16 +28,16 @@ pub struct Args {
 /// What is to be drawn, and where it goes.
 #[derive(Debug, clap::Args)]
 pub struct Wanted {
-    /// Seed: picture n of a seed is the same on every device
+    /// Seed: picture n of a seed is the same on every device, and of a run that learned pictures in every program
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Pictures to draw
     #[arg(long, default_value = "64", value_name = "N")]
     pub count: NonZeroUsize,
-    /// Steps of a picture, one row each [default: as the model was trained]
+    /// Steps of a picture, one row each, of a model of the next frame [default: as the model was trained]
     #[arg(long, value_name = "T")]
     pub steps: Option<NonZeroUsize>,
-    /// The sheet, a .png; or .npz for the bits: `x` [pictures, steps, bits]
+    /// The sheet, a .png; or .npz for the pixels: `x` [pictures, rows, columns], bits or, of a run, greys to 255
     #[arg(long, value_name = "PNG")]
     pub out: PathBuf,
 }
@@ -84,6 +85,14 @@ fn is_arrays(path: &Path) -> bool {
 pub fn run(args: Args) -> Result<()> {
     let wanted = &args.wanted;
     check_place(&wanted.out)?;
+    let is_float = args
+        .model
+        .extension()
+        .is_some_and(|end| end == "safetensors");
+    if args.model.is_dir() || is_float {
+        let pictures = painted(&args)?;
+        return tell(&args, &pictures);
+    }
     let bytes = device::read_model(&args.model)?;
     let model = device::parse(&bytes)?;
     let in_model = |error: Error| error.file(&args.model);
@@ -92,16 +101,41 @@ pub fn run(args: Args) -> Result<()> {
     let progress = bar(count, "pictures");
     let drawn = drawing::draw(&model, wanted.seed, (count, steps), || progress.inc(1));
     progress.finish_and_clear();
-    let pictures = drawn.map_err(in_model)?;
-    wanted.write(&pictures)?;
+    tell(&args, &drawn.map_err(in_model)?)
+}
+
+/// Pictures of a float model.
+fn painted(args: &Args) -> Result<Pictures> {
+    let path = model_path(&args.model);
+    let in_model = |error: Error| error.file(&path);
+    if args.wanted.steps.is_some() {
+        return Err(Error::usage(
+            "a model of pictures has a size and steps of its own; leave --steps out",
+        ));
+    }
+    let model = checkpoint(&path)?.model().map_err(in_model)?;
+    let count = args.wanted.count.get();
+    let progress = bar(count, "pictures");
+    let drawn = drawing::paint(&model, args.wanted.seed, count, || progress.inc(1));
+    progress.finish_and_clear();
+    drawn.map_err(in_model)
+}
+
+/// Writes pictures and says where they are.
+fn tell(args: &Args, pictures: &Pictures) -> Result<()> {
+    args.wanted.write(pictures)?;
     if args.json {
-        let (width, seed) = (pictures.width, wanted.seed);
         say!(
             "{}",
-            json!({ "pictures": count, "steps": steps, "bits": width, "seed": seed })
+            json!({
+                "pictures": pictures.bits.len(),
+                "steps": pictures.steps,
+                "bits": pictures.width,
+                "seed": args.wanted.seed,
+            })
         );
     } else {
-        say!("{}", wanted.out.display());
+        say!("{}", args.wanted.out.display());
     }
     Ok(())
 }

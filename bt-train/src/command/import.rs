@@ -407,8 +407,8 @@ impl Compared {
             return Ok(());
         };
         let model = checkpoint.model()?;
-        let logits = evaluate::logits(&model, &self.part);
-        let score = Score::of(&model, &logits, targets);
+        let told = evaluate::told(&model, &self.part);
+        let score = Score::of(&model, &told, targets);
         // Of the head's own kind, which has it.
         let figure = score.get(figures.keep).unwrap_or(f64::NAN);
         *place(figures) = figure;

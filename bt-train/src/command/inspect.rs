@@ -287,7 +287,7 @@ fn describe(config: &ModelConfig) -> Result<Value> {
         "inputs": config.inputs(),
         "hidden": config.units(),
         "parameters": config.parameters(),
-        "input_parameters": config.input_shape().parameters(),
+        "input_parameters": config.input_parameters(),
         "cell": config.cell.name(),
         "layers": config.layers,
         "recurrent_parameters": config.recurrent_shape().map_or(0, |shape| shape.parameters()),

@@ -62,7 +62,7 @@ enum Command {
     Run(run::Args),
     /// Detect events in long recordings as a device does: misses, and false alarms an hour
     Detect(detect::Args),
-    /// Draw pictures with a quantized model, bit for bit as a device does
+    /// Draw pictures with a quantized model, bit for bit as a device does, or with a float model of pictures
     Generate(generate::Args),
     /// Train models with every form of map, and what knows no sequence, and compare them
     Compare(Box<compare::Args>),

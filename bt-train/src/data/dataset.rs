@@ -132,6 +132,10 @@ impl DataSet {
             let Some(targets) = part.as_ref().and_then(|part| part.targets.as_ref()) else {
                 continue;
             };
+            if targets.are_of_x() {
+                // As many as x has values a step: what is wrong is told of x.
+                continue;
+            }
             let in_y = |error: Error| error.field(format!("y_{}", name.suffix()));
             targets.check(config.head.gives).map_err(in_y)?;
             if config.front_end.is_some() && targets.every_step() {
@@ -203,8 +207,8 @@ impl DataSet {
         }
     }
 
-    /// The same with targets as a head of this name gives them; of a head of the next frame, whose targets are the
-    /// frames, these in steps in which they follow, see [`Part::next_frames`].
+    /// The same with targets as a head of this name gives them. Heads whose targets are the frames have a form of these
+    /// of their own: see [`Part::next_frames`] and [`Part::pictures`].
     ///
     /// # Errors
     /// Names the array that does not hold them.
@@ -215,10 +219,15 @@ impl DataSet {
             (PartName::Test, &mut self.test),
         ] {
             let Some(part) = part else { continue };
-            let is_read = |targets: &Targets| targets.name() == HeadName::NextBits;
-            if head == HeadName::NextBits && !part.targets.as_ref().is_some_and(is_read) {
-                let next = part.next_frames();
-                *part = next.map_err(|error| error.field(format!("x_{}", name.suffix())))?;
+            let read_as = part.targets.as_ref().map(Targets::name);
+            let own = match head {
+                _ if read_as == Some(head) => None,
+                HeadName::NextBits => Some(part.next_frames()),
+                HeadName::Draw => Some(part.pictures()),
+                _ => None,
+            };
+            if let Some(own) = own {
+                *part = own.map_err(|error| error.field(format!("x_{}", name.suffix())))?;
             }
             if let Some(targets) = &part.targets {
                 let read = targets.read_as(head, &part.lengths);
@@ -308,24 +317,14 @@ impl Part {
         memory::check(need, memory::available())?;
         let mut frames = Vec::with_capacity(steps * self.width);
         let mut bits = Vec::with_capacity(steps * self.width);
-        let (mut starts, mut wrong) = (Vec::new(), None);
+        let mut starts = Vec::new();
         for sequence in 0..self.sequences() {
-            let (range, first) = (self.range(sequence), bits.len());
-            self.values.for_each(range.clone(), |at, value| {
-                if value != 0.0 && value != 1.0 {
-                    wrong = wrong.or(Some((range.start + at, value)));
-                }
-                bits.push(value == 1.0);
-            });
+            let first = bits.len();
+            self.push_bits(sequence, &mut bits)?;
             starts.push(frames.len());
             let before = &bits[first..bits.len() - self.width];
             frames.extend(std::iter::repeat_n(0u8, self.width));
             frames.extend(before.iter().map(|&bit| u8::from(bit)));
-        }
-        if let Some((at, value)) = wrong {
-            let place = format!("value {value} at {at}; a model that draws gives bits");
-            return Err(Error::new(ErrorKind::WrongValue(format!("holds {place}")))
-                .remedy("save x as zeros and ones"));
         }
         let bits = Array2::from_shape_vec((steps, self.width), bits).map_err(Error::malformed)?;
         Ok(Part {
@@ -334,6 +333,55 @@ impl Part {
             targets: Some(Targets::of_next_frames(bits, &self.lengths)),
             ..self.clone()
         })
+    }
+
+    /// What a model learns from that draws pictures: every sequence is one, a row a step; all of it becomes one frame,
+    /// as bytes, whose bits are the target too.
+    ///
+    /// # Errors
+    /// Gives the first value that is no bit, or the size of a picture that is another than the first's.
+    pub fn pictures(&self) -> Result<Part> {
+        let rows = self.lengths.first().copied().unwrap_or(1);
+        if let Some(&other) = self.lengths.iter().find(|&&length| length != rows) {
+            return Err(
+                Error::mismatch("rows", other, rows, "the first picture has")
+                    .remedy("save pictures of one size"),
+            );
+        }
+        let (count, pixels) = (self.sequences(), rows * self.width);
+        let need = (2 * count as u64).saturating_mul(pixels as u64);
+        memory::check(need, memory::available())?;
+        let mut bits = Vec::with_capacity(count * pixels);
+        for sequence in 0..count {
+            self.push_bits(sequence, &mut bits)?;
+        }
+        let values = bits.iter().map(|&bit| u8::from(bit)).collect();
+        let bits = Array2::from_shape_vec((count, pixels), bits).map_err(Error::malformed)?;
+        Ok(Part {
+            values: Arc::new(Values::U8(values)),
+            width: pixels,
+            starts: (0..count).map(|at| at * pixels).collect(),
+            lengths: vec![1; count],
+            targets: Some(Targets::of_pictures(bits)),
+            groups: self.groups.clone(),
+        })
+    }
+
+    /// The values of a sequence, which are to be bits.
+    fn push_bits(&self, sequence: usize, bits: &mut Vec<bool>) -> Result<()> {
+        let (range, mut wrong) = (self.range(sequence), None);
+        self.values.for_each(range.clone(), |at, value| {
+            if value != 0.0 && value != 1.0 {
+                wrong = wrong.or(Some((range.start + at, value)));
+            }
+            bits.push(value == 1.0);
+        });
+        let Some((at, value)) = wrong else {
+            return Ok(());
+        };
+        let place = format!("value {value} at {at}; a model that draws gives bits");
+        Err(Error::new(ErrorKind::WrongValue(format!("holds {place}")))
+            .remedy("save x as zeros and ones"))
     }
 
     /// The sequences of several parts of one width and type, one part after the other.
@@ -471,6 +519,55 @@ pub(super) mod tests {
         assert_eq!(next.values.element_type(), crate::data::ElementType::U8);
         let line = part().next_frames().unwrap_err().to_string();
         assert!(line.starts_with("holds value 2 at 1; "), "{line}");
+    }
+
+    #[test]
+    fn rows_of_pictures_are_read_as_one_frame_and_are_targets() {
+        let rows = Part {
+            values: Arc::new(Values::F32(vec![
+                1.0, 0.0, 0.0, 1.0, 9.0, 1.0, 1.0, 0.0, 1.0,
+            ])),
+            starts: vec![5, 0],
+            lengths: vec![2, 2],
+            ..part()
+        };
+        let pictures = rows.pictures().unwrap();
+        assert_eq!((pictures.width, &pictures.lengths[..]), (4, &[1, 1][..]));
+        // Wider than the data: what the model puts there.
+        let batch = pictures.batch(&[1, 0], &Normalization::identity(5));
+        let expected = ndarray::array![[[1.0, 0.0, 0.0, 1.0, 0.0]], [[1.0, 1.0, 0.0, 1.0, 0.0]]];
+        assert_eq!(batch.x, expected);
+        let expected = ndarray::array![[true, false, false, true], [true, true, false, true]];
+        assert_eq!(batch.targets, Some(Items::Bits(expected)));
+        assert_eq!(
+            pictures.subset(&[1]).targets.unwrap().name(),
+            HeadName::Draw
+        );
+        // What is read stays as it is.
+        let set = DataSet {
+            train: Some(pictures.clone()),
+            ..DataSet::default()
+        };
+        let again = set.for_head(HeadName::Draw).unwrap().train.unwrap();
+        assert_eq!(
+            (again.targets, again.values),
+            (pictures.targets, pictures.values)
+        );
+        let uneven = Part {
+            lengths: vec![2, 1],
+            ..rows.clone()
+        };
+        let line = uneven.pictures().unwrap_err().to_string();
+        assert!(
+            line.starts_with("has 1 rows, the first picture has 2"),
+            "{line}"
+        );
+        let grey = Part {
+            starts: vec![4, 0],
+            ..rows
+        };
+        let line = grey.pictures().unwrap_err().to_string();
+        assert!(line.starts_with("holds value 9 at 4; "), "{line}");
     }
 
     #[test]

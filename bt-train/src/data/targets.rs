@@ -18,13 +18,15 @@ pub struct Targets {
     follow: Follow,
 }
 
-/// What the targets of steps are of the sequences themselves.
+/// What the targets are of the sequences themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Follow {
     /// Nothing: they were given.
     Nothing,
     /// The bits of the frames that follow, see [`Part::next_frames`](crate::data::Part::next_frames).
     Frames,
+    /// The bits of the picture that a sequence is, see [`Part::pictures`](crate::data::Part::pictures).
+    Pictures,
     /// The words of a caption, the last of them its end; its sequence is a picture, of one frame.
     Words,
 }
@@ -139,18 +141,35 @@ impl Targets {
         (self.follow == Follow::Words).then(|| lengths.collect())
     }
 
+    /// The bits of pictures, [sequences, pixels].
+    pub fn of_pictures(bits: Array2<bool>) -> Targets {
+        Targets {
+            follow: Follow::Pictures,
+            ..Targets::of_sequences(Items::Bits(bits))
+        }
+    }
+
     /// What they are.
     pub fn name(&self) -> HeadName {
+        match self.follow {
+            Follow::Nothing => {}
+            Follow::Frames => return HeadName::NextBits,
+            Follow::Pictures => return HeadName::Draw,
+            Follow::Words => return HeadName::NextWords,
+        }
         match (&self.items, self.every_step()) {
             (Items::Classes(_), false) => HeadName::Classes,
-            (Items::Classes(_), true) if self.follow == Follow::Words => HeadName::NextWords,
             (Items::Classes(_), true) => HeadName::StepClasses,
             (Items::Values(_), false) => HeadName::Values,
             (Items::Values(_), true) => HeadName::StepValues,
             (Items::Bits(_), false) => HeadName::Bits,
-            (Items::Bits(_), true) if self.follow == Follow::Frames => HeadName::NextBits,
             (Items::Bits(_), true) => HeadName::StepBits,
         }
+    }
+
+    /// Whether they are the frames or pictures of x itself.
+    pub fn are_of_x(&self) -> bool {
+        matches!(self.follow, Follow::Frames | Follow::Pictures)
     }
 
     /// Whether there is one for every step.
@@ -215,7 +234,10 @@ impl Targets {
     pub fn subset(&self, sequences: &[usize]) -> Targets {
         let items = self.items_of(sequences);
         match &self.steps {
-            None => Targets::of_sequences(items),
+            None => Targets {
+                follow: self.follow,
+                ..Targets::of_sequences(items)
+            },
             Some(_) => {
                 let lengths = sequences.iter().map(|&s| self.range(s).len());
                 Targets {
@@ -336,6 +358,7 @@ impl Targets {
             steps: shaped.steps,
             follow: match name {
                 HeadName::NextBits => Follow::Frames,
+                HeadName::Draw => Follow::Pictures,
                 HeadName::NextWords => Follow::Words,
                 _ => Follow::Nothing,
             },
@@ -398,8 +421,8 @@ fn remedy(name: HeadName) -> &'static str {
         HeadName::StepValues => "save y as f32 [sequences, steps, K]",
         HeadName::Bits => "save y as zeros and ones, f32 [sequences, K]",
         HeadName::StepBits => "save y as zeros and ones [sequences, steps, K]",
-        // Its targets are its frames, whatever y is.
-        HeadName::NextBits => "save x as zeros and ones",
+        // Their targets are their frames, whatever y is.
+        HeadName::NextBits | HeadName::Draw => "save x as zeros and ones",
         HeadName::NextWords => {
             "save captions as `words_train` and `picture_train`, likewise of other parts"
         }

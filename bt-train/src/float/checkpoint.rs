@@ -7,6 +7,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::ModelConfig;
+use crate::float::draw::LATENT;
 use crate::float::model::Model;
 use crate::float::tensors::{TensorFile, Tensors, read_tensors, write_tensors};
 use crate::shape::MapShape;
@@ -45,7 +46,8 @@ pub struct Checkpoint {
 }
 
 /// Names and shapes of the trainable tensors of a model: of every layer input map, recurrent map and
-/// biases, behind the first the words, then of the head.
+/// biases, behind the first the words (the decoder as the second layer of a model that draws pictures), then of the map
+/// to latent values and of the head.
 pub fn shapes(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
     let units = config.units();
     let of_map = |prefix: &str, shape: MapShape| {
@@ -53,7 +55,8 @@ pub fn shapes(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
         shape.tensors().into_iter().map(named).collect::<Vec<_>>()
     };
     let mut shapes = Vec::new();
-    for (at, layer) in config.layer_shapes().into_iter().enumerate() {
+    let layers = config.layer_shapes().into_iter();
+    for (at, layer) in layers.chain(config.decoder_shape()).enumerate() {
         shapes.extend(of_map(&name::input_map(config.cell, at), layer.input));
         if let Some(recurrent) = layer.recurrent {
             shapes.extend(of_map(&name::recurrent_map(config.cell, at), recurrent));
@@ -66,6 +69,11 @@ pub fn shapes(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
         if let (0, Some(words)) = (at, config.words()) {
             shapes.push((WORDS.into(), vec![words, config.bias_values()]));
         }
+    }
+    if config.head.gives.is_pictures() {
+        let values = 2 * config.latent_values();
+        let [weight, bias] = LATENT.map(String::from);
+        shapes.extend([(weight, vec![values, units]), (bias, vec![values])]);
     }
     shapes.push((
         "head.weight".into(),
@@ -342,7 +350,7 @@ fn left_out(config: &ModelConfig, tensors: &Tensors) -> Vec<String> {
 
 /// Whether a tensor of this name can only be meant for the model.
 fn is_ours(name: &str) -> bool {
-    let others = ["head.", "input.", "words."];
+    let others = ["head.", "input.", "latent.", "words."];
     name::is_of_layer(name) || others.iter().any(|prefix| name.starts_with(prefix))
 }
 

@@ -160,10 +160,16 @@ pub struct HeadConfig {
     /// Steps that [`Pool::Recent`] averages over, a power of two; 16 where it is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub horizon: Option<usize>,
-    /// Steps of the longest sequence that it learned from, where it is one to draw or to caption: as many are drawn,
-    /// and a caption has no more.
+    /// Where it is one to draw or to caption, the steps of the longest sequence that it learned from: as many are drawn,
+    /// and a caption has no more. Of a head of pictures the steps in which one is painted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<usize>,
+    /// Of a head of pictures, the modes of the latent values of a step, Z = Z_1·…·Z_d, as many as of the hidden state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latent: Option<Vec<usize>>,
+    /// Of a head of pictures, their rows: pixels lie row by row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<usize>,
     /// Names of the classes, the values or the bits; empty when the data set had none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
@@ -201,18 +207,7 @@ impl HeadConfig {
                 .field("head.pool")
                 .remedy("take `pool last`"));
         }
-        let is_made = self.gives.is_next_frame() || self.gives.is_next_word();
-        match (is_made, self.steps) {
-            (true, Some(0)) => {
-                let allowed = "a drawing or a caption has at least 1 step";
-                return Err(Error::out_of_range(0, allowed).field("head.steps"));
-            }
-            (false, Some(steps)) => {
-                let allowed = "only the heads `next_bits` and `next_words` have them";
-                return Err(Error::out_of_range(steps, allowed).field("head.steps"));
-            }
-            _ => {}
-        }
+        self.validate_drawing()?;
         match (self.pool, self.horizon) {
             (Pool::Recent, Some(horizon))
                 if !horizon.is_power_of_two() || !(2..=HORIZON_MAX).contains(&horizon) =>
@@ -225,6 +220,57 @@ impl HeadConfig {
                 "only the pool `recent` has one",
             )
             .field("head.horizon")),
+            _ => Ok(()),
+        }
+    }
+
+    /// That everything is there that the head draws by, and nothing that it does not.
+    fn validate_drawing(&self) -> Result<()> {
+        let pictures = self.gives.is_pictures();
+        let latent = self.latent.as_ref();
+        let latent = latent.map(|modes| product("head.latent", modes));
+        let latent = latent.transpose()?;
+        for (key, found, is_its, least) in [
+            (
+                "steps",
+                self.steps,
+                pictures || self.gives.is_next_frame() || self.gives.is_next_word(),
+                "a drawing or a caption has at least 1 step",
+            ),
+            (
+                "latent",
+                latent,
+                pictures,
+                "a step has at least 1 latent value",
+            ),
+            ("rows", self.rows, pictures, "a picture has at least 1 row"),
+        ] {
+            let error = match found {
+                Some(0) => Error::out_of_range(0, least),
+                Some(found) if !is_its => {
+                    let heads = if key == "steps" {
+                        "s `next_bits`, `next_words` and `draw` have"
+                    } else {
+                        " `draw` has"
+                    };
+                    Error::out_of_range(found, format!("only the head{heads} it"))
+                }
+                None if pictures => {
+                    Error::new(ErrorKind::Missing).remedy("the head `draw` needs it")
+                }
+                _ => continue,
+            };
+            return Err(error.field(format!("head.{key}")));
+        }
+        match (self.steps, self.rows) {
+            (Some(steps), _) if pictures && steps > DRAW_STEPS_MAX => {
+                let allowed = format!("a picture takes at most {DRAW_STEPS_MAX}");
+                Err(Error::out_of_range(steps, allowed).field("head.steps"))
+            }
+            (_, Some(rows)) if !self.gives.outputs().is_multiple_of(rows) => {
+                let allowed = format!("{} pixels are no such rows", self.gives.outputs());
+                Err(Error::out_of_range(rows, allowed).field("head.rows"))
+            }
             _ => Ok(()),
         }
     }
@@ -246,6 +292,9 @@ pub const UNKNOWN: usize = 1;
 
 /// The first word that has a meaning of its own.
 const WORD_FIRST: usize = 2;
+
+/// Most steps of a picture.
+pub const DRAW_STEPS_MAX: usize = 1000;
 
 /// Longest horizon that the device's sums hold.
 const HORIZON_MAX: usize = 1 << HORIZON_SHIFT_MAX;
@@ -274,6 +323,8 @@ pub enum HeadKind {
     /// A score for each word of a vocabulary, after every step: the word that follows in a caption, by the picture,
     /// which is the only frame, and the words before it.
     NextWords(usize),
+    /// The logits of the pixels of a picture, painted in several steps by latent values ([`HeadConfig::latent`]).
+    Draw(usize),
 }
 
 /// What a head gives, by its name.
@@ -296,6 +347,8 @@ pub enum HeadName {
     NextBits,
     /// The next word of a caption
     NextWords,
+    /// Bits of a picture
+    Draw,
 }
 
 impl HeadName {
@@ -310,12 +363,16 @@ impl HeadName {
             HeadName::StepBits => HeadKind::StepBits(outputs),
             HeadName::NextBits => HeadKind::NextBits(outputs),
             HeadName::NextWords => HeadKind::NextWords(outputs),
+            HeadName::Draw => HeadKind::Draw(outputs),
         }
     }
 
     /// Whether there is one after every step.
     pub fn every_step(self) -> bool {
-        !matches!(self, HeadName::Classes | HeadName::Values | HeadName::Bits)
+        !matches!(
+            self,
+            HeadName::Classes | HeadName::Values | HeadName::Bits | HeadName::Draw
+        )
     }
 
     /// Of what there is one each.
@@ -323,7 +380,9 @@ impl HeadName {
         match self {
             HeadName::Classes | HeadName::StepClasses | HeadName::NextWords => OutputKind::Classes,
             HeadName::Values | HeadName::StepValues => OutputKind::Values,
-            HeadName::Bits | HeadName::StepBits | HeadName::NextBits => OutputKind::Bits,
+            HeadName::Bits | HeadName::StepBits | HeadName::NextBits | HeadName::Draw => {
+                OutputKind::Bits
+            }
         }
     }
 
@@ -338,6 +397,7 @@ impl HeadName {
             HeadName::StepBits => "bits of every step",
             HeadName::NextBits => "bits of the next frame",
             HeadName::NextWords => "next word of a caption",
+            HeadName::Draw => "bits of a picture",
         }
     }
 }
@@ -354,6 +414,7 @@ impl HeadKind {
             HeadKind::StepBits(_) => HeadName::StepBits,
             HeadKind::NextBits(_) => HeadName::NextBits,
             HeadKind::NextWords(_) => HeadName::NextWords,
+            HeadKind::Draw(_) => HeadName::Draw,
         }
     }
 
@@ -366,7 +427,8 @@ impl HeadKind {
         | HeadKind::Bits(outputs)
         | HeadKind::StepBits(outputs)
         | HeadKind::NextBits(outputs)
-        | HeadKind::NextWords(outputs)) = self;
+        | HeadKind::NextWords(outputs)
+        | HeadKind::Draw(outputs)) = self;
         outputs
     }
 
@@ -391,6 +453,11 @@ impl HeadKind {
         self.name() == HeadName::NextWords
     }
 
+    /// Whether what it gives is a picture, painted in several steps.
+    pub fn is_pictures(self) -> bool {
+        self.name() == HeadName::Draw
+    }
+
     /// The key of the metadata, such as `classes` or `step_values`.
     pub fn key(self) -> &'static str {
         match self {
@@ -402,6 +469,7 @@ impl HeadKind {
             HeadKind::StepBits(_) => "step_bits",
             HeadKind::NextBits(_) => "next_bits",
             HeadKind::NextWords(_) => "next_words",
+            HeadKind::Draw(_) => "draw",
         }
     }
 }
@@ -512,6 +580,22 @@ impl ModelConfig {
         (0..self.layers).map(layer).collect()
     }
 
+    /// Of a head of pictures, the maps of the decoder: from the latent values, and from its hidden state. The first
+    /// layer is the encoder.
+    pub fn decoder_shape(&self) -> Option<LayerShape> {
+        let (latent, hidden) = (self.head.latent.as_ref()?, &self.hidden.modes);
+        Some(LayerShape {
+            input: MapShape::to_gates(self.gates(), self.input.map, latent, hidden),
+            recurrent: self.recurrent_shape(),
+        })
+    }
+
+    /// Latent values of a step, Z; 0 where the head is none of pictures.
+    pub fn latent_values(&self) -> usize {
+        self.decoder_shape()
+            .map_or(0, |shape| shape.input.inputs.iter().product())
+    }
+
     /// The cell and the function of its gates.
     pub fn kind(&self) -> Kind {
         Kind {
@@ -545,7 +629,8 @@ impl ModelConfig {
 
     /// Number of weights of all layers, biases included, and of the head.
     pub fn parameters(&self) -> usize {
-        let head = self.head.gives.outputs() * (self.units() + 1);
+        let linear = self.head.gives.outputs() + 2 * self.latent_values();
+        let head = linear * (self.units() + 1);
         let words = self.words().unwrap_or(0) * self.bias_values();
         self.layer_parameters(|shape| shape.parameters()) + words + head
     }
@@ -559,17 +644,27 @@ impl ModelConfig {
     /// Weights of all layers, biases included, where maps have as many as `of_map` says.
     fn layer_parameters(&self, of_map: impl Fn(&MapShape) -> usize) -> usize {
         let biases = self.bias_values() + self.recurrent_bias_values();
-        let layers = self.layer_shapes().into_iter();
+        let layers = self.layer_shapes().into_iter().chain(self.decoder_shape());
         let maps = layers.map(|layer| {
             of_map(&layer.input) + layer.recurrent.as_ref().map_or(0, &of_map) + biases
         });
         maps.sum()
     }
 
-    /// How many times more weights a dense input map would have.
+    /// Weights of the map from the frame; with a decoder, of that from the latent values too.
+    pub fn input_parameters(&self) -> usize {
+        self.input_maps().map(|shape| shape.parameters()).sum()
+    }
+
+    fn input_maps(&self) -> impl Iterator<Item = MapShape> {
+        let decoder = self.decoder_shape().map(|shape| shape.input);
+        std::iter::once(self.input_shape()).chain(decoder)
+    }
+
+    /// How many times more weights dense input maps would have.
     pub fn input_compression(&self) -> f64 {
-        let shape = self.input_shape();
-        shape.dense().parameters() as f64 / shape.parameters() as f64
+        let dense: usize = self.input_maps().map(|map| map.dense().parameters()).sum();
+        dense as f64 / self.input_parameters() as f64
     }
 
     /// How many times more weights dense layers would have, without the head.
@@ -646,7 +741,54 @@ impl ModelConfig {
                 return Err(Error::new(ErrorKind::Unsupported(why)).field(field));
             }
         }
-        self.head.validate()
+        self.head.validate()?;
+        if self.head.gives.is_pictures() {
+            self.validate_pictures()?;
+        }
+        Ok(())
+    }
+
+    /// Checks that a model can draw pictures, of a head that is sound by itself.
+    fn validate_pictures(&self) -> Result<()> {
+        let pixels = self.head.gives.outputs();
+        let read = pixels
+            .checked_mul(2)
+            .and_then(|pictures| pictures.checked_add(self.units()));
+        if read.is_none_or(|read| self.inputs() < read) {
+            let why = "do not hold two pictures and the hidden state, which the encoder reads";
+            return Err(Error::new(ErrorKind::Unsupported(why)).field("input.modes"));
+        }
+        if self.data_width() != pixels {
+            let other = "the data of `input` have";
+            let error = Error::mismatch("pixels", pixels, self.data_width(), other);
+            return Err(error.field("head.draw"));
+        }
+        let latent = self.head.latent.clone().unwrap_or_default();
+        let values = product("head.latent", &latent)?;
+        if self.bias_values().checked_mul(values).is_none() {
+            return Err(Error::new(ErrorKind::TooLarge {
+                modes: latent,
+                allowed: "fewer values",
+            })
+            .field("head.latent"));
+        }
+        if let Some(decoder) = self.decoder_shape() {
+            decoder.input.validate("input.", "head.latent")?;
+        }
+        let has_no = [
+            ("cell", self.cell != Cell::Lstm),
+            ("layers", self.layers != 1),
+            ("head.pool", self.head.pool != Pool::Last),
+            ("input.filter", self.input.filter != InputFilter::None),
+            ("front_end", self.front_end.is_some()),
+        ];
+        match has_no.into_iter().find(|(_, is_set)| *is_set) {
+            Some((field, _)) => {
+                let why = "is nothing for pictures: encoder and decoder are an LSTM each, and read pixels";
+                Err(Error::new(ErrorKind::Unsupported(why)).field(field))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Checks that a model can be given so many frames drawn from a sequence.
@@ -658,6 +800,8 @@ impl ModelConfig {
             ));
         } else if self.front_end.is_some() {
             "is for frames, and sound is read as it comes"
+        } else if self.head.gives.is_pictures() {
+            "leaves rows of pictures out"
         } else if self.head.gives.every_step() {
             "leaves steps out, and the head tells something of every step"
         } else {
@@ -829,6 +973,72 @@ mod tests {
         assert!(with_head(r#"{"pool": "last"}"#).is_err());
     }
 
+    /// Pictures of 4 pixels; the encoder reads 4 + 4 + 2 values.
+    fn of_pictures(more: &str, head: &str) -> ModelConfig {
+        let rest = r#""hidden": {"modes": [2]}"#;
+        let head = format!(r#"{{"draw":4,"pool":"last"{head}}}"#);
+        let text = format!(
+            r#"{{"input": {{"map": "dense", "modes": [10], "width": 4}}, {rest}{more}, "head": {head}}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn models_of_pictures_are_whole_or_refused_by_name() {
+        let whole = r#","steps":3,"latent":[5],"rows":2"#;
+        let config = of_pictures("", whole);
+        config.validate().unwrap();
+        let head = serde_json::to_string(&config.head).unwrap();
+        assert_eq!(head, format!(r#"{{"draw":4,"pool":"last"{whole}}}"#));
+        // Two layers of an LSTM, W and b, L and l.
+        let layers = (8 * 10 + 8 * 2 + 8) + (8 * 5 + 8 * 2 + 8);
+        assert_eq!(config.parameters(), layers + 4 * 3 + 10 * 3);
+        assert_eq!(config.input_parameters(), 8 * 15);
+        for (more, head, expected) in [
+            ("", r#","latent":[5],"rows":2"#, "head.steps: "),
+            (
+                "",
+                r#","steps":0,"latent":[5],"rows":2"#,
+                "head.steps: is 0; a drawing or a caption has",
+            ),
+            (
+                "",
+                r#","steps":1001,"latent":[5],"rows":2"#,
+                "head.steps: is 1001; a picture takes",
+            ),
+            ("", r#","steps":3,"rows":2"#, "head.latent: "),
+            ("", r#","steps":3,"latent":[],"rows":2"#, "head.latent: "),
+            ("", r#","steps":3,"latent":[5,0],"rows":2"#, "head.latent: "),
+            (
+                "",
+                r#","steps":3,"latent":[4294967296,4294967296],"rows":2"#,
+                "head.latent: ",
+            ),
+            ("", r#","steps":3,"latent":[5]"#, "head.rows: "),
+            (
+                "",
+                r#","steps":3,"latent":[5],"rows":3"#,
+                "head.rows: is 3; 4 pixels",
+            ),
+            (r#", "cell": "gru""#, whole, "cell: "),
+            (r#", "layers": 2"#, whole, "layers: "),
+        ] {
+            let line = of_pictures(more, head).validate().unwrap_err().to_string();
+            assert!(line.starts_with(expected), "{line}");
+        }
+        let mut narrow = of_pictures("", whole);
+        narrow.input.modes = vec![9];
+        let line = narrow.validate().unwrap_err().to_string();
+        assert!(
+            line.starts_with("input.modes: do not hold two pictures"),
+            "{line}"
+        );
+        let mut other = of_pictures("", whole);
+        other.input.width = Some(5);
+        let line = other.validate().unwrap_err().to_string();
+        assert!(line.starts_with("head.draw: has 4 pixels"), "{line}");
+    }
+
     #[test]
     fn heads_that_cannot_be_are_refused_by_name() {
         for (head, expected) in [
@@ -852,6 +1062,11 @@ mod tests {
             (r#"{"bits": 0}"#, "head.bits: is 0; "),
             (r#"{"step_bits": 2, "pool": "mean"}"#, "head.pool: "),
             (r#"{"step_bits": 2, "steps": 3}"#, "head.steps: is 3; only"),
+            (
+                r#"{"classes": 2, "latent": [3]}"#,
+                "head.latent: is 3; only",
+            ),
+            (r#"{"next_bits": 4, "rows": 2}"#, "head.rows: is 2; only"),
             (r#"{"next_bits": 4, "steps": 0}"#, "head.steps: is 0; "),
             (
                 r#"{"next_bits": 3}"#,

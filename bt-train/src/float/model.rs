@@ -1,6 +1,7 @@
 //! The whole model: maps, recurrence, head; logits, loss and all gradients.
 
 use super::config::ModelConfig;
+use super::draw::{Decoder, Draw};
 use super::filter::Filter;
 use super::head::{Head, LossWeights, Wanted, bit_cross_entropy, cross_entropy, value_error};
 use super::init;
@@ -12,7 +13,9 @@ use super::words::words_before;
 use crate::error::Result;
 use crate::shape::{Cell, MapKind};
 use bt_core::OutputKind;
-use ndarray::{Array1, Array2, ArrayD, ArrayView2, ArrayView3, ArrayViewD, ArrayViewMutD, Axis, s};
+use ndarray::{
+    Array1, Array2, Array3, ArrayD, ArrayView2, ArrayView3, ArrayViewD, ArrayViewMutD, Axis, s,
+};
 use rand::Rng;
 
 pub use super::head::Loss;
@@ -34,6 +37,8 @@ pub struct Network<T> {
     /// As of `value_offset`; above 0.
     pub value_scale: Array1<f32>,
     pub(super) layers: Vec<LayerWeights<T>>,
+    /// Of a model that draws pictures; its one layer is the encoder then.
+    decoder: Option<Decoder<T>>,
     pub(super) head: Head<T>,
 }
 
@@ -55,6 +60,9 @@ pub struct LossOptions<T = f32> {
     pub recurrent_mask: Option<Array2<T>>,
     /// Dropout on what the head reads, [batch, J], one row for all steps of a sequence.
     pub output_mask: Option<Array2<T>>,
+    /// Of a model that draws pictures, the numbers from N(0, 1) by which it draws its latent values, [T, batch, Z];
+    /// none: they are at their means.
+    pub noise: Option<Array3<T>>,
 }
 
 impl<T> Default for LossOptions<T> {
@@ -64,6 +72,7 @@ impl<T> Default for LossOptions<T> {
             input_mask: None,
             recurrent_mask: None,
             output_mask: None,
+            noise: None,
         }
     }
 }
@@ -102,6 +111,7 @@ impl<T: Real> Network<T> {
                     LayerWeights::zeros(shape, config.kind(), words)
                 })
                 .collect(),
+            decoder: Decoder::zeros(&config),
             head: Head::zeros(config.units(), gives.outputs()),
             config,
         })
@@ -109,7 +119,7 @@ impl<T: Real> Network<T> {
 
     /// A model with starting weights: those of [`init`], the bias of the gate that remembers 1 (of an LSTM
     /// f, of a GRU z; of a minGRU the gate that forgets −1), a dense recurrent matrix orthogonal gate by
-    /// gate, the head N(0, 1/J), the table of words N(0, ¼).
+    /// gate, the head N(0, 1/J), the map to latent values likewise, the table of words N(0, ¼).
     ///
     /// # Errors
     /// As [`zeros`](Self::zeros).
@@ -120,7 +130,12 @@ impl<T: Real> Network<T> {
             values.mapv_inplace(|_| T::from_f64(deviation * init::normal(rng)));
         };
         let config = &model.config;
-        for (layer, shape) in model.layers.iter_mut().zip(config.layer_shapes()) {
+        let decoder = model.decoder.as_mut().map(|decoder| &mut decoder.layer);
+        let shapes = config
+            .layer_shapes()
+            .into_iter()
+            .chain(config.decoder_shape());
+        for (layer, shape) in model.layers.iter_mut().chain(decoder).zip(shapes) {
             for (_, values) in layer.input.parameters_mut() {
                 fill(values, init::deviation(&shape.input));
             }
@@ -139,8 +154,12 @@ impl<T: Real> Network<T> {
         }
         let deviation = (units as f64).sqrt().recip();
         fill(model.head.weight.view_mut().into_dyn(), deviation);
+        if let Some(decoder) = &mut model.decoder {
+            fill(decoder.latent.weight.view_mut().into_dyn(), deviation);
+        }
         let is_dense = config.recurrent.map == MapKind::Dense;
-        for layer in &mut model.layers {
+        let decoder = model.decoder.as_mut().map(|decoder| &mut decoder.layer);
+        for layer in model.layers.iter_mut().chain(decoder) {
             let recurrent = layer.recurrent.iter_mut().filter(|_| is_dense);
             for (_, mut weight) in recurrent.flat_map(|map| map.parameters_mut()) {
                 for gate in 0..config.gates() {
@@ -165,6 +184,8 @@ impl<T: Real> Network<T> {
         for (at, layer) in self.layers.iter().enumerate() {
             all.extend(layer.parameters(self.config.cell, at));
         }
+        let decoder = self.decoder.iter();
+        all.extend(decoder.flat_map(|decoder| decoder.parameters(&self.config)));
         all.push(("head.weight".into(), self.head.weight.view().into_dyn()));
         all.push(("head.bias".into(), self.head.bias.view().into_dyn()));
         all
@@ -176,6 +197,8 @@ impl<T: Real> Network<T> {
         for (at, layer) in self.layers.iter_mut().enumerate() {
             all.extend(layer.parameters_mut(self.config.cell, at));
         }
+        let decoder = self.decoder.iter_mut();
+        all.extend(decoder.flat_map(|decoder| decoder.parameters_mut(&self.config)));
         all.push(("head.weight".into(), self.head.weight.view_mut().into_dyn()));
         all.push(("head.bias".into(), self.head.bias.view_mut().into_dyn()));
         all
@@ -216,11 +239,15 @@ impl<T: Real> Network<T> {
     /// Logits [rows, K] of normalised frames `x` [batch, steps, I], of which
     /// sequence b has `lengths[b]` valid steps. What lies behind them is not
     /// read. A row is a sequence, or with a head on every step a valid step,
-    /// sequence by sequence. Of values see [`in_units`](Self::in_units).
+    /// sequence by sequence. Of values see [`in_units`](Self::in_units). A model that draws pictures paints those
+    /// that it is shown, latent values at their means; [`painted`](Self::painted) draws these.
     ///
     /// # Panics
     /// If `x` or `lengths` do not fit the model, or it reads words: see [`word_logits`](Self::word_logits).
     pub fn logits(&self, x: ArrayView3<'_, T>, lengths: &[usize]) -> Array2<T> {
+        if self.decoder.is_some() {
+            return self.painted(x, lengths, None).0;
+        }
         assert!(self.config.words().is_none(), "a model that reads words");
         self.logits_reading(x, lengths, None)
     }
@@ -278,6 +305,9 @@ impl<T: Real> Network<T> {
         wanted: impl Into<Wanted<'w>>,
         options: &LossOptions<T>,
     ) -> (Loss, Gradients<T>) {
+        if self.decoder.is_some() {
+            return self.bound_and_gradients(x, lengths, wanted.into(), options);
+        }
         self.check(&x, lengths);
         let masks = Masks {
             input: options.input_mask.as_ref(),
@@ -312,6 +342,7 @@ impl<T: Real> Network<T> {
     ) -> (Loss, Gradients<T>) {
         self.check(&x, lengths);
         assert_eq!(states.len(), lengths.len(), "states");
+        assert!(self.decoder.is_none(), "pictures are drawn in floats alone");
         let masks = Masks {
             input: options.input_mask.as_ref(),
             recurrent: options.recurrent_mask.as_ref(),
@@ -392,6 +423,98 @@ impl<T: Real> Network<T> {
     }
 }
 
+/// Models that draw pictures: a sequence is one step, whose first K values are a picture.
+impl<T: Real> Network<T> {
+    fn draw(&self) -> Draw<'_, T> {
+        let decoder = self.decoder.as_ref().expect("a model that draws pictures");
+        let kind = self.config.kind();
+        Draw {
+            encoder: self.layers[0].prepare(kind, None, None),
+            decoder: decoder.layer.prepare(kind, None, None),
+            latent: &decoder.latent,
+            paint: &self.head,
+            inputs: self.config.inputs(),
+        }
+    }
+
+    /// The pictures among what the model reads, and the noise by which it draws latent values.
+    fn pictures<'x>(
+        &self,
+        x: &'x ArrayView3<'_, T>,
+        lengths: &[usize],
+        noise: Option<&Array3<T>>,
+    ) -> (ArrayView2<'x, T>, Array3<T>) {
+        self.check(x, lengths);
+        assert!(
+            lengths.iter().all(|&length| length == 1),
+            "steps of a picture"
+        );
+        let head = &self.config.head;
+        let shape = (
+            head.steps.unwrap_or(0),
+            lengths.len(),
+            self.config.latent_values(),
+        );
+        let noise = noise.cloned().unwrap_or_else(|| Array3::zeros(shape));
+        assert_eq!(
+            noise.dim(),
+            shape,
+            "steps, pictures and latent values of the noise"
+        );
+        let pixels = head.gives.outputs();
+        (x.slice_move(s![.., 0, ..pixels]), noise)
+    }
+
+    /// The logits [batch, K] of pictures `x` [batch, 1, I] as the model paints them, its latent values drawn by `noise`
+    /// [T, batch, Z] or at their means, and the divergence of these from N(0, 1), of all pictures, in nats.
+    ///
+    /// # Panics
+    /// If the model does not draw pictures, or `x`, `lengths` or `noise` do not fit it.
+    pub fn painted(
+        &self,
+        x: ArrayView3<'_, T>,
+        lengths: &[usize],
+        noise: Option<&Array3<T>>,
+    ) -> (Array2<T>, f64) {
+        let (x, noise) = self.pictures(&x, lengths, noise);
+        let draw = self.draw();
+        let trace = draw.forward(x, noise.view());
+        (trace.canvas().to_owned(), trace.divergence())
+    }
+
+    /// The logits [batch, K] of pictures that the model draws from latent values `z` [T, batch, Z] of N(0, 1).
+    ///
+    /// # Panics
+    /// If the model does not draw pictures, or `z` does not fit it.
+    pub fn drawn(&self, z: ArrayView3<'_, T>) -> Array2<T> {
+        let (steps, _, values) = z.dim();
+        assert_eq!(
+            (Some(steps), values),
+            (self.config.head.steps, self.config.latent_values())
+        );
+        self.draw().draw(z)
+    }
+
+    /// The bound, a pixel: cross entropy and divergence.
+    fn bound_and_gradients(
+        &self,
+        x: ArrayView3<'_, T>,
+        lengths: &[usize],
+        wanted: Wanted<'_>,
+        options: &LossOptions<T>,
+    ) -> (Loss, Gradients<T>) {
+        let (x, noise) = self.pictures(&x, lengths, options.noise.as_ref());
+        let draw = self.draw();
+        let trace = draw.forward(x, noise.view());
+        let (mut loss, dcanvas) = self.loss(trace.canvas(), wanted, &options.weights);
+        let scale = 1.0 / x.len().max(1) as f64;
+        loss.loss += scale * trace.divergence();
+        let gradients = draw.backward(trace, noise.view(), dcanvas, T::from_f64(scale));
+        let arrays = gradients.arrays();
+        (loss, Gradients { arrays })
+    }
+}
+
 impl<T: Real> Clone for Network<T> {
     fn clone(&self) -> Network<T> {
         Network {
@@ -401,6 +524,7 @@ impl<T: Real> Clone for Network<T> {
             value_offset: self.value_offset.clone(),
             value_scale: self.value_scale.clone(),
             layers: self.layers.clone(),
+            decoder: self.decoder.clone(),
             head: self.head.clone(),
         }
     }

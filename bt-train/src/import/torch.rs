@@ -109,6 +109,8 @@ pub fn import(file: TensorFile, wanted: &Wanted) -> Result<Imported> {
             pool: wanted.pool,
             horizon: None,
             steps: None,
+            latent: None,
+            rows: None,
             labels: wanted.labels.clone(),
         },
         front_end: None,

@@ -97,6 +97,24 @@ pub(super) struct Weights<'a> {
     pub filter: Option<(FilterRecord, Vec<i16>)>,
 }
 
+/// Checks that a model of such a kind can be made integers at all.
+///
+/// # Errors
+/// When it draws pictures or reads words.
+fn check_quantizable(config: &ModelConfig) -> Result<()> {
+    if config.head.gives.is_next_word() {
+        let why = "reads words, and the integers of a device read none";
+        return Err(Error::new(ErrorKind::Unsupported(why)).field("head.next_words"));
+    }
+    if config.head.gives.is_pictures() {
+        let why = "paints in several steps from latent values, which no device does yet";
+        return Err(Error::new(ErrorKind::Unsupported(why))
+            .field("head.draw")
+            .remedy("draw with the float model: `bt-train generate RUN`"));
+    }
+    Ok(())
+}
+
 impl Scheme {
     /// Chooses plans, input format, ranges and bits. `part` is (a selection of) the training part, in raw
     /// values of the input map: with a front end its feature vectors.
@@ -110,10 +128,7 @@ impl Scheme {
         labels: &[String],
         options: &Options,
     ) -> Result<Scheme> {
-        if checkpoint.config.head.gives.is_next_word() {
-            let why = "reads words, and the integers of a device read none";
-            return Err(Error::new(ErrorKind::Unsupported(why)).field("head.next_words"));
-        }
+        check_quantizable(&checkpoint.config)?;
         let layers = layers(&checkpoint.config)?;
         let limits = &options.limits;
         let planned = |plans| Scheme::planned(plans, checkpoint, part, labels, options);

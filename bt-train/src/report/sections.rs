@@ -8,7 +8,7 @@ use crate::float::config::ModelConfig;
 use crate::shape::{self, MapKind, MapShape};
 use crate::training::confusion::{Confusion, name};
 use crate::training::curves;
-use crate::training::metrics::{BitFigures, Figures, ValueFigures, digits};
+use crate::training::metrics::{Figures, ValueFigures, digits};
 use crate::training::outcome::{Detail, Outcome};
 
 /// A model in few words.
@@ -98,10 +98,16 @@ fn figures(figures: &Figures) -> Vec<(String, String)> {
             (digits(mae), "MAE, likewise".into()),
             (optional(r2), "R²; telling the mean gives 0".into()),
         ],
-        Figures::Bits(BitFigures { nats, accuracy }) => vec![
-            (digits(nats), "nats a sequence".into()),
-            (format!("{accuracy:.4}"), "share of bits right".into()),
-        ],
+        Figures::Bits(bits) => {
+            let of_latent = |nats| (digits(nats), "of them for latent values".into());
+            let mut rows = vec![(digits(bits.nats), "nats a sequence".into())];
+            rows.extend(bits.divergence.map(of_latent));
+            rows.push((
+                format!("{:.4}", bits.accuracy),
+                "share of bits right".into(),
+            ));
+            rows
+        }
     }
 }
 

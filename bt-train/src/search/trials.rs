@@ -27,7 +27,7 @@ use crate::training::material::split_off;
 use crate::training::metrics::Keep;
 use crate::training::outcome::Outcome;
 use crate::training::run::{RunFolder, RunWatch};
-use crate::training::settings::Settings;
+use crate::training::settings::{HeadChoice, Settings};
 use crate::training::trainer::Trainer;
 use bt_core::OutputKind;
 use std::path::{Path, PathBuf};
@@ -62,6 +62,10 @@ impl Search {
                 let error = Error::new(ErrorKind::Unsupported(why)).field(field);
                 return Err(error.remedy("leave it out"));
             }
+        }
+        if settings.head == HeadChoice::Draw {
+            let why = "draws pictures, which no device does yet";
+            return Err(Error::new(ErrorKind::Unsupported(why)).field("head"));
         }
         let validation = validation(settings, data)?;
         let Drawn { trials, looked_at } = draw(asked, data)?;

@@ -1,12 +1,16 @@
 //! Scores of a model on a part of a data set.
 
 use crate::data::{Items, Normalization, Part, Targets};
+use crate::float::config::ModelConfig;
 use crate::float::head::LossWeights;
+use crate::float::init;
 use crate::float::model::Model;
 use crate::training::confusion::Confusion;
 use crate::training::metrics::{BitFigures, Figures, Keep, ValueFigures};
 use bt_core::argmax;
-use ndarray::{Array2, s};
+use ndarray::{Array2, Array3, s};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
 
 /// Sequences computed at a time.
 const BATCH: usize = 64;
@@ -22,14 +26,36 @@ pub struct Score {
     pub loss: f64,
 }
 
+/// What a model says of a part.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// As of [`logits`].
+    pub logits: Array2<f32>,
+    /// Of a model that draws pictures, the mean divergence of a picture's latent values from N(0, 1), in nats.
+    pub divergence: Option<f64>,
+}
+
+impl From<Array2<f32>> for Told {
+    /// Of a model that draws no pictures.
+    fn from(logits: Array2<f32>) -> Told {
+        Told {
+            logits,
+            divergence: None,
+        }
+    }
+}
+
 impl Score {
-    /// The score of these logits, of [`logits`].
+    /// The score of what a model told.
     ///
     /// # Panics
     /// When targets and head are of different kinds.
-    pub fn of(model: &Model, logits: &Array2<f32>, targets: &Targets) -> Score {
-        let wanted = targets.items.wanted();
-        let (loss, _) = model.loss(logits.view(), wanted, &LossWeights::default());
+    pub fn of(model: &Model, told: &Told, targets: &Targets) -> Score {
+        let (logits, wanted) = (&told.logits, targets.items.wanted());
+        let (mut loss, _) = model.loss(logits.view(), wanted, &LossWeights::default());
+        if let Some(divergence) = told.divergence {
+            loss.loss += divergence / logits.ncols() as f64;
+        }
         let figures = match &targets.items {
             Items::Classes(labels) => {
                 let predictions = predictions(logits);
@@ -38,7 +64,10 @@ impl Score {
             Items::Values(values) => {
                 Figures::Values(ValueFigures::of(&model.in_units(logits.clone()), values))
             }
-            Items::Bits(bits) => Figures::Bits(BitFigures::of(logits, bits, targets.sequences())),
+            Items::Bits(bits) => {
+                let figures = BitFigures::of(logits, bits, targets.sequences());
+                Figures::Bits(figures.bounded_by(told.divergence))
+            }
         };
         Score {
             figures,
@@ -68,6 +97,13 @@ impl Score {
 /// Logits [rows, K] of every sequence of a part, or of every valid step of each, sequence by sequence; of
 /// values as the head gives them, see [`Network::in_units`](crate::float::model::Network::in_units).
 pub fn logits(model: &Model, part: &Part) -> Array2<f32> {
+    told(model, part).logits
+}
+
+/// The same, and what else the model tells. Latent values are drawn once, the same whenever it is asked.
+pub fn told(model: &Model, part: &Part) -> Told {
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let mut divergence = None;
     let normalization = Normalization::of(model);
     let gives = model.config.head.gives;
     // First row of each sequence, and the end.
@@ -85,11 +121,19 @@ pub fn logits(model: &Model, part: &Part) -> Array2<f32> {
     order.sort_by_key(|&sequence| lengths[sequence]);
     for sequences in order.chunks(BATCH) {
         let batch = part.batch(sequences, &normalization);
-        let some = match &batch.targets {
-            Some(Items::Classes(words)) if gives.is_next_word() => {
+        let some = match (
+            noise(&model.config, sequences.len(), &mut rng),
+            &batch.targets,
+        ) {
+            (Some(noise), _) => {
+                let (some, nats) = model.painted(batch.x.view(), &batch.lengths, Some(&noise));
+                *divergence.get_or_insert(0.0) += nats / part.sequences() as f64;
+                some
+            }
+            (None, Some(Items::Classes(words))) if gives.is_next_word() => {
                 model.word_logits(batch.x.view(), &batch.lengths, words)
             }
-            _ => model.logits(batch.x.view(), &batch.lengths),
+            (None, _) => model.logits(batch.x.view(), &batch.lengths),
         };
         let mut next = 0;
         for &sequence in sequences {
@@ -101,7 +145,16 @@ pub fn logits(model: &Model, part: &Part) -> Array2<f32> {
             next = end;
         }
     }
-    logits
+    Told { logits, divergence }
+}
+
+/// Numbers from N(0, 1) by which a model that draws pictures draws its latent values, [T, sequences, Z].
+pub fn noise(config: &ModelConfig, sequences: usize, rng: &mut ChaCha8Rng) -> Option<Array3<f32>> {
+    config.decoder_shape()?;
+    let shape = (config.head.steps?, sequences, config.latent_values());
+    Some(Array3::from_shape_simple_fn(shape, || {
+        init::normal(rng) as f32
+    }))
 }
 
 /// The class of the largest logit of each row.
@@ -147,6 +200,7 @@ mod tests {
             figures: Figures::Bits(BitFigures {
                 nats,
                 accuracy: 0.5,
+                divergence: None,
             }),
             loss: 0.1,
         };

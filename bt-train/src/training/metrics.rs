@@ -40,10 +40,14 @@ pub struct ValueFigures {
 /// How likely bits are by their logits.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct BitFigures {
-    /// −ln of the probability of all bits of a sequence, the mean over sequences.
+    /// −ln of the probability of all bits of a sequence, the mean over sequences; of a model that draws pictures a
+    /// bound of it, one draw of the latent values each.
     pub nats: f64,
     /// Share of bits of which the likelier value is right; of equals 0 is told.
     pub accuracy: f64,
+    /// The share of `nats` that the latent values cost: their divergence from N(0, 1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub divergence: Option<f64>,
 }
 
 impl BitFigures {
@@ -55,6 +59,17 @@ impl BitFigures {
         BitFigures {
             nats: loss.loss * bits.len() as f64 / sequences.max(1) as f64,
             accuracy: right as f64 / bits.len().max(1) as f64,
+            divergence: None,
+        }
+    }
+
+    /// The same where latent values cost so many nats a sequence.
+    #[must_use]
+    pub fn bounded_by(self, divergence: Option<f64>) -> BitFigures {
+        BitFigures {
+            nats: self.nats + divergence.unwrap_or(0.0),
+            divergence,
+            ..self
         }
     }
 }
@@ -116,12 +131,12 @@ impl std::fmt::Display for Figures {
                 write!(f, "rmse {}, mae {}", digits(*rmse), digits(*mae))?;
                 r2.map_or(Ok(()), |r2| write!(f, ", r2 {r2:.4}"))
             }
-            Figures::Bits(BitFigures { nats, accuracy }) => {
-                write!(
-                    f,
-                    "{} nats a sequence, accuracy of bits {accuracy:.4}",
-                    digits(*nats)
-                )
+            Figures::Bits(bits) => {
+                write!(f, "{} nats a sequence", digits(bits.nats))?;
+                if let Some(divergence) = bits.divergence {
+                    write!(f, " ({} of them for latent values)", digits(divergence))?;
+                }
+                write!(f, ", accuracy of bits {:.4}", bits.accuracy)
             }
         }
     }

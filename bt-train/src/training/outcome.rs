@@ -3,9 +3,8 @@
 use crate::data::{Items, Part};
 use crate::float::model::Model;
 use crate::training::confusion::Confusion;
-use crate::training::evaluate;
+use crate::training::evaluate::{self, Told};
 use crate::training::metrics::{BitFigures, Figures, ValueFigures};
-use ndarray::Array2;
 
 /// What a model made of a part of the data.
 #[derive(Debug, Clone)]
@@ -32,11 +31,12 @@ pub enum Detail {
 }
 
 impl Outcome {
-    /// That of these logits, of [`evaluate::logits`] or like them.
+    /// That of what the model told.
     ///
     /// # Panics
     /// When targets and head are of different kinds.
-    pub fn of(model: &Model, part: &Part, items: &Items, logits: Array2<f32>) -> Outcome {
+    pub fn of(model: &Model, part: &Part, items: &Items, told: impl Into<Told>) -> Outcome {
+        let Told { logits, divergence } = told.into();
         let (figures, detail) = match items {
             Items::Classes(labels) => {
                 let told = evaluate::predictions(&logits);
@@ -57,7 +57,7 @@ impl Outcome {
             }
             Items::Bits(bits) => {
                 let figures = BitFigures::of(&logits, bits, part.sequences());
-                (Figures::Bits(figures), Detail::None)
+                (Figures::Bits(figures.bounded_by(divergence)), Detail::None)
             }
         };
         Outcome {

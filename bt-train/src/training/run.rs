@@ -356,7 +356,8 @@ fn write_text(path: &Path, text: &str) -> Result<()> {
 mod tests {
     use super::*;
     use crate::training::crash;
-    use crate::training::trainer::tests::{data, settings, varied};
+    use crate::training::settings::HeadChoice;
+    use crate::training::trainer::tests::{data, drawing, pictures, settings, varied};
 
     /// Breaks off at a step, counted over the whole run from 1; 0: never.
     struct BreakAt(usize);
@@ -377,7 +378,10 @@ mod tests {
     }
 
     fn train(folder: &RunFolder, settings: &Settings, break_at: usize) -> Result<Vec<Epoch>> {
-        let data = data();
+        let data = match settings.head {
+            HeadChoice::Draw => pictures(),
+            _ => data(),
+        };
         let mut trainer = Trainer::new(settings, settings.model(&data)?, &data)?;
         folder.train(settings, &mut trainer, &mut BreakAt(break_at))
     }
@@ -386,7 +390,7 @@ mod tests {
     /// are those of an unbroken run.
     #[test]
     fn a_broken_run_ends_in_the_same_bytes() {
-        for settings in [settings(), varied()] {
+        for settings in [settings(), varied(), drawing()] {
             check_broken(&settings);
         }
     }

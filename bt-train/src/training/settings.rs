@@ -92,6 +92,10 @@ settings! {
     horizon: usize = HORIZON, [value_name = "STEPS"];
     /// What the head gives [default: auto]
     head: HeadChoice = HeadChoice::Auto, [];
+    /// Pictures: steps in which one is painted [default: 10]
+    draw_steps: usize = DRAW_STEPS, [value_name = "T"];
+    /// Pictures: latent values of a step [default: 32]
+    latent: usize = LATENT, [value_name = "VALUES"];
     /// Passes over the training part [default: 60]
     epochs: usize = 60, [];
     /// Sequences in one step of the optimizer [default: 32]
@@ -163,6 +167,12 @@ settings! {
     /// Seed of the split, the starting weights and the order of the sequences [default: 0]
     seed: u64 = 0, [];
 }
+
+/// Steps in which a picture is painted where nothing says so.
+const DRAW_STEPS: usize = 10;
+
+/// Latent values of a step where nothing says so.
+const LATENT: usize = 32;
 
 impl Settings {
     /// Defaults, overridden by a TOML file, overridden by flags.

@@ -81,13 +81,19 @@ impl<'a> Trainer<'a> {
                 .field("input-filter")
                 .remedy("leave it out"));
         }
-        let fitted = Normalization::fit_and_tell(&material.frames, config.inputs(), over, filter)
-            .map_err(|error| error.field("x_train"))?;
-        let warnings = match &config.front_end {
-            Some(_) => Vec::new(),
-            None => fitted.warnings,
+        let (normalization, warnings) = if config.head.gives.is_pictures() {
+            // Pixels are read beside what is painted, in the same unit.
+            (Normalization::identity(config.inputs()), Vec::new())
+        } else {
+            let fitted =
+                Normalization::fit_and_tell(&material.frames, config.inputs(), over, filter)
+                    .map_err(|error| error.field("x_train"))?;
+            let warnings = match &config.front_end {
+                Some(_) => Vec::new(),
+                None => fitted.warnings,
+            };
+            (fitted.normalization, warnings)
         };
-        let normalization = fitted.normalization;
         let mut model = Model::new(config, &mut generator(settings.seed, 0))?;
         model.offset = normalization.offset.clone().into();
         model.scale = normalization.scale.clone().into();
@@ -238,8 +244,8 @@ impl<'a> Trainer<'a> {
         };
         let model = self.checkpoint().model()?;
         let targets = part.known_targets(PartName::Validation)?;
-        let logits = evaluate::logits(&model, part);
-        Ok(Some(Outcome::of(&model, part, &targets.items, logits)))
+        let told = evaluate::told(&model, part);
+        Ok(Some(Outcome::of(&model, part, &targets.items, told)))
     }
 
     /// The figure by which the best epoch is kept.
@@ -254,12 +260,12 @@ impl<'a> Trainer<'a> {
         let Some(part) = &self.validation else {
             return Ok(None);
         };
-        let logits = match self.scheme {
-            None => evaluate::logits(&self.model, part),
-            Some(scheme) => fine_tune::logits(scheme, &self.model, part)?,
+        let told = match self.scheme {
+            None => evaluate::told(&self.model, part),
+            Some(scheme) => fine_tune::logits(scheme, &self.model, part)?.into(),
         };
         let targets = part.known_targets(PartName::Validation)?;
-        Ok(Some(Score::of(&self.model, &logits, targets)))
+        Ok(Some(Score::of(&self.model, &told, targets)))
     }
 }
 

@@ -156,6 +156,7 @@ fn gradients() {
             input_mask: Some(dropout_mask(5, 12, 0.3, &mut rng)),
             recurrent_mask: Some(dropout_mask(5, hidden, 0.3, &mut rng)),
             output_mask: Some(dropout_mask(5, model.config.units(), 0.3, &mut rng)),
+            noise: None,
         };
         let run = |model: &Network<f64>| {
             model.loss_and_gradients(x.view(), &lengths, rows.wanted(), &options)

@@ -36,6 +36,8 @@ pub enum HeadChoice {
     NextBits,
     /// The next word of a caption: `words` of a `picture`, and the model can caption
     NextWords,
+    /// Pictures of zeros and ones, a row a step, painted from latent values in `draw-steps` steps (DRAW): y is x
+    Draw,
 }
 
 impl HeadChoice {
@@ -50,6 +52,7 @@ impl HeadChoice {
             HeadName::StepBits => HeadChoice::StepBits,
             HeadName::NextBits => HeadChoice::NextBits,
             HeadName::NextWords => HeadChoice::NextWords,
+            HeadName::Draw => HeadChoice::Draw,
         }
     }
 
@@ -65,6 +68,7 @@ impl HeadChoice {
             HeadChoice::StepBits => Some(HeadName::StepBits),
             HeadChoice::NextBits => Some(HeadName::NextBits),
             HeadChoice::NextWords => Some(HeadName::NextWords),
+            HeadChoice::Draw => Some(HeadName::Draw),
         }
     }
 }

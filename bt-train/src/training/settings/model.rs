@@ -11,6 +11,11 @@ use crate::float::config::{
 use crate::shape::MapName;
 use crate::training::modes::{self, Modes};
 
+/// Steps of the longest sequence.
+fn longest(part: &Part) -> usize {
+    part.lengths.iter().copied().max().unwrap_or(0)
+}
+
 /// Hidden units where nobody says how many.
 const DEFAULT_UNITS: usize = 64;
 
@@ -41,6 +46,14 @@ impl Settings {
             gate: model.gate,
             pool: model.head.pool,
             horizon: model.head.horizon.unwrap_or(HORIZON),
+            draw_steps: match model.head.gives.is_pictures() {
+                true => model.head.steps.unwrap_or(self.draw_steps),
+                false => self.draw_steps,
+            },
+            latent: match model.head.gives.is_pictures() {
+                true => model.latent_values(),
+                false => self.latent,
+            },
             head: HeadChoice::of(model.head.gives.name()),
             ..self.clone()
         };
@@ -94,7 +107,7 @@ impl Settings {
             }
         };
         settings.units = units;
-        let width = self.width(data)?;
+        let width = self.map_width(data, units)?;
         let is_dense = |map| map == MapName::Dense;
         let order = match (self.input_modes.0.len(), self.hidden_modes.0.len()) {
             (0, 0) if is_dense(self.input_map) => modes::order(units),
@@ -132,8 +145,23 @@ impl Settings {
                 front_end.section()?;
                 Ok(front_end.values_per_step())
             }
-            None => Ok(data.part(PartName::Train)?.width),
+            None => {
+                let train = data.part(PartName::Train)?;
+                match self.head {
+                    HeadChoice::Draw => Ok(longest(train).saturating_mul(train.width)),
+                    _ => Ok(train.width),
+                }
+            }
         }
+    }
+
+    /// Values that the input map reads at least: a frame, or of pictures two and the hidden state.
+    fn map_width(&self, data: &DataSet, units: usize) -> Result<usize> {
+        let width = self.width(data)?;
+        Ok(match self.head {
+            HeadChoice::Draw => width.saturating_mul(2).saturating_add(units),
+            _ => width,
+        })
     }
 
     /// The front end for sound of this sample rate.
@@ -169,11 +197,17 @@ impl Settings {
         let read = data.clone().for_head(head)?;
         read.part(PartName::Train)?.known_targets(PartName::Train)?;
         let outputs = read.outputs(head);
-        let draws = head == HeadName::NextBits;
+        let (draws, pictures) = (head == HeadName::NextBits, head == HeadName::Draw);
         let front_end = data.sample_rate.map(|rate| self.front_end(rate));
         let width = self.width(data)?;
         let fitted = self.fitted(data)?;
-        modes::check(modes::INPUT, &fitted.input_modes.0, width, fitted.pad)?;
+        let read = self.map_width(data, fitted.units)?;
+        modes::check(modes::INPUT, &fitted.input_modes.0, read, fitted.pad)?;
+        let latent = if self.input_map == MapName::Dense {
+            vec![self.latent]
+        } else {
+            modes::even(self.latent, fitted.hidden_modes.0.len())
+        };
         let config = ModelConfig {
             input: InputConfig {
                 map: self.input_map.with(self.blocks, self.rank),
@@ -203,9 +237,11 @@ impl Settings {
                 // Said for another pool, it is refused with the rest.
                 horizon: (self.pool == Pool::Recent || self.horizon != HORIZON)
                     .then_some(self.horizon),
-                steps: steps_made(head, train),
+                steps: self.steps_made(head, train),
+                latent: pictures.then_some(latent),
+                rows: pictures.then(|| longest(train)),
                 // Those of a data set whose frames are the targets are of classes.
-                labels: if draws {
+                labels: if draws || pictures {
                     Vec::new()
                 } else {
                     data.labels.clone()
@@ -243,18 +279,18 @@ impl Settings {
             })?;
         Ok(config)
     }
-}
 
-/// Steps of the longest sequence, of a head that draws or captions as long ones.
-fn steps_made(head: HeadName, train: &Part) -> Option<usize> {
-    let longest = |lengths: &[usize]| lengths.iter().copied().max().unwrap_or(0);
-    match head {
-        HeadName::NextBits => Some(longest(&train.lengths)),
-        HeadName::NextWords => train
-            .targets
-            .as_ref()?
-            .caption_lengths()
-            .map(|all| longest(&all)),
-        _ => None,
+    /// Steps that a head draws or captions in: as many as the longest sequence that it learns from has, of pictures as
+    /// many as are asked for.
+    fn steps_made(&self, head: HeadName, train: &Part) -> Option<usize> {
+        match head {
+            HeadName::NextBits => Some(longest(train)),
+            HeadName::NextWords => {
+                let captions = train.targets.as_ref()?.caption_lengths()?;
+                Some(captions.into_iter().max().unwrap_or(0))
+            }
+            HeadName::Draw => Some(self.draw_steps),
+            _ => None,
+        }
     }
 }

@@ -1,12 +1,16 @@
 //! What settings cannot be, whatever the data.
 
 use super::{ClassWeights, Settings, ValueLoss};
+use crate::data::NormalizeOver;
 use crate::error::{Error, ErrorKind, Result};
-use crate::float::config::HeadName;
+use crate::float::config::{DRAW_STEPS_MAX, HeadName};
 use crate::shape::MapName;
 use crate::training::augment::Augment;
 use bt_core::OutputKind;
 use bt_core::internals::model::layout::LAYERS_MAX;
+
+/// Most latent values of a step: more would be no code of a picture.
+const LATENT_MAX: usize = 4096;
 
 impl Settings {
     pub(super) fn validate(&self) -> Result<()> {
@@ -49,6 +53,16 @@ impl Settings {
         if !(0.0..=1.0).contains(&self.factor_decay) {
             let allowed = "give a share from 0 to 1";
             return Err(Error::out_of_range(self.factor_decay, allowed).field("factor-decay"));
+        }
+        for (field, value, most) in [
+            ("draw-steps", self.draw_steps, DRAW_STEPS_MAX),
+            ("latent", self.latent, LATENT_MAX),
+        ] {
+            if !(1..=most).contains(&value) {
+                return Err(
+                    Error::out_of_range(value, format!("1 to {most} are possible")).field(field),
+                );
+            }
         }
         if self.frames == 1 {
             let allowed = "give 2 or more, or 0 for all there are";
@@ -108,12 +122,17 @@ impl Settings {
             OutputKind::Bits => Some("is for values, and these are bits"),
         };
         let of_frames = match head {
-            HeadName::NextBits => {
+            HeadName::NextBits | HeadName::Draw => {
                 Some("varies what is read alone, and the frames are what is to be told")
             }
             HeadName::NextWords => Some("varies sequences of frames, and a picture is one frame"),
             _ => None,
         };
+        let pictures = head == HeadName::Draw;
+        let of_others =
+            pictures.then_some("is not for pictures, whose pixels are read as they are");
+        let of_pictures = (!pictures).then_some("is for pictures (`head draw`)");
+        let default = Settings::default();
         let (smoothing, weights) = of_classes.unzip();
         let unsupported = [
             ("label-smoothing", smoothing, self.label_smoothing != 0.0),
@@ -124,6 +143,20 @@ impl Settings {
             ),
             ("loss", of_values, self.loss != ValueLoss::Squared),
             ("augment", of_frames, self.augment != Augment::default()),
+            ("input-dropout", of_others, self.input_dropout > 0.0),
+            ("recurrent-dropout", of_others, self.recurrent_dropout > 0.0),
+            ("output-dropout", of_others, self.output_dropout > 0.0),
+            (
+                "normalize",
+                of_others,
+                self.normalize != NormalizeOver::Auto,
+            ),
+            (
+                "draw-steps",
+                of_pictures,
+                self.draw_steps != default.draw_steps,
+            ),
+            ("latent", of_pictures, self.latent != default.latent),
         ];
         let refused = unsupported
             .into_iter()

@@ -6,7 +6,7 @@ use crate::float::checkpoint::Checkpoint;
 use crate::float::init::dropout_mask;
 use crate::float::model::LossOptions;
 use crate::quantize::fine_tune;
-use crate::training::evaluate::Score;
+use crate::training::evaluate::{self, Score};
 use crate::training::optimizer::{Decay, clip};
 use bt_core::OutputKind;
 use rand::RngExt;
@@ -166,6 +166,7 @@ impl Trainer<'_> {
                 config.layers * config.units(),
             ),
             output_mask: mask(self.settings.output_dropout, config.units()),
+            noise: evaluate::noise(config, sequences, rng),
         }
     }
 }

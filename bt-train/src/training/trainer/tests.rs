@@ -1,9 +1,11 @@
 use super::*;
-use crate::data::Values;
+use crate::data::{Items, Values};
 use crate::error::ErrorKind;
 use crate::float::config::InputFilter;
 use crate::training::augment::Augment;
+use crate::training::metrics::Figures;
 use crate::training::modes::Modes;
+use crate::training::settings::HeadChoice;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -73,6 +75,88 @@ pub fn varied() -> Settings {
         },
         ..settings()
     }
+}
+
+/// 60 pictures of 4 by 4 pixels, a row a step: one of three rows is white, and some pixels more.
+pub fn pictures() -> DataSet {
+    let mut state = 3u32;
+    let mut noise = move || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state >> 24 < 20
+    };
+    let pixels = (0..60).flat_map(|picture| (0..16).map(move |pixel| pixel / 4 == picture % 3));
+    let values = pixels.map(|white| u8::from(white | noise())).collect();
+    DataSet {
+        train: Some(Part {
+            values: Arc::new(Values::U8(values)),
+            width: 4,
+            starts: (0..60).map(|s| s * 16).collect(),
+            lengths: vec![4; 60],
+            targets: None,
+            groups: None,
+        }),
+        ..DataSet::default()
+    }
+}
+
+/// Pictures in 3 steps of 4 latent values.
+pub fn drawing() -> Settings {
+    Settings {
+        head: HeadChoice::Draw,
+        draw_steps: 3,
+        latent: 4,
+        input_modes: Modes(vec![5, 8]),
+        hidden_modes: Modes(vec![2, 4]),
+        epochs: 6,
+        batch: 8,
+        lr: 0.03,
+        ..Settings::default()
+    }
+}
+
+/// The bound falls below what independent pixels of the right frequencies cost, and the latent values are used.
+#[test]
+fn pictures_are_learned() {
+    let (settings, data) = (
+        Settings {
+            epochs: 60,
+            ..drawing()
+        },
+        pictures(),
+    );
+    let config = settings.model(&data).unwrap();
+    assert_eq!((config.inputs(), config.data_width()), (40, 16));
+    let mut trainer = Trainer::new(&settings, config, &data).unwrap();
+    while !trainer.finished() {
+        trainer.epoch(&mut on).unwrap().unwrap();
+    }
+    let model = trainer.checkpoint().model().unwrap();
+    let data = data.for_model(&model.config).unwrap();
+    let part = data.part(PartName::Train).unwrap();
+    let targets = part.known_targets(PartName::Train).unwrap();
+    let score = Score::of(&model, &evaluate::told(&model, part), targets);
+    let Figures::Bits(bits) = score.figures else {
+        panic!("bits")
+    };
+    let right = match &targets.items {
+        Items::Bits(right) => right.mapv(|bit| f64::from(u8::from(bit))),
+        _ => panic!("bits"),
+    };
+    let entropy = right.mean_axis(ndarray::Axis(0)).unwrap();
+    let entropy: f64 = entropy
+        .iter()
+        .filter(|p| (0.0..1.0).contains(*p) && **p > 0.0)
+        .map(|p| -p * p.ln() - (1.0 - p) * (1.0 - p).ln())
+        .sum();
+    let divergence = bits.divergence.unwrap();
+    assert!(bits.nats < 0.8 * entropy, "{bits:?} of {entropy}");
+    assert!(divergence > 0.5 && divergence < bits.nats, "{bits:?}");
+    assert!((score.loss * 16.0 - bits.nats).abs() < 1e-9);
+    // The same numbers are drawn whenever it is asked.
+    assert_eq!(
+        Score::of(&model, &evaluate::told(&model, part), targets),
+        score
+    );
 }
 
 fn on(_: Step) -> ControlFlow<()> {
@@ -276,7 +360,7 @@ fn variations_are_of_the_training_sequences_alone() {
     assert!(part.lengths.iter().all(|&length| length == 4));
     let model = checkpoint.model().unwrap();
     let targets = part.targets.as_ref().unwrap();
-    let score = Score::of(&model, &evaluate::logits(&model, &part), targets);
+    let score = Score::of(&model, &evaluate::told(&model, &part), targets);
     assert_eq!(epoch.validation, Some(score));
 }
 
