@@ -155,7 +155,7 @@ def fight_video(source):
         for member in filter(tarfile.TarInfo.isfile, tar):
             _, label, clip, name = member.name.split("/")
             frames[label, clip, name] = np.asarray(Image.open(tar.extractfile(member)))
-    labels = sorted({clip["label"] for clip in clips})
+    labels, groups = (sorted({clip[key] for clip in clips}) for key in ("label", "group"))
     names = [f"{frame:02}.jpg" for frame in range(12)]
     out = {"labels": np.array(labels)}
     for part in ("train", "test"):
@@ -164,7 +164,7 @@ def fight_video(source):
             [[frames[clip["label"], clip["clip"], name] for name in names] for clip in chosen]
         )
         out[f"y_{part}"] = np.array([labels.index(clip["label"]) for clip in chosen], np.uint8)
-        out[f"group_{part}"] = np.array([clip["group"] for clip in chosen])
+        out[f"group_{part}"] = np.array([groups.index(clip["group"]) for clip in chosen])
     return out
 
 
