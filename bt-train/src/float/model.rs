@@ -531,4 +531,4 @@ impl<T: Real> Clone for Network<T> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
