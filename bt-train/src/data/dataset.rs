@@ -430,7 +430,7 @@ impl Part {
             }
         }
         let targets = self.targets.as_ref();
-        let words = targets.and_then(|targets| targets.subset(sequences).caption_lengths());
+        let words = targets.and_then(|targets| targets.caption_lengths_of(sequences));
         let targets = targets.map(|targets| targets.items_of(sequences));
         Batch {
             x,

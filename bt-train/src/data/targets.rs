@@ -137,7 +137,13 @@ impl Targets {
 
     /// Items of each sequence, where they are words: the steps of its caption.
     pub fn caption_lengths(&self) -> Option<Vec<usize>> {
-        let lengths = (0..self.sequences()).map(|sequence| self.range(sequence).len());
+        let sequences: Vec<usize> = (0..self.sequences()).collect();
+        self.caption_lengths_of(&sequences)
+    }
+
+    /// The same of some sequences, in this order.
+    pub fn caption_lengths_of(&self, sequences: &[usize]) -> Option<Vec<usize>> {
+        let lengths = sequences.iter().map(|&sequence| self.range(sequence).len());
         (self.follow == Follow::Words).then(|| lengths.collect())
     }
 
