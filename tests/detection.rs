@@ -231,9 +231,11 @@ fn requests_about_detections_may_be_repeated() {
     let surroundings = surroundings();
     let watch = |class, threshold, smoothing| Request::Watch {
         class,
-        threshold,
-        smoothing,
-        hold_off: 0,
+        rule: Some(Rule {
+            threshold,
+            smoothing,
+            hold_off: 0,
+        }),
     };
     for (request, error) in [
         (watch(3, 9, 0), Error::Class { classes: 3 }),

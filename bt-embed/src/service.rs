@@ -3,7 +3,7 @@
 use core::fmt;
 
 use bt_core::{
-    DrawError, FrontEnd, InputType, Model, OutputKind, ParseError, Random, Rule, Scrub, SelfTest,
+    DrawError, FrontEnd, InputType, Model, OutputKind, ParseError, Random, Scrub, SelfTest,
     Session, SessionError, StateError, StepError, Watch,
 };
 use embedded_hal::digital::OutputPin;
@@ -207,20 +207,10 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
             Request::Save { at } => self.save(at),
             Request::Load { at, bytes } => self.load(at, bytes),
             Request::Inputs { first } => self.inputs(first),
-            Request::Watch {
-                class,
-                threshold,
-                smoothing,
-                hold_off,
-            } => self.watcher().and_then(|watcher| {
-                let rule = Rule {
-                    threshold,
-                    smoothing,
-                    hold_off,
-                };
-                let rule = (threshold != 0).then_some(rule);
-                watcher.watch(class.into(), rule).map(|()| Reply::Ready)
-            }),
+            Request::Watch { class, rule } => self
+                .watcher()
+                .and_then(|watcher| watcher.watch(class.into(), rule))
+                .map(|()| Reply::Ready),
             Request::Window { steps } => self.watcher().map(|watcher| {
                 watcher.set_window(steps);
                 Reply::Ready

@@ -3,7 +3,7 @@
 use bt_core::{Detection, Detector, DetectorError, Model, Rule, Session, Watch};
 use heapless::Deque;
 
-use crate::wire::{DETECTION_BYTES, Error, PART_BYTES_MAX};
+use crate::wire::{DETECTION_BYTES, Error, PART_BYTES_MAX, bytes_of};
 
 /// Detections that are kept; what a reply holds.
 const KEPT: usize = PART_BYTES_MAX / DETECTION_BYTES;
@@ -117,10 +117,7 @@ impl<'a> Watcher<'a> {
             .iter_mut()
             .zip(wanted)
         {
-            let [s0, s1, s2, s3] = found.step.to_le_bytes();
-            let [c0, c1] = (found.class as u16).to_le_bytes();
-            let [p0, p1] = found.confidence.to_le_bytes();
-            *place = [s0, s1, s2, s3, c0, c1, p0, p1];
+            *place = bytes_of(found);
             count += DETECTION_BYTES;
         }
         (first, count)

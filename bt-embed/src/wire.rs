@@ -17,7 +17,9 @@ pub mod request;
 mod statistics;
 
 pub use frame::{Decoder, TooSmall};
-pub use reply::{DETECTION_BYTES, Drawn, Golden, Hello, Reply, Scores, Slots};
+pub use reply::{
+    DETECTION_BYTES, Drawn, Golden, Hello, Reply, Scores, Slots, bytes_of, detection_of,
+};
 pub use request::Request;
 pub use statistics::{LineCounts, Statistics};
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use bt_core::{Detection, InputType, Rule};
 use bt_embed::wire::{
-    DETECTION_BYTES, Decoder, Error, Golden, NO_TAG, Reply, Request, Statistics, frame,
+    Decoder, Error, Golden, NO_TAG, Reply, Request, Statistics, detection_of, frame,
 };
 
 /// Longest frame that we read; longer than any that firmware sends.
@@ -289,18 +289,8 @@ impl<S: Read + Write> Device<S> {
     ///
     /// The device says that there is no such class or rule; or as [`Device::hello`].
     pub fn watch(&mut self, class: usize, rule: Option<Rule>) -> Result<()> {
-        let rule = rule.unwrap_or(Rule {
-            threshold: 0,
-            smoothing: 0,
-            hold_off: 0,
-        });
-        let request = Request::Watch {
-            class: u16::try_from(class).context("the class")?,
-            threshold: rule.threshold,
-            smoothing: rule.smoothing,
-            hold_off: rule.hold_off,
-        };
-        self.ready(&request)
+        let class = u16::try_from(class).context("the class")?;
+        self.ready(&Request::Watch { class, rule })
     }
 
     /// Begins the state anew every so many steps; 0 for one that goes on.
@@ -333,16 +323,8 @@ impl<S: Read + Write> Device<S> {
             if from > next {
                 bail!("detections {next} to {} are no longer kept", from - 1);
             }
-            let (found, _) = found.as_chunks::<DETECTION_BYTES>();
-            all.extend(
-                found
-                    .iter()
-                    .map(|&[s0, s1, s2, s3, c0, c1, p0, p1]| Detection {
-                        class: u16::from_le_bytes([c0, c1]).into(),
-                        step: u32::from_le_bytes([s0, s1, s2, s3]),
-                        confidence: u16::from_le_bytes([p0, p1]),
-                    }),
-            );
+            let (found, _) = found.as_chunks();
+            all.extend(found.iter().map(|&bytes| detection_of(bytes)));
             if found.is_empty() || first as usize + all.len() >= total as usize {
                 return Ok(all);
             }

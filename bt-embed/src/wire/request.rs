@@ -1,5 +1,7 @@
 //! What the host asks.
 
+use bt_core::Rule;
+
 use super::{Error, Header, Short, TooSmall, VERSION, frame, open};
 
 mod kind {
@@ -23,6 +25,13 @@ mod kind {
     pub const WINDOW: u8 = 0x12;
     pub const DETECTIONS: u8 = 0x13;
 }
+
+/// No rule, as the line has it.
+const NO_RULE: Rule = Rule {
+    threshold: 0,
+    smoothing: 0,
+    hold_off: 0,
+};
 
 /// One request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,12 +118,8 @@ pub enum Request<'a> {
     Watch {
         /// The class.
         class: u16,
-        /// Q0.15; 0 to look for it no longer.
-        threshold: u16,
-        /// log₂ of the looks that the probability is smoothed over.
-        smoothing: u8,
-        /// Looks after a detection in which there is no other.
-        hold_off: u16,
+        /// The rule, on the line threshold u16, smoothing u8 and hold-off u16; a threshold of 0 is none.
+        rule: Option<Rule>,
     },
     /// Begin the state anew every so many steps, with one look at their end; 0 for a state that goes on. Answered by
     /// [`super::Reply::Ready`].
@@ -194,16 +199,12 @@ impl<'a> Request<'a> {
                 | Request::Commit { crc: number }
                 | Request::Window { steps: number }
                 | Request::Detections { first: number } => w.u32(number),
-                Request::Watch {
-                    class,
-                    threshold,
-                    smoothing,
-                    hold_off,
-                } => {
+                Request::Watch { class, rule } => {
+                    let rule = rule.unwrap_or(NO_RULE);
                     w.u16(class)?;
-                    w.u16(threshold)?;
-                    w.u8(smoothing)?;
-                    w.u16(hold_off)
+                    w.u16(rule.threshold)?;
+                    w.u8(rule.smoothing)?;
+                    w.u16(rule.hold_off)
                 }
                 Request::Draw {
                     seed,
@@ -267,9 +268,12 @@ impl<'a> Request<'a> {
                 kind::COMMIT => Request::Commit { crc: fields.u32()? },
                 kind::WATCH => Request::Watch {
                     class: fields.u16()?,
-                    threshold: fields.u16()?,
-                    smoothing: fields.u8()?,
-                    hold_off: fields.u16()?,
+                    rule: Some(Rule {
+                        threshold: fields.u16()?,
+                        smoothing: fields.u8()?,
+                        hold_off: fields.u16()?,
+                    })
+                    .filter(|rule| rule.threshold != NO_RULE.threshold),
                 },
                 kind::WINDOW => Request::Window {
                     steps: fields.u32()?,
@@ -353,7 +357,8 @@ mod tests {
             round_trip(tag, Request::Commit { crc: sequence });
             let seed = u64::from(sequence) << 29 | u64::from(class);
             round_trip(tag, Request::Watch {
-                class, threshold: !class, smoothing: tag, hold_off: class ^ 1,
+                class,
+                rule: (!class != 0).then_some(Rule { threshold: !class, smoothing: tag, hold_off: class ^ 1 }),
             });
             round_trip(tag, Request::Window { steps: sequence });
             round_trip(tag, Request::Detections { first: sequence });

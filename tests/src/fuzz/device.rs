@@ -6,7 +6,7 @@ use bt_core::internals::front_end::{self, Config, FORMAT, FORMAT_UNFILTERED, Fro
 use bt_core::internals::model::layout::FilterRecord;
 use bt_core::internals::model::write::ModelBytes;
 use bt_core::internals::model::{cases, layout};
-use bt_core::{Cell, InputType, Model, Pool, Session, Watch};
+use bt_core::{Cell, InputType, Model, Pool, Rule, Session, Watch};
 use bt_embed::board::Stack;
 use bt_embed::service::{Places, Service, Surroundings};
 use bt_embed::wire::{Decoder, LineCounts, Reply, Request};
@@ -239,9 +239,11 @@ pub const WIRE: Target = Target {
             },
             Request::Watch {
                 class: 0,
-                threshold: 9_000,
-                smoothing: 1,
-                hold_off: 2,
+                rule: Some(Rule {
+                    threshold: 9_000,
+                    smoothing: 1,
+                    hold_off: 2,
+                }),
             },
             Request::Window { steps: 2 },
             Request::Detections { first: 0 },
