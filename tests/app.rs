@@ -13,16 +13,17 @@ use bt_core::internals::front_end::FORMAT;
 use bt_core::internals::model::layout;
 use bt_core::internals::model::write::Outputs;
 use bt_core::{
-    Feature, Field, FloatOutput, InputType, Limits, Model, ModelBytes, NextFrame, OutputKind,
-    ParseError, Pool, Session, SessionError, Watch,
+    Feature, Field, FloatOutput, InputType, Limits, Model, ModelBytes, OutputKind, ParseError,
+    Pool, Session, SessionError,
 };
 use bt_embed::app::{Ended, Memory, run};
 use bt_embed::board::{Board, Stack, Ticks};
-use bt_embed::service::{Places, Refusal, Service, Surroundings};
+use bt_embed::service::{Refusal, Service};
 use bt_embed::wire::{self, Golden, LineCounts, REASON_BYTES_MAX, Reply, Request, frame};
 use bt_tests::exported::{self, recordings};
 use bt_tests::line::{End, Faults, Uart, line};
 use bt_tests::model::{Dense, Noise, scores_of};
+use bt_tests::serving::{Room, surroundings};
 use bt_train::drawing;
 use embedded_hal::digital::{ErrorType, OutputPin};
 use tools::device::{Device, Identity};
@@ -126,21 +127,13 @@ fn shapes() -> Vec<Dense> {
 /// Pictures over a quiet line and a noisy one: the host's, bit for bit.
 #[test]
 fn a_device_draws_what_the_host_draws() {
-    let outputs = Outputs {
-        kind: OutputKind::Bits,
-        every_step: true,
-        next_frame: NextFrame::Drawn,
-        ..Outputs::default()
-    };
     let file = Dense {
-        input_type: InputType::U8,
         values: 66,
         hidden: 10,
         classes: 66,
-        score_shift: 21,
         ..Dense::default()
     }
-    .with(outputs);
+    .drawing();
     let model = Model::parse(file.bytes()).unwrap();
     let expected = drawing::draw(&model, u64::MAX, (3, 5), || ()).unwrap();
     assert_ne!(expected.bits[0], expected.bits[1]);
@@ -699,32 +692,12 @@ fn every_chunk_that_was_taken_is_taken_once() {
     let file = Dense::default().model();
     let model = Model::parse(file.bytes()).unwrap();
     let bytes = Noise::new(3).bytes(10 * 14);
-    let mut arena = vec![0; ARENA];
-    let (mut scores, mut drawn) = (vec![0; CLASSES], vec![0; CLASSES]);
-    let mut watches = vec![Watch::OFF; CLASSES];
+    let mut room = Room::of(&model);
     let ticks = Count(AtomicU32::new(0));
     let lamp = Lamp(Arc::default());
-    let service = Service::new(
-        &model,
-        file.bytes(),
-        Places {
-            arena: &mut arena,
-            scores: &mut scores,
-            drawn: &mut drawn,
-            watches: &mut watches,
-        },
-        &ticks,
-        lamp,
-    );
+    let service = Service::new(&model, file.bytes(), room.places(), &ticks, lamp);
     let mut service = service.unwrap();
-    let surroundings = Surroundings {
-        board: "in memory",
-        chunk_bytes_max: 200,
-        score_count_max: 50,
-        bit_count_max: 50,
-        line: LineCounts::default(),
-        stack: Stack::default,
-    };
+    let surroundings = surroundings();
     for (sequence, chunk) in (0..).zip(bytes.chunks(14)) {
         for repeated in (0..=sequence).rev() {
             let bytes = if repeated == sequence {

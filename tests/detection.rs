@@ -2,22 +2,19 @@
 
 use std::path::Path;
 use std::process::Output;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bt_core::internals::front_end::FORMAT;
 use bt_core::{Detection, Detector, Model, Rule, Session, Watch};
-use bt_embed::board::Stack;
-use bt_embed::service::{Places, Service, Surroundings};
-use bt_embed::wire::{DETECTION_BYTES, Error, LineCounts, Reply, Request};
+use bt_embed::wire::{DETECTION_BYTES, Error, Reply, Request};
 use bt_tests::exported;
 use bt_tests::model::{Dense, Noise};
 use bt_tests::program::bt_train;
-use bt_tests::still::Still;
+use bt_tests::running::Running;
+use bt_tests::serving::{Room, surroundings};
 use bt_train::detection;
 use tools::board::Board;
-use tools::device::Device;
-use tools::emulator::Emulator;
-use tools::firmware::{Firmware, ModelIn, fill};
+use tools::firmware::{Firmware, ModelIn};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -168,11 +165,8 @@ fn cores_detect_what_the_host_detects() {
             binary: None,
         };
         let program = std::fs::read(firmware.build().unwrap()).unwrap();
-        let elf = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(elf.path(), fill(&program, file.bytes()).unwrap()).unwrap();
-        let emulator = Emulator::start(board, elf.path(), false).unwrap();
-        let uart = emulator.uart(Duration::from_millis(50)).unwrap();
-        let mut device = Device::new(uart, Instant::now() + LIMIT);
+        let mut running = Running::start(board, &program, file.bytes(), LIMIT);
+        let device = &mut running.device;
         device.hello().unwrap();
         for (window, rules, host) in &streams {
             device.reset().unwrap();
@@ -197,37 +191,13 @@ fn cores_detect_what_the_host_detects() {
     }
 }
 
-fn surroundings() -> Surroundings {
-    Surroundings {
-        board: "in memory",
-        chunk_bytes_max: 200,
-        score_count_max: 50,
-        bit_count_max: 50,
-        line: LineCounts::default(),
-        stack: Stack::default,
-    }
-}
-
 /// Every request may come again; what cannot be is refused, and what is no longer kept shows.
 #[test]
 fn requests_about_detections_may_be_repeated() {
     let file = SHAPE.model();
     let model = Model::parse(file.bytes()).unwrap();
-    let mut arena = vec![0; model.arena_words()];
-    let (mut scores, mut drawn, mut watches) = ([0; 3], [0; 3], [Watch::OFF; 3]);
-    let service = Service::new(
-        &model,
-        file.bytes(),
-        Places {
-            arena: &mut arena,
-            scores: &mut scores,
-            drawn: &mut drawn,
-            watches: &mut watches,
-        },
-        Still,
-        Still,
-    );
-    let mut service = service.unwrap_or_else(|refusal| panic!("{refusal}"));
+    let mut room = Room::of(&model);
+    let mut service = room.serve(&model, file.bytes());
     let surroundings = surroundings();
     let watch = |class, threshold, smoothing| Request::Watch {
         class,

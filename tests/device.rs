@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 use bt_core::internals::model::cases;
 use bt_core::internals::model::layout::FilterRecord;
 use bt_core::internals::model::write::Outputs;
-use bt_core::{Cell, FloatOutput, InputType, Model, ModelBytes, NextFrame, OutputKind, Pool};
+use bt_core::{Cell, FloatOutput, InputType, Model, ModelBytes, OutputKind, Pool};
 use bt_embed::wire::Golden;
 use bt_tests::exported;
 use bt_tests::model::{Dense, Noise, scores_of};
+use bt_tests::running::Running;
 use bt_train::drawing;
 use tools::board::{Board, Machine, emulated};
 use tools::device::{Device, Scores};
@@ -65,15 +66,11 @@ fn built(board: &Board, model: ModelIn<'_>, binary: Option<&str>) -> PathBuf {
 
 /// Scores of the same bytes on a board.
 fn on_board(board: &Board, program: &[u8], model: &[u8], bytes: &[u8]) -> Scores {
-    let elf = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(elf.path(), fill(program, model).unwrap()).unwrap();
-    let emulator = Emulator::start(board, elf.path(), false).unwrap();
-    let uart = emulator.uart(Duration::from_millis(50)).unwrap();
-    let mut device = Device::new(uart, Instant::now() + LIMIT);
+    let device = &mut Running::start(board, program, model, LIMIT).device;
     let identity = device.hello().unwrap();
     assert_eq!(identity.golden, Golden::Passed, "{}", board.name);
     assert_eq!(identity.board, board.name);
-    stream::sequence(&mut device, &identity, bytes, false)
+    stream::sequence(device, &identity, bytes, false)
         .unwrap()
         .pop()
         .unwrap()
@@ -153,27 +150,16 @@ fn every_board_gives_the_scores_of_the_host() {
 fn an_m4f_draws_what_the_host_draws() {
     let board = Board::find("mps2-an386").unwrap();
     let file = Dense {
-        input_type: InputType::U8,
         values: 8,
         hidden: 6,
         classes: 7,
-        score_shift: 21,
         ..Dense::default()
     }
-    .with(Outputs {
-        kind: OutputKind::Bits,
-        every_step: true,
-        next_frame: NextFrame::Drawn,
-        ..Outputs::default()
-    });
+    .drawing();
     let model = Model::parse(file.bytes()).unwrap();
-    let elf = tempfile::NamedTempFile::new().unwrap();
     let program = std::fs::read(built(board, SLOT, None)).unwrap();
-    std::fs::write(elf.path(), fill(&program, file.bytes()).unwrap()).unwrap();
-    let emulator = Emulator::start(board, elf.path(), false).unwrap();
-    let uart = emulator.uart(Duration::from_millis(50)).unwrap();
-    let mut device = Device::new(uart, Instant::now() + LIMIT);
-    let found = tools::draw::draw(&mut device, &model, 1 << 40, (4, 12)).unwrap();
+    let device = &mut Running::start(board, &program, file.bytes(), LIMIT).device;
+    let found = tools::draw::draw(device, &model, 1 << 40, (4, 12)).unwrap();
     let expected = drawing::draw(&model, 1 << 40, (4, 12), || ()).unwrap();
     assert_eq!(found, expected);
     assert_ne!(found.bits[0], found.bits[1]);
@@ -201,17 +187,13 @@ fn an_m4f_gives_values_after_every_step() {
         ..Outputs::default()
     });
     let model = Model::parse(file.bytes()).unwrap();
-    let elf = tempfile::NamedTempFile::new().unwrap();
     let program = std::fs::read(built(board, SLOT, None)).unwrap();
-    std::fs::write(elf.path(), fill(&program, file.bytes()).unwrap()).unwrap();
-    let emulator = Emulator::start(board, elf.path(), false).unwrap();
-    let uart = emulator.uart(Duration::from_millis(50)).unwrap();
-    let mut device = Device::new(uart, Instant::now() + LIMIT);
+    let device = &mut Running::start(board, &program, file.bytes(), LIMIT).device;
     let identity = device.hello().unwrap();
     assert_eq!(identity.golden, Golden::Passed);
     let frame = model.frame_values() * model.input_type().bytes();
     let bytes = Noise::new(4).bytes(9 * frame);
-    let scores = stream::sequence(&mut device, &identity, &bytes, true).unwrap();
+    let scores = stream::sequence(device, &identity, &bytes, true).unwrap();
     assert_eq!(scores.len(), 9);
     for (step, scores) in (1..).zip(&scores) {
         assert_eq!(
@@ -291,7 +273,6 @@ fn models_are_replaced_on_the_board() {
 #[test]
 fn programs_take_no_more_than_the_table_of_boards_says() {
     let file = Dense::default().model();
-    let elf = tempfile::NamedTempFile::new().unwrap();
     for board in emulated() {
         let program = built(board, SLOT, None);
         let size = tools::size::read(&program).unwrap();
@@ -301,14 +282,11 @@ fn programs_take_no_more_than_the_table_of_boards_says() {
             "{}: {flash_bytes} bytes of flash",
             board.name
         );
-        let program = fill(&std::fs::read(program).unwrap(), file.bytes()).unwrap();
-        std::fs::write(elf.path(), program).unwrap();
-        let emulator = Emulator::start(board, elf.path(), false).unwrap();
-        let uart = emulator.uart(Duration::from_millis(50)).unwrap();
-        let mut device = Device::new(uart, Instant::now() + LIMIT);
+        let program = std::fs::read(program).unwrap();
+        let device = &mut Running::start(board, &program, file.bytes(), LIMIT).device;
         let identity = device.hello().unwrap();
         let bytes = Noise::new(3).bytes(3 * identity.frame_values * identity.input.bytes());
-        stream::sequence(&mut device, &identity, &bytes, false).unwrap();
+        stream::sequence(device, &identity, &bytes, false).unwrap();
         let stack_bytes = device.statistics().unwrap().stack_bytes_used as usize;
         let ram_bytes = size.ram_bytes as usize - ARENA_BYTES + stack_bytes;
         assert!(
@@ -496,11 +474,7 @@ fn a_damaged_model_is_refused_on_the_board_and_the_board_serves_on() {
     let mut damaged = file.bytes().to_vec();
     *damaged.last_mut().unwrap() ^= 0x10;
     let reason = Model::parse(ModelBytes::from_unaligned(&damaged).bytes()).unwrap_err();
-    let elf = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(elf.path(), fill(&program, &damaged).unwrap()).unwrap();
-    let emulator = Emulator::start(board, elf.path(), false).unwrap();
-    let uart = emulator.uart(Duration::from_millis(50)).unwrap();
-    let mut device = Device::new(uart, Instant::now() + LIMIT);
+    let device = &mut Running::start(board, &program, &damaged, LIMIT).device;
     for _ in 0..2 {
         let error = device.hello().unwrap_err().to_string();
         assert_eq!(error, format!("the device has no model to serve: {reason}"));
@@ -511,17 +485,11 @@ fn a_damaged_model_is_refused_on_the_board_and_the_board_serves_on() {
 /// turn take the sound model that it was made of.
 #[test]
 fn boards_refuse_what_the_host_refuses() {
-    let elf = tempfile::NamedTempFile::new().unwrap();
     let sound = cases::program().write().unwrap();
     let crafted = cases::crafted();
     for (first, board) in emulated().enumerate() {
         let program = std::fs::read(built(board, SLOT, None)).unwrap();
-        let hello = |model: &[u8]| {
-            std::fs::write(elf.path(), fill(&program, model).unwrap()).unwrap();
-            let emulator = Emulator::start(board, elf.path(), false).unwrap();
-            let uart = emulator.uart(Duration::from_millis(50)).unwrap();
-            Device::new(uart, Instant::now() + LIMIT).hello()
-        };
+        let hello = |model: &[u8]| Running::start(board, &program, model, LIMIT).device.hello();
         let identity = hello(sound.bytes()).unwrap();
         assert_eq!(identity.golden, Golden::Passed, "{}", board.name);
         for file in crafted.iter().skip(first).step_by(emulated().count()) {

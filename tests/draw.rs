@@ -1,15 +1,11 @@
 //! Drawings: the bits of a session beside a plain reference, over the wire, and on the command line.
 
-use bt_core::internals::model::write::Outputs;
-use bt_core::{
-    DrawError, InputType, Model, ModelBytes, NextFrame, OutputKind, Random, Session, Watch,
-};
-use bt_embed::board::Stack;
-use bt_embed::service::{Places, Service, Surroundings};
-use bt_embed::wire::{Error, LineCounts, Reply, Request};
+use bt_core::{DrawError, Model, ModelBytes, Random, Session};
+use bt_embed::service::Surroundings;
+use bt_embed::wire::{Error, Reply, Request};
 use bt_tests::model::Dense;
 use bt_tests::program::{fails, run};
-use bt_tests::still::Still;
+use bt_tests::serving::{Room, surroundings};
 use bt_train::data::NpzWriter;
 use bt_train::drawing;
 use std::path::Path;
@@ -20,21 +16,13 @@ const BITS: usize = 5;
 /// A model that draws, of random weights.
 fn model(seed: u32) -> ModelBytes {
     Dense {
-        input_type: InputType::U8,
         values: BITS + 2,
         hidden: 9,
         classes: BITS,
-        // Logits of some units, none of which is certain.
-        score_shift: 21,
         seed,
         ..Dense::default()
     }
-    .with(Outputs {
-        kind: OutputKind::Bits,
-        every_step: true,
-        next_frame: NextFrame::Drawn,
-        ..Outputs::default()
-    })
+    .drawing()
 }
 
 /// PCG32 as O'Neill's paper has it, in integers that are wide enough.
@@ -191,29 +179,11 @@ fn a_service_takes_each_step_once() {
     let model = Model::parse(file.bytes()).unwrap();
     let expected = drawing::draw(&model, 9, (2, 3), || ()).unwrap();
     let surroundings = Surroundings {
-        board: "none",
-        chunk_bytes_max: 64,
-        score_count_max: 9,
         bit_count_max: 2,
-        line: LineCounts::default(),
-        stack: Stack::default,
+        ..surroundings()
     };
-    let mut arena = vec![0; model.arena_words()];
-    let (mut scores, mut drawn) = ([0; BITS], [0; BITS]);
-    let mut watches = [Watch::OFF; BITS];
-    let service = Service::new(
-        &model,
-        file.bytes(),
-        Places {
-            arena: &mut arena,
-            scores: &mut scores,
-            drawn: &mut drawn,
-            watches: &mut watches,
-        },
-        Still,
-        Still,
-    );
-    let mut service = service.unwrap_or_else(|refusal| panic!("{refusal}"));
+    let mut room = Room::of(&model);
+    let mut service = room.serve(&model, file.bytes());
     let mut ask = |number, step, first| {
         let request = Request::Draw {
             seed: 9,
@@ -256,22 +226,8 @@ fn a_service_takes_each_step_once() {
 
     let file = Dense::default().model();
     let model = Model::parse(file.bytes()).unwrap();
-    let mut arena = vec![0; model.arena_words()];
-    let (mut scores, mut drawn) = ([0; 3], [0; 3]);
-    let mut watches = [Watch::OFF; 3];
-    let service = Service::new(
-        &model,
-        file.bytes(),
-        Places {
-            arena: &mut arena,
-            scores: &mut scores,
-            drawn: &mut drawn,
-            watches: &mut watches,
-        },
-        Still,
-        Still,
-    );
-    let mut service = service.unwrap_or_else(|refusal| panic!("{refusal}"));
+    let mut room = Room::of(&model);
+    let mut service = room.serve(&model, file.bytes());
     let request = Request::Draw {
         seed: 0,
         number: 0,

@@ -12,8 +12,7 @@ use std::time::Duration;
 
 use bt_core::internals::front_end::FORMAT;
 use bt_core::internals::model::cases;
-use bt_core::internals::model::write::Outputs;
-use bt_core::{FloatInput, InputType, Model, NextFrame, OutputKind, Session};
+use bt_core::{FloatInput, InputType, Model, Session};
 use bt_embed::app::{Ended, Memory, run};
 use bt_embed::board::{Board, Stack};
 use bt_embed::wire::{Error, Reply, frame};
@@ -185,19 +184,12 @@ fn the_program_asks_for_drawings() {
         return;
     }
     let file = Dense {
-        input_type: InputType::U8,
         values: 900,
         hidden: 6,
         classes: 900,
-        score_shift: 21,
         ..Dense::default()
     }
-    .with(Outputs {
-        kind: OutputKind::Bits,
-        every_step: true,
-        next_frame: NextFrame::Drawn,
-        ..Outputs::default()
-    });
+    .drawing();
     let model = Model::parse(file.bytes()).unwrap();
     let seed = u64::MAX - 1;
     let expected = drawing::draw(&model, seed, (2, 3), || ()).unwrap();

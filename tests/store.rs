@@ -5,16 +5,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bt_core::internals::model::layout;
-use bt_core::{Crc32c, Model, ModelBytes, ParseError, Scrub, SelfTest, Session, Watch};
+use bt_core::{Crc32c, Model, ModelBytes, ParseError, Scrub, SelfTest, Session};
 use bt_embed::app::{Ended, Memory, run_with_slots};
 use bt_embed::board::{Board, Stack};
-use bt_embed::service::{Places, Service, Surroundings};
 use bt_embed::store::{
     PIECE_ALIGN, RECORD_BYTES, Slot, Slots, StoreError, Update, image_bytes, model_in,
 };
-use bt_embed::wire::{self, LineCounts, Reply, Request};
+use bt_embed::wire::{self, Reply, Request};
 use bt_tests::line::{End, Faults, Uart, line};
 use bt_tests::model::{Dense, Noise, scores_of};
+use bt_tests::serving::{Room, surroundings};
 use bt_tests::still::Still;
 use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_write,
@@ -290,30 +290,10 @@ fn a_model_that_changes_is_reported_and_not_computed_with() {
     let model = Model::parse(file.bytes()).unwrap();
     let mut flipped = file.bytes().to_vec();
     *flipped.last_mut().unwrap() ^= 0x10;
-    let surroundings = Surroundings {
-        board: "in memory",
-        chunk_bytes_max: 200,
-        score_count_max: 50,
-        bit_count_max: 50,
-        line: LineCounts::default(),
-        stack: Stack::default,
-    };
+    let surroundings = surroundings();
     for (flash, sound) in [(file.bytes(), true), (&flipped[..], false)] {
-        let (mut arena, mut scores, mut drawn) = (vec![0; 500], vec![0; 8], vec![0; 8]);
-        let mut watches = vec![Watch::OFF; 8];
-        let service = Service::new(
-            &model,
-            flash,
-            Places {
-                arena: &mut arena,
-                scores: &mut scores,
-                drawn: &mut drawn,
-                watches: &mut watches,
-            },
-            Still,
-            Still,
-        );
-        let mut service = service.unwrap();
+        let mut room = Room::of(&model);
+        let mut service = room.serve(&model, flash);
         // 16 bytes a step.
         let round = (flash.len() as u32).div_ceil(16);
         for sequence in 0..2 * round {

@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use bt_core::internals::model::write::Outputs;
-use bt_core::{InputType, Model, ModelBytes, NextFrame, OutputKind, Pool};
+use bt_core::{InputType, Model, ModelBytes, Pool};
 use bt_tests::model::{Dense, Noise};
 use bt_train::data::{NpzWriter, PartName, Recordings, load};
 use bt_train::{device, drawing};
@@ -157,20 +156,12 @@ fn the_page_gives_the_scores_of_the_host() {
 /// A model that draws.
 fn draws() -> ModelBytes {
     Dense {
-        input_type: InputType::U8,
         values: 5,
         hidden: 9,
         classes: 5,
-        // Logits of some units, none of which is certain.
-        score_shift: 21,
         ..Dense::default()
     }
-    .with(Outputs {
-        kind: OutputKind::Bits,
-        every_step: true,
-        next_frame: NextFrame::Drawn,
-        ..Outputs::default()
-    })
+    .drawing()
 }
 
 /// Raw scores of a data set's test part.

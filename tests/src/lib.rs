@@ -9,5 +9,7 @@ pub mod model;
 pub mod mutate;
 pub mod program;
 pub mod reference;
+pub mod running;
+pub mod serving;
 pub mod still;
 pub mod units;

@@ -3,7 +3,9 @@
 use bt_core::internals::front_end::{self, Config};
 use bt_core::internals::model::layout::{CELL_FRACTION, DenseRecord, FilterRecord};
 use bt_core::internals::model::write::{Contents, Elements, LayerContents, MapContents, Outputs};
-use bt_core::{Cell, FloatInput, Gate, InputType, Model, ModelBytes, Pool, Session};
+use bt_core::{
+    Cell, FloatInput, Gate, InputType, Model, ModelBytes, NextFrame, OutputKind, Pool, Session,
+};
 use bytemuck::Zeroable;
 
 /// Marsaglia's xorshift32.
@@ -129,7 +131,27 @@ impl Dense {
         })
     }
 
-    /// The same whose scores are others.
+    /// A file of bytes whose scores are the bits of the next frame: it draws.
+    ///
+    /// # Panics
+    ///
+    /// The shape is none that the format holds.
+    pub fn drawing(self) -> ModelBytes {
+        let shape = Dense {
+            input_type: InputType::U8,
+            // Logits of some units, none of which is certain.
+            score_shift: 21,
+            ..self
+        };
+        shape.with(Outputs {
+            kind: OutputKind::Bits,
+            every_step: true,
+            next_frame: NextFrame::Drawn,
+            ..Outputs::default()
+        })
+    }
+
+    /// The model's file whose scores are others.
     ///
     /// # Panics
     ///

@@ -6,16 +6,15 @@ use bt_core::internals::front_end::{self, Config, FORMAT, FORMAT_UNFILTERED, Fro
 use bt_core::internals::model::layout::FilterRecord;
 use bt_core::internals::model::write::ModelBytes;
 use bt_core::internals::model::{cases, layout};
-use bt_core::{Cell, InputType, Model, Pool, Rule, Session, Watch};
-use bt_embed::board::Stack;
-use bt_embed::service::{Places, Service, Surroundings};
-use bt_embed::wire::{Decoder, LineCounts, Reply, Request};
+use bt_core::{Cell, InputType, Model, Pool, Rule, Session};
+use bt_embed::service::Surroundings;
+use bt_embed::wire::{Decoder, Reply, Request};
 
 use super::{Target, below, bytes, pick};
 use crate::exported;
 use crate::model::{Dense, Noise};
 use crate::mutate::{self, edges, places};
-use crate::still::Still;
+use crate::serving::{Room, surroundings};
 
 /// Model files: fields at their edges under a right checksum, then everything on what parses.
 pub const PARSE: Target = Target {
@@ -399,32 +398,17 @@ fn cobs(body: &[u8]) -> Vec<u8> {
 /// Serves what comes over the line; every reply is one that the host understands, which reads the line
 /// as replies too. Whether a request was one.
 fn serve(line: &[u8]) -> bool {
+    // Replies in parts.
     let surroundings = Surroundings {
-        board: "none",
         chunk_bytes_max: 64,
         score_count_max: 3,
         bit_count_max: 8,
-        line: LineCounts::default(),
-        stack: Stack::default,
+        ..surroundings()
     };
     let file = models()[4].bytes();
     let model = Model::parse(file).expect("a sound model");
-    let mut arena = vec![0; model.arena_bytes() / 4];
-    let (mut scores, mut drawn) = (vec![0; model.outputs()], vec![0; model.outputs()]);
-    let mut watches = vec![Watch::OFF; model.outputs()];
-    let service = Service::new(
-        &model,
-        file,
-        Places {
-            arena: &mut arena,
-            scores: &mut scores,
-            drawn: &mut drawn,
-            watches: &mut watches,
-        },
-        Still,
-        Still,
-    );
-    let mut service = service.unwrap_or_else(|refusal| panic!("{refusal}"));
+    let mut room = Room::of(&model);
+    let mut service = room.serve(&model, file);
     let mut decoder = Decoder::<LINE>::new();
     let mut served = false;
     for &byte in line {

@@ -1,0 +1,65 @@
+//! What a service stands in when a test asks it directly.
+
+use bt_core::{Model, Watch};
+use bt_embed::board::Stack;
+use bt_embed::service::{Places, Service, Surroundings};
+use bt_embed::wire::LineCounts;
+
+use crate::still::Still;
+
+/// The memory of a service.
+pub struct Room {
+    arena: Vec<u32>,
+    scores: Vec<i32>,
+    drawn: Vec<u8>,
+    watches: Vec<Watch>,
+}
+
+impl Room {
+    /// As much as a model needs.
+    pub fn of(model: &Model<'_>) -> Room {
+        let outputs = model.outputs();
+        Room {
+            arena: vec![0; model.arena_words()],
+            scores: vec![0; outputs],
+            drawn: vec![0; outputs],
+            watches: vec![Watch::OFF; outputs],
+        }
+    }
+
+    /// All of it.
+    pub fn places(&mut self) -> Places<'_> {
+        Places {
+            arena: &mut self.arena,
+            scores: &mut self.scores,
+            drawn: &mut self.drawn,
+            watches: &mut self.watches,
+        }
+    }
+
+    /// A service of a model, whose file is read again from `file`.
+    ///
+    /// # Panics
+    ///
+    /// The room is that of a smaller model.
+    pub fn serve<'m, 'a>(
+        &'a mut self,
+        model: &'m Model<'m>,
+        file: &'m [u8],
+    ) -> Service<'m, 'a, Still, Still> {
+        let service = Service::new(model, file, self.places(), Still, Still);
+        service.unwrap_or_else(|refusal| panic!("{refusal}"))
+    }
+}
+
+/// A line of some hundred bytes that loses nothing.
+pub fn surroundings() -> Surroundings {
+    Surroundings {
+        board: "in memory",
+        chunk_bytes_max: 200,
+        score_count_max: 50,
+        bit_count_max: 50,
+        line: LineCounts::default(),
+        stack: Stack::default,
+    }
+}
