@@ -156,39 +156,74 @@ pub(super) unsafe fn contract(run: &Contraction<'_>, memory: *mut u32) {
     }
 }
 
+/// What both forms are told alike.
+struct Told {
+    /// The second block of a row of weights, counted from block 1.
+    second: usize,
+    /// By words of X that it expects to be there.
+    phase: usize,
+    /// Tiles of a row but for one.
+    others: usize,
+    x: *const u32,
+    rows_end: *const u16,
+    last: *mut u32,
+    stride: usize,
+}
+
+impl Told {
+    #[inline(always)]
+    fn new(run: &Contraction<'_>, memory: *mut u32) -> Option<Told> {
+        let stage = run.stage;
+        // From block 1 on; the last one is the fifteenth.
+        let second = usize::from(PAIRS.end().checked_sub(stage.k_pairs)?);
+        let others = usize::from(stage.n_tiles.checked_sub(1)?);
+        let col_stride = usize::from(stage.col_stride);
+        Some(Told {
+            second,
+            // Block 1 + second reads four words of X, of which 2, 1 or 0 are there already.
+            phase: (second + 1) * 2 % 3,
+            others,
+            x: memory.wrapping_add(stage.input_word as usize),
+            rows_end: run.rows.as_ptr().wrapping_add(stage.m_tiles.into()),
+            last: memory.wrapping_add(run.out_word + others * col_stride),
+            stride: col_stride * 4,
+        })
+    }
+
+    /// The code that takes a row's first tiles, one or two of them, and that which takes all others by twos.
+    #[inline(always)]
+    fn pushes(&self, twos: &[u32; 8], odd: u32) -> Option<[u32; 2]> {
+        let twos = *twos.get(self.others / 2)?;
+        let is_even = self.others.is_multiple_of(2);
+        Some([if is_even { twos } else { odd }, twos])
+    }
+}
+
 #[inline(always)]
 fn told(run: &Contraction<'_>, memory: *mut u32) -> Option<Straight> {
-    let (stage, codes) = (run.stage, &bt_core_straight_code);
-    // From block 1 on; the last one is the fifteenth.
-    let second = usize::from(PAIRS.end().checked_sub(stage.k_pairs)?);
-    let block = codes.blocks.get(second)?;
-    let ending = match Store::from_number(stage.store)? {
+    let (told, codes) = (Told::new(run, memory)?, &bt_core_straight_code);
+    let block = codes.blocks.get(told.second)?;
+    let ending = match Store::from_number(run.stage.store)? {
         Store::Pairs => &codes.pairs,
         _ => &codes.columns,
     };
-    // Block 1 + second reads four words of X, of which 2, 1 or 0 are there already.
-    let phase = ending.phases.get((second + 1) * 2 % 3)?;
-    let others = usize::from(stage.n_tiles.checked_sub(1)?);
-    let twos = *codes.twos.get(others / 2)?;
+    let phase = ending.phases.get(told.phase)?;
+    let [push, twos] = told.pushes(&codes.twos, codes.odd)?;
     Some(Straight {
-        x: memory.wrapping_add(stage.input_word as usize),
+        x: told.x,
         weights: run.weights.as_ptr(),
         rows: run.rows.as_ptr(),
-        last: memory.wrapping_add(run.out_word + others * usize::from(stage.col_stride)),
+        last: told.last,
         second: block.start,
         load: block.load,
         ending: phase.store,
         second_again: block.start,
-        rows_end: run.rows.as_ptr().wrapping_add(stage.m_tiles.into()),
+        rows_end: told.rows_end,
         ending_again: phase.store,
         first: phase.first,
-        stride: usize::from(stage.col_stride) * 4,
+        stride: told.stride,
         last_ending: ending.last,
-        push: if others.is_multiple_of(2) {
-            twos
-        } else {
-            codes.odd
-        },
+        push,
         twos,
     })
 }
@@ -208,38 +243,33 @@ unsafe fn saturating(run: &Contraction<'_>, memory: *mut u32) {
 
 #[inline(always)]
 fn told_saturating(run: &Contraction<'_>, memory: *mut u32) -> Option<Saturating> {
-    let (stage, codes) = (run.stage, &bt_core_straight_code);
-    let second = usize::from(PAIRS.end().checked_sub(stage.k_pairs)?);
-    let start = codes.blocks.get(second)?.start;
+    let (told, codes) = (Told::new(run, memory)?, &bt_core_straight_code);
+    let stage = run.stage;
+    let start = codes.blocks.get(told.second)?.start;
     let ending = match Store::from_number(stage.store)? {
         Store::Pairs => &codes.saturating_pairs,
         _ => &codes.saturating_columns,
     };
-    let phase = ending.phases.get((second + 1) * 2 % 3)?;
-    let others = usize::from(stage.n_tiles.checked_sub(1)?);
-    let twos = *codes.saturating_twos.get(others / 2)?;
+    let phase = ending.phases.get(told.phase)?;
     let shift = stage.shift.checked_sub(*SHIFTS.start())?;
     let saturate = *ending.saturate.get(usize::from(shift))?;
+    let [push, twos] = told.pushes(&codes.saturating_twos, codes.saturating_odd)?;
     Some(Saturating {
-        x: memory.wrapping_add(stage.input_word as usize),
+        x: told.x,
         weights: run.weights.as_ptr(),
         rows: run.rows.as_ptr(),
         second: start,
-        last: memory.wrapping_add(run.out_word + others * usize::from(stage.col_stride)),
+        last: told.last,
         saturate,
         put: phase.store,
         second_again: start,
-        rows_end: run.rows.as_ptr().wrapping_add(stage.m_tiles.into()),
+        rows_end: told.rows_end,
         saturate_again: saturate,
         put_again: phase.store,
-        stride: usize::from(stage.col_stride) * 4,
+        stride: told.stride,
         last_put: ending.last,
-        push: if others.is_multiple_of(2) {
-            twos
-        } else {
-            codes.saturating_odd
-        },
-        load: *codes.saturating_loads.get(second)?,
+        push,
+        load: *codes.saturating_loads.get(told.second)?,
         first: phase.first,
         rounding: half(stage.shift.into()) as u32,
         twos,
