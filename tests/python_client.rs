@@ -111,6 +111,21 @@ impl embedded_io::Write for Noisy {
     }
 }
 
+/// A board at the end of a line that strikes once in so many bytes; 0 for never.
+fn in_memory(stream: UnixStream, once_in: u16) -> Board<Noisy, Still, Still> {
+    Board {
+        name: "in memory",
+        stream: Noisy {
+            stream,
+            noise: Noise::new(4),
+            once_in,
+        },
+        ticks: Still,
+        led: Still,
+        stack: Stack::default,
+    }
+}
+
 #[test]
 fn noise_on_the_line_loses_nothing() {
     if !has_python() {
@@ -125,17 +140,7 @@ fn noise_on_the_line_loses_nothing() {
     let (host, device) = UnixStream::pair().unwrap();
     let output = thread::scope(|scope| {
         let served = scope.spawn(|| {
-            let board = Board {
-                name: "in memory",
-                stream: Noisy {
-                    stream: device,
-                    noise: Noise::new(4),
-                    once_in: 300,
-                },
-                ticks: Still,
-                led: Still,
-                stack: Stack::default,
-            };
+            let board = in_memory(device, 300);
             let mut memory = Memory::<300, 1000, 8>::new();
             run(board, file.bytes(), &mut memory)
         });
@@ -201,17 +206,7 @@ fn the_program_asks_for_drawings() {
     ];
     let output = thread::scope(|scope| {
         let served = scope.spawn(|| {
-            let board = Board {
-                name: "in memory",
-                stream: Noisy {
-                    stream: device,
-                    noise: Noise::new(4),
-                    once_in: 0,
-                },
-                ticks: Still,
-                led: Still,
-                stack: Stack::default,
-            };
+            let board = in_memory(device, 0);
             // Replies of some hundred bits.
             let mut memory = Memory::<300, 2000, 900>::new();
             run(board, file.bytes(), &mut memory)
@@ -269,20 +264,7 @@ fn program(model: &[u8], arguments: &[&str]) -> Output {
     let (host, device) = UnixStream::pair().unwrap();
     thread::scope(|scope| {
         let served = scope.spawn(|| {
-            let noise = Noise::new(1);
-            let stream = Noisy {
-                stream: device,
-                noise,
-                once_in: 0,
-            };
-            let (ticks, led, stack) = (Still, Still, Stack::default);
-            let board = Board {
-                name: "in memory",
-                stream,
-                ticks,
-                led,
-                stack,
-            };
+            let board = in_memory(device, 0);
             run(board, model, &mut Memory::<300, 2000, 8>::new())
         });
         let client = format!("{FOLDER}/bt_client.py");
