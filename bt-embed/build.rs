@@ -21,11 +21,12 @@ fn main() {
     // Read by defmt's macros, which cargo cannot see.
     println!("cargo:rerun-if-env-changed=DEFMT_LOG");
     println!("cargo:rerun-if-env-changed=BT_MODEL_SLOT");
+    println!("cargo:rerun-if-env-changed=BT_WAKE_MODEL");
     println!("cargo:rerun-if-env-changed=BT_SLOTS");
-    let model = variable("BT_MODEL").map(|path| {
-        println!("cargo:rerun-if-changed={path}");
-        fs::read(&path).unwrap_or_else(|error| panic!("BT_MODEL {path}: {error}"))
-    });
+    let model = file("BT_MODEL");
+    // The one that listens before it, in the program of two.
+    let wake = file("BT_WAKE_MODEL").unwrap_or_default();
+    fs::write(out.join("wake.btm"), wake).expect("OUT_DIR can be written");
     // What models that come over the line may take.
     let room = variable("BT_SLOTS").map(|sizes| numbers::<2>("BT_SLOTS", &sizes));
     let mut flash = match (model, variable("BT_MODEL_SLOT")) {
@@ -147,6 +148,13 @@ fn numbers<const N: usize>(variable: &str, sizes: &str) -> [usize; N] {
     numbers
         .and_then(|numbers| numbers.try_into().ok())
         .unwrap_or_else(|| panic!("{variable} is {N} numbers"))
+}
+
+/// What is in the file that an environment variable names.
+fn file(name: &str) -> Option<Vec<u8>> {
+    let path = variable(name)?;
+    println!("cargo:rerun-if-changed={path}");
+    Some(fs::read(&path).unwrap_or_else(|error| panic!("{name} {path}: {error}")))
 }
 
 /// An environment variable that is set and not empty.

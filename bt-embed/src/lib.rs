@@ -23,6 +23,7 @@ pub mod confidence;
 #[cfg(not(all(target_arch = "riscv32", not(target_feature = "a"))))]
 pub mod intake;
 pub mod link;
+pub mod listen;
 pub mod long_run;
 pub mod pattern;
 pub mod service;

@@ -45,6 +45,13 @@ pub enum ModelIn<'a> {
     Nowhere,
     /// Built in; all memory is made to measure.
     Program(&'a Path),
+    /// Two, for the binary `wake_word`.
+    Pair {
+        /// Listens for the wake word.
+        wake: &'a Path,
+        /// Listens for a command behind it.
+        commands: &'a Path,
+    },
     /// Built in, and two slots beside it for models that come over the line; all of the board's memory is theirs.
     Slots(Option<&'a Path>),
     /// Written into the finished program by [`fill`]: one build for many models.
@@ -156,7 +163,7 @@ impl Firmware<'_> {
                 .env("RUSTC_BOOTSTRAP", "1");
         }
         command.envs(level.map(|level| ("DEFMT_LOG", level)));
-        for variable in ["BT_MODEL", "BT_MODEL_SLOT", "BT_SLOTS"] {
+        for variable in ["BT_MODEL", "BT_WAKE_MODEL", "BT_MODEL_SLOT", "BT_SLOTS"] {
             command.env_remove(variable);
         }
         if let ModelIn::Slots(_) = self.model {
@@ -172,11 +179,11 @@ impl Firmware<'_> {
         match self.model {
             ModelIn::Nowhere | ModelIn::Slots(None) => {}
             ModelIn::Program(path) | ModelIn::Slots(Some(path)) => {
-                self.check_room(path)?;
-                let path = path
-                    .canonicalize()
-                    .with_context(|| path.display().to_string())?;
-                command.env("BT_MODEL", path);
+                command.env("BT_MODEL", self.with_room(path)?);
+            }
+            ModelIn::Pair { wake, commands } => {
+                command.env("BT_WAKE_MODEL", self.with_room(wake)?);
+                command.env("BT_MODEL", self.with_room(commands)?);
             }
             ModelIn::Slot {
                 flash_bytes,
@@ -197,21 +204,23 @@ impl Firmware<'_> {
         built(&messages, &binary)
     }
 
-    /// Refuses a model that the board has no room for. One that is damaged is flashed all the same: the
-    /// firmware says what is wrong with it.
-    fn check_room(&self, path: &Path) -> Result<()> {
+    /// The whole path of a model. One that the board has no room for is refused; one that is damaged is flashed all
+    /// the same: the firmware says what is wrong with it.
+    fn with_room(&self, path: &Path) -> Result<PathBuf> {
         let bytes = device::read_model(path)?;
-        let Ok(model) = Model::parse(bytes.bytes()) else {
-            return Ok(());
-        };
-        let room = self.board.fits(model.flash_bytes(), model.arena_bytes());
-        room.with_context(|| path.display().to_string())
-            .with_context(|| {
-                format!(
-                    "export it for this board, bt-train quantize … --board {}",
-                    self.board.name
-                )
-            })
+        if let Ok(model) = Model::parse(bytes.bytes()) {
+            self.board
+                .fits(model.flash_bytes(), model.arena_bytes())
+                .with_context(|| path.display().to_string())
+                .with_context(|| {
+                    format!(
+                        "export it for this board, bt-train quantize … --board {}",
+                        self.board.name
+                    )
+                })?;
+        }
+        path.canonicalize()
+            .with_context(|| path.display().to_string())
     }
 }
 
