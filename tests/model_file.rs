@@ -3,6 +3,7 @@
 use bt_core::internals::model::cases;
 use bt_core::internals::model::layout::{
     self, DenseRecord, FormatRecord, HostRecord, MetaRecord, OutputsRecord, Section, ValueRecord,
+    WordsRecord,
 };
 use bt_core::internals::model::write::{MapContents, Outputs};
 use bt_core::internals::program::{ProgramRecord, StageRecord, Store};
@@ -339,6 +340,8 @@ fn the_page_of_the_format_has_every_field_where_it_is() {
     page_agrees(&table_below("HOST"), &host, size_of::<HostRecord>());
     let outputs = fields!(OutputsRecord: kind every_step horizon_shift next_frame);
     page_agrees(&table_below("OUTP"), &outputs, size_of::<OutputsRecord>());
+    let words = fields!(WordsRecord: shift longest);
+    page_agrees(&table_below("WORD"), &words, size_of::<WordsRecord>());
     let units = fields!(ValueRecord: offset lsb);
     page_agrees(
         &table_below("Units of a value"),

@@ -138,6 +138,17 @@ fn what_parses_stays_in_its_words_and_its_32_bits() {
         };
         ran += mutants(horizon_shift, &shape.model());
     }
+    for (cell, layers, hidden) in [(Cell::Lstm, 1, 2), (Cell::Gru, 2, 3), (Cell::MinGru, 1, 3)] {
+        let shape = Dense {
+            values: 3,
+            classes: 5,
+            cell,
+            layers,
+            hidden,
+            ..Dense::default()
+        };
+        ran += mutants(layers as u32, &shape.captioning(4));
+    }
     println!("{ran} files ran, {accumulate} stages of the exporter accumulate");
     assert!(ran > 10_000 && accumulate >= 4, "{ran}, {accumulate}");
 }

@@ -2,14 +2,12 @@
 //! each detection. Integers only: host and device tell the same detections at the same steps.
 
 mod error;
-mod probability;
 
 use crate::model::{Model, OutputKind};
 use crate::session::{ScoresError, Session};
-use probability::Softmax;
+use crate::softmax::Softmax;
 
 pub use error::DetectorError;
-pub use probability::probabilities;
 
 /// When a class counts as detected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

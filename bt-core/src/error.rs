@@ -2,7 +2,9 @@
 
 use crate::detection::DetectorError;
 use crate::model::ParseError;
-use crate::session::{DrawError, PushError, ScoresError, SessionError, StateError, StepError};
+use crate::session::{
+    DrawError, PushError, ScoresError, SessionError, StateError, StepError, WordError,
+};
 
 /// Whatever a call of this crate can refuse: `?` makes it of each of them.
 ///
@@ -30,6 +32,8 @@ pub enum Error {
     Scores(ScoresError),
     /// Nothing was drawn.
     Draw(DrawError),
+    /// No word was read.
+    Word(WordError),
     /// A state was not saved or loaded.
     State(StateError),
     /// There is no detector, or no such rule.
@@ -61,6 +65,7 @@ from! {
     Step(StepError),
     Scores(ScoresError),
     Draw(DrawError),
+    Word(WordError),
     State(StateError),
     Detector(DetectorError),
 }

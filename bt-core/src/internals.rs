@@ -8,7 +8,7 @@ pub mod cell {
 
 /// What a detector makes of scores.
 pub mod detection {
-    pub use crate::detection::probabilities;
+    pub use crate::softmax::probabilities;
 }
 
 /// The audio front end and, under feature `alloc`, its tables.

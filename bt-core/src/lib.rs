@@ -33,6 +33,9 @@
 //! **Detection** ([`Detector`]) is what makes of scores after every step what a product acts on: a class, once, when
 //! its smoothed probability passes a threshold. It stands above a session and is not needed by one.
 //!
+//! **Words** ([`Teller`]): a model that tells captions reads its picture once and a word at every step; which word
+//! comes next is chosen of the scores, always the likeliest or drawn, beside the session.
+//!
 //! Beside them stands the **model** ([`Model`]): bytes of flash become a checked view, or an error that
 //! names the field. Everything above relies on what it has proven, so that nobody asks «valid?» again.
 
@@ -79,6 +82,8 @@ mod q;
 mod random;
 mod session;
 mod size;
+mod softmax;
+mod words;
 
 pub use argmax::argmax;
 pub use cell::{Cell, Gate};
@@ -97,5 +102,6 @@ pub use processor::{ProcessorError, check_interrupts, check_processor};
 pub use random::Random;
 pub use session::{
     DrawError, Limits, PushError, ScoresError, SelfTest, Session, SessionError, StateError,
-    StepError, Watched, saved_by,
+    StepError, Watched, WordError, saved_by,
 };
+pub use words::{END, Teller, Temperature, UNKNOWN};

@@ -44,6 +44,11 @@ impl Random {
         mixed.rotate_right((old >> 59) as u32)
     }
 
+    /// 0 ..= below − 1, each as likely as the others to 2⁻³² · below; 0 where nothing is below.
+    pub(crate) fn below(&mut self, below: u32) -> u32 {
+        ((u64::from(self.next_u32()) * u64::from(below)) >> 32) as u32
+    }
+
     /// 1 with a probability, Q0.15 (0 ..= 32767): 1 where the next number's top 15 bits are below it.
     pub(crate) fn bit(&mut self, probability: i16) -> u8 {
         u8::from(((self.next_u32() >> 17) as i16) < probability)

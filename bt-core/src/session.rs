@@ -13,6 +13,7 @@ mod scores;
 mod self_test;
 mod state;
 mod step;
+mod words;
 #[cfg(feature = "alloc")]
 mod write;
 
@@ -22,7 +23,9 @@ use crate::proven::Proven;
 use state::Loading;
 use step::Side;
 
-pub use error::{DrawError, PushError, ScoresError, SessionError, StateError, StepError};
+pub use error::{
+    DrawError, PushError, ScoresError, SessionError, StateError, StepError, WordError,
+};
 pub use limits::Limits;
 pub use self_test::SelfTest;
 pub use state::saved_by;
@@ -130,10 +133,16 @@ impl<'m, 'a> Session<'m, 'a> {
         if self.loading.is_some() {
             return;
         }
+        self.forget();
+        self.steps = 0;
+    }
+
+    /// h = c = 0, and what a mean has summed up.
+    fn forget(&mut self) {
         let layout = &self.model.arena;
-        let state = self.memory.get_mut(layout.hidden_word..layout.filter_word);
+        let state = self.memory.get_mut(layout.hidden_word..layout.kept_word);
         state.proven().unwrap_or(&mut []).fill(0);
-        (self.steps, self.pooled) = (0, 0);
+        self.pooled = 0;
     }
 
     /// Forgets the values of the frame under way, complete or not, and returns how many they were; h and c stay.

@@ -1,8 +1,10 @@
 //! Small models of random weights, made without training.
 
 use bt_core::internals::front_end::{self, Config};
-use bt_core::internals::model::layout::{CELL_FRACTION, DenseRecord, FilterRecord};
-use bt_core::internals::model::write::{Contents, Elements, LayerContents, MapContents, Outputs};
+use bt_core::internals::model::layout::{CELL_FRACTION, DenseRecord, FilterRecord, WordsRecord};
+use bt_core::internals::model::write::{
+    Contents, Elements, LayerContents, MapContents, Outputs, WordsContents,
+};
 use bt_core::{
     Cell, FloatInput, Gate, InputType, Model, ModelBytes, NextFrame, OutputKind, Pool, Session,
 };
@@ -151,12 +153,44 @@ impl Dense {
         })
     }
 
+    /// A file that tells captions of at most so many words; its classes are its vocabulary.
+    ///
+    /// # Panics
+    ///
+    /// The shape is none that the format holds.
+    pub fn captioning(self, longest: u32) -> ModelBytes {
+        let mut noise = Noise::new(self.seed ^ 0x0077_0000);
+        let values = self.cell.gates() * self.hidden;
+        let words = WordsContents {
+            record: WordsRecord { shift: 10, longest },
+            // Entries of up to 4.
+            scales: (0..self.classes).map(|_| noise.bits() | 1 << 14).collect(),
+            table: (0..self.classes * values)
+                .map(|_| weight(noise.bits()) as i8)
+                .collect(),
+        };
+        let shape = Dense {
+            // Logits of some units.
+            score_shift: 21,
+            ..self
+        };
+        let outputs = Outputs {
+            every_step: true,
+            ..Outputs::default()
+        };
+        shape.written(outputs, Some(words))
+    }
+
     /// The model's file whose scores are others.
     ///
     /// # Panics
     ///
     /// The shape is none that the format holds.
     pub fn with(&self, outputs: Outputs) -> ModelBytes {
+        self.written(outputs, None)
+    }
+
+    fn written(&self, outputs: Outputs, words: Option<WordsContents>) -> ModelBytes {
         let mut noise = Noise::new(self.seed);
         let z = self.cell.gates() * self.hidden;
         // Rows come in pairs.
@@ -216,6 +250,7 @@ impl Dense {
                 let start = (0..z).map(|row| (row as i16 % 11 - 5) << 8);
                 (record, start.collect())
             }),
+            words,
             front_end: self.front_end(),
             weights: Vec::new(),
             tables: Vec::new(),

@@ -2,11 +2,11 @@
 //! parses. Tests over every field and the fuzzer share it.
 
 use bt_core::internals::model::layout::{
-    self, DenseRecord, FilterRecord, FormatRecord, MapKind, MetaRecord, Section,
+    self, DenseRecord, FilterRecord, FormatRecord, MapKind, MetaRecord, Section, WordsRecord,
 };
 use bt_core::internals::model::write::ModelBytes;
 use bt_core::internals::program::{ProgramRecord, StageRecord};
-use bt_core::{InputType, Model, Session};
+use bt_core::{InputType, Model, Session, Watched};
 
 use crate::model::Noise;
 use crate::reference::{Reference, cell};
@@ -60,6 +60,12 @@ pub fn places(file: &[u8], noise: &mut Noise) -> Vec<Place> {
             all.extend(fields(start, &[(len / 4, 4)]));
         } else if is(Section::Filter) {
             let record = size_of::<FilterRecord>();
+            all.extend(fields(
+                start,
+                &[(record / 4, 4), (6.min((len - record) / 2), 2)],
+            ));
+        } else if is(Section::Words) {
+            let record = size_of::<WordsRecord>();
             all.extend(fields(
                 start,
                 &[(record / 4, 4), (6.min((len - record) / 2), 2)],
@@ -181,6 +187,54 @@ pub fn seal(file: &mut [u8]) {
     file[layout::CRC_AT].copy_from_slice(&crc.to_le_bytes());
 }
 
+/// The plain loops beside a session.
+struct Beside<'m> {
+    model: &'m Model<'m>,
+    reference: Reference<'m>,
+    /// h and c of every layer before a step.
+    before: Vec<(Vec<i16>, Vec<i32>)>,
+    /// h of the layer below.
+    below: Vec<i16>,
+}
+
+impl<'m> Beside<'m> {
+    fn new(model: &'m Model<'m>, file: &ModelBytes) -> Self {
+        let mut beside = Self {
+            model,
+            reference: Reference::new(model, file.bytes()),
+            before: Vec::new(),
+            below: Vec::new(),
+        };
+        beside.begin();
+        beside
+    }
+
+    /// h = c = 0.
+    fn begin(&mut self) {
+        let hidden = self.model.hidden();
+        self.before = vec![(vec![0; hidden], vec![0; hidden]); self.model.layers()];
+    }
+
+    /// A layer of a step, whose z of the first layer lacks the recurrent map's share.
+    fn step(&mut self, is_compared: bool, watched: &Watched<'_>) {
+        let (model, layer) = (self.model, watched.layer);
+        let (h, c) = &mut self.before[layer];
+        if is_compared {
+            if layer > 0 {
+                self.reference.later(layer, &self.below);
+            }
+            let apart = self.reference.recur(layer, h);
+            let z = self.reference.z();
+            assert_eq!((watched.z, watched.recurrent_z), (&z[..], &apart[..]));
+            let fraction = model.cell_fraction(layer);
+            let (c, h) = cell((model.cell(), model.gate()), fraction, (&z, &apart), c);
+            assert_eq!((watched.c, watched.h), (&c[..], &h[..]));
+        }
+        (*h, *c) = (watched.h.to_vec(), watched.c.to_vec());
+        self.below = watched.h.to_vec();
+    }
+}
+
 /// Does everything with a model that parses and is small enough: frames of extreme values beside
 /// [`Reference`], scores, state saved and loaded, the self test. Whether it did.
 ///
@@ -202,10 +256,7 @@ pub fn run(file: &ModelBytes, noise: &mut Noise) -> bool {
     let mut session = Session::new(&model, &mut arena).expect("an arena of its size");
     let _ = session.self_test();
     session.reset();
-    let mut reference = Reference::new(&model, file.bytes());
-    // h and c of every layer before a step.
-    let layers = vec![(vec![0; model.hidden()], vec![0; model.hidden()]); model.layers()];
-    let (mut before, mut below) = (layers, Vec::new());
+    let mut beside = Beside::new(&model, file);
     for frame in frames(&model, noise) {
         let taken = match model.input_type() {
             InputType::U8 => session.push_u8(&frame.iter().map(|&x| x as u8).collect::<Vec<_>>()),
@@ -217,27 +268,26 @@ pub fn run(file: &ModelBytes, noise: &mut Noise) -> bool {
         // The plain loops begin behind the front end.
         let is_compared = model.front_end().is_none();
         if is_compared {
+            let reference = &mut beside.reference;
             assert_eq!(session.pre_activations(), reference.frame(&frame));
             reference.filter();
         }
+        if model.caption_words().is_some() {
+            beside.reference.picture();
+            beside.reference.read(0);
+            beside.begin();
+        }
         session
-            .step_watched(|watched| {
-                let (h, c) = &mut before[watched.layer];
-                if is_compared {
-                    if watched.layer > 0 {
-                        reference.later(watched.layer, &below);
-                    }
-                    let apart = reference.recur(watched.layer, h);
-                    let z = reference.z();
-                    assert_eq!((watched.z, watched.recurrent_z), (&z[..], &apart[..]));
-                    let fraction = model.cell_fraction(watched.layer);
-                    let (c, h) = cell((model.cell(), model.gate()), fraction, (&z, &apart), c);
-                    assert_eq!((watched.c, watched.h), (&c[..], &h[..]));
-                }
-                (*h, *c) = (watched.h.to_vec(), watched.c.to_vec());
-                below = watched.h.to_vec();
-            })
+            .step_watched(|watched| beside.step(is_compared, &watched))
             .expect("a whole frame");
+        let words = model.caption_words().map_or(0, |_| 3);
+        for _ in 0..words {
+            let word = usize::from(noise.bits()) % model.outputs();
+            beside.reference.read(word);
+            session
+                .step_word_watched(word, |watched| beside.step(true, &watched))
+                .expect("a word of the vocabulary");
+        }
     }
     let mut scores = vec![0; model.outputs()];
     session.scores(&mut scores).expect("scores");

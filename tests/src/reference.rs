@@ -19,9 +19,41 @@ pub struct Reference<'m> {
     /// What z of a frame starts from, and what a filter keeps of those before in i64; none before the first.
     start: Vec<i16>,
     means: Vec<i64>,
+    /// Of a model that tells captions its words, and the share of the picture.
+    words: Option<Words>,
+    picture: Vec<i16>,
     memory: Vec<u32>,
     /// Which stage keeps a partial sum in a word, if one does.
     kept: Vec<Option<*const StageRecord>>,
+}
+
+/// What words add to z.
+#[derive(Debug)]
+struct Words {
+    shift: u32,
+    scales: Vec<u16>,
+    /// A row of z's values for each.
+    table: Vec<i8>,
+}
+
+impl Words {
+    /// Those of a file, where it has them.
+    fn of(model: &Model<'_>, file: &[u8]) -> Option<Words> {
+        model.caption_words()?;
+        let bytes: Vec<u8> = section(file, Section::Words);
+        let shift = u32::from_le_bytes(*bytes.first_chunk()?);
+        let count = model.outputs();
+        // Two words of sizes; scales, which zeros pad to a word.
+        let (scales, table) = bytes.get(8..)?.split_at(4 * count.div_ceil(2));
+        Some(Words {
+            shift,
+            scales: scales
+                .chunks(2)
+                .map(|half| u16::from_le_bytes([half[0], half[1]]))
+                .collect(),
+            table: table.iter().map(|&byte| byte as i8).collect(),
+        })
+    }
 }
 
 /// The elements of a section of a file.
@@ -119,6 +151,8 @@ impl<'m> Reference<'m> {
                 None => Vec::new(),
             },
             means: Vec::new(),
+            words: Words::of(model, file),
+            picture: Vec::new(),
             memory: vec![0; model.arena_bytes() / 4],
             kept: vec![None; model.arena_bytes() / 4],
         }
@@ -181,6 +215,29 @@ impl<'m> Reference<'m> {
             self.means[at] += rounded(distance, record.horizon_shift);
             let passed = rounded(distance, record.fraction + 3) + i64::from(bias);
             self.put(0, at, saturate(passed));
+        }
+    }
+
+    /// Keeps z of a frame as the share of a picture.
+    pub fn picture(&mut self) {
+        self.picture = self.z();
+    }
+
+    /// z of a step on a word, before the recurrent map: the picture's share and the word's.
+    ///
+    /// # Panics
+    ///
+    /// The model tells no captions, or has no such word.
+    pub fn read(&mut self, word: usize) {
+        let words = self.words.as_ref().expect("words");
+        let (scale, half) = (i64::from(words.scales[word]), (1i64 << words.shift) >> 1);
+        let row = &words.table[word * self.picture.len()..];
+        let sums = self.picture.iter().zip(row).map(|(&z, &entry)| {
+            let share = (i64::from(entry) * scale + half) >> words.shift;
+            saturate(i64::from(z) + share)
+        });
+        for (at, sum) in sums.collect::<Vec<_>>().into_iter().enumerate() {
+            self.put(0, at, sum);
         }
     }
 

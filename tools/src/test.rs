@@ -114,7 +114,7 @@ const CHECKS: [Check; 18] = [
             "--package=bt-core",
             "--lib",
             "--no-default-features",
-            "--features=alloc,dense,cells,filter,scales",
+            "--features=alloc,dense,cells,filter,scales,words",
             "model",
         ],
         ..Check::PLAIN

@@ -109,6 +109,7 @@ pub fn model(vectors: u32) -> Result<ModelBytes, Box<dyn Error>> {
             cell_fraction: CELL_FRACTION,
         }],
         filter: None,
+        words: None,
         front_end,
         weights,
         tables: vec![],

@@ -4,6 +4,25 @@ use super::Pool;
 use super::layout::FilterRecord;
 use crate::cell::Cell;
 
+/// What a session keeps of the input map's share of z beside z itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// What a filter of such a horizon_shift takes off.
+    Filter(u32),
+    /// That of a picture, which every word is added to.
+    Picture,
+}
+
+impl Kept {
+    /// Words of what is kept of so many values.
+    const fn words(self, values: usize) -> usize {
+        match self {
+            Self::Filter(shift) => FilterRecord::words(shift, values),
+            Self::Picture => values.div_ceil(2),
+        }
+    }
+}
+
 /// Where a session keeps what, in words of its arena. The scratch of all maps comes last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ArenaLayout {
@@ -14,8 +33,8 @@ pub struct ArenaLayout {
     pub cell_word: usize,
     /// Sums of h of the last layer, i32 `[J]`, when the head reads a mean.
     pub pool_word: usize,
-    /// What a filter of the input keeps: the last z, or a mean of it, `[gates·J]`.
-    pub filter_word: usize,
+    /// What is [`Kept`] of the input map's share, `[gates·J]`.
+    pub kept_word: usize,
     /// State of the front end.
     pub front_end_word: usize,
     /// Feature vector of the front end, i16.
@@ -31,28 +50,28 @@ pub struct ArenaLayout {
 }
 
 impl ArenaLayout {
-    /// Places for so many `layers` of a cell and `hidden` units, a pool or none, a filter of such a horizon or
-    /// none, a front end of so many state words and bands.
+    /// Places for so many `layers` of a cell and `hidden` units, a pool or none, what is kept of the input
+    /// map's share, a front end of so many state words and bands.
     pub const fn new(
         (cell, layers): (Cell, usize),
         hidden: usize,
         pool: Pool,
-        filter_shift: Option<u32>,
+        kept: Option<Kept>,
         front_end_words: usize,
         bands: usize,
     ) -> Self {
         let hidden_word = (cell.gates() * hidden).div_ceil(2);
         let cell_word = hidden_word + hidden.div_ceil(2);
         let pool_word = hidden_word + layers * (hidden.div_ceil(2) + hidden);
-        let filter_word = pool_word
+        let kept_word = pool_word
             + if matches!(pool, Pool::Last) {
                 0
             } else {
                 hidden
             };
-        let front_end_word = filter_word
-            + match filter_shift {
-                Some(shift) => FilterRecord::words(shift, cell.gates() * hidden),
+        let front_end_word = kept_word
+            + match kept {
+                Some(kept) => kept.words(cell.gates() * hidden),
                 None => 0,
             };
         let vector_word = front_end_word + front_end_words;
@@ -66,7 +85,7 @@ impl ArenaLayout {
             hidden_word,
             cell_word,
             pool_word,
-            filter_word,
+            kept_word,
             front_end_word,
             vector_word,
             scratch_word,
@@ -76,9 +95,9 @@ impl ArenaLayout {
         }
     }
 
-    /// Words that a filter keeps.
-    pub const fn filter_words(&self) -> usize {
-        self.front_end_word - self.filter_word
+    /// Words of what is kept.
+    pub const fn kept_words(&self) -> usize {
+        self.front_end_word - self.kept_word
     }
 
     /// Words of z.

@@ -11,8 +11,10 @@ use alloc::vec::Vec;
 use bytemuck::Zeroable;
 
 use super::error::{Field, ParseError};
-use super::layout::{CELL_FRACTION, DenseRecord, FilterRecord, Section};
-use super::write::{Contents, Elements, LayerContents, MapContents, ModelBytes, Outputs};
+use super::layout::{CELL_FRACTION, DenseRecord, FilterRecord, Section, WordsRecord};
+use super::write::{
+    Contents, Elements, LayerContents, MapContents, ModelBytes, Outputs, WordsContents,
+};
 use super::{FloatInput, FloatOutput, InputType, NextFrame, OutputKind, Pool};
 use crate::cell::{Cell, Gate};
 use crate::program::{DISCARD, NONE, ProgramRecord, StageRecord, Store};
@@ -125,6 +127,7 @@ pub fn program() -> Contents {
             cell_fraction: CELL_FRACTION,
         }],
         filter: None,
+        words: None,
         front_end: None,
         // Zeros for dense maps of up to four values and their scales, then 127 for every weight of the stages.
         weights: [0; 16].into_iter().chain([0x007F_007F; 8]).collect(),
@@ -143,6 +146,42 @@ pub fn odd_dense() -> Contents {
     parts.map_values = 3;
     parts.layers[0].input = MapContents::Dense(dense(3));
     parts
+}
+
+/// The same that tells captions of two words and the end.
+pub fn captions() -> Contents {
+    const WORDS: usize = 4;
+    let mut parts = odd_dense();
+    parts.layers[0].input = MapContents::Dense(DenseRecord {
+        // Behind the picture's share.
+        slice_word: SCRATCH + 4,
+        ..dense(3)
+    });
+    parts.words = Some(WordsContents {
+        record: WordsRecord {
+            shift: 8,
+            longest: 3,
+        },
+        scales: vec![u16::MAX; WORDS],
+        table: vec![-7; WORDS * 4 * HIDDEN],
+    });
+    parts.outputs.every_step = true;
+    parts.head_weights = vec![0; WORDS * HIDDEN];
+    parts.head_bias = vec![0; WORDS];
+    parts
+}
+
+/// [`captions`] that are changed.
+fn with_words(
+    name: &'static str,
+    refused: ParseError,
+    change: impl FnOnce(&mut Contents, &mut WordsContents),
+) -> Option<Crafted> {
+    let mut parts = captions();
+    let mut words = parts.words.take()?;
+    change(&mut parts, &mut words);
+    parts.words = Some(words);
+    changed(name, &parts, refused)
 }
 
 /// Writes parts that are changed, whatever `parse` thinks of them.
@@ -401,6 +440,72 @@ pub fn crafted() -> Vec<Crafted> {
             in_field(Section::Input, Field::SlabWord, SCRATCH),
             |parts| parts.filter = Some(filter((1, 11), 8)),
         ),
+        // Words that are none.
+        with_words(
+            "words shifted by 25",
+            in_field(Section::Words, Field::Shift, 25),
+            |_, words| words.record.shift = 25,
+        ),
+        with_words(
+            "captions of no word",
+            in_field(Section::Words, Field::Longest, 0),
+            |_, words| words.record.longest = 0,
+        ),
+        with_words(
+            "captions without end",
+            in_field(Section::Words, Field::Longest, u32::MAX),
+            |_, words| words.record.longest = u32::MAX,
+        ),
+        with_words(
+            "a word too few",
+            ParseError::SectionBounds(Section::Words),
+            |_, words| words.table.truncate(3 * 4 * HIDDEN),
+        ),
+        with_words(
+            "scales of half the words",
+            ParseError::SectionBounds(Section::Words),
+            |_, words| words.scales.truncate(2),
+        ),
+        with_words(
+            "words of a sequence",
+            in_field(Section::Outputs, Field::EveryStep, 0),
+            |parts, _| parts.outputs.every_step = false,
+        ),
+        with_words(
+            "words that are bits",
+            in_field(Section::Outputs, Field::OutputKind, 2),
+            |parts, _| parts.outputs.kind = OutputKind::Bits,
+        ),
+        with_words(
+            "words of recent states",
+            in_field(Section::Meta, Field::Pool, 2),
+            |parts, _| (parts.pool, parts.outputs.horizon_shift) = (Pool::Recent, 2),
+        ),
+        with_words(
+            "an end and no word",
+            in_field(Section::Meta, Field::Classes, 2),
+            |parts, words| {
+                parts.head_weights.truncate(2 * HIDDEN);
+                parts.head_bias.truncate(2);
+                words.scales.truncate(2);
+                words.table.truncate(2 * 4 * HIDDEN);
+            },
+        ),
+        with_words(
+            "pictures that are filtered",
+            ParseError::StraySection(Section::Filter),
+            |parts, _| parts.filter = Some(filter((0, 11), 8)),
+        ),
+        with_words(
+            "a slab over the picture's share",
+            in_field(Section::Input, Field::SliceWord, SCRATCH + 3),
+            |parts, _| {
+                parts.layers[0].input = MapContents::Dense(DenseRecord {
+                    slice_word: SCRATCH + 3,
+                    ..dense(3)
+                });
+            },
+        ),
         // Scores that are none.
         changed(
             "a mean of recent steps, but of how many",
@@ -634,6 +739,7 @@ mod tests {
         assert_eq!(work(program()), 2 * 2 * (16 + 1) + 16);
         // The padding of three values counts.
         assert_eq!(work(odd_dense()), 8 * 4 + 16);
+        assert_eq!(work(captions()), 8 * 4 + 16);
         let mut parts = program();
         if let MapContents::Program { stages, .. } = &mut parts.layers[0].input {
             rows(&mut stages[0]);
@@ -645,7 +751,7 @@ mod tests {
     #[test]
     fn each_is_refused_by_name() {
         let crafted = crafted();
-        assert_eq!(crafted.len(), 54);
+        assert_eq!(crafted.len(), 65);
         for file in crafted {
             let parsed = Model::parse(file.bytes.bytes()).map(|_| ());
             assert_eq!(parsed, Err(file.refused), "{}", file.name);

@@ -28,7 +28,7 @@ pub enum ParseError {
     Magic,
     /// Made by another version of the exporter; export the model again.
     Version {
-        /// The file's version; this build reads 3 to 6.
+        /// The file's version; this build reads 3 to 7.
         found: u16,
     },
     /// A byte has changed since the export.
@@ -47,7 +47,7 @@ pub enum ParseError {
     DuplicateSection(Section),
     /// A section is missing.
     MissingSection(Section),
-    /// A map that the cell, or the number of layers, has no use for.
+    /// A section that the cell, the number of layers, or what else the model is has no use for.
     StraySection(Section),
     /// A section does not lie within the file, or its length is no multiple of its elements.
     SectionBounds(Section),
@@ -97,11 +97,19 @@ pub enum Feature {
     Filter,
     /// Offsets or scales that the device takes to pushed values: `scales`.
     Scales,
+    /// Captions told word by word: `words`.
+    Words,
 }
 
 impl Feature {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Dense, Self::Cells, Self::Filter, Self::Scales];
+    pub const ALL: [Self; 5] = [
+        Self::Dense,
+        Self::Cells,
+        Self::Filter,
+        Self::Scales,
+        Self::Words,
+    ];
 
     /// Whether this build has it.
     pub const fn is_built(self) -> bool {
@@ -110,6 +118,7 @@ impl Feature {
             Self::Cells => cfg!(feature = "cells"),
             Self::Filter => cfg!(feature = "filter"),
             Self::Scales => cfg!(feature = "scales"),
+            Self::Words => cfg!(feature = "words"),
         }
     }
 
@@ -120,6 +129,7 @@ impl Feature {
             Self::Cells => "cells",
             Self::Filter => "filter",
             Self::Scales => "scales",
+            Self::Words => "words",
         }
     }
 
@@ -171,6 +181,8 @@ pub enum Field {
     InputZero,
     Kind,
     Layers,
+    /// Most words of a caption.
+    Longest,
     MapValues,
     /// Where the next frame of a session that draws comes from.
     NextFrame,
@@ -271,7 +283,7 @@ impl core::fmt::Display for ParseError {
             Self::StraySection(section) => {
                 write!(
                     f,
-                    "model has section {section:?}, which none of its layers reads"
+                    "model has section {section:?}, which nothing of it reads"
                 )
             }
             Self::SectionBounds(section) => {
@@ -310,6 +322,7 @@ impl core::fmt::Display for ParseError {
                     Feature::Cells => "another cell than an LSTM's",
                     Feature::Filter => "a filter",
                     Feature::Scales => "offsets or scales of values",
+                    Feature::Words => "words",
                 };
                 write!(
                     f,

@@ -25,7 +25,8 @@ pub const MAGIC: [u8; 4] = *b"BTM\x1a";
 /// | 4 | [`FormatRecord`]: an offset, a scale and a shift for every value, a wider cell; [`HostRecord`] |
 /// | 5 | [`OutputsRecord`]: scores after every step, values instead of classes, the mean of recent steps; [`Section::Cell`]: other cells, several layers |
 /// | 6 | [`FilterRecord`]: what moves, not what is seen; [`StageRecord::slice_shift`](crate::program::StageRecord::slice_shift); [`OutputsRecord`]: scores of bits, the next frame drawn from them |
-pub const VERSION: u16 = 6;
+/// | 7 | [`WordsRecord`]: a picture read once, then words |
+pub const VERSION: u16 = 7;
 /// The oldest version that is read; its files are files of [`VERSION`] without the later sections.
 pub const VERSION_OLDEST: u16 = 3;
 /// The first version whose stages shift sums of slices.
@@ -105,6 +106,9 @@ numbered! {
         /// What is taken off the input map's share of z, where anything is: a [`FilterRecord`], then what z
         /// starts from, i16 `[gates·J]`, padded to a word.
         Filter = u32::from_le_bytes(*b"FLTR"),
+        /// What each word adds to z, of a model that tells captions: a [`WordsRecord`], then scales, u16
+        /// `[classes]`, and rows, i8 `[classes][gates·J]`, each padded to a word.
+        Words = u32::from_le_bytes(*b"WORD"),
     }
 }
 
@@ -292,6 +296,25 @@ pub struct FilterRecord {
 
 /// Finer than this no map's share needs to be.
 pub const FILTER_FRACTION_MAX: u32 = 24;
+
+/// What a word adds to z of the first layer, see [`Words::add`](crate::words::Words::add).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct WordsRecord {
+    /// Rounding right shift of a row's entries times the word's scale, 0..=[`WORDS_SHIFT_MAX`].
+    pub shift: u32,
+    /// Most words of a caption, 1..=[`CAPTION_WORDS_MAX`]; where it is reached the caption ends.
+    pub longest: u32,
+}
+
+/// A product of i8 and u16 has no more bits.
+pub const WORDS_SHIFT_MAX: u32 = 24;
+
+/// Captions of more words are no captions.
+pub const CAPTION_WORDS_MAX: u32 = 1 << 15;
+
+/// The end, what stands for all words that a vocabulary has not, and one word.
+pub const WORDS_MIN: u32 = 3;
 
 numbered! {
     /// First word of a map section: which form follows.

@@ -21,7 +21,8 @@ use crate::front_end::FrontEnd;
 use crate::numbered::numbered;
 use crate::program::{NONE, Operands, Program};
 use crate::proven::Proven;
-pub use arena::ArenaLayout;
+use crate::words::Words;
+pub use arena::{ArenaLayout, Kept};
 pub use error::{Feature, Field, ParseError};
 use layout::{
     CELL_FRACTION, DenseRecord, FilterRecord, FormatRecord, HostRecord, MetaRecord, OutputsRecord,
@@ -110,6 +111,8 @@ pub struct Model<'m> {
     fractions: &'m [u32],
     /// Of the input map's share, and what z starts from then.
     pub(crate) filter: Option<(&'m FilterRecord, &'m [u32])>,
+    /// Of a model that tells captions, what each word adds to z.
+    pub(crate) words: Option<Words<'m>>,
     /// Of the first layer, as `recurrent` is.
     pub(crate) input: Map<'m>,
     recurrent: Option<Map<'m>>,
@@ -188,6 +191,13 @@ impl<'m> Model<'m> {
         NextFrame::from_number(self.outputs.next_frame)
             .proven()
             .unwrap_or(NextFrame::Pushed)
+    }
+
+    /// Of a model that tells captions, most words of one; `None` of others. Its frame is a picture, its classes are
+    /// the words of its vocabulary, [`label`](Self::label) their text: word [`END`](crate::END) ends a caption,
+    /// [`UNKNOWN`](crate::UNKNOWN) stands for all that the vocabulary has not.
+    pub fn caption_words(&self) -> Option<usize> {
+        self.words().map(|words| words.longest())
     }
 
     /// Steps that [`Pool::Recent`] averages over, a power of two; 1 with other pools.
@@ -314,6 +324,7 @@ impl<'m> Model<'m> {
             Feature::Cells => self.cell != Cell::Lstm,
             Feature::Filter => self.filter.is_some(),
             Feature::Scales => takes_scales(self.meta, self.format),
+            Feature::Words => self.words.is_some(),
         }
     }
 
@@ -349,6 +360,14 @@ impl<'m> Model<'m> {
     #[doc(hidden)]
     pub fn filter(&self) -> Option<(&'m FilterRecord, &'m [u32])> {
         self.filter
+    }
+
+    /// What each word adds to z; never without feature `words`.
+    // Whatever uses it is left out of the program then.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn words(&self) -> Option<Words<'m>> {
+        self.words.filter(|_| Feature::Words.is_built())
     }
 
     /// The map from the frame to z.

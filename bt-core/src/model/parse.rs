@@ -7,16 +7,18 @@ use bytemuck::{try_cast_slice, try_from_bytes};
 use super::checks::{MapChecks, MapIn};
 use super::error::{Fault, Feature, Field, ParseError, check};
 use super::layout::{
-    self, FILTER_FRACTION_MAX, FilterRecord, FormatRecord, HORIZON_SHIFT_MAX, HostRecord,
-    MetaRecord, OutputsRecord, Section, ValueRecord,
+    self, CAPTION_WORDS_MAX, FILTER_FRACTION_MAX, FilterRecord, FormatRecord, HORIZON_SHIFT_MAX,
+    HostRecord, MetaRecord, OutputsRecord, Section, ValueRecord, WORDS_MIN, WORDS_SHIFT_MAX,
+    WordsRecord,
 };
 use super::sections::Sections;
 use super::work::{FRAME_WORK_MAX, OF_VALUE, SELF_TEST_WORK_MAX, of_windows};
-use super::{ArenaLayout, InputType, Model, NextFrame, OutputKind, Pool, bound};
+use super::{ArenaLayout, InputType, Kept, Model, NextFrame, OutputKind, Pool, bound};
 use crate::cell::{Cell, Gate};
 use crate::front_end::FrontEnd;
 use crate::program::{NONE, Region};
 use crate::size::Size;
+use crate::words::Words;
 
 impl<'m> Model<'m> {
     /// Checks a model file and borrows it.
@@ -61,15 +63,13 @@ impl<'m> Model<'m> {
         let (cell, fractions) = cell(&sections)?;
         let layers = 1 + fractions.len();
         let filter = filter(&sections, cell.gates() * hidden)?;
-        let filter_shift = filter.map(|(record, _)| record.horizon_shift);
-        let arena = ArenaLayout::new(
-            (cell, layers),
-            hidden,
-            pool,
-            filter_shift,
-            front_end_words,
-            bands,
-        );
+        let (outputs, units) = outputs(&sections, meta, pool)?;
+        let words = words(&sections, meta, outputs, cell.gates() * hidden)?;
+        let kept = match (filter, words) {
+            (Some((record, _)), _) => Some(Kept::Filter(record.horizon_shift)),
+            (None, words) => words.map(|_| Kept::Picture),
+        };
+        let arena = ArenaLayout::new((cell, layers), hidden, pool, kept, front_end_words, bands);
         let arena_bytes = sections.word(layout::ARENA_AT);
         let arena_words = arena_bytes as usize / 4;
         check(
@@ -86,7 +86,6 @@ impl<'m> Model<'m> {
         let window = front_end.as_ref().map_or(0, FrontEnd::window);
         let format = format(&sections, cell)?;
         host(&sections, meta, front_end.is_some())?;
-        let (outputs, units) = outputs(&sections, meta, pool)?;
 
         let checks = MapChecks {
             weights: sections.slice(Section::Weights)?,
@@ -163,6 +162,7 @@ impl<'m> Model<'m> {
             cell,
             fractions,
             filter,
+            words,
             input,
             recurrent,
             weights: checks.weights,
@@ -322,6 +322,71 @@ fn filter<'m>(
         return Err(bounds);
     }
     Ok(Some((record, start)))
+}
+
+/// The table of words, one of them a score of every step; and that neither filter nor front end stands before the
+/// picture.
+#[inline(never)]
+fn words<'m>(
+    sections: &Sections<'m>,
+    meta: &MetaRecord,
+    outputs: &OutputsRecord,
+    values: usize,
+) -> Result<Option<Words<'m>>, ParseError> {
+    let Some(bytes) = sections.find(Section::Words) else {
+        return Ok(None);
+    };
+    Feature::Words.check()?;
+    for stray in [Section::Filter, Section::FrontEnd] {
+        if sections.find(stray).is_some() {
+            return Err(ParseError::StraySection(stray));
+        }
+    }
+    let bounds = ParseError::SectionBounds(Section::Words);
+    let count = meta.classes as usize;
+    let (record, rest) = bytes
+        .split_at_checked(size_of::<WordsRecord>())
+        .ok_or(bounds)?;
+    let record: &WordsRecord = try_from_bytes(record).map_err(|_| bounds)?;
+    // At most 2¹² words of 2¹⁶ values: neither product wraps.
+    let (scales, table) = rest
+        .split_at_checked((2 * count).next_multiple_of(4))
+        .ok_or(bounds)?;
+    if table.len() != (count * values).next_multiple_of(4) {
+        return Err(bounds);
+    }
+    let scales: &[u16] = try_cast_slice(scales).map_err(|_| bounds)?;
+    let table: &[i8] = try_cast_slice(table).map_err(|_| bounds)?;
+    let (shift, longest) = (record.shift, record.longest);
+    check(shift <= WORDS_SHIFT_MAX, Field::Shift, shift)
+        .and(check(
+            (1..=CAPTION_WORDS_MAX).contains(&longest),
+            Field::Longest,
+            longest,
+        ))
+        .map_err(|fault| fault.of(Section::Words))?;
+    let (kind, every) = (outputs.kind, outputs.every_step);
+    check(
+        kind == OutputKind::Classes.number(),
+        Field::OutputKind,
+        kind.into(),
+    )
+    .and(check(every == 1, Field::EveryStep, every.into()))
+    .map_err(|fault| fault.of(Section::Outputs))?;
+    let pool = meta.pool;
+    check(pool == Pool::Last.number(), Field::Pool, pool.into())
+        .and(check(
+            meta.classes >= WORDS_MIN,
+            Field::Classes,
+            meta.classes,
+        ))
+        .map_err(|fault| fault.of(Section::Meta))?;
+    Ok(Some(Words {
+        record,
+        scales: scales.get(..count).ok_or(bounds)?,
+        table: table.get(..count * values).ok_or(bounds)?,
+        values,
+    }))
 }
 
 /// That c of a cell can have so many fraction bits: all but the LSTM have their own.
@@ -586,6 +651,7 @@ mod tests {
                 cell_fraction: layout::CELL_FRACTION,
             }],
             filter: None,
+            words: None,
             front_end: None,
             weights: vec![0; 76],
             tables: vec![],
@@ -665,6 +731,13 @@ mod tests {
         assert_eq!(
             parsed(filtered),
             expected(&[Feature::Filter, Feature::Dense])
+        );
+
+        let mut captions = super::super::cases::captions();
+        captions.name = "captions".into();
+        assert_eq!(
+            captions.write().map(|_| ()),
+            expected(&[Feature::Words, Feature::Dense])
         );
 
         // 128 off bytes costs nothing; any other offset, or that off other values, is a feature's.

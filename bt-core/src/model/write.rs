@@ -7,10 +7,10 @@ use alloc::vec::Vec;
 
 use super::layout::{
     self, DenseRecord, FilterRecord, FormatRecord, HostRecord, MapKind, MetaRecord, OutputsRecord,
-    Section, ValueRecord,
+    Section, ValueRecord, WordsRecord,
 };
 use super::{
-    ArenaLayout, FloatInput, FloatOutput, InputType, NextFrame, OutputKind, ParseError, Pool,
+    ArenaLayout, FloatInput, FloatOutput, InputType, Kept, NextFrame, OutputKind, ParseError, Pool,
 };
 use crate::cell::{Cell, Gate};
 use crate::program::{NONE, ProgramRecord, StageRecord};
@@ -139,6 +139,28 @@ pub struct LayerContents {
     pub cell_fraction: u32,
 }
 
+/// What each word of a vocabulary, one a score, adds to z of the first layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WordsContents {
+    /// Sizes.
+    pub record: WordsRecord,
+    /// Of a word's row, `[words]`.
+    pub scales: Vec<u16>,
+    /// `[words][gates·J]`.
+    pub table: Vec<i8>,
+}
+
+impl WordsContents {
+    fn bytes(&self) -> Vec<u8> {
+        let mut bytes = bytemuck::bytes_of(&self.record).to_vec();
+        bytes.extend(bytemuck::cast_slice::<_, u8>(&self.scales));
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes.extend(bytemuck::cast_slice::<_, u8>(&self.table));
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+}
+
 /// Everything a model file holds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contents {
@@ -172,6 +194,8 @@ pub struct Contents {
     pub layers: Vec<LayerContents>,
     /// What is taken off the input map's share of z, and what z starts from then, `[gates·J]`.
     pub filter: Option<(FilterRecord, Vec<i16>)>,
+    /// What each word adds to z, of a model that tells captions.
+    pub words: Option<WordsContents>,
     /// The front end's section, PCM samples per vector (hop), and its vectors per step.
     pub front_end: Option<(Vec<u8>, u32)>,
     /// Weights of all maps.
@@ -211,10 +235,17 @@ impl Contents {
             layers,
             self.hidden,
             self.pool,
-            self.filter.as_ref().map(|(record, _)| record.horizon_shift),
+            self.kept(),
             words,
             bands,
         ))
+    }
+
+    /// What a session keeps of the input map's share.
+    fn kept(&self) -> Option<Kept> {
+        let filter = self.filter.as_ref();
+        let filter = filter.map(|(record, _)| Kept::Filter(record.horizon_shift));
+        filter.or(self.words.as_ref().map(|_| Kept::Picture))
     }
 
     /// The biases of all layers, each padded to a word.
@@ -326,6 +357,9 @@ impl Contents {
             bytes.extend(bytemuck::cast_slice::<_, u8>(start));
             bytes.resize(bytes.len().next_multiple_of(4), 0);
             sections.push((Section::Filter, bytes));
+        }
+        if let Some(words) = &self.words {
+            sections.push((Section::Words, words.bytes()));
         }
         if let Some((bytes, _)) = &self.front_end {
             sections.push((Section::FrontEnd, bytes.clone()));

@@ -110,6 +110,26 @@ pub enum DrawError {
     FrameUnderWay,
 }
 
+/// Why no word was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum WordError {
+    /// The model tells no captions: it has no [`Model::caption_words`](crate::Model::caption_words).
+    NotWords,
+    /// The vocabulary has no such word.
+    NoSuchWord {
+        /// Words that it has.
+        words: usize,
+    },
+    /// No picture since reset: push one and take its step first.
+    NoPicture,
+    /// A picture is under way; its step is due, or its rest.
+    PictureUnderWay,
+    /// A state is being loaded: its next part is due, or a reset.
+    StateUnderWay,
+}
+
 macro_rules! display {
     ($($error:ty => |$e:ident, $f:ident| $body:expr;)*) => {$(
         impl core::fmt::Display for $error {
@@ -144,6 +164,13 @@ display! {
         Self::NotDrawn => f.write_str("the model does not draw: its scores are not the bits of the next frame"),
         Self::WrongLength { need, found } => write!(f, "{found} places for {need} bits"),
         Self::FrameUnderWay => f.write_str("a frame is under way"),
+    };
+    WordError => |e, f| match e {
+        Self::NotWords => f.write_str("the model tells no captions: it has no words"),
+        Self::NoSuchWord { words } => write!(f, "no such word, the vocabulary has {words}"),
+        Self::NoPicture => f.write_str("no picture since reset"),
+        Self::PictureUnderWay => f.write_str("a picture is under way"),
+        Self::StateUnderWay => f.write_str("a state is being loaded"),
     };
     StateError => |e, f| match e {
         Self::WrongLength { need, found } => write!(f, "a state has {need} bytes, not {found}"),

@@ -223,10 +223,10 @@ impl Session<'_, '_> {
             Pool::Mean => (POOLED_MAX.div_ceil(2)..=POOLED_MAX).contains(&pooled),
             Pool::Recent => pooled == steps.min(self.model.horizon()),
         };
-        let mut sums = from(layout.pool_word).take(layout.filter_word - layout.pool_word);
+        let mut sums = from(layout.pool_word).take(layout.kept_word - layout.pool_word);
         let values = self.model.cell.gates() * self.model.hidden();
         let filter = self.model.filter.is_none_or(|(filter, _)| {
-            let kept = from(layout.filter_word).take(layout.filter_words());
+            let kept = from(layout.kept_word).take(layout.kept_words());
             filter.could_keep(values, kept)
         });
         let front_end = self

@@ -28,7 +28,9 @@ pub struct Watched<'s> {
 
 impl Session<'_, '_> {
     /// Filters z where the model has a filter, adds the recurrent map's share to it and updates c and h (of an
-    /// LSTM, the paper's equations 1 to 6), layer after layer.
+    /// LSTM, the paper's equations 1 to 6), layer after layer. Of a model that tells captions the frame is a picture:
+    /// it begins a caption (h = c = 0), and the step is that on [`END`](crate::END);
+    /// [`step_word`](Session::step_word) goes on.
     ///
     /// # Errors
     ///
@@ -43,7 +45,7 @@ impl Session<'_, '_> {
     /// # Errors
     ///
     /// As [`Session::step`]; `watch` is not called then.
-    pub fn step_watched(&mut self, mut watch: impl FnMut(Watched<'_>)) -> Result<(), StepError> {
+    pub fn step_watched(&mut self, watch: impl FnMut(Watched<'_>)) -> Result<(), StepError> {
         if self.loading.is_some() {
             return Err(StepError::StateUnderWay);
         }
@@ -54,6 +56,14 @@ impl Session<'_, '_> {
             });
         }
         self.filter();
+        self.begin_picture();
+        self.run_layers(watch);
+        self.end_frame();
+        Ok(())
+    }
+
+    /// What a step does once z of the first layer has all but the recurrent map's share.
+    pub(super) fn run_layers(&mut self, mut watch: impl FnMut(Watched<'_>)) {
         for layer in 0..self.model.layers() {
             if layer > 0 {
                 self.begin_layer(layer);
@@ -65,8 +75,6 @@ impl Session<'_, '_> {
         }
         self.pool();
         self.steps = self.steps.saturating_add(1);
-        self.end_frame();
-        Ok(())
     }
 
     /// Takes off the first layer's z what the filter keeps of those before, where there is one, and adds the
@@ -80,10 +88,10 @@ impl Session<'_, '_> {
         let values = self.model.cell.gates() * self.model.hidden();
         let bias: &[i16] = bytemuck::cast_slice(self.model.bias(0).0);
         let is_first = self.steps == 0;
-        let parts = self.memory.split_at_mut_checked(layout.filter_word);
+        let parts = self.memory.split_at_mut_checked(layout.kept_word);
         let parts = parts.and_then(|(z, kept)| {
             let z: &mut [i16] = bytemuck::cast_slice_mut(z);
-            let kept = kept.get_mut(..layout.filter_words())?;
+            let kept = kept.get_mut(..layout.kept_words())?;
             Some((z.get_mut(..values)?, kept, bias.get(..values)?))
         });
         if let Some((z, kept, bias)) = parts.proven() {
@@ -253,7 +261,7 @@ fn pooled_parts<'a>(
     memory: &'a mut [u32],
 ) -> Option<(&'a [i16], &'a mut [i32])> {
     let layout = &model.arena;
-    let memory = memory.get_mut(..layout.filter_word)?;
+    let memory = memory.get_mut(..layout.kept_word)?;
     let (memory, sums) = memory.split_at_mut_checked(layout.pool_word)?;
     let first = layout.h_word(model.layers().saturating_sub(1));
     let h: &[i16] = bytemuck::cast_slice(memory.get(first..first + layout.h_words())?);

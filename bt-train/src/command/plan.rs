@@ -12,8 +12,8 @@ use crate::say;
 use crate::shape::{Cell, MapName, MapShape};
 use crate::training::modes::Modes;
 use bt_core::Pool;
-use bt_core::internals::model::ArenaLayout;
 use bt_core::internals::model::layout::LAYERS_MAX;
+use bt_core::internals::model::{ArenaLayout, Kept};
 use serde_json::{Value, json};
 
 /// Arguments of `plan`.
@@ -200,19 +200,12 @@ fn arena(args: &Args, layers: usize, units: usize) -> ArenaLayout {
         crate::float::config::Pool::Recent => Pool::Recent,
     };
     // A mean takes the same whatever its horizon.
-    let filter_shift = match args.input_filter {
+    let kept = match args.input_filter {
         InputFilter::None => None,
-        InputFilter::Difference => Some(0),
-        InputFilter::HighPass => Some(1),
+        InputFilter::Difference => Some(Kept::Filter(0)),
+        InputFilter::HighPass => Some(Kept::Filter(1)),
     };
-    ArenaLayout::new(
-        (args.cell.device(), layers),
-        units,
-        pool,
-        filter_shift,
-        0,
-        0,
-    )
+    ArenaLayout::new((args.cell.device(), layers), units, pool, kept, 0, 0)
 }
 
 fn shapes(args: &Args) -> Result<Vec<Found>> {

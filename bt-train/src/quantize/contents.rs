@@ -13,7 +13,7 @@ use crate::float::filter::Filter;
 use bt_core::internals::cell::Gate;
 use bt_core::internals::model::layout::CELL_FRACTION;
 use bt_core::internals::model::write::{Contents, LayerContents, ModelBytes, Outputs};
-use bt_core::internals::model::{self, ArenaLayout};
+use bt_core::internals::model::{self, ArenaLayout, Kept};
 use bt_core::{FloatOutput, InputType, NextFrame, OutputKind};
 use ndarray::Ix2;
 
@@ -135,6 +135,7 @@ impl Parts<'_> {
             cell: config.cell.device(),
             layers,
             filter: self.layers.first().and_then(|layer| layer.filter.clone()),
+            words: None,
             front_end: match front_end {
                 Some(config) => Some((config.section()?, config.vectors_per_step as u32)),
                 None => None,
@@ -166,10 +167,16 @@ pub(super) fn arena(
         (config.cell.device(), config.layers),
         config.units(),
         pooled(config),
-        Filter::of(&config.input).map(|filter| filter.shift),
+        kept(config),
         words,
         bands,
     ))
+}
+
+/// What a session keeps of the input map's share.
+fn kept(config: &ModelConfig) -> Option<Kept> {
+    let filter = Filter::of(&config.input).map(|filter| Kept::Filter(filter.shift));
+    filter.or(config.head.gives.is_next_word().then_some(Kept::Picture))
 }
 
 fn pooled(config: &ModelConfig) -> model::Pool {

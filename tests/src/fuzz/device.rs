@@ -298,7 +298,7 @@ fn models() -> &'static [ModelBytes] {
             };
             shape.model()
         };
-        let crafted = [cases::program(), cases::odd_dense()];
+        let crafted = [cases::program(), cases::odd_dense(), cases::captions()];
         let crafted = crafted.map(|contents| contents.write().expect("a sound model"));
         let mut models = vec![
             exported::streamed(1),

@@ -3,8 +3,8 @@
 //! e^−d = 2^−t with t = d·log₂e. The whole part of t is a shift; of its fraction f, 2^−f = √½·e^−y with
 //! y = (f − ½)·ln 2, a polynomial of degree 5 whose next term is below 2.5·10⁻⁶.
 
-/// log₂e, Q28.
-const LOG2_E: u64 = 387_270_501;
+/// log₂e, Q28: the rate at which probabilities fall.
+pub(crate) const LOG2_E: u64 = 387_270_501;
 const LOG_FRACTION: u32 = 28;
 
 /// Fraction bits of t.
@@ -37,7 +37,7 @@ const HALVINGS_MAX: u64 = 18;
 
 /// What the probabilities of one step share.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Softmax {
+pub(crate) struct Softmax {
     largest: i32,
     score_shift: i32,
     /// Σ e^(score − largest), Q16, above 65535; of at most 2¹⁶ − 1 classes (the model's count is a u16), so that it
@@ -47,11 +47,11 @@ pub(super) struct Softmax {
 
 impl Softmax {
     /// Of all raw scores of a step, logits · 2^`score_shift`.
-    pub(super) fn new(scores: &[i32], score_shift: i32) -> Self {
+    pub(crate) fn new(scores: &[i32], score_shift: i32) -> Self {
         let largest = scores.iter().copied().max().unwrap_or(0);
         let terms = scores
             .iter()
-            .map(|&score| exponential(largest.abs_diff(score), score_shift));
+            .map(|&score| exponential(largest.abs_diff(score), LOG2_E, score_shift));
         Self {
             largest,
             score_shift,
@@ -60,9 +60,9 @@ impl Softmax {
     }
 
     /// The probability of one of the scores, Q0.15, 0 ..= 32768: of K classes at most 2 + ⅜·K LSB off. 0 of none.
-    pub(super) fn probability(self, score: Option<i32>) -> u16 {
+    pub(crate) fn probability(self, score: Option<i32>) -> u16 {
         let Some(score) = score else { return 0 };
-        let term = exponential(self.largest.abs_diff(score), self.score_shift);
+        let term = exponential(self.largest.abs_diff(score), LOG2_E, self.score_shift);
         (term << 15).checked_div(self.sum).unwrap_or(0) as u16
     }
 }
@@ -75,10 +75,11 @@ pub fn probabilities(scores: &[i32], score_shift: i32) -> impl Iterator<Item = u
         .map(move |&score| softmax.probability(Some(score)))
 }
 
-/// e^(−distance · 2^−shift), Q16, 0 ..= 65536, at most 0.75 LSB off.
-fn exponential(distance: u32, shift: i32) -> u32 {
-    // Below 2⁶¹.
-    let product = u64::from(distance) * LOG2_E;
+/// 2^(−distance · rate · 2^−shift), Q16, 0 ..= 65536, at most 0.75 LSB off. The rate is Q28 and below 2³²; with
+/// [`LOG2_E`] this is e^(−distance · 2^−shift).
+pub(crate) fn exponential(distance: u32, rate: u64, shift: i32) -> u32 {
+    debug_assert!(rate >> 32 == 0);
+    let product = u64::from(distance) * rate;
     let right = shift.saturating_add(LOG_FRACTION as i32 - T_FRACTION as i32);
     let t = match u32::try_from(right) {
         Ok(right) => product.checked_shr(right).unwrap_or(0),
@@ -116,16 +117,16 @@ mod tests {
             for k in 0..60_000u32 {
                 let distance = (f64::from(k) / 4_000.0 * 2f64.powi(shift)) as u32;
                 let exact = 65_536.0 * (-f64::from(distance) * 2f64.powi(-shift)).exp();
-                worst = worst.max((f64::from(exponential(distance, shift)) - exact).abs());
+                worst = worst.max((f64::from(exponential(distance, LOG2_E, shift)) - exact).abs());
             }
         }
         assert!(worst <= 0.75, "{worst}");
         for shift in [i32::MIN, -40, 0, 40, i32::MAX] {
-            assert_eq!(exponential(0, shift), 65_536);
+            assert_eq!(exponential(0, LOG2_E, shift), 65_536);
         }
-        assert_eq!(exponential(1, i32::MIN), 0);
-        assert_eq!(exponential(u32::MAX, 0), 0);
-        assert_eq!(exponential(u32::MAX, i32::MAX), 65_536);
+        assert_eq!(exponential(1, LOG2_E, i32::MIN), 0);
+        assert_eq!(exponential(u32::MAX, LOG2_E, 0), 0);
+        assert_eq!(exponential(u32::MAX, LOG2_E, i32::MAX), 65_536);
     }
 
     /// Against the softmax in f64, with the bound of the documentation.
