@@ -297,7 +297,7 @@ pub struct FilterRecord {
 /// Finer than this no map's share needs to be.
 pub const FILTER_FRACTION_MAX: u32 = 24;
 
-/// What a word adds to z of the first layer, see [`Words::add`](crate::words::Words::add).
+/// What a word adds to z of the first layer: its row's entries times its scale, shifted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct WordsRecord {
