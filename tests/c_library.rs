@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use bt_core::{InputType, Model};
+use bt_core::{Detector, InputType, Model, Rule, Watch};
 use bt_tests::model::{Dense, Noise, scores_of};
 use tools::board::Board;
 use tools::c_library::{Library, Sources};
@@ -82,18 +82,38 @@ fn said(board: &str, elf: &Path, bytes: &[u8], lines: usize) -> Vec<String> {
     text.lines().take(lines).map(str::to_owned).collect()
 }
 
+/// The example's, of every class.
+const RULE: Rule = Rule {
+    threshold: 19_661,
+    smoothing: 1,
+    hold_off: 3,
+};
+
 /// The lines that the example says of these frames.
 fn expected(model: &Model<'_>, bytes: &[u8], steps: usize) -> Vec<String> {
     let frame = model.frame_values() * model.input_type().bytes();
+    let mut watches = vec![Watch::OFF; model.outputs()];
+    let mut detector = Detector::new(model, &mut watches).unwrap();
+    for class in 0..model.outputs() {
+        detector.watch(class, Some(RULE)).unwrap();
+    }
     let step = |step: usize| {
+        detector.pass();
         let scores = scores_of(model, &bytes[..step * frame]);
         let best = (0..scores.len()).rev().max_by_key(|&class| scores[class]);
         let label = model.label(best.unwrap()).unwrap();
-        let scores: Vec<String> = scores.iter().map(i32::to_string).collect();
-        format!("step {step} {label} {}", scores.join(" "))
+        let texts: Vec<String> = scores.iter().map(i32::to_string).collect();
+        let scored = format!("step {step} {label} {}", texts.join(" "));
+        let found = detector.look(&scores).unwrap().map(|found| {
+            let label = model.label(found.class).unwrap();
+            format!("detected {label} {} {}", found.step, found.confidence)
+        });
+        [Some(scored), found].into_iter().flatten()
     };
     let mut lines = vec!["ready".to_owned()];
-    lines.extend((1..=steps).map(step));
+    lines.extend((1..=steps).flat_map(step));
+    let detections = lines.len() - 1 - steps;
+    assert!(detections > 1 && detections < steps, "{lines:?}");
     lines
 }
 
@@ -103,15 +123,17 @@ fn the_example_by_gcc_gives_the_scores_of_the_host() {
     let shape = Dense {
         hidden: 14,
         values: 40,
+        score_shift: 20,
         ..Dense::default()
     };
     let file = shape.model();
     library(place.path(), "thumbv7em-none-eabihf", file.bytes());
     let model = Model::parse(file.bytes()).unwrap();
-    let bytes = Noise::new(11).bytes(5 * 40 * 2);
+    let bytes = Noise::new(11).bytes(40 * 40 * 2);
     let elf = compiled(place.path(), "example.elf", &[]);
-    let lines = said("mps2-an386", &elf, &bytes, 6);
-    assert_eq!(lines, expected(&model, &bytes, 5));
+    let expected = expected(&model, &bytes, 40);
+    let lines = said("mps2-an386", &elf, &bytes, expected.len());
+    assert_eq!(lines, expected);
 
     // A start-up that leaves the FPU off is told so, and does not fault.
     let elf = compiled(place.path(), "off.elf", &["-DFPU_LEFT_OFF"]);
@@ -138,6 +160,7 @@ fn the_example_by_cmake_gives_the_scores_of_the_host() {
         input_type: InputType::U8,
         values: 33,
         hidden: 7,
+        score_shift: 20,
         ..Dense::default()
     };
     let file = shape.model();
@@ -156,7 +179,8 @@ fn the_example_by_cmake_gives_the_scores_of_the_host() {
     );
     succeeds(Command::new("cmake").arg("--build").arg(&build));
     let model = Model::parse(file.bytes()).unwrap();
-    let bytes = Noise::new(12).bytes(4 * 33);
-    let lines = said("mps2-an385", &build.join("example"), &bytes, 5);
-    assert_eq!(lines, expected(&model, &bytes, 4));
+    let bytes = Noise::new(12).bytes(40 * 33);
+    let expected = expected(&model, &bytes, 40);
+    let lines = said("mps2-an385", &build.join("example"), &bytes, expected.len());
+    assert_eq!(lines, expected);
 }

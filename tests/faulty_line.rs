@@ -8,11 +8,11 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
 
-use bt_core::{Model, Session};
+use bt_core::{Detection, Detector, Model, Rule, Session, Watch};
 use bt_embed::app::{Ended, Memory, run};
 use bt_embed::board::{Board, Stack, Ticks};
 use bt_embed::wire::{
-    Decoder, Error, LineCounts, NO_TAG, PART_BYTES_MAX, Reply, Request, Statistics,
+    DETECTION_BYTES, Decoder, Error, LineCounts, NO_TAG, PART_BYTES_MAX, Reply, Request, Statistics,
 };
 use bt_tests::model::{Dense, Noise};
 use embedded_hal::digital::{ErrorType, OutputPin};
@@ -247,6 +247,10 @@ enum Ask {
     Save(u32, Vec<u8>),
     Load(u32, Vec<u8>, u32),
     Inputs,
+    Watch(u16, Option<Rule>),
+    Window(u32),
+    /// From which on, and all there were so far.
+    Detections(u32, Vec<Detection>),
 }
 
 impl Ask {
@@ -264,13 +268,19 @@ impl Ask {
             Ask::Save(at, _) => Request::Save { at: *at },
             Ask::Load(at, bytes, _) => Request::Load { at: *at, bytes },
             Ask::Inputs => Request::Inputs { first: 0 },
+            Ask::Watch(class, rule) => Request::Watch {
+                class: *class,
+                rule: *rule,
+            },
+            Ask::Window(steps) => Request::Window { steps: *steps },
+            Ask::Detections(first, _) => Request::Detections { first: *first },
         }
     }
 
     /// Whether the answer is the right one; any other of its kind is a failure.
     fn answered_by(&self, reply: Reply<'_>) {
         match (self, reply) {
-            (Ask::Reset | Ask::Clear(_), Reply::Ready)
+            (Ask::Reset | Ask::Clear(_) | Ask::Watch(..) | Ask::Window(_), Reply::Ready)
             | (Ask::Statistics, Reply::Statistics(_)) => {}
             (Ask::Label(class), Reply::Label { class: of, text }) => {
                 assert_eq!((of, text), (*class, &*format!("class {class}")));
@@ -294,6 +304,23 @@ impl Ask {
                 // Offset 0, step 2^-12.
                 assert_eq!((places, bytes), (1, &[0, 0, 0, 0, 0, 0, 0x80, 0x39][..]));
             }
+            (
+                Ask::Detections(wanted, all),
+                Reply::Detections {
+                    total,
+                    first,
+                    bytes,
+                },
+            ) => {
+                assert_eq!((first, total as usize), (*wanted, all.len()));
+                let told = bytes.chunks(DETECTION_BYTES).map(|one| {
+                    let half = |at| u16::from_le_bytes([one[at], one[at + 1]]);
+                    let step = u32::from(half(0)) | u32::from(half(2)) << 16;
+                    (usize::from(half(4)), step, half(6))
+                });
+                let all = all[first as usize..].iter();
+                assert!(told.eq(all.map(|one| (one.class, one.step, one.confidence))));
+            }
             (_, reply) => panic!("the wrong answer: {reply:?}"),
         }
     }
@@ -311,6 +338,8 @@ struct Streaming<'m> {
     repeats: usize,
     /// Steps that the data so far make, over all sequences.
     steps: u32,
+    /// Detections that were asked for.
+    detections: usize,
     /// Steps of the periods that were cleared.
     cleared: u32,
     last: Statistics,
@@ -328,6 +357,7 @@ impl<'m> Streaming<'m> {
             asked: 0,
             repeats: 0,
             steps: 0,
+            detections: 0,
             cleared: 0,
             last: Statistics::default(),
         }
@@ -338,25 +368,57 @@ impl<'m> Streaming<'m> {
         let model = self.session.model();
         self.session.reset();
         self.script.push_back(Ask::Reset);
+        let window = [0, 0, 3][usize::from(self.noise.bits() % 3)];
+        self.script.push_back(Ask::Window(window));
+        let mut watches = vec![Watch::OFF; model.outputs()];
+        let mut detector = Detector::new(model, &mut watches).unwrap();
+        detector.set_window(window);
+        for class in 0..model.outputs() {
+            let rule = (!self.noise.bits().is_multiple_of(4)).then(|| Rule {
+                threshold: 1 + self.noise.bits() % Rule::THRESHOLD_MAX,
+                smoothing: (self.noise.bits() % 3) as u8,
+                hold_off: self.noise.bits() % 3,
+            });
+            detector.watch(class, rule).unwrap();
+            self.script.push_back(Ask::Watch(class as u16, rule));
+        }
         let count = usize::from(self.noise.bits() % 6) + 2;
         let frame = model.frame_values() * model.input_type().bytes();
         let bytes = self.noise.bytes(count * frame);
+        let (mut scores, mut found) = (vec![0; model.outputs()], Vec::new());
         for mut values in bytes.chunks(frame) {
             assert!(self.session.feed(&mut values).unwrap());
             self.session.step().unwrap();
+            found.extend(detector.step(&mut self.session, &mut scores).unwrap());
         }
-        let mut sent = 0;
+        let (mut sent, mut told) = (0, 0);
         for (sequence, chunk) in (0..).zip(bytes.chunks(frame - 3)) {
             sent += chunk.len();
             let steps = (sent / frame) as u32;
             self.script
                 .push_back(Ask::Data(sequence, chunk.to_vec(), steps));
+            if self.noise.bits().is_multiple_of(2) {
+                let so_far = found.iter().filter(|one| one.step <= steps).copied();
+                let so_far: Vec<_> = so_far.collect();
+                self.detections += so_far.len() - told as usize;
+                let first = std::mem::replace(&mut told, so_far.len() as u32);
+                self.script.push_back(Ask::Detections(first, so_far));
+            }
         }
-        let mut scores = vec![0; model.outputs()];
-        self.session.scores(&mut scores).unwrap();
         self.script
             .push_back(Ask::Scores(count as u32, scores.clone()));
-        // Saved, forgotten, loaded: the scores are there again.
+        self.steps += count as u32;
+        // Between windows there is no step whose state could be asked for.
+        if window == 0 {
+            self.plan_a_state(count, scores);
+        }
+        self.script
+            .push_back(Ask::Label(self.noise.bits() % model.classes() as u16));
+        self.script.push_back(Ask::Statistics);
+    }
+
+    /// Saved, forgotten, loaded: the scores are there again.
+    fn plan_a_state(&mut self, count: usize, scores: Vec<i32>) {
         let mut state = vec![0; self.session.saved_bytes()];
         self.session.save(&mut state).unwrap();
         for at in (0..state.len()).step_by(PART_BYTES_MAX) {
@@ -369,10 +431,6 @@ impl<'m> Streaming<'m> {
             self.script.push_back(Ask::Load(at, part.to_vec(), whole));
         }
         self.script.push_back(Ask::Scores(count as u32, scores));
-        self.script
-            .push_back(Ask::Label(self.noise.bits() % model.classes() as u16));
-        self.script.push_back(Ask::Statistics);
-        self.steps += count as u32;
     }
 
     fn answered(&mut self, reply: Reply<'_>) {
@@ -483,7 +541,7 @@ fn every_request_is_answered_right_and_every_loss_counted() {
         let mut line = Faulty::new(host, once_in, seed);
         serve(&mut line, file.bytes(), &Cell::new(0), 1);
         let (host, struck) = (&line.host, line.struck);
-        assert!(host.asked >= REQUESTS);
+        assert!(host.asked >= REQUESTS && host.detections > 300);
         // The last request but one line's worth was for the counts.
         let counts = host.last.line;
         println!(

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bt_core::internals::front_end::FORMAT;
 use bt_core::internals::model::cases;
-use bt_core::{FloatInput, InputType, Model, Session};
+use bt_core::{Detection, Detector, FloatInput, InputType, Model, Rule, Session, Watch};
 use bt_embed::app::{Ended, Memory, run};
 use bt_embed::board::{Board, Stack};
 use bt_embed::wire::{Error, Reply, frame};
@@ -218,6 +218,135 @@ fn the_program_asks_for_drawings() {
     let rows = |picture: &Vec<u8>| -> Value { picture.chunks(900).map(Value::from).collect() };
     let expected: Value = expected.bits.iter().map(rows).collect();
     assert_eq!(printed(&output)["pictures"], expected);
+}
+
+/// Of classes 0 and 2.
+const RULE: Rule = Rule {
+    threshold: 14_000,
+    smoothing: 1,
+    hold_off: 2,
+};
+
+/// What is detected in frames of seven i16 by the rule, in windows of so many steps.
+fn detected(model: &Model<'_>, bytes: &[u8], window: u32) -> Vec<Detection> {
+    let (mut watches, mut scores) = ([Watch::OFF; 3], [0; 3]);
+    let mut detector = Detector::new(model, &mut watches).unwrap();
+    for class in [0, 2] {
+        detector.watch(class, Some(RULE)).unwrap();
+    }
+    detector.set_window(window);
+    let mut arena = vec![0; model.arena_words()];
+    let mut session = Session::new(model, &mut arena).unwrap();
+    let mut found = Vec::new();
+    for mut frame in bytes.chunks(14) {
+        assert!(session.feed(&mut frame).unwrap());
+        session.step().unwrap();
+        found.extend(detector.step(&mut session, &mut scores).unwrap());
+    }
+    found
+}
+
+/// By the rules of a report, on a line with faults, and after more detections than a device keeps.
+#[test]
+fn the_program_tells_what_was_detected() {
+    if !has_python() {
+        return;
+    }
+    let file = Dense {
+        score_shift: 20,
+        ..Dense::default()
+    }
+    .model();
+    let model = Model::parse(file.bytes()).unwrap();
+    let bytes = Noise::new(21).bytes(200 * 14);
+    let place = tempfile::tempdir().unwrap();
+    let (values, rules) = (place.path().join("values"), place.path().join("rules"));
+    fs::write(&values, &bytes).unwrap();
+    let row = |class: usize| {
+        serde_json::json!({
+            "label": format!("class {class}"),
+            "threshold": 0.5,
+            "rule": { "threshold": RULE.threshold, "smoothing": RULE.smoothing, "hold_off": RULE.hold_off },
+        })
+    };
+    let report = |rows: &[Value]| {
+        let report = serde_json::json!({ "hours": 1.0, "classes": rows });
+        fs::write(&rules, report.to_string()).unwrap();
+    };
+    let told = |found: &[Detection], first: usize| -> Value {
+        let all = found.iter().enumerate().skip(first).map(|(number, found)| {
+            serde_json::json!({
+                "number": number,
+                "step": found.step,
+                "class": found.class,
+                "probability": found.confidence,
+            })
+        });
+        all.collect()
+    };
+    let on_board = |once_in, arguments: &[&str]| {
+        let (host, device) = UnixStream::pair().unwrap();
+        thread::scope(|scope| {
+            let served = scope.spawn(|| {
+                let mut memory = Memory::<300, 1000, 8>::new();
+                run(in_memory(device, once_in), file.bytes(), &mut memory)
+            });
+            let output = left(host, arguments);
+            assert_eq!(served.join().unwrap(), Ended::End);
+            output
+        })
+    };
+    let program = format!("{FOLDER}/bt_client.py");
+    let [values, path] = [&values, &rules].map(|path| path.to_str().unwrap());
+    report(&[row(2), row(0)]);
+    for (window, steps, once_in) in [(0, "0", 0), (4, "4", 0), (0, "0", 800)] {
+        let expected = detected(&model, &bytes, window);
+        assert!(expected.len() > 8, "{}", expected.len());
+        let words = [&program, "fd:0", values, "--rules", path, "--window", steps];
+        let said = printed(&on_board(once_in, &words));
+        assert_eq!(said["detections"], told(&expected, 0), "window {window}");
+        assert_eq!(said["detections_lost"], 0);
+    }
+    // Asked once at the end: the last 16, and how many there were.
+    let script = format!(
+        "{START}
+for class_ in (0, 2): client.watch(class_, {}, {}, {})
+client.sequence(open(sys.argv[2], 'rb').read())
+total, found = client.detections()
+client.watch(2, 0)
+try:
+    client.watch(2, 32768)
+except bt_client.DeviceError as error:
+    say(total=total, found=found, error=str(error))
+",
+        RULE.threshold, RULE.smoothing, RULE.hold_off
+    );
+    let said = printed(&on_board(0, &["-c", &script, FOLDER, values]));
+    let expected = detected(&model, &bytes, 0);
+    assert!(expected.len() > 17, "{}", expected.len());
+    assert_eq!(said["total"], expected.len());
+    assert_eq!(said["found"], told(&expected, expected.len() - 16));
+    assert_eq!(
+        said["error"],
+        "the device answered: no such rule: field 1 (1 threshold, 2 smoothing) is out of range"
+    );
+
+    let refused = |arguments: &[&str]| {
+        let output = on_board(0, arguments);
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let words = [&program, "fd:0", values, "--rules", path];
+    report(&[serde_json::json!({ "label": "owl", "rule": row(0)["rule"] })]);
+    assert_eq!(
+        refused(&words),
+        format!("error: {path}: the device's model has no class owl\n")
+    );
+    fs::write(&rules, "[1, 2]").unwrap();
+    assert_eq!(
+        refused(&words),
+        format!("error: {path}: is no report of bt-train detect --json\n")
+    );
 }
 
 #[test]

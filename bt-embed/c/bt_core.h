@@ -52,6 +52,7 @@ enum {
     BT_ERROR_NO_SESSION = 4,        /* no session, or its memory was written over or moved */
     BT_ERROR_MISALIGNED = 5,        /* models and memory at multiples of 4 (memory of 8 on 64 bits) */
     BT_ERROR_MEMORY_TOO_SMALL = 6,  /* bt_model_read says how much */
+    BT_ERROR_NO_DETECTOR = 7,       /* no detector, or its memory was written over or moved */
     BT_ERROR_MODEL_TRUNCATED = 16,  /* fewer bytes than its header says */
     BT_ERROR_MODEL_MAGIC = 17,      /* not a .btm file */
     BT_ERROR_MODEL_VERSION = 18,    /* export it again with the exporter of this library */
@@ -65,9 +66,12 @@ enum {
     BT_ERROR_NO_STEP = 36,          /* no step since the start or the reset */
     BT_ERROR_FRAME_UNDER_WAY = 37,  /* a state is saved between frames */
     BT_ERROR_STATE_DAMAGED = 38,    /* its CRC is wrong, or no session saves such a state */
-    BT_ERROR_STATE_MISMATCH = 39,   /* it is another model's */
+    BT_ERROR_STATE_MISMATCH = 39,   /* the state or the detector is another model's */
     BT_ERROR_NO_LABEL = 40,         /* no such output, or it has no label */
     BT_ERROR_SELF_TEST = 41,        /* the library or the model in flash is broken */
+    BT_ERROR_NOT_CLASSES = 42,      /* the model gives values or bits: nothing is detected in them */
+    BT_ERROR_NO_OUTPUT = 43,        /* no such class */
+    BT_ERROR_RULE = 44,             /* the threshold or the smoothing of a rule is out of its range */
     BT_ERROR_OTHER = 64,            /* a refusal that this version has no number for */
 };
 
@@ -139,6 +143,60 @@ bt_status bt_session_label(bt_session *session, size_t output, const char **text
 size_t bt_session_saved_bytes(bt_session *session);
 bt_status bt_session_save(bt_session *session, void *state, size_t bytes);
 bt_status bt_session_load(bt_session *session, const void *state, size_t bytes);
+
+/* Detections: says once when a class was heard or seen. After every step each class with a rule gets its probability,
+ * the softmax over all classes, which is smoothed; of those at or above their thresholds the most probable is
+ * detected, unless a detection before still holds it off. All integers, the same on every processor; `bt-train
+ * detect` finds the thresholds in recordings.
+ *
+ *   static uint64_t place[(BT_DETECTOR_BYTES(GESTURES_OUTPUTS) + 7) / 8];
+ *   static const bt_rule rule = {26214, 3, 62}; // from 0.8 on, smoothed over 8 steps, then a pause of 62
+ *   status = bt_detector_start(session, place, sizeof place, &detector);
+ *   status = bt_detector_watch(detector, GESTURES_WAVE, &rule);
+ *   ...
+ *   status = bt_session_step(session);
+ *   status = bt_detector_step(detector, session, scores, GESTURES_OUTPUTS, &detected, &detection);
+ */
+typedef struct bt_detector bt_detector;
+
+typedef struct {
+    uint16_t threshold; /* smoothed probability from which on the class is detected, of 32768: 1 to 32767 */
+    uint8_t smoothing;  /* over 2 to this looks, 0 (none) to 10 */
+    uint16_t hold_off;  /* looks after a detection of this class in which nothing is detected */
+} bt_rule;
+
+typedef struct {
+    size_t output;       /* the class */
+    uint32_t step;       /* steps from the start or the reset to here, this one included */
+    uint16_t confidence; /* its smoothed probability, of 32768 */
+} bt_detection;
+
+/* Memory of a detector for a model of so many outputs. */
+#if UINTPTR_MAX > 0xFFFFFFFF
+#define BT_DETECTOR_OVERHEAD_BYTES 64
+#else
+#define BT_DETECTOR_OVERHEAD_BYTES 48
+#endif
+#define BT_DETECTOR_BYTES(outputs) (BT_DETECTOR_OVERHEAD_BYTES + 12u * (outputs))
+
+/* Starts a detector for the session's model, without a rule. It lies where it was started, as a session does, and
+ * is independent of the session: one more that is started there looks with other rules. */
+bt_status bt_detector_start(bt_session *session, void *memory, size_t memory_bytes, bt_detector **detector);
+
+/* Looks for a class by this rule from now on; null: no longer. The rule that it has already changes nothing. */
+bt_status bt_detector_watch(bt_detector *detector, size_t output, const bt_rule *rule);
+
+/* After so many steps the session's state begins anew, with one look at the end, as for a model that was trained
+ * with clips; 0, as at the start, for a state that goes on and a look at every step. */
+bt_status bt_detector_set_window(bt_detector *detector, uint32_t steps);
+
+/* Forgets probabilities, detections and steps, to be called with bt_session_reset; rules and window stay. */
+bt_status bt_detector_reset(bt_detector *detector);
+
+/* To be called after every bt_session_step: takes the scores, looks at them, and says whether something was
+ * detected. `detection` is written when it was. */
+bt_status bt_detector_step(bt_detector *detector, bt_session *session, int32_t *scores, size_t count,
+                           bool *detected, bt_detection *detection);
 
 #ifdef __cplusplus
 }

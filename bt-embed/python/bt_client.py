@@ -5,6 +5,9 @@
     bt_client.py PORT FILE         streams the file and prints its scores: sound.wav,
                                    the test part of data.npz, or raw values of the
                                    device's input type
+    bt_client.py PORT FILE --rules FILE [--window STEPS]
+                                   and what was detected on the way, by the rules that
+                                   bt-train detect --json found
     bt_client.py PORT --save FILE  the session's state into a file
     bt_client.py PORT --load FILE  and back; the device goes on from there
     bt_client.py PORT --draw STEPS --seed S --count N
@@ -34,11 +37,11 @@ SLACK = 2  # times the longest step that the device tells
 
 HELLO, LABEL, DATA, SCORES, RESET, STATISTICS, CLEAR = range(0x01, 0x08)
 FINISH, SAVE, LOAD, INPUTS = range(0x08, 0x0C)
-DRAW = 0x10
+DRAW, WATCH, WINDOW, DETECTIONS = range(0x10, 0x14)
 REFUSED, ERROR = 0xFE, 0xFF
 REPLY = 0x80  # added to the kind of a request
 TAKEN = 0x83  # the reply to FINISH too
-READY = 0x85  # the reply to CLEAR too
+READY = 0x85  # the reply to CLEAR, WATCH and WINDOW too
 
 ERRORS = {
     1: "a frame arrived garbled",
@@ -64,6 +67,8 @@ ERRORS = {
     21: "the flash could not be erased or written",
     22: "the model has changed in flash while it was served",
     23: "the model does not draw",
+    24: "no such rule: field {} (1 threshold, 2 smoothing) is out of range",
+    25: "the model tells no classes",
 }
 
 
@@ -294,6 +299,30 @@ class Client:
             row += bits
         return row
 
+    def watch(self, class_, threshold, smoothing=0, hold_off=0):
+        """Looks for a class from now on: threshold of 32768, smoothed over 2 to the `smoothing` looks, and a pause of
+        `hold_off` looks behind a detection. A threshold of 0: no longer."""
+        self.ask(WATCH, struct.pack("<HHBH", class_, threshold, smoothing, hold_off), READY)
+
+    def window(self, steps):
+        """The state begins anew every so many steps, with one look at their end; 0: it goes on."""
+        self.ask(WINDOW, struct.pack("<I", steps), READY)
+
+    def detections(self, first=0):
+        """What was detected since the reset, from number `first` on: how many there were in all, and those that the
+        device still keeps (the last 16), each with its number."""
+        found, total, due = [], first + 1, first
+        while due < total:
+            fields = self.ask(DETECTIONS, struct.pack("<I", due))
+            total, at = fields.take("II")
+            rows = list(struct.iter_unpack("<IHH", fields.data))
+            if not due <= at <= total or (at < total and not rows):
+                raise DeviceError("the device sent no detections")
+            for number, (step, class_, probability) in enumerate(rows, at):
+                found.append({"number": number, "step": step, "class": class_, "probability": probability})
+            due = at + len(rows)
+        return total, found
+
     def save(self):
         """The session's state, between steps."""
         state, total = b"", 1
@@ -324,14 +353,23 @@ class Client:
             if due != at + len(part):
                 raise DeviceError(f"the device wants byte {due} of the state next")
 
-    def sequence(self, values):
-        """Streams the bytes of one sequence; its scores."""
+    def sequence(self, values, detect=False):
+        """Streams the bytes of one sequence; its scores, and what was detected on the way."""
         chunk_bytes = self.hello()["chunk_bytes_max"]
+        found, total = [], 0
         self.reset()
         for at in range(0, len(values), chunk_bytes):
             self.data(values[at : at + chunk_bytes])
+            if detect:
+                total, new = self.detections(total)
+                found += new
         self.finish()
-        return self.scores()
+        scores = self.scores()
+        if detect:
+            total, new = self.detections(total)
+            scores["detections"] = found + new
+            scores["detections_lost"] = total - len(scores["detections"])
+        return scores
 
 
 class SocketPort:
@@ -451,7 +489,25 @@ def integers(values, input_type, inputs):
     return whole
 
 
-def stream(client, hello, path, limit):
+def set_rules(client, hello, path, window):
+    """Watches by the rules of a report of bt-train detect --json; the classes that have none are looked for no longer."""
+    try:
+        with open(path, "rb") as file:
+            rows = json.load(file)["classes"]
+        fields = ("threshold", "smoothing", "hold_off")
+        rules = {row["label"]: [row["rule"][field] for field in fields] for row in rows}
+    except (KeyError, TypeError, ValueError):
+        raise DeviceError(f"{path}: is no report of bt-train detect --json") from None
+    labels = [client.label(class_) for class_ in range(hello["classes"])]
+    unknown = sorted(set(rules) - set(labels))
+    if unknown:
+        raise DeviceError(f"{path}: the device's model has no class {', '.join(unknown)}")
+    for class_, label in enumerate(labels):
+        client.watch(class_, *rules.get(label, [0]))
+    client.window(window)
+
+
+def stream(client, hello, path, limit, detect=False):
     """Streams a file; what there is to say of it."""
     if not path.endswith(".npz"):
         if path.endswith(".wav"):
@@ -459,12 +515,12 @@ def stream(client, hello, path, limit):
         else:
             with open(path, "rb") as file:
                 values = file.read()
-        scores = client.sequence(values)
+        scores = client.sequence(values, detect)
         # Scores that are values have no labels.
         scores["label"] = client.label(scores["best"]) if scores["confidence"] else None
         return scores
     sequences, classes = read_npz(path, hello, client.inputs)
-    rows = [client.sequence(values) for values in sequences[:limit]]
+    rows = [client.sequence(values, detect) for values in sequences[:limit]]
     said = {"sequences": rows}
     if classes is not None:
         said["right"] = sum(row["best"] == class_ for row, class_ in zip(rows, classes))
@@ -483,17 +539,26 @@ def main(arguments):
     what.add_argument("--draw", type=int, metavar="STEPS")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of --draw, below 2 to the 64")
     parser.add_argument("--count", type=int, default=1, metavar="N", help="pictures to draw")
+    parser.add_argument("--rules", metavar="FILE", help="what to detect in the file")
+    parser.add_argument("--window", type=int, default=0, metavar="STEPS", help="of --rules; without, the state goes on")
     parser.add_argument("--limit", type=int, metavar="K", help="send the first K sequences only")
     asked = parser.parse_args(arguments)
     if asked.draw is not None and (asked.draw < 1 or asked.count < 1):
         parser.error("--draw and --count begin at 1")
     if not 0 <= asked.seed < 2**64:
         parser.error("--seed is from 0 to 2 to the 64, less 1")
+    if asked.rules and not asked.file:
+        parser.error("--rules is for a file")
+    if not 0 <= asked.window < 2**32 or (asked.window and not asked.rules):
+        parser.error("--window is for --rules, from 0 to 2 to the 32, less 1")
     try:
         client = Client(open_port(asked.port))
         hello = client.hello()
         if asked.file:
-            said = {**stream(client, hello, asked.file, asked.limit), "repeats": client.repeats}
+            if asked.rules:
+                set_rules(client, hello, asked.rules, asked.window)
+            said = stream(client, hello, asked.file, asked.limit, asked.rules is not None)
+            said["repeats"] = client.repeats
         elif asked.save:
             state = client.save()
             with open(asked.save, "wb") as file:

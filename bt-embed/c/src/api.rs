@@ -41,7 +41,7 @@ fn status(result: Result<(), Status>) -> Status {
 
 /// Runs `work` on a processor that can, out of line.
 #[inline(always)]
-fn checked(work: impl FnOnce() -> Result<(), Status>) -> Status {
+pub(crate) fn checked(work: impl FnOnce() -> Result<(), Status>) -> Status {
     #[inline(never)]
     fn apart(work: impl FnOnce() -> Result<(), Status>) -> Status {
         status(work())
@@ -144,7 +144,7 @@ pub unsafe extern "C" fn bt_session_start(
 ///
 /// `session` is null or was made by [`bt_session_start`] and is not used by anyone else during the call.
 #[inline(always)]
-unsafe fn on(
+pub(crate) unsafe fn on(
     session: *mut bt_session,
     work: impl FnOnce(&mut Session<'static, 'static>) -> Result<(), Status>,
 ) -> Status {
@@ -319,18 +319,33 @@ pub unsafe extern "C" fn bt_session_scores(
     // SAFETY: promised by the caller; aligned.
     unsafe {
         on(session, |session| {
-            if scores.is_null() {
-                return Err(Status::Null);
-            }
-            if !scores.is_aligned() {
-                return Err(Status::Misaligned);
-            }
-            if count != session.model().outputs() {
-                return Err(Status::WrongLength);
-            }
-            Ok(session.scores(slice::from_raw_parts_mut(scores, count))?)
+            let scores = scores_at(scores, count, session.model().outputs())?;
+            Ok(session.scores(scores)?)
         })
     }
+}
+
+/// C's array of scores, one for each output.
+///
+/// # Safety
+///
+/// `scores` is null or has `count` places, which nobody else uses now.
+pub(crate) unsafe fn scores_at<'s>(
+    scores: *mut i32,
+    count: usize,
+    outputs: usize,
+) -> Result<&'s mut [i32], Status> {
+    if scores.is_null() {
+        return Err(Status::Null);
+    }
+    if !scores.is_aligned() {
+        return Err(Status::Misaligned);
+    }
+    if count != outputs {
+        return Err(Status::WrongLength);
+    }
+    // SAFETY: promised by the caller; aligned.
+    Ok(unsafe { slice::from_raw_parts_mut(scores, count) })
 }
 
 /// See `bt_core.h`.

@@ -12,11 +12,13 @@
 #![allow(unsafe_code)]
 
 mod api;
+mod detector;
 mod memory;
 mod processor;
 mod status;
 
 pub use api::*;
+pub use detector::*;
 pub use memory::{SESSION_OVERHEAD_BYTES, bt_session};
 pub use status::Status;
 

@@ -47,6 +47,8 @@ status! {
     Misaligned = 5 c"BT_ERROR_MISALIGNED",
     /// The memory is too small for the model's session.
     MemoryTooSmall = 6 c"BT_ERROR_MEMORY_TOO_SMALL",
+    /// The pointer is no detector, or the detector's memory was written over or moved.
+    NoDetector = 7 c"BT_ERROR_NO_DETECTOR",
     /// Fewer bytes than the model's header says.
     ModelTruncated = 16 c"BT_ERROR_MODEL_TRUNCATED",
     /// Not a model file.
@@ -73,12 +75,18 @@ status! {
     FrameUnderWay = 37 c"BT_ERROR_FRAME_UNDER_WAY",
     /// The saved state is damaged.
     StateDamaged = 38 c"BT_ERROR_STATE_DAMAGED",
-    /// The saved state is another model's.
+    /// The saved state or the detector is another model's.
     StateMismatch = 39 c"BT_ERROR_STATE_MISMATCH",
     /// There is no such output, or it has no label.
     NoLabel = 40 c"BT_ERROR_NO_LABEL",
     /// This build does not compute what the exporter computed.
     SelfTest = 41 c"BT_ERROR_SELF_TEST",
+    /// The model tells no classes.
+    NotClasses = 42 c"BT_ERROR_NOT_CLASSES",
+    /// There is no such class.
+    NoOutput = 43 c"BT_ERROR_NO_OUTPUT",
+    /// No rule has such a threshold or smoothing.
+    Rule = 44 c"BT_ERROR_RULE",
     /// A refusal that this version of the library has no number for.
     Other = 64 c"BT_ERROR_OTHER",
 }

@@ -7,7 +7,7 @@ use std::ffi::CStr;
 use std::ptr::{null, null_mut};
 
 use bt_c::*;
-use bt_core::{InputType, Model};
+use bt_core::{Detector, InputType, Model, Rule, Session, Watch};
 use bt_tests::model::{Dense, Noise, scores_of};
 
 /// A session with its memory, at an address of its own.
@@ -119,7 +119,8 @@ fn sessions_are_independent_and_states_carry_over() {
         seed: 2,
         ..Dense::default()
     };
-    let other = start(other.model().bytes());
+    let other = other.model();
+    let other = start(other.bytes());
     assert_eq!(load(other.session, &state), Status::StateMismatch);
 }
 
@@ -195,6 +196,180 @@ fn what_cannot_be_is_refused_by_name() {
     assert_eq!(read(&bytes[1..]).unwrap_err(), Status::Misaligned);
 }
 
+/// A detector with its memory.
+struct Looking {
+    detector: *mut bt_detector,
+    _memory: Vec<u64>,
+}
+
+/// A detector for a model of so many outputs, which needs all of its memory.
+fn detector(session: *mut bt_session, outputs: usize) -> Looking {
+    let bytes = DETECTOR_OVERHEAD_BYTES + WATCH_BYTES * outputs;
+    let mut memory = vec![u64::MAX; bytes.div_ceil(8)];
+    let place = memory.as_mut_ptr().cast();
+    let mut detector = null_mut();
+    let less = unsafe { bt_detector_start(session, place, bytes - 1, &mut detector) };
+    assert_eq!((less, detector), (Status::MemoryTooSmall, null_mut()));
+    let status = unsafe { bt_detector_start(session, place, bytes, &mut detector) };
+    assert_eq!(status, Status::Ok);
+    Looking {
+        detector,
+        _memory: memory,
+    }
+}
+
+const RULE: bt_rule = bt_rule {
+    threshold: 16_000,
+    smoothing: 1,
+    hold_off: 2,
+};
+
+/// With a state that goes on and in windows: what a detector of Rust detects, whose detections other tests hold
+/// against f64.
+#[test]
+fn detections_are_those_of_a_detector_of_rust() {
+    let shape = Dense {
+        score_shift: 20,
+        ..Dense::default()
+    };
+    let file = shape.model();
+    let model = Model::parse(file.bytes()).unwrap();
+    let all = values(&Noise::new(7).bytes(60 * 7 * 2));
+    for window in [0, 3] {
+        let (mut watches, mut of_rust) = ([Watch::OFF; 3], [0; 3]);
+        let mut rust = Detector::new(&model, &mut watches).unwrap();
+        let started = start(file.bytes());
+        let c = detector(started.session, 3);
+        for class in [0, 2] {
+            let rule = Rule {
+                threshold: RULE.threshold,
+                smoothing: RULE.smoothing,
+                hold_off: RULE.hold_off,
+            };
+            rust.watch(class, Some(rule)).unwrap();
+            let status = unsafe { bt_detector_watch(c.detector, class, &RULE) };
+            assert_eq!(status, Status::Ok);
+        }
+        rust.set_window(window);
+        assert_eq!(
+            unsafe { bt_detector_set_window(c.detector, window) },
+            Status::Ok
+        );
+        let look = |frame: &[i16]| {
+            feed(started.session, frame);
+            let (mut scores, mut detected, mut told) = ([0; 3], true, bt_detection::default());
+            let (place, at) = (scores.as_mut_ptr(), &mut detected);
+            let status =
+                unsafe { bt_detector_step(c.detector, started.session, place, 3, at, &mut told) };
+            assert_eq!(status, Status::Ok);
+            (scores, detected.then_some(told))
+        };
+        let mut arena = vec![0; model.arena_words()];
+        let mut session = Session::new(&model, &mut arena).unwrap();
+        let mut detections = 0;
+        for frame in all.chunks(7) {
+            session.push_i16(frame).unwrap();
+            session.step().unwrap();
+            let expected = rust.step(&mut session, &mut of_rust).unwrap();
+            detections += usize::from(expected.is_some());
+            let expected = expected.map(|found| bt_detection {
+                output: found.class,
+                step: found.step,
+                confidence: found.confidence,
+            });
+            assert_eq!(look(frame), (of_rust, expected));
+        }
+        assert!(detections > 2, "{detections}");
+        // After a reset the same frames are detected again.
+        unsafe {
+            assert_eq!(bt_session_reset(started.session), Status::Ok);
+            assert_eq!(bt_detector_reset(c.detector), Status::Ok);
+        }
+        let again = all.chunks(7).filter(|frame| look(frame).1.is_some());
+        let again = again.count();
+        assert_eq!(again, detections);
+    }
+}
+
+#[test]
+fn detectors_that_cannot_be_are_refused_by_name() {
+    let file = Dense::default().model();
+    let started = start(file.bytes());
+    let looking = detector(started.session, 3);
+    let other = Dense {
+        seed: 2,
+        ..Dense::default()
+    };
+    let other = other.model();
+    let other = start(other.bytes());
+    let (mut scores, mut detected, mut told) = ([0; 3], true, bt_detection::default());
+    let mut step = |detector, session, count| unsafe {
+        bt_detector_step(
+            detector,
+            session,
+            scores.as_mut_ptr(),
+            count,
+            &mut detected,
+            &mut told,
+        )
+    };
+    let detector = looking.detector;
+    assert_eq!(step(detector, started.session, 3), Status::NoStep);
+    assert_eq!(step(detector, other.session, 3), Status::StateMismatch);
+    assert_eq!(step(detector, null_mut(), 3), Status::Null);
+    assert_eq!(step(null_mut(), started.session, 3), Status::Null);
+    feed(started.session, &[5; 7]);
+    assert_eq!(step(detector, started.session, 2), Status::WrongLength);
+    assert_eq!(step(detector, started.session, 3), Status::Ok);
+    let watch = |output, rule| unsafe { bt_detector_watch(detector, output, rule) };
+    assert_eq!(watch(3, &RULE), Status::NoOutput);
+    assert_eq!(
+        watch(
+            2,
+            &bt_rule {
+                threshold: 0,
+                ..RULE
+            }
+        ),
+        Status::Rule
+    );
+    assert_eq!(
+        watch(
+            2,
+            &bt_rule {
+                smoothing: 11,
+                ..RULE
+            }
+        ),
+        Status::Rule
+    );
+    assert_eq!(watch(2, null()), Status::Ok);
+    unsafe {
+        // A session is no detector, and one that was moved neither.
+        let session = started.session.cast();
+        assert_eq!(bt_detector_reset(session), Status::NoDetector);
+        let mut elsewhere = [0u64; 32];
+        let copy: *mut bt_detector = elsewhere.as_mut_ptr().cast();
+        copy.cast::<u8>()
+            .copy_from(detector.cast(), DETECTOR_OVERHEAD_BYTES);
+        assert_eq!(bt_detector_set_window(copy, 1), Status::NoDetector);
+        assert_eq!(bt_detector_reset(copy.byte_add(1)), Status::NoDetector);
+        let mut place = null_mut();
+        let memory = elsewhere.as_mut_ptr().cast::<u8>();
+        let status = bt_detector_start(started.session, memory.add(1), 200, &mut place);
+        assert_eq!(status, Status::Misaligned);
+        let drawing = Dense {
+            values: 12,
+            classes: 12,
+            ..Dense::default()
+        };
+        let drawing = drawing.drawing();
+        let bits = start(drawing.bytes());
+        let status = bt_detector_start(bits.session, memory, 256, &mut place);
+        assert_eq!((status, place), (Status::NotClasses, null_mut()));
+    }
+}
+
 #[test]
 fn bytes_of_both_signs_go_in() {
     for input_type in [InputType::U8, InputType::I8] {
@@ -239,7 +414,11 @@ fn the_header_is_of_this_library() {
     }
     assert_eq!(told, Status::ALL.len());
     assert_eq!(unsafe { CStr::from_ptr(bt_status_name(-1)) }, c"?");
-    assert!(header.contains(&format!(
-        "BT_SESSION_OVERHEAD_BYTES {SESSION_OVERHEAD_BYTES}\n"
-    )));
+    for defined in [
+        format!("BT_SESSION_OVERHEAD_BYTES {SESSION_OVERHEAD_BYTES}\n"),
+        format!("BT_DETECTOR_OVERHEAD_BYTES {DETECTOR_OVERHEAD_BYTES}\n"),
+        format!("BT_DETECTOR_OVERHEAD_BYTES + {WATCH_BYTES}u * "),
+    ] {
+        assert!(header.contains(&defined), "{defined}");
+    }
 }
