@@ -1,0 +1,1 @@
+//! No code: `Cargo.toml` tells what this package is for.
