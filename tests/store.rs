@@ -1,6 +1,7 @@
 //! Models in slots of flash: power that fails at every step of a write, models that are refused, and the whole way over
 //! the line, noise included.
 
+use std::io::{Read as _, Write as _};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use bt_embed::board::{Board, Stack};
 use bt_embed::store::{
     PIECE_ALIGN, RECORD_BYTES, Slot, Slots, StoreError, Update, image_bytes, model_in,
 };
-use bt_embed::wire::{self, Reply, Request};
+use bt_embed::wire::{self, Decoder, Reply, Request};
 use bt_tests::line::{End, Faults, Uart, line};
 use bt_tests::model::{Dense, Noise, scores_of};
 use bt_tests::serving::{Room, surroundings};
@@ -509,6 +510,40 @@ fn a_model_that_is_no_good_is_refused_by_name_and_the_other_served_on() {
         device.put_model(next.bytes()).unwrap();
         assert_eq!(serving(device, &next), (2, 2));
     });
+}
+
+/// The device itself, whatever its host believes, and the model served goes on.
+#[test]
+fn an_image_larger_than_its_slot_is_refused_before_anything_is_erased() {
+    let served = model(1);
+    let mut slots = empty();
+    booted(&mut slots, &[], Faults::default(), |device| {
+        device.put_model(served.bytes()).unwrap();
+    });
+    let before = slots.flash[1].bytes().to_vec();
+    let bytes = (SLOT - RECORD_BYTES) as u32;
+    let (length, crc) = (bytes + 1, 7);
+    let mut frame = [0; 64];
+    let count = Request::Begin { length, crc }.encode(9, &mut frame);
+    let frame = &frame[..count.unwrap()];
+    booted(&mut slots, &[], Faults::default(), |device| {
+        serving(device, &served);
+        let line = device.stream();
+        line.write_all(frame).unwrap();
+        let mut decoder = Decoder::<300>::new();
+        let mut ended = false;
+        while !ended {
+            let mut answer = [0; 1];
+            // A read gives up for a while when nothing has come yet.
+            if line.read(&mut answer).is_ok_and(|count| count == 1) {
+                ended = decoder.ends_frame(answer[0]);
+            }
+        }
+        let told = decoder.take().and_then(Reply::decode).unwrap();
+        assert_eq!(told, (9, Reply::Error(wire::Error::SlotTooSmall { bytes })));
+        serving(device, &served);
+    });
+    assert_eq!(slots.flash[1].bytes(), before);
 }
 
 /// A model whose golden vector it does not give.

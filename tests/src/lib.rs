@@ -7,6 +7,7 @@ pub mod fuzz;
 pub mod line;
 pub mod model;
 pub mod mutate;
+pub mod noisy;
 pub mod program;
 pub mod reference;
 pub mod running;

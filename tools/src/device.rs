@@ -123,6 +123,11 @@ impl<S: Read + Write> Device<S> {
         self.patience = patience;
     }
 
+    /// The stream that it talks over.
+    pub fn stream(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
     /// Requests that were sent again so far.
     pub fn repeats(&self) -> u32 {
         self.repeats

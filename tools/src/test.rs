@@ -22,8 +22,9 @@ pub struct Args {
     /// Write reviewed tables (`tests/golden`) anew where they differ.
     #[arg(long)]
     bless: bool,
-    /// With what takes longer or needs more than the rest: a million steps on every board, a day of sound,
-    /// firmware projects that QEMU has no board for, AddressSanitizer, PyTorch beside ours, licences.
+    /// With what takes longer or needs more than the rest: a million steps on every board, ten thousand frames
+    /// on a noisy line, a day of sound, firmware projects that QEMU has no board for, AddressSanitizer, PyTorch beside ours,
+    /// licences.
     #[arg(long)]
     long: bool,
 }
@@ -51,7 +52,7 @@ impl Check {
     };
 }
 
-const CHECKS: [Check; 18] = [
+const CHECKS: [Check; 19] = [
     Check {
         name: "format",
         cargo: &["fmt", "--all", "--check"],
@@ -184,6 +185,19 @@ const CHECKS: [Check; 18] = [
             "test",
             "--package=bt-tests",
             "--test=long_run",
+            "--",
+            "--ignored",
+        ],
+        device: true,
+        long: true,
+        ..Check::PLAIN
+    },
+    Check {
+        name: "noise",
+        cargo: &[
+            "test",
+            "--package=bt-tests",
+            "--test=noisy_board",
             "--",
             "--ignored",
         ],
