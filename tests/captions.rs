@@ -167,13 +167,86 @@ fn captions_say_what_is_in_the_picture() {
         ],
         &["logits"],
     );
+
+    // The integers tell the same.
     let btm = place.path().join("m.btm");
+    let quantize = ["quantize", text(&out), "--data", &data, "--out", text(&btm)];
+    let quantized = json(&[&quantize[..], &["--json"]].concat());
+    let comparison = &quantized["comparison"];
+    let share = |key: &str| comparison[key].as_f64().unwrap();
+    let change = share("fixed_perplexity") / share("float_perplexity") - 1.0;
+    assert!(change.abs() < 0.01, "{comparison}");
+    assert!(quantized["words"]["snr_db"].as_f64().unwrap() > 40.0);
+    let tuned = json(&[&quantize[..], &["--fine-tune", "1", "--json"]].concat());
+    assert_eq!(tuned["fine_tune"]["epochs"].as_array().unwrap().len(), 1);
+    assert!(tuned["comparison"]["fixed_perplexity"].as_f64().unwrap() < 1.2);
+    let said = run(&quantize);
+    assert!(said.out.contains(" words of "), "{said:?}");
+    let told_again = place.path().join("again.json");
+    let runs = ["run", text(&btm), "--data", &data];
+    let integers = json(&[&runs[..], &["--json", "--captions", text(&told_again)]].concat());
+    for key in ["bleu", "distinct", "pictures", "captions"] {
+        assert_eq!(integers[key], found[key], "{key}");
+    }
+    let change = perplexity(&integers) / perplexity(&found) - 1.0;
+    assert!(change.abs() < 0.01, "{integers}");
+    let told_again: Value = serde_json::from_slice(&std::fs::read(told_again).unwrap()).unwrap();
+    assert_eq!(told_again, told);
+    let said = run(&runs).out;
+    assert!(said.starts_with("red ball rolls away red\ngreen"), "{said}");
+    assert!(
+        said.contains(", 3 distinct captions, perplexity 1.0"),
+        "{said}"
+    );
+
+    // Drawn from a seed: again the same, from another others; hot enough, many.
+    let hot = |seed: &'static str| {
+        let flags = ["--temperature", "4", "--seed", seed];
+        let left = run(&[&runs[..], &flags].concat());
+        assert_eq!(left.status, Some(0), "{left:?}");
+        left.out
+    };
+    assert_eq!(hot("7"), hot("7"));
+    assert_ne!(hot("7"), hot("8"));
+    let lines: std::collections::BTreeSet<String> = hot("9").lines().map(str::to_owned).collect();
+    assert!(
+        lines.len() > 20 && !hot("9").contains(WORDS[1]),
+        "{lines:?}"
+    );
+    for (flags, expected) in [
+        (
+            &["--temperature", "0.1"][..],
+            "is no number from 0.125 to 255",
+        ),
+        (&["--temperature", "256"], "is no number from 0.125 to 255"),
+        (&["--temperature", "x"], "is no number from 0.125 to 255"),
+        (&["--seed", "1"], "--temperature"),
+        (&["--temperature", "1", "--seed=-1"], "--seed"),
+    ] {
+        fails(2, &[&runs[..], flags].concat(), &[expected]);
+    }
     fails(
         1,
-        &["quantize", text(&out), "--data", &data, "--out", text(&btm)],
-        &["head.next_words: reads words, and the integers of a device read none"],
+        &[&runs[..], &["--logits", text(&logits)]].concat(),
+        &["logits"],
     );
-    assert!(!btm.exists());
+    fails(1, &["run", text(&btm), "--data", &wide], &["x_test"]);
+    let draw = place.path().join("x.npz");
+    let generate = ["generate", text(&btm), "--out", text(&draw)];
+    fails(1, &generate, &["the model does not draw"]);
+
+    // Pictures that nobody has captioned.
+    let mut writer = NpzWriter::new();
+    let picture: Vec<u8> = vec![200, 0, 0, 0, 0, 0, 0, 200, 0, 0, 0, 0];
+    writer.array("x_test", &[2, 1, WIDTH], &picture).unwrap();
+    let bare = place.path().join("bare.npz");
+    writer.write(&bare).unwrap();
+    let said = run(&["run", text(&btm), "--data", text(&bare)]).out;
+    let expected =
+        "red ball rolls away red\ngreen ball rolls away green\n2 distinct captions of 2 pictures\n";
+    assert_eq!(said, expected);
+    let inspected = json(&["inspect", text(&btm), "--json"]);
+    assert_eq!(inspected["caption_words"], 5);
 }
 
 #[test]

@@ -4,8 +4,17 @@ use bt_core::{
     Cell, END, Error, InputType, Model, PushError, Random, SelfTest, Session, StateError, Teller,
     Temperature, UNKNOWN, WordError,
 };
-use bt_tests::model::{Dense, scores};
+use bt_tests::model::{Dense, Noise, scores};
 use bt_tests::reference::{Reference, cell};
+use bt_train::data::{Part, Targets, Values};
+use bt_train::device;
+use bt_train::float::checkpoint::Checkpoint;
+use bt_train::float::model::Model as Network;
+use bt_train::quantize::export::{Options, export};
+use ndarray::Array3;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use std::sync::Arc;
 
 /// A model of random weights that tells captions of bytes.
 fn captioning() -> Dense {
@@ -233,4 +242,88 @@ fn what_is_out_of_order_is_refused() {
     assert_eq!(refused, Err(Error::Word(WordError::NotWords)));
     let text = refused.unwrap_err().to_string();
     assert_eq!(text, "the model tells no captions: it has no words");
+}
+
+/// Models of every kind with random weights: logits of people's words in integers beside those of the float model.
+#[test]
+fn integers_are_as_good_as_floats() {
+    const PICTURES: usize = 40;
+    let mut captions_alike = 0;
+    for (seed, text) in [
+        r#"{"input": {"map": "dense", "modes": [3,4]}, "hidden": {"modes": [4,5]}, "head": {"next_words": 30, "steps": 7}}"#,
+        r#"{"input": {"map": "block-term", "modes": [3,4], "blocks": 2, "rank": 2}, "hidden": {"modes": [4,5]}, "head": {"next_words": 30}}"#,
+        r#"{"input": {"map": "tensor-train", "modes": [3,4], "rank": 3}, "hidden": {"modes": [4,4]}, "recurrent": {"map": "block-term", "blocks": 1, "rank": 3}, "cell": "gru", "head": {"next_words": 17}}"#,
+        r#"{"input": {"map": "block-term", "modes": [2,6], "blocks": 1, "rank": 3}, "hidden": {"modes": [3,5]}, "cell": "min-gru", "layers": 2, "head": {"next_words": 9}}"#,
+        r#"{"input": {"map": "dense", "modes": [12]}, "hidden": {"modes": [11]}, "cell": "gru", "layers": 2, "head": {"next_words": 3}}"#,
+        r#"{"input": {"map": "dense", "modes": [12]}, "hidden": {"modes": [13]}, "gate": "hard-sigmoid", "layers": 3, "head": {"next_words": 50}}"#,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed as u64);
+        let mut network = Network::new(serde_json::from_str(text).unwrap(), &mut rng).unwrap();
+        network.scale = vec![1.0 / 64.0].into();
+        network.offset = vec![100.0].into();
+        for (name, mut values) in network.parameters_mut() {
+            if name == "head.weight" || name == "words.weight" {
+                values.mapv_inplace(|w| 2.0 * w);
+            }
+        }
+        let words = network.config.head.gives.outputs();
+        let mut noise = Noise::new(seed as u32);
+        let pixels: Vec<u8> = noise.bytes(PICTURES * 12);
+        let captions: Vec<Vec<usize>> = (0..PICTURES)
+            .map(|_| {
+                let word = |noise: &mut Noise| 1 + usize::from(noise.bits()) % (words - 1);
+                let length = 1 + usize::from(noise.bits()) % 6;
+                let mut caption: Vec<usize> = (0..length).map(|_| word(&mut noise)).collect();
+                caption.push(END);
+                caption
+            })
+            .collect();
+        let part = Part {
+            values: Arc::new(Values::U8(pixels.clone())),
+            width: 12,
+            starts: (0..PICTURES).map(|picture| 12 * picture).collect(),
+            lengths: vec![1; PICTURES],
+            targets: Some(Targets::of_captions(&captions)),
+            groups: None,
+        };
+        let options = Options {
+            name: "words".into(),
+            limits: Default::default(),
+            sequences: PICTURES,
+        };
+        let labels: Vec<String> = (0..words).map(|word| format!("word {word}")).collect();
+        let exported = export(&Checkpoint::of(&network), &part, &labels, &options).unwrap();
+        let model = device::parse(&exported.bytes).unwrap();
+        assert_eq!(model.label(words - 1), Some(&*labels[words - 1]));
+        assert_eq!(exported.layers[0].z.wrong, 0.0, "{text}");
+
+        let normal = |&byte: &u8| (f32::from(byte) - 100.0) / 64.0;
+        let x: Vec<f32> = pixels.iter().map(normal).collect();
+        let x = Array3::from_shape_vec((PICTURES, 1, 12), x).unwrap();
+        let lengths: Vec<usize> = captions.iter().map(Vec::len).collect();
+        let wanted = network.word_logits(x.view(), &lengths, &captions.concat());
+        let raw = device::run(&model, &part, || ()).unwrap();
+        let unit = 2f64.powi(-model.score_shift());
+        let (mut signal, mut noise, mut rows) = (0.0, 0.0, 0);
+        for (wanted, raw) in wanted.outer_iter().zip(&raw) {
+            for (&wanted, &raw) in wanted.iter().zip(raw) {
+                signal += f64::from(wanted).powi(2);
+                noise += (f64::from(wanted) - f64::from(raw) * unit).powi(2);
+            }
+            rows += 1;
+        }
+        assert_eq!(rows, captions.concat().len());
+        let decibels = 10.0 * (signal / noise).log10();
+        println!("{decibels:.1} dB: {text}");
+        assert!(decibels > 35.0, "{decibels} dB: {text}");
+        let all: Vec<usize> = (0..PICTURES).collect();
+        let in_floats = bt_train::training::caption::captions(&network, &part, &all, 1);
+        let told = device::captions(&model, &part, &all, |_| Teller::likeliest(), || ()).unwrap();
+        captions_alike += told.iter().zip(&in_floats).filter(|(a, b)| a == b).count();
+    }
+    println!("{captions_alike} captions of {} alike", 6 * PICTURES);
+    assert!(captions_alike > 6 * PICTURES * 3 / 4, "{captions_alike}");
 }

@@ -3,7 +3,7 @@
 use crate::data::{ElementType, Part};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::ModelConfig;
-use bt_core::{FloatInput, InputType, Model, ModelBytes, Session, Watched};
+use bt_core::{END, FloatInput, InputType, Model, ModelBytes, Session, Teller, Watched, WordError};
 use rayon::prelude::*;
 use std::path::Path;
 
@@ -105,7 +105,8 @@ pub fn stream(model: &Model<'_>, part: &Part, sequence: usize) -> Vec<u8> {
 }
 
 /// Raw scores of every sequence of a part, by the device's own code, each from a fresh state: a row for each
-/// sequence, or with a head on every step for each valid step, sequence by sequence.
+/// sequence, or with a head on every step for each valid step, sequence by sequence; of a model that tells captions for
+/// each word of people's, by those before it.
 ///
 /// # Errors
 /// When values and model do not fit.
@@ -116,7 +117,9 @@ pub fn run(model: &Model<'_>, part: &Part, done: impl Fn() + Sync) -> Result<Vec
         .map_init(
             || vec![0; model.arena_bytes() / 4],
             |arena, sequence| {
-                let scores = scores(model, arena, &stream(model, part, sequence), |_| (), |_| ());
+                let bytes = stream(model, part, sequence);
+                let words = words(model, part, sequence);
+                let scores = scores(model, arena, (&bytes, &words), |_| (), |_| ());
                 done();
                 scores
             },
@@ -126,6 +129,49 @@ pub fn run(model: &Model<'_>, part: &Part, done: impl Fn() + Sync) -> Result<Vec
         .iter()
         .flat_map(|scores| scores.chunks(model.outputs()));
     Ok(rows.map(<[i32]>::to_vec).collect())
+}
+
+/// A caption of each of these sequences' pictures by the device's own code, picture n told by `teller(n)`; `done` is
+/// called after each.
+///
+/// # Errors
+/// When the model tells no captions, or values and model do not fit.
+pub fn captions(
+    model: &Model<'_>,
+    part: &Part,
+    sequences: &[usize],
+    teller: impl Fn(usize) -> Teller + Sync,
+    done: impl Fn() + Sync,
+) -> Result<Vec<Vec<usize>>> {
+    check(model, part)?;
+    let not_words = || refused(WordError::NotWords).remedy("train one with `head next-words`");
+    let longest = model.caption_words().ok_or_else(not_words)?;
+    sequences
+        .par_iter()
+        .enumerate()
+        .map_init(
+            || (vec![0; model.arena_words()], vec![0; model.outputs()]),
+            |(arena, scores), (number, &sequence)| {
+                let mut session = Session::new(model, arena).map_err(refused)?;
+                let bytes = stream(model, part, sequence);
+                session.feed(&mut &bytes[..]).map_err(refused)?;
+                session.step().map_err(refused)?;
+                let (mut teller, mut words) = (teller(number), Vec::new());
+                while words.len() < longest {
+                    session.scores(scores).map_err(refused)?;
+                    match teller.next_word(scores, model.score_shift()) {
+                        None | Some(END) => break,
+                        Some(word) => {
+                            words.push(word);
+                            session.step_word(word).map_err(refused)?;
+                        }
+                    }
+                }
+                done();
+                Ok(words)
+            },
+        )
+        .collect()
 }
 
 /// What a sequence went through in a layer on the device, step after step.
@@ -168,7 +214,8 @@ pub fn trace(model: &Model<'_>, part: &Part) -> Result<Vec<Passage>> {
                 let bytes = stream(model, part, sequence);
                 let mut shares = Vec::new();
                 let before = |z: &[i16]| shares.extend(z);
-                let raw = scores(model, arena, &bytes, before, |step| {
+                let words = words(model, part, sequence);
+                let raw = scores(model, arena, (&bytes, &words), before, |step| {
                     let layer = &mut layers[step.layer];
                     layer.z.extend(step.z);
                     layer.apart.extend(step.recurrent_z);
@@ -185,10 +232,20 @@ pub fn trace(model: &Model<'_>, part: &Part) -> Result<Vec<Passage>> {
         .collect()
 }
 
+/// The words that a device reads after a picture, where the part has its caption: those of people.
+fn words(model: &Model<'_>, part: &Part, sequence: usize) -> Vec<usize> {
+    let targets = part
+        .targets
+        .as_ref()
+        .filter(|_| model.caption_words().is_some());
+    let read = targets.and_then(|targets| targets.words_read(sequence));
+    read.map_or(Vec::new(), |read| read[1..].to_vec())
+}
+
 fn scores(
     model: &Model<'_>,
     arena: &mut [u32],
-    bytes: &[u8],
+    (bytes, words): (&[u8], &[usize]),
     mut before: impl FnMut(&[i16]),
     mut watch: impl FnMut(Watched<'_>),
 ) -> Result<Vec<i32>> {
@@ -208,6 +265,12 @@ fn scores(
             session.scores(&mut scores).map_err(refused)?;
             all.extend(&scores);
         }
+    }
+    for &word in words {
+        let stepped = session.step_word_watched(word, &mut watch);
+        stepped.map_err(refused)?;
+        session.scores(&mut scores).map_err(refused)?;
+        all.extend(&scores);
     }
     if !model.scores_every_step() {
         session.scores(&mut scores).map_err(refused)?;

@@ -1,15 +1,18 @@
 //! What `eval` tells of a model of captions.
 
-use crate::command::load;
-use crate::data::{DataSet, Normalization, Part, PartName, Recordings};
+use crate::command::progress::bar;
+use crate::command::{load, scores};
+use crate::data::{DataSet, Normalization, Part, PartName, Recordings, Targets};
+use crate::device;
 use crate::error::{Error, Result};
 use crate::file::write_atomic;
 use crate::float::checkpoint::Checkpoint;
-use crate::float::model::Model;
+use crate::float::model::Model as Network;
 use crate::say;
 use crate::training::bleu::{ORDER, bleu};
 use crate::training::caption::{Pictures, captions};
 use crate::training::evaluate::{self, Score};
+use bt_core::{Model, Random, Teller, Temperature};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -78,6 +81,110 @@ pub fn run(
     Ok(())
 }
 
+/// What is asked of the integers.
+pub struct OfDevice<'a> {
+    /// At what temperature words are drawn, and from which seed; always the likeliest where there is none.
+    pub drawing: Option<(Temperature, u64)>,
+    /// Where the captions go.
+    pub out: Option<&'a Path>,
+    /// For programs.
+    pub json: bool,
+}
+
+/// Captions of the test part by the device's own integers, beside those of people where there are any.
+///
+/// # Errors
+/// When a file cannot be written or model and data do not fit.
+pub fn run_integers(model: &Model<'_>, part: &Part, asked: &OfDevice<'_>) -> Result<()> {
+    let vocabulary: Vec<String> = (0..model.outputs())
+        .map(|word| model.label(word).unwrap_or("?").to_owned())
+        .collect();
+    let pictures = match part.targets {
+        Some(_) => Pictures::of(part)?,
+        None => Pictures {
+            sequences: (0..part.sequences()).collect(),
+            references: vec![Vec::new(); part.sequences()],
+        },
+    };
+    let progress = bar(pictures.sequences.len(), "pictures");
+    let told = device::captions(
+        model,
+        part,
+        &pictures.sequences,
+        |number| match asked.drawing {
+            Some((temperature, seed)) => {
+                Teller::drawing(Random::new(seed, number as u64), temperature)
+            }
+            None => Teller::likeliest(),
+        },
+        || progress.inc(1),
+    )?;
+    progress.finish_and_clear();
+    let scored = part.targets.as_ref().map(|targets| -> Result<_> {
+        let raw = device::run(model, part, || ())?;
+        let figures = scores::figures(model, targets, &raw)?;
+        Ok((
+            Found::new(&told, &pictures.references),
+            perplexity_of(model, targets, &raw),
+            figures,
+        ))
+    });
+    let scored = scored.transpose()?;
+    if let Some(path) = asked.out {
+        write(path, &vocabulary, &told, &pictures.references)?;
+    }
+    if asked.json {
+        let mut all = json!({ "distinct": distinct(&told) });
+        if let Some((found, perplexity, figures)) = &scored {
+            all = found.json();
+            all["captions"] = part.sequences().into();
+            all["perplexity"] = (*perplexity).into();
+            all["accuracy"] = figures.accuracy().into();
+        }
+        all["pictures"] = told.len().into();
+        say!("{all}");
+        return Ok(());
+    }
+    for words in &told {
+        say!("{}", text(&vocabulary, words));
+    }
+    match scored {
+        Some((found, perplexity, _)) => say!("{found}, perplexity {perplexity:.2}"),
+        None => say!(
+            "{} distinct captions of {} pictures",
+            distinct(&told),
+            told.len()
+        ),
+    }
+    Ok(())
+}
+
+/// e to the mean of −ln of the probability of people's words by raw scores.
+fn perplexity_of(model: &Model<'_>, targets: &Targets, raw: &[Vec<i32>]) -> f64 {
+    let unit = 2f64.powi(-model.score_shift());
+    let words = targets.labels().unwrap_or(&[]);
+    let nats = raw.iter().zip(words).map(|(raw, &word)| {
+        let largest = raw.iter().copied().max().unwrap_or(0);
+        let off = |score: i32| (f64::from(score) - f64::from(largest)) * unit;
+        let sum: f64 = raw.iter().map(|&score| off(score).exp()).sum();
+        sum.ln() - off(raw[word])
+    });
+    (nats.sum::<f64>() / words.len().max(1) as f64).exp()
+}
+
+fn distinct(captions: &[Vec<usize>]) -> usize {
+    captions.iter().collect::<BTreeSet<_>>().len()
+}
+
+/// Words in a row.
+fn text(vocabulary: &[String], words: &[usize]) -> String {
+    let words: Vec<&str> = words
+        .iter()
+        .map(|&word| vocabulary.get(word).map_or("?", String::as_str))
+        .collect();
+    words.join(" ")
+}
+
 /// Captions beside what people wrote.
 struct Found {
     bleu: [f64; ORDER],
@@ -88,7 +195,7 @@ impl Found {
     fn new(captions: &[Vec<usize>], references: &[Vec<Vec<usize>>]) -> Found {
         Found {
             bleu: bleu(captions, references),
-            distinct: captions.iter().collect::<BTreeSet<_>>().len(),
+            distinct: distinct(captions),
         }
     }
 
@@ -110,7 +217,7 @@ impl std::fmt::Display for Found {
 }
 
 /// e to the mean of −ln of the probability of people's words, ends included.
-fn perplexity(model: &Model, part: &Part) -> Result<f64> {
+fn perplexity(model: &Network, part: &Part) -> Result<f64> {
     let targets = part.known_targets(PartName::Test)?;
     let told = evaluate::told(model, part);
     Ok(Score::of(model, &told, targets).loss.exp())
@@ -148,7 +255,7 @@ struct Controls {
 }
 
 impl Controls {
-    fn new(model: &Model, train: &Part, test: &Part, pictures: &Pictures) -> Result<Controls> {
+    fn new(model: &Network, train: &Part, test: &Part, pictures: &Pictures) -> Result<Controls> {
         let known = Pictures::of(train)?;
         let mut counts: BTreeMap<&[usize], usize> = BTreeMap::new();
         for caption in known.references.iter().flatten() {
@@ -194,13 +301,7 @@ fn write(
     told: &[Vec<usize>],
     references: &[Vec<Vec<usize>>],
 ) -> Result<()> {
-    let text = |words: &Vec<usize>| -> String {
-        let words: Vec<&str> = words
-            .iter()
-            .map(|&word| vocabulary.get(word).map_or("?", String::as_str))
-            .collect();
-        words.join(" ")
-    };
+    let text = |words: &Vec<usize>| text(vocabulary, words);
     let rows = told.iter().zip(references).map(|(told, references)| {
         let references: Vec<String> = references.iter().map(text).collect();
         json!({ "caption": text(told), "references": references })

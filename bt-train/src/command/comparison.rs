@@ -4,6 +4,7 @@ use crate::command::scores::{counted, merge};
 use crate::data::DataSet;
 use crate::error::Result;
 use crate::float::checkpoint::Checkpoint;
+use crate::float::head::LossWeights;
 use crate::quantize::export::Scheme;
 use crate::quantize::fine_tune;
 use crate::say;
@@ -13,6 +14,7 @@ use crate::training::material::split_off;
 use crate::training::metrics::{Figures, digits};
 use crate::training::outcome::Outcome;
 use crate::training::settings::Settings;
+use ndarray::Array2;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -38,6 +40,8 @@ pub struct Comparison {
     pub float: Outcome,
     /// In integers.
     pub fixed: Outcome,
+    /// e to the mean loss of a word, in floats and in integers, of a model that tells captions.
+    perplexity: Option<[f64; 2]>,
     classes: Vec<ClassRecall>,
 }
 
@@ -73,9 +77,17 @@ impl Comparison {
         let model = float.model()?;
         let kept = kept.model()?;
         let logits = evaluate::logits(&model, &part);
+        let fixed_logits = fine_tune::logits(scheme, &kept, &part)?;
+        let perplexity = model.config.words().map(|_| {
+            let of = |logits: &Array2<f32>| {
+                let weights = LossWeights::default();
+                let (loss, _) = model.loss(logits.view(), targets.items.wanted(), &weights);
+                loss.loss.exp()
+            };
+            [of(&logits), of(&fixed_logits)]
+        });
         let float = Outcome::of(&model, &part, &targets.items, logits);
-        let logits = fine_tune::logits(scheme, &kept, &part)?;
-        let fixed = Outcome::of(&kept, &part, &targets.items, logits);
+        let fixed = Outcome::of(&kept, &part, &targets.items, fixed_logits);
         let classes = match (float.confusion(), fixed.confusion()) {
             (Some(float), Some(fixed)) => {
                 let names = &model.config.head.labels;
@@ -89,6 +101,7 @@ impl Comparison {
             counted: counted(&part, targets.every_step()),
             float,
             fixed,
+            perplexity,
             classes,
         }))
     }
@@ -111,6 +124,10 @@ impl Comparison {
                     format!("{prefix}_accuracy"): bits.accuracy,
                 }),
             };
+            merge(&mut object, &more);
+        }
+        if let Some([float, fixed]) = self.perplexity {
+            let more = json!({ "float_perplexity": float, "fixed_perplexity": fixed });
             merge(&mut object, &more);
         }
         if self.float.confusion().is_some() {
@@ -169,6 +186,9 @@ impl Comparison {
                 float.accuracy().unwrap_or(0.0),
                 fixed.accuracy().unwrap_or(0.0)
             ),
+        }
+        if let Some([float, fixed]) = self.perplexity {
+            say!("perplexity {float:.3} in floats, {fixed:.3} in integers");
         }
         if !classes || self.classes.is_empty() {
             return;

@@ -140,6 +140,7 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
                 "every_step": model.scores_every_step(),
                 "kind": kind_words(model.output_kind()),
                 "draws": model.next_frame() == NextFrame::Drawn,
+                "caption_words": model.caption_words(),
                 "units": units,
                 "labels": labels,
                 "hidden": model.hidden(),
@@ -173,6 +174,9 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
         OutputKind::Bits => ("bits", model.outputs()),
     };
     say!("{what:<12}{count}: {}{when}", labels.join(", "));
+    if let Some(words) = model.caption_words() {
+        say!("captions    of at most {words} words, of a picture");
+    }
     for (output, units) in units.iter().enumerate() {
         let (offset, lsb) = (units["offset"].as_f64(), units["lsb"].as_f64());
         say!(

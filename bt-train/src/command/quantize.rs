@@ -128,6 +128,13 @@ pub fn run(args: Args) -> Result<()> {
     for (at, layer) in exported.layers.iter().enumerate() {
         print_layer(at, layer, exported.layers.len(), args.report);
     }
+    if let Some(words) = &exported.words {
+        let ratio = decibels(words.snr_db);
+        say!(
+            "words      8-bit rows: {ratio} dB, |z| up to {:.2}",
+            words.max
+        );
+    }
     if let Some(comparison) = &comparison {
         comparison.print(args.report);
     }
@@ -260,6 +267,7 @@ impl Quantized {
             "z": first.z,
             "cell": first.cell,
             "layers": self.exported.layers,
+            "words": self.exported.words,
             "warnings": self.warnings,
         });
         if let Some(comparison) = &self.comparison {

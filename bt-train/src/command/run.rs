@@ -1,11 +1,12 @@
 //! `bt-train run M.btm --data D.npz`
 
 use crate::command::progress::bar;
-use crate::command::{load, scores};
+use crate::command::{captions, load, scores};
 use crate::data::{PartName, Recordings};
 use crate::device;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::say;
+use bt_core::Temperature;
 use std::path::PathBuf;
 
 /// Arguments of `run`.
@@ -22,12 +23,36 @@ pub struct Args {
     /// `logits` of values are in the units of y.
     #[arg(long, value_name = "NPZ")]
     pub logits: Option<PathBuf>,
+    /// Captions: write those of every picture, and what people wrote, to this file
+    #[arg(long, value_name = "JSON")]
+    pub captions: Option<PathBuf>,
+    /// Captions: draw words at this temperature, 0.125 to 255 [default: always the likeliest word]
+    #[arg(long, value_name = "T", value_parser = temperature)]
+    pub temperature: Option<Temperature>,
+    /// Captions: the seed that words are drawn from [default: 1]
+    #[arg(long, value_name = "SEED", requires = "temperature")]
+    pub seed: Option<u64>,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
     /// Recordings that form the test part
     #[arg(long, value_name = "COLUMN=VALUE,…")]
     pub hold_out: Option<String>,
+}
+
+/// A temperature to 1/256.
+///
+/// # Errors
+/// Outside of what [`Temperature`] holds.
+pub fn temperature(text: &str) -> std::result::Result<Temperature, String> {
+    let one = f64::from(Temperature::ONE.number());
+    let number = text.parse().map(|t: f64| (t * one).round());
+    let range = f64::from(Temperature::MIN)..=f64::from(u16::MAX);
+    match number {
+        Ok(number) if range.contains(&number) => Temperature::new(number as u16),
+        _ => None,
+    }
+    .ok_or_else(|| "is no number from 0.125 to 255".to_owned())
 }
 
 /// Runs the test part through the device's own integers.
@@ -47,6 +72,33 @@ pub fn run(args: Args) -> Result<()> {
         .raw_for_model(&config)
         .map_err(in_data)?;
     let part = data.part(PartName::Test)?;
+    if model.caption_words().is_some() {
+        if args.logits.is_some() {
+            let why = "is a table of all words at every word";
+            return Err(Error::new(ErrorKind::Unsupported(why))
+                .field("logits")
+                .remedy("leave it out; `captions` writes the captions"));
+        }
+        let asked = captions::OfDevice {
+            drawing: args
+                .temperature
+                .map(|temperature| (temperature, args.seed.unwrap_or(1))),
+            out: args.captions.as_deref(),
+            json: args.json,
+        };
+        return captions::run_integers(&model, part, &asked).map_err(in_data);
+    }
+    for (field, is_given) in [
+        ("captions", args.captions.is_some()),
+        ("temperature", args.temperature.is_some()),
+    ] {
+        if is_given {
+            let why = "is for a model of captions";
+            return Err(Error::new(ErrorKind::Unsupported(why))
+                .field(field)
+                .remedy("leave it out"));
+        }
+    }
     let progress = bar(part.sequences(), "sequences");
     let raw = device::run(&model, part, || progress.inc(1)).map_err(in_data)?;
     progress.finish_and_clear();

@@ -146,6 +146,11 @@ pub fn merge(object: &mut Value, more: &Value) {
 /// For people: how many they are.
 pub fn counted(part: &Part, every_step: bool) -> String {
     let sequences = part.sequences();
+    let captions = part.targets.as_ref().and_then(Targets::caption_lengths);
+    if let Some(words) = captions {
+        let words: usize = words.iter().sum();
+        return format!("{words} words of {sequences} captions");
+    }
     match every_step {
         true => {
             let steps: usize = part.lengths.iter().sum();

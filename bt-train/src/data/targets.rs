@@ -1,7 +1,7 @@
 //! What y says of sequences: classes, values or bits, of a sequence or of each of its steps.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::float::config::{HeadKind, HeadName};
+use crate::float::config::{END, HeadKind, HeadName};
 use crate::float::head::Wanted;
 use bt_core::OutputKind;
 use ndarray::{Array2, Axis, concatenate};
@@ -145,6 +145,17 @@ impl Targets {
     pub fn caption_lengths_of(&self, sequences: &[usize]) -> Option<Vec<usize>> {
         let lengths = sequences.iter().map(|&sequence| self.range(sequence).len());
         (self.follow == Follow::Words).then(|| lengths.collect())
+    }
+
+    /// The words that are read at the steps of a sequence's caption: at each the one before,
+    /// [`END`](crate::float::config::END) first. `None` where items are no words.
+    pub fn words_read(&self, sequence: usize) -> Option<Vec<usize>> {
+        let Items::Classes(words) = &self.items else {
+            return None;
+        };
+        let own = self.range(sequence);
+        let before = words[own].split_last().map(|(_, before)| before)?;
+        (self.follow == Follow::Words).then(|| [&[END], before].concat())
     }
 
     /// The bits of pictures, [sequences, pixels].

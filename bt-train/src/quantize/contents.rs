@@ -135,7 +135,7 @@ impl Parts<'_> {
             cell: config.cell.device(),
             layers,
             filter: self.layers.first().and_then(|layer| layer.filter.clone()),
-            words: None,
+            words: super::words::integers(self.checkpoint)?.map(|(words, _)| words),
             front_end: match front_end {
                 Some(config) => Some((config.section()?, config.vectors_per_step as u32)),
                 None => None,
@@ -146,7 +146,11 @@ impl Parts<'_> {
             head_bias,
             scratch_words: self.scratch_words,
             golden_seed: 0x5eed_b10c,
-            golden_steps: 2,
+            // Of a caption, a picture and three words.
+            golden_steps: match config.words() {
+                Some(_) => 4,
+                None => 2,
+            },
         };
         contents
             .write()

@@ -4,6 +4,7 @@ use super::real::{RealLayer, RealMaps, frames, hidden_lsb, real, states};
 use super::scheme::CALIBRATION_STATES;
 use super::spread::spread;
 use super::tensor::Z_SCALE;
+use super::words::RealWords;
 use crate::data::Part;
 use crate::device::{self, LayerPassage, Passage};
 use crate::error::{Error, ErrorKind, OverLimits, Result};
@@ -17,6 +18,7 @@ use bt_core::internals::model::write::ModelBytes;
 pub use super::gates::ZReport;
 pub use super::map::{LevelReport, MapReport, Z_MAX};
 pub use super::scheme::{CellReport, Options, Scheme};
+pub use super::words::WordsReport;
 
 /// A quantized model and how well its parts came out.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub struct Exported {
     pub bytes: ModelBytes,
     /// Its layers, from the frame on.
     pub layers: Vec<LayerReport>,
+    /// The table of words of a model that tells captions.
+    pub words: Option<WordsReport>,
     /// Predicted instructions of all maps for one step.
     pub instructions: u64,
 }
@@ -73,6 +77,7 @@ impl Scheme {
         let chosen: Vec<usize> = (0..self.sample.sequences()).collect();
         let core = parts.core()?;
         let passages = device::trace(&device::parse(&core)?, &self.sample)?;
+        let words = RealWords::new(checkpoint, &self.sample, &chosen)?;
         let mut read = frames(&self.sample, &self.format, &chosen);
         let mut lsb = self.format.map_lsb;
         let mut layers = Vec::new();
@@ -84,6 +89,7 @@ impl Scheme {
                 recurrent_bias: &weights.recurrent_bias,
                 kind: self.config.kind(),
                 filter: Filter::of(&self.config.input).filter(|_| at == 0),
+                words: words.as_ref().filter(|_| at == 0),
             };
             let hidden = states(&read, lsb, &layer).hidden.concat();
             let hidden = spread(hidden, CALIBRATION_STATES);
@@ -117,6 +123,7 @@ impl Scheme {
         Ok(Exported {
             bytes,
             layers,
+            words: super::words::integers(checkpoint)?.map(|(_, report)| report),
             instructions: self.plans.instructions,
         })
     }
@@ -150,10 +157,10 @@ fn passed(
     let values = layer.bias.len();
     let none = vec![0; values];
     let (mut signal, mut noise, mut largest) = (0.0, 0.0, 0.0f64);
-    for (frames, passage) in sequences.iter().zip(passages) {
+    for (sequence, (frames, passage)) in sequences.iter().zip(passages).enumerate() {
         let mut kept = vec![0; FilterRecord::words(record.horizon_shift, values)];
         let steps = layer
-            .shares(frames)
+            .shares(sequence, frames)
             .into_iter()
             .zip(passage.shares.chunks(values));
         for (t, (wanted, z)) in steps.enumerate() {

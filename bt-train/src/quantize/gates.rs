@@ -32,9 +32,9 @@ impl ZReport {
         let (units, values) = (real.units(), real.bias.len());
         let in_units =
             |z: &[i16]| -> Vec<f64> { z.iter().map(|&z| f64::from(z) / Z_SCALE).collect() };
-        for (frames, passage) in read.iter().zip(passages) {
+        for (sequence, (frames, passage)) in read.iter().zip(passages).enumerate() {
             let mut h = vec![0.0; units];
-            let shares = real.shares(frames);
+            let shares = real.shares(sequence, frames);
             for (t, share) in shares.iter().enumerate() {
                 let (mut wanted, apart) = real.z(share, &h);
                 for z in wanted.iter().chain(&apart) {

@@ -17,3 +17,4 @@ mod scheme;
 pub mod simulate;
 pub(crate) mod spread;
 pub mod tensor;
+mod words;

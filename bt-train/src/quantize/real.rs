@@ -3,6 +3,7 @@
 
 use super::input::InputFormat;
 use super::map::RealMap;
+use super::words::RealWords;
 use crate::data::Part;
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::cell::{Kind, Row};
@@ -64,6 +65,8 @@ pub(super) struct RealLayer<'a> {
     pub kind: Kind,
     /// What becomes of the input map's share, where anything does.
     pub filter: Option<Filter>,
+    /// What is added to it at every step of a caption, where its frame is a picture.
+    pub words: Option<&'a RealWords>,
 }
 
 impl RealLayer<'_> {
@@ -72,9 +75,13 @@ impl RealLayer<'_> {
         self.bias.len() / self.kind.gates()
     }
 
-    /// The input map's share of z in every step of a sequence.
-    pub fn shares(&self, frames: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    /// The input map's share of z in every step of a sequence, words included.
+    pub fn shares(&self, sequence: usize, frames: &[Vec<f64>]) -> Vec<Vec<f64>> {
         let mut shares = self.maps.input.apply(frames);
+        if let Some(words) = self.words {
+            let picture = shares.first().map_or(&[][..], Vec::as_slice);
+            return words.shares(sequence, picture);
+        }
         if let Some(filter) = self.filter {
             let mut mean = vec![0.0; self.bias.len()];
             for (t, share) in shares.iter_mut().enumerate() {
@@ -162,11 +169,11 @@ pub(super) fn states(frames: &[Vec<Vec<i16>>], lsb: f64, layer: &RealLayer<'_>) 
     let units = layer.units();
     let per_unit = 1.0 / hidden_lsb(layer.kind.cell);
     let (mut hidden, mut cell_max) = (Vec::new(), 0.0f64);
-    for sequence in frames {
+    for (number, sequence) in frames.iter().enumerate() {
         let (mut c, mut h) = (vec![0.0; units], vec![0.0; units]);
         let read: Vec<Vec<f64>> = sequence.iter().map(|frame| real(frame, lsb)).collect();
         let mut steps = Vec::new();
-        for share in layer.shares(&read) {
+        for share in layer.shares(number, &read) {
             let (mut z, mut apart) = layer.z(&share, &h);
             let (z, apart) = (&mut z[..], &mut apart[..]);
             layer.kind.forward(Row { z, apart }, &mut c, &mut h);

@@ -6,9 +6,10 @@ use super::input::InputFormat;
 use super::map::{IntegerForm, MapScheme, Reads, apply_matrix};
 use super::real::{RealLayer, RealMaps, folded_bias, frames, hidden_lsb, states, values};
 use super::spread::spread;
+use super::words::RealWords;
 use crate::data::{Normalization, Part};
 use crate::error::{Error, ErrorKind, Result};
-use crate::float::checkpoint::Checkpoint;
+use crate::float::checkpoint::{Checkpoint, WORDS};
 use crate::float::config::{LayerShape, ModelConfig};
 use crate::float::filter::Filter;
 use crate::float::model::Model;
@@ -100,11 +101,11 @@ pub(super) struct Weights<'a> {
 /// Checks that a model of such a kind can be made integers at all.
 ///
 /// # Errors
-/// When it draws pictures or reads words.
+/// When it draws pictures, or has more words than a device takes.
 fn check_quantizable(config: &ModelConfig) -> Result<()> {
-    if config.head.gives.is_next_word() {
-        let why = "reads words, and the integers of a device read none";
-        return Err(Error::new(ErrorKind::Unsupported(why)).field("head.next_words"));
+    if let Some(words) = config.words().filter(|&words| words > SCORES_MAX) {
+        let most = format!("a device takes at most {SCORES_MAX}");
+        return Err(Error::out_of_range(words, most).field("head.next_words"));
     }
     if config.head.gives.is_pictures() {
         let why = "paints in several steps from latent values, which no device does yet";
@@ -196,12 +197,13 @@ impl Scheme {
             scheme: input,
         } = calibration.best(&first.input)?;
         let frames = frames(part, &format, &chosen);
+        let words = RealWords::new(checkpoint, part, &chosen)?;
         let (layer, mut hidden) = LayerScheme::new(
             checkpoint,
             0,
             first,
             input,
-            &bias,
+            (&bias, words.as_ref()),
             (&frames, format.map_lsb),
             options.limits.core,
         )?;
@@ -216,7 +218,7 @@ impl Scheme {
                 at,
                 maps,
                 input,
-                &bias,
+                (&bias, None),
                 (&hidden, reads.lsb),
                 options.limits.core,
             )?;
@@ -282,7 +284,7 @@ impl Scheme {
         self.parts(&weights, checkpoint).whole()
     }
 
-    /// `model` with the weights that the integers of its dense maps stand for. Tensor maps, whose
+    /// `model` with the weights that the integers of its dense maps and words stand for. Tensor maps, whose
     /// merged cores are rounded as products, stay as they are.
     ///
     /// # Errors
@@ -291,6 +293,14 @@ impl Scheme {
     pub fn rounded(&self, model: &Model) -> Result<Model> {
         let maps = RealMaps::read(&Checkpoint::of(model), &self.plans)?;
         let mut rounded = model.clone();
+        if let Some((words, _)) = super::words::integers(&Checkpoint::of(model))? {
+            let mut parameters = rounded.parameters_mut().into_iter();
+            if let Some((_, mut values)) = parameters.find(|(name, _)| name == WORDS) {
+                let words = super::words::rounded(&words);
+                let words = values.iter_mut().zip(&words);
+                words.for_each(|(value, &rounded)| *value = rounded as f32);
+            }
+        }
         let cell = self.config.cell;
         for (at, (scheme, maps)) in self.layers.iter().zip(&maps).enumerate() {
             let recurrent = scheme.recurrent.as_ref().zip(maps.recurrent.as_ref());
@@ -385,7 +395,7 @@ impl LayerScheme {
         at: usize,
         maps: &RealMaps<'_>,
         input: MapScheme,
-        bias: &[f64],
+        (bias, words): (&[f64], Option<&RealWords>),
         (read, lsb): (&[Vec<Vec<i16>>], f64),
         core: Core,
     ) -> Result<(LayerScheme, Vec<Vec<Vec<i16>>>)> {
@@ -396,6 +406,7 @@ impl LayerScheme {
             recurrent_bias: &recurrent_bias(checkpoint, at),
             kind: config.kind(),
             filter: Filter::of(&config.input).filter(|_| at == 0),
+            words,
         };
         let states = states(read, lsb, &real);
         let recurrent = match &maps.recurrent {
@@ -426,6 +437,9 @@ pub(super) fn recurrent_bias(checkpoint: &Checkpoint, at: usize) -> Vec<f64> {
         ),
     }
 }
+
+/// Scores that a model file can have.
+const SCORES_MAX: usize = 1 << 12;
 
 /// What the search of plans has to know of a model.
 fn layers(config: &ModelConfig) -> Result<Layers> {

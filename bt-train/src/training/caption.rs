@@ -75,8 +75,7 @@ fn words(targets: &Targets, sequence: usize) -> Vec<usize> {
 /// When the model makes no captions, or `beam` is 0.
 pub fn captions(model: &Model, part: &Part, sequences: &[usize], beam: usize) -> Vec<Vec<usize>> {
     let normalization = Normalization::of(model);
-    // With its end a caption has as many steps.
-    let most = model.config.head.steps.map_or(WORDS_MAX, |steps| steps - 1);
+    let most = model.config.head.caption_words();
     let mut all = Vec::with_capacity(sequences.len());
     for some in sequences.chunks(BATCH) {
         let x = part.batch(some, &normalization).x;
@@ -92,9 +91,6 @@ pub fn captions(model: &Model, part: &Part, sequences: &[usize], beam: usize) ->
     }
     all
 }
-
-/// Words of a caption at most, of a model that does not say.
-const WORDS_MAX: usize = 40;
 
 fn likeliest(mut decoder: Decoder<'_, f32>, count: usize, most: usize) -> Vec<Vec<usize>> {
     let mut captions = vec![Vec::new(); count];

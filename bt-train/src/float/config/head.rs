@@ -132,6 +132,12 @@ impl HeadConfig {
         }
     }
 
+    /// Most words of a caption: with its end it has as many steps as the longest that was learned from.
+    pub fn caption_words(&self) -> usize {
+        self.steps
+            .map_or(CAPTION_WORDS, |steps| steps.saturating_sub(1).max(1))
+    }
+
     /// Steps that [`Pool::Recent`] averages over; 1 with another pool.
     pub fn horizon(&self) -> usize {
         match self.pool {
@@ -141,11 +147,10 @@ impl HeadConfig {
     }
 }
 
-/// The word that ends a caption, and that is read at its first step.
-pub const END: usize = 0;
+/// Words of a caption at most, of a head that does not say.
+const CAPTION_WORDS: usize = 40;
 
-/// The word that stands for all that the vocabulary has not; a caption made here never has it.
-pub const UNKNOWN: usize = 1;
+pub use bt_core::{END, UNKNOWN};
 
 /// The first word that has a meaning of its own.
 const WORD_FIRST: usize = 2;
