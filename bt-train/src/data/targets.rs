@@ -126,7 +126,7 @@ impl Targets {
         }
     }
 
-    /// A caption for each sequence, which is a picture: its words, each caption ending in [`END`](crate::float::config::END).
+    /// A caption for each sequence, which is a picture: its words, each caption ending in [`END`].
     pub fn of_captions(captions: &[Vec<usize>]) -> Targets {
         let lengths: Vec<usize> = captions.iter().map(Vec::len).collect();
         Targets {
@@ -148,7 +148,7 @@ impl Targets {
     }
 
     /// The words that are read at the steps of a sequence's caption: at each the one before,
-    /// [`END`](crate::float::config::END) first. `None` where items are no words.
+    /// [`END`] first. `None` where items are no words.
     pub fn words_read(&self, sequence: usize) -> Option<Vec<usize>> {
         let Items::Classes(words) = &self.items else {
             return None;
