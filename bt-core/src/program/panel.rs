@@ -4,7 +4,7 @@
 //! W: [slice][m / 2][k / 2][m % 2]       X: [n / 4][k / 2][n % 4]       (words)
 //! ```
 //!
-//! A word holds two values of a row, even k in the low half. Padding (odd K, rows padded to whole vectors, M
+//! A word holds two values of a row, even k in the low half. Padding (odd K, rows padded for Helium, M
 //! not a multiple of 2, N of 4) has weight zero or is never stored.
 
 use super::tiling::{TILE_M, TILE_N, n_tiles};

@@ -9,7 +9,7 @@ pub const TILE_M: usize = 2;
 pub const TILE_N: usize = 4;
 /// Accumulators of one register tile.
 pub const TILE: usize = TILE_M * TILE_N;
-/// Words of a row of a vector register of Helium: eight values. Rows of whole vectors are the fastest there.
+/// Words of a row of a vector register of Helium: eight values.
 pub const VECTOR_PAIRS: usize = 4;
 
 /// Tiles of this many rows of W.
@@ -27,13 +27,14 @@ pub const fn k_pairs(values: usize) -> usize {
     values.div_ceil(2)
 }
 
-/// Words of a row of K values, padded to [whole vectors](VECTOR_PAIRS) or not.
+/// Words of a row of K values, padded to what is fastest on Helium or not: to [whole vectors](VECTOR_PAIRS), but
+/// that one or two of these may have a pair more, which takes fewer instructions than one more of them.
 pub const fn row_pairs(values: usize, in_vectors: bool) -> usize {
     let pairs = k_pairs(values);
-    if in_vectors {
-        pairs.next_multiple_of(VECTOR_PAIRS)
-    } else {
-        pairs
+    match (pairs / VECTOR_PAIRS, pairs % VECTOR_PAIRS) {
+        (1 | 2, 1) => pairs,
+        _ if in_vectors => pairs.next_multiple_of(VECTOR_PAIRS),
+        _ => pairs,
     }
 }
 

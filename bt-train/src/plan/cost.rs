@@ -95,29 +95,72 @@ pub struct Counts {
 /// Instructions of contractions on Helium.
 #[derive(Debug, Clone, Copy)]
 pub struct VectorCounts {
-    /// Eight values of the rows of a tile: 64 multiply-accumulates.
+    /// Eight values of the rows of a tile, X loaded: 64 multiply-accumulates.
     pub vector: f64,
-    /// The part of a row that is no whole vector.
-    pub part: f64,
-    /// A tile, of rows of whole vectors, up to four of them.
+    /// Loading W of a vector.
+    pub weights: f64,
+    /// A pair of values before one or two vectors.
+    pub pair: f64,
+    /// A tile of a stage that has a loop of its own.
     pub tile: f64,
+    /// Storing it.
+    pub store: f64,
+    /// Adding it to rows of z.
+    pub add: f64,
+    /// Keeping its sums.
+    pub keep: f64,
+    /// A run of such a stage.
+    pub run: f64,
     /// A tile of the loop that takes every other stage.
     pub general: f64,
-    /// What each of its vectors takes beyond that.
-    pub general_vector: f64,
-    /// A run of rows of whole vectors, up to four of them.
-    pub run: f64,
-    /// Storing a tile.
-    pub store: f64,
-    /// The same in the general loop.
+    /// The part there of a row that is no whole vector.
+    pub part: f64,
+    /// Finishing such a tile.
     pub general_store: f64,
-    /// Keeping the sums.
-    pub keep: f64,
 }
 
 impl VectorCounts {
-    /// Vectors of rows that have loops of their own.
-    const FAST_VECTORS: u64 = 4;
+    /// What a tile of a stage costs whose rows have so many vectors and pairs more; `run`: a run of a stage that
+    /// has no loop of its own.
+    fn tile(&self, stage: &Work, (vectors, pairs): (u64, u64), run: f64) -> TileCounts {
+        let count = vectors as f64;
+        let fast = match (vectors, pairs) {
+            (1 | 2, 0) => Some(count * self.vector),
+            (1 | 2, 1) => Some(count * self.vector + self.pair),
+            (3 | 4, 0) => Some(count * self.vector + (count - 1.0) * self.weights),
+            _ => None,
+        };
+        let part = if pairs > 0 { self.part } else { 0.0 };
+        let general = count * (self.vector + 2.0 * self.weights) + part;
+        match fast {
+            // The last slice's run takes the general loop.
+            Some(products) if stage.kept > 1 => TileCounts {
+                products,
+                tile: self.tile,
+                store: general - products + self.general - self.tile + self.general_store,
+                keep: self.keep,
+                run: self.run,
+            },
+            Some(products) if !stage.store.adds() || (vectors < 3 && pairs == 0) => TileCounts {
+                products,
+                tile: self.tile,
+                store: if stage.store.adds() {
+                    self.add
+                } else {
+                    self.store
+                },
+                keep: self.keep,
+                run: self.run,
+            },
+            _ => TileCounts {
+                products: general,
+                tile: self.general,
+                store: self.general_store,
+                keep: self.keep,
+                run,
+            },
+        }
+    }
 }
 
 /// What a tile of one stage costs.
@@ -140,7 +183,7 @@ impl Core {
     }
 
     /// Whether it stores a value that is shifted and saturated for an instruction more than the top half of a
-    /// sum: Helium and cores without a kernel for it take ten to thirty a value.
+    /// sum: cores without a kernel for it take ten to thirty a value, and a top half costs Helium next to nothing.
     pub fn shifts_and_saturates_at_once(self) -> bool {
         matches!(self, Self::M4f | Self::M4)
     }
@@ -172,21 +215,23 @@ impl Core {
             },
             Self::M55 => Counts {
                 run: 330.0,
-                m_tile: 18.0,
-                gather_table: 1.25,
-                gather_pairs: 1.25,
+                m_tile: 14.0,
+                gather_table: 1.0,
+                gather_pairs: 1.0,
                 dense_pair: 1.11,
                 dense_rows: 16.0,
                 vectors: Some(VectorCounts {
-                    vector: 14.0,
-                    part: 18.0,
-                    tile: 2.0,
+                    vector: 12.0,
+                    weights: 2.0,
+                    pair: 8.5,
+                    tile: 3.0,
+                    store: 7.0,
+                    add: 17.0,
+                    keep: 10.0,
+                    run: 165.0,
                     general: 20.0,
-                    general_vector: 2.0,
-                    run: 185.0,
-                    store: 8.0,
-                    general_store: 18.0,
-                    keep: 12.0,
+                    part: 18.0,
+                    general_store: 26.0,
                 }),
                 ..Self::M4f.counts()
             },
@@ -271,34 +316,13 @@ impl Core {
 impl Counts {
     /// What a tile of this stage costs.
     fn tile(&self, stage: &Work) -> TileCounts {
-        let (vectors, part) = (
-            stage.k_pairs / VECTOR_PAIRS as u64,
-            stage.k_pairs % VECTOR_PAIRS as u64,
-        );
+        let pairs = VECTOR_PAIRS as u64;
+        let row = (stage.k_pairs / pairs, stage.k_pairs % pairs);
         if let Some(counts) = self.vectors
-            && vectors > 0
+            && row.0 > 0
             && !stage.store.is_table()
         {
-            let is_kept = stage.kept > 1;
-            let is_fast = part == 0 && vectors <= VectorCounts::FAST_VECTORS;
-            let stores_fast = is_fast && !is_kept && !stage.store.adds();
-            let (vector, tile, run) = if stores_fast || is_fast && is_kept {
-                (counts.vector, counts.tile, counts.run)
-            } else {
-                let vector = counts.vector + counts.general_vector;
-                (vector, counts.general, self.run)
-            };
-            return TileCounts {
-                products: vectors as f64 * vector + if part > 0 { counts.part } else { 0.0 },
-                tile,
-                run,
-                store: if stores_fast {
-                    counts.store
-                } else {
-                    counts.general_store
-                },
-                keep: counts.keep,
-            };
+            return counts.tile(stage, row, self.run);
         }
         TileCounts {
             products: stage.k_pairs as f64 * self.pair,

@@ -47,8 +47,8 @@ pub struct Plan {
     /// Whether what the last stage adds to z is kept in 32 bits over its outer mode, or added to the
     /// 16-bit z every time.
     pub wide: bool,
-    /// Whether rows of panels are padded to whole vectors, eight values: Helium is fastest with them, and every
-    /// core computes them.
+    /// Whether rows of panels are padded to [what is fastest on Helium](bt_core::internals::program::row_pairs),
+    /// most of them to whole vectors; every core computes them.
     pub vectors: bool,
 }
 

@@ -14,7 +14,7 @@
     .thumb_func
 bt_core_helium_places_\name:
     push {r7, lr}
-    mov r12, #0x8000
+    hg_begin_\name
     dlstp.16 lr, r3
 1:
     .if \bytes
@@ -30,6 +30,20 @@ bt_core_helium_places_\name:
     .size bt_core_helium_places_\name, . - bt_core_helium_places_\name
     .endm
 
+    .macro hg_begin_bytes
+    .endm
+
+    .macro hg_begin_signed
+    .endm
+
+    .macro hg_begin_centred
+    vmov.i16 q2, #256
+    mov r12, #0x8000
+    .endm
+
+    .macro hg_begin_halves
+    .endm
+
     .macro hg_widen_bytes
     vshl.i16 q0, q0, #7
     .endm
@@ -38,9 +52,9 @@ bt_core_helium_places_\name:
     vshl.i16 q0, q0, #8
     .endm
 
+    @ times 256, less 2^15
     .macro hg_widen_centred
-    vshl.i16 q0, q0, #8
-    vadd.i16 q0, q0, r12
+    vmlas.s16 q0, q2, r12
     .endm
 
     .macro hg_widen_halves

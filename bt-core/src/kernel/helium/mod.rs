@@ -2,14 +2,14 @@
 //! `helium`; what is rare is left to the kernels of the DSP extension, which these chips have too.
 //!
 //! They read what every other core reads: interleaving loads put the panels' rows apart, so that one model
-//! file serves all cores. Rows that are whole vectors, eight values, are the fastest; plans for these cores
-//! have them ([`VECTOR_PAIRS`](crate::program::VECTOR_PAIRS)).
+//! file serves all cores. Rows of whole vectors, eight values, are the fastest, and of one or two vectors and a pair
+//! more; plans for these cores have them ([`row_pairs`](crate::program::row_pairs)).
 #![allow(unsafe_code)]
 
 use core::arch::global_asm;
 
 use super::armv7em::places::to_places;
-use super::{Centred, DenseRows, ToPlaces, armv7em, portable};
+use super::{Centred, DenseRows, ToPlaces, armv7em};
 use crate::program::{Accumulate, Contraction, StageRecord, Store, TILE, VECTOR_PAIRS};
 use crate::q::half;
 
@@ -22,15 +22,15 @@ global_asm!(include_str!("gather.s"), options(raw));
 struct Run {
     rounding: [u32; TILE],
     x: *const u32,
+    n_tiles: usize,
     weights: *const u32,
+    m_tiles: usize,
+    rows: *const u16,
+    out: *mut u32,
     /// Start values of the first tile; of the general loop of shifted sums code, the last slice's ending.
     start: *const u32,
     /// Bytes from one tile's to the next one's.
     start_step: usize,
-    rows: *const u16,
-    out: *mut u32,
-    n_tiles: usize,
-    m_tiles: usize,
     /// Bytes from column to column, or 0 and a table.
     col_stride: usize,
     cols: *const u16,
@@ -46,8 +46,8 @@ struct Run {
     entry: u32,
     /// Of the loops alone.
     of_loops: [u32; 2],
-    /// Of sums of a slice, to the left: negative.
-    fold: i32,
+    /// As [`folds_by`] says.
+    fold: u32,
     kept: *mut u32,
 }
 
@@ -66,7 +66,7 @@ unsafe extern "C" {
     /// # Safety
     ///
     /// The pointers are those of a sound contraction; `entry` is that of `bt_core_helium_code` for the stage's
-    /// rows of whole vectors, its store and what happens to its sums.
+    /// rows, its store and what happens to its sums.
     fn bt_core_helium_loops(
         stage: &StageRecord,
         weights: *const u32,
@@ -75,19 +75,47 @@ unsafe extern "C" {
         cols: *const u16,
         out: *mut u32,
         entry: u32,
-        rounding: u32,
-        shift: u32,
     );
 
-    safe static bt_core_helium_code: [u32; 48];
+    /// Sets words to a value.
+    ///
+    /// # Safety
+    ///
+    /// So many words, at least one, are writable.
+    fn bt_core_helium_fill(words: *mut u32, value: u32, count: usize);
+
+    safe static bt_core_helium_code: [u32; 80];
 }
 
-/// Places in the table of code: for rows of one to four vectors the loops that keep sums, as they are or shifted,
-/// then those that store them, by columns at even distances or by the table; the general loop; its endings; the
-/// general loop of shifted sums, what it does with those of every slice, and of the last.
-const LOOPS: usize = 10;
-const GENERAL: usize = 4 * LOOPS;
+/// Places in the table of code: for rows of one to four vectors, then of one and two with a pair before them, the
+/// loops that keep sums, as they are or shifted, then those that store them, by columns at even distances or by the
+/// table, then that which adds to z, and that which adds a last slice and stores pairs; the general loop; its endings; the general loop of shifted sums, what it does
+/// with those of every slice, and of the last.
+const LOOPS: usize = 12;
+const GENERAL: usize = 6 * LOOPS;
 const FOLD: usize = GENERAL + 5;
+/// The loop that adds to z.
+const ADD: usize = LOOPS - 2;
+/// That which adds a last slice.
+const LAST: usize = LOOPS - 1;
+/// The first of the places of a row of so many pairs; no place where it has no loops.
+const ROWS: [u8; 17] = {
+    let mut rows = [u8::MAX; 17];
+    let mut vectors = 1;
+    while vectors <= 4 {
+        rows[vectors * VECTOR_PAIRS] = ((vectors - 1) * LOOPS) as u8;
+        if vectors <= 2 {
+            rows[vectors * VECTOR_PAIRS + 1] = ((vectors + 3) * LOOPS) as u8;
+        }
+        vectors += 1;
+    }
+    rows
+};
+
+/// What sums of a slice are multiplied by: the high half of the doubled product, rounded, is the sum shifted right.
+fn folds_by(slice_shift: u32) -> u32 {
+    1 << (31 - slice_shift % 32)
+}
 
 /// The twin of [`portable::contract`](super::portable::contract).
 ///
@@ -119,30 +147,35 @@ unsafe fn vectors(run: &Contraction<'_>, memory: &mut [u32], pairs: usize) {
     let slice_shift = stage.slice_shift(run.accumulate);
     // Sums that are kept start from what is there.
     if run.accumulate == Accumulate::First {
-        portable::start_kept(stage, memory);
+        let first = half(stage.shift.into()) as u32;
+        let kept = memory.as_mut_ptr().wrapping_add(stage.acc_word as usize);
+        // SAFETY: the sums of a sound contraction's tiles, of which there are some, lie in the arena.
+        unsafe { bt_core_helium_fill(kept, first, stage.tiles().get() * TILE) };
     }
-    let (vectors, part) = (pairs / VECTOR_PAIRS, pairs % VECTOR_PAIRS);
-    let missing = 16 - u32::from(stage.bits);
+    let is_even = stage.col_stride > 0;
+    let is_added = stage.store >= Store::AddRows as u8;
+    let is_top_half = stage.shift == 16 && stage.bits == 16;
     let of_loop = match run.accumulate {
-        _ if part != 0 || vectors > 4 => None,
-        Accumulate::First | Accumulate::Middle => Some(usize::from(slice_shift > 0)),
-        // Top halves, saturated or not, by pairs or columns.
-        Accumulate::Single if stage.store < Store::AddRows as u8 && stage.shift == 16 => Some(
+        Accumulate::First | Accumulate::Middle => usize::from(slice_shift > 0),
+        Accumulate::Single if !is_added => {
             2 + 2 * usize::from(stage.store)
-                + if missing > 0 { 4 } else { 0 }
-                + usize::from(stage.col_stride == 0),
-        ),
-        _ => None,
+                + if is_top_half { 0 } else { 4 }
+                + usize::from(!is_even)
+        }
+        Accumulate::Single if is_even && stage.bits == 16 => ADD,
+        Accumulate::Last if slice_shift > 0 && stage.store == Store::Pairs as u8 && is_even => LAST,
+        _ => GENERAL,
     };
-    let Some(of_loop) = of_loop else {
+    let row = ROWS.get(pairs).copied().unwrap_or(u8::MAX);
+    let entry = match of_loop {
+        GENERAL => 0,
+        _ => code(usize::from(row) + of_loop),
+    };
+    if entry == 0 {
         // SAFETY: as above.
-        unsafe { general(run, memory, (vectors, part)) };
+        unsafe { general(run, memory, (pairs / VECTOR_PAIRS, pairs % VECTOR_PAIRS)) };
         return;
-    };
-    let (constant, shift) = match slice_shift {
-        0 => (stage.shift.into(), missing),
-        _ => (slice_shift, slice_shift),
-    };
+    }
     let memory = memory.as_mut_ptr();
     // SAFETY: the caller has seen to it that the run is sound; the loop is the one for it.
     unsafe {
@@ -153,9 +186,7 @@ unsafe fn vectors(run: &Contraction<'_>, memory: &mut [u32], pairs: usize) {
             memory,
             run.cols.as_ptr(),
             memory.wrapping_add(run.out_word),
-            code((vectors - 1) * LOOPS + of_loop),
-            half(constant) as u32,
-            shift,
+            entry,
         );
     }
 }
@@ -175,9 +206,9 @@ fn code(index: usize) -> u32 {
 unsafe fn general(run: &Contraction<'_>, memory: &mut [u32], (vectors, part): (usize, usize)) {
     let stage = run.stage;
     let slice_shift = stage.slice_shift(run.accumulate);
-    let constant = match slice_shift {
-        0 => stage.shift.into(),
-        _ => slice_shift,
+    let rounding = match slice_shift {
+        0 => half(stage.shift.into()),
+        _ => 0,
     };
     let goes_on = run.accumulate != Accumulate::Single && slice_shift == 0;
     let memory = memory.as_mut_ptr();
@@ -197,21 +228,21 @@ unsafe fn general(run: &Contraction<'_>, memory: &mut [u32], (vectors, part): (u
         (_, false) => (FOLD, FOLD + 1),
         (_, true) => (FOLD, FOLD + 2),
     };
-    let rounding = [half(constant) as u32; TILE];
+    let rounding = [rounding as u32; TILE];
     let told = Run {
         rounding,
         x: memory.wrapping_add(stage.input_word as usize),
+        n_tiles: stage.n_tiles.into(),
         weights: run.weights.as_ptr(),
+        m_tiles: stage.m_tiles.into(),
+        rows: run.rows.as_ptr(),
+        out: memory.wrapping_add(run.out_word),
         start: match (run.accumulate, slice_shift) {
             (Accumulate::Single, _) => rounding.as_ptr(),
             (_, 1..) => core::ptr::without_provenance(code(last) as usize),
             _ => kept.cast_const(),
         },
         start_step: if goes_on { TILE * 4 } else { 0 },
-        rows: run.rows.as_ptr(),
-        out: memory.wrapping_add(run.out_word),
-        n_tiles: stage.n_tiles.into(),
-        m_tiles: stage.m_tiles.into(),
         col_stride: usize::from(stage.col_stride) * 4,
         cols: if stage.col_stride > 0 {
             core::ptr::null()
@@ -228,7 +259,7 @@ unsafe fn general(run: &Contraction<'_>, memory: &mut [u32], (vectors, part): (u
         finish: code(finish),
         entry: code(entry),
         of_loops: [0; 2],
-        fold: -(slice_shift as i32),
+        fold: folds_by(slice_shift),
         kept,
     };
     // SAFETY: the caller has seen to it that the run is sound, and has asked for the rest.
