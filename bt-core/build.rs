@@ -1,5 +1,5 @@
-//! Chooses the kernels by target and features; computes the tables of the nonlinearities and
-//! of the logarithm.
+//! Chooses the kernels by target and features; computes the tables of the nonlinearities, of
+//! the logarithm and of N(0, 1).
 //!
 //! The tables come from `+ − × ÷` on f64 alone, which IEEE 754 rounds alike
 //! everywhere: every host that builds this crate gets the same bits, whatever
@@ -7,6 +7,8 @@
 
 #[path = "build/kernels.rs"]
 mod kernels;
+#[path = "build/normal.rs"]
+mod normal;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -15,6 +17,7 @@ use std::{env, fs, io};
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=build/kernels.rs");
+    println!("cargo::rerun-if-changed=build/normal.rs");
     if let Err(reason) = choose() {
         println!("cargo::error={reason}");
     }
@@ -31,7 +34,8 @@ fn main() -> io::Result<()> {
         let _ = writeln!(chords, "    {},", value.round());
     }
     chords.push_str("];\n");
-    fs::write(directory.join("logarithm_table.rs"), chords)
+    fs::write(directory.join("logarithm_table.rs"), chords)?;
+    fs::write(directory.join("normal_table.rs"), normal::table())
 }
 
 /// Tells the compiler which kernels to take.
@@ -173,7 +177,7 @@ fn tanh(x: f64) -> f64 {
 
 /// e^x for |x| ≤ 32, relative error < 10⁻¹²: Taylor's series of x/1024,
 /// squared ten times.
-fn exp(x: f64) -> f64 {
+pub(crate) fn exp(x: f64) -> f64 {
     let x = x / 1024.0;
     let mut sum = 1.0;
     for k in (1..=10).rev() {

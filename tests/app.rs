@@ -808,6 +808,7 @@ fn no_reason_is_cut() {
         ParseError::NoFrontEnd.to_string(),
         ParseError::FeatureOff(Feature::Cells).to_string(),
         ParseError::FeatureOff(Feature::Scales).to_string(),
+        ParseError::FeatureOff(Feature::Painting).to_string(),
         ParseError::Crc {
             stated: u32::MAX,
             computed: u32::MAX,

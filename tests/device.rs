@@ -166,6 +166,30 @@ fn an_m4f_draws_what_the_host_draws() {
     assert_eq!(device.statistics().unwrap().steps, 48);
 }
 
+/// Pictures that a Cortex-M0 and an M4F paint from a seed: the host's, bit for bit, and the golden one too.
+#[test]
+fn boards_paint_what_the_host_paints() {
+    let file = Dense {
+        values: 12,
+        hidden: 7,
+        classes: 60,
+        ..Dense::default()
+    }
+    .painting(6, 5);
+    let model = Model::parse(file.bytes()).unwrap();
+    let expected = drawing::draw(&model, 1 << 40, (3, 6), || ()).unwrap();
+    assert_ne!(expected.bits[0], expected.bits[1]);
+    for board in ["microbit", "mps2-an386"] {
+        let board = Board::find(board).unwrap();
+        let program = std::fs::read(built(board, SLOT, None)).unwrap();
+        let device = &mut Running::start(board, &program, file.bytes(), LIMIT).device;
+        assert_eq!(device.hello().unwrap().golden, Golden::Passed);
+        let found = tools::draw::draw(device, &model, 1 << 40, (3, 6)).unwrap();
+        assert_eq!(found, expected, "{}", board.name);
+        assert_eq!(device.statistics().unwrap().steps, 18);
+    }
+}
+
 /// Values after every step, of a mean of recent steps, on a Cortex-M4F: the same raw scores, which the file turns
 /// into units.
 #[test]

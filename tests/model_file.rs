@@ -2,8 +2,8 @@
 
 use bt_core::internals::model::cases;
 use bt_core::internals::model::layout::{
-    self, DenseRecord, FormatRecord, HostRecord, MetaRecord, OutputsRecord, Section, ValueRecord,
-    WordsRecord,
+    self, DenseRecord, DrawRecord, FormatRecord, HostRecord, MetaRecord, OutputsRecord, Section,
+    ValueRecord, WordsRecord,
 };
 use bt_core::internals::model::write::{MapContents, Outputs};
 use bt_core::internals::program::{ProgramRecord, StageRecord, Store};
@@ -227,9 +227,10 @@ fn what_scores_are_is_read_or_refused_by_name() {
         (0, 3, Field::OutputKind),
         (1, 2, Field::EveryStep),
         (2, 16, Field::HorizonShift),
-        // Values are no frame that follows, and a third way to it there is not.
+        // Values are neither a frame that follows nor a picture, and a fourth way to it there is not.
         (3, 1, Field::NextFrame),
         (3, 2, Field::NextFrame),
+        (3, 3, Field::NextFrame),
     ] {
         let mut changed = whole.to_vec();
         changed[at + byte] = value;
@@ -342,6 +343,8 @@ fn the_page_of_the_format_has_every_field_where_it_is() {
     page_agrees(&table_below("OUTP"), &outputs, size_of::<OutputsRecord>());
     let words = fields!(WordsRecord: shift longest);
     page_agrees(&table_below("WORD"), &words, size_of::<WordsRecord>());
+    let draw = fields!(DrawRecord: steps rows sum_shift);
+    page_agrees(&table_below("DRAW"), &draw, size_of::<DrawRecord>());
     let units = fields!(ValueRecord: offset lsb);
     page_agrees(
         &table_below("Units of a value"),

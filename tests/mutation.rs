@@ -149,6 +149,15 @@ fn what_parses_stays_in_its_words_and_its_32_bits() {
         };
         ran += mutants(layers as u32, &shape.captioning(4));
     }
+    for (steps, hidden) in [(1, 2), (5, 3)] {
+        let shape = Dense {
+            values: 3,
+            classes: 6,
+            hidden,
+            ..Dense::default()
+        };
+        ran += mutants(steps, &shape.painting(steps, 2));
+    }
     println!("{ran} files ran, {accumulate} stages of the exporter accumulate");
     assert!(ran > 10_000 && accumulate >= 4, "{ran}, {accumulate}");
 }

@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use bt_core::internals::front_end::FORMAT;
 use bt_core::internals::model::cases;
-use bt_core::{Detection, Detector, FloatInput, InputType, Model, Rule, Session, Watch};
+use bt_core::{
+    Detection, Detector, FloatInput, InputType, Model, ModelBytes, Rule, Session, Watch,
+};
 use bt_embed::app::{Ended, Memory, run};
 use bt_embed::board::{Board, Stack};
 use bt_embed::wire::{Error, Reply, frame};
@@ -182,28 +184,41 @@ say(scores=scores, periods=periods, hello=client.hello(), label=client.label(1),
     assert!(said["repeats"].as_u64() > Some(10), "{said}");
 }
 
-/// Pictures of a seed, in parts over the line: the host's bits.
+/// Pictures of a seed, in parts over the line: the host's bits, and the greys of what is painted.
 #[test]
 fn the_program_asks_for_drawings() {
     if !has_python() {
         return;
     }
-    let file = Dense {
+    let shape = Dense {
         values: 900,
         hidden: 6,
         classes: 900,
         ..Dense::default()
+    };
+    let steps = ["--draw", "3", "--count", "2"];
+    let expected = asked_to_draw(&shape.drawing(), &steps, (2, 3));
+    assert_eq!(expected[1].as_array().map(Vec::len), Some(3));
+    let painting = Dense {
+        values: 20,
+        ..shape
     }
-    .drawing();
+    .painting(4, 30);
+    let expected = asked_to_draw(&painting, &["--count", "2", "--draw"], (2, 4));
+    assert_eq!(expected[1].as_array().map(Vec::len), Some(30));
+    // As it stands after two steps.
+    asked_to_draw(&painting, &["--draw", "2"], (1, 2));
+}
+
+/// The pictures that the program asked for with these words: the host's.
+fn asked_to_draw(file: &ModelBytes, words: &[&str], size: (usize, usize)) -> Value {
     let model = Model::parse(file.bytes()).unwrap();
     let seed = u64::MAX - 1;
-    let expected = drawing::draw(&model, seed, (2, 3), || ()).unwrap();
+    let expected = drawing::draw(&model, seed, size, || ()).unwrap();
     let (host, device) = UnixStream::pair().unwrap();
     let program = format!("{FOLDER}/bt_client.py");
     let seed = seed.to_string();
-    let words = [
-        &program, "fd:0", "--draw", "3", "--count", "2", "--seed", &seed,
-    ];
+    let words = [&[&program, "fd:0", "--seed", &seed], words].concat();
     let output = thread::scope(|scope| {
         let served = scope.spawn(|| {
             let board = in_memory(device, 0);
@@ -215,9 +230,11 @@ fn the_program_asks_for_drawings() {
         assert_eq!(served.join().unwrap(), Ended::End);
         output
     });
-    let rows = |picture: &Vec<u8>| -> Value { picture.chunks(900).map(Value::from).collect() };
+    let rows =
+        |picture: &Vec<u8>| -> Value { picture.chunks(expected.width).map(Value::from).collect() };
     let expected: Value = expected.bits.iter().map(rows).collect();
     assert_eq!(printed(&output)["pictures"], expected);
+    expected
 }
 
 /// Of classes 0 and 2.

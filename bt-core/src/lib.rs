@@ -74,6 +74,7 @@ mod kernel;
 mod map;
 mod model;
 mod nonlinearity;
+mod normal;
 mod numbered;
 mod processor;
 mod program;
@@ -95,8 +96,8 @@ pub use model::layout::Section;
 #[cfg(feature = "alloc")]
 pub use model::write::ModelBytes;
 pub use model::{
-    Feature, Field, FloatInput, FloatOutput, InputType, Model, NextFrame, OutputKind, ParseError,
-    Pool, Scrub, arena_bytes, arena_words, output_count,
+    Feature, Field, FloatInput, FloatOutput, InputType, Model, NextFrame, OutputKind, Painting,
+    ParseError, Pool, Scrub, arena_bytes, arena_words, output_count,
 };
 pub use processor::{ProcessorError, check_interrupts, check_processor};
 pub use random::Random;

@@ -1,5 +1,7 @@
 //! A source of random numbers that is the same on every processor.
 
+use crate::normal::normal;
+
 /// PCG32 (M. E. O'Neill's XSH RR 64/32): 2⁶³ streams of 2⁶⁴ numbers of 32 bits each. Small, well tested, and no
 /// cipher: whoever sees its numbers can tell the next.
 ///
@@ -47,6 +49,11 @@ impl Random {
     /// 0 ..= below − 1, each as likely as the others to 2⁻³² · below; 0 where nothing is below.
     pub(crate) fn below(&mut self, below: u32) -> u32 {
         ((u64::from(self.next_u32()) * u64::from(below)) >> 32) as u32
+    }
+
+    /// A number of N(0, 1), Q3.12: the quantile of the next number, at most 0.0005 off it and within ±6.34.
+    pub fn normal(&mut self) -> i16 {
+        normal(self.next_u32())
     }
 
     /// 1 with a probability, Q0.15 (0 ..= 32767): 1 where the next number's top 15 bits are below it.

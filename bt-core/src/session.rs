@@ -8,6 +8,7 @@ mod draw;
 mod error;
 mod finish;
 mod limits;
+mod paint;
 mod push;
 mod scores;
 mod self_test;

@@ -10,7 +10,7 @@
                                    bt-train detect --json found
     bt_client.py PORT --save FILE  the session's state into a file
     bt_client.py PORT --load FILE  and back; the device goes on from there
-    bt_client.py PORT --draw STEPS --seed S --count N
+    bt_client.py PORT --draw [STEPS] --seed S --count N
                                    pictures 0 to N - 1 of a seed, a row of bits a step
 
 PORT is a serial port (needs pyserial), tcp:HOST:PORT, unix:PATH, or fd:N, an
@@ -42,6 +42,7 @@ REFUSED, ERROR = 0xFE, 0xFF
 REPLY = 0x80  # added to the kind of a request
 TAKEN = 0x83  # the reply to FINISH too
 READY = 0x85  # the reply to CLEAR, WATCH and WINDOW too
+DRAWN, PAINTED = 0x90, 0xA0  # replies to DRAW: a row of bits, or greys of a picture
 
 ERRORS = {
     1: "a frame arrived garbled",
@@ -69,6 +70,7 @@ ERRORS = {
     23: "the model does not draw",
     24: "no such rule: field {} (1 threshold, 2 smoothing) is out of range",
     25: "the model tells no classes",
+    30: "the picture has all its {} steps",
 }
 
 
@@ -125,10 +127,10 @@ def saved_by(state):
 
 
 class Fields:
-    """Reads fields off the front of a reply."""
+    """Reads fields off the front of a reply, which is of this kind."""
 
-    def __init__(self, data):
-        self.data = data
+    def __init__(self, data, kind=None):
+        self.data, self.kind = data, kind
 
     def take(self, form):
         size = struct.calcsize("<" + form)
@@ -158,9 +160,9 @@ class Client:
         self.repeats = 0
         self.arrived = bytearray()
 
-    def ask(self, kind, fields=b"", answer=None):
-        """Sends a request until its reply comes; the reply's fields."""
-        answer = answer or kind + REPLY
+    def ask(self, kind, fields=b"", *answers):
+        """Sends a request until its reply, of one of these kinds, comes; the reply's fields."""
+        answers = answers or (kind + REPLY,)
         self.tag = self.tag % 255 + 1
         frame = encode(kind, self.tag, fields)
         last = None
@@ -168,15 +170,15 @@ class Client:
             self.repeats += attempt > 0
             # A 0x00 in front ends whatever noise the device holds.
             self.port.write(b"\0" + frame if attempt else frame)
-            reply, why = self._reply(answer)
+            reply, why = self._reply(answers)
             if reply is not None:
-                return Fields(reply)
+                return reply
             last = why or last
         if last is None:
             raise DeviceError("the device does not answer")
         raise DeviceError(f"the line is too noisy: {last}, {self.tries} times in a row")
 
-    def _reply(self, answer):
+    def _reply(self, answers):
         """The reply with our tag, or None and why to ask again."""
         until = time.monotonic() + self.patience_s + self.chunk_s
         while True:
@@ -201,8 +203,8 @@ class Client:
                 if kind == REFUSED:
                     reason = Fields(body[3:]).text()
                     raise DeviceError("the device has no model to serve: " + reason)
-                if kind == answer:
-                    return body[3:], None
+                if kind in answers:
+                    return Fields(body[3:], kind), None
             if time.monotonic() >= until:
                 return None, None
             self.arrived += self.port.read(4096)
@@ -244,7 +246,7 @@ class Client:
 
     def finish(self):
         """Ends an utterance; the count of steps since the reset."""
-        return self.ask(FINISH, answer=TAKEN).take("II")[1]
+        return self.ask(FINISH, b"", TAKEN).take("II")[1]
 
     def scores(self):
         """Steps, best class, its confidence, and the raw scores of all classes."""
@@ -284,14 +286,38 @@ class Client:
             pairs += part
         return pairs
 
-    def draw(self, seed, number, steps):
-        """Picture `number` of a seed, a row of bits a step; the same on every device."""
-        return [self._draw_row(seed, number, step) for step in range(steps)]
+    def draw(self, seed, number, steps=None):
+        """Picture `number` of a seed, row by row; the same on every device. A model of the next frame draws a row of
+        bits a step; one that paints, greys to 255, without `steps` all that a picture takes."""
+        begun = self._draw(seed, number, 0, 0)
+        if begun.kind == PAINTED:
+            return self._picture(seed, number, steps, begun)
+        if steps is None:
+            raise DeviceError("the model does not say how many rows a picture has; ask for so many steps")
+        return [self._row(seed, number, step) for step in range(steps)]
 
-    def _draw_row(self, seed, number, step):
+    def _draw(self, seed, number, step, first):
+        return self.ask(DRAW, struct.pack("<QIIH", seed, number, step, first), DRAWN, PAINTED)
+
+    def _picture(self, seed, number, steps, begun):
+        _, in_all, rows, _, count = begun.take("IHHHH")
+        steps = steps or in_all
+        for step in range(1, steps):
+            self._draw(seed, number, step, count)  # the step, and no pixel
+        greys = b""
+        while len(greys) < count:
+            fields = self._draw(seed, number, steps - 1, len(greys))
+            taken, _, _, first, _ = fields.take("IHHHH")
+            if (taken, first) != (steps, len(greys)) or not fields.data:
+                raise DeviceError("the device sent no pixels")
+            greys += fields.data
+        columns = count // rows
+        return [list(greys[at : at + columns]) for at in range(0, count, columns)]
+
+    def _row(self, seed, number, step):
         row, count = [], 1
         while len(row) < count:
-            fields = self.ask(DRAW, struct.pack("<QIIH", seed, number, step, len(row)))
+            fields = self._draw(seed, number, step, len(row))
             steps, first, count, held = fields.take("IHHH")
             bits = [byte >> at & 1 for byte in fields.data for at in range(8)][:held]
             if (steps, first) != (step + 1, len(row)) or not bits:
@@ -536,7 +562,8 @@ def main(arguments):
     what.add_argument("file", nargs="?")
     what.add_argument("--save", metavar="FILE")
     what.add_argument("--load", metavar="FILE")
-    what.add_argument("--draw", type=int, metavar="STEPS")
+    what.add_argument("--draw", type=int, nargs="?", const=True, metavar="STEPS",
+                      help="rows to draw; a model that paints pictures knows how many steps these take")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of --draw, below 2 to the 64")
     parser.add_argument("--count", type=int, default=1, metavar="N", help="pictures to draw")
     parser.add_argument("--rules", metavar="FILE", help="what to detect in the file")
@@ -568,8 +595,9 @@ def main(arguments):
             with open(asked.load, "rb") as file:
                 client.load(file.read())
             said = {"model_crc": hello["model_crc"]}
-        elif asked.draw:
-            pictures = [client.draw(asked.seed, number, asked.draw) for number in range(asked.count)]
+        elif asked.draw is not None:
+            steps = None if asked.draw is True else asked.draw  # True: all of them
+            pictures = [client.draw(asked.seed, number, steps) for number in range(asked.count)]
             said = {"pictures": pictures, "repeats": client.repeats}
         else:
             said = {**hello, "statistics": client.statistics()}

@@ -3,8 +3,8 @@
 use core::fmt;
 
 use bt_core::{
-    DrawError, FrontEnd, InputType, Model, OutputKind, ParseError, Random, Scrub, SelfTest,
-    Session, SessionError, StateError, StepError, Watch,
+    DrawError, FrontEnd, InputType, Model, OutputKind, Painting, ParseError, Random, Scrub,
+    SelfTest, Session, SessionError, StateError, StepError, Watch,
 };
 use embedded_hal::digital::OutputPin;
 
@@ -12,7 +12,8 @@ use crate::board::{Stack, Ticks};
 use crate::confidence::{self, Best};
 use crate::watcher::Watcher;
 use crate::wire::{
-    Drawn, Error, Golden, Hello, LineCounts, PART_BYTES_MAX, Reply, Request, Scores, Statistics,
+    Drawn, Error, Golden, Hello, LineCounts, PART_BYTES_MAX, Painted, Reply, Request, Scores,
+    Statistics,
     reply::{Bits, Raw},
 };
 
@@ -225,9 +226,12 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
                 number,
                 step,
                 first,
-            } => self
-                .draw((seed, number), step)
-                .and_then(|()| self.drawn(first, surroundings.bit_count_max)),
+            } => self.draw((seed, number), step).and_then(|()| {
+                match self.session.model().painting() {
+                    Some(painting) => self.painted(painting, first),
+                    None => self.drawn(first, surroundings.bit_count_max),
+                }
+            }),
         };
         result.unwrap_or_else(Reply::Error)
     }
@@ -375,19 +379,60 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
             return Err(Error::Sequence { expected: steps });
         }
         let drawing = self.drawing.as_mut().ok_or(Error::Session)?;
+        let paints = self.session.model().painting().is_some();
         let start = self.ticks.now();
-        let result = self.session.draw(&mut drawing.random, self.drawn);
+        let result = if paints {
+            self.session.paint(&mut drawing.random)
+        } else {
+            self.session.draw(&mut drawing.random, self.drawn)
+        };
         let ticks = self.ticks.now().wrapping_sub(start);
-        if let Err(error) = result {
-            self.drawing = None;
-            return Err(match error {
-                DrawError::NotDrawn => Error::NotDrawn,
-                _ => Error::Session,
-            });
+        match result {
+            Ok(()) => {}
+            Err(DrawError::PictureComplete { steps }) => {
+                return Err(Error::PictureComplete { steps });
+            }
+            Err(error) => {
+                self.drawing = None;
+                return Err(match error {
+                    DrawError::NotDrawn => Error::NotDrawn,
+                    _ => Error::Session,
+                });
+            }
         }
         self.count_step(ticks);
-        self.score();
+        if paints {
+            // They cost as much as some steps, and nobody may want them.
+            self.best = None;
+        } else {
+            self.score();
+        }
         self.scrub()
+    }
+
+    /// Pixels as they stand after the last step.
+    fn painted(&mut self, painting: Painting, first: u16) -> Result<Reply<'_>, Error> {
+        let count = self.session.model().outputs();
+        let beyond = Error::Class {
+            classes: count as u32,
+        };
+        let left = count.checked_sub(first.into()).ok_or(beyond)?;
+        let greys = self.part.get_mut(..left.min(PART_BYTES_MAX));
+        let greys = greys.unwrap_or_default();
+        let start = self.ticks.now();
+        self.session
+            .pixels(first.into(), greys)
+            .map_err(|_| Error::Session)?;
+        let ticks = self.ticks.now().wrapping_sub(start);
+        self.statistics.ticks = self.statistics.ticks.wrapping_add(ticks.into());
+        Ok(Reply::Painted(Painted {
+            steps: self.session.steps(),
+            steps_in_all: painting.steps as u16,
+            rows: painting.rows as u16,
+            first,
+            count: count as u16,
+            greys,
+        }))
     }
 
     /// The bits of the last step.
@@ -452,7 +497,10 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
         let limits = &mut self.statistics.limits;
         self.session
             .step_watched(|watched| limits.count_step(cell, &watched))
-            .map_err(|_| Error::Session)?;
+            .map_err(|error| match error {
+                StepError::PictureComplete { steps } => Error::PictureComplete { steps },
+                _ => Error::Session,
+            })?;
         let ticks = self.ticks.now().wrapping_sub(start);
         let ticks = core::mem::take(&mut self.step_ticks).wrapping_add(ticks);
         self.count_step(ticks);
@@ -533,8 +581,12 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
         let _ = self.led.set_state(detected.into());
     }
 
-    fn scores(&self, first: u16, count_max: usize) -> Result<Reply<'_>, Error> {
+    fn scores(&mut self, first: u16, count_max: usize) -> Result<Reply<'_>, Error> {
         self.not_loading()?;
+        if self.best.is_none() {
+            // A picture's are not computed before somebody wants them.
+            self.score();
+        }
         let best = self.best.ok_or(Error::NoStep)?;
         let wanted = self.scores.get(usize::from(first)..).ok_or(Error::Class {
             classes: self.scores.len() as u32,

@@ -12,11 +12,13 @@
 //! when its reply stays away: every request may be repeated without harm.
 
 pub mod frame;
+mod painted;
 pub mod reply;
 pub mod request;
 mod statistics;
 
 pub use frame::{Decoder, TooSmall};
+pub use painted::Painted;
 pub use reply::{
     DETECTION_BYTES, Drawn, Golden, Hello, Reply, Scores, Slots, bytes_of, detection_of,
 };
@@ -44,7 +46,7 @@ pub const NAME_BYTES_MAX: u8 = 64;
 /// that none is longer.
 pub const REASON_BYTES_MAX: u8 = 160;
 
-/// Most bytes of a state, or of a table of inputs, in one reply.
+/// Most bytes of a state, of a table of inputs, or of a picture, in one reply.
 pub const PART_BYTES_MAX: usize = 128;
 
 /// Bytes of values that a data request carries at most on a line of
@@ -143,7 +145,7 @@ pub enum Error {
     Flash,
     /// Code 22. The model changed in flash while it was served: nothing is computed with it any more.
     ModelDamaged,
-    /// Code 23. The model's scores are not the bits of its next frame.
+    /// Code 23. The model's scores are neither the bits of its next frame nor a picture's.
     NotDrawn,
     /// Code 24. There is no such rule.
     Rule {
@@ -152,6 +154,11 @@ pub enum Error {
     },
     /// Code 25. The model tells no classes, of which one could be detected.
     NotClasses,
+    /// Code 30. The picture has all its steps: a reset, or another drawing, begins anew.
+    PictureComplete {
+        /// How many.
+        steps: u32,
+    },
 }
 
 impl Error {
@@ -183,6 +190,7 @@ impl Error {
             Error::NotDrawn => (23, 0),
             Error::Rule { field } => (24, field as u32),
             Error::NotClasses => (25, 0),
+            Error::PictureComplete { steps } => (30, steps),
         }
     }
 
@@ -217,6 +225,7 @@ impl Error {
             23 => Error::NotDrawn,
             24 => Error::Rule { field: byte.ok()? },
             25 => Error::NotClasses,
+            30 => Error::PictureComplete { steps: number },
             _ => return None,
         })
     }
@@ -262,6 +271,9 @@ impl core::fmt::Display for Error {
             Error::Rule { field: 1 } => write!(f, "a threshold is 1 to 32767 of 32768"),
             Error::Rule { .. } => write!(f, "smoothing is over 2^10 looks at most"),
             Error::NotClasses => write!(f, "the model tells no classes"),
+            Error::PictureComplete { steps } => {
+                write!(f, "the picture has all its {steps} steps")
+            }
         }
     }
 }

@@ -38,6 +38,19 @@ pub fn config(model: &Model<'_>) -> Result<ModelConfig> {
         .map_err(|error| Error::malformed(error).field("about.config"))
 }
 
+/// Checks that a model is one that reads data.
+///
+/// # Errors
+/// When it paints pictures from latent values.
+pub fn check_reads(model: &Model<'_>) -> Result<()> {
+    if model.painting().is_none() {
+        return Ok(());
+    }
+    let why = "paints pictures from latent values, and reads no data";
+    let error = Error::new(ErrorKind::Unsupported(why));
+    Err(error.remedy("draw with it: `generate`, or `draw` on an emulated board"))
+}
+
 /// Checks that the values of a part are what the model takes.
 ///
 /// # Errors
@@ -109,8 +122,9 @@ pub fn stream(model: &Model<'_>, part: &Part, sequence: usize) -> Vec<u8> {
 /// each word of people's, by those before it.
 ///
 /// # Errors
-/// When values and model do not fit.
+/// When values and model do not fit, or the model paints pictures.
 pub fn run(model: &Model<'_>, part: &Part, done: impl Fn() + Sync) -> Result<Vec<Vec<i32>>> {
+    check_reads(model)?;
     check(model, part)?;
     let of_sequences: Vec<Vec<i32>> = (0..part.sequences())
         .into_par_iter()

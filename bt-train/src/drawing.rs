@@ -3,8 +3,9 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::model::Model as Network;
 use crate::float::real::Real;
+use crate::quantize::decoder::{LATENT_SCALE, latent};
 use bt_core::{DrawError, Model, NextFrame, Random, Session};
-use ndarray::Array3;
+use ndarray::{Array2, Array3};
 use std::io::Write;
 
 /// Pictures of one size.
@@ -23,16 +24,17 @@ pub struct Pictures {
 /// Checks that a model draws.
 ///
 /// # Errors
-/// When its scores are not the bits of the next frame.
+/// When its scores are neither the bits of the next frame nor a picture's.
 pub fn check(model: &Model<'_>) -> Result<()> {
     match model.next_frame() {
-        NextFrame::Drawn => Ok(()),
+        NextFrame::Drawn | NextFrame::Latent => Ok(()),
         NextFrame::Pushed => Err(Error::new(ErrorKind::Device(Box::new(DrawError::NotDrawn)))
-            .remedy("train one with `head next-bits`")),
+            .remedy("train one with `head next-bits` or `head draw`")),
     }
 }
 
-/// Pictures 0 to `count` − 1 of a seed, each of so many steps; `done` is called after each.
+/// Pictures 0 to `count` − 1 of a seed, each of so many steps; `done` is called after each. Of a model that paints them
+/// from latent values they are greys, as they stand after these steps.
 ///
 /// # Errors
 /// When the model does not draw, or there is nothing to draw.
@@ -43,66 +45,139 @@ pub fn draw(
     mut done: impl FnMut(),
 ) -> Result<Pictures> {
     check(model)?;
-    let refused = |error: DrawError| Error::new(ErrorKind::Device(Box::new(error)));
     let mut arena = vec![0; model.arena_words()];
-    let mut session = Session::new(model, &mut arena)
-        .map_err(|error| Error::new(ErrorKind::Device(Box::new(error))))?;
+    let mut session = Session::new(model, &mut arena).map_err(refused)?;
     let mut bits = Vec::with_capacity(count);
     for number in 0..count {
         let mut random = Random::new(seed, number as u64);
         let mut row = vec![0; model.outputs()];
-        let mut picture = Vec::with_capacity(steps * row.len());
         session.reset();
-        for _ in 0..steps {
-            session.draw(&mut random, &mut row).map_err(refused)?;
-            picture.extend(&row);
+        if model.painting().is_some() {
+            for _ in 0..steps {
+                session.paint(&mut random).map_err(refused)?;
+            }
+            session.pixels(0, &mut row).map_err(refused)?;
+            bits.push(row);
+        } else {
+            let mut picture = Vec::with_capacity(steps * row.len());
+            for _ in 0..steps {
+                session.draw(&mut random, &mut row).map_err(refused)?;
+                picture.extend(&row);
+            }
+            bits.push(picture);
         }
-        bits.push(picture);
         done();
     }
-    Ok(Pictures {
-        width: model.outputs(),
-        steps,
-        bits,
-        white: 1,
-    })
+    Ok(Pictures::of(model, steps, bits))
 }
 
-/// Pictures 0 to `count` − 1 of a seed in floats, by a model that draws them from latent values; `done` is called after
-/// each. Picture n takes stream n of the seed, two numbers a latent value (Box and Muller).
-///
-/// # Errors
-/// When the model does not draw pictures.
-pub fn paint(model: &Network, seed: u64, count: usize, mut done: impl FnMut()) -> Result<Pictures> {
+fn refused(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(ErrorKind::Device(Box::new(error)))
+}
+
+impl Pictures {
+    /// What a model drew in so many steps.
+    pub fn of(model: &Model<'_>, steps: usize, bits: Vec<Vec<u8>>) -> Pictures {
+        let (width, steps, white) = match model.painting() {
+            Some(picture) => (picture.columns, picture.rows, 255),
+            None => (model.outputs(), steps, 1),
+        };
+        Pictures {
+            width,
+            steps,
+            bits,
+            white,
+        }
+    }
+}
+
+/// Pictures that integers paint beside those of floats from the same latent values.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Agreement {
+    /// How many.
+    pub pictures: usize,
+    /// Signal over noise power of the logits of their pixels, dB.
+    pub snr_db: f64,
+    /// Largest error of the probability of a pixel.
+    pub error_max: f64,
+    /// The mean of its magnitude.
+    pub error_mean: f64,
+}
+
+impl Agreement {
+    /// Of pictures 0 to `count` − 1 of a seed by a float model and by its integers.
+    ///
+    /// # Errors
+    /// When they are not two forms of a model that paints.
+    pub fn new(float: &Network, model: &Model<'_>, seed: u64, count: usize) -> Result<Agreement> {
+        let mut arena = vec![0; model.arena_words()];
+        let mut session = Session::new(model, &mut arena).map_err(refused)?;
+        let unit = 2f64.powi(-model.score_shift());
+        let mut raw = vec![0; model.outputs()];
+        let (mut signal, mut noise) = (0.0, 0.0);
+        let (mut largest, mut sum) = (0.0f64, 0.0);
+        for number in 0..count {
+            let logits = logits(float, seed, number)?;
+            let mut random = Random::new(seed, number as u64);
+            session.reset();
+            for _ in 0..model.painting().map_or(0, |picture| picture.steps) {
+                session.paint(&mut random).map_err(refused)?;
+            }
+            session.scores(&mut raw).map_err(refused)?;
+            for (&wanted, &raw) in logits.iter().zip(&raw) {
+                let (wanted, found) = (f64::from(wanted), f64::from(raw) * unit);
+                signal += wanted * wanted;
+                noise += (found - wanted).powi(2);
+                let error = (wanted.sigmoid() - found.sigmoid()).abs();
+                largest = largest.max(error);
+                sum += error;
+            }
+        }
+        Ok(Agreement {
+            pictures: count,
+            snr_db: 10.0 * (signal / f64::max(noise, f64::MIN_POSITIVE)).log10(),
+            error_max: largest,
+            error_mean: sum / (count * model.outputs()).max(1) as f64,
+        })
+    }
+}
+
+/// The logits of a picture of a seed in floats [1, K], from the latent values that a device draws.
+fn logits(model: &Network, seed: u64, number: usize) -> Result<Array2<f32>> {
     let head = &model.config.head;
-    let (Some(steps), Some(rows), true) = (head.steps, head.rows, head.gives.is_pictures()) else {
+    let (Some(steps), true) = (head.steps, head.gives.is_pictures()) else {
         let why = "does not draw pictures";
         return Err(Error::new(ErrorKind::Unsupported(why))
             .field("head")
             .remedy("train one with `head draw`, or quantize one of `head next-bits`"));
     };
-    let shape = (steps, 1, model.config.latent_values());
+    let width = model.config.latent_values();
+    let z = latent(seed, number, steps * width);
+    let z = z.into_iter().map(|z| f32::from(z) / LATENT_SCALE);
+    let z = Array3::from_shape_vec((steps, 1, width), z.collect()).map_err(Error::malformed)?;
+    Ok(model.drawn(z.view()))
+}
+
+/// Pictures 0 to `count` − 1 of a seed in floats, by a model that paints them from latent values; `done` is called after
+/// each. The latent values are those of the model's integers on every device.
+///
+/// # Errors
+/// When the model does not draw pictures.
+pub fn paint(model: &Network, seed: u64, count: usize, mut done: impl FnMut()) -> Result<Pictures> {
     let bits = (0..count).map(|number| {
-        let mut random = Random::new(seed, number as u64);
-        let z = Array3::from_shape_simple_fn(shape, || normal(&mut random));
         let grey = |&logit: &f32| (255.0 * logit.sigmoid()).round() as u8;
-        let picture = model.drawn(z.view()).iter().map(grey).collect();
+        let picture = logits(model, seed, number)?.iter().map(grey).collect();
         done();
-        picture
+        Ok(picture)
     });
+    let bits = bits.collect::<Result<Vec<_>>>()?;
+    let rows = model.config.head.rows.unwrap_or(1);
     Ok(Pictures {
-        bits: bits.collect(),
-        width: head.gives.outputs() / rows,
+        bits,
+        width: model.config.head.gives.outputs() / rows,
         steps: rows,
         white: 255,
     })
-}
-
-/// A number from N(0, 1).
-fn normal(random: &mut Random) -> f32 {
-    let mut uniform = || (f64::from(random.next_u32()) + 0.5) / (1u64 << 32) as f64;
-    let length = (-2.0 * uniform().ln()).sqrt();
-    (length * (std::f64::consts::TAU * uniform()).cos()) as f32
 }
 
 /// Grey between the pictures of a sheet.

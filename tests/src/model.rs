@@ -1,7 +1,9 @@
 //! Small models of random weights, made without training.
 
 use bt_core::internals::front_end::{self, Config};
-use bt_core::internals::model::layout::{CELL_FRACTION, DenseRecord, FilterRecord, WordsRecord};
+use bt_core::internals::model::layout::{
+    CELL_FRACTION, DenseRecord, DrawRecord, FilterRecord, WordsRecord,
+};
 use bt_core::internals::model::write::{
     Contents, Elements, LayerContents, MapContents, Outputs, WordsContents,
 };
@@ -181,6 +183,31 @@ impl Dense {
         shape.written(outputs, Some(words))
     }
 
+    /// A file that paints pictures of so many steps and rows from latent values; its classes are the pixels.
+    ///
+    /// # Panics
+    ///
+    /// The shape is none that the format holds.
+    pub fn painting(self, steps: u32, rows: u32) -> ModelBytes {
+        let shape = Dense {
+            input_type: InputType::I16,
+            pool: Pool::Sum,
+            score_shift: 21,
+            ..self
+        };
+        shape.with(Outputs {
+            kind: OutputKind::Bits,
+            every_step: true,
+            next_frame: NextFrame::Latent,
+            draw: Some(DrawRecord {
+                steps,
+                rows,
+                sum_shift: DrawRecord::shift_of(steps),
+            }),
+            ..Outputs::default()
+        })
+    }
+
     /// The model's file whose scores are others.
     ///
     /// # Panics
@@ -226,6 +253,7 @@ impl Dense {
                 slice_shift: 0,
             })
         };
+        let draw = outputs.draw;
         let mut parts = Contents {
             name: format!("dense {}x{}", self.values, self.hidden),
             labels: (0..self.classes)
@@ -255,10 +283,16 @@ impl Dense {
             weights: Vec::new(),
             tables: Vec::new(),
             head_weights: self.head_weights(),
-            head_bias: vec![0; self.classes],
+            head_bias: match draw {
+                // A canvas counts them.
+                Some(_) => (0..self.classes)
+                    .map(|at| (at as i32 % 5 - 2) << 17)
+                    .collect(),
+                None => vec![0; self.classes],
+            },
             scratch_words: 0,
             golden_seed: self.seed,
-            golden_steps: 3,
+            golden_steps: draw.map_or(3, |draw| draw.steps.min(3)),
         };
         let arena = parts.arena().expect("an arena");
         let gain = match self.input_type {

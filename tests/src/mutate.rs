@@ -6,7 +6,7 @@ use bt_core::internals::model::layout::{
 };
 use bt_core::internals::model::write::ModelBytes;
 use bt_core::internals::program::{ProgramRecord, StageRecord};
-use bt_core::{InputType, Model, Session, Watched};
+use bt_core::{InputType, Model, Random, Session, Watched};
 
 use crate::model::Noise;
 use crate::reference::{Reference, cell};
@@ -64,6 +64,8 @@ pub fn places(file: &[u8], noise: &mut Noise) -> Vec<Place> {
                 start,
                 &[(record / 4, 4), (6.min((len - record) / 2), 2)],
             ));
+        } else if is(Section::Draw) {
+            all.extend(fields(start, &[(len / 4, 4)]));
         } else if is(Section::Words) {
             let record = size_of::<WordsRecord>();
             all.extend(fields(
@@ -236,7 +238,7 @@ impl<'m> Beside<'m> {
 }
 
 /// Does everything with a model that parses and is small enough: frames of extreme values beside
-/// [`Reference`], scores, state saved and loaded, the self test. Whether it did.
+/// [`Reference`], scores, state saved and loaded, pictures, the self test. Whether it did.
 ///
 /// # Panics
 ///
@@ -257,7 +259,9 @@ pub fn run(file: &ModelBytes, noise: &mut Noise) -> bool {
     let _ = session.self_test();
     session.reset();
     let mut beside = Beside::new(&model, file);
-    for frame in frames(&model, noise) {
+    // A picture takes no more than its steps.
+    let steps = model.painting().map_or(u32::MAX, |painting| painting.steps);
+    for frame in frames(&model, noise).into_iter().take(steps as usize) {
         let taken = match model.input_type() {
             InputType::U8 => session.push_u8(&frame.iter().map(|&x| x as u8).collect::<Vec<_>>()),
             InputType::I8 => session.push_i8(&frame.iter().map(|&x| x as i8).collect::<Vec<_>>()),
@@ -298,5 +302,15 @@ pub fn run(file: &ModelBytes, noise: &mut Noise) -> bool {
     let mut again = vec![0; scores.len()];
     session.scores(&mut again).expect("scores");
     assert_eq!(again, scores);
+    if model.painting().is_some() {
+        session.reset();
+        let mut random = Random::new(noise.bits().into(), 0);
+        for _ in 0..steps.min(3) {
+            session.paint(&mut random).expect("a step of a picture");
+        }
+        session
+            .pixels(0, &mut vec![0; scores.len()])
+            .expect("pixels");
+    }
     true
 }

@@ -288,6 +288,53 @@ impl<S: Read + Write> Device<S> {
         }
     }
 
+    /// Takes a step of a picture, number `number` of a seed, after `step` of its steps, and asks for no pixel of so many.
+    ///
+    /// # Errors
+    ///
+    /// As [`Device::hello`].
+    pub fn paint(&mut self, seed: u64, number: u32, step: u32, pixels: u16) -> Result<()> {
+        let greys = self.greys((seed, number), step, pixels)?;
+        if !greys.is_empty() {
+            bail!("the device sent pixels beyond the last");
+        }
+        Ok(())
+    }
+
+    /// The greys of a picture after the step that [`Device::paint`] takes, and takes it where it was not.
+    ///
+    /// # Errors
+    ///
+    /// As [`Device::hello`].
+    pub fn pixels(&mut self, seed: u64, number: u32, step: u32, pixels: u16) -> Result<Vec<u8>> {
+        let mut greys: Vec<u8> = Vec::new();
+        while greys.len() < usize::from(pixels) {
+            let part = self.greys((seed, number), step, greys.len() as u16)?;
+            if part.is_empty() {
+                bail!("the device sent no pixels");
+            }
+            greys.extend(part);
+        }
+        Ok(greys)
+    }
+
+    /// Greys from pixel `first` on, as many as a reply holds.
+    fn greys(&mut self, (seed, number): (u64, u32), step: u32, first: u16) -> Result<Vec<u8>> {
+        let request = Request::Draw {
+            seed,
+            number,
+            step,
+            first,
+        };
+        let due = step.wrapping_add(1);
+        self.ask(&request, |reply| match reply {
+            Reply::Painted(painted) if painted.first == first && painted.steps == due => {
+                Some(painted.greys.to_vec())
+            }
+            _ => None,
+        })
+    }
+
     /// Looks for a class by this rule from now on, or no longer.
     ///
     /// # Errors

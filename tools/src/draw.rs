@@ -25,7 +25,7 @@ pub struct Args {
     /// The board; `cargo xtask boards` lists them.
     #[arg(long, default_value = board::DEFAULT)]
     board: String,
-    /// The model to flash, one of the next frame.
+    /// The model to flash, one of the next frame or of pictures.
     #[arg(long, value_name = "M.btm")]
     model: PathBuf,
     #[command(flatten)]
@@ -80,13 +80,12 @@ pub fn run(args: Args) -> Result<()> {
     let ticks = statistics.ticks as f64 / size.0 as f64;
     let instructions = emulator::instructions(ticks, board.clock_hz).round();
     if args.json {
-        let (pictures, steps) = size;
         say!(
             "{}",
             json!({
-                "pictures": pictures,
-                "steps": steps,
-                "bits": model.outputs(),
+                "pictures": size.0,
+                "steps": pictures.steps,
+                "bits": pictures.width,
                 "seed": wanted.seed,
                 "instructions_per_picture": instructions,
             })
@@ -120,21 +119,21 @@ pub fn draw<S: Read + Write>(
     device.clear()?;
     let bar = progress::bar(count, &format!("drawing on {}", identity.board));
     let mut bits = Vec::with_capacity(count);
+    let pixels = model.outputs() as u16;
+    let last = u32::try_from(steps).context("the steps")?;
     for number in 0..count {
+        let number = u32::try_from(number).context("the number of the picture")?;
         let mut picture = Vec::new();
-        for step in 0..steps {
-            let number = u32::try_from(number).context("the number of the picture")?;
-            let step = u32::try_from(step).context("the step")?;
-            picture.extend(device.draw(seed, number, step)?);
+        for step in 0..last {
+            match model.painting() {
+                None => picture.extend(device.draw(seed, number, step)?),
+                Some(_) if step + 1 < last => device.paint(seed, number, step, pixels)?,
+                Some(_) => picture = device.pixels(seed, number, step, pixels)?,
+            }
         }
         bits.push(picture);
         bar.inc(1);
     }
     bar.finish_and_clear();
-    Ok(Pictures {
-        width: model.outputs(),
-        steps,
-        bits,
-        white: 1,
-    })
+    Ok(Pictures::of(model, steps, bits))
 }

@@ -31,7 +31,7 @@ pub struct ArenaLayout {
     pub hidden_word: usize,
     /// c of the first layer, [`Model::cell_fraction`](super::Model::cell_fraction) fraction bits.
     pub cell_word: usize,
-    /// Sums of h of the last layer, i32 `[J]`, when the head reads a mean.
+    /// Sums of h of the last layer, i32 `[J]`, when the head reads a mean; i16 `[J]` of a picture.
     pub pool_word: usize,
     /// What is [`Kept`] of the input map's share, `[gates·J]`.
     pub kept_word: usize,
@@ -64,10 +64,10 @@ impl ArenaLayout {
         let cell_word = hidden_word + hidden.div_ceil(2);
         let pool_word = hidden_word + layers * (hidden.div_ceil(2) + hidden);
         let kept_word = pool_word
-            + if matches!(pool, Pool::Last) {
-                0
-            } else {
-                hidden
+            + match pool {
+                Pool::Last => 0,
+                Pool::Mean | Pool::Recent => hidden,
+                Pool::Sum => hidden.div_ceil(2),
             };
         let front_end_word = kept_word
             + match kept {

@@ -153,13 +153,14 @@ fn lane_magnitudes<'w>(words: impl Iterator<Item = &'w u32>, is_first: bool) -> 
     words.fold(0, u32::wrapping_add).into()
 }
 
-/// Largest |raw score| of a head row: i16 weights times h, plus the bias.
-pub fn head(weights: &[i16], bias: i32) -> u64 {
+/// Largest |raw score| of a head row: i16 weights times h, or a sum of h that is an i16 too, plus the bias as
+/// many times as there are steps in the sum.
+pub fn head(weights: &[i16], bias: i32, steps: u32) -> u64 {
     weights
         .iter()
         .map(|w| u64::from(w.unsigned_abs()) << 15)
         .sum::<u64>()
-        + u64::from(bias.unsigned_abs())
+        + u64::from(bias.unsigned_abs()) * u64::from(steps)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use bytemuck::Zeroable;
 
 use super::error::{Field, ParseError};
-use super::layout::{CELL_FRACTION, DenseRecord, FilterRecord, Section, WordsRecord};
+use super::layout::{CELL_FRACTION, DenseRecord, DrawRecord, FilterRecord, Section, WordsRecord};
 use super::write::{
     Contents, Elements, LayerContents, MapContents, ModelBytes, Outputs, WordsContents,
 };
@@ -70,6 +70,42 @@ fn drawn(every_step: bool) -> Outputs {
         next_frame: NextFrame::Drawn,
         ..Outputs::default()
     }
+}
+
+/// [`program`] as a model that paints pictures of so many steps and rows, as `draw` says.
+fn painted(draw: Option<DrawRecord>) -> Contents {
+    let mut parts = program();
+    // The sums of h stand before the scratch, a word.
+    if let MapContents::Program { record, stages } = &mut parts.layers[0].input {
+        record.slab_word += 1;
+        for stage in stages {
+            stage.input_word += 1;
+            stage.acc_word += 1;
+        }
+    }
+    Contents {
+        pool: Pool::Sum,
+        outputs: Outputs {
+            kind: OutputKind::Bits,
+            every_step: true,
+            next_frame: NextFrame::Latent,
+            draw,
+            ..Outputs::default()
+        },
+        ..parts
+    }
+}
+
+/// One pixel in two steps.
+const DRAW: DrawRecord = DrawRecord {
+    steps: 2,
+    rows: 1,
+    sum_shift: 1,
+};
+
+/// A model that paints.
+pub fn painting() -> Contents {
+    painted(Some(DRAW))
 }
 
 /// Four bytes a frame, in slabs of two; two stages accumulate over the slabs, each into a value of z.
@@ -587,6 +623,94 @@ pub fn crafted() -> Vec<Crafted> {
             in_field(Section::Outputs, Field::NextFrame, 1),
         ),
         changed(
+            "a picture without a word of how",
+            &painted(None),
+            ParseError::MissingSection(Section::Draw),
+        ),
+        changed(
+            "classes, and how a picture is painted",
+            &Contents {
+                outputs: Outputs {
+                    draw: Some(DRAW),
+                    ..Outputs::default()
+                },
+                ..program()
+            },
+            ParseError::StraySection(Section::Draw),
+        ),
+        changed(
+            "a picture of the last h",
+            &Contents {
+                pool: Pool::Last,
+                ..painting()
+            },
+            in_field(Section::Meta, Field::Pool, 0),
+        ),
+        changed(
+            "latent values of bytes",
+            &Contents {
+                input_type: InputType::U8,
+                ..painting()
+            },
+            in_field(Section::Outputs, Field::NextFrame, 2),
+        ),
+        changed(
+            "a picture of no steps",
+            &painted(Some(DrawRecord { steps: 0, ..DRAW })),
+            in_field(Section::Draw, Field::DrawSteps, 0),
+        ),
+        changed(
+            "a picture of more steps than a shift holds",
+            &painted(Some(DrawRecord {
+                steps: 1025,
+                sum_shift: 11,
+                ..DRAW
+            })),
+            in_field(Section::Draw, Field::DrawSteps, 1025),
+        ),
+        changed(
+            "sums of more steps than an i16 holds",
+            &painted(Some(DrawRecord { steps: 3, ..DRAW })),
+            in_field(Section::Draw, Field::SumShift, 1),
+        ),
+        changed(
+            "a shift that leaves nothing of h",
+            &painted(Some(DrawRecord {
+                sum_shift: 32,
+                ..DRAW
+            })),
+            in_field(Section::Draw, Field::SumShift, 32),
+        ),
+        changed(
+            "a pixel in two rows",
+            &painted(Some(DrawRecord { rows: 2, ..DRAW })),
+            in_field(Section::Draw, Field::PictureRows, 2),
+        ),
+        changed(
+            "a picture in no rows",
+            &painted(Some(DrawRecord { rows: 0, ..DRAW })),
+            in_field(Section::Draw, Field::PictureRows, 0),
+        ),
+        changed(
+            "a golden picture with a step too many",
+            &Contents {
+                golden_steps: 3,
+                ..painting()
+            },
+            in_field(Section::Meta, Field::GoldenSteps, 3),
+        ),
+        changed(
+            "a bias that two steps add up to 2^31",
+            &Contents {
+                head_bias: vec![1 << 30],
+                ..painting()
+            },
+            ParseError::Overflow {
+                section: Section::Head,
+                index: 0,
+            },
+        ),
+        changed(
             "a value at nowhere",
             &Contents {
                 outputs: values(&[(f32::INFINITY, 1.0)]),
@@ -740,6 +864,7 @@ mod tests {
         // The padding of three values counts.
         assert_eq!(work(odd_dense()), 8 * 4 + 16);
         assert_eq!(work(captions()), 8 * 4 + 16);
+        assert_eq!(work(painting()), work(program()));
         let mut parts = program();
         if let MapContents::Program { stages, .. } = &mut parts.layers[0].input {
             rows(&mut stages[0]);
@@ -751,7 +876,7 @@ mod tests {
     #[test]
     fn each_is_refused_by_name() {
         let crafted = crafted();
-        assert_eq!(crafted.len(), 65);
+        assert_eq!(crafted.len(), 77);
         for file in crafted {
             let parsed = Model::parse(file.bytes.bytes()).map(|_| ());
             assert_eq!(parsed, Err(file.refused), "{}", file.name);

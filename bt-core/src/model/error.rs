@@ -99,16 +99,19 @@ pub enum Feature {
     Scales,
     /// Captions told word by word: `words`.
     Words,
+    /// Pictures painted from latent values: `painting`.
+    Painting,
 }
 
 impl Feature {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Dense,
         Self::Cells,
         Self::Filter,
         Self::Scales,
         Self::Words,
+        Self::Painting,
     ];
 
     /// Whether this build has it.
@@ -119,6 +122,7 @@ impl Feature {
             Self::Filter => cfg!(feature = "filter"),
             Self::Scales => cfg!(feature = "scales"),
             Self::Words => cfg!(feature = "words"),
+            Self::Painting => cfg!(feature = "painting"),
         }
     }
 
@@ -130,6 +134,7 @@ impl Feature {
             Self::Filter => "filter",
             Self::Scales => "scales",
             Self::Words => "words",
+            Self::Painting => "painting",
         }
     }
 
@@ -157,6 +162,8 @@ pub enum Field {
     Classes,
     ColStride,
     Depth,
+    /// Steps of a picture.
+    DrawSteps,
     ElementOffsetTable,
     ElementScale,
     ElementScaleTable,
@@ -193,6 +200,8 @@ pub enum Field {
     OutWord,
     /// Weights beside the last of an odd number of values, which are zero.
     Padding,
+    /// Rows of a picture.
+    PictureRows,
     SliceShift,
     SliceValues,
     SliceWord,
@@ -205,6 +214,8 @@ pub enum Field {
     Shift,
     /// Tiles or pairs of a stage.
     Size,
+    /// log₂ of what is left of h in the sum that a picture is made of.
+    SumShift,
     SlabValues,
     SlabWord,
     Slices,
@@ -323,6 +334,7 @@ impl core::fmt::Display for ParseError {
                     Feature::Filter => "a filter",
                     Feature::Scales => "offsets or scales of values",
                     Feature::Words => "words",
+                    Feature::Painting => "pictures painted from latent values",
                 };
                 write!(
                     f,

@@ -25,7 +25,7 @@ pub const MAGIC: [u8; 4] = *b"BTM\x1a";
 /// | 4 | [`FormatRecord`]: an offset, a scale and a shift for every value, a wider cell; [`HostRecord`] |
 /// | 5 | [`OutputsRecord`]: scores after every step, values instead of classes, the mean of recent steps; [`Section::Cell`]: other cells, several layers |
 /// | 6 | [`FilterRecord`]: what moves, not what is seen; [`StageRecord::slice_shift`](crate::program::StageRecord::slice_shift); [`OutputsRecord`]: scores of bits, the next frame drawn from them |
-/// | 7 | [`WordsRecord`]: a picture read once, then words |
+/// | 7 | [`WordsRecord`]: a picture read once, then words; [`DrawRecord`]: pictures painted from latent values |
 pub const VERSION: u16 = 7;
 /// The oldest version that is read; its files are files of [`VERSION`] without the later sections.
 pub const VERSION_OLDEST: u16 = 3;
@@ -109,6 +109,8 @@ numbered! {
         /// What each word adds to z, of a model that tells captions: a [`WordsRecord`], then scales, u16
         /// `[classes]`, and rows, i8 `[classes][gates·J]`, each padded to a word.
         Words = u32::from_le_bytes(*b"WORD"),
+        /// Of a model that paints pictures, how: a [`DrawRecord`].
+        Draw = u32::from_le_bytes(*b"DRAW"),
     }
 }
 
@@ -292,6 +294,35 @@ pub struct FilterRecord {
     pub horizon_shift: u32,
     /// Fraction bits of z as the input map leaves it, 0..=[`FILTER_FRACTION_MAX`].
     pub fraction: u32,
+}
+
+/// How a picture is painted from latent values: the scores after step t are its canvas then, the sum of what the
+/// head makes of every h so far.
+///
+/// The head is linear, so that the device keeps no canvas but the sum of h, J halves:
+///
+/// ```text
+/// S = Σ round(h / 2^sum_shift)      canvas = W·S + t·b
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct DrawRecord {
+    /// T: steps of a picture, 1..=[`DRAW_STEPS_MAX`].
+    pub steps: u32,
+    /// Rows of a picture; its pixels, the scores, lie row by row.
+    pub rows: u32,
+    /// log₂ of what h is divided by, 0..=10, so that 2^sum_shift is T at least: no sum leaves an i16.
+    pub sum_shift: u32,
+}
+
+/// Most steps of a picture.
+pub const DRAW_STEPS_MAX: u32 = 1 << 10;
+
+impl DrawRecord {
+    /// The least [`sum_shift`](Self::sum_shift) of so many steps.
+    pub const fn shift_of(steps: u32) -> u32 {
+        steps.next_power_of_two().ilog2()
+    }
 }
 
 /// Finer than this no map's share needs to be.

@@ -25,8 +25,8 @@ use crate::words::Words;
 pub use arena::{ArenaLayout, Kept};
 pub use error::{Feature, Field, ParseError};
 use layout::{
-    CELL_FRACTION, DenseRecord, FilterRecord, FormatRecord, HostRecord, MetaRecord, OutputsRecord,
-    Section, ValueRecord,
+    CELL_FRACTION, DenseRecord, DrawRecord, FilterRecord, FormatRecord, HostRecord, MetaRecord,
+    OutputsRecord, Section, ValueRecord,
 };
 pub use output_count::output_count;
 pub use scrub::Scrub;
@@ -47,6 +47,8 @@ numbered! {
         /// Mean of h over the last N = [`Model::horizon`] steps or so, for streams without end: that of all
         /// steps up to the N-th, then m += (h − m)/N, so that what lies N steps back weighs 1/e as much.
         Recent = 2,
+        /// Sum of h over the steps of a picture, each in parts of [`DrawRecord::sum_shift`]: the scores are its canvas.
+        Sum = 3,
     }
 }
 
@@ -73,7 +75,22 @@ numbered! {
         Pushed = 0,
         /// It is the bits drawn from the scores, with zeros behind them: [`Session::draw`](crate::Session::draw).
         Drawn = 1,
+        /// It is latent values, numbers of N(0, 1) in Q3.12, and the scores are the canvas of a picture:
+        /// [`Session::paint`](crate::Session::paint).
+        Latent = 2,
     }
+}
+
+/// A picture that a model paints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Painting {
+    /// Steps that it takes.
+    pub steps: u32,
+    /// Its rows.
+    pub rows: usize,
+    /// Pixels of a row.
+    pub columns: usize,
 }
 
 /// A linear map that adds to z. Others (tensor ring, hierarchical Tucker, …) lower to a program too.
@@ -113,6 +130,7 @@ pub struct Model<'m> {
     pub(crate) filter: Option<(&'m FilterRecord, &'m [u32])>,
     /// Of a model that tells captions, what each word adds to z.
     pub(crate) words: Option<Words<'m>>,
+    pub(crate) draw: Option<&'m DrawRecord>,
     /// Of the first layer, as `recurrent` is.
     pub(crate) input: Map<'m>,
     recurrent: Option<Map<'m>>,
@@ -198,6 +216,20 @@ impl<'m> Model<'m> {
     /// [`UNKNOWN`](crate::UNKNOWN) stands for all that the vocabulary has not.
     pub fn caption_words(&self) -> Option<usize> {
         self.words().map(|words| words.longest())
+    }
+
+    /// The pictures that sessions of the model paint from latent values; `None` where they paint none. Never without
+    /// feature `painting`.
+    // Whatever uses it is left out of the program then.
+    #[inline(always)]
+    pub fn painting(&self) -> Option<Painting> {
+        let record = self.draw.filter(|_| Feature::Painting.is_built())?;
+        let rows = record.rows as usize;
+        Some(Painting {
+            steps: record.steps,
+            rows,
+            columns: self.outputs().checked_div(rows).unwrap_or(0),
+        })
     }
 
     /// Steps that [`Pool::Recent`] averages over, a power of two; 1 with other pools.
@@ -325,6 +357,7 @@ impl<'m> Model<'m> {
             Feature::Filter => self.filter.is_some(),
             Feature::Scales => takes_scales(self.meta, self.format),
             Feature::Words => self.words.is_some(),
+            Feature::Painting => self.draw.is_some(),
         }
     }
 

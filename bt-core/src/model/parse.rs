@@ -7,9 +7,9 @@ use bytemuck::{try_cast_slice, try_from_bytes};
 use super::checks::{MapChecks, MapIn};
 use super::error::{Fault, Feature, Field, ParseError, check};
 use super::layout::{
-    self, CAPTION_WORDS_MAX, FILTER_FRACTION_MAX, FilterRecord, FormatRecord, HORIZON_SHIFT_MAX,
-    HostRecord, MetaRecord, OutputsRecord, Section, ValueRecord, WORDS_MIN, WORDS_SHIFT_MAX,
-    WordsRecord,
+    self, CAPTION_WORDS_MAX, DRAW_STEPS_MAX, DrawRecord, FILTER_FRACTION_MAX, FilterRecord,
+    FormatRecord, HORIZON_SHIFT_MAX, HostRecord, MetaRecord, OutputsRecord, Section, ValueRecord,
+    WORDS_MIN, WORDS_SHIFT_MAX, WordsRecord,
 };
 use super::sections::Sections;
 use super::work::{FRAME_WORK_MAX, OF_VALUE, SELF_TEST_WORK_MAX, of_windows};
@@ -86,6 +86,7 @@ impl<'m> Model<'m> {
         let window = front_end.as_ref().map_or(0, FrontEnd::window);
         let format = format(&sections, cell)?;
         host(&sections, meta, front_end.is_some())?;
+        let draw = draw(&sections, meta, pool, outputs)?;
 
         let checks = MapChecks {
             weights: sections.slice(Section::Weights)?,
@@ -146,7 +147,8 @@ impl<'m> Model<'m> {
         if bias.len() != layers * layout::bias_words(cell, hidden) {
             return Err(ParseError::SectionBounds(Section::Bias));
         }
-        let (head_weights, head_bias) = head(&sections, meta)?;
+        let steps = draw.map_or(1, |record| record.steps);
+        let (head_weights, head_bias) = head(&sections, meta, steps)?;
         for section in [Section::Name, Section::Labels, Section::About] {
             sections.text(section)?;
         }
@@ -163,6 +165,7 @@ impl<'m> Model<'m> {
             fractions,
             filter,
             words,
+            draw,
             input,
             recurrent,
             weights: checks.weights,
@@ -529,7 +532,7 @@ fn outputs<'m>(
     let (every, shift) = (record.every_step, record.horizon_shift);
     let horizon = match pool {
         Pool::Recent => 1..=HORIZON_SHIFT_MAX,
-        Pool::Last | Pool::Mean => 0..=0,
+        Pool::Last | Pool::Mean | Pool::Sum => 0..=0,
     };
     check(
         next_frame_is_possible(record, meta),
@@ -563,26 +566,75 @@ fn outputs<'m>(
     Ok((record, values))
 }
 
-/// Whether the scores can give the frames: bits of every step, pushed as bytes 0 and 1, no more than a frame has.
+/// Whether frames can come so: from bits of every step, pushed as bytes 0 and 1, no more than a frame has; or latent
+/// values, halves, to paint bits with.
 fn next_frame_is_possible(record: &OutputsRecord, meta: &MetaRecord) -> bool {
+    let is_of_bits = record.kind == OutputKind::Bits.number()
+        && record.every_step == 1
+        && meta.vectors_per_step == 0;
     match NextFrame::from_number(record.next_frame) {
         None => false,
         Some(NextFrame::Pushed) => true,
         Some(NextFrame::Drawn) => {
-            record.kind == OutputKind::Bits.number()
-                && record.every_step == 1
+            is_of_bits
                 && meta.input_type == InputType::U8.number()
-                && meta.vectors_per_step == 0
                 && meta.classes <= meta.map_values
         }
+        Some(NextFrame::Latent) => is_of_bits && meta.input_type == InputType::I16.number(),
     }
 }
 
-/// Weights and biases of the head.
+/// How pictures are painted, where they are; the head then reads their sum, and only then.
+#[inline(never)]
+fn draw<'m>(
+    sections: &Sections<'m>,
+    meta: &MetaRecord,
+    pool: Pool,
+    outputs: &OutputsRecord,
+) -> Result<Option<&'m DrawRecord>, ParseError> {
+    let paints = outputs.next_frame == NextFrame::Latent.number();
+    check(paints == (pool == Pool::Sum), Field::Pool, meta.pool.into())
+        .map_err(|fault| fault.of(Section::Meta))?;
+    match (sections.find(Section::Draw).is_some(), paints) {
+        (false, false) => return Ok(None),
+        (true, false) => return Err(ParseError::StraySection(Section::Draw)),
+        (false, true) => return Err(ParseError::MissingSection(Section::Draw)),
+        (true, true) => {}
+    }
+    Feature::Painting.check()?;
+    let record: &DrawRecord = sections.record(Section::Draw)?;
+    let (steps, rows, shift) = (record.steps, record.rows, record.sum_shift);
+    check(
+        (1..=DRAW_STEPS_MAX).contains(&steps),
+        Field::DrawSteps,
+        steps,
+    )
+    .and(check(
+        rows != 0 && meta.classes.is_multiple_of(rows),
+        Field::PictureRows,
+        rows,
+    ))
+    .and(check(
+        shift <= DrawRecord::shift_of(DRAW_STEPS_MAX) && steps <= 1 << shift,
+        Field::SumShift,
+        shift,
+    ))
+    .map_err(|fault| fault.of(Section::Draw))?;
+    check(
+        meta.golden_steps <= steps,
+        Field::GoldenSteps,
+        meta.golden_steps,
+    )
+    .map_err(|fault| fault.of(Section::Meta))?;
+    Ok(Some(record))
+}
+
+/// Weights and biases of the head, which adds so many of each bias up.
 #[inline(never)]
 fn head<'m>(
     sections: &Sections<'m>,
     meta: &MetaRecord,
+    steps: u32,
 ) -> Result<(&'m [i16], &'m [i32]), ParseError> {
     let bounds = ParseError::SectionBounds(Section::Head);
     let (hidden, classes) = (meta.hidden as usize, meta.classes as usize);
@@ -594,7 +646,7 @@ fn head<'m>(
     let weights: &[i16] = try_cast_slice(weights).map_err(|_| bounds)?;
     let bias: &[i32] = try_cast_slice(bias).map_err(|_| bounds)?;
     for (index, (row, &bias)) in weights.chunks_exact(hidden.max(1)).zip(bias).enumerate() {
-        if bound::head(row, bias) > i32::MAX as u64 {
+        if bound::head(row, bias, steps) > i32::MAX as u64 {
             return Err(ParseError::Overflow {
                 section: Section::Head,
                 index,
@@ -738,6 +790,12 @@ mod tests {
         assert_eq!(
             captions.write().map(|_| ()),
             expected(&[Feature::Words, Feature::Dense])
+        );
+
+        let painting = super::super::cases::painting();
+        assert_eq!(
+            painting.write().map(|_| ()),
+            expected(&[Feature::Painting, Feature::Dense])
         );
 
         // 128 off bytes costs nothing; any other offset, or that off other values, is a feature's.

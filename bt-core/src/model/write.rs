@@ -6,8 +6,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::layout::{
-    self, DenseRecord, FilterRecord, FormatRecord, HostRecord, MapKind, MetaRecord, OutputsRecord,
-    Section, ValueRecord, WordsRecord,
+    self, DenseRecord, DrawRecord, FilterRecord, FormatRecord, HostRecord, MapKind, MetaRecord,
+    OutputsRecord, Section, ValueRecord, WordsRecord,
 };
 use super::{
     ArenaLayout, FloatInput, FloatOutput, InputType, Kept, NextFrame, OutputKind, ParseError, Pool,
@@ -88,6 +88,8 @@ pub struct Outputs {
     pub values: Vec<FloatOutput>,
     /// Where the next frame comes from when a session draws.
     pub next_frame: NextFrame,
+    /// How pictures are painted, where they are.
+    pub draw: Option<DrawRecord>,
 }
 
 impl Default for Outputs {
@@ -98,6 +100,7 @@ impl Default for Outputs {
             horizon_shift: 0,
             values: Vec::new(),
             next_frame: NextFrame::Pushed,
+            draw: None,
         }
     }
 }
@@ -372,6 +375,9 @@ impl Contents {
         }
         if let Some(bytes) = self.outputs.bytes() {
             sections.push((Section::Outputs, bytes));
+        }
+        if let Some(record) = &self.outputs.draw {
+            sections.push((Section::Draw, bytemuck::bytes_of(record).to_vec()));
         }
 
         let mut table = Vec::new();

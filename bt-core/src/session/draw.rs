@@ -6,6 +6,11 @@ use crate::nonlinearity::sigmoid;
 use crate::random::Random;
 
 impl Session<'_, '_> {
+    /// Takes a step and leaves in `frame` what was drawn.
+    ///
+    /// Of a model that paints pictures: [`paint`](Session::paint), then the picture as it stands, as of
+    /// [`pixels`](Session::pixels). What follows is about models of the next frame.
+    ///
     /// Takes a step on the bits in `frame`, those of the call before, and draws the bits of the next frame in their
     /// place: bit k is 1 with probability σ(score k). The first step after a reset is taken on zeros, whatever
     /// `frame` holds. To go on from frames that are given, push them and take their steps, all but the last, which
@@ -39,12 +44,19 @@ impl Session<'_, '_> {
     ///
     /// [`DrawError`]; nothing happens then.
     pub fn draw(&mut self, random: &mut Random, frame: &mut [u8]) -> Result<(), DrawError> {
-        if self.model.next_frame() != NextFrame::Drawn {
-            return Err(DrawError::NotDrawn);
-        }
         let (need, found) = (self.model.outputs(), frame.len());
-        if need != found {
+        let next = self.model.next_frame();
+        if next != NextFrame::Pushed && need != found {
             return Err(DrawError::WrongLength { need, found });
+        }
+        match next {
+            NextFrame::Pushed => return Err(DrawError::NotDrawn),
+            NextFrame::Drawn => {}
+            NextFrame::Latent => {
+                self.paint(random)?;
+                self.grey_from(0, frame);
+                return Ok(());
+            }
         }
         if self.complete || self.pushed() != 0 {
             return Err(DrawError::FrameUnderWay);
@@ -73,7 +85,7 @@ impl Session<'_, '_> {
 }
 
 /// score · 2^−shift in Q4.11, rounded half up, saturated.
-fn pre_activation(score: i32, shift: i32) -> i16 {
+pub(super) fn pre_activation(score: i32, shift: i32) -> i16 {
     // Further to the left every score but 0 saturates, further to the right each is 0.
     let right = shift.saturating_sub(Q_FRACTION).clamp(-20, 40);
     let wide = i64::from(score);

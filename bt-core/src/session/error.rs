@@ -48,6 +48,11 @@ pub enum StepError {
     },
     /// A state is being loaded: its next part is due, or a reset.
     StateUnderWay,
+    /// The picture has all its steps: a reset begins another.
+    PictureComplete {
+        /// [`Painting::steps`](crate::Painting::steps).
+        steps: u32,
+    },
 }
 
 /// Why scores were not given.
@@ -96,9 +101,16 @@ pub enum StateError {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum DrawError {
-    /// The model's scores are not the bits of the next frame: its
+    /// The model's scores are neither the bits of the next frame nor a picture's: its
     /// [`Model::next_frame`](crate::Model::next_frame) is `Pushed`.
     NotDrawn,
+    /// The model's frames are no latent values: it does not paint, but may [`draw`](crate::Session::draw).
+    NotPainted,
+    /// The picture has all its steps: a reset begins another.
+    PictureComplete {
+        /// [`Painting::steps`](crate::Painting::steps).
+        steps: u32,
+    },
     /// The slice does not have one place per bit.
     WrongLength {
         /// [`Model::outputs`](crate::Model::outputs).
@@ -155,6 +167,7 @@ display! {
     StepError => |e, f| match e {
         Self::FrameIncomplete { need, found } => write!(f, "the frame has {found} of {need} values"),
         Self::StateUnderWay => f.write_str("a state is being loaded"),
+        Self::PictureComplete { steps } => write!(f, "the picture has all its {steps} steps"),
     };
     ScoresError => |e, f| match e {
         Self::WrongLength { need, found } => write!(f, "{found} places for {need} scores"),
@@ -162,6 +175,8 @@ display! {
     };
     DrawError => |e, f| match e {
         Self::NotDrawn => f.write_str("the model does not draw: its scores are not the bits of the next frame"),
+        Self::NotPainted => f.write_str("the model paints no pictures from latent values"),
+        Self::PictureComplete { steps } => write!(f, "the picture has all its {steps} steps"),
         Self::WrongLength { need, found } => write!(f, "{found} places for {need} bits"),
         Self::FrameUnderWay => f.write_str("a frame is under way"),
     };

@@ -2,7 +2,7 @@
 
 use super::{ScoresError, Session};
 use crate::kernel;
-use crate::model::Pool;
+use crate::model::{Feature, Pool};
 use crate::proven::Proven;
 
 impl Session<'_, '_> {
@@ -28,14 +28,24 @@ impl Session<'_, '_> {
 
     /// The raw scores, output by output.
     pub(super) fn raw_scores(&self) -> impl Iterator<Item = i32> + '_ {
+        self.raw_scores_from(0)
+    }
+
+    /// The same from an output on.
+    pub(super) fn raw_scores_from(&self, first: usize) -> impl Iterator<Item = i32> + '_ {
         let hidden = self.model.hidden();
-        let rows = self
-            .model
-            .head_weights
+        let weights = self.model.head_weights.get(first.saturating_mul(hidden)..);
+        let rows = weights
+            .unwrap_or(&[])
             .chunks_exact(hidden.max(1))
-            .zip(self.model.head_bias);
+            .zip(self.model.head_bias.get(first..).unwrap_or(&[]));
         rows.map(move |(row, &bias)| match self.model.pool {
             Pool::Last => kernel::dot(row, self.hidden_state(), bias),
+            Pool::Sum if !Feature::Painting.is_built() => bias,
+            Pool::Sum => {
+                let bias = bias.wrapping_mul(self.steps as i32);
+                kernel::dot(row, self.hidden_sum(), bias)
+            }
             Pool::Mean | Pool::Recent => {
                 let first = self.model.arena.pool_word;
                 let sums = self.memory.get(first..first + hidden).proven();
@@ -48,6 +58,14 @@ impl Session<'_, '_> {
                 terms.fold(bias, i32::wrapping_add)
             }
         })
+    }
+
+    /// The sum of h of a picture's steps, `[J]`.
+    fn hidden_sum(&self) -> &[i16] {
+        let layout = &self.model.arena;
+        let words = self.memory.get(layout.pool_word..layout.kept_word);
+        let sums: &[i16] = bytemuck::cast_slice(words.proven().unwrap_or(&[]));
+        sums.get(..self.model.hidden()).proven().unwrap_or(&[])
     }
 }
 

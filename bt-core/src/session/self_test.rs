@@ -1,14 +1,16 @@
 //! The golden vector: a build proves on the device that it computes what the exporter computed.
 
 use super::Session;
+use super::paint::grey;
 use crate::crc32c::Crc32c;
 use crate::model::InputType;
+use crate::random::Random;
 use crate::words::{END, likeliest_word};
 
 impl Session<'_, '_> {
     /// Runs the golden vector: noise from the model's seed must give scores of the model's CRC; of a model
-    /// that tells captions, a picture of noise and the likeliest words of it.
-    /// Resets the session before and after.
+    /// that tells captions, a picture of noise and the likeliest words of it, and of one that paints, the picture of
+    /// that seed. Resets the session before and after.
     pub fn self_test(&mut self) -> SelfTest {
         self.self_test_in_pieces(&mut || ())
     }
@@ -26,9 +28,13 @@ impl Session<'_, '_> {
         }
     }
 
-    /// CRC-32C of the raw scores (little-endian, class by class, after the last golden step).
+    /// CRC-32C of the raw scores (little-endian, class by class, after the last golden step), each with its pixel
+    /// behind it where they are a picture's.
     pub(crate) fn golden_crc(&mut self, progress: &mut dyn FnMut()) -> u32 {
         self.reset();
+        if self.model.painting().is_some() {
+            return self.golden_picture_crc(progress);
+        }
         let mut noise = Noise(self.model.meta.golden_seed | 1);
         for step in 0..self.model.meta.golden_steps {
             if step > 0 && self.model.words().is_some() {
@@ -64,6 +70,26 @@ impl Session<'_, '_> {
         }
         let scores = self.raw_scores();
         let crc = scores.fold(Crc32c::new(), |crc, score| crc.with(&score.to_le_bytes()));
+        crc.value()
+    }
+
+    /// The same of a picture of the golden seed.
+    #[inline(never)]
+    fn golden_picture_crc(&mut self, progress: &mut dyn FnMut()) -> u32 {
+        let mut random = Random::new(self.model.meta.golden_seed.into(), 0);
+        for _ in 0..self.model.meta.golden_steps {
+            let painted = self.paint(&mut random);
+            debug_assert_eq!(painted, Ok(()));
+            if painted.is_err() {
+                return 0;
+            }
+            progress();
+        }
+        let shift = self.model.score_shift();
+        let crc = self.raw_scores().fold(Crc32c::new(), |crc, score| {
+            progress();
+            crc.with(&score.to_le_bytes()).with(&[grey(score, shift)])
+        });
         crc.value()
     }
 }

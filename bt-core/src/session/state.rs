@@ -222,8 +222,17 @@ impl Session<'_, '_> {
             Pool::Mean if steps <= POOLED_MAX => pooled == steps,
             Pool::Mean => (POOLED_MAX.div_ceil(2)..=POOLED_MAX).contains(&pooled),
             Pool::Recent => pooled == steps.min(self.model.horizon()),
+            Pool::Sum => pooled == 0 && self.model.draw.is_some_and(|draw| steps <= draw.steps),
         };
         let mut sums = from(layout.pool_word).take(layout.kept_word - layout.pool_word);
+        let sums = match self.model.pool {
+            // Any halves, and the one that fills the last word.
+            Pool::Sum => {
+                self.model.hidden().is_multiple_of(2)
+                    || sums.last().is_some_and(|sum| sum >> 16 == 0)
+            }
+            _ => sums.all(|sum| (sum as i32).unsigned_abs() <= pooled << 15),
+        };
         let values = self.model.cell.gates() * self.model.hidden();
         let filter = self.model.filter.is_none_or(|(filter, _)| {
             let kept = from(layout.kept_word).take(layout.kept_words());
@@ -234,11 +243,7 @@ impl Session<'_, '_> {
             .front_end()
             .is_none_or(|front_end| front_end.could_save(from(layout.front_end_word)));
         let mut layers = 0..self.model.layers();
-        layers.all(of_layer)
-            && count
-            && filter
-            && front_end
-            && sums.all(|sum| (sum as i32).unsigned_abs() <= pooled << 15)
+        layers.all(of_layer) && count && filter && front_end && sums
     }
 }
 

@@ -7,7 +7,7 @@ use crate::map;
 use crate::model::layout::CELL_FRACTION;
 use crate::model::{Feature, Model, Pool};
 use crate::proven::Proven;
-use crate::q::round_shift;
+use crate::q::{round_shift, saturate};
 
 /// What a step worked on and what it came to; see [`Session::step_watched`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +54,9 @@ impl Session<'_, '_> {
                 need: self.model.frame_values(),
                 found: self.pushed(),
             });
+        }
+        if let Some(steps) = self.painted() {
+            return Err(StepError::PictureComplete { steps });
         }
         self.filter();
         self.begin_picture();
@@ -200,6 +203,12 @@ impl Session<'_, '_> {
             Pool::Last => {}
             Pool::Mean => pool(sums, h, &mut self.pooled),
             Pool::Recent => pool_recent(sums, h, &mut self.pooled, self.model.horizon_shift()),
+            Pool::Sum => {
+                let shift = self.model.draw.map(|record| record.sum_shift);
+                if let Some(shift) = shift.filter(|_| Feature::Painting.is_built()) {
+                    pool_sum(bytemuck::cast_slice_mut(sums), h, shift);
+                }
+            }
         }
     }
 }
@@ -301,9 +310,48 @@ fn pool_recent(sums: &mut [i32], h: &[i16], pooled: &mut u32, shift: u32) {
     *pooled += u32::from(!is_full);
 }
 
+/// Adds a step's h in parts of 2^−shift to the sums of a picture: of 2^shift steps, all there can be, none leaves
+/// ±2¹⁵, and only 2¹⁵ itself, 2^shift times the largest h rounded up, is cut off, to 2¹⁵ − 1.
+#[inline(always)]
+fn pool_sum(sums: &mut [i16], h: &[i16], shift: u32) {
+    debug_assert!(sums.len() >= h.len());
+    for (sum, &h) in sums.iter_mut().zip(h) {
+        *sum = saturate(i32::from(*sum) + round_shift(h.into(), shift));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Beside i64, and at the ends of h, where one unit is all that is ever cut off.
+    #[test]
+    fn sums_of_a_picture_lose_nothing_but_the_last_unit() {
+        for shift in 0..=10u32 {
+            let h = [i16::MIN, i16::MAX, -1, 1, 12_345];
+            let (mut sums, mut plain) = ([0; 6], [0i64; 5]);
+            for step in 0..1i16 << shift {
+                let h = h.map(|h| {
+                    if h.unsigned_abs() < 20_000 {
+                        h ^ step
+                    } else {
+                        h
+                    }
+                });
+                pool_sum(&mut sums, &h, shift);
+                for (plain, h) in plain.iter_mut().zip(h) {
+                    *plain += (i64::from(h) + ((1 << shift) >> 1)) >> shift;
+                }
+            }
+            assert!(plain.iter().all(|sum| (-32_768..=32_768).contains(sum)));
+            assert_eq!(
+                sums[..5],
+                plain.map(|sum| sum.min(32_767) as i16),
+                "{shift}"
+            );
+            assert_eq!(sums[5], 0);
+        }
+    }
 
     /// The sums of the longest horizon keep their bound where h stays at either end, or jumps between them.
     #[test]

@@ -61,6 +61,8 @@ status! {
     ModelInvalid = 20 c"BT_ERROR_MODEL_INVALID",
     /// The model has an audio front end, this build none.
     ModelFrontEnd = 21 c"BT_ERROR_MODEL_FRONT_END",
+    /// The model has something else that this library is built without: it paints pictures.
+    ModelFeature = 22 c"BT_ERROR_MODEL_FEATURE",
     /// The model takes another type of value.
     WrongType = 32 c"BT_ERROR_WRONG_TYPE",
     /// The frame is complete: a step is due.
@@ -100,7 +102,8 @@ impl From<ParseError> for Status {
             ParseError::Version { .. } => Self::ModelVersion,
             ParseError::Crc { .. } => Self::ModelDamaged,
             ParseError::NoFrontEnd => Self::ModelFrontEnd,
-            // Every other one names a field, or a feature that this library is never built without.
+            ParseError::FeatureOff(_) => Self::ModelFeature,
+            // Every other one names a field.
             _ => Self::ModelInvalid,
         }
     }

@@ -7,7 +7,7 @@
 
 use core::hint::black_box;
 
-use bt_core::{DrawError, Limits, Model, Random, SelfTest, Session, Watched};
+use bt_core::{DrawError, Limits, Model, Random, ScoresError, SelfTest, Session, Watched};
 use bt_embed::board::exit;
 use panic_never as _;
 
@@ -59,7 +59,11 @@ fn all(bytes: &[u8], arena: &mut [u32], scores: &mut [i32], state: &mut [u8]) ->
     }
     let frame = state.get_mut(..model.outputs())?;
     match session.draw(&mut Random::new(1, 2), frame) {
-        Ok(()) | Err(DrawError::NotDrawn) => Some(()),
-        Err(_) => None,
+        Ok(()) | Err(DrawError::NotDrawn) => {}
+        Err(_) => return None,
+    }
+    match (model.painting(), session.pixels(0, frame)) {
+        (Some(_), Ok(())) | (None, Err(ScoresError::WrongLength { .. })) => Some(()),
+        _ => None,
     }
 }

@@ -3,8 +3,8 @@
 use bt_core::{Detection, InputType};
 
 use super::{
-    Error, Fields, Header, NAME_BYTES_MAX, REASON_BYTES_MAX, Short, Statistics, TooSmall, VERSION,
-    frame, open,
+    Error, Fields, Header, NAME_BYTES_MAX, Painted, REASON_BYTES_MAX, Short, Statistics, TooSmall,
+    VERSION, frame, open,
 };
 
 mod kind {
@@ -21,6 +21,7 @@ mod kind {
     pub const WRITTEN: u8 = 0x8D;
     pub const DRAWN: u8 = 0x90;
     pub const DETECTIONS: u8 = 0x93;
+    pub const PAINTED: u8 = 0xA0;
     pub const REJECTED: u8 = 0xFD;
     pub const REFUSED: u8 = 0xFE;
     pub const ERROR: u8 = 0xFF;
@@ -100,6 +101,8 @@ pub enum Reply<'a> {
     },
     /// A step of a drawing.
     Drawn(Drawn<'a>),
+    /// A step of a drawing by a model that paints pictures.
+    Painted(Painted<'a>),
     /// The device has no model to serve: the answer to every request but those about slots.
     Refused {
         /// Why the model in flash is refused, in the words of whoever refused it.
@@ -303,6 +306,7 @@ impl<'a> Reply<'a> {
             Reply::Written { .. } => kind::WRITTEN,
             Reply::Rejected { .. } => kind::REJECTED,
             Reply::Drawn(_) => kind::DRAWN,
+            Reply::Painted(_) => kind::PAINTED,
             Reply::Detections { .. } => kind::DETECTIONS,
             Reply::Refused { .. } => kind::REFUSED,
             Reply::Error(_) => kind::ERROR,
@@ -351,6 +355,7 @@ impl<'a> Reply<'a> {
                     w.text(reason, REASON_BYTES_MAX)
                 }
                 Reply::Drawn(ref drawn) => drawn.encode(w),
+                Reply::Painted(ref painted) => painted.encode(w),
                 Reply::Error(error) => {
                     let (code, number) = error.to_wire();
                     w.u8(code)?;
@@ -413,6 +418,7 @@ impl<'a> Reply<'a> {
                     },
                 },
                 kind::DRAWN => Reply::Drawn(Drawn::decode(&mut fields)?),
+                kind::PAINTED => Reply::Painted(Painted::decode(&mut fields)?),
                 kind::REFUSED => Reply::Refused {
                     reason: fields.text()?,
                 },
@@ -695,6 +701,10 @@ mod tests {
             let bits: Vec<u8> = raw.iter().map(|raw| (raw & 1) as u8).collect();
             round_trip(tag, Reply::Drawn(Drawn {
                 steps: n, first: n as u16, count: n as u16, bits: Bits::Values(&bits),
+            }));
+            round_trip(tag, Reply::Painted(Painted {
+                steps: n, steps_in_all: n as u16, rows: !n as u16, first: (n >> 1) as u16,
+                count: (n >> 16) as u16, greys: text.as_bytes(),
             }));
             round_trip(tag, Reply::Refused { reason: &text });
         }

@@ -132,8 +132,9 @@ pub enum Request<'a> {
         /// The first one wanted, counted from 0.
         first: u32,
     },
-    /// Take one step of a drawing and tell the bits drawn. Answered by
-    /// [`super::Reply::Drawn`], by a repetition too, which takes no step.
+    /// Take one step of a drawing and tell the bits drawn, or the pixels as they stand. Answered by
+    /// [`super::Reply::Drawn`], of a model that paints by [`super::Reply::Painted`], by a repetition too, which takes no
+    /// step.
     Draw {
         /// Seed of the random source.
         seed: u64,
@@ -141,7 +142,7 @@ pub enum Request<'a> {
         number: u32,
         /// Steps of this drawing before; 0 forgets everything and begins it.
         step: u32,
-        /// First bit wanted; the reply holds as many as fit one frame.
+        /// First bit or pixel wanted; the reply holds as many as fit one frame, none behind the last.
         first: u16,
     },
 }

@@ -13,7 +13,7 @@ pub struct Statistics {
     pub period: u32,
     /// Steps done.
     pub steps: u32,
-    /// Ticks of all steps, their pushes included.
+    /// Ticks of all steps, their pushes included, and of pictures the pixels that were asked for.
     pub ticks: u64,
     /// Ticks of the longest step, its pushes included.
     pub step_ticks_max: u32,

@@ -46,7 +46,7 @@ function openModel(bytes, name) {
   }
   const says = {
     Name: about.name, Input: about.sound ? `sound at ${about.sound.rate} Hz` : `${about.frame_values} values (${about.input}) a step`,
-    [about.classes ? "Classes" : about.draws ? "Bits" : "Values"]: about.draws ? `${about.labels.length}, of the next frame` : about.labels.map((label, i) => label || i).join(", "),
+    [about.classes ? "Classes" : about.draws ? "Bits" : "Values"]: about.paints ? `${about.labels.length}, of a picture in ${about.picture_steps} steps` : about.draws ? `${about.labels.length}, of the next frame` : about.labels.map((label, i) => label || i).join(", "),
     "Hidden units": about.hidden, Flash: `${about.flash_bytes} bytes`, "RAM of a session": `${about.arena_bytes} bytes`,
     "Self test": about.self_test,
   };
@@ -57,6 +57,7 @@ function openModel(bytes, name) {
   }));
   $("mel-part").hidden = !about.sound;
   $("drawing").hidden = $("drawn-part").hidden = !about.draws;
+  $("rows-part").hidden = about.paints;
   $("rows").value = about.picture_steps ?? 28;
   $("microphone").hidden = !about.sound || !navigator.mediaDevices;
   start();
@@ -164,7 +165,7 @@ function run(values) {
   return came;
 }
 
-/** Draws picture 0 of a seed, as every device does, ones white. */
+/** Draws picture 0 of a seed, as every device does, ones white; one that is painted has its own rows. */
 function drawPicture(seed, rows) {
   if (!(seed >= 0n && seed < 2n ** 64n)) throw new Error(`seed ${seed}: seeds are from 0 to 2^64 - 1`);
   if (!(rows >= 1 && rows <= 1000)) throw new Error(`${rows} rows: a picture has 1 to 1000`);
@@ -172,11 +173,13 @@ function drawPicture(seed, rows) {
   const asked = [Number(seed & 0xffffffffn), Number(seed >> 32n), rows];
   const came = call("draw", new Uint8Array(Uint32Array.from(asked).buffer));
   const canvas = $("drawn");
-  [canvas.width, canvas.height] = [came.rows[0].length, rows];
+  [canvas.width, canvas.height] = [came.rows[0].length, came.rows.length];
   canvas.style.width = `${8 * canvas.width}px`;
-  const grey = came.rows.flat().flatMap((bit) => [255 * bit, 255 * bit, 255 * bit, 255]);
+  const unit = 255 / came.white;
+  const grey = came.rows.flat().flatMap((bit) => [unit * bit, unit * bit, unit * bit, 255]);
   canvas.getContext("2d").putImageData(new ImageData(Uint8ClampedArray.from(grey), canvas.width), 0, 0);
-  const frames = [came.rows[0].map(() => 0), ...came.rows.slice(0, -1)];
+  // What was painted was pushed by nobody.
+  const frames = about.paints ? [] : [came.rows[0].map(() => 0), ...came.rows.slice(0, -1)];
   draw(Float32Array.from(frames.flat()), canvas.width, came);
   $("raw").textContent = JSON.stringify(came.rows);
   $("raw").dataset.done = "yes";

@@ -1,8 +1,8 @@
 //! A model with its session, fed with numbers as a data set holds them.
 
 use bt_core::{
-    FloatInput, FrontEnd, InputType, Model, ModelBytes, NextFrame, OutputKind, Random, SelfTest,
-    Session, argmax,
+    FloatInput, FrontEnd, InputType, Model, ModelBytes, NextFrame, OutputKind, Painting, Random,
+    SelfTest, Session, argmax,
 };
 use serde_json::{Value, json};
 
@@ -79,7 +79,8 @@ impl Device {
             "input": format!("{:?}", model.input_type()).to_lowercase(),
             "frame_values": model.frame_values(),
             "frames": about["config"]["input"]["frames"],
-            "draws": model.next_frame() == NextFrame::Drawn,
+            "draws": model.next_frame() != NextFrame::Pushed,
+            "paints": model.painting().is_some(),
             "picture_steps": about["config"]["head"]["steps"],
             "hidden": model.hidden(),
             "score_shift": model.score_shift(),
@@ -145,13 +146,17 @@ impl Device {
         Ok(json!({ "steps": steps, "mel": [] }))
     }
 
-    /// Picture 0 of a seed, by the device's own code: `{"rows": [[bits]], "steps": […]}`, a row a step.
+    /// Picture 0 of a seed, by the device's own code: `{"rows": [[bits]], "white": 1, "steps": […]}`, a row a step; of
+    /// a model that paints, in all its steps, greys to 255.
     ///
     /// # Errors
     ///
     /// A model that does not draw.
     pub fn draw(&mut self, seed: u64, rows: usize) -> Result<Value, String> {
         self.reset();
+        if let Some(painting) = self.model.painting() {
+            return self.paint(seed, painting);
+        }
         let mut random = Random::new(seed, 0);
         let mut row = vec![0; self.model.outputs()];
         let (mut picture, mut steps) = (Vec::new(), Vec::new());
@@ -162,7 +167,21 @@ impl Device {
             picture.push(row.clone());
             steps.push(self.told()?);
         }
-        Ok(json!({ "rows": picture, "steps": steps, "mel": [] }))
+        Ok(json!({ "rows": picture, "white": 1, "steps": steps, "mel": [] }))
+    }
+
+    fn paint(&mut self, seed: u64, painting: Painting) -> Result<Value, String> {
+        let mut random = Random::new(seed, 0);
+        let mut greys = vec![0; self.model.outputs()];
+        let mut steps = Vec::new();
+        for _ in 0..painting.steps {
+            self.session
+                .draw(&mut random, &mut greys)
+                .map_err(|error| error.to_string())?;
+            steps.push(self.told()?);
+        }
+        let rows: Vec<&[u8]> = greys.chunks(painting.columns.max(1)).collect();
+        Ok(json!({ "rows": rows, "white": 255, "steps": steps, "mel": [] }))
     }
 
     fn step(&mut self) -> Result<Value, String> {

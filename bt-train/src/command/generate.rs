@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// Arguments of `generate`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A quantized model of the next frame (`train --head next-bits`), or a run that learned pictures (`--head draw`)
+    /// A quantized model of the next frame or of pictures (`train --head next-bits|draw`), or a run of pictures
     pub model: PathBuf,
     /// What is drawn, and where it goes
     #[command(flatten)]
@@ -28,7 +28,7 @@ pub struct Args {
 /// What is to be drawn, and where it goes.
 #[derive(Debug, clap::Args)]
 pub struct Wanted {
-    /// Seed: picture n of a seed is the same on every device, and of a run that learned pictures in every program
+    /// Seed: picture n of a seed is the same on every device; a run of pictures takes the same latent values
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Pictures to draw
@@ -37,7 +37,7 @@ pub struct Wanted {
     /// Steps of a picture, one row each, of a model of the next frame [default: as the model was trained]
     #[arg(long, value_name = "T")]
     pub steps: Option<NonZeroUsize>,
-    /// The sheet, a .png; or .npz for the pixels: `x` [pictures, rows, columns], bits or, of a run, greys to 255
+    /// The sheet, a .png; or .npz for the pixels: `x` [pictures, rows, columns], bits, or greys to 255 of pictures
     #[arg(long, value_name = "PNG")]
     pub out: PathBuf,
 }
@@ -49,6 +49,12 @@ impl Wanted {
     /// When neither flag nor model says so, or the model does not draw.
     pub fn steps_of(&self, model: &Model<'_>) -> Result<usize> {
         drawing::check(model)?;
+        if let Some(picture) = model.painting() {
+            return match self.steps {
+                Some(_) => Err(has_its_own_steps()),
+                None => Ok(picture.steps as usize),
+            };
+        }
         if let Some(steps) = self.steps {
             return Ok(steps.get());
         }
@@ -104,14 +110,16 @@ pub fn run(args: Args) -> Result<()> {
     tell(&args, &drawn.map_err(in_model)?)
 }
 
+fn has_its_own_steps() -> Error {
+    Error::usage("a model of pictures has a size and steps of its own; leave --steps out")
+}
+
 /// Pictures of a float model.
 fn painted(args: &Args) -> Result<Pictures> {
     let path = model_path(&args.model);
     let in_model = |error: Error| error.file(&path);
     if args.wanted.steps.is_some() {
-        return Err(Error::usage(
-            "a model of pictures has a size and steps of its own; leave --steps out",
-        ));
+        return Err(has_its_own_steps());
     }
     let model = checkpoint(&path)?.model().map_err(in_model)?;
     let count = args.wanted.count.get();

@@ -139,7 +139,10 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
                 "outputs": model.outputs(),
                 "every_step": model.scores_every_step(),
                 "kind": kind_words(model.output_kind()),
-                "draws": model.next_frame() == NextFrame::Drawn,
+                "draws": model.next_frame() != NextFrame::Pushed,
+                "picture": model.painting().map(|picture| json!({
+                    "steps": picture.steps, "rows": picture.rows, "columns": picture.columns,
+                })),
                 "caption_words": model.caption_words(),
                 "units": units,
                 "labels": labels,
@@ -165,6 +168,7 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
     say!("name        {}", model.name());
     let when = match model.scores_every_step() {
         true if model.next_frame() == NextFrame::Drawn => ", after every step: the next frame",
+        true if model.painting().is_some() => ", a picture's, after every step",
         true => ", after every step",
         false => "",
     };

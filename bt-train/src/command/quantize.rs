@@ -6,6 +6,7 @@ use crate::command::tuning::{Tuned, tune};
 use crate::command::{checkpoint, load, model_path};
 use crate::data::{DataSet, PartName};
 use crate::device;
+use crate::drawing::Agreement;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{check_place, write_atomic};
 use crate::float::checkpoint::Checkpoint;
@@ -99,6 +100,7 @@ pub fn run(args: Args) -> Result<()> {
     let Quantized {
         exported,
         comparison,
+        drawing,
         tuned,
         warnings,
         ..
@@ -137,6 +139,15 @@ pub fn run(args: Args) -> Result<()> {
     }
     if let Some(comparison) = &comparison {
         comparison.print(args.report);
+    }
+    if let Some(drawing) = drawing {
+        say!(
+            "pictures   {:.1} dB, probabilities of pixels up to {:.4} off, {:.5} in the mean, of {} beside floats",
+            drawing.snr_db,
+            drawing.error_max,
+            drawing.error_mean,
+            drawing.pictures
+        );
     }
     for warning in warnings {
         say!("warning: {warning}");
@@ -178,8 +189,10 @@ pub struct Quantized {
     pub exported: Exported,
     /// Of all maps for one step.
     pub cycles: u64,
-    /// Beside the floats; none without targets, or when fine-tuning was broken off.
+    /// Beside the floats; none without targets, of pictures, or when fine-tuning was broken off.
     pub comparison: Option<Comparison>,
+    /// Of a model that paints pictures, those of its integers beside those of floats.
+    pub drawing: Option<Agreement>,
     /// Where it was fine-tuned.
     pub tuned: Option<Tuned>,
     /// What a user should know, a line each.
@@ -201,6 +214,13 @@ impl Request<'_> {
             None => error,
         };
         let checkpoint = self.checkpoint;
+        let paints = checkpoint.config.head.gives.is_pictures();
+        if paints && self.fine_tune.is_some() {
+            let why =
+                "is not for pictures: a device holds their decoder, which learns from none alone";
+            let error = Error::new(ErrorKind::Unsupported(why)).field("fine-tune");
+            return Err(error.remedy("leave it out"));
+        }
         let frames = self.data.clone().for_model(&checkpoint.config);
         let frames = frames.map_err(in_data)?;
         let labels = if checkpoint.config.head.labels.is_empty() {
@@ -230,7 +250,15 @@ impl Request<'_> {
             .as_ref()
             .is_none_or(|tuned| tuned.interrupted.is_none());
         let comparison = match is_whole {
-            true => Comparison::new(self.settings, &frames, checkpoint, kept, &scheme)?,
+            true if !paints => Comparison::new(self.settings, &frames, checkpoint, kept, &scheme)?,
+            _ => None,
+        };
+        let drawing = match paints {
+            true => {
+                let integers = device::parse(&exported.bytes)?;
+                let float = checkpoint.model()?;
+                Some(Agreement::new(&float, &integers, 0, COMPARED_PICTURES)?)
+            }
             false => None,
         };
         let mut warnings = warnings(&exported, comparison.as_ref(), tuned.is_some());
@@ -244,11 +272,15 @@ impl Request<'_> {
             cycles: scheme.plans().cycles(self.device.core(), 0),
             exported,
             comparison,
+            drawing,
             tuned,
             warnings,
         })
     }
 }
+
+/// Pictures that floats and integers both paint, to be held side by side.
+const COMPARED_PICTURES: usize = 64;
 
 impl Quantized {
     /// For programs.
@@ -272,6 +304,9 @@ impl Quantized {
         });
         if let Some(comparison) = &self.comparison {
             object["comparison"] = comparison.json();
+        }
+        if let Some(drawing) = &self.drawing {
+            object["drawing"] = json!(drawing);
         }
         if let Some(tuned) = &self.tuned {
             object["fine_tune"] = json!({ "epochs": tuned.epochs, "best": tuned.best });

@@ -62,6 +62,7 @@ pub fn temperature(text: &str) -> std::result::Result<Temperature, String> {
 pub fn run(args: Args) -> Result<()> {
     let bytes = device::read_model(&args.model)?;
     let model = device::parse(&bytes)?;
+    device::check_reads(&model).map_err(|error| error.file(&args.model))?;
     let config = device::config(&model).map_err(|error| error.file(&args.model))?;
     let recordings = match &args.hold_out {
         Some(hold_out) => Recordings::new(hold_out, "")?,

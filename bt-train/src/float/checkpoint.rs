@@ -27,6 +27,12 @@ pub const INPUT_OFFSET: &str = "input.offset";
 /// Name of the tensor that multiplies what is left.
 pub const INPUT_SCALE: &str = "input.scale";
 
+/// Name of the head's weights.
+pub const HEAD_WEIGHT: &str = "head.weight";
+
+/// Name of the head's bias.
+pub const HEAD_BIAS: &str = "head.bias";
+
 /// Name of the tensor added to values.
 pub const HEAD_OFFSET: &str = "head.offset";
 

@@ -29,7 +29,7 @@ pub(super) struct Decoder<T> {
 }
 
 /// Number of the decoder's layer in names of tensors; the encoder is layer 0.
-pub(super) const DECODER: usize = 1;
+pub(crate) const DECODER: usize = 1;
 
 /// Names of L and l.
 pub(super) const LATENT: [&str; 2] = ["latent.weight", "latent.bias"];

@@ -14,7 +14,7 @@
 pub mod cell;
 pub mod checkpoint;
 pub mod config;
-mod draw;
+pub(crate) mod draw;
 pub mod filter;
 pub mod function;
 pub mod head;

@@ -8,10 +8,10 @@ use super::scheme::{CellReport, Weights};
 use super::tensor::Z_SCALE;
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::{Checkpoint, HEAD_OFFSET, HEAD_SCALE};
-use crate::float::config::{self, FrontEndConfig, ModelConfig};
+use crate::float::config::{self, FrontEndConfig, HeadName, ModelConfig};
 use crate::float::filter::Filter;
 use bt_core::internals::cell::Gate;
-use bt_core::internals::model::layout::CELL_FRACTION;
+use bt_core::internals::model::layout::{CELL_FRACTION, DrawRecord};
 use bt_core::internals::model::write::{Contents, LayerContents, ModelBytes, Outputs};
 use bt_core::internals::model::{self, ArenaLayout, Kept};
 use bt_core::{FloatOutput, InputType, NextFrame, OutputKind};
@@ -21,6 +21,9 @@ use ndarray::Ix2;
 pub(super) struct Parts<'a> {
     pub name: &'a str,
     pub labels: &'a [String],
+    /// Of the whole float model, to tell about it.
+    pub whole: &'a ModelConfig,
+    /// Of what the device runs.
     pub config: &'a ModelConfig,
     pub format: &'a InputFormat,
     /// Formats of the states, layer by layer.
@@ -36,8 +39,8 @@ impl Parts<'_> {
     /// The model that takes what is pushed to a device, and tells about itself.
     pub fn whole(&self) -> Result<ModelBytes> {
         let about = serde_json::json!({
-            "config": self.config,
-            "parameters": self.config.parameters(),
+            "config": self.whole,
+            "parameters": self.whole.parameters(),
         });
         self.write(self.config.front_end.as_ref(), about.to_string())
     }
@@ -68,15 +71,30 @@ impl Parts<'_> {
         };
         Outputs {
             kind: head.gives.kind(),
-            every_step: head.gives.every_step(),
+            // The canvas can be looked at as it grows.
+            every_step: head.gives.every_step() || head.gives.is_pictures(),
             // 0 with other pools, whose horizon is 1.
             horizon_shift: head.horizon().ilog2() as u8,
             values,
-            next_frame: match head.gives.is_next_frame() {
-                true => NextFrame::Drawn,
-                false => NextFrame::Pushed,
+            next_frame: match head.gives.name() {
+                HeadName::NextBits => NextFrame::Drawn,
+                HeadName::Draw => NextFrame::Latent,
+                _ => NextFrame::Pushed,
             },
+            draw: self.draw(),
         }
+    }
+
+    /// How pictures are painted, where they are.
+    fn draw(&self) -> Option<DrawRecord> {
+        let head = &self.config.head;
+        let is_pictures = head.gives.is_pictures();
+        let (steps, rows) = head.steps.zip(head.rows).filter(|_| is_pictures)?;
+        Some(DrawRecord {
+            steps: steps as u32,
+            rows: rows as u32,
+            sum_shift: DrawRecord::shift_of(steps as u32),
+        })
     }
 
     fn write(&self, front_end: Option<&FrontEndConfig>, about: String) -> Result<ModelBytes> {
@@ -86,10 +104,13 @@ impl Parts<'_> {
             .into_dimensionality::<Ix2>()
             .map_err(Error::malformed)?;
         let head_bias = values(self.checkpoint, "head.bias");
+        let draw = self.draw();
+        let (steps, lost) = draw.map_or((1, 0), |draw| (draw.steps, draw.sum_shift));
         let (head_weights, head_bias, score_shift) = head(
             weight.view(),
             &head_bias,
-            config.cell.device().hidden_fraction(),
+            config.cell.device().hidden_fraction() as i32 - lost as i32,
+            steps,
         );
         let arena = arena(config, front_end)?;
         let is_raw = self.format.left_shift > 0;
@@ -146,10 +167,11 @@ impl Parts<'_> {
             head_bias,
             scratch_words: self.scratch_words,
             golden_seed: 0x5eed_b10c,
-            // Of a caption, a picture and three words.
-            golden_steps: match config.words() {
-                Some(_) => 4,
-                None => 2,
+            golden_steps: match (draw, config.words()) {
+                (Some(draw), _) => draw.steps.min(GOLDEN_PICTURE_STEPS),
+                // Of a caption, a picture and three words.
+                (None, Some(_)) => 4,
+                (None, None) => 2,
             },
         };
         contents
@@ -157,6 +179,9 @@ impl Parts<'_> {
             .map_err(|error| Error::new(ErrorKind::Exported(error)))
     }
 }
+
+/// Most steps of the golden picture: those of a whole one, unless it has many.
+const GOLDEN_PICTURE_STEPS: u32 = 16;
 
 /// Where a session of a model keeps what, behind this front end or none.
 pub(super) fn arena(
@@ -184,6 +209,9 @@ fn kept(config: &ModelConfig) -> Option<Kept> {
 }
 
 fn pooled(config: &ModelConfig) -> model::Pool {
+    if config.head.gives.is_pictures() {
+        return model::Pool::Sum;
+    }
     match config.head.pool {
         config::Pool::Last => model::Pool::Last,
         config::Pool::Mean => model::Pool::Mean,

@@ -1,5 +1,6 @@
 //! Float model + calibration data → `.btm`.
 
+use super::decoder::of_device;
 use super::real::{RealLayer, RealMaps, frames, hidden_lsb, real, states};
 use super::scheme::CALIBRATION_STATES;
 use super::spread::spread;
@@ -67,6 +68,7 @@ impl Scheme {
     ///
     /// When the weights cannot be quantized.
     pub fn export(&self, checkpoint: &Checkpoint) -> Result<Exported> {
+        let checkpoint = &*of_device(checkpoint);
         let maps = RealMaps::read(checkpoint, &self.plans)?;
         let weights = self.weights(&maps, checkpoint)?;
         let parts = self.parts(&weights, checkpoint);

@@ -1,8 +1,11 @@
 //! Float model → integers: ranges from training data, shifts that provably never overflow, the model
 //! file; and training that goes on at the integers' own values.
+//!
+//! Of a model that paints pictures only the decoder becomes integers: a device draws, and looks at nothing.
 
 mod calibration;
 mod contents;
+pub(crate) mod decoder;
 pub mod dense;
 pub mod export;
 pub mod fine_tune;

@@ -2,12 +2,13 @@
 
 use super::calibration::{CalibratedInput, InputCalibration};
 use super::contents::{Parts, arena};
+use super::decoder::{material, of_device};
 use super::input::InputFormat;
 use super::map::{IntegerForm, MapScheme, Reads, apply_matrix};
 use super::real::{RealLayer, RealMaps, folded_bias, frames, hidden_lsb, states, values};
 use super::spread::spread;
 use super::words::RealWords;
-use crate::data::{Normalization, Part};
+use crate::data::Part;
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::{Checkpoint, WORDS};
 use crate::float::config::{LayerShape, ModelConfig};
@@ -62,6 +63,9 @@ impl CellReport {
 pub struct Scheme {
     name: String,
     labels: Vec<String>,
+    /// Of the whole float model.
+    whole: ModelConfig,
+    /// Of what the device runs.
     pub(super) config: ModelConfig,
     pub(super) limits: Limits,
     /// Of all maps: the search's own, which the file keeps to.
@@ -101,24 +105,19 @@ pub(super) struct Weights<'a> {
 /// Checks that a model of such a kind can be made integers at all.
 ///
 /// # Errors
-/// When it draws pictures, or has more words than a device takes.
+/// When it has more words than a device takes.
 fn check_quantizable(config: &ModelConfig) -> Result<()> {
     if let Some(words) = config.words().filter(|&words| words > SCORES_MAX) {
         let most = format!("a device takes at most {SCORES_MAX}");
         return Err(Error::out_of_range(words, most).field("head.next_words"));
-    }
-    if config.head.gives.is_pictures() {
-        let why = "paints in several steps from latent values, which no device does yet";
-        return Err(Error::new(ErrorKind::Unsupported(why))
-            .field("head.draw")
-            .remedy("draw with the float model: `bt-train generate RUN`"));
     }
     Ok(())
 }
 
 impl Scheme {
     /// Chooses plans, input format, ranges and bits. `part` is (a selection of) the training part, in raw
-    /// values of the input map: with a front end its feature vectors.
+    /// values of the input map: with a front end its feature vectors. A model that paints pictures is calibrated on
+    /// some that it paints itself, and does not look at it.
     ///
     /// # Errors
     ///
@@ -130,9 +129,16 @@ impl Scheme {
         options: &Options,
     ) -> Result<Scheme> {
         check_quantizable(&checkpoint.config)?;
-        let layers = layers(&checkpoint.config)?;
+        let own = of_device(checkpoint);
+        let layers = layers(&own.config)?;
         let limits = &options.limits;
-        let planned = |plans| Scheme::planned(plans, checkpoint, part, labels, options);
+        let planned = |plans| {
+            let scheme = Scheme::planned(plans, &own, part, labels, options)?;
+            Ok(Scheme {
+                whole: checkpoint.config.clone(),
+                ..scheme
+            })
+        };
         let Some(flash_bytes) = limits.flash_bytes else {
             let plans = search::best(&layers, limits);
             return planned(plans.map_err(|error| search::refused(&error, limits))?);
@@ -168,7 +174,7 @@ impl Scheme {
         }
     }
 
-    /// The same for plans that are chosen.
+    /// The same of what the device runs, for plans that are chosen.
     fn planned(
         plans: Ranked,
         checkpoint: &Checkpoint,
@@ -181,11 +187,13 @@ impl Scheme {
         let (first, above) = maps
             .split_first()
             .ok_or_else(|| Error::new(ErrorKind::Internal("a model has no layer")))?;
+        let (part, normalization) = material(checkpoint, part, options.sequences)?;
+        let part = &part;
         let chosen = spread((0..part.sequences()).collect(), options.sequences);
         let calibration = InputCalibration {
             part,
             chosen: &chosen,
-            normalization: &Normalization::of(&checkpoint.model()?),
+            normalization: &normalization,
             bias: &values(checkpoint, &name::bias(config.cell, 0)),
             has_front_end: config.front_end.is_some(),
             core: options.limits.core,
@@ -228,6 +236,7 @@ impl Scheme {
         Ok(Scheme {
             name: options.name.clone(),
             labels: labels.to_vec(),
+            whole: config.clone(),
             config: config.clone(),
             limits: options.limits,
             plans,
@@ -268,9 +277,10 @@ impl Scheme {
     ///
     /// When the weights cannot be quantized.
     pub fn core(&self, checkpoint: &Checkpoint) -> Result<ModelBytes> {
-        let maps = RealMaps::read(checkpoint, &self.plans)?;
-        let weights = self.weights(&maps, checkpoint)?;
-        self.parts(&weights, checkpoint).core()
+        let checkpoint = of_device(checkpoint);
+        let maps = RealMaps::read(&checkpoint, &self.plans)?;
+        let weights = self.weights(&maps, &checkpoint)?;
+        self.parts(&weights, &checkpoint).core()
     }
 
     /// The model file of `checkpoint`.
@@ -279,9 +289,10 @@ impl Scheme {
     ///
     /// When the weights cannot be quantized.
     pub fn file(&self, checkpoint: &Checkpoint) -> Result<ModelBytes> {
-        let maps = RealMaps::read(checkpoint, &self.plans)?;
-        let weights = self.weights(&maps, checkpoint)?;
-        self.parts(&weights, checkpoint).whole()
+        let checkpoint = of_device(checkpoint);
+        let maps = RealMaps::read(&checkpoint, &self.plans)?;
+        let weights = self.weights(&maps, &checkpoint)?;
+        self.parts(&weights, &checkpoint).whole()
     }
 
     /// `model` with the weights that the integers of its dense maps and words stand for. Tensor maps, whose
@@ -320,7 +331,7 @@ impl Scheme {
         Ok(rounded)
     }
 
-    /// The integers of a checkpoint's layers.
+    /// The integers of the layers of a checkpoint of what the device runs.
     pub(super) fn weights<'a>(
         &self,
         maps: &'a [RealMaps<'_>],
@@ -378,6 +389,7 @@ impl Scheme {
         Parts {
             name: &self.name,
             labels: &self.labels,
+            whole: &self.whole,
             config: &self.config,
             format: &self.format,
             cells: self.layers.iter().map(|layer| layer.cell).collect(),

@@ -64,7 +64,7 @@ impl Search {
             }
         }
         if settings.head == HeadChoice::Draw {
-            let why = "draws pictures, which no device does yet";
+            let why = "paints pictures, of which integers tell no bound to search by";
             return Err(Error::new(ErrorKind::Unsupported(why)).field("head"));
         }
         let validation = validation(settings, data)?;

@@ -6,7 +6,7 @@ use bt_core::internals::front_end::{self, Config, FORMAT, FORMAT_UNFILTERED, Fro
 use bt_core::internals::model::layout::FilterRecord;
 use bt_core::internals::model::write::ModelBytes;
 use bt_core::internals::model::{cases, layout};
-use bt_core::{Cell, InputType, Model, Pool, Rule, Session};
+use bt_core::{Cell, InputType, Model, Pool, Rule, Session, StepError};
 use bt_embed::service::Surroundings;
 use bt_embed::wire::{Decoder, Reply, Request};
 
@@ -298,7 +298,12 @@ fn models() -> &'static [ModelBytes] {
             };
             shape.model()
         };
-        let crafted = [cases::program(), cases::odd_dense(), cases::captions()];
+        let crafted = [
+            cases::program(),
+            cases::odd_dense(),
+            cases::captions(),
+            cases::painting(),
+        ];
         let crafted = crafted.map(|contents| contents.write().expect("a sound model"));
         let mut models = vec![
             exported::streamed(1),
@@ -311,6 +316,13 @@ fn models() -> &'static [ModelBytes] {
             filtered(3),
         ];
         models.extend(crafted);
+        let shape = Dense {
+            values: 5,
+            hidden: 3,
+            classes: 4,
+            ..Dense::default()
+        };
+        models.push(shape.painting(3, 2));
         let is_small = |model: &ModelBytes| {
             let parsed = Model::parse(model.bytes()).expect("a sound model");
             parsed.frame_work() < 1 << 12
@@ -330,7 +342,14 @@ fn step(session: &mut Session<'_, '_>, seed: u32) {
     };
     let frame = noise.bytes(session.model().frame_values() * value_bytes);
     assert_eq!(session.push_bytes(&frame), Ok(frame.len()));
-    session.step().expect("a whole frame");
+    match session.step() {
+        Ok(()) => {}
+        // A picture takes no more, and the frame goes.
+        Err(StepError::PictureComplete { .. }) => {
+            assert_eq!(session.drop_frame(), frame.len() / value_bytes);
+        }
+        Err(error) => panic!("{error}"),
+    }
 }
 
 /// The state of model `number` after two steps, behind that number.
