@@ -3,12 +3,15 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bt_core::Model;
+use bt_embed::store::RECORD_BYTES;
 use bt_train::data::Recordings;
 use clap::Parser;
 use tools::board::{Board, projects};
+use tools::device::Device;
+use tools::emulator::Emulator;
 use tools::firmware::{Firmware, ModelIn};
 use tools::port::Port;
 use tools::qemu::{Evaluation, test_part};
@@ -70,6 +73,66 @@ fn projects_give_the_scores_of_the_host_in_qemu() {
             "{flash}"
         );
         assert!(ram <= board.ram.bytes() - board.session_bytes(), "{ram}");
+    }
+}
+
+/// The same project with slots: it serves the model in the program, and takes others. QEMU's machine has no controller
+/// of the flash: what a write comes to there is told, and the model served goes on.
+#[test]
+fn a_project_with_slots_serves_and_says_what_its_flash_refuses() {
+    let path = data("bytes.btm");
+    let bytes = bt_train::device::read_model(&path).unwrap();
+    let board = Board::find("netduinoplus2").unwrap();
+    let firmware = Firmware {
+        board,
+        model: ModelIn::Slots(Some(&path)),
+        log: false,
+        binary: None,
+    };
+    let emulator = Emulator::start(board, &firmware.build().unwrap(), false).unwrap();
+    let uart = emulator.uart(Duration::from_millis(50)).unwrap();
+    let mut device = Device::new(uart, Instant::now() + Duration::from_secs(60));
+    let served = device.hello().unwrap();
+    assert_eq!(served.model_crc, Model::parse(bytes.bytes()).unwrap().crc());
+    let slots = device.slots().unwrap();
+    let image_bytes_max = (128 << 10) - RECORD_BYTES;
+    assert_eq!((slots.served, slots.image_bytes_max), (0, image_bytes_max));
+    let refused = device.put_model(bytes.bytes()).unwrap_err().to_string();
+    assert!(
+        refused.starts_with("the device does not accept the model: "),
+        "{refused}"
+    );
+    assert_eq!(device.hello().unwrap(), served);
+}
+
+/// What reads sensors by drivers of others, or listens with two models, beside the project's firmware.
+const SENSORS: [(&str, &str); 3] = [
+    ("nrf52840dk", "wake_word"),
+    ("microbit-v2", "motion"),
+    ("pico2", "camera"),
+];
+
+/// Programs that read sensors build, and fit their boards.
+#[test]
+#[ignore = "long"]
+fn every_sensor_builds() {
+    let path = data("bytes.btm");
+    for (name, binary) in SENSORS {
+        let board = Board::find(name).unwrap();
+        tools::setup::targets(&[board]).unwrap();
+        let firmware = Firmware {
+            board,
+            model: ModelIn::Pair {
+                wake: &path,
+                commands: &path,
+            },
+            log: false,
+            binary: Some(binary),
+        };
+        let size = tools::size::read(&firmware.build().unwrap()).unwrap();
+        println!("{name}, {binary}: {size:?}");
+        assert!((size.flash_bytes as usize) < board.flash.bytes());
+        assert!((size.ram_bytes as usize) < board.ram.bytes());
     }
 }
 

@@ -1,6 +1,7 @@
 //! Models in slots of flash: power that fails at every step of a write, models that are refused, and the whole way over
 //! the line, noise included.
 
+use std::cell::RefCell;
 use std::io::{Read as _, Write as _};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use bt_core::{Crc32c, Model, ModelBytes, ParseError, Scrub, SelfTest, Session};
 use bt_embed::app::{Ended, Memory, run_with_slots};
 use bt_embed::board::{Board, Stack};
 use bt_embed::store::{
-    PIECE_ALIGN, RECORD_BYTES, Slot, Slots, StoreError, Update, image_bytes, model_in,
+    PIECE_ALIGN, Part, RECORD_BYTES, Slot, Slots, StoreError, Update, image_bytes, model_in,
 };
 use bt_embed::wire::{self, Decoder, Reply, Request};
 use bt_tests::line::{End, Faults, Uart, line};
@@ -205,6 +206,49 @@ fn power_that_fails_at_any_byte_leaves_a_model() {
 }
 
 /// Dropped pieces, wrong ones, and images that are not what they were to be.
+/// Both slots in a flash of one driver, as a HAL has it: each is written and read in its own place.
+#[test]
+fn slots_are_parts_of_one_flash() {
+    const BEFORE: usize = 2 * 1024;
+    let chip = Chip::<4, 1024>::new(BEFORE + 2 * SLOT);
+    let address = chip.words.as_ptr().expose_provenance();
+    let program = chip.bytes()[..BEFORE].to_vec();
+    let flash = RefCell::new(chip);
+    let part = |number| {
+        let offset = BEFORE + number * SLOT;
+        // SAFETY: the words stay where they are, and only the parts write to their places.
+        unsafe { Part::new(&flash, offset as u32, address + offset, SLOT) }
+    };
+    let mut slots = Slots {
+        flash: [part(0), part(1)],
+        accept: |_| true,
+    };
+    assert_eq!(slots.newest(0), None);
+    let (a, b) = (model(1), model(2));
+    write(&mut slots.flash[0], a.bytes(), 4).unwrap();
+    write(&mut slots.flash[1], b.bytes(), 5).unwrap();
+    let newest = |slots: &Slots<Part<'_, _>>, passed_over| {
+        slots
+            .newest(passed_over)
+            .map(|choice| (choice.slot, choice.sequence))
+    };
+    assert_eq!(newest(&slots, 0), Some((1, 5)));
+    assert_eq!(newest(&slots, 0b10), Some((0, 4)));
+    for (slot, file) in slots.flash.iter_mut().zip([&a, &b]) {
+        let image = &slot.bytes()[RECORD_BYTES..];
+        assert_eq!(model_in(image), file.bytes());
+        let mut start = [0; 4];
+        ReadNorFlash::read(slot, RECORD_BYTES as u32, &mut start).unwrap();
+        assert_eq!(start, file.bytes()[..4]);
+        assert_eq!(slot.capacity(), SLOT);
+    }
+    // A third model goes over the first, and nothing else changes.
+    write(&mut slots.flash[0], b.bytes(), 6).unwrap();
+    assert_eq!(newest(&slots, 0), Some((0, 6)));
+    assert_eq!(newest(&slots, 1), Some((1, 5)));
+    assert_eq!(flash.borrow().bytes()[..BEFORE], program);
+}
+
 #[test]
 fn a_slot_is_whole_or_none() {
     let mut flash = Chip::<4, 1024>::new(8 * 1024);

@@ -10,9 +10,10 @@
 //! whose model does not parse, does not fit or does not pass its self test is passed over for the older one, and
 //! both for the model in the program.
 //!
-//! Flash is whatever speaks [`NorFlash`] and can be read in place ([`Slot`]).
+//! Flash is whatever speaks [`NorFlash`] and can be read in place ([`Slot`]): for a HAL's flash, [`Part`].
 
 mod desk;
+mod part;
 mod record;
 mod update;
 
@@ -22,6 +23,7 @@ use bt_core::internals::model::layout::LENGTH_AT;
 use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
 
 pub(crate) use desk::{Desk, Room};
+pub use part::Part;
 use record::Record;
 pub use record::{RECORD_BYTES, image_bytes};
 pub use update::{PIECE_ALIGN, StoreError, Update};

@@ -131,17 +131,25 @@ impl Firmware<'_> {
                 command
             }
             Some(folder)
-                if self.binary.is_some()
-                    || self.log
+                if self.log
                     || purpose != Purpose::Use
-                    || !matches!(self.model, ModelIn::Program(_)) =>
+                    || !matches!(
+                        self.model,
+                        ModelIn::Program(_) | ModelIn::Slots(Some(_)) | ModelIn::Pair { .. }
+                    ) =>
             {
                 bail!(
                     "{}: {folder} is a project of its own, which builds firmware with a model; it logs over RTT",
                     board.name
                 )
             }
-            Some(folder) => in_project(folder),
+            Some(folder) => {
+                let mut command = in_project(folder);
+                if let (ModelIn::Slots(_), Some(_)) = (self.model, board.slots) {
+                    command.args(["--features", "slots"]);
+                }
+                command
+            }
         };
         command.args(["--quiet", "--profile", board.profile]).args([
             "--target",

@@ -53,6 +53,10 @@ pub fn run(args: Args) -> Result<()> {
     let limit = Duration::from_secs(args.timeout);
     let said = match &args.port {
         Some(port) => put(Port::open(port)?, Instant::now() + limit, &model, &image),
+        None if board.project.is_some() => bail!(
+            "{}: give --port; QEMU has no flash of it that could be written",
+            board.name
+        ),
         None => {
             setup::ensure(&[board])?;
             let firmware = Firmware {

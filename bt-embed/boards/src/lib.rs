@@ -189,7 +189,8 @@ impl Board {
 
     /// Flash that a model's file may take.
     pub fn model_bytes(&self) -> usize {
-        let beside = self.flash.bytes() - self.program.flash_kib as usize * 1024;
+        let flash = self.program_flash(self.project.is_some());
+        let beside = flash.bytes() - self.program.flash_kib as usize * 1024;
         self.model.map_or(beside, Memory::bytes)
     }
 
@@ -218,12 +219,20 @@ impl Board {
         }
     }
 
+    /// Flash of the program and the model in it: all of it, or what the slots leave.
+    fn program_flash(&self, has_slots: bool) -> Memory {
+        match self.slots.filter(|_| has_slots) {
+            None => self.flash,
+            Some(slots) => Memory {
+                kib: (slots.start - self.flash.start) / 1024,
+                ..self.flash
+            },
+        }
+    }
+
     /// The linker's map of the memory, for cortex-m-rt's `memory.x`; without the slots, where the firmware has them.
     pub fn memory_x(&self, has_slots: bool) -> String {
-        let mut flash = self.flash;
-        if let Some(slots) = self.slots.filter(|_| has_slots) {
-            flash.kib = (slots.start - flash.start) / 1024;
-        }
+        let flash = self.program_flash(has_slots);
         let region = |name: &str, memory: Memory| {
             format!(
                 "  {name} : ORIGIN = {:#010x}, LENGTH = {}K\n",
@@ -319,7 +328,7 @@ mod tests {
             };
             // A chip may want more of the linker besides.
             assert!(
-                read("memory.x").starts_with(&board.memory_x(false)),
+                read("memory.x").starts_with(&board.memory_x(true)),
                 "{}",
                 board.name
             );
@@ -330,6 +339,19 @@ mod tests {
             let chips = "cfg(all(target_arch = \"arm\", target_os = \"none\"))";
             let runner = config["target"][chips]["runner"].as_str().unwrap();
             assert_eq!(runner.split(' ').next_back(), board.chip, "{}", board.name);
+            if let Some(slots) = board.slots {
+                let flash = read("src/slots.rs");
+                let told =
+                    [slots.start - board.flash.start, slots.kib].map(|number| number.to_string());
+                let [start, kib] = &told;
+                let start = format!("SLOTS_OFFSET: usize = {start};");
+                let bytes = format!("SLOT_BYTES: usize = {kib} * 1024;");
+                assert!(
+                    flash.replace('_', "").contains(&start.replace('_', "")),
+                    "{start}"
+                );
+                assert!(flash.contains(&bytes), "{bytes}");
+            }
             let program = read("src/main.rs");
             let line = format!("LINE_BYTES: usize = {};", board.line_bytes);
             for told in [format!("name: {:?}", board.name), line] {

@@ -2,12 +2,20 @@
 #![no_std]
 #![no_main]
 
+#[cfg(feature = "slots")]
+mod slots;
+
+#[cfg(feature = "slots")]
+use core::cell::RefCell;
+
 use bt_core::{arena_words, output_count};
 use bt_embed::adapter::Nb;
 use bt_embed::app::{self, Memory};
 use bt_embed::board::{Board, SysTickClock, measure_stack};
 use defmt_rtt as _;
 use panic_probe as _;
+#[cfg(feature = "slots")]
+use stm32f4xx_hal::flash::FlashExt as _;
 use stm32f4xx_hal::rcc::{Config, Rcc};
 use stm32f4xx_hal::{pac, prelude::*};
 
@@ -18,12 +26,27 @@ const CRYSTAL_TRIES: u32 = 100_000;
 /// Longest frame on the wire.
 const LINE_BYTES: usize = 1100;
 
+/// What models that come over the line may take.
+const SLOT_ARENA_BYTES: usize = 64 * 1024;
+const SLOT_SCORES: usize = 64;
+
 static MODEL: &[u8] = bt_core::include_model!(env!("BT_MODEL"));
+
+const HAS_SLOTS: bool = cfg!(feature = "slots");
+const ARENA: usize = if HAS_SLOTS {
+    SLOT_ARENA_BYTES / 4
+} else {
+    arena_words(MODEL)
+};
+const SCORES: usize = if HAS_SLOTS {
+    SLOT_SCORES
+} else {
+    output_count(MODEL)
+};
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
-    static mut MEMORY: Memory<LINE_BYTES, { arena_words(MODEL) }, { output_count(MODEL) }> =
-        Memory::new();
+    static mut MEMORY: Memory<LINE_BYTES, ARENA, SCORES> = Memory::new();
     let (Some(core), Some(chip)) = (cortex_m::Peripherals::take(), pac::Peripherals::take()) else {
         defmt::unreachable!("main runs once");
     };
@@ -43,6 +66,13 @@ fn main() -> ! {
         led: a.pa10.into_push_pull_output(),
         stack: measure_stack,
     };
+    #[cfg(feature = "slots")]
+    let ended = {
+        let mut flash = chip.FLASH;
+        let flash = RefCell::new(slots::CoherentFlash(flash.unlocked()));
+        app::run_with_slots(board, Some(&mut slots::slots(&flash)), MODEL, MEMORY)
+    };
+    #[cfg(not(feature = "slots"))]
     let ended = app::run(board, MODEL, MEMORY);
     defmt::panic!("a UART does not end: {}", defmt::Debug2Format(&ended));
 }
