@@ -36,16 +36,18 @@ fn main() {
         (Some(_), Some(_)) => panic!("BT_MODEL and BT_MODEL_SLOT exclude each other"),
     };
     if let Some([arena, classes]) = room {
-        flash.classes = classes;
+        (flash.classes, flash.rules) = (classes, classes);
         flash.slot_arena_bytes = arena;
         println!("cargo:rustc-cfg=slots");
     }
     let mut constants = format!(
         "/// Classes there is room for.\n\
          pub const CLASSES: usize = {};\n\
+         /// Rules of detection there is room for.\n\
+         pub const RULES: usize = {};\n\
          /// Bytes of the arena when models are put in after the build, else 0.\n\
          pub const SLOT_ARENA_BYTES: usize = {};\n",
-        flash.classes, flash.slot_arena_bytes
+        flash.classes, flash.rules, flash.slot_arena_bytes
     );
     fs::write(out.join("model.btm"), flash.bytes).expect("OUT_DIR can be written");
 
@@ -105,6 +107,8 @@ fn main() {
 struct Flash {
     bytes: Vec<u8>,
     classes: usize,
+    /// One for each of a model's classes; none where its scores are others'.
+    rules: usize,
     slot_arena_bytes: usize,
 }
 
@@ -112,18 +116,19 @@ struct Flash {
 /// the same; the firmware refuses it and keeps serving.
 fn included(bytes: Vec<u8>) -> Flash {
     let aligned = bt_core::ModelBytes::from_unaligned(&bytes);
-    let classes = match bt_core::Model::parse(aligned.bytes()) {
-        Ok(model) => model.outputs(),
+    let (classes, rules) = match bt_core::Model::parse(aligned.bytes()) {
+        Ok(model) => (model.outputs(), model.classes()),
         Err(error) => {
             if !bytes.is_empty() {
                 println!("cargo:warning=BT_MODEL is no model: {error}");
             }
-            0
+            (0, 0)
         }
     };
     Flash {
         bytes,
         classes,
+        rules,
         slot_arena_bytes: 0,
     }
 }
@@ -138,6 +143,7 @@ fn slot(sizes: &str) -> Flash {
     Flash {
         bytes,
         classes,
+        rules: classes,
         slot_arena_bytes: arena,
     }
 }

@@ -130,12 +130,26 @@ fn the_page_gives_the_scores_of_the_host() {
     std::fs::write(folder.join("draws.btm"), draws.bytes()).unwrap();
     let seed = (7 << 32) + 5;
     let picture = &drawing::draw(&model, seed, (1, 28), || ()).unwrap().bits[0];
-    let rows = picture.chunks(5);
-    let expected: Vec<Vec<i32>> = rows
-        .map(|row| row.iter().map(|&bit| bit.into()).collect())
-        .collect();
+    let rows = |picture: &[u8], columns: usize| -> Vec<Vec<i32>> {
+        let row = |row: &[u8]| row.iter().map(|&pixel| pixel.into()).collect();
+        picture.chunks(columns).map(row).collect()
+    };
     let query = format!("model=draws.btm&seed={seed}");
-    assert_eq!(opened(folder, &query), Ok(expected));
+    assert_eq!(opened(folder, &query), Ok(rows(picture, 5)));
+
+    // One that is painted has rows and steps of its own.
+    let paints = Dense {
+        values: 5,
+        hidden: 9,
+        classes: 12,
+        ..Dense::default()
+    }
+    .painting(4, 3);
+    let model = Model::parse(paints.bytes()).unwrap();
+    std::fs::write(folder.join("paints.btm"), paints.bytes()).unwrap();
+    let picture = &drawing::draw(&model, seed, (1, 4), || ()).unwrap().bits[0];
+    let query = format!("model=paints.btm&seed={seed}");
+    assert_eq!(opened(folder, &query), Ok(rows(picture, 4)));
 
     // What does not fit is said, and by name.
     let problem = opened(folder, "model=frames.npz").unwrap_err();

@@ -30,17 +30,25 @@ const PAUSE_MS: u32 = 10;
 
 /// The application's memory, made to measure and static: frames of `LINE` bytes
 /// each way, an arena of `ARENA` words, scores of `CLASSES` classes and as many
-/// bits of a drawing, and a rule of each class.
-pub struct Memory<const LINE: usize, const ARENA: usize, const CLASSES: usize> {
+/// bits of a drawing, and `RULES` rules: one of each class, none of a model that
+/// tells none ([`Model::classes`]).
+pub struct Memory<
+    const LINE: usize,
+    const ARENA: usize,
+    const CLASSES: usize,
+    const RULES: usize = CLASSES,
+> {
     receiver: Receiver<LINE>,
     sender: Sender<LINE>,
     arena: [u32; ARENA],
     scores: [i32; CLASSES],
     drawn: [u8; CLASSES],
-    watches: [Watch; CLASSES],
+    watches: [Watch; RULES],
 }
 
-impl<const LINE: usize, const ARENA: usize, const CLASSES: usize> Memory<LINE, ARENA, CLASSES> {
+impl<const LINE: usize, const ARENA: usize, const CLASSES: usize, const RULES: usize>
+    Memory<LINE, ARENA, CLASSES, RULES>
+{
     /// Memory at rest.
     pub const fn new() -> Self {
         // The longest replies but scores, which are sent in parts.
@@ -56,13 +64,13 @@ impl<const LINE: usize, const ARENA: usize, const CLASSES: usize> Memory<LINE, A
             arena: [0; ARENA],
             scores: [0; CLASSES],
             drawn: [0; CLASSES],
-            watches: [Watch::OFF; CLASSES],
+            watches: [Watch::OFF; RULES],
         }
     }
 }
 
-impl<const LINE: usize, const ARENA: usize, const CLASSES: usize> Default
-    for Memory<LINE, ARENA, CLASSES>
+impl<const LINE: usize, const ARENA: usize, const CLASSES: usize, const RULES: usize> Default
+    for Memory<LINE, ARENA, CLASSES, RULES>
 {
     fn default() -> Self {
         Memory::new()
@@ -79,10 +87,18 @@ pub enum Ended {
 }
 
 /// Serves `model` on `board`.
-pub fn run<S, T, L, const LINE: usize, const ARENA: usize, const CLASSES: usize>(
+pub fn run<
+    S,
+    T,
+    L,
+    const LINE: usize,
+    const ARENA: usize,
+    const CLASSES: usize,
+    const RULES: usize,
+>(
     board: Board<S, T, L>,
     model: &[u8],
-    memory: &mut Memory<LINE, ARENA, CLASSES>,
+    memory: &mut Memory<LINE, ARENA, CLASSES, RULES>,
 ) -> Ended
 where
     S: Read + Write,
@@ -94,11 +110,20 @@ where
 
 /// As [`run`], with slots for models that come over the line: the newest good one is served, then the older one, then
 /// `model`. A model that was accepted is served at once, one that changes in flash no longer.
-pub fn run_with_slots<F, S, T, L, const LINE: usize, const ARENA: usize, const CLASSES: usize>(
+pub fn run_with_slots<
+    F,
+    S,
+    T,
+    L,
+    const LINE: usize,
+    const ARENA: usize,
+    const CLASSES: usize,
+    const RULES: usize,
+>(
     board: Board<S, T, L>,
     slots: Option<&mut Slots<F>>,
     model: &[u8],
-    memory: &mut Memory<LINE, ARENA, CLASSES>,
+    memory: &mut Memory<LINE, ARENA, CLASSES, RULES>,
 ) -> Ended
 where
     F: Slot,

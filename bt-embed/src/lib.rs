@@ -72,10 +72,18 @@ macro_rules! model {
 
 /// Serves the model in the program, or those in the slots, where the firmware has them.
 #[cfg(feature = "_board")]
-pub fn serve<S, T, L, const LINE: usize, const ARENA: usize, const CLASSES: usize>(
+pub fn serve<
+    S,
+    T,
+    L,
+    const LINE: usize,
+    const ARENA: usize,
+    const CLASSES: usize,
+    const RULES: usize,
+>(
     board: board::Board<S, T, L>,
     model: &[u8],
-    memory: &mut app::Memory<LINE, ARENA, CLASSES>,
+    memory: &mut app::Memory<LINE, ARENA, CLASSES, RULES>,
 ) -> app::Ended
 where
     S: embedded_io::Read + embedded_io::Write,
@@ -104,7 +112,12 @@ macro_rules! firmware {
         const MODEL: &[u8] = $crate::model!();
         const ARENA: usize = $crate::arena_words(MODEL);
 
-        type Memory = $crate::app::Memory<{ $crate::LINE_BYTES }, ARENA, { $crate::CLASSES }>;
+        type Memory = $crate::app::Memory<
+            { $crate::LINE_BYTES },
+            ARENA,
+            { $crate::CLASSES },
+            { $crate::RULES },
+        >;
 
         $crate::entry!(run, Memory = Memory::new());
 

@@ -80,11 +80,11 @@ impl core::error::Error for Refusal {}
 pub struct Places<'a> {
     /// At least [`Model::arena_bytes`].
     pub arena: &'a mut [u32],
-    /// A place for each score, as in the two below.
+    /// A place for each score.
     pub scores: &'a mut [i32],
-    /// Bits of a drawing.
+    /// Bits of a drawing, as many.
     pub drawn: &'a mut [u8],
-    /// Rules of detection.
+    /// Rules of detection, one for each class ([`Model::classes`]).
     pub watches: &'a mut [Watch],
 }
 
@@ -145,11 +145,15 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
             watches,
         } = places;
         let need = model.outputs();
-        let found = scores.len().min(drawn.len()).min(watches.len());
+        let rules = model.classes();
+        let mut found = scores.len().min(drawn.len());
+        if watches.len() < rules {
+            found = found.min(watches.len());
+        }
         let too_many = Refusal::Classes { need, found };
         let scores = scores.get_mut(..need).ok_or(too_many)?;
         let drawn = drawn.get_mut(..need).ok_or(too_many)?;
-        let watches = watches.get_mut(..need).ok_or(too_many)?;
+        let watches = watches.get_mut(..rules).ok_or(too_many)?;
         let mut session = Session::new(model, arena).map_err(Refusal::Session)?;
         let start = ticks.now();
         let golden = match session.self_test_in_pieces(&mut || ticks.alive()) {
