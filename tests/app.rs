@@ -14,7 +14,7 @@ use bt_core::internals::model::layout;
 use bt_core::internals::model::write::Outputs;
 use bt_core::{
     Feature, Field, FloatOutput, InputType, Limits, Model, ModelBytes, OutputKind, ParseError,
-    Pool, Session, SessionError,
+    Pool, Session, SessionError, Temperature,
 };
 use bt_embed::app::{Ended, Memory, run};
 use bt_embed::board::{Board, Stack, Ticks};
@@ -22,8 +22,9 @@ use bt_embed::service::{Refusal, Service};
 use bt_embed::wire::{self, Golden, LineCounts, REASON_BYTES_MAX, Reply, Request, frame};
 use bt_tests::exported::{self, recordings};
 use bt_tests::line::{End, Faults, Uart, line};
-use bt_tests::model::{Dense, Noise, scores_of};
+use bt_tests::model::{Dense, Noise, pictures, scores_of};
 use bt_tests::serving::{Room, surroundings};
+use bt_train::command::captions::Drawing;
 use bt_train::drawing;
 use embedded_hal::digital::{ErrorType, OutputPin};
 use tools::device::{Device, Identity};
@@ -152,6 +153,51 @@ fn a_device_draws_what_the_host_draws() {
             device.chunk(&[0; 66]).unwrap();
             let line = device.draw(u64::MAX, 2, 6).unwrap_err().to_string();
             assert!(line.contains("step 0 is due"), "{line}");
+        });
+    }
+}
+
+/// Captions over a quiet line and a noisy one: the host's words, the likeliest and drawn ones.
+#[test]
+fn a_device_tells_what_the_host_tells() {
+    let file = Dense {
+        input_type: InputType::U8,
+        hidden: 9,
+        classes: 40,
+        ..Dense::default()
+    }
+    .captioning(9);
+    let model = Model::parse(file.bytes()).unwrap();
+    let part = pictures(&model, 5, 3);
+    let noisy = Faults {
+        flip: 600,
+        drop: 600,
+        ..Faults::default()
+    };
+    let drawn = Drawing {
+        temperature: Temperature::new(500),
+        seed: Some(u64::MAX),
+    };
+    for (faults, drawing) in [
+        (Faults::default(), Drawing::default()),
+        (Faults::default(), drawn.clone()),
+        (noisy, drawn),
+    ] {
+        let sequences = [0, 1, 2, 3, 4];
+        let teller = |number| drawing.teller(number);
+        let expected = bt_train::device::captions(&model, &part, &sequences, teller, || ());
+        with_device(file.bytes(), [faults; 2], 5, |mut device, _| {
+            let told = tools::caption::tell(&mut device, &model, &part, &sequences, &drawing);
+            let told = told.unwrap();
+            let words = |caption: &Vec<(usize, String)>| caption.iter().map(|(w, _)| *w).collect();
+            let words: Vec<Vec<usize>> = told.captions.iter().map(words).collect();
+            assert_eq!(words, expected.unwrap());
+            assert!(
+                words.iter().any(|caption| caption != &words[0]),
+                "{words:?}"
+            );
+            let (word, text) = &told.captions.concat()[0];
+            assert_eq!(text, &format!("class {word}"));
         });
     }
 }

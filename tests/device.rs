@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 use bt_core::internals::model::cases;
 use bt_core::internals::model::layout::FilterRecord;
 use bt_core::internals::model::write::Outputs;
-use bt_core::{Cell, FloatOutput, InputType, Model, ModelBytes, OutputKind, Pool};
+use bt_core::{Cell, FloatOutput, InputType, Model, ModelBytes, OutputKind, Pool, Temperature};
 use bt_embed::wire::Golden;
 use bt_tests::exported;
-use bt_tests::model::{Dense, Noise, scores_of};
+use bt_tests::model::{Dense, Noise, pictures, scores_of};
 use bt_tests::running::Running;
+use bt_train::command::captions::Drawing;
 use bt_train::drawing;
 use tools::board::{Board, Machine, emulated};
 use tools::device::{Device, Scores};
@@ -187,6 +188,36 @@ fn boards_paint_what_the_host_paints() {
         let found = tools::draw::draw(device, &model, 1 << 40, (3, 6)).unwrap();
         assert_eq!(found, expected, "{}", board.name);
         assert_eq!(device.statistics().unwrap().steps, 18);
+    }
+}
+
+/// Captions that every board tells, the likeliest words and drawn ones: the host's.
+#[test]
+fn every_board_tells_what_the_host_tells() {
+    let file = Dense {
+        input_type: InputType::U8,
+        hidden: 9,
+        classes: 40,
+        ..Dense::default()
+    }
+    .captioning(8);
+    let model = Model::parse(file.bytes()).unwrap();
+    let (part, sequences) = (pictures(&model, 3, 4), [0, 1, 2]);
+    let drawn = Drawing {
+        temperature: Temperature::new(300),
+        seed: Some(5),
+    };
+    for board in emulated() {
+        let program = std::fs::read(built(board, SLOT, None)).unwrap();
+        let device = &mut Running::start(board, &program, file.bytes(), LIMIT).device;
+        for drawing in [Drawing::default(), drawn.clone()] {
+            let teller = |number| drawing.teller(number);
+            let expected = bt_train::device::captions(&model, &part, &sequences, teller, || ());
+            let told = tools::caption::tell(device, &model, &part, &sequences, &drawing).unwrap();
+            let words = |caption: &Vec<(usize, String)>| caption.iter().map(|(w, _)| *w).collect();
+            let words: Vec<Vec<usize>> = told.captions.iter().map(words).collect();
+            assert_eq!(words, expected.unwrap(), "{}", board.name);
+        }
     }
 }
 

@@ -13,14 +13,17 @@ use std::time::Duration;
 use bt_core::internals::front_end::FORMAT;
 use bt_core::internals::model::cases;
 use bt_core::{
-    Detection, Detector, FloatInput, InputType, Model, ModelBytes, Rule, Session, Watch,
+    Detection, Detector, FloatInput, InputType, Model, ModelBytes, Rule, Session, Temperature,
+    Watch,
 };
 use bt_embed::app::{Ended, Memory, run};
 use bt_embed::board::{Board, Stack};
 use bt_embed::wire::{Error, Reply, frame};
 use bt_tests::exported::{self, recordings};
-use bt_tests::model::{Dense, Noise, scores_of};
+use bt_tests::model::{Dense, Noise, pictures, scores_of};
 use bt_tests::still::Still;
+use bt_train::command::captions::Drawing;
+use bt_train::data::{NpzWriter, Values};
 use bt_train::drawing;
 use embedded_io::ErrorKind;
 use serde_json::Value;
@@ -235,6 +238,70 @@ fn asked_to_draw(file: &ModelBytes, words: &[&str], size: (usize, usize)) -> Val
     let expected: Value = expected.bits.iter().map(rows).collect();
     assert_eq!(printed(&output)["pictures"], expected);
     expected
+}
+
+/// Captions of a file's pictures, drawn from a seed: the host's words.
+#[test]
+fn the_program_asks_for_captions() {
+    if !has_python() {
+        return;
+    }
+    let file = Dense {
+        input_type: InputType::U8,
+        hidden: 9,
+        classes: 40,
+        ..Dense::default()
+    }
+    .captioning(7);
+    let model = Model::parse(file.bytes()).unwrap();
+    let mut writer = NpzWriter::new();
+    let part = pictures(&model, 3, 2);
+    let Values::F32(values) = &*part.values else {
+        unreachable!("floats")
+    };
+    writer.array("x_test", &[3, 1, 7], values).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let data = place.path().join("pictures.npz");
+    writer.write(&data).unwrap();
+    let drawing = Drawing {
+        temperature: Temperature::new(384),
+        seed: Some(12),
+    };
+    let teller = |number| drawing.teller(number);
+    let expected = bt_train::device::captions(&model, &part, &[0, 1, 2], teller, || ()).unwrap();
+    let text = |words: &Vec<usize>| {
+        let words = words.iter().map(|word| format!("class {word}"));
+        words.collect::<Vec<_>>().join(" ")
+    };
+    let expected: Vec<String> = expected.iter().map(text).collect();
+    let (host, device) = UnixStream::pair().unwrap();
+    let program = format!("{FOLDER}/bt_client.py");
+    let words = [
+        &program,
+        "fd:0",
+        data.to_str().unwrap(),
+        "--captions",
+        "--temperature",
+        "1.5",
+        "--seed",
+        "12",
+    ];
+    let output = thread::scope(|scope| {
+        let served = scope.spawn(|| {
+            let board = in_memory(device, 0);
+            let mut memory = Memory::<300, 2000, 40>::new();
+            run(board, file.bytes(), &mut memory)
+        });
+        let output = left(host, &words);
+        assert_eq!(served.join().unwrap(), Ended::End);
+        output
+    });
+    let printed = printed(&output);
+    assert_eq!(printed["captions"], Value::from(expected.clone()));
+    assert!(
+        expected.iter().any(|caption| caption.len() > 20),
+        "{expected:?}"
+    );
 }
 
 /// Of classes 0 and 2.

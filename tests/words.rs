@@ -4,8 +4,10 @@ use bt_core::{
     Cell, END, Error, InputType, Model, PushError, Random, SelfTest, Session, StateError, Teller,
     Temperature, UNKNOWN, WordError,
 };
-use bt_tests::model::{Dense, Noise, scores};
+use bt_embed::wire::{Error as WireError, Reply, Request};
+use bt_tests::model::{Dense, Noise, pictures, scores};
 use bt_tests::reference::{Reference, cell};
+use bt_tests::serving::{Room, surroundings};
 use bt_train::data::{Part, Targets, Values};
 use bt_train::device;
 use bt_train::float::checkpoint::Checkpoint;
@@ -242,6 +244,95 @@ fn what_is_out_of_order_is_refused() {
     assert_eq!(refused, Err(Error::Word(WordError::NotWords)));
     let text = refused.unwrap_err().to_string();
     assert_eq!(text, "the model tells no captions: it has no words");
+}
+
+/// Over the wire a word a request, each told again to who asks again, and only the one that is due.
+#[test]
+fn words_are_told_in_order() {
+    let file = captioning().captioning(6);
+    let model = Model::parse(file.bytes()).unwrap();
+    let mut room = Room::of(&model);
+    let mut service = room.serve(&model, file.bytes());
+    let surroundings = surroundings();
+    let mut ask = |request: Request<'_>| match service.handle(request, &surroundings) {
+        Reply::Told { at, word, text } => {
+            assert_eq!(text, format!("class {word}"));
+            Ok((at, usize::from(word)))
+        }
+        Reply::Error(error) => Err(error),
+        Reply::Taken { .. } | Reply::Ready | Reply::Scores(_) => Ok((u16::MAX, 0)),
+        reply => panic!("{reply:?}"),
+    };
+    let tell = |number, temperature, word| Request::Tell {
+        seed: 9,
+        number,
+        temperature,
+        word,
+    };
+    let due = |expected| Err(WireError::Sequence { expected });
+    assert_eq!(ask(tell(0, 0, 0)), Err(WireError::NoStep));
+    assert_eq!(ask(tell(0, 31, 0)), Err(WireError::Temperature));
+    let picture = picture(&model);
+    let push = |sequence, bytes| Request::Data { sequence, bytes };
+    ask(push(0, &picture)).unwrap();
+
+    let part = pictures(&model, 1, 1);
+    let part = Part {
+        values: Arc::new(Values::F32(picture.map(|x| f32::from(x) / 4096.0).to_vec())),
+        ..part
+    };
+    let expected = |number: u32, temperature: u16| {
+        let teller = |_| match Temperature::new(temperature) {
+            None => Teller::likeliest(),
+            Some(temperature) => Teller::drawing(Random::new(9, number.into()), temperature),
+        };
+        let mut words = device::captions(&model, &part, &[0], teller, || ())
+            .unwrap()
+            .remove(0);
+        words.push(END);
+        words
+    };
+    let mut seen = Vec::new();
+    for (number, temperature) in [(0, 0), (0, 400), (1, 400), (1, 300), (0, 0)] {
+        let words = expected(number, temperature);
+        assert_eq!(ask(tell(number, temperature, 1)), due(0));
+        for (at, &word) in words.iter().enumerate() {
+            let at = at as u16;
+            for _ in 0..2 {
+                assert_eq!(ask(tell(number, temperature, at)), Ok((at, word)));
+            }
+            let next = if word == END { 0 } else { u32::from(at) + 1 };
+            assert_eq!(ask(tell(number, temperature, at + 2)), due(next));
+            assert_eq!(ask(tell(number + 7, temperature, at + 1)), due(0));
+        }
+        let behind = words.len() as u16;
+        assert_eq!(ask(tell(number, temperature, behind)), due(0));
+        seen.push(words);
+    }
+    assert_eq!(seen[0], seen[4]);
+    assert!(seen[1] != seen[2] || seen[2] != seen[3], "{seen:?}");
+    assert!(seen.iter().all(|words| words.len() <= 7));
+
+    // A picture in pieces, the last of which is missing; no rule watches words.
+    ask(tell(0, 0, 0)).unwrap();
+    ask(push(1, &picture[..3])).unwrap();
+    assert_eq!(ask(tell(0, 0, 0)), Err(WireError::FrameUnderWay));
+    assert_eq!(ask(tell(0, 0, 1)), due(0));
+    ask(push(2, &picture[3..])).unwrap();
+    assert_eq!(ask(tell(0, 0, 0)), Ok((0, seen[0][0])));
+    assert_eq!(
+        ask(Request::Window { steps: 2 }),
+        Err(WireError::NotClasses)
+    );
+    ask(Request::Reset).unwrap();
+    assert_eq!(ask(tell(0, 0, 0)), Err(WireError::NoStep));
+
+    let file = Dense::default().model();
+    let model = Model::parse(file.bytes()).unwrap();
+    let mut room = Room::of(&model);
+    let mut service = room.serve(&model, file.bytes());
+    let reply = service.handle(tell(0, 0, 0), &surroundings);
+    assert_eq!(reply, Reply::Error(WireError::NotWords));
 }
 
 /// Models of every kind with random weights: logits of people's words in integers beside those of the float model.

@@ -127,9 +127,9 @@ impl<'a> Detector<'a> {
     ///
     /// # Errors
     ///
-    /// [`DetectorError::NotClasses`] of a model of values or bits, [`DetectorError::WrongLength`].
+    /// [`DetectorError::NotClasses`] of a model of values, bits or words, [`DetectorError::WrongLength`].
     pub fn new(model: &Model<'_>, watches: &'a mut [Watch]) -> Result<Self, DetectorError> {
-        if model.output_kind() != OutputKind::Classes {
+        if model.output_kind() != OutputKind::Classes || model.caption_words().is_some() {
             return Err(DetectorError::NotClasses);
         }
         let (need, found) = (model.outputs(), watches.len());

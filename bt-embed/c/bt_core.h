@@ -59,7 +59,7 @@ enum {
     BT_ERROR_MODEL_DAMAGED = 19,    /* its CRC is wrong */
     BT_ERROR_MODEL_INVALID = 20,    /* its CRC is right and a field impossible; bt-train inspect names it */
     BT_ERROR_MODEL_FRONT_END = 21,  /* it takes sound, the library was built without the front end */
-    BT_ERROR_MODEL_FEATURE = 22,    /* it paints pictures from latent values, and the library draws nothing */
+    BT_ERROR_MODEL_FEATURE = 22,    /* it paints pictures or tells captions, and the library does neither */
     BT_ERROR_WRONG_TYPE = 32,       /* the model takes another type: bt_model_info.input_type */
     BT_ERROR_FRAME_COMPLETE = 33,   /* a step is due before the next value */
     BT_ERROR_FRAME_INCOMPLETE = 34, /* values are missing before a step */

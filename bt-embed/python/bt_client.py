@@ -10,6 +10,9 @@
                                    bt-train detect --json found
     bt_client.py PORT --save FILE  the session's state into a file
     bt_client.py PORT --load FILE  and back; the device goes on from there
+    bt_client.py PORT FILE --captions [--seed S --temperature T]
+                                   a caption of every picture of data.npz, the likeliest
+                                   words or words drawn from a seed
     bt_client.py PORT --draw [STEPS] --seed S --count N
                                    pictures 0 to N - 1 of a seed, a row of bits a step
 
@@ -37,7 +40,7 @@ SLACK = 2  # times the longest step that the device tells
 
 HELLO, LABEL, DATA, SCORES, RESET, STATISTICS, CLEAR = range(0x01, 0x08)
 FINISH, SAVE, LOAD, INPUTS = range(0x08, 0x0C)
-DRAW, WATCH, WINDOW, DETECTIONS = range(0x10, 0x14)
+DRAW, WATCH, WINDOW, DETECTIONS, TELL = range(0x10, 0x15)
 REFUSED, ERROR = 0xFE, 0xFF
 REPLY = 0x80  # added to the kind of a request
 TAKEN = 0x83  # the reply to FINISH too
@@ -70,6 +73,8 @@ ERRORS = {
     23: "the model does not draw",
     24: "no such rule: field {} (1 threshold, 2 smoothing) is out of range",
     25: "the model tells no classes",
+    26: "the model tells no captions",
+    27: "a temperature is 32 to 65535 of 256ths, or 0",
     30: "the picture has all its {} steps",
 }
 
@@ -325,6 +330,23 @@ class Client:
             row += bits
         return row
 
+    def caption(self, values, number=0, seed=0, temperature=0):
+        """The words of a caption of a picture, whose values are sent first: their numbers and texts. `temperature` is in
+        256ths, 32 to 65535, and words come from stream `number` of the seed; 0: always the likeliest word."""
+        chunk_bytes = self.hello()["chunk_bytes_max"]
+        self.reset()
+        for at in range(0, len(values), chunk_bytes):
+            self.data(values[at : at + chunk_bytes])
+        words = []
+        while True:
+            fields = self.ask(TELL, struct.pack("<QIHH", seed, number, temperature, len(words)))
+            at, word = fields.take("HH")
+            if at != len(words):
+                raise DeviceError("the device told another word than the next")
+            if word == 0:
+                return words
+            words.append((word, fields.text()))
+
     def watch(self, class_, threshold, smoothing=0, hold_off=0):
         """Looks for a class from now on: threshold of 32768, smoothed over 2 to the `smoothing` looks, and a pause of
         `hold_off` looks behind a detection. A threshold of 0: no longer."""
@@ -553,6 +575,13 @@ def stream(client, hello, path, limit, detect=False):
     return said
 
 
+def captions(client, hello, path, limit, drawing):
+    """A caption of every picture of an .npz."""
+    sequences, _ = read_npz(path, hello, client.inputs)
+    told = (client.caption(values, number, *drawing) for number, values in enumerate(sequences[:limit]))
+    return {"captions": [" ".join(text for _, text in words) for words in told], "repeats": client.repeats}
+
+
 def main(arguments):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -564,8 +593,10 @@ def main(arguments):
     what.add_argument("--load", metavar="FILE")
     what.add_argument("--draw", type=int, nargs="?", const=True, metavar="STEPS",
                       help="rows to draw; a model that paints pictures knows how many steps these take")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of --draw, below 2 to the 64")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of --draw and --captions, below 2 to the 64")
     parser.add_argument("--count", type=int, default=1, metavar="N", help="pictures to draw")
+    parser.add_argument("--captions", action="store_true", help="captions of the file's pictures")
+    parser.add_argument("--temperature", type=float, default=0, metavar="T", help="of --captions, 0.125 to 255; 0: the likeliest words")
     parser.add_argument("--rules", metavar="FILE", help="what to detect in the file")
     parser.add_argument("--window", type=int, default=0, metavar="STEPS", help="of --rules; without, the state goes on")
     parser.add_argument("--limit", type=int, metavar="K", help="send the first K sequences only")
@@ -578,10 +609,17 @@ def main(arguments):
         parser.error("--rules is for a file")
     if not 0 <= asked.window < 2**32 or (asked.window and not asked.rules):
         parser.error("--window is for --rules, from 0 to 2 to the 32, less 1")
+    temperature = round(256 * asked.temperature)
+    if asked.captions and (not asked.file or not asked.file.endswith(".npz") or asked.rules):
+        parser.error("--captions is for an .npz, without --rules")
+    if temperature and (not asked.captions or not 32 <= temperature < 2**16):
+        parser.error("--temperature is for --captions, 0 or 0.125 to 255")
     try:
         client = Client(open_port(asked.port))
         hello = client.hello()
-        if asked.file:
+        if asked.captions:
+            said = captions(client, hello, asked.file, asked.limit, (asked.seed, temperature))
+        elif asked.file:
             if asked.rules:
                 set_rules(client, hello, asked.rules, asked.window)
             said = stream(client, hello, asked.file, asked.limit, asked.rules is not None)

@@ -1,5 +1,7 @@
 //! Requests carried out on a session: everything the device does but the line.
 
+mod telling;
+
 use core::fmt;
 
 use bt_core::{
@@ -16,6 +18,7 @@ use crate::wire::{
     Statistics,
     reply::{Bits, Raw},
 };
+use telling::{Caption, Telling};
 
 /// Without rules the LED is lit while the confidence is at least this; with rules from a detection on, as long as it
 /// holds off the next.
@@ -99,6 +102,7 @@ pub struct Service<'m, 'a, T, L> {
     /// The bits of the drawing's last step, one for each score.
     drawn: &'a mut [u8],
     drawing: Option<Drawing>,
+    telling: Option<Telling>,
     best: Option<Best>,
     next_sequence: u32,
     half_value: Option<u8>,
@@ -169,6 +173,7 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
             scores,
             drawn,
             drawing: None,
+            telling: None,
             best: None,
             next_sequence: 0,
             half_value: None,
@@ -236,6 +241,19 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
                     None => self.drawn(first, surroundings.bit_count_max),
                 }
             }),
+            Request::Tell {
+                seed,
+                number,
+                temperature,
+                word,
+            } => {
+                let caption = Caption {
+                    seed,
+                    number,
+                    temperature,
+                };
+                self.tell(caption, word)
+            }
         };
         result.unwrap_or_else(Reply::Error)
     }
@@ -281,6 +299,7 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
     /// What stands beside a session that begins anew.
     fn begin(&mut self) {
         self.drawing = None;
+        self.telling = None;
         self.next_sequence = 0;
         self.half_value = None;
         self.step_ticks = 0;
@@ -317,6 +336,7 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
         self.not_loading()?;
         if sequence == self.next_sequence {
             self.drawing = None;
+            self.telling = None;
             self.take(bytes)?;
             self.next_sequence = self.next_sequence.wrapping_add(1);
         } else if sequence > self.next_sequence {

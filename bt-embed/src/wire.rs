@@ -154,6 +154,10 @@ pub enum Error {
     },
     /// Code 25. The model tells no classes, of which one could be detected.
     NotClasses,
+    /// Code 26. The model tells no captions.
+    NotWords,
+    /// Code 27. There is no such temperature.
+    Temperature,
     /// Code 30. The picture has all its steps: a reset, or another drawing, begins anew.
     PictureComplete {
         /// How many.
@@ -190,6 +194,8 @@ impl Error {
             Error::NotDrawn => (23, 0),
             Error::Rule { field } => (24, field as u32),
             Error::NotClasses => (25, 0),
+            Error::NotWords => (26, 0),
+            Error::Temperature => (27, 0),
             Error::PictureComplete { steps } => (30, steps),
         }
     }
@@ -225,6 +231,8 @@ impl Error {
             23 => Error::NotDrawn,
             24 => Error::Rule { field: byte.ok()? },
             25 => Error::NotClasses,
+            26 => Error::NotWords,
+            27 => Error::Temperature,
             30 => Error::PictureComplete { steps: number },
             _ => return None,
         })
@@ -271,6 +279,8 @@ impl core::fmt::Display for Error {
             Error::Rule { field: 1 } => write!(f, "a threshold is 1 to 32767 of 32768"),
             Error::Rule { .. } => write!(f, "smoothing is over 2^10 looks at most"),
             Error::NotClasses => write!(f, "the model tells no classes"),
+            Error::NotWords => write!(f, "the model tells no captions"),
+            Error::Temperature => write!(f, "a temperature is 32 to 65535 of 256ths, or 0"),
             Error::PictureComplete { steps } => {
                 write!(f, "the picture has all its {steps} steps")
             }

@@ -10,7 +10,9 @@ use bt_core::internals::model::write::{
 use bt_core::{
     Cell, FloatInput, Gate, InputType, Model, ModelBytes, NextFrame, OutputKind, Pool, Session,
 };
+use bt_train::data::{Part, Values};
 use bytemuck::Zeroable;
+use std::sync::Arc;
 
 /// Marsaglia's xorshift32.
 #[derive(Clone, Debug)]
@@ -312,6 +314,23 @@ impl Dense {
         }
         parts.weights = weights;
         parts.write().expect("a model")
+    }
+}
+
+/// So many pictures of noise for a model that takes bytes, few of them bright.
+pub fn pictures(model: &Model<'_>, count: usize, seed: u32) -> Part {
+    let width = model.frame_values();
+    let mut noise = Noise::new(seed);
+    let lsb = model.float_inputs().next().map_or(1.0, |input| input.lsb);
+    let value = |bits: u16| f32::from(bits % 16) * lsb;
+    let values = (0..count * width).map(|_| value(noise.bits())).collect();
+    Part {
+        values: Arc::new(Values::F32(values)),
+        width,
+        starts: (0..count).map(|picture| picture * width).collect(),
+        lengths: vec![1; count],
+        targets: None,
+        groups: None,
     }
 }
 

@@ -335,6 +335,33 @@ impl<S: Read + Write> Device<S> {
         })
     }
 
+    /// The word of a caption, number `number` of a seed, after `word` of its words, and what it is called;
+    /// `temperature` as of [`Request::Tell`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Device::hello`].
+    pub fn tell(
+        &mut self,
+        (seed, number, temperature): (u64, u32, u16),
+        word: u16,
+    ) -> Result<(usize, String)> {
+        let request = Request::Tell {
+            seed,
+            number,
+            temperature,
+            word,
+        };
+        self.ask(&request, |reply| match reply {
+            Reply::Told {
+                at,
+                word: told,
+                text,
+            } if at == word => Some((told.into(), text.to_owned())),
+            _ => None,
+        })
+    }
+
     /// Looks for a class by this rule from now on, or no longer.
     ///
     /// # Errors

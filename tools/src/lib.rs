@@ -8,6 +8,7 @@
 pub mod bench;
 pub mod board;
 pub mod c_library;
+pub mod caption;
 pub mod demo;
 pub mod device;
 pub mod draw;

@@ -31,6 +31,8 @@ enum Command {
     Stream(tools::watch::Args),
     /// Draw pictures on an emulated board and compare them with the host's
     Draw(tools::draw::Args),
+    /// Tell captions of pictures on an emulated board and compare them with the host's
+    Caption(tools::caption::Args),
     /// Build bt-core as a C library with its header, and a model as C sources
     CLibrary(tools::c_library::Args),
     /// List the boards: processor, flash, RAM, chip of the probe, QEMU or not
@@ -79,6 +81,7 @@ fn run() -> ExitCode {
         Command::Qemu(args) => tools::qemu::run(args),
         Command::Stream(args) => tools::watch::run(args),
         Command::Draw(args) => tools::draw::run(args),
+        Command::Caption(args) => tools::caption::run(args),
         Command::CLibrary(args) => tools::c_library::run(&args),
         Command::Boards(args) => {
             tools::board::run(&args);

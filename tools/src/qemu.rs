@@ -45,8 +45,14 @@ impl Subject {
     ///
     /// # Errors
     ///
-    /// Names the data set.
+    /// Names the data set, or the model where it tells captions.
     pub fn test_part(&self, model: &Model<'_>) -> Result<Part> {
+        if model.caption_words().is_some() {
+            bail!(
+                "{}: tells captions; `cargo xtask caption` sends pictures and compares the words",
+                self.model.display()
+            );
+        }
         let recordings = Recordings::new(self.hold_out.as_deref().unwrap_or_default(), "")?;
         let part = test_part(model, &self.data, &recordings);
         Ok(part.map_err(|error| error.file(&self.data))?)

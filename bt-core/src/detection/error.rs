@@ -7,7 +7,7 @@ use super::Rule;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum DetectorError {
-    /// The model gives values or bits, not classes.
+    /// The model gives values, bits or words, not classes.
     NotClasses,
     /// The slice does not have one place per class.
     WrongLength {

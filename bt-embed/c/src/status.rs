@@ -61,7 +61,7 @@ status! {
     ModelInvalid = 20 c"BT_ERROR_MODEL_INVALID",
     /// The model has an audio front end, this build none.
     ModelFrontEnd = 21 c"BT_ERROR_MODEL_FRONT_END",
-    /// The model has something else that this library is built without: it paints pictures.
+    /// The model has something else that this library is built without: it paints pictures or tells captions.
     ModelFeature = 22 c"BT_ERROR_MODEL_FEATURE",
     /// The model takes another type of value.
     WrongType = 32 c"BT_ERROR_WRONG_TYPE",

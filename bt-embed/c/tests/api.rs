@@ -138,6 +138,10 @@ fn what_cannot_be_is_refused_by_name() {
             Status::Null
         );
         assert_eq!(bt_model_read(null(), 64, null_mut()), Status::Null);
+        let captions = Dense::default().captioning(3);
+        let (words, count) = (captions.bytes().as_ptr(), captions.bytes().len());
+        let refused = bt_model_read(words, count, null_mut());
+        assert_eq!(refused, Status::ModelFeature);
         assert_eq!(bt_session_step(null_mut()), Status::Null);
         assert_eq!(
             bt_session_push_u8(session, [1].as_ptr(), 1, &mut taken),

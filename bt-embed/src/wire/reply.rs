@@ -20,6 +20,7 @@ mod kind {
     pub const SLOTS: u8 = 0x8C;
     pub const WRITTEN: u8 = 0x8D;
     pub const DRAWN: u8 = 0x90;
+    pub const TOLD: u8 = 0x94;
     pub const DETECTIONS: u8 = 0x93;
     pub const PAINTED: u8 = 0xA0;
     pub const REJECTED: u8 = 0xFD;
@@ -103,6 +104,15 @@ pub enum Reply<'a> {
     Drawn(Drawn<'a>),
     /// A step of a drawing by a model that paints pictures.
     Painted(Painted<'a>),
+    /// A word of a caption.
+    Told {
+        /// Words of the caption before it.
+        at: u16,
+        /// The word, a class of the model; [`bt_core::END`] where the caption ends.
+        word: u16,
+        /// What it is called, cut at [`NAME_BYTES_MAX`] bytes; may be empty.
+        text: &'a str,
+    },
     /// The device has no model to serve: the answer to every request but those about slots.
     Refused {
         /// Why the model in flash is refused, in the words of whoever refused it.
@@ -307,6 +317,7 @@ impl<'a> Reply<'a> {
             Reply::Rejected { .. } => kind::REJECTED,
             Reply::Drawn(_) => kind::DRAWN,
             Reply::Painted(_) => kind::PAINTED,
+            Reply::Told { .. } => kind::TOLD,
             Reply::Detections { .. } => kind::DETECTIONS,
             Reply::Refused { .. } => kind::REFUSED,
             Reply::Error(_) => kind::ERROR,
@@ -356,6 +367,11 @@ impl<'a> Reply<'a> {
                 }
                 Reply::Drawn(ref drawn) => drawn.encode(w),
                 Reply::Painted(ref painted) => painted.encode(w),
+                Reply::Told { at, word, text } => {
+                    w.u16(at)?;
+                    w.u16(word)?;
+                    w.text(text, NAME_BYTES_MAX)
+                }
                 Reply::Error(error) => {
                     let (code, number) = error.to_wire();
                     w.u8(code)?;
@@ -419,6 +435,11 @@ impl<'a> Reply<'a> {
                 },
                 kind::DRAWN => Reply::Drawn(Drawn::decode(&mut fields)?),
                 kind::PAINTED => Reply::Painted(Painted::decode(&mut fields)?),
+                kind::TOLD => Reply::Told {
+                    at: fields.u16()?,
+                    word: fields.u16()?,
+                    text: fields.text()?,
+                },
                 kind::REFUSED => Reply::Refused {
                     reason: fields.text()?,
                 },
@@ -615,11 +636,11 @@ mod tests {
 
     #[test]
     fn every_error_comes_back() {
-        for code in 1..=25 {
+        for code in (1..=27).chain([30]) {
             round_trip(7, Reply::Error(Error::from_wire(code, 2).unwrap()));
         }
         assert_eq!(Error::from_wire(0, 0), None);
-        assert_eq!(Error::from_wire(26, 0), None);
+        assert_eq!(Error::from_wire(28, 0), None);
     }
 
     /// Devices of every version say which they speak in the same bytes.
@@ -697,6 +718,7 @@ mod tests {
             let whole = text.len() / DETECTION_BYTES * DETECTION_BYTES;
             round_trip(tag, Reply::Detections { total: n, first: n ^ 1, bytes: &text.as_bytes()[..whole] });
             round_trip(tag, Reply::Written { due: n });
+            round_trip(tag, Reply::Told { at: n as u16, word: !n as u16, text: &text });
             round_trip(tag, Reply::Rejected { reason: &text });
             let bits: Vec<u8> = raw.iter().map(|raw| (raw & 1) as u8).collect();
             round_trip(tag, Reply::Drawn(Drawn {

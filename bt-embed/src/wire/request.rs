@@ -24,6 +24,7 @@ mod kind {
     pub const WATCH: u8 = 0x11;
     pub const WINDOW: u8 = 0x12;
     pub const DETECTIONS: u8 = 0x13;
+    pub const TELL: u8 = 0x14;
 }
 
 /// No rule, as the line has it.
@@ -145,6 +146,18 @@ pub enum Request<'a> {
         /// First bit or pixel wanted; the reply holds as many as fit one frame, none behind the last.
         first: u16,
     },
+    /// Tell the next word of a caption of the picture that was pushed last. Answered by [`super::Reply::Told`], by a
+    /// repetition too, which takes no step.
+    Tell {
+        /// Seed of the random source.
+        seed: u64,
+        /// Number of the caption: the source's stream.
+        number: u32,
+        /// In 256ths, [`bt_core::Temperature::MIN`] at least; 0 for always the likeliest word.
+        temperature: u16,
+        /// Words of this caption before; 0 begins it.
+        word: u16,
+    },
 }
 
 impl<'a> Request<'a> {
@@ -170,6 +183,7 @@ impl<'a> Request<'a> {
             Request::Watch { .. } => kind::WATCH,
             Request::Window { .. } => kind::WINDOW,
             Request::Detections { .. } => kind::DETECTIONS,
+            Request::Tell { .. } => kind::TELL,
         };
         frame::encode(line, |w| {
             w.bytes(&[VERSION, kind, tag])?;
@@ -217,6 +231,17 @@ impl<'a> Request<'a> {
                     w.u32(number)?;
                     w.u32(step)?;
                     w.u16(first)
+                }
+                Request::Tell {
+                    seed,
+                    number,
+                    temperature,
+                    word,
+                } => {
+                    w.u64(seed)?;
+                    w.u32(number)?;
+                    w.u16(temperature)?;
+                    w.u16(word)
                 }
             }
         })
@@ -287,6 +312,12 @@ impl<'a> Request<'a> {
                     number: fields.u32()?,
                     step: fields.u32()?,
                     first: fields.u16()?,
+                },
+                kind::TELL => Request::Tell {
+                    seed: fields.u64()?,
+                    number: fields.u32()?,
+                    temperature: fields.u16()?,
+                    word: fields.u16()?,
                 },
                 _ => return Ok(None),
             };
@@ -363,6 +394,7 @@ mod tests {
             });
             round_trip(tag, Request::Window { steps: sequence });
             round_trip(tag, Request::Detections { first: sequence });
+            round_trip(tag, Request::Tell { seed, number: sequence, temperature: class, word: !class });
             round_trip(tag, Request::Draw { seed, number: sequence, step: !sequence, first: class });
         }
 

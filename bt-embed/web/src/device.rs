@@ -33,10 +33,14 @@ impl Device {
     ///
     /// # Errors
     ///
-    /// Why it is no model.
+    /// Why it is no model, or that it tells captions.
     pub fn open(file: &[u8]) -> Result<Device, String> {
         let bytes: &'static ModelBytes = Box::leak(Box::new(ModelBytes::from_unaligned(file)));
         let model = Model::parse(bytes.bytes()).map_err(|error| error.to_string())?;
+        if model.caption_words().is_some() {
+            let why = "the model tells captions of pictures, and this page shows none";
+            return Err(why.to_owned());
+        }
         let model: &'static Model<'static> = Box::leak(Box::new(model));
         let arena = vec![0; model.arena_words()].leak();
         let mut session = Session::new(model, arena).map_err(|error| error.to_string())?;

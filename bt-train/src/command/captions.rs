@@ -81,10 +81,54 @@ pub fn run(
     Ok(())
 }
 
+/// How the words of captions are chosen.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Drawing {
+    /// Captions: draw words at this temperature, 0.125 to 255 [default: always the likeliest word]
+    #[arg(long, value_name = "T", value_parser = temperature)]
+    pub temperature: Option<Temperature>,
+    /// Captions: the seed that words are drawn from [default: 1]
+    #[arg(long, value_name = "SEED", requires = "temperature")]
+    pub seed: Option<u64>,
+}
+
+impl Drawing {
+    /// Who chooses the words of picture `number`.
+    pub fn teller(&self, number: usize) -> Teller {
+        match self.temperature {
+            Some(temperature) => {
+                Teller::drawing(Random::new(self.seed(), number as u64), temperature)
+            }
+            None => Teller::likeliest(),
+        }
+    }
+
+    /// Seed and temperature as a request has them.
+    pub fn on_the_wire(&self) -> (u64, u16) {
+        (self.seed(), self.temperature.map_or(0, Temperature::number))
+    }
+
+    fn seed(&self) -> u64 {
+        self.seed.unwrap_or(1)
+    }
+}
+
+/// A temperature to 1/256.
+fn temperature(text: &str) -> std::result::Result<Temperature, String> {
+    let one = f64::from(Temperature::ONE.number());
+    let number = text.parse().map(|t: f64| (t * one).round());
+    let range = f64::from(Temperature::MIN)..=f64::from(u16::MAX);
+    match number {
+        Ok(number) if range.contains(&number) => Temperature::new(number as u16),
+        _ => None,
+    }
+    .ok_or_else(|| "is no number from 0.125 to 255".to_owned())
+}
+
 /// What is asked of the integers.
 pub struct OfDevice<'a> {
-    /// At what temperature words are drawn, and from which seed; always the likeliest where there is none.
-    pub drawing: Option<(Temperature, u64)>,
+    /// How words are chosen.
+    pub drawing: &'a Drawing,
     /// Where the captions go.
     pub out: Option<&'a Path>,
     /// For programs.
@@ -99,24 +143,13 @@ pub fn run_integers(model: &Model<'_>, part: &Part, asked: &OfDevice<'_>) -> Res
     let vocabulary: Vec<String> = (0..model.outputs())
         .map(|word| model.label(word).unwrap_or("?").to_owned())
         .collect();
-    let pictures = match part.targets {
-        Some(_) => Pictures::of(part)?,
-        None => Pictures {
-            sequences: (0..part.sequences()).collect(),
-            references: vec![Vec::new(); part.sequences()],
-        },
-    };
+    let pictures = Pictures::in_part(part);
     let progress = bar(pictures.sequences.len(), "pictures");
     let told = device::captions(
         model,
         part,
         &pictures.sequences,
-        |number| match asked.drawing {
-            Some((temperature, seed)) => {
-                Teller::drawing(Random::new(seed, number as u64), temperature)
-            }
-            None => Teller::likeliest(),
-        },
+        |number| asked.drawing.teller(number),
         || progress.inc(1),
     )?;
     progress.finish_and_clear();

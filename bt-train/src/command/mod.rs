@@ -1,7 +1,7 @@
 //! The command line: one file for each subcommand, each with `Args` and `run`.
 
 pub mod advice;
-mod captions;
+pub mod captions;
 pub mod compare;
 pub mod comparison;
 mod controls;

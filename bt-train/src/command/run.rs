@@ -6,7 +6,6 @@ use crate::data::{PartName, Recordings};
 use crate::device;
 use crate::error::{Error, ErrorKind, Result};
 use crate::say;
-use bt_core::Temperature;
 use std::path::PathBuf;
 
 /// Arguments of `run`.
@@ -26,33 +25,14 @@ pub struct Args {
     /// Captions: write those of every picture, and what people wrote, to this file
     #[arg(long, value_name = "JSON")]
     pub captions: Option<PathBuf>,
-    /// Captions: draw words at this temperature, 0.125 to 255 [default: always the likeliest word]
-    #[arg(long, value_name = "T", value_parser = temperature)]
-    pub temperature: Option<Temperature>,
-    /// Captions: the seed that words are drawn from [default: 1]
-    #[arg(long, value_name = "SEED", requires = "temperature")]
-    pub seed: Option<u64>,
+    #[command(flatten)]
+    drawing: captions::Drawing,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
     /// Recordings that form the test part
     #[arg(long, value_name = "COLUMN=VALUE,…")]
     pub hold_out: Option<String>,
-}
-
-/// A temperature to 1/256.
-///
-/// # Errors
-/// Outside of what [`Temperature`] holds.
-pub fn temperature(text: &str) -> std::result::Result<Temperature, String> {
-    let one = f64::from(Temperature::ONE.number());
-    let number = text.parse().map(|t: f64| (t * one).round());
-    let range = f64::from(Temperature::MIN)..=f64::from(u16::MAX);
-    match number {
-        Ok(number) if range.contains(&number) => Temperature::new(number as u16),
-        _ => None,
-    }
-    .ok_or_else(|| "is no number from 0.125 to 255".to_owned())
 }
 
 /// Runs the test part through the device's own integers.
@@ -81,9 +61,7 @@ pub fn run(args: Args) -> Result<()> {
                 .remedy("leave it out; `captions` writes the captions"));
         }
         let asked = captions::OfDevice {
-            drawing: args
-                .temperature
-                .map(|temperature| (temperature, args.seed.unwrap_or(1))),
+            drawing: &args.drawing,
             out: args.captions.as_deref(),
             json: args.json,
         };
@@ -91,7 +69,7 @@ pub fn run(args: Args) -> Result<()> {
     }
     for (field, is_given) in [
         ("captions", args.captions.is_some()),
-        ("temperature", args.temperature.is_some()),
+        ("temperature", args.drawing.temperature.is_some()),
     ] {
         if is_given {
             let why = "is for a model of captions";

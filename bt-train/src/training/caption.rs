@@ -56,6 +56,16 @@ impl Pictures {
     }
 }
 
+impl Pictures {
+    /// Those of a part; one without captions has a picture in every sequence, of which nothing was written.
+    pub fn in_part(part: &Part) -> Pictures {
+        Pictures::of(part).unwrap_or_else(|_| Pictures {
+            sequences: (0..part.sequences()).collect(),
+            references: vec![Vec::new(); part.sequences()],
+        })
+    }
+}
+
 /// The words of a sequence's caption, without its end.
 fn words(targets: &Targets, sequence: usize) -> Vec<usize> {
     match targets.items_of(&[sequence]) {

@@ -244,6 +244,18 @@ pub const WIRE: Target = Target {
                     hold_off: 2,
                 }),
             },
+            Request::Tell {
+                seed: 1,
+                number: 0,
+                temperature: 256,
+                word: 0,
+            },
+            Request::Tell {
+                seed: 1,
+                number: 0,
+                temperature: 256,
+                word: 1,
+            },
             Request::Window { steps: 2 },
             Request::Detections { first: 0 },
             Request::Reset,
