@@ -387,6 +387,11 @@ fn a_float_model_paints_pictures() {
         (2, with(&["--draw-steps", "0"]), &["draw-steps: is 0"][..]),
         (2, with(&["--latent", "0"]), &["latent: is 0"]),
         (1, with(&["--cell", "gru"]), &["cell: "]),
+        (
+            1,
+            vec!["compare", "--data", &data, "--head", "draw"],
+            &["head: gives bits", "accuracy of classes", "eval"],
+        ),
         (1, with(&["--input-dropout", "0.1"]), &["input-dropout: "]),
         (
             2,

@@ -22,10 +22,13 @@ fn build() -> PathBuf {
         .parent()
         .and_then(Path::parent)
         .expect("a test lies in PROFILE/deps");
+    // With the features that the tests have, so that nothing is built a second time.
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args([
         "build",
         "--quiet",
+        "--package",
+        "bt-features",
         "--package",
         "bt-train",
         "--bin",

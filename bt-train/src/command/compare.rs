@@ -198,23 +198,24 @@ fn kinds(settings: &Settings) -> Vec<Settings> {
     kinds
 }
 
-/// Before anything is trained: that the test part has classes, and a model for all of them.
+/// Before anything is trained: a model for all of the data, and a test part with classes.
 fn check(settings: &Settings, data: &DataSet) -> Result<()> {
-    data.part(PartName::Test)?.known_targets(PartName::Test)?;
     let config = settings.model(data)?;
-    let what = match config.head.gives.kind() {
-        OutputKind::Classes if config.head.gives.is_next_word() => {
-            Some("has captions, and what is compared is the accuracy of classes")
+    let head = &config.head.gives;
+    let what = match head.kind() {
+        OutputKind::Classes if head.is_next_word() => {
+            Some("tells captions, and what is compared is the accuracy of classes")
         }
         OutputKind::Classes => None,
-        OutputKind::Values => Some("holds values, and what is compared is the accuracy of classes"),
-        OutputKind::Bits => Some("holds bits, and what is compared is the accuracy of classes"),
+        OutputKind::Values => Some("gives values, and what is compared is the accuracy of classes"),
+        OutputKind::Bits => Some("gives bits, and what is compared is the accuracy of classes"),
     };
     if let Some(what) = what {
         return Err(Error::new(ErrorKind::Unsupported(what))
-            .field("y_train")
+            .field("head")
             .remedy("train a model of each kind, and compare what eval says of them"));
     }
+    data.part(PartName::Test)?.known_targets(PartName::Test)?;
     data.clone().raw_for_model(&config).map(|_| ())
 }
 
