@@ -276,7 +276,8 @@ fn on_board(board: &Board, program: &[u8], model: &ModelBytes) -> Result<Runs> {
         bail!("the program's first line is garbled");
     };
     let patterns = Pattern::ALL.iter().map(|pattern| {
-        let [push_ticks, push_ticks_max, step_ticks, _, z, scores] = numbers(pattern.name())?[..]
+        let [push_ticks, push_ticks_max, step_ticks, _, _, z, scores] =
+            numbers(pattern.name())?[..]
         else {
             bail!("the program's line of {} is garbled", pattern.name());
         };

@@ -48,6 +48,7 @@ struct Figures {
     push_ticks_max: u32,
     step_ticks: u32,
     score_ticks: u32,
+    value_ticks_max: u32,
     z_crc: u32,
     scores_crc: u32,
 }
@@ -67,6 +68,7 @@ fn measure(
         for _ in 0..FRAMES {
             *figures = frame(&mut session, line, pattern, &board.ticks, scores)?;
         }
+        figures.value_ticks_max = longest_value(&mut session, pattern, &board.ticks)?;
     }
     let cell_ticks = gates(model.gate(), model.hidden(), arena, &board.ticks)?;
     // Printing needs more stack than what is measured.
@@ -79,12 +81,13 @@ fn measure(
     );
     for (pattern, f) in Pattern::ALL.into_iter().zip(figures) {
         println!(
-            "{} {} {} {} {} {} {}",
+            "{} {} {} {} {} {} {} {}",
             pattern.name(),
             f.push_ticks,
             f.push_ticks_max,
             f.step_ticks,
             f.score_ticks,
+            f.value_ticks_max,
             f.z_crc,
             f.scores_crc
         );
@@ -137,6 +140,26 @@ fn frame(
     }
     figures.scores_crc = digest.finalize();
     Some(figures)
+}
+
+/// Ticks of the longest push of a single value of a frame.
+fn longest_value(
+    session: &mut Session<'_, '_>,
+    pattern: Pattern,
+    ticks: &impl Ticks,
+) -> Option<u32> {
+    let input = session.model().input_type();
+    let (width, signed) = (input.bytes(), input != InputType::U8);
+    let (mut at, mut longest) = (0, 0);
+    while !session.frame_complete() {
+        let value = [0, 1].map(|byte| pattern.byte(at + byte, width, signed));
+        let value = value.get(..width)?;
+        let start = ticks.now();
+        session.push_bytes(value).ok()?;
+        longest = longest.max(ticks.now().wrapping_sub(start));
+        at += width;
+    }
+    Some(longest)
 }
 
 /// Ticks of one gate update alone, in the memory of the session that is over.

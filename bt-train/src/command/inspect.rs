@@ -4,6 +4,8 @@ use crate::command::{checkpoint, model_path};
 use crate::device;
 use crate::error::{Error, ErrorKind, Result, times};
 use crate::float::config::{ModelConfig, Pool};
+use crate::plan::calls::{Call, Calls};
+use crate::plan::timing::Processor;
 use crate::say;
 use crate::shape::{Cell, MapKind, MapShape};
 use bt_core::internals::model::Map;
@@ -11,6 +13,7 @@ use bt_core::internals::model::layout::CELL_FRACTION;
 use bt_core::internals::program::NONE;
 use bt_core::{FloatInput, Model};
 use bt_core::{NextFrame, OutputKind};
+use clap::ValueEnum;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -160,6 +163,15 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
                 "ram_bytes": model.arena_bytes(),
                 "flash_bytes": model.flash_bytes(),
                 "crc": model.crc(),
+                "calls": calls(&model).map(|(core, clock_hz, calls)| json!({
+                    "core": core,
+                    "clock_hz": clock_hz,
+                    "value": call(calls.value, clock_hz),
+                    "frame": call(calls.frame, clock_hz),
+                    "step": call(calls.step, clock_hz),
+                    "scores": call(calls.scores, clock_hz),
+                    "self_test_piece": call(calls.self_test_piece(), clock_hz),
+                })).collect::<Vec<_>>(),
                 "config": device::config(&model).map_err(|error| error.file(path))?,
             })
         );
@@ -231,7 +243,59 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
         model.arena_bytes()
     );
     say!("CRC-32C     {:08x}", model.crc());
+    say!("longest calls, in instructions and milliseconds, about, by the kernels of");
+    say!(
+        "  {:<14}{:>21}{:>21}{:>21}{:>21}",
+        "core",
+        "push of a value",
+        "push of a frame",
+        "step",
+        "self test, a piece"
+    );
+    for (core, clock_hz, calls) in calls(&model) {
+        let core = format!("{core}, {} MHz", clock_hz / 1_000_000);
+        let told = [
+            calls.value,
+            calls.frame,
+            calls.step,
+            calls.self_test_piece(),
+        ]
+        .map(|call| {
+            format!(
+                "{} {:>9.3}",
+                call.instructions,
+                milliseconds(call, clock_hz)
+            )
+        });
+        say!(
+            "  {core:<14}{:>21}{:>21}{:>21}{:>21}",
+            told[0],
+            told[1],
+            told[2],
+            told[3]
+        );
+    }
     Ok(())
+}
+
+/// The longest calls on every core, at the clock of the first board that has it.
+fn calls(model: &Model<'_>) -> impl Iterator<Item = (String, u32, Calls)> {
+    Processor::value_variants().iter().filter_map(|&processor| {
+        let core = processor.name();
+        let board = bt_boards::all().iter().find(|board| board.core == core)?;
+        Some((core, board.clock_hz, Calls::of(model, processor)))
+    })
+}
+
+fn call(call: Call, clock_hz: u32) -> Value {
+    json!({
+        "instructions": call.instructions,
+        "milliseconds": milliseconds(call, clock_hz),
+    })
+}
+
+fn milliseconds(call: Call, clock_hz: u32) -> f64 {
+    call.cycles as f64 / f64::from(clock_hz) * 1e3
 }
 
 /// What becomes of the values of a frame before the map, if anything.

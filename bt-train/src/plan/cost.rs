@@ -9,8 +9,8 @@ use super::lower::Lowered;
 use super::memory::Memory;
 use super::timing::InnerLoops;
 use super::{LowerError, Plan};
-use crate::shape::MapShape;
-use bt_core::internals::program::{NONE, ProgramRecord, StageRecord, Store, VECTOR_PAIRS};
+use crate::shape::{MapKind, MapShape};
+use bt_core::internals::program::{NONE, Program, ProgramRecord, StageRecord, Store, VECTOR_PAIRS};
 
 /// Bytes of a map section before its stage records: the word that names its form, and the program.
 const PROGRAM_BYTES: usize = 4 + size_of::<ProgramRecord>();
@@ -454,6 +454,45 @@ impl Outline {
         })
     }
 
+    /// The last `slabs` slabs of a frame of a program in a file, in the last of which every stage's turn comes; no more
+    /// than there are.
+    pub(super) fn of_last(program: &Program<'_>, slabs: u64) -> Self {
+        let digits = |from: usize| -> u64 {
+            let extents = program.extents().iter().skip(from);
+            extents.map(|&extent| u64::from(extent)).product()
+        };
+        let slabs = slabs.min(digits(0));
+        let stages = program.stages.iter().map(|stage| {
+            let runs = slabs.div_ceil(digits(stage.depth.into()));
+            let slices = match stage.acc_word {
+                NONE => 1,
+                _ => stage.slices.into(),
+            };
+            Work {
+                runs,
+                macs: 0,
+                m_tiles: stage.m_tiles.into(),
+                n_tiles: stage.n_tiles.into(),
+                k_pairs: stage.k_pairs.into(),
+                // The last run stores.
+                kept: runs.min(slices),
+                store: Store::from_number(stage.store).unwrap_or(Store::Scatter),
+            }
+        });
+        Self {
+            stages: stages.collect(),
+            slabs,
+            slab_values: program.record.slab_values.into(),
+            gather: match (program.record.gather_table, program.paired_row) {
+                (NONE, _) => Gather::Rows(program.record.row_values as usize),
+                (_, 0) => Gather::Table,
+                _ => Gather::Pairs,
+            },
+            scratch_words: 0,
+            flash_bytes: 0,
+        }
+    }
+
     /// The cost by these constants.
     pub(super) fn cost(&self, counts: &Counts) -> Cost {
         let mut cost = Cost {
@@ -520,6 +559,17 @@ impl Lowered {
         outline.flash_bytes += self.tables.len() * 2;
         Ok(outline.cost(&core.counts()))
     }
+}
+
+/// What so many slices of a dense map cost.
+pub(super) fn dense_slices(
+    outputs: usize,
+    (slice_values, slices): (usize, usize),
+    gathered: bool,
+    core: Core,
+) -> Cost {
+    let shape = MapShape::to_gates(1, MapKind::Dense, &[slice_values * slices], &[outputs]);
+    dense(&shape, slice_values, gathered, core)
 }
 
 /// What a dense map costs in slices of `slice_values` inputs; `gathered`: x is pushed, not h itself.

@@ -3,6 +3,7 @@
 //! shape ([`MapShape`]) + plan ([`Plan`]) → stages ([`lower()`]) → cost ([`cost`]); [`search`] tries every plan.
 
 mod arrange;
+pub mod calls;
 mod chain;
 pub mod cost;
 mod enumerate;

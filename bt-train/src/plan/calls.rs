@@ -1,0 +1,237 @@
+//! The longest calls of a session, predicted from the model's file: what a watchdog has to wait for.
+//!
+//! A call ends by itself and no hook is inside it, so its length is what a product states. Values may be pushed one by one;
+//! then the last of a frame is the longest, since every stage's turn comes with it. A call that draws or paints is about the
+//! push of a frame, a step and scores.
+
+use super::cost::{Core, Cost, Outline, dense_slices};
+use super::timing::{InnerLoops, Processor};
+use bt_core::internals::model::Map;
+use bt_core::internals::model::layout::CELL_FRACTION;
+use bt_core::{Cell, FrontEnd, Model};
+
+/// Instructions of what is no map, fitted to counts of QEMU (the test `calls` prints both side by side).
+#[derive(Debug, Clone, Copy)]
+struct Counts {
+    /// A unit of an LSTM whose c has the usual format, by the core's own kernel.
+    lstm: f64,
+    /// The same with fewer fraction bits, a unit of a GRU, and one of a minGRU: portable code.
+    wide: f64,
+    gru: f64,
+    min_gru: f64,
+    /// A value of z that a filter passes.
+    filter: f64,
+    /// Adding a unit to a mean.
+    pool: f64,
+    /// A value that loses an offset of its own or is scaled.
+    adjust: f64,
+    /// A sample under a window of the audio front end.
+    sample: f64,
+    /// A call and what it checks.
+    call: f64,
+    /// A product of the head.
+    score: f64,
+}
+
+impl Counts {
+    fn of(core: Core) -> Self {
+        let dsp = Counts {
+            lstm: 31.3,
+            wide: 70.0,
+            gru: 56.0,
+            min_gru: 20.0,
+            filter: 17.0,
+            pool: 6.0,
+            adjust: 20.0,
+            sample: 95.0,
+            call: 250.0,
+            score: 4.0,
+        };
+        match core {
+            Core::M4f | Core::M4 => dsp,
+            Core::M55 => Counts { lstm: 11.2, ..dsp },
+            Core::M3 => Counts {
+                lstm: 61.3,
+                gru: 50.0,
+                filter: 16.0,
+                sample: 100.0,
+                ..dsp
+            },
+            Core::Rv32 => Counts {
+                lstm: 91.8,
+                wide: 110.0,
+                gru: 90.0,
+                min_gru: 35.0,
+                sample: 110.0,
+                ..dsp
+            },
+            Core::M0 => Counts {
+                lstm: 105.1,
+                wide: 150.0,
+                gru: 210.0,
+                min_gru: 60.0,
+                filter: 35.0,
+                pool: 12.0,
+                adjust: 40.0,
+                sample: 240.0,
+                score: 12.0,
+                ..dsp
+            },
+        }
+    }
+}
+
+/// One call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Call {
+    /// Instructions, about.
+    pub instructions: u64,
+    /// Cycles, about, without wait states of the flash.
+    pub cycles: u64,
+}
+
+/// The longest calls of a model's session on a processor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Calls {
+    /// The push of one value: the last of a frame.
+    pub value: Call,
+    /// The push of a whole frame at once.
+    pub frame: Call,
+    /// A step.
+    pub step: Call,
+    /// The scores of all outputs.
+    pub scores: Call,
+}
+
+impl Calls {
+    /// Of a model in its file.
+    pub fn of(model: &Model<'_>, processor: Processor) -> Self {
+        let core = processor.kernels();
+        let counts = Counts::of(core);
+        let call = |cost: Work| {
+            let instructions = (cost.instructions + counts.call).round() as u64;
+            let timing = processor.timing();
+            Call {
+                instructions,
+                cycles: timing.cycles(instructions, &cost.inner_loops, core, 0),
+            }
+        };
+        let units = model.hidden() as f64;
+        Calls {
+            value: call(pushed(model, 1, core)),
+            frame: call(pushed(model, model.frame_values(), core)),
+            step: call(step(model, core)),
+            scores: call(Work::other(units * model.outputs() as f64 * counts.score)),
+        }
+    }
+
+    /// The longest piece between two calls of the hook of `Session::self_test_in_pieces`, which pushes values one by one.
+    pub fn self_test_piece(&self) -> Call {
+        match self.value.cycles > self.step.cycles {
+            true => self.value,
+            false => self.step,
+        }
+    }
+}
+
+/// What is added up.
+#[derive(Debug, Clone, Copy, Default)]
+struct Work {
+    instructions: f64,
+    inner_loops: InnerLoops,
+}
+
+impl Work {
+    fn other(instructions: f64) -> Self {
+        Work {
+            instructions,
+            ..Work::default()
+        }
+    }
+
+    fn add(&mut self, cost: Cost) {
+        self.instructions += cost.instructions as f64;
+        let (sum, more) = (&mut self.inner_loops, cost.inner_loops);
+        sum.program_macs += more.program_macs;
+        sum.dense_macs += more.dense_macs;
+        sum.weight_bytes += more.weight_bytes;
+    }
+}
+
+/// The last `count` values of a frame, or samples of a step.
+fn pushed(model: &Model<'_>, count: usize, core: Core) -> Work {
+    let counts = Counts::of(core);
+    let mut work = Work::default();
+    let values = match model.front_end() {
+        None => count,
+        Some(front_end) => {
+            let vectors = count.div_ceil(front_end.hop());
+            work.instructions += vectors as f64 * window(front_end) * counts.sample;
+            vectors * front_end.bands()
+        }
+    };
+    let meta = model.meta();
+    if meta.input_zero != 0 || model.float_inputs().len() > 1 {
+        work.instructions += values as f64 * counts.adjust;
+    }
+    match model.input_of(0) {
+        Some(Map::Program(program)) => {
+            let slab = program.record.slab_values.max(1) as usize;
+            let slabs = values.div_ceil(slab) as u64;
+            work.add(Outline::of_last(&program, slabs).cost(&core.counts()));
+            // Gathered before.
+            let gathered = slabs as f64 * slab as f64 - values as f64;
+            work.instructions -= gathered.max(0.0) * core.counts().gather_row;
+        }
+        Some(Map::Dense(record)) => {
+            let slice = record.slice_values.max(1) as usize;
+            let slices = values.div_ceil(slice);
+            work.add(dense_slices(
+                record.rows as usize,
+                (slice, slices),
+                true,
+                core,
+            ));
+            let gathered = (slices * slice) as f64 - values as f64;
+            work.instructions -= gathered.max(0.0) * core.counts().gather_row;
+        }
+        None => {}
+    }
+    work
+}
+
+/// Samples that a window looks at.
+fn window(front_end: &FrontEnd<'_>) -> f64 {
+    front_end.window() as f64
+}
+
+fn step(model: &Model<'_>, core: Core) -> Work {
+    let counts = Counts::of(core);
+    let mut work = Work::default();
+    let whole = |map: Map<'_>| match map {
+        Map::Program(program) => Outline::of_last(&program, u64::MAX).cost(&core.counts()),
+        Map::Dense(record) => {
+            let values = record.values as usize;
+            dense_slices(record.rows as usize, (values, 1), false, core)
+        }
+    };
+    let units = model.hidden() as f64;
+    for layer in 0..model.layers() {
+        let above = (layer > 0).then(|| model.input_of(layer)).flatten();
+        for map in above.into_iter().chain(model.recurrent_of(layer)) {
+            work.add(whole(map));
+        }
+        work.instructions += units
+            * match model.cell() {
+                Cell::Lstm if model.cell_fraction(layer) == CELL_FRACTION => counts.lstm,
+                Cell::Lstm => counts.wide,
+                Cell::Gru => counts.gru,
+                Cell::MinGru => counts.min_gru,
+            };
+    }
+    if model.filter().is_some() {
+        work.instructions += model.cell().gates() as f64 * units * counts.filter;
+    }
+    work.instructions += units * counts.pool;
+    work
+}
