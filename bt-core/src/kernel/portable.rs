@@ -139,7 +139,7 @@ fn tiles(run: &Contraction<'_>, memory: &mut [u32], mut finish: impl FnMut(&mut 
 
 /// Starts kept sums from the rounding constant.
 #[inline(never)]
-pub(super) fn start_kept(stage: &StageRecord, memory: &mut [u32]) {
+fn start_kept(stage: &StageRecord, memory: &mut [u32]) {
     let first = stage.acc_word as usize;
     let kept = memory.get_mut(first..first + stage.tiles().get() * TILE);
     let kept = kept.proven().unwrap_or(&mut []);

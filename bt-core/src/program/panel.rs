@@ -70,16 +70,29 @@ mod tests {
 
     #[test]
     fn every_value_has_a_half_of_its_own() {
-        let (rows, values) = (6, 5);
-        for in_vectors in [false, true] {
-            let pairs = row_pairs(values, in_vectors);
-            let mut taken = [false; 2 * 2 * 4 * 4];
-            for n in 0..rows {
-                for k in 0..values {
-                    let at = half(pairs, k, n);
-                    assert!(at < 2 * words(rows, pairs));
-                    assert!(!core::mem::replace(&mut taken[at], true));
-                    assert_eq!(value(pairs, at), (k, n));
+        // Words of a row as they are, and for Helium: whole vectors, or one or two and a pair.
+        for (values, own, in_vectors) in [
+            (5, 3, 4),
+            (8, 4, 4),
+            (9, 5, 5),
+            (11, 6, 8),
+            (16, 8, 8),
+            (18, 9, 9),
+            (20, 10, 12),
+            (26, 13, 16),
+        ] {
+            assert_eq!(row_pairs(values, false), own);
+            assert_eq!(row_pairs(values, true), in_vectors);
+            for pairs in [own, in_vectors] {
+                let rows = 6;
+                let mut taken = [false; 2 * 2 * 4 * 16];
+                for n in 0..rows {
+                    for k in 0..values {
+                        let at = half(pairs, k, n);
+                        assert!(at < 2 * words(rows, pairs));
+                        assert!(!core::mem::replace(&mut taken[at], true));
+                        assert_eq!(value(pairs, at), (k, n));
+                    }
                 }
             }
         }

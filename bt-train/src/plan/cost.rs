@@ -17,6 +17,9 @@ const PROGRAM_BYTES: usize = 4 + size_of::<ProgramRecord>();
 /// Bytes of a dense map's section.
 const DENSE_BYTES: usize = 4 + size_of::<bt_core::internals::model::layout::DenseRecord>();
 
+/// Pairs of a row that the kernels of the DSP extension take in one pass, with weights in registers.
+const BLOCKS: u64 = 18;
+
 /// Kernels that plans are made for.
 #[derive(
     Debug,
@@ -52,6 +55,8 @@ pub enum Core {
 pub struct Counts {
     /// One k pair of a 2 × 4 tile: 16 multiply-accumulates.
     pub pair: f64,
+    /// A stretch of 16 pairs of a row that is too long for the kernel's blocks.
+    pub pass: f64,
     /// A tile whatever becomes of it: pointers, loop, start value.
     pub tile: f64,
     /// Requantising a tile and storing it as pairs or columns.
@@ -193,6 +198,7 @@ impl Core {
         match self {
             Self::M4f => Counts {
                 pair: 31.0 / 3.0,
+                pass: 13.0,
                 tile: 2.7,
                 store: 11.0,
                 add_rows: 30.0,
@@ -204,7 +210,7 @@ impl Core {
                 run: 180.0,
                 skip: 6.0,
                 slab: 130.0,
-                gather_row: 2.2,
+                gather_row: 1.9,
                 row: 15.4,
                 gather_table: 4.4,
                 gather_pairs: 3.4,
@@ -245,6 +251,7 @@ impl Core {
             },
             Self::M3 => Counts {
                 pair: 30.0,
+                pass: 0.0,
                 tile: 72.0,
                 store: 44.0,
                 add_rows: 90.0,
@@ -267,6 +274,7 @@ impl Core {
             },
             Self::Rv32 => Counts {
                 pair: 53.0,
+                pass: 0.0,
                 tile: 95.0,
                 store: 48.0,
                 add_rows: 110.0,
@@ -289,6 +297,7 @@ impl Core {
             },
             Self::M0 => Counts {
                 pair: 60.5,
+                pass: 0.0,
                 tile: 125.0,
                 store: 64.0,
                 add_rows: 150.0,
@@ -325,7 +334,11 @@ impl Counts {
             return counts.tile(stage, row, self.run);
         }
         TileCounts {
-            products: stage.k_pairs as f64 * self.pair,
+            products: stage.k_pairs as f64 * self.pair
+                + match stage.k_pairs {
+                    ..=BLOCKS => 0.0,
+                    pairs => pairs.div_ceil(16) as f64 * self.pass,
+                },
             tile: self.tile,
             store: match stage.store {
                 Store::Pairs | Store::Columns => self.store,

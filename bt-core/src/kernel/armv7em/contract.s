@@ -8,9 +8,10 @@
 @   preload b            what a jump to block b needs loaded
 @   places               place, destination, end of X, rounding constant and row stride
 @   weights              W of this row of tiles, where places did not run
-@   load_row             begins a row of tiles, W from r1
+@   load_row             begins a row of tiles, W from r1; r7 is what row_code left at ROW
 @   save, restore        registers of its own, SAVED_OWN bytes
-@   row_code, pass_code  codes and constants of the frame, for any number of pairs and for more than 16
+@   row_code, more_code  codes and constants of the frame, for any number of pairs, for a few more than 16,
+@   pass_code            and for any more
 @   loads, passes        code of its own
 @   codes                its addresses, from CODE_OWN on
 @
@@ -38,7 +39,7 @@
     .equ ROWS_END, 44
     .equ COLS_START, 48
     .equ OUT_START, 52
-    .equ ROW, 56            @ code: begin a row of tiles
+    .equ ROW, 56            @ what load_row wants to know: code, or bytes of W of a row of tiles
     .equ KEPT, 60           @ code: after the kept accumulators were loaded
     .equ PACK, 64           @ code: after the shift
     .equ CLAMPED, 68        @ code: after the clamp
@@ -127,30 +128,47 @@
     pkhtb r7, r11, r10, asr #16
     .endm
 
-    @ The stores of whole tiles, columns evenly spaced or by their table.
-    .macro stores spaced, is_even
-.Lbt_pack_store_\spaced\()pairs:
-    pack_pairs
-    b .Lbt_\spaced\()pairs
-.Lbt_top_\spaced\()pairs:
-    top_pairs
-.Lbt_\spaced\()pairs:
+    .macro put_pairs is_even
     destination \is_even
     stmia r2, {r4-r7}
     next_tile
     b .Lbt_row
+    .endm
 
-.Lbt_pack_store_\spaced\()columns:
-    pack_rows
-    b .Lbt_\spaced\()columns
-.Lbt_top_\spaced\()columns:
-    top_rows
-.Lbt_\spaced\()columns:
+    .macro put_columns is_even
     destination \is_even
     strd r4, r6, [r2]
     strd r5, r7, [r2, #16]
     next_tile
     b .Lbt_row
+    .endm
+
+    @ The stores of whole tiles, columns evenly spaced or by their table. Where nothing else does, frequent ones take
+    @ no branch (SHORT_WAYS).
+    .macro stores spaced, is_even
+.Lbt_pack_store_\spaced\()pairs:
+    pack_pairs
+    .if SHORT_WAYS && \is_even
+    put_pairs \is_even
+    .else
+    b .Lbt_\spaced\()pairs
+    .endif
+.Lbt_top_\spaced\()pairs:
+    top_pairs
+.Lbt_\spaced\()pairs:
+    put_pairs \is_even
+
+.Lbt_pack_store_\spaced\()columns:
+    pack_rows
+    .if SHORT_WAYS && \is_even
+    put_columns \is_even
+    .else
+    b .Lbt_\spaced\()columns
+    .endif
+.Lbt_top_\spaced\()columns:
+    top_rows
+.Lbt_\spaced\()columns:
+    put_columns \is_even
 
 .Lbt_top_\spaced\()add_rows:
     top_rows
@@ -325,7 +343,8 @@ bt_core_contract_tiles:
     str r0, [sp, #SUMMED]
     cmp r10, #16
     bls .Lbt_row
-    @ More pairs than blocks: passes.
+    more_code
+    @ Many more pairs than blocks: passes.
     str r0, [sp, #COMPLETE]
     pass_code
     ldr r0, [r12, #CODE_LONG]
@@ -355,7 +374,7 @@ bt_core_contract_tiles:
 
 .Lbt_row:
     add r12, sp, #X
-    ldmia r12, {r0-r5}
+    ldmia r12, {r0-r5, r7}
     cmp r2, r3
     beq .Lbt_done
     ldrh r6, [r2], #2

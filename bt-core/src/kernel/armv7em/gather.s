@@ -6,6 +6,9 @@
 @ rows left; r3 rounds of eight blocks of four bytes in a row; r12 bytes from the last row of four panels
 @ to the first of the next four; lr the block to begin with; r10 the code for what is left after the
 @ blocks; r11 rows left in the panels of four.
+@
+@ Whole panels of four rows are gathered side by side: r1 and r2 bytes of the first and the third, r3 bytes of a row,
+@ lr blocks; r0 is stored to.
 
     .equ ROWS_FOURS, 4
     .equ ROWS_TAIL, 8
@@ -39,13 +42,39 @@
     .endm
 
     @ Byte r6.
-    .macro widen_single_bytes
-    lsl r6, r6, #7
+    .macro widen_single_bytes value=r6
+    lsl \value, \value, #7
     .endm
 
-    .macro widen_single_centred
-    eor r6, r6, #0x80808080
-    lsl r6, r6, #8
+    .macro widen_single_centred value=r6
+    eor \value, \value, #0x80808080
+    lsl \value, \value, #8
+    .endm
+
+    @ The next values of four rows to r4-r7, by a load of so many.
+    .macro load_four load, bytes
+    \load r5, [r1, r3]
+    \load r7, [r2, r3]
+    \load r4, [r1], #\bytes
+    \load r6, [r2], #\bytes
+    .endm
+
+    .macro four_rows name
+    load_four ldr, 4
+    widen_\name r8, r4, r4
+    widen_\name r10, r5, r5
+    widen_\name r11, r6, r6
+    widen_\name r12, r7, r7
+    stmia r0!, {r8, r10, r11, r12}
+    stmia r0!, {r4-r7}
+    .endm
+
+    @ Two rows' pairs in \low and \high to a word each.
+    .macro two_pairs name, low, high
+    pkhbt \low, \low, \high, lsl #16
+    widen_\name r8, r10, \low
+    pkhbt \low, r8, r10, lsl #16
+    pkhtb \high, r10, r8, asr #16
     .endm
 
     .macro four_bytes name, block
@@ -65,6 +94,8 @@
 bt_core_gather_\name:
     push {r4-r11, lr}
     ldrd r3, r4, [r2, #ROWS_FOURS]
+    add r5, r4, r3, lsl #2
+    push {r3, r5}
     ldrd r11, r12, [r2, #ROWS_IN_GROUP]
     ldr r2, [r2]
     ldr r9, =\mask
@@ -81,6 +112,49 @@ bt_core_gather_\name:
     moveq lr, r10
     add r3, r3, #7
     lsr r3, r3, #3
+    cmp r11, #4
+    bne .Lbt_\name\()_row
+.Lbt_\name\()_group_begins:
+    cmp r2, #4
+    blo .Lbt_\name\()_row
+    cmp r3, #0
+    beq .Lbt_\name\()_row
+    push {r2, r3, r10, r11, r12, lr}
+    ldrd lr, r3, [sp, #24]
+    add r2, r1, r3, lsl #1
+    tst lr, #1
+    add lr, lr, #1
+    lsr lr, lr, #1
+    bne .Lbt_\name\()_half
+.Lbt_\name\()_rows:
+    four_rows \name
+.Lbt_\name\()_half:
+    four_rows \name
+    subs lr, lr, #1
+    bne .Lbt_\name\()_rows
+    tst r3, #2
+    beq .Lbt_\name\()_no_pairs
+    load_four ldrh, 2
+    two_pairs \name, r4, r5
+    two_pairs \name, r6, r7
+    stmia r0!, {r4-r7}
+.Lbt_\name\()_no_pairs:
+    tst r3, #1
+    beq .Lbt_\name\()_no_singles
+    load_four ldrb, 1
+    .irp value, r4, r5, r6, r7
+    widen_single_\name \value
+    .endr
+    strh r4, [r0], #4
+    strh r5, [r0], #4
+    strh r6, [r0], #4
+    strh r7, [r0], #4
+.Lbt_\name\()_no_singles:
+    add r1, r2, r3
+    pop {r2, r3, r10, r11, r12, lr}
+    subs r2, r2, #4
+    bne .Lbt_\name\()_group_begins
+    b .Lbt_\name\()_done
 .Lbt_\name\()_row:
     mov r4, r0
     mov r5, r3
@@ -115,12 +189,14 @@ bt_core_gather_\name:
     beq .Lbt_\name\()_group
     subs r2, r2, #1
     bne .Lbt_\name\()_row
-    pop {r4-r11, pc}
+    b .Lbt_\name\()_done
 .Lbt_\name\()_group:
     add r0, r0, r12
     mov r11, #4
     subs r2, r2, #1
-    bne .Lbt_\name\()_row
+    bne .Lbt_\name\()_group_begins
+.Lbt_\name\()_done:
+    add sp, sp, #8
     pop {r4-r11, pc}
     .p2align 2
 .Lbt_\name\()_codes:

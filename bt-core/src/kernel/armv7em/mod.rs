@@ -14,8 +14,8 @@ pub(super) mod places;
 
 use core::arch::global_asm;
 
-use super::portable;
 use crate::program::{Accumulate, Contraction, StageRecord};
+use crate::q::half;
 #[cfg(not(bt_kernel = "helium"))]
 pub(crate) use dense::dense_add;
 
@@ -88,7 +88,8 @@ const _: () = {
 #[inline(always)]
 pub(super) unsafe fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
     if run.accumulate == Accumulate::First && run.stage.slice_shift > 0 {
-        portable::start_kept(run.stage, memory);
+        // SAFETY: the caller has seen to it.
+        unsafe { start_kept(run.stage, memory) };
     }
     let memory = memory.as_mut_ptr();
     #[cfg(all(bt_fp_registers, not(bt_kernel = "helium")))]
@@ -112,13 +113,26 @@ pub(super) unsafe fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
     }
 }
 
+/// The twin of `portable::start_kept`.
+///
+/// # Safety
+///
+/// The stage's sums lie in `memory`, and there is a tile of them.
+#[inline(always)]
+pub(super) unsafe fn start_kept(stage: &StageRecord, memory: &mut [u32]) {
+    let kept = memory.as_mut_ptr().wrapping_add(stage.acc_word as usize);
+    let first = half(stage.shift.into()) as u32;
+    // SAFETY: eight sums of each tile are there, as the caller says.
+    unsafe { bt_core_fill_eights(kept, stage.tiles().get(), first) };
+}
+
 unsafe extern "C" {
-    /// Zeros words, eight at a time.
+    /// Sets words to a value, eight at a time.
     ///
     /// # Safety
     ///
     /// `eights` ≥ 1; 8 · `eights` words are writable.
-    fn bt_core_clear_eights(words: *mut u32, eights: usize);
+    fn bt_core_fill_eights(words: *mut u32, eights: usize, value: u32);
 
     /// Copies words, eight at a time.
     ///
@@ -133,7 +147,7 @@ pub(crate) fn clear(words: &mut [u32]) {
     let (eights, tail) = words.as_chunks_mut::<8>();
     if !eights.is_empty() {
         // SAFETY: so many eights of words are there.
-        unsafe { bt_core_clear_eights(eights.as_mut_ptr().cast(), eights.len()) };
+        unsafe { bt_core_fill_eights(eights.as_mut_ptr().cast(), eights.len(), 0) };
     }
     for word in tail {
         *word = 0;

@@ -5,6 +5,7 @@
 
     .equ SAVED_OWN, 0
     .equ FRAME, 96
+    .equ SHORT_WAYS, 1
 
     .macro save
     .endm
@@ -21,10 +22,9 @@
     .endm
 
     .macro load_row
-    ldr r6, [sp, #W_BYTES]
     mov lr, r1
     str r1, [sp, #W_TILE]
-    add r1, r1, r6
+    add r1, r1, r7
     str r1, [sp, #W]
     ldr pc, [sp, #TILE]
     .endm
@@ -32,8 +32,10 @@
     .macro row_code
     ldr r0, [r7, #CODE_ENTER]
     lsl r3, r10, #3
-    str r0, [sp, #KEPT]
-    str r3, [sp, #W_BYTES]
+    strd r3, r0, [sp, #ROW]
+    .endm
+
+    .macro more_code
     .endm
 
     .macro pass_code

@@ -3,14 +3,20 @@
 @ One VMOV fetches a pair for r12 and lr. The words of X stream through r1-r3 by LDM of three; a pair takes
 @ four, so blocks come in three phases, b mod 3. That is 31 instructions for three pairs, which are 48
 @ multiply-accumulates.
+@
+@ Of 17 and 18 pairs the first wait on the stack for a row of tiles, in blocks -2 and -1. More run in passes.
 
     .fpu fpv4-sp-d16
     .equ SAVED_OWN, 64
     .equ W_END, 96          @ passes: of this row of tiles
     .equ W_FIRST, 100       @ passes, code: load the first of them
-    .equ FRAME, 104
+    .equ W_MORE, 104        @ weights of the pairs beyond 16
+    .equ FRAME, 120
+    .equ SHORT_WAYS, 0      @ straight.s takes what is frequent
     .equ CODE_ROW, 64       @ from CODE_OWN on: row, tile of several passes
     .equ CODE_KEEP_AGAIN, 72
+    .equ CODE_MORE, 76      @ of 17 pairs, of 18: load a row, the first block, the first of sums that are there
+    .equ PAIRS_MORE, 18
 
     .macro save
     vpush {d8-d15}
@@ -28,13 +34,30 @@
     .endm
 
     .macro load_row
-    ldr pc, [sp, #ROW]
+    bx r7
     .endm
 
     .macro row_code
     ldr r3, [r7, #CODE_OWN]
     ldr r0, [r7, #CODE_ENTER]
     strd r3, r0, [sp, #ROW]
+    .endm
+
+    .macro more_code
+    cmp r10, #PAIRS_MORE
+    bhi .Lbt_long_code
+    add r12, r12, #CODE_OWN + CODE_MORE
+    cmp r10, #PAIRS_MORE
+    it eq
+    addeq r12, r12, #12
+    ldmia r12, {r1, r2, r3}
+    str r1, [sp, #ROW]
+    cmp r8, #2
+    ite lo
+    strdlo r2, r2, [sp, #TILE]
+    strhs r3, [sp, #KEPT]
+    b .Lbt_row
+.Lbt_long_code:
     .endm
 
     .macro pass_code
@@ -61,6 +84,38 @@
     str r1, [sp, #W]
     ldr pc, [sp, #LOADED]
     .endr
+.Lbt_load_more_2:
+    ldmia r1!, {r2-r5}
+    strd r2, r3, [sp, #W_MORE]
+    strd r4, r5, [sp, #W_MORE + 8]
+    b .Lbt_load_0
+.Lbt_load_more_1:
+    ldrd r4, r5, [r1], #8
+    strd r4, r5, [sp, #W_MORE + 8]
+    b .Lbt_load_0
+.Lbt_first_more_2:
+    ldmia r0!, {r2, r3}
+    ldrd r12, lr, [sp, #W_MORE]
+    phase_1 1
+    ldrd r12, lr, [sp, #W_MORE + 8]
+    phase_2 0
+    b .Lbt_pair_0
+.Lbt_first_more_1:
+    ldr r3, [r0], #4
+    ldrd r12, lr, [sp, #W_MORE + 8]
+    phase_2 1
+    b .Lbt_pair_0
+.Lbt_enter_more_2:
+    ldmia r0!, {r2, r3}
+    ldrd r12, lr, [sp, #W_MORE]
+    phase_1 0
+    b .Lbt_enter_more
+.Lbt_enter_more_1:
+    ldr r3, [r0], #4
+.Lbt_enter_more:
+    ldrd r12, lr, [sp, #W_MORE + 8]
+    phase_2 0
+    b .Lbt_pair_0
     .endm
 
     .macro passes
@@ -100,6 +155,9 @@
     .irp name, long_row, long_tile, keep_again
     .word .Lbt_\name + 1
     .endr
+    .irp more, 1, 2
+    .word .Lbt_load_more_\more + 1, .Lbt_first_more_\more + 1, .Lbt_enter_more_\more + 1
+    .endr
     .endm
 
     .macro column a, b, x, first
@@ -110,6 +168,22 @@
     smlad \a, r12, \x, \a
     smlad \b, lr, \x, \b
     .endif
+    .endm
+
+    .macro phase_1 first
+    column r4, r8, r2, \first
+    column r5, r9, r3, \first
+    ldmia r0!, {r1, r2, r3}
+    column r6, r10, r1, \first
+    column r7, r11, r2, \first
+    .endm
+
+    .macro phase_2 first
+    column r4, r8, r3, \first
+    ldmia r0!, {r1, r2, r3}
+    column r5, r9, r1, \first
+    column r6, r10, r2, \first
+    column r7, r11, r3, \first
     .endm
 
     .macro pair b, first
@@ -126,17 +200,9 @@
     .endif
     column r7, r11, r1, \first
     .elseif \b % 3 == 1
-    column r4, r8, r2, \first
-    column r5, r9, r3, \first
-    ldmia r0!, {r1, r2, r3}
-    column r6, r10, r1, \first
-    column r7, r11, r2, \first
+    phase_1 \first
     .else
-    column r4, r8, r3, \first
-    ldmia r0!, {r1, r2, r3}
-    column r5, r9, r1, \first
-    column r6, r10, r2, \first
-    column r7, r11, r3, \first
+    phase_2 \first
     .endif
     .endm
 

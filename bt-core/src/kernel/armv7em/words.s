@@ -3,29 +3,24 @@
     .syntax unified
     .thumb
 
-    @ r0 words, r1 eights of them, at least one.
-    .section .text.bt_core_clear_eights, "ax", %progbits
+    @ r0 words, r1 eights of them, at least one, r2 the value of all.
+    .section .text.bt_core_fill_eights, "ax", %progbits
     .p2align 2
-    .global bt_core_clear_eights
-    .type bt_core_clear_eights, %function
+    .global bt_core_fill_eights
+    .type bt_core_fill_eights, %function
     .thumb_func
-bt_core_clear_eights:
+bt_core_fill_eights:
     push {r4-r9}
-    movs r2, #0
-    movs r3, #0
-    movs r4, #0
-    movs r5, #0
-    mov r6, r2
-    mov r7, r2
-    mov r8, r2
-    mov r9, r2
-.Lbt_clear_eight:
+    .irp word, r3, r4, r5, r6, r7, r8, r9
+    mov \word, r2
+    .endr
+.Lbt_fill_eight:
     stmia r0!, {r2-r9}
     subs r1, r1, #1
-    bne .Lbt_clear_eight
+    bne .Lbt_fill_eight
     pop {r4-r9}
     bx lr
-    .size bt_core_clear_eights, . - bt_core_clear_eights
+    .size bt_core_fill_eights, . - bt_core_fill_eights
 
     @ r0 to, r1 from, r2 eights of words, at least one.
     .section .text.bt_core_copy_eights, "ax", %progbits

@@ -400,22 +400,6 @@
     b .Lbt_h_done
     .endm
 
-    @ A run's start value for all kept sums: r0 the first, r1 the value, r2 how many.
-    .section .text.bt_core_helium_fill, "ax", %progbits
-    .p2align 2
-    .global bt_core_helium_fill
-    .type bt_core_helium_fill, %function
-    .thumb_func
-bt_core_helium_fill:
-    push {r7, lr}
-    vdup.32 q0, r1
-    dlstp.32 lr, r2
-1:
-    vstrw.32 q0, [r0], #16
-    letp lr, 1b
-    pop {r7, pc}
-    .size bt_core_helium_fill, . - bt_core_helium_fill
-
     .section .text.bt_core_helium_contract, "ax", %progbits
     .p2align 2
     .global bt_core_helium_contract

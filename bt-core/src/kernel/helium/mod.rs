@@ -77,13 +77,6 @@ unsafe extern "C" {
         entry: u32,
     );
 
-    /// Sets words to a value.
-    ///
-    /// # Safety
-    ///
-    /// So many words, at least one, are writable.
-    fn bt_core_helium_fill(words: *mut u32, value: u32, count: usize);
-
     safe static bt_core_helium_code: [u32; 80];
 }
 
@@ -147,10 +140,8 @@ unsafe fn vectors(run: &Contraction<'_>, memory: &mut [u32], pairs: usize) {
     let slice_shift = stage.slice_shift(run.accumulate);
     // Sums that are kept start from what is there.
     if run.accumulate == Accumulate::First {
-        let first = half(stage.shift.into()) as u32;
-        let kept = memory.as_mut_ptr().wrapping_add(stage.acc_word as usize);
         // SAFETY: the sums of a sound contraction's tiles, of which there are some, lie in the arena.
-        unsafe { bt_core_helium_fill(kept, first, stage.tiles().get() * TILE) };
+        unsafe { armv7em::start_kept(stage, memory) };
     }
     let is_even = stage.col_stride > 0;
     let is_added = stage.store >= Store::AddRows as u8;
