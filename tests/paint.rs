@@ -383,6 +383,9 @@ fn the_program_paints_in_integers() {
     let text = ran(&quantize);
     assert!(text.contains("pictures   "), "{text}");
     let about: Value = serde_json::from_str(&ran(&["inspect", &btm, "--json"])).unwrap();
+    let text = ran(&["inspect", &btm]);
+    let line = "picture     4 rows of 6 pixels, painted in 3 steps from latent values";
+    assert!(text.contains(line), "{text}");
     let picture = json!({"steps": 3, "rows": 4, "columns": 6});
     assert_eq!(
         (&about["picture"], &about["draws"]),

@@ -158,3 +158,17 @@ impl From<StateError> for Status {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bt_core::Feature;
+
+    /// What the library is built without has numbers of its own.
+    #[test]
+    fn what_is_not_built_in_is_refused_by_name() {
+        let feature = ParseError::FeatureOff(Feature::Painting);
+        assert_eq!(Status::from(feature) as i32, 22);
+        assert_eq!(Status::from(ParseError::NoFrontEnd) as i32, 21);
+    }
+}

@@ -180,7 +180,6 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
     say!("name        {}", model.name());
     let when = match model.scores_every_step() {
         true if model.next_frame() == NextFrame::Drawn => ", after every step: the next frame",
-        true if model.painting().is_some() => ", a picture's, after every step",
         true => ", after every step",
         false => "",
     };
@@ -190,6 +189,14 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
         OutputKind::Bits => ("bits", model.outputs()),
     };
     say!("{what:<12}{count}: {}{when}", labels.join(", "));
+    if let Some(picture) = model.painting() {
+        say!(
+            "picture     {} rows of {} pixels, painted in {} steps from latent values",
+            picture.rows,
+            picture.columns,
+            picture.steps
+        );
+    }
     if let Some(words) = model.caption_words() {
         say!("captions    of at most {words} words, of a picture");
     }
