@@ -115,7 +115,7 @@ const CHECKS: [Check; 19] = [
             "--package=bt-core",
             "--lib",
             "--no-default-features",
-            "--features=alloc,dense,cells,filter,scales,words",
+            "--features=alloc,dense,cells,filter,scales,words,painting",
             "model",
         ],
         ..Check::PLAIN
