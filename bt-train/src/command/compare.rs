@@ -204,15 +204,20 @@ fn check(settings: &Settings, data: &DataSet) -> Result<()> {
     let head = &config.head.gives;
     let what = match head.kind() {
         OutputKind::Classes if head.is_next_word() => {
-            Some("tells captions, and what is compared is the accuracy of classes")
+            Some("has captions, and what is compared is the accuracy of classes")
         }
         OutputKind::Classes => None,
-        OutputKind::Values => Some("gives values, and what is compared is the accuracy of classes"),
+        OutputKind::Values => Some("holds values, and what is compared is the accuracy of classes"),
         OutputKind::Bits => Some("gives bits, and what is compared is the accuracy of classes"),
     };
     if let Some(what) = what {
+        // Bits are those of the frames themselves where the data have no others.
+        let field = match head.kind() {
+            OutputKind::Bits => "head",
+            _ => "y_train",
+        };
         return Err(Error::new(ErrorKind::Unsupported(what))
-            .field("head")
+            .field(field)
             .remedy("train a model of each kind, and compare what eval says of them"));
     }
     data.part(PartName::Test)?.known_targets(PartName::Test)?;
