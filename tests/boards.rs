@@ -176,6 +176,35 @@ fn projects_are_formatted() {
     }
 }
 
+/// `cargo run` in a project's folder, as its README has it, means the firmware, whatever else lies there.
+#[test]
+fn cargo_run_means_the_firmware_of_a_project() {
+    for board in projects() {
+        let mut command = Command::new(env!("CARGO"));
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("..")
+            .join(board.project.unwrap())
+            .join("Cargo.toml");
+        command
+            .args(["metadata", "--no-deps", "--format-version=1"])
+            .arg("--manifest-path")
+            .arg(manifest);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", board.name);
+        let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let package = &told["packages"][0];
+        let kinds = package["targets"].as_array().unwrap().iter();
+        let binaries = kinds
+            .filter(|target| target["kind"][0] == "bin")
+            .map(|target| target["name"].clone());
+        let meant = match package["default_run"].clone() {
+            serde_json::Value::Null => binaries.collect(),
+            name => vec![name],
+        };
+        assert_eq!(meant, [serde_json::Value::from(board.binary())]);
+    }
+}
+
 #[test]
 fn verify_proves_itself_in_qemu_and_over_a_port() {
     verify(&["--board", "netduinoplus2", "--limit", "3"]).unwrap();

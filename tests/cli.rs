@@ -337,7 +337,7 @@ fn plan_and_quantize_speak_one_dialect() {
     assert_eq!(board["core"], "m0");
     assert_eq!(board["clock_hz"], 16_000_000);
     let flags = [
-        "--core", "m0", "--clock", "16M", "--ram", "11K", "--flash", "176K",
+        "--core", "m0", "--clock", "16M", "--ram", "10K", "--flash", "144K",
     ];
     assert_eq!(board, plan(&[&new[..], &flags].concat()));
     let faster = ["--board", "microbit", "--clock", "32M", "--ram", "2K"];
@@ -353,7 +353,7 @@ fn plan_and_quantize_speak_one_dialect() {
     let words = [
         "board: no plan fits",
         "bytes of RAM",
-        "microbit has 11264 bytes of RAM and 163840 of flash for a model",
+        "microbit has 10240 bytes of RAM and 147456 of flash for a model",
     ];
     fails(1, &large, &words);
     fails(

@@ -32,7 +32,10 @@ const WAITING: usize = 4096;
 /// Steps in which a command is waited for; two seconds of 32 ms.
 const COMMAND_STEPS: u32 = 62;
 
-static WAKE: &[u8] = bt_core::include_model!(env!("BT_WAKE_MODEL"));
+static WAKE: &[u8] = bt_core::include_model!(env!(
+    "BT_WAKE_MODEL",
+    "set BT_WAKE_MODEL to the whole path of the wake word's model"
+));
 static COMMANDS: &[u8] = bt_core::include_model!(env!("BT_MODEL"));
 
 const ARENA: usize = larger(arena_words(WAKE), arena_words(COMMANDS));
