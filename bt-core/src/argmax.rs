@@ -12,7 +12,13 @@
 /// assert_eq!(argmax::<i32>([]), None);
 /// ```
 pub fn argmax<T: PartialOrd>(values: impl IntoIterator<Item = T>) -> Option<usize> {
-    let mut values = values.into_iter().enumerate();
+    first_largest(values.into_iter().enumerate())
+}
+
+/// What comes with the largest value, as of [`argmax`].
+pub(crate) fn first_largest<T: PartialOrd>(
+    mut values: impl Iterator<Item = (usize, T)>,
+) -> Option<usize> {
     let (mut best, mut largest) = values.next()?;
     for (at, value) in values {
         if value > largest {

@@ -9,6 +9,7 @@
 //!
 //! of which entry · scale is below 2²³, half of the last bit at most that: no sum leaves 32 bits, whatever the file.
 
+use crate::argmax::first_largest;
 use crate::model::layout::WordsRecord;
 use crate::proven::Proven;
 use crate::q::{round_shift, saturate};
@@ -144,16 +145,17 @@ impl Teller {
     ///
     /// A drawn word's probability is the softmax of its score to 2⁻¹⁶ of the likeliest word's, below e⁻¹² of that 0.
     pub fn next_word(&mut self, scores: &[i32], score_shift: i32) -> Option<usize> {
-        let best = likeliest_word(scores.iter().copied())?;
+        let all = scores.iter().copied();
+        let best = likeliest_word(all.clone())?;
         let Some((random, temperature)) = &mut self.draws else {
             return Some(best);
         };
         let (largest, rate) = (scores.get(best).copied()?, temperature.rate());
         let term = |score: i32| exponential(largest.abs_diff(score), rate, score_shift);
         // A file has at most 2¹² words, of 2¹⁶ each; more scores, which no model gives, end where the sum is full.
-        let sum = told(scores).fold(0u32, |sum, (_, score)| sum.saturating_add(term(score)));
+        let sum = told(all.clone()).fold(0u32, |sum, (_, score)| sum.saturating_add(term(score)));
         let mut left = random.below(sum);
-        for (word, score) in told(scores) {
+        for (word, score) in told(all) {
             match left.checked_sub(term(score)) {
                 Some(rest) => left = rest,
                 None => return Some(word),
@@ -164,16 +166,13 @@ impl Teller {
 }
 
 /// The words that a caption can have, and their scores.
-fn told(scores: &[i32]) -> impl Iterator<Item = (usize, i32)> + '_ {
-    let all = scores.iter().copied().enumerate();
-    all.filter(|&(word, _)| word != UNKNOWN)
+fn told(scores: impl Iterator<Item = i32>) -> impl Iterator<Item = (usize, i32)> {
+    scores.enumerate().filter(|&(word, _)| word != UNKNOWN)
 }
 
 /// The word of the largest score, the first of equals, but [`UNKNOWN`].
 pub(crate) fn likeliest_word(scores: impl Iterator<Item = i32>) -> Option<usize> {
-    let told = scores.enumerate().filter(|&(word, _)| word != UNKNOWN);
-    let best = told.reduce(|best, other| if other.1 > best.1 { other } else { best });
-    best.map(|(word, _)| word)
+    first_largest(told(scores))
 }
 
 #[cfg(test)]

@@ -100,6 +100,17 @@ impl ArenaLayout {
         self.front_end_word - self.kept_word
     }
 
+    /// z of a session's memory, and what is kept beside it.
+    #[inline(always)]
+    pub(crate) fn z_and_kept<'a>(
+        &self,
+        memory: &'a mut [u32],
+    ) -> Option<(&'a mut [u32], &'a mut [u32])> {
+        let (z, kept) = memory.split_at_mut_checked(self.kept_word)?;
+        let kept = kept.get_mut(..self.kept_words())?;
+        Some((z.get_mut(..self.z_words())?, kept))
+    }
+
     /// Words of z.
     pub const fn z_words(&self) -> usize {
         self.hidden_word

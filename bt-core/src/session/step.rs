@@ -91,10 +91,8 @@ impl Session<'_, '_> {
         let values = self.model.cell.gates() * self.model.hidden();
         let bias: &[i16] = bytemuck::cast_slice(self.model.bias(0).0);
         let is_first = self.steps == 0;
-        let parts = self.memory.split_at_mut_checked(layout.kept_word);
-        let parts = parts.and_then(|(z, kept)| {
+        let parts = layout.z_and_kept(self.memory).and_then(|(z, kept)| {
             let z: &mut [i16] = bytemuck::cast_slice_mut(z);
-            let kept = kept.get_mut(..layout.kept_words())?;
             Some((z.get_mut(..values)?, kept, bias.get(..values)?))
         });
         if let Some((z, kept, bias)) = parts.proven() {

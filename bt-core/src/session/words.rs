@@ -71,14 +71,7 @@ impl<'m> Session<'m, '_> {
         };
         self.forget();
         let layout = &self.model.arena;
-        let parts = self.memory.split_at_mut_checked(layout.kept_word);
-        let parts = parts.and_then(|(z, kept)| {
-            Some((
-                z.get(..layout.z_words())?,
-                kept.get_mut(..layout.kept_words())?,
-            ))
-        });
-        if let Some((z, kept)) = parts.proven() {
+        if let Some((z, kept)) = layout.z_and_kept(self.memory).proven() {
             kernel::copy(kept, z);
         }
         self.add_word(&words, END);
@@ -87,14 +80,7 @@ impl<'m> Session<'m, '_> {
     /// z starts as the picture's share and the word's.
     fn begin_word(&mut self, words: &Words<'_>, word: usize) {
         let layout = &self.model.arena;
-        let parts = self.memory.split_at_mut_checked(layout.kept_word);
-        let parts = parts.and_then(|(z, kept)| {
-            Some((
-                z.get_mut(..layout.z_words())?,
-                kept.get(..layout.kept_words())?,
-            ))
-        });
-        if let Some((z, kept)) = parts.proven() {
+        if let Some((z, kept)) = layout.z_and_kept(self.memory).proven() {
             kernel::copy(z, kept);
         }
         self.add_word(words, word);
