@@ -15,10 +15,9 @@ use serde_json::json;
 
 use crate::board::{self, Board};
 use crate::device::Device;
-use crate::emulator::{self, Emulator};
-use crate::firmware::{Firmware, ModelIn};
+use crate::emulator;
 use crate::port::Port;
-use crate::qemu::test_part;
+use crate::qemu::{Served, test_part};
 use crate::{progress, setup};
 
 /// A model of captions on a board.
@@ -88,36 +87,17 @@ pub fn run(args: Args) -> Result<()> {
     );
     let expected = expected.map_err(|error| error.file(&args.model))?;
     let deadline = |limit| Instant::now() + Duration::from_secs(limit);
+    let sequences = &pictures.sequences;
     let told = match &args.port {
         Some(port) => {
             let mut device = Device::new(Port::open(port)?, deadline(args.timeout));
-            tell(
-                &mut device,
-                &model,
-                &part,
-                &pictures.sequences,
-                &args.drawing,
-            )
+            tell(&mut device, &model, &part, sequences, &args.drawing)
         }
         None => {
             setup::ensure(&[board])?;
-            let elf = Firmware {
-                board,
-                model: ModelIn::Program(&args.model),
-                log: false,
-                binary: None,
-            }
-            .build()?;
-            let emulator = Emulator::start(board, &elf, false)?;
-            let uart = emulator.uart(Duration::from_millis(100))?;
-            let mut device = Device::new(uart, deadline(args.timeout));
-            tell(
-                &mut device,
-                &model,
-                &part,
-                &pictures.sequences,
-                &args.drawing,
-            )
+            let served = Served::start(board, &args.model, false)?;
+            let mut device = Device::new(&served.line, deadline(args.timeout));
+            tell(&mut device, &model, &part, sequences, &args.drawing)
         }
     };
     let told = told.context(board.name)?;

@@ -15,8 +15,8 @@ use serde_json::json;
 
 use crate::board::{self, Board};
 use crate::device::Device;
-use crate::emulator::{self, Emulator};
-use crate::firmware::{Firmware, ModelIn};
+use crate::emulator;
+use crate::qemu::Served;
 use crate::{progress, setup};
 
 /// A model that draws on an emulated board.
@@ -55,17 +55,9 @@ pub fn run(args: Args) -> Result<()> {
         wanted.steps_of(&model).map_err(in_model)?,
     );
     setup::ensure(&[board])?;
-    let elf = Firmware {
-        board,
-        model: ModelIn::Program(&args.model),
-        log: false,
-        binary: None,
-    }
-    .build()?;
-    let emulator = Emulator::start(board, &elf, false)?;
-    let uart = emulator.uart(Duration::from_millis(100))?;
+    let served = Served::start(board, &args.model, false)?;
     let deadline = Instant::now() + Duration::from_secs(args.timeout);
-    let mut device = Device::new(uart, deadline);
+    let mut device = Device::new(&served.line, deadline);
     let pictures = draw(&mut device, &model, wanted.seed, size).context(board.name)?;
     let statistics = device.statistics()?;
     wanted.write(&pictures)?;

@@ -2,6 +2,7 @@
 //! the UART; the scores are the device's own.
 
 use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -234,6 +235,38 @@ pub struct Evaluation<'a> {
     pub limit: Duration,
 }
 
+/// A board in QEMU that runs firmware with a model in it.
+pub struct Served {
+    /// The host's end of its line.
+    pub line: UnixStream,
+    elf: PathBuf,
+    // QEMU ends with it.
+    _emulator: Emulator,
+}
+
+impl Served {
+    /// Builds the firmware and starts it, its log printed to standard error or left out.
+    ///
+    /// # Errors
+    ///
+    /// It does not build, or QEMU does not start.
+    pub fn start(board: &Board, model: &Path, log: bool) -> Result<Self> {
+        let elf = Firmware {
+            board,
+            model: ModelIn::Program(model),
+            log,
+            binary: None,
+        }
+        .build()?;
+        let emulator = Emulator::start(board, &elf, log)?;
+        Ok(Served {
+            line: emulator.uart(UART_PATIENCE)?,
+            elf,
+            _emulator: emulator,
+        })
+    }
+}
+
 impl Evaluation<'_> {
     /// Builds the firmware, starts it, and streams the sequences through it.
     ///
@@ -241,19 +274,10 @@ impl Evaluation<'_> {
     ///
     /// As [`run`].
     pub fn run(&self) -> Result<Outcome> {
-        let board = self.board;
-        let elf = Firmware {
-            board,
-            model: ModelIn::Program(self.model),
-            log: self.log,
-            binary: None,
-        }
-        .build()?;
-        let emulator = Emulator::start(board, &elf, self.log)?;
-        let uart = emulator.uart(UART_PATIENCE)?;
-        let outcome = self.over(uart, Instant::now() + self.limit)?;
+        let served = Served::start(self.board, self.model, self.log)?;
+        let outcome = self.over(&served.line, Instant::now() + self.limit)?;
         Ok(Outcome {
-            elf: Some(elf),
+            elf: Some(served.elf),
             ..outcome
         })
     }

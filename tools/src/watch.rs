@@ -10,9 +10,7 @@ use bt_train::say;
 
 use crate::board::Board;
 use crate::device::Device;
-use crate::emulator::Emulator;
-use crate::firmware::{Firmware, ModelIn};
-use crate::qemu::Subject;
+use crate::qemu::{Served, Subject};
 use crate::setup;
 
 /// How long the sequence may take.
@@ -46,16 +44,8 @@ pub fn run(args: Args) -> Result<()> {
         );
     }
     setup::ensure(&[board])?;
-    let elf = Firmware {
-        board,
-        model: ModelIn::Program(&args.subject.model),
-        log: false,
-        binary: None,
-    }
-    .build()?;
-    let emulator = Emulator::start(board, &elf, false)?;
-    let uart = emulator.uart(Duration::from_millis(100))?;
-    let mut device = Device::new(uart, Instant::now() + LIMIT);
+    let served = Served::start(board, &args.subject.model, false)?;
+    let mut device = Device::new(&served.line, Instant::now() + LIMIT);
     let identity = device.hello().context(board.name)?;
     say!("{} on {}", identity.model, identity.board);
     device.reset()?;
