@@ -161,17 +161,19 @@ fn every_project_builds_and_takes_what_the_table_says() {
     }
 }
 
+/// The `Cargo.toml` of a board's project.
+fn manifest(board: &Board) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    root.join(board.project.unwrap()).join("Cargo.toml")
+}
+
 #[test]
 fn projects_are_formatted() {
     for board in projects() {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("..")
-            .join(board.project.unwrap())
-            .join("Cargo.toml");
         let mut command = Command::new(env!("CARGO"));
         command
             .args(["fmt", "--check", "--manifest-path"])
-            .arg(manifest);
+            .arg(manifest(board));
         assert!(command.status().unwrap().success(), "{}", board.name);
     }
 }
@@ -181,14 +183,10 @@ fn projects_are_formatted() {
 fn cargo_run_means_the_firmware_of_a_project() {
     for board in projects() {
         let mut command = Command::new(env!("CARGO"));
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("..")
-            .join(board.project.unwrap())
-            .join("Cargo.toml");
         command
             .args(["metadata", "--no-deps", "--format-version=1"])
             .arg("--manifest-path")
-            .arg(manifest);
+            .arg(manifest(board));
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}", board.name);
         let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

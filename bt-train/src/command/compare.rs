@@ -202,21 +202,24 @@ fn kinds(settings: &Settings) -> Vec<Settings> {
 fn check(settings: &Settings, data: &DataSet) -> Result<()> {
     let config = settings.model(data)?;
     let head = &config.head.gives;
-    let what = match head.kind() {
-        OutputKind::Classes if head.is_next_word() => {
-            Some("has captions, and what is compared is the accuracy of classes")
-        }
+    let refused = match head.kind() {
+        OutputKind::Classes if head.is_next_word() => Some((
+            "y_train",
+            "has captions, and what is compared is the accuracy of classes",
+        )),
         OutputKind::Classes => None,
-        OutputKind::Values => Some("holds values, and what is compared is the accuracy of classes"),
-        OutputKind::Bits => Some("gives bits, and what is compared is the accuracy of classes"),
+        OutputKind::Values => Some((
+            "y_train",
+            "holds values, and what is compared is the accuracy of classes",
+        )),
+        // Where the data have no others, those of the frames themselves.
+        OutputKind::Bits => Some((
+            "head",
+            "gives bits, and what is compared is the accuracy of classes",
+        )),
     };
-    if let Some(what) = what {
-        // Bits are those of the frames themselves where the data have no others.
-        let field = match head.kind() {
-            OutputKind::Bits => "head",
-            _ => "y_train",
-        };
-        return Err(Error::new(ErrorKind::Unsupported(what))
+    if let Some((field, why)) = refused {
+        return Err(Error::new(ErrorKind::Unsupported(why))
             .field(field)
             .remedy("train a model of each kind, and compare what eval says of them"));
     }

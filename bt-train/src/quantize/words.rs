@@ -5,7 +5,6 @@ use super::tensor::{QuantizeError, Z_SCALE};
 use crate::data::Part;
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::{Checkpoint, WORDS};
-use crate::float::config::ModelConfig;
 use bt_core::internals::model::layout::{WORDS_SHIFT_MAX, WordsRecord};
 use bt_core::internals::model::write::WordsContents;
 
@@ -133,7 +132,7 @@ pub(super) fn integers(checkpoint: &Checkpoint) -> Result<Option<(WordsContents,
     let words = WordsContents {
         record: WordsRecord {
             shift,
-            longest: longest(&checkpoint.config),
+            longest: checkpoint.config.head.caption_words() as u32,
         },
         scales,
         table,
@@ -151,10 +150,6 @@ pub(super) fn rounded(words: &WordsContents) -> Vec<f64> {
             .map(move |&entry| f64::from(entry) * f64::from(scale) * unit)
     })
     .collect()
-}
-
-fn longest(config: &ModelConfig) -> u32 {
-    config.head.caption_words() as u32
 }
 
 #[cfg(test)]
