@@ -12,7 +12,7 @@ use clap::Parser;
 use tools::board::{Board, projects};
 use tools::device::Device;
 use tools::emulator::Emulator;
-use tools::firmware::{Firmware, ModelIn};
+use tools::firmware::{Firmware, ModelIn, workspace};
 use tools::port::Port;
 use tools::qemu::{Evaluation, test_part};
 use tools::verify;
@@ -136,6 +136,24 @@ fn every_sensor_builds() {
     }
 }
 
+/// The slots' driver of the STM32F405 against a model of its flash controller, on the host: the project's own test.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[test]
+#[ignore = "long"]
+fn the_flash_of_an_stm32f405_is_written_by_the_manual() {
+    let board = Board::find("netduinoplus2").unwrap();
+    let status = Command::new(env!("CARGO"))
+        .current_dir(manifest(board).parent().unwrap())
+        .args(["test", "--quiet", "--target", "x86_64-unknown-linux-gnu"])
+        .args(["--features", "slots", "--example", "flash_registers"])
+        .arg("--target-dir")
+        .arg(workspace().join("target/examples"))
+        .env("BT_MODEL", data("bytes.btm"))
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
 /// Those that QEMU does not have, too. Their HALs take minutes to compile.
 #[test]
 #[ignore = "long"]
@@ -231,7 +249,7 @@ fn verify_proves_itself_in_qemu_and_over_a_port() {
     let _ = qemu.kill();
     let _ = qemu.wait();
     result.unwrap();
-    let mismatch = mismatch.unwrap_err().to_string();
+    let mismatch = format!("{:#}", mismatch.unwrap_err());
     assert_eq!(mismatch, "netduinoplus2: the firmware holds another model");
 }
 

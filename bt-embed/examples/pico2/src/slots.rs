@@ -18,7 +18,8 @@ const SLOT_BYTES: usize = 256 * 1024;
 /// What the chip programs at once; what is 0xFF in it stays as it was.
 const PAGE: usize = 256;
 
-/// `flash_op` of the boot ROM: an address of the running image, as secure code, and what to do there.
+/// `flash_op` of the boot ROM: an address of the running image, as secure code, and what to do there (`CFLASH_ASPACE`,
+/// `CFLASH_SECLEVEL` and `CFLASH_OP` of pico-sdk's `boot/bootrom_constants.h`).
 const RUNTIME_ADDRESS: u32 = 1;
 const SECURE: u32 = 1 << 8;
 const ERASE: u32 = 0 << 16;
@@ -28,7 +29,7 @@ const PROGRAM: u32 = 1 << 16;
 pub fn slots(flash: &RefCell<RomFlash>) -> Slots<Part<'_, RomFlash>> {
     let slot = |number| {
         let offset = SLOTS_OFFSET + number * SLOT_BYTES;
-        // SAFETY: this end of the flash is readable memory that nobody else writes to; the ROM leaves no stale cache.
+        // SAFETY: this end of the flash is readable memory that nobody else writes to, and no cache keeps what was there.
         unsafe { Part::new(flash, offset as u32, FLASH + offset, SLOT_BYTES) }
     };
     Slots {
@@ -42,15 +43,20 @@ pub fn slots(flash: &RefCell<RomFlash>) -> Slots<Part<'_, RomFlash>> {
 pub struct RomFlash;
 
 impl RomFlash {
-    /// Carries out one operation of the boot ROM, with which the flash is no memory for the while.
+    /// Carries out one operation of the boot ROM, with which the flash is no memory for the while. The ROM writes beside
+    /// the cache, which goes on with what was there until it is flushed.
     fn operate(what: u32, offset: u32, bytes: u32, data: *mut u8) -> Result<(), NorFlashErrorKind> {
         let flags = RUNTIME_ADDRESS | SECURE | what;
         let address = FLASH as u32 + offset;
         // Interrupts are handled by code in flash.
         let status = cortex_m::interrupt::free(|_| {
-            // SAFETY: `data` has so many bytes where they are read; the ROM checks address and length, gives the flash
-            // back as memory, and returns to it.
-            unsafe { rom_data::flash_op(flags, address, bytes, data) }
+            // SAFETY: `data` has so many bytes where they are read; the ROM checks address and length, and reads by
+            // commands that leave the flash memory in between. Nothing is pinned in the cache.
+            unsafe {
+                let status = rom_data::flash_op(flags, address, bytes, data);
+                rom_data::flash_flush_cache();
+                status
+            }
         });
         match status {
             0 => Ok(()),

@@ -14,8 +14,6 @@ use bt_embed::app::{self, Memory};
 use bt_embed::board::{Board, SysTickClock, measure_stack};
 use defmt_rtt as _;
 use panic_probe as _;
-#[cfg(feature = "slots")]
-use stm32f4xx_hal::flash::FlashExt as _;
 use stm32f4xx_hal::rcc::{Config, Rcc};
 use stm32f4xx_hal::{pac, prelude::*};
 
@@ -68,8 +66,7 @@ fn main() -> ! {
     };
     #[cfg(feature = "slots")]
     let ended = {
-        let mut flash = chip.FLASH;
-        let flash = RefCell::new(slots::CoherentFlash(flash.unlocked()));
+        let flash = RefCell::new(slots::CoherentFlash(chip.FLASH));
         app::run_with_slots(board, Some(&mut slots::slots(&flash)), MODEL, MEMORY)
     };
     #[cfg(not(feature = "slots"))]
