@@ -36,18 +36,20 @@ fn main() {
         (Some(_), Some(_)) => panic!("BT_MODEL and BT_MODEL_SLOT exclude each other"),
     };
     if let Some([arena, classes]) = room {
-        (flash.classes, flash.rules) = (classes, classes);
+        (flash.classes, flash.bits, flash.rules) = (classes, classes, classes);
         flash.slot_arena_bytes = arena;
         println!("cargo:rustc-cfg=slots");
     }
     let mut constants = format!(
         "/// Classes there is room for.\n\
          pub const CLASSES: usize = {};\n\
+         /// Bits of a drawing there is room for.\n\
+         pub const BITS: usize = {};\n\
          /// Rules of detection there is room for.\n\
          pub const RULES: usize = {};\n\
          /// Bytes of the arena when models are put in after the build, else 0.\n\
          pub const SLOT_ARENA_BYTES: usize = {};\n",
-        flash.classes, flash.rules, flash.slot_arena_bytes
+        flash.classes, flash.bits, flash.rules, flash.slot_arena_bytes
     );
     fs::write(out.join("model.btm"), flash.bytes).expect("OUT_DIR can be written");
 
@@ -107,7 +109,9 @@ fn main() {
 struct Flash {
     bytes: Vec<u8>,
     classes: usize,
-    /// One for each of a model's classes; none where its scores are others'.
+    /// One for each score of a model that draws its next frame, none of others.
+    bits: usize,
+    /// Those of a detector of the model.
     rules: usize,
     slot_arena_bytes: usize,
 }
@@ -116,18 +120,25 @@ struct Flash {
 /// the same; the firmware refuses it and keeps serving.
 fn included(bytes: Vec<u8>) -> Flash {
     let aligned = bt_core::ModelBytes::from_unaligned(&bytes);
-    let (classes, rules) = match bt_core::Model::parse(aligned.bytes()) {
-        Ok(model) => (model.outputs(), model.classes()),
+    let (classes, bits, rules) = match bt_core::Model::parse(aligned.bytes()) {
+        Ok(model) => {
+            let bits = match model.next_frame() {
+                bt_core::NextFrame::Drawn => model.outputs(),
+                _ => 0,
+            };
+            (model.outputs(), bits, bt_core::Detector::places(&model))
+        }
         Err(error) => {
             if !bytes.is_empty() {
                 println!("cargo:warning=BT_MODEL is no model: {error}");
             }
-            (0, 0)
+            (0, 0, 0)
         }
     };
     Flash {
         bytes,
         classes,
+        bits,
         rules,
         slot_arena_bytes: 0,
     }
@@ -143,6 +154,7 @@ fn slot(sizes: &str) -> Flash {
     Flash {
         bytes,
         classes,
+        bits: classes,
         rules: classes,
         slot_arena_bytes: arena,
     }

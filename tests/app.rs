@@ -14,16 +14,17 @@ use bt_core::internals::model::layout;
 use bt_core::internals::model::write::Outputs;
 use bt_core::{
     Feature, Field, FloatOutput, InputType, Limits, Model, ModelBytes, OutputKind, ParseError,
-    Pool, Session, SessionError, Temperature,
+    Pool, Session, SessionError, Temperature, Watch,
 };
 use bt_embed::app::{Ended, Memory, run};
 use bt_embed::board::{Board, Stack, Ticks};
-use bt_embed::service::{Refusal, Service};
+use bt_embed::service::{Places, Refusal, Service};
 use bt_embed::wire::{self, Golden, LineCounts, REASON_BYTES_MAX, Reply, Request, frame};
 use bt_tests::exported::{self, recordings};
 use bt_tests::line::{End, Faults, Uart, line};
 use bt_tests::model::{Dense, Noise, pictures, scores_of};
 use bt_tests::serving::{Room, surroundings};
+use bt_tests::still::Still;
 use bt_train::command::captions::Drawing;
 use bt_train::drawing;
 use embedded_hal::digital::{ErrorType, OutputPin};
@@ -931,6 +932,55 @@ fn a_model_too_big_for_its_memory_is_refused() {
     assert_eq!(
         refusal(shape.model().bytes()),
         "the firmware has room for 70 scores, the model gives 71"
+    );
+}
+
+/// RAM of bits and rules is taken for models that have them: what is missing is refused, what is not used is nothing.
+#[test]
+fn memory_follows_the_model() {
+    let shape = Dense {
+        values: 12,
+        classes: 12,
+        ..Dense::default()
+    };
+    let bytes_in = Dense {
+        input_type: InputType::U8,
+        ..shape
+    };
+    for (file, bits, rules) in [
+        (shape.model(), 0, 12),
+        (shape.drawing(), 12, 0),
+        (shape.painting(3, 4), 0, 0),
+        (bytes_in.captioning(3), 0, 0),
+    ] {
+        let model = Model::parse(file.bytes()).unwrap();
+        let fits = |bits: usize, rules: usize| {
+            let places = Places {
+                arena: &mut vec![0; model.arena_words()],
+                scores: &mut [0; 12],
+                drawn: &mut vec![0; bits],
+                watches: &mut vec![Watch::OFF; rules],
+            };
+            let service = Service::new(&model, file.bytes(), places, Still, Still);
+            service.err()
+        };
+        assert_eq!(fits(bits, rules), None);
+        let refused = Some(Refusal::Classes {
+            need: 12,
+            found: 11,
+        });
+        assert_eq!(fits(bits, rules.max(1) - 1), refused.filter(|_| rules > 0));
+        assert_eq!(fits(bits.max(1) - 1, rules), refused.filter(|_| bits > 0));
+    }
+    // Of each score 4 bytes, of each rule 12, of each bit one.
+    let bytes = size_of::<Memory<300, 100, 2000>>();
+    assert_eq!(
+        bytes - size_of::<Memory<300, 100, 0>>(),
+        2000 * (4 + 12 + 1)
+    );
+    assert_eq!(
+        bytes - size_of::<Memory<300, 100, 2000, 0, 0>>(),
+        2000 * (12 + 1)
     );
 }
 

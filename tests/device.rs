@@ -320,6 +320,15 @@ fn models_are_replaced_on_the_board() {
             let scores = stream::sequence(&mut device, &identity, &bytes, false).unwrap();
             assert_eq!(scores[0].raw, scores_of(&model, &bytes), "{name}");
         }
+        // Its stack at the deepest, this program takes no more RAM either than the table of boards says.
+        let mut device = Device::new(uart(), Instant::now() + LIMIT);
+        let stack_bytes = device.statistics().unwrap().stack_bytes_used as usize;
+        let size = tools::size::read(&program).unwrap();
+        let ram_bytes = size.ram_bytes as usize - board.session_bytes() + stack_bytes;
+        assert!(
+            ram_bytes <= board.program.ram_kib as usize * 1024,
+            "{name}: {ram_bytes} bytes of RAM, {stack_bytes} of them stack"
+        );
     }
 }
 

@@ -3,7 +3,7 @@
 
 mod error;
 
-use crate::model::{Model, OutputKind};
+use crate::model::Model;
 use crate::session::{ScoresError, Session};
 use crate::softmax::Softmax;
 
@@ -123,16 +123,25 @@ pub struct Detector<'a> {
 }
 
 impl<'a> Detector<'a> {
+    /// Places that a detector of the model takes, one for each class; 0 where nothing is detected: of values, bits and
+    /// words.
+    pub fn places(model: &Model<'_>) -> usize {
+        match model.caption_words() {
+            Some(_) => 0,
+            None => model.classes(),
+        }
+    }
+
     /// A detector of a model's classes, none of which it looks for yet. `watches` has a place for each.
     ///
     /// # Errors
     ///
     /// [`DetectorError::NotClasses`] of a model of values, bits or words, [`DetectorError::WrongLength`].
     pub fn new(model: &Model<'_>, watches: &'a mut [Watch]) -> Result<Self, DetectorError> {
-        if model.output_kind() != OutputKind::Classes || model.caption_words().is_some() {
+        let (need, found) = (Self::places(model), watches.len());
+        if need == 0 {
             return Err(DetectorError::NotClasses);
         }
-        let (need, found) = (model.outputs(), watches.len());
         if need != found {
             return Err(DetectorError::WrongLength { need, found });
         }

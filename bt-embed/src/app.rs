@@ -29,25 +29,33 @@ const ERRORS_BEFORE_PAUSE: u32 = 16;
 const PAUSE_MS: u32 = 10;
 
 /// The application's memory, made to measure and static: frames of `LINE` bytes
-/// each way, an arena of `ARENA` words, scores of `CLASSES` classes and as many
-/// bits of a drawing, and `RULES` rules: one of each class, none of a model that
-/// tells none ([`Model::classes`]).
+/// each way, an arena of `ARENA` words, scores of `CLASSES` classes, `RULES`
+/// rules, as many as a detector of the model takes
+/// ([`Detector::places`](bt_core::Detector::places)), and `BITS` bits of a drawing,
+/// one for each score of a model that draws its next frame. Where the last two
+/// are left out there is room for whatever the model is.
 pub struct Memory<
     const LINE: usize,
     const ARENA: usize,
     const CLASSES: usize,
     const RULES: usize = CLASSES,
+    const BITS: usize = CLASSES,
 > {
     receiver: Receiver<LINE>,
     sender: Sender<LINE>,
     arena: [u32; ARENA],
     scores: [i32; CLASSES],
-    drawn: [u8; CLASSES],
+    drawn: [u8; BITS],
     watches: [Watch; RULES],
 }
 
-impl<const LINE: usize, const ARENA: usize, const CLASSES: usize, const RULES: usize>
-    Memory<LINE, ARENA, CLASSES, RULES>
+impl<
+    const LINE: usize,
+    const ARENA: usize,
+    const CLASSES: usize,
+    const RULES: usize,
+    const BITS: usize,
+> Memory<LINE, ARENA, CLASSES, RULES, BITS>
 {
     /// Memory at rest.
     pub const fn new() -> Self {
@@ -63,14 +71,19 @@ impl<const LINE: usize, const ARENA: usize, const CLASSES: usize, const RULES: u
             sender: Sender::new(),
             arena: [0; ARENA],
             scores: [0; CLASSES],
-            drawn: [0; CLASSES],
+            drawn: [0; BITS],
             watches: [Watch::OFF; RULES],
         }
     }
 }
 
-impl<const LINE: usize, const ARENA: usize, const CLASSES: usize, const RULES: usize> Default
-    for Memory<LINE, ARENA, CLASSES, RULES>
+impl<
+    const LINE: usize,
+    const ARENA: usize,
+    const CLASSES: usize,
+    const RULES: usize,
+    const BITS: usize,
+> Default for Memory<LINE, ARENA, CLASSES, RULES, BITS>
 {
     fn default() -> Self {
         Memory::new()
@@ -95,10 +108,11 @@ pub fn run<
     const ARENA: usize,
     const CLASSES: usize,
     const RULES: usize,
+    const BITS: usize,
 >(
     board: Board<S, T, L>,
     model: &[u8],
-    memory: &mut Memory<LINE, ARENA, CLASSES, RULES>,
+    memory: &mut Memory<LINE, ARENA, CLASSES, RULES, BITS>,
 ) -> Ended
 where
     S: Read + Write,
@@ -119,11 +133,12 @@ pub fn run_with_slots<
     const ARENA: usize,
     const CLASSES: usize,
     const RULES: usize,
+    const BITS: usize,
 >(
     board: Board<S, T, L>,
     slots: Option<&mut Slots<F>>,
     model: &[u8],
-    memory: &mut Memory<LINE, ARENA, CLASSES, RULES>,
+    memory: &mut Memory<LINE, ARENA, CLASSES, RULES, BITS>,
 ) -> Ended
 where
     F: Slot,

@@ -80,10 +80,11 @@ pub fn serve<
     const ARENA: usize,
     const CLASSES: usize,
     const RULES: usize,
+    const BITS: usize,
 >(
     board: board::Board<S, T, L>,
     model: &[u8],
-    memory: &mut app::Memory<LINE, ARENA, CLASSES, RULES>,
+    memory: &mut app::Memory<LINE, ARENA, CLASSES, RULES, BITS>,
 ) -> app::Ended
 where
     S: embedded_io::Read + embedded_io::Write,
@@ -117,6 +118,7 @@ macro_rules! firmware {
             ARENA,
             { $crate::CLASSES },
             { $crate::RULES },
+            { $crate::BITS },
         >;
 
         $crate::entry!(run, Memory = Memory::new());

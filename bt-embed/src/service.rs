@@ -5,8 +5,8 @@ mod telling;
 use core::fmt;
 
 use bt_core::{
-    DrawError, FrontEnd, InputType, Model, OutputKind, Painting, ParseError, Random, Scrub,
-    SelfTest, Session, SessionError, StateError, StepError, Watch,
+    Detector, DrawError, FrontEnd, InputType, Model, NextFrame, OutputKind, Painting, ParseError,
+    Random, Scrub, SelfTest, Session, SessionError, StateError, StepError, Watch,
 };
 use embedded_hal::digital::OutputPin;
 
@@ -85,9 +85,9 @@ pub struct Places<'a> {
     pub arena: &'a mut [u32],
     /// A place for each score.
     pub scores: &'a mut [i32],
-    /// Bits of a drawing, as many.
+    /// Bits of a drawing, as many, of a model that draws its next frame.
     pub drawn: &'a mut [u8],
-    /// Rules of detection, one for each class ([`Model::classes`]).
+    /// Rules of detection, [`Detector::places`].
     pub watches: &'a mut [Watch],
 }
 
@@ -99,7 +99,7 @@ pub struct Service<'m, 'a, T, L> {
     scrub: Scrub,
     is_damaged: bool,
     scores: &'a mut [i32],
-    /// The bits of the drawing's last step, one for each score.
+    /// The bits of the drawing's last step.
     drawn: &'a mut [u8],
     drawing: Option<Drawing>,
     telling: Option<Telling>,
@@ -149,14 +149,20 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
             watches,
         } = places;
         let need = model.outputs();
-        let rules = model.classes();
-        let mut found = scores.len().min(drawn.len());
-        if watches.len() < rules {
-            found = found.min(watches.len());
+        let bits = match model.next_frame() {
+            NextFrame::Drawn => need,
+            _ => 0,
+        };
+        let rules = Detector::places(model);
+        let mut found = scores.len();
+        for (need, there) in [(bits, drawn.len()), (rules, watches.len())] {
+            if there < need {
+                found = found.min(there);
+            }
         }
         let too_many = Refusal::Classes { need, found };
         let scores = scores.get_mut(..need).ok_or(too_many)?;
-        let drawn = drawn.get_mut(..need).ok_or(too_many)?;
+        let drawn = drawn.get_mut(..bits).ok_or(too_many)?;
         let watches = watches.get_mut(..rules).ok_or(too_many)?;
         let mut session = Session::new(model, arena).map_err(Refusal::Session)?;
         let start = ticks.now();

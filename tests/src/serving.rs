@@ -1,6 +1,6 @@
 //! What a service stands in when a test asks it directly.
 
-use bt_core::{Model, Watch};
+use bt_core::{Model, NextFrame, OutputKind, Watch};
 use bt_embed::board::Stack;
 use bt_embed::service::{Places, Service, Surroundings};
 use bt_embed::wire::LineCounts;
@@ -16,14 +16,16 @@ pub struct Room {
 }
 
 impl Room {
-    /// As much as a model needs.
+    /// As much as a model needs: bits where it draws its next frame, rules where something can be detected.
     pub fn of(model: &Model<'_>) -> Room {
         let outputs = model.outputs();
+        let draws = model.next_frame() == NextFrame::Drawn;
+        let detects = model.output_kind() == OutputKind::Classes && model.caption_words().is_none();
         Room {
             arena: vec![0; model.arena_words()],
             scores: vec![0; outputs],
-            drawn: vec![0; outputs],
-            watches: vec![Watch::OFF; outputs],
+            drawn: vec![0; if draws { outputs } else { 0 }],
+            watches: vec![Watch::OFF; if detects { outputs } else { 0 }],
         }
     }
 
