@@ -166,10 +166,7 @@ pub fn tell<S: Read + Write>(
     sequences: &[usize],
     drawing: &Drawing,
 ) -> Result<Told> {
-    let identity = device.hello()?;
-    if identity.model_crc != model.crc() {
-        bail!("the firmware holds another model");
-    }
+    let identity = device.hello_with(model)?;
     if identity.golden == Golden::Failed {
         bail!("the device's self test failed");
     }

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use bt_core::{Detection, InputType, Rule};
+use bt_core::{Detection, InputType, Model, Rule};
 use bt_embed::wire::{
     Decoder, Error, Golden, NO_TAG, Reply, Request, Statistics, detection_of, frame,
 };
@@ -131,6 +131,19 @@ impl<S: Read + Write> Device<S> {
     /// Requests that were sent again so far.
     pub fn repeats(&self) -> u32 {
         self.repeats
+    }
+
+    /// Asks who it is; it shall hold this model.
+    ///
+    /// # Errors
+    ///
+    /// It holds another one, or as of [`hello`](Self::hello).
+    pub fn hello_with(&mut self, model: &Model<'_>) -> Result<Identity> {
+        let identity = self.hello()?;
+        if identity.model_crc != model.crc() {
+            bail!("the firmware holds another model");
+        }
+        Ok(identity)
     }
 
     /// Asks who it is.

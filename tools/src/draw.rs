@@ -104,10 +104,7 @@ pub fn draw<S: Read + Write>(
     seed: u64,
     (count, steps): (usize, usize),
 ) -> Result<Pictures> {
-    let identity = device.hello()?;
-    if identity.model_crc != model.crc() {
-        bail!("the firmware holds another model");
-    }
+    let identity = device.hello_with(model)?;
     device.clear()?;
     let bar = progress::bar(count, &format!("drawing on {}", identity.board));
     let mut bits = Vec::with_capacity(count);

@@ -293,10 +293,7 @@ impl Evaluation<'_> {
         let model = device::parse(&bytes)?;
         let count = self.part.sequences();
         let mut device = Device::new(line, deadline);
-        let identity = device.hello().context(board.name)?;
-        if identity.model_crc != model.crc() {
-            bail!("{}: the firmware holds another model", board.name);
-        }
+        let identity = device.hello_with(&model).context(board.name)?;
         device.clear()?;
         let bar = progress::bar(count, &format!("streaming to {}", board.name));
         let mut raw = Vec::with_capacity(count);
