@@ -1,12 +1,14 @@
 //! `bt-core` in C programs, built by arm-none-eabi-gcc and run in QEMU: the scores of the host, bit for bit.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use bt_core::{Detector, InputType, Model, Rule, Watch};
+use bt_core::{Detector, END, InputType, Model, Random, Rule, Session, Teller, Temperature, Watch};
 use bt_tests::model::{Dense, Noise, scores_of};
+use bt_train::drawing;
 use tools::board::Board;
 use tools::c_library::{Library, Sources};
 use tools::emulator::Emulator;
@@ -41,8 +43,8 @@ fn succeeds(command: &mut Command) {
     assert!(!said.contains("warning"), "{command:?}: {said}");
 }
 
-/// The example by one line of the compiler, for a Cortex-M4F.
-fn compiled(library: &Path, program: &str, flags: &[&str]) -> PathBuf {
+/// One of the examples by one line of the compiler, for a Cortex-M4F.
+fn compiled(library: &Path, (main, program): (&str, &str), flags: &[&str]) -> PathBuf {
     let (example, elf) = (example(), library.join(program));
     let mut command = Command::new("arm-none-eabi-gcc");
     command
@@ -53,7 +55,7 @@ fn compiled(library: &Path, program: &str, flags: &[&str]) -> PathBuf {
         .args(flags)
         .arg("-I")
         .arg(library)
-        .args([example.join("main.c"), example.join("mps2.c")])
+        .args([main, "mps2.c", "text.c"].map(|name| example.join(name)))
         .args([library.join("model.c"), library.join("libbt_core.a")])
         .arg("-T")
         .arg(example.join("mps2.ld"))
@@ -130,13 +132,13 @@ fn the_example_by_gcc_gives_the_scores_of_the_host() {
     library(place.path(), "thumbv7em-none-eabihf", file.bytes());
     let model = Model::parse(file.bytes()).unwrap();
     let bytes = Noise::new(11).bytes(40 * 40 * 2);
-    let elf = compiled(place.path(), "example.elf", &[]);
+    let elf = compiled(place.path(), ("main.c", "example.elf"), &[]);
     let expected = expected(&model, &bytes, 40);
     let lines = said("mps2-an386", &elf, &bytes, expected.len());
     assert_eq!(lines, expected);
 
     // A start-up that leaves the FPU off is told so, and does not fault.
-    let elf = compiled(place.path(), "off.elf", &["-DFPU_LEFT_OFF"]);
+    let elf = compiled(place.path(), ("main.c", "off.elf"), &["-DFPU_LEFT_OFF"]);
     let lines = said("mps2-an386", &elf, &[], 1);
     assert_eq!(lines, ["error: BT_ERROR_FPU_OFF"]);
 
@@ -182,5 +184,71 @@ fn the_example_by_cmake_gives_the_scores_of_the_host() {
     let bytes = Noise::new(12).bytes(40 * 33);
     let expected = expected(&model, &bytes, 40);
     let lines = said("mps2-an385", &build.join("example"), &bytes, expected.len());
+    assert_eq!(lines, expected);
+}
+
+/// Pictures in C: what the host paints of the same seed, on a Cortex-M4F.
+#[test]
+fn pictures_in_c_are_those_of_the_host() {
+    let place = tempfile::tempdir().unwrap();
+    let shape = Dense {
+        values: 12,
+        hidden: 7,
+        classes: 60,
+        ..Dense::default()
+    };
+    let file = shape.painting(6, 5);
+    library(place.path(), "thumbv7em-none-eabihf", file.bytes());
+    let model = Model::parse(file.bytes()).unwrap();
+    let pictures = drawing::draw(&model, 7, (3, 6), || ()).unwrap();
+    let rows = pictures.bits.iter().flat_map(|picture| picture.chunks(12));
+    let texts = rows.map(|row| row.iter().map(u8::to_string).collect::<Vec<_>>().join(" "));
+    let expected: Vec<String> = std::iter::once("ready".to_owned()).chain(texts).collect();
+    assert_ne!(expected[1], expected[6]);
+    let elf = compiled(place.path(), ("paint.c", "paint.elf"), &[]);
+    let lines = said("mps2-an386", &elf, &[0, 1, 2], 16);
+    assert_eq!(lines, expected);
+}
+
+/// Captions in C: the host's words, the likeliest and those that are drawn, on a Cortex-M4F.
+#[test]
+fn captions_in_c_are_those_of_the_host() {
+    let place = tempfile::tempdir().unwrap();
+    let shape = Dense {
+        input_type: InputType::U8,
+        hidden: 9,
+        classes: 40,
+        ..Dense::default()
+    };
+    let file = shape.captioning(8);
+    library(place.path(), "thumbv7em-none-eabihf", file.bytes());
+    let model = Model::parse(file.bytes()).unwrap();
+    let bytes = Noise::new(13).bytes(3 * 7);
+    let mut arena = vec![0; model.arena_words()];
+    let mut session = Session::new(&model, &mut arena).unwrap();
+    let mut drawing = Teller::drawing(Random::new(7, 0), Temperature::ONE);
+    let mut expected = vec!["ready".to_owned()];
+    for mut picture in bytes.chunks(7) {
+        assert!(session.feed(&mut picture).unwrap());
+        session.step().unwrap();
+        for teller in [&mut Teller::likeliest(), &mut drawing] {
+            session.begin_caption().unwrap();
+            let (mut scores, mut text) = ([0; 40], String::new());
+            for _ in 0..8 {
+                session.scores(&mut scores).unwrap();
+                let word = teller.next_word(&scores, model.score_shift()).unwrap();
+                if word == END {
+                    break;
+                }
+                text += &format!("{word} ");
+                session.step_word(word).unwrap();
+            }
+            expected.push(text);
+        }
+    }
+    let distinct: BTreeSet<&String> = expected.iter().collect();
+    assert!(distinct.len() > 3, "{expected:?}");
+    let elf = compiled(place.path(), ("caption.c", "caption.elf"), &[]);
+    let lines = said("mps2-an386", &elf, &bytes, expected.len());
     assert_eq!(lines, expected);
 }

@@ -141,6 +141,14 @@ impl Teller {
         }
     }
 
+    /// The random source as it stands; `None` of the likeliest words.
+    pub const fn random(&self) -> Option<&Random> {
+        match &self.draws {
+            Some((random, _)) => Some(random),
+            None => None,
+        }
+    }
+
     /// The next word by the raw scores of all, logits · 2^`score_shift`; never [`UNKNOWN`]. `None` where there are none.
     ///
     /// A drawn word's probability is the softmax of its score to 2⁻¹⁶ of the likeliest word's, below e⁻¹² of that 0.

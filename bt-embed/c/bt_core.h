@@ -59,20 +59,26 @@ enum {
     BT_ERROR_MODEL_DAMAGED = 19,    /* its CRC is wrong */
     BT_ERROR_MODEL_INVALID = 20,    /* its CRC is right and a field impossible; bt-train inspect names it */
     BT_ERROR_MODEL_FRONT_END = 21,  /* it takes sound, the library was built without the front end */
-    BT_ERROR_MODEL_FEATURE = 22,    /* it paints pictures or tells captions, and the library does neither */
+    BT_ERROR_MODEL_FEATURE = 22,    /* it has something else that the library was built without */
     BT_ERROR_WRONG_TYPE = 32,       /* the model takes another type: bt_model_info.input_type */
     BT_ERROR_FRAME_COMPLETE = 33,   /* a step is due before the next value */
     BT_ERROR_FRAME_INCOMPLETE = 34, /* values are missing before a step */
     BT_ERROR_WRONG_LENGTH = 35,     /* one place for each output; bt_session_saved_bytes for a state */
     BT_ERROR_NO_STEP = 36,          /* no step since the start or the reset */
-    BT_ERROR_FRAME_UNDER_WAY = 37,  /* a state is saved between frames */
+    BT_ERROR_FRAME_UNDER_WAY = 37,  /* what is asked is done between frames: saving, drawing, words */
     BT_ERROR_STATE_DAMAGED = 38,    /* its CRC is wrong, or no session saves such a state */
     BT_ERROR_STATE_MISMATCH = 39,   /* the state or the detector is another model's */
     BT_ERROR_NO_LABEL = 40,         /* no such output, or it has no label */
     BT_ERROR_SELF_TEST = 41,        /* the library or the model in flash is broken */
     BT_ERROR_NOT_CLASSES = 42,      /* the model gives values or bits: nothing is detected in them */
-    BT_ERROR_NO_OUTPUT = 43,        /* no such class */
+    BT_ERROR_NO_OUTPUT = 43,        /* no such class, or no such word */
     BT_ERROR_RULE = 44,             /* the threshold or the smoothing of a rule is out of its range */
+    BT_ERROR_NOT_DRAWN = 45,        /* the model draws nothing: its frames are pushed */
+    BT_ERROR_NOT_PAINTED = 46,      /* the model paints no pictures */
+    BT_ERROR_PICTURE_COMPLETE = 47, /* it has all its steps: a reset begins another */
+    BT_ERROR_NOT_CAPTIONS = 48,     /* the model tells no captions */
+    BT_ERROR_NO_PICTURE = 49,       /* no picture since the start or the reset: push one, and take its step */
+    BT_ERROR_TEMPERATURE = 50,      /* 1 to 31: it is 0, or 32 and more */
     BT_ERROR_OTHER = 64,            /* a refusal that this version has no number for */
 };
 
@@ -198,6 +204,77 @@ bt_status bt_detector_reset(bt_detector *detector);
  * detected. `detection` is written when it was. */
 bt_status bt_detector_step(bt_detector *detector, bt_session *session, int32_t *scores, size_t count,
                            bool *detected, bt_detection *detection);
+
+/* Pictures. A model that draws gives frames by itself: each step is taken on what it drew before (bits, 0 or 1), or on
+ * random values, which paint a picture in so many steps. What is drawn is told by a seed and a number, and is the same
+ * on every processor and on the host (bt-train generate):
+ *
+ *   bt_random random;
+ *   bt_random_start(&random, 7, 0);    // picture 0 of seed 7
+ *   bt_session_reset(session);
+ *   for (uint32_t step = 0; status == BT_OK && step < MODEL_PICTURE_STEPS; step++)
+ *       status = bt_session_paint(session, &random);
+ *   if (status == BT_OK) status = bt_session_pixels(session, 0, pixels, MODEL_OUTPUTS);
+ */
+
+/* A source of random numbers (PCG32). It may be copied: the copy goes on with the same numbers. */
+typedef struct {
+    uint64_t place[2];
+} bt_random;
+
+/* Begins the numbers of picture or caption `number` of a seed. */
+bt_status bt_random_start(bt_random *random, uint64_t seed, uint64_t number);
+
+/* A picture of a model that paints: rows * columns pixels, as many as it has outputs. */
+typedef struct {
+    uint32_t steps;
+    size_t rows;
+    size_t columns;
+} bt_picture;
+
+/* What the session's model paints. */
+bt_status bt_session_picture(bt_session *session, bt_picture *picture);
+
+/* Takes the next step of a picture. */
+bt_status bt_session_paint(bt_session *session, bt_random *random);
+
+/* The picture as it stands, greys of 0 to 255 row by row: `count` pixels from `first` on. Each costs a pass over a row
+ * of the head's weights. */
+bt_status bt_session_pixels(bt_session *session, size_t first, uint8_t *pixels, size_t count);
+
+/* Takes a step of a model that draws its next frame, on the bits in `frame`, those of the call before, and leaves the
+ * bits drawn in their place, one a byte; the first step after a reset is taken on zeros. Of a model that paints: a step,
+ * and the picture as it stands. `count` is the number of outputs. */
+bt_status bt_session_draw(bt_session *session, bt_random *random, uint8_t *frame, size_t count);
+
+/* Captions of pictures. The picture is pushed and its step taken, as a frame of other models; then words come:
+ *
+ *   for (size_t told = 0; status == BT_OK && told < bt_session_caption_words(session); told++) {
+ *       size_t word;
+ *       status = bt_session_next_word(session, NULL, 0, scores, MODEL_OUTPUTS, &word);
+ *       if (status != BT_OK || word == BT_WORD_END) break;
+ *       puts(model_labels[word]);
+ *       status = bt_session_step_word(session, word);
+ *   }
+ */
+
+/* The word that ends a caption. */
+#define BT_WORD_END 0
+
+/* Most words of a caption; 0 for a model that tells none, and for what is no session. */
+size_t bt_session_caption_words(bt_session *session);
+
+/* Chooses the next word, an output of the model, by the scores of the last step, which it leaves in `scores`, one for
+ * each output: at `temperature` 0 the likeliest, and `random` may be null; else one that is drawn, in 256ths: 256 by the
+ * model's own probabilities, less keeps to likely words (32 at least). */
+bt_status bt_session_next_word(bt_session *session, bt_random *random, uint16_t temperature, int32_t *scores,
+                               size_t count, size_t *word);
+
+/* Takes a step on a word of the caption. */
+bt_status bt_session_step_word(bt_session *session, size_t word);
+
+/* Begins another caption of the same picture, with a step. */
+bt_status bt_session_begin_caption(bt_session *session);
 
 #ifdef __cplusplus
 }

@@ -4,6 +4,7 @@
 #include "board.h"
 #include "bt_core.h"
 #include "model.h"
+#include "text.h"
 
 static uint32_t memory[MODEL_SESSION_BYTES / 4];
 static uint32_t detector_memory[BT_DETECTOR_BYTES(MODEL_OUTPUTS) / 4];
@@ -11,23 +12,6 @@ static int32_t scores[MODEL_OUTPUTS];
 
 /* Of every class: from 0.6 on, smoothed over two steps, then a pause of three. */
 static const bt_rule rule = {19661, 1, 3};
-
-static void write_text(const char *text) {
-    while (*text) board_write(*text++);
-}
-
-static void write_number(int32_t number) {
-    char digits[12];
-    char *at = digits + sizeof digits - 1;
-    uint32_t rest = number < 0 ? 0u - (uint32_t)number : (uint32_t)number;
-    *at = 0;
-    do {
-        *--at = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest);
-    if (number < 0) *--at = '-';
-    write_text(at);
-}
 
 /* One value as the model takes it, little-endian from the line. */
 static bt_status push_value(bt_session *session) {

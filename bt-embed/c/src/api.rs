@@ -62,12 +62,9 @@ unsafe fn parse(model: *const u8, bytes: usize) -> Result<Model<'static>, Status
         return Err(Status::Null);
     }
     // SAFETY: promised by the caller.
-    let model = Model::parse(unsafe { slice::from_raw_parts(model, bytes) })?;
-    // Where the whole workspace is built at once, bt-core takes more models than this library.
-    match model.caption_words() {
-        Some(_) => Err(Status::ModelFeature),
-        None => Ok(model),
-    }
+    Ok(Model::parse(unsafe {
+        slice::from_raw_parts(model, bytes)
+    })?)
 }
 
 /// See `bt_core.h`.

@@ -14,12 +14,14 @@
 mod api;
 mod detector;
 mod memory;
+mod pictures;
 mod processor;
 mod status;
 
 pub use api::*;
 pub use detector::*;
 pub use memory::{SESSION_OVERHEAD_BYTES, bt_session};
+pub use pictures::*;
 pub use status::Status;
 
 #[cfg(target_os = "none")]

@@ -61,7 +61,7 @@ status! {
     ModelInvalid = 20 c"BT_ERROR_MODEL_INVALID",
     /// The model has an audio front end, this build none.
     ModelFrontEnd = 21 c"BT_ERROR_MODEL_FRONT_END",
-    /// The model has something else that this library is built without: it paints pictures or tells captions.
+    /// The model has something else that this library is built without.
     ModelFeature = 22 c"BT_ERROR_MODEL_FEATURE",
     /// The model takes another type of value.
     WrongType = 32 c"BT_ERROR_WRONG_TYPE",
@@ -89,6 +89,18 @@ status! {
     NoOutput = 43 c"BT_ERROR_NO_OUTPUT",
     /// No rule has such a threshold or smoothing.
     Rule = 44 c"BT_ERROR_RULE",
+    /// The model does not draw: its frames are pushed.
+    NotDrawn = 45 c"BT_ERROR_NOT_DRAWN",
+    /// The model does not paint pictures.
+    NotPainted = 46 c"BT_ERROR_NOT_PAINTED",
+    /// The picture has all its steps.
+    PictureComplete = 47 c"BT_ERROR_PICTURE_COMPLETE",
+    /// The model tells no captions.
+    NotCaptions = 48 c"BT_ERROR_NOT_CAPTIONS",
+    /// No picture since the reset.
+    NoPicture = 49 c"BT_ERROR_NO_PICTURE",
+    /// There is no such temperature.
+    Temperature = 50 c"BT_ERROR_TEMPERATURE",
     /// A refusal that this version of the library has no number for.
     Other = 64 c"BT_ERROR_OTHER",
 }
@@ -132,6 +144,7 @@ impl From<StepError> for Status {
     fn from(error: StepError) -> Self {
         match error {
             StepError::FrameIncomplete { .. } => Self::FrameIncomplete,
+            StepError::PictureComplete { .. } => Self::PictureComplete,
             _ => Self::Other,
         }
     }

@@ -83,7 +83,7 @@ fn header(name: &str, model: &Model<'_>, length: usize) -> String {
          #define {upper}_INPUT_TYPE {input}\n\
          #define {upper}_OUTPUT_KIND {kind}\n\
          #define {upper}_SCORE_SHIFT {}\n\
-         #define {upper}_CRC {:#010x}u\n\n",
+         #define {upper}_CRC {:#010x}u\n",
         comment(model.name()),
         model.arena_bytes(),
         model.frame_values(),
@@ -91,7 +91,11 @@ fn header(name: &str, model: &Model<'_>, length: usize) -> String {
         model.score_shift(),
         model.crc(),
     );
+    for (what, value) in pictures(model) {
+        let _ = writeln!(text, "#define {upper}_{what} {value}u");
+    }
     let labels = constants(model);
+    text.push('\n');
     if !labels.is_empty() {
         text.push_str("enum {\n");
         for (output, label) in labels {
@@ -108,6 +112,18 @@ fn header(name: &str, model: &Model<'_>, length: usize) -> String {
          #endif\n"
     );
     text
+}
+
+/// What a model of pictures has beside others: the size of those that it paints, the length of captions.
+fn pictures(model: &Model<'_>) -> Vec<(&'static str, usize)> {
+    let mut constants = Vec::new();
+    if let Some(picture) = model.painting() {
+        constants.push(("PICTURE_STEPS", picture.steps as usize));
+        constants.push(("PICTURE_ROWS", picture.rows));
+        constants.push(("PICTURE_COLUMNS", picture.columns));
+    }
+    constants.extend(model.caption_words().map(|words| ("CAPTION_WORDS", words)));
+    constants
 }
 
 fn source(name: &str, model: &Model<'_>, bytes: &[u8]) -> String {
