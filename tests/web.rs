@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use bt_core::{InputType, Model, ModelBytes, Pool};
+use bt_core::{InputType, Model, ModelBytes, Pool, Temperature};
 use bt_tests::model::{Dense, Noise};
+use bt_train::command::captions::Drawing;
 use bt_train::data::{NpzWriter, PartName, Recordings, load};
 use bt_train::{device, drawing};
 use tools::{setup, web};
@@ -150,6 +151,56 @@ fn the_page_gives_the_scores_of_the_host() {
     let picture = &drawing::draw(&model, seed, (1, 4), || ()).unwrap().bits[0];
     let query = format!("model=paints.btm&seed={seed}");
     assert_eq!(opened(folder, &query), Ok(rows(picture, 4)));
+
+    // Captions of pictures, the likeliest words and drawn ones.
+    let captions = Dense {
+        input_type: InputType::U8,
+        hidden: 9,
+        classes: 40,
+        ..Dense::default()
+    }
+    .captioning(8);
+    let model = Model::parse(captions.bytes()).unwrap();
+    std::fs::write(folder.join("captions.btm"), captions.bytes()).unwrap();
+    let mut npz = NpzWriter::new();
+    let bytes = Noise::new(5).bytes(3 * 7);
+    npz.array("x_test", &[3, 1, 7], &bytes).unwrap();
+    npz.write(&folder.join("pictures.npz")).unwrap();
+    let drawn = Drawing {
+        temperature: Temperature::new(300),
+        seed: Some((7 << 32) + 5),
+    };
+    let set = load(
+        &folder.join("pictures.npz"),
+        &Recordings::default(),
+        &[PartName::Test],
+    );
+    let set = set.unwrap();
+    let part = set.part(PartName::Test).unwrap();
+    let mut told = Vec::new();
+    for (drawing, asked) in [
+        (Drawing::default(), String::new()),
+        (drawn, format!("&temperature=1.17&seed={seed}")),
+    ] {
+        let words = device::captions(&model, part, &[0, 1, 2], |n| drawing.teller(n), || ());
+        let words: Vec<Vec<i32>> = words
+            .unwrap()
+            .iter()
+            .map(|words| words.iter().map(|&word| word as i32).collect())
+            .collect();
+        let query = format!("model=captions.btm&data=pictures.npz{asked}");
+        assert_eq!(opened(folder, &query).as_ref(), Ok(&words));
+        told.push(words);
+    }
+    assert_ne!(told[0], told[1]);
+    let problem = opened(
+        folder,
+        "model=captions.btm&data=pictures.npz&temperature=0.1",
+    );
+    assert_eq!(
+        problem,
+        Err("temperature 0.1: it is 0, or 0.125 to 255".to_owned())
+    );
 
     // What does not fit is said, and by name.
     let problem = opened(folder, "model=frames.npz").unwrap_err();

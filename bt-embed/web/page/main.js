@@ -46,7 +46,7 @@ function openModel(bytes, name) {
   }
   const says = {
     Name: about.name, Input: about.sound ? `sound at ${about.sound.rate} Hz` : `${about.frame_values} values (${about.input}) a step`,
-    [about.classes ? "Classes" : about.draws ? "Bits" : "Values"]: about.paints ? `${about.labels.length}, of a picture in ${about.picture_steps} steps` : about.draws ? `${about.labels.length}, of the next frame` : about.labels.map((label, i) => label || i).join(", "),
+    [about.caption_words ? "Words" : about.classes ? "Classes" : about.draws ? "Bits" : "Values"]: about.caption_words ? `${about.labels.length}, captions of ${about.caption_words} at most` : about.paints ? `${about.labels.length}, of a picture in ${about.picture_steps} steps` : about.draws ? `${about.labels.length}, of the next frame` : about.labels.map((label, i) => label || i).join(", "),
     "Hidden units": about.hidden, Flash: `${about.flash_bytes} bytes`, "RAM of a session": `${about.arena_bytes} bytes`,
     "Self test": about.self_test,
   };
@@ -58,6 +58,7 @@ function openModel(bytes, name) {
   $("mel-part").hidden = !about.sound;
   $("drawing").hidden = $("drawn-part").hidden = !about.draws;
   $("rows-part").hidden = about.paints;
+  $("telling").hidden = !about.caption_words;
   $("rows").value = about.picture_steps ?? 28;
   $("microphone").hidden = !about.sound || !navigator.mediaDevices;
   start();
@@ -89,7 +90,7 @@ function show(step) {
     return;
   }
   const shares = about.classes ? confidences(step.raw) : step.values;
-  $("result").textContent = about.draws ? "–" : about.classes
+  $("result").textContent = about.draws || about.caption_words ? "–" : about.classes
     ? `${nameOf(step.best)} (${(100 * shares[step.best]).toFixed(0)} %)`
     : step.values.map((value, i) => `${nameOf(i)}: ${value.toPrecision(4)}`).join(", ");
   if (!about.classes) return;
@@ -156,10 +157,33 @@ function framed(values, width) {
   return padded;
 }
 
-/** One sequence from a fresh state; all that came of it. */
-function run(values) {
+/** A seed, as two numbers of 32 bits. */
+function halves(seed) {
+  if (!(seed >= 0n && seed < 2n ** 64n)) throw new Error(`seed ${seed}: seeds are from 0 to 2^64 - 1`);
+  return [Number(seed & 0xffffffffn), Number(seed >> 32n)];
+}
+
+const words = (numbers) => new Uint8Array(Uint32Array.from(numbers).buffer);
+
+const seedIn = (id) => BigInt(Math.trunc(Number($(id).value) || 0));
+
+/** A caption of the picture that was fed: the likeliest words at temperature 0, else drawn ones, number `index` of the seed. */
+function caption(index) {
+  const temperature = Number($("temperature").value);
+  const number = Math.round(256 * temperature);
+  if (!(number === 0 || (number >= 32 && number < 65536))) throw new Error(`temperature ${temperature}: it is 0, or 0.125 to 255`);
+  return call("tell", words([...halves(seedIn("word-seed")), index, number]));
+}
+
+/** Sequence `index` from a fresh state; all that came of it. */
+function run(values, index) {
   call("reset");
   const came = feed(values);
+  if (about.caption_words && came.steps.length) {
+    const told = caption(index);
+    [came.words, came.text] = [told.words, told.text];
+    came.steps.push(...told.steps);
+  }
   if (about.sound) came.steps.push(...call("finish").steps);
   if (!came.steps.length) throw new Error(`${data.name}: is too short for one step`);
   return came;
@@ -167,11 +191,10 @@ function run(values) {
 
 /** Draws picture 0 of a seed, as every device does, ones white; one that is painted has its own rows. */
 function drawPicture(seed, rows) {
-  if (!(seed >= 0n && seed < 2n ** 64n)) throw new Error(`seed ${seed}: seeds are from 0 to 2^64 - 1`);
+  const seeds = halves(seed);
   if (!(rows >= 1 && rows <= 1000)) throw new Error(`${rows} rows: a picture has 1 to 1000`);
   start();
-  const asked = [Number(seed & 0xffffffffn), Number(seed >> 32n), rows];
-  const came = call("draw", new Uint8Array(Uint32Array.from(asked).buffer));
+  const came = call("draw", words([...seeds, rows]));
   const canvas = $("drawn");
   [canvas.width, canvas.height] = [came.rows[0].length, came.rows.length];
   canvas.style.width = `${8 * canvas.width}px`;
@@ -193,16 +216,16 @@ async function openData(name, buffer) {
   data.framed = data.sequences.map((values) => framed(values, data.width));
   const raw = [];
   for (const [i, values] of data.framed.entries()) {
-    raw.push(run(values).steps.at(-1).raw);
+    const came = run(values, i);
+    raw.push(came.words ?? came.steps.at(-1).raw);
     if (i % 50 === 49) {
       $("told").textContent = `${i + 1} of ${data.framed.length} sequences`;
       await new Promise((resolve) => setTimeout(resolve));
     }
   }
-  const best = raw.map((scores) => scores.indexOf(Math.max(...scores)));
   let told = `${data.name}: ${raw.length} sequence${raw.length === 1 ? "" : "s"}`;
-  if (data.labels && about.classes) {
-    const right = best.filter((output, i) => output === data.labels[i]).length;
+  if (data.labels && about.classes && !about.caption_words) {
+    const right = raw.filter((scores, i) => scores.indexOf(Math.max(...scores)) === data.labels[i]).length;
     told += `, ${right} right (${(100 * right / raw.length).toFixed(2)} %)`;
   }
   $("told").textContent = told;
@@ -217,7 +240,9 @@ async function openData(name, buffer) {
 function showSequence(index) {
   start();
   const values = data.framed[index];
-  draw(values, about.frame_values, run(values), data.width > COLUMN ? data.picture : null);
+  const came = run(values, index);
+  draw(values, about.frame_values, came, data.width > COLUMN ? data.picture : null);
+  if (came.words) $("result").textContent = came.text || "–";
 }
 
 // The microphone, at the model's own rate; blocks come as floats within one.
@@ -272,13 +297,16 @@ $("data-file").onchange = (event) => attempt(async () => {
   const [file] = event.target.files;
   if (file) await openData(file.name, await file.arrayBuffer());
 });
-$("sequence").onchange = () => attempt(() => {
+/** The sequence that is chosen, once more. */
+const showChosen = () => attempt(() => {
+  if (!data) return;
   const index = Math.max(0, Math.min(data.framed.length - 1, Number($("sequence").value) || 0));
   $("sequence").value = index;
   showSequence(index);
 });
+for (const id of ["sequence", "temperature", "word-seed"]) $(id).onchange = showChosen;
 $("reset").onclick = () => attempt(start);
-$("draw").onclick = () => attempt(() => drawPicture(BigInt(Math.trunc(Number($("seed").value) || 0)), Number($("rows").value)));
+$("draw").onclick = () => attempt(() => drawPicture(seedIn("seed"), Number($("rows").value)));
 $("microphone").onclick = () => attempt(() => microphone ? stopListening() : listen());
 $("examples").append(...bundle.examples.map(({ name, file }) => {
   const button = document.createElement("button");
@@ -295,8 +323,12 @@ await attempt(async () => {
   const asked = new URLSearchParams(location.search);
   const model = asked.get("model");
   openModel(model ? new Uint8Array(await fetched(model)) : bytesOf(bundle.model), model ?? "the page's model");
+  const seed = asked.get("seed");
+  if (about.caption_words) {
+    $("temperature").value = asked.get("temperature") ?? 0;
+    $("word-seed").value = seed ?? 1;
+  }
   const from = asked.get("data");
   if (from) await openData(from, await fetched(from));
-  const seed = asked.get("seed");
-  if (seed !== null) drawPicture(BigInt(seed), Number($("rows").value));
+  if (seed !== null && !about.caption_words) drawPicture(BigInt(seed), Number($("rows").value));
 });

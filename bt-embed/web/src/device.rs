@@ -1,8 +1,8 @@
 //! A model with its session, fed with numbers as a data set holds them.
 
 use bt_core::{
-    FloatInput, FrontEnd, InputType, Model, ModelBytes, NextFrame, OutputKind, Painting, Random,
-    SelfTest, Session, argmax,
+    END, FloatInput, FrontEnd, InputType, Model, ModelBytes, NextFrame, OutputKind, Painting,
+    Random, SelfTest, Session, Teller, Temperature, argmax,
 };
 use serde_json::{Value, json};
 
@@ -33,14 +33,10 @@ impl Device {
     ///
     /// # Errors
     ///
-    /// Why it is no model, or that it tells captions.
+    /// Why it is no model.
     pub fn open(file: &[u8]) -> Result<Device, String> {
         let bytes: &'static ModelBytes = Box::leak(Box::new(ModelBytes::from_unaligned(file)));
         let model = Model::parse(bytes.bytes()).map_err(|error| error.to_string())?;
-        if model.caption_words().is_some() {
-            let why = "the model tells captions of pictures, and this page shows none";
-            return Err(why.to_owned());
-        }
         let model: &'static Model<'static> = Box::leak(Box::new(model));
         let arena = vec![0; model.arena_words()].leak();
         let mut session = Session::new(model, arena).map_err(|error| error.to_string())?;
@@ -85,6 +81,7 @@ impl Device {
             "frames": about["config"]["input"]["frames"],
             "draws": model.next_frame() != NextFrame::Pushed,
             "paints": model.painting().is_some(),
+            "caption_words": model.caption_words(),
             "picture_steps": about["config"]["head"]["steps"],
             "hidden": model.hidden(),
             "score_shift": model.score_shift(),
@@ -186,6 +183,46 @@ impl Device {
         }
         let rows: Vec<&[u8]> = greys.chunks(painting.columns.max(1)).collect();
         Ok(json!({ "rows": rows, "white": 255, "steps": steps, "mel": [] }))
+    }
+
+    /// A caption of the picture that was fed last: `{"words": [numbers], "text": "…", "steps": […]}`, a step a word. At
+    /// temperature 0 always the likeliest word, else words drawn at so many 256ths, caption `number` of a seed.
+    ///
+    /// # Errors
+    ///
+    /// A model that tells no captions, no picture, or no such temperature.
+    pub fn tell(&mut self, (seed, number): (u64, u64), temperature: u16) -> Result<Value, String> {
+        let longest = self.model.caption_words();
+        let longest = longest.ok_or("the model tells no captions")?;
+        let mut teller = match temperature {
+            0 => Teller::likeliest(),
+            _ => {
+                let temperature = Temperature::new(temperature);
+                let temperature = temperature.ok_or("temperatures begin at 0.125")?;
+                Teller::drawing(Random::new(seed, number), temperature)
+            }
+        };
+        let begun = self.session.begin_caption();
+        begun.map_err(|error| error.to_string())?;
+        let (mut words, mut steps) = (Vec::new(), Vec::new());
+        let mut scores = vec![0; self.model.outputs()];
+        while words.len() < longest {
+            self.session
+                .scores(&mut scores)
+                .map_err(|error| error.to_string())?;
+            match teller.next_word(&scores, self.model.score_shift()) {
+                None | Some(END) => break,
+                Some(word) => {
+                    words.push(word);
+                    let stepped = self.session.step_word(word);
+                    stepped.map_err(|error| error.to_string())?;
+                    steps.push(self.told()?);
+                }
+            }
+        }
+        let texts = words.iter().map(|&word| self.model.label(word));
+        let texts: Vec<&str> = texts.map(Option::unwrap_or_default).collect();
+        Ok(json!({ "words": words, "text": texts.join(" "), "steps": steps }))
     }
 
     fn step(&mut self) -> Result<Value, String> {

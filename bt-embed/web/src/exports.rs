@@ -88,6 +88,22 @@ extern "C" fn draw() -> u32 {
     })
 }
 
+/// Tells what is on the picture that was fed, of which the buffer tells the low and the high half of the seed, the
+/// caption's number and the temperature in 256ths, u32 each, little-endian.
+#[unsafe(no_mangle)]
+extern "C" fn tell() -> u32 {
+    reply(|page| {
+        let &[low, high, number, temperature] = page.buffer.as_chunks().0 else {
+            return Err("a caption is asked for in four numbers".to_owned());
+        };
+        let [low, high, number, temperature] =
+            [low, high, number, temperature].map(u32::from_le_bytes);
+        let seed = u64::from(high) << 32 | u64::from(low);
+        let temperature = u16::try_from(temperature).map_err(|_| "temperatures end at 255")?;
+        page.device()?.tell((seed, number.into()), temperature)
+    })
+}
+
 impl Page {
     fn device(&mut self) -> Result<&mut Device, String> {
         self.device
