@@ -8,6 +8,7 @@ use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bt_core::internals::kernel::RowsForm;
 use bt_core::internals::model::cases;
 use bt_core::internals::model::layout::FilterRecord;
 use bt_core::internals::model::write::Outputs;
@@ -97,6 +98,13 @@ fn every_board_gives_the_scores_of_the_host() {
         },
         Dense {
             hidden: 1,
+            ..Dense::default()
+        },
+        Dense {
+            input_type: InputType::U8,
+            values: 37,
+            hidden: 20,
+            form: RowsForm::Bytes,
             ..Dense::default()
         },
         Dense {

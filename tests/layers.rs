@@ -1,5 +1,6 @@
 //! Cells and layers on the device: every step against plain loops in i64, states kept and refused.
 
+use bt_core::internals::kernel::RowsForm;
 use bt_core::{Cell, Model, ModelBytes, Pool, SelfTest, Session, StateError};
 use bt_tests::model::{Dense, Noise, scores_carried_on, scores_of};
 use bt_tests::mutate;
@@ -12,14 +13,23 @@ fn shapes() -> impl Iterator<Item = Dense> {
         .into_iter()
         .flat_map(|cell| (1..=4).map(move |layers| (cell, layers)));
     let hidden = layers.flat_map(|(cell, layers)| [1, 4, 7].map(|hidden| (cell, layers, hidden)));
-    hidden.map(|(cell, layers, hidden)| Dense {
+    let bytes = [(Cell::Lstm, 35), (Cell::Gru, 16)].map(|(cell, values)| Dense {
+        cell,
+        values,
+        layers: 2,
+        hidden: 20,
+        form: RowsForm::Bytes,
+        ..Dense::default()
+    });
+    let pairs = hidden.map(|(cell, layers, hidden)| Dense {
         cell,
         layers,
         hidden,
         pool: if hidden == 4 { Pool::Mean } else { Pool::Last },
         seed: (layers * 10 + hidden) as u32,
         ..Dense::default()
-    })
+    });
+    pairs.chain(bytes)
 }
 
 /// z, what is kept apart of it, c and h of every layer at every step, saved and loaded in between.

@@ -180,6 +180,22 @@ fn a_slice_shift_in_an_older_file_is_refused() {
     assert_eq!(parse(&older), Err(refused));
 }
 
+/// The upper half of slice_shift had no meaning before version 8 and had to be 0.
+#[test]
+fn rows_of_bytes_in_an_older_file_are_refused() {
+    let bytes = cases::byte_rows().write().unwrap();
+    assert!(parse(bytes.bytes()).is_ok());
+    let mut older = bytes.bytes().to_vec();
+    older[layout::VERSION_AT.start] = 7;
+    reseal(&mut older);
+    let refused = ParseError::Field {
+        section: Section::Input,
+        field: Field::Form,
+        found: 1,
+    };
+    assert_eq!(parse(&older), Err(refused));
+}
+
 /// What the scores are: every number of the record has its name, and values come in their units.
 #[test]
 fn what_scores_are_is_read_or_refused_by_name() {
@@ -352,7 +368,7 @@ fn the_page_of_the_format_has_every_field_where_it_is() {
         size_of::<ValueRecord>(),
     );
     let dense = fields!(DenseRecord:
-        rows values slice_values slice_word acc_word weights_word scales_word slice_shift);
+        rows values slice_values slice_word acc_word weights_word scales_word slice_shift form);
     let rows = table_below("Dense: one record");
     page_agrees(&rows, &dense, size_of::<DenseRecord>());
     let program = fields!(ProgramRecord:

@@ -284,6 +284,7 @@ fn files_of_older_versions_give_the_same_scores() {
     gives_the_same_scores(4, &["registers", "floats"]);
     gives_the_same_scores(5, &["steps", "layers"]);
     gives_the_same_scores(6, &["motion", "drawing"]);
+    gives_the_same_scores(7, &["dense"]);
 }
 
 fn gives_the_same_scores(version: u8, names: &[&str]) {

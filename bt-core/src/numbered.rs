@@ -46,6 +46,7 @@ pub(crate) use numbered;
 mod tests {
     use crate::cell::Gate;
     use crate::front_end::Level;
+    use crate::kernel::RowsForm;
     use crate::model::layout::{MapKind, Section};
     use crate::model::{InputType, NextFrame, OutputKind, Pool};
     use crate::program::Store;
@@ -71,6 +72,8 @@ mod tests {
         assert_eq!(NextFrame::from_number(2), Some(NextFrame::Latent));
         assert_eq!(MapKind::from_number(1), Some(MapKind::Program));
         assert_eq!(MapKind::from_number(2), Some(MapKind::Dense));
+        assert_eq!(RowsForm::from_number(0), Some(RowsForm::Pairs));
+        assert_eq!(RowsForm::from_number(1), Some(RowsForm::Bytes));
         assert_eq!(Level::from_number(0), Some(Level::Absolute));
         assert_eq!(Level::from_number(1), Some(Level::Relative));
         let stores = [

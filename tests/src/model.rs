@@ -1,6 +1,7 @@
 //! Small models of random weights, made without training.
 
 use bt_core::internals::front_end::{self, Config};
+use bt_core::internals::kernel::{ByteRows, RowsForm};
 use bt_core::internals::model::layout::{
     CELL_FRACTION, DenseRecord, DrawRecord, FilterRecord, WordsRecord,
 };
@@ -63,6 +64,8 @@ pub struct Dense {
     pub layers: usize,
     /// What becomes of the input map's share.
     pub filter: Option<FilterRecord>,
+    /// How the rows of its maps lie; those of bytes where they can be.
+    pub form: RowsForm,
     /// Seed of the weights.
     pub seed: u32,
 }
@@ -81,6 +84,7 @@ impl Default for Dense {
             cell: Cell::Lstm,
             layers: 1,
             filter: None,
+            form: RowsForm::Pairs,
             seed: 1,
         }
     }
@@ -228,12 +232,32 @@ impl Dense {
         let mut dense = |values: usize, slice_word: usize, gain: u32| {
             let pairs = values.div_ceil(2);
             let weights_word = weights.len() as u32;
+            let mut sums = Vec::new();
+            let is_bytes = self.form == RowsForm::Bytes
+                && rows.is_multiple_of(ByteRows::ROWS)
+                && values >= ByteRows::BLOCK;
+            if is_bytes {
+                let blocks = rows / ByteRows::ROWS * ByteRows::blocks(pairs);
+                let mut words = vec![0u32; blocks * ByteRows::BLOCK_WORDS];
+                let bytes: &mut [i8] = bytemuck::cast_slice_mut(&mut words);
+                for row in 0..rows {
+                    let mut sum = 0;
+                    for k in 0..values {
+                        let weight = weight(noise.bits());
+                        bytes[ByteRows::byte(pairs, row, k)] = weight as i8;
+                        sum += 128 * weight;
+                    }
+                    sums.push(sum as u32);
+                }
+                weights.extend(words);
+            }
             // A lane holds the weights of two rows; see `bt_core::internals::kernel::DenseRows`.
             let mut lane = || {
                 let (a, b) = (weight(noise.bits()), weight(noise.bits()));
                 u32::from((256 * a + b) as i16 as u16)
             };
-            for pair in 0..rows / 2 * pairs {
+            let words = if is_bytes { 0 } else { rows / 2 * pairs };
+            for pair in 0..words {
                 let last = values % 2 == 1 && pair % pairs == pairs - 1;
                 // The row that makes them even is zero.
                 let is_last_row = rows != z && pair / pairs == rows / 2 - 1;
@@ -244,6 +268,7 @@ impl Dense {
             }
             let scales_word = weights.len() as u32;
             weights.extend((0..rows).map(|_| gain + u32::from(noise.bits())));
+            weights.extend(sums);
             MapContents::Dense(DenseRecord {
                 rows: rows as u32,
                 values: values as u32,
@@ -253,6 +278,7 @@ impl Dense {
                 weights_word,
                 scales_word,
                 slice_shift: 0,
+                form: u16::from(is_bytes),
             })
         };
         let draw = outputs.draw;

@@ -467,6 +467,10 @@ impl<'m> Reference<'m> {
     fn dense(&mut self, record: &DenseRecord, z_word: usize, values: &[i16]) {
         let (rows, part) = (record.rows as usize, record.slice_values as usize);
         let (pairs, shift) = (part.div_ceil(2), record.slice_shift);
+        if record.form == 1 {
+            self.bytes(record, z_word, values);
+            return;
+        }
         let mut sums = vec![0i64; rows];
         for (index, values) in values.chunks(part).enumerate() {
             for (row, total) in sums.iter_mut().enumerate() {
@@ -487,11 +491,35 @@ impl<'m> Reference<'m> {
                 *total = held(*total + (sum >> shift));
             }
         }
-        for (row, sum) in sums.into_iter().enumerate() {
+        self.add_scaled(record, z_word, &sums);
+    }
+
+    fn add_scaled(&mut self, record: &DenseRecord, z_word: usize, sums: &[i64]) {
+        for (row, sum) in sums.iter().enumerate() {
             let scale = i64::from(self.weights[record.scales_word as usize + row]);
             let share = (sum * scale + (1 << 31)) >> 32;
             let z = self.get(z_word, row);
             self.put(z_word, row, saturate(z + share));
         }
+    }
+
+    /// Rows of bytes: blocks of sixteen, four rows side by side, of which the first block is not full.
+    fn bytes(&mut self, record: &DenseRecord, z_word: usize, values: &[i16]) {
+        let padded = values.len() + values.len() % 2;
+        let blocks = padded.div_ceil(16);
+        let missing = 16 * blocks - padded;
+        let mut sums = vec![0i64; record.rows as usize];
+        for (row, sum) in sums.iter_mut().enumerate() {
+            for (k, &value) in values.iter().enumerate() {
+                // The values of the first block come first in it, then zeros.
+                let place = if k < 16 - missing { k } else { k + missing };
+                let block = (row / 4 * blocks + place / 16) * 4 + row % 4;
+                let byte = 4 * record.weights_word as usize + 16 * block + place % 16;
+                let word = self.weights[byte / 4];
+                let w = i64::from((word >> (8 * (byte % 4))) as u8 as i8);
+                *sum = held(*sum + w * i64::from(value));
+            }
+        }
+        self.add_scaled(record, z_word, &sums);
     }
 }

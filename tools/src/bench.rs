@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use bt_core::ModelBytes;
+use bt_core::internals::kernel::RowsForm;
 use bt_core::internals::model::Map;
 use bt_core::{Feature, InputType, Model, Session};
 use bt_embed::pattern::Pattern;
@@ -351,7 +352,10 @@ pub fn inner_loops<'m, 'a: 'm>(maps: impl IntoIterator<Item = &'m Map<'a>>) -> I
     for map in maps {
         match map {
             Map::Program(_) => inner_loops.program_macs += macs(map),
-            Map::Dense(_) => inner_loops.dense_macs += macs(map),
+            Map::Dense(record) => match record.rows_form() {
+                Some(RowsForm::Bytes) => inner_loops.byte_macs += macs(map),
+                _ => inner_loops.dense_macs += macs(map),
+            },
         }
     }
     inner_loops

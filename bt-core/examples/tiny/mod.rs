@@ -60,6 +60,7 @@ pub fn model(vectors: u32) -> Result<ModelBytes, Box<dyn Error>> {
             weights_word,
             scales_word,
             slice_shift: 0,
+            form: 0,
         })
     };
     let (labels, input_type, zero) = match vectors {

@@ -19,11 +19,14 @@ pub(crate) use armv7em::dense_add;
 #[cfg(bt_kernel = "armv7em")]
 pub(crate) use armv7em::{clear, copy};
 #[cfg(bt_kernel = "helium")]
-pub(crate) use helium::dense_add;
+pub(crate) use helium::{bytes_add, dense_add};
+#[cfg(not(bt_kernel = "helium"))]
+pub(crate) use portable::bytes_add;
 pub use portable::{add_rescaled, dense, dot, gather_rows, gather_table};
 #[cfg(not(bt_kernel = "armv7em"))]
 pub(crate) use portable::{clear, copy, dense_add};
 
+use crate::numbered::numbered;
 use crate::program::Contraction;
 use crate::proven::Proven;
 #[cfg(bt_kernel = "armv6m")]
@@ -129,6 +132,17 @@ macro_rules! to_places {
 #[cfg(not(bt_kernel = "armv7em"))]
 to_places!(u8, i8, Centred, i16);
 
+numbered! {
+    /// How the weights of a dense map lie in a file. Every core computes the same of either.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum RowsForm: u16 {
+        /// [`DenseRows`], for all cores.
+        Pairs = 0,
+        /// [`ByteRows`], for vectors of sixteen bytes.
+        Bytes = 1,
+    }
+}
+
 /// A dense product, weights i8 with one scale per row.
 ///
 /// Two rows a, b share a word: lane k of the word holds 256·a_k + b_k as i16, both in −127..=127,
@@ -158,6 +172,64 @@ impl DenseRows<'_> {
     }
 }
 
+/// A dense product of rows of bytes, one scale per row, four rows side by side.
+///
+/// Vectors of sixteen bytes multiply the two bytes of the values apart. Value x is 256 h + l + 128 of two signed
+/// bytes h and l, so that a row's sum is Σ w·(256 h + l) + 128 Σ w.
+#[derive(Clone, Copy, Debug)]
+pub struct ByteRows<'a> {
+    /// Words of `[row / 4][block][row % 4][16]` bytes, places as [`byte`](Self::byte) has them.
+    pub weights: &'a [u32],
+    /// 128 Σ w of every row.
+    pub sums: &'a [u32],
+    /// Words of x: half of K, rounded up.
+    pub k_pairs: usize,
+}
+
+/// [`ByteRows::BLOCK`], as array types can name it.
+const BYTES: usize = 16;
+
+impl ByteRows<'_> {
+    /// Rows that lie side by side.
+    pub const ROWS: usize = 4;
+    /// Bytes of a block of a row.
+    pub const BLOCK: usize = BYTES;
+    /// Words of a block of all rows that lie side by side.
+    pub const BLOCK_WORDS: usize = Self::ROWS * Self::BLOCK / 4;
+
+    /// Blocks of a row.
+    pub const fn blocks(k_pairs: usize) -> usize {
+        k_pairs.div_ceil(Self::BLOCK / 2)
+    }
+
+    /// Values that the first block takes, two to sixteen; weights of zero fill it. All others are full.
+    pub const fn first(k_pairs: usize) -> usize {
+        (2 * k_pairs).wrapping_sub(1) % Self::BLOCK + 1
+    }
+
+    /// The byte that is weight k of a row.
+    pub const fn byte(k_pairs: usize, row: usize, k: usize) -> usize {
+        // As if as many values came before as the first block has places left.
+        let place = k + if k < Self::first(k_pairs) {
+            0
+        } else {
+            Self::BLOCK - Self::first(k_pairs)
+        };
+        let block = row / Self::ROWS * Self::blocks(k_pairs) + place / Self::BLOCK;
+        (block * Self::ROWS + row % Self::ROWS) * Self::BLOCK + place % Self::BLOCK
+    }
+
+    /// The blocks of a row among `weights`, as far as they go.
+    #[inline(always)]
+    pub fn row(weights: &[u32], k_pairs: usize, row: usize) -> impl Iterator<Item = &[i8; BYTES]> {
+        let bytes: &[i8] = bytemuck::cast_slice(weights);
+        let (blocks, _) = bytes.as_chunks::<BYTES>();
+        let first = Self::byte(k_pairs, row, 0) / Self::BLOCK;
+        let rest = blocks.get(first..).unwrap_or(&[]);
+        rest.iter().step_by(Self::ROWS).take(Self::blocks(k_pairs))
+    }
+}
+
 /// An element type that sensors and data sets deliver.
 ///
 /// Maps read i16: bytes are shifted left until they fill it ([`InputType::left_shift`]), so that sums
@@ -175,6 +247,14 @@ pub trait Sample: Copy + places::ToPlaces {
 
     /// The value as maps read it.
     fn widen(self) -> i16;
+
+    /// Values as maps read them, as many as there are places for.
+    #[inline(always)]
+    fn widen_all(values: &[Self], places: &mut [i16]) {
+        for (place, value) in places.iter_mut().zip(values) {
+            *place = value.widen();
+        }
+    }
 
     /// Four neighbours of a row as maps read them, two pairs in [`pair_order`](crate::program::panel::pair_order).
     fn widen_four(four: [Self; 4]) -> [u32; 2];
@@ -265,6 +345,14 @@ impl Sample for i16 {
     #[inline(always)]
     fn widen(self) -> i16 {
         self
+    }
+
+    #[inline(always)]
+    fn widen_all(values: &[Self], places: &mut [i16]) {
+        let count = values.len().min(places.len());
+        if let (Some(places), Some(values)) = (places.get_mut(..count), values.get(..count)) {
+            places.copy_from_slice(values);
+        }
     }
 
     #[inline(always)]

@@ -4,7 +4,7 @@
 //! Slices that are too short end a loop early instead of panicking; `Model::parse` has excluded it, and a
 //! debug build asserts it.
 
-use super::{DenseRows, Sample};
+use super::{ByteRows, DenseRows, Sample};
 use crate::program::panel::{half_in_row, pair_order, row_word};
 use crate::program::{Accumulate, Contraction, DISCARD, StageRecord, Store, TILE, TILE_N, k_pairs};
 use crate::proven::Proven;
@@ -393,6 +393,27 @@ pub fn dense_add(rows: &DenseRows<'_>, x: &[u32], scales: &[u32], z: &mut [u32])
             *z = add_rescaled(*z, sum, scale);
         }
     });
+}
+
+/// As [`dense_add`] of rows of bytes. x may be taken apart meanwhile; it is left as it was.
+#[inline(never)]
+pub fn bytes_add(rows: &ByteRows<'_>, x: &mut [u32], scales: &[u32], z: &mut [u32]) {
+    let x: &[i16] = bytemuck::cast_slice(x);
+    let z: &mut [i16] = bytemuck::cast_slice_mut(z);
+    debug_assert!(x.len() == 2 * rows.k_pairs && z.len() == scales.len());
+    debug_assert!(rows.k_pairs > 0 && z.len().is_multiple_of(ByteRows::ROWS));
+    let (first, rest) = x.split_at(ByteRows::first(rows.k_pairs).min(x.len()));
+    for (row, (z, &scale)) in z.iter_mut().zip(scales).enumerate() {
+        let blocks = ByteRows::row(rows.weights, rows.k_pairs, row);
+        let values = core::iter::once(first).chain(rest.chunks(ByteRows::BLOCK));
+        let mut sum = 0i32;
+        for (weights, values) in blocks.zip(values) {
+            for (&w, &x) in weights.iter().zip(values) {
+                sum = sum.wrapping_add(i32::from(w).wrapping_mul(i32::from(x)));
+            }
+        }
+        *z = add_rescaled(*z, sum, scale);
+    }
 }
 
 /// z + (sum · scale) / 2³², half up: SMMULR, SXTAH and SSAT. Only the whole saturates, for a bias may

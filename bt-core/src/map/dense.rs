@@ -1,7 +1,7 @@
 //! Dense maps: i8 weights with one scale per row. `parse` refuses models that have them where feature `dense` is
 //! off; the tests of it here leave their code out of the program.
 
-use crate::kernel::{self, DenseRows, Sample};
+use crate::kernel::{self, ByteRows, DenseRows, RowsForm, Sample};
 use crate::model::Feature;
 use crate::model::layout::DenseRecord;
 use crate::proven::Proven;
@@ -25,9 +25,7 @@ pub(super) fn gather<S: Sample>(
         return;
     };
     debug_assert!(places.len() >= values.len());
-    for (place, value) in places.iter_mut().zip(values) {
-        *place = value.widen();
-    }
+    S::widen_all(values, places);
 }
 
 /// Multiplies the gathered slice `slice` of a frame; the last one adds the sums to z.
@@ -54,7 +52,7 @@ pub(super) fn slice(record: &DenseRecord, weights: &[u32], slice: usize, memory:
     let Some((x, sums)) = two_regions(memory, (buffer, k_pairs), (acc, rows)).proven() else {
         return;
     };
-    let shift = record.slice_shift;
+    let shift = record.slice_shift.into();
     kernel::dense(
         &DenseRows {
             weights: weights_of_part,
@@ -103,47 +101,54 @@ pub(super) fn whole(
         return;
     };
     let k_pairs = record.values.div_ceil(2) as usize;
+    let rows = record.rows as usize;
     let scales = scales(record, weights);
-    let Some(rows) = weights
-        .get(record.weights_word as usize..)
-        .and_then(|rows| rows.get(..record.rows as usize / 2 * k_pairs))
-        .proven()
-    else {
-        return;
-    };
-    kernel::dense_add(
-        &DenseRows {
-            weights: rows,
+    if record.rows_form() == Some(RowsForm::Bytes) {
+        let blocks = rows / ByteRows::ROWS * ByteRows::blocks(k_pairs);
+        let rows = ByteRows {
+            weights: words(weights, record.weights_word, blocks * ByteRows::BLOCK_WORDS),
+            sums: words(
+                weights,
+                record.scales_word.saturating_add(record.rows),
+                rows,
+            ),
             k_pairs,
-        },
-        x,
-        scales,
-        z,
-    );
+        };
+        kernel::bytes_add(&rows, x, scales, z);
+        return;
+    }
+    let rows = DenseRows {
+        weights: words(weights, record.weights_word, rows / 2 * k_pairs),
+        k_pairs,
+    };
+    kernel::dense_add(&rows, x, scales, z);
 }
 
 fn scales<'m>(record: &DenseRecord, weights: &'m [u32]) -> &'m [u32] {
+    words(weights, record.scales_word, record.rows as usize)
+}
+
+fn words(weights: &[u32], first: u32, words: usize) -> &[u32] {
     weights
-        .get(record.scales_word as usize..)
-        .and_then(|rest| rest.get(..record.rows as usize))
+        .get(first as usize..)
+        .and_then(|rest| rest.get(..words))
         .proven()
         .unwrap_or(&[])
 }
 
-/// A region to read and a disjoint one to write.
+/// Two disjoint regions.
 fn two_regions(
     memory: &mut [u32],
     read: (usize, usize),
     write: (usize, usize),
-) -> Option<(&[u32], &mut [u32])> {
+) -> Option<(&mut [u32], &mut [u32])> {
     if read.0 < write.0 {
         let (head, tail) = memory.split_at_mut_checked(write.0)?;
-        Some((head.get(read.0..)?.get(..read.1)?, tail.get_mut(..write.1)?))
+        let read = head.get_mut(read.0..)?.get_mut(..read.1)?;
+        Some((read, tail.get_mut(..write.1)?))
     } else {
         let (head, tail) = memory.split_at_mut_checked(read.0)?;
-        Some((
-            tail.get(..read.1)?,
-            head.get_mut(write.0..)?.get_mut(..write.1)?,
-        ))
+        let write = head.get_mut(write.0..)?.get_mut(..write.1)?;
+        Some((tail.get_mut(..read.1)?, write))
     }
 }

@@ -20,6 +20,7 @@
 //! Dense maps read h, or a buffer that only frames are gathered in. What pads an odd number of values is
 //! written by no one: its weight is zero, which `parse` checks.
 
+use crate::kernel::ByteRows;
 use crate::program::{Program, Region, StageRecord, Store, panel};
 
 /// The largest magnitude that slabs, of values up to `frame_max`, and stores can leave in a region of the
@@ -151,6 +152,23 @@ fn lane_magnitudes<'w>(words: impl Iterator<Item = &'w u32>, is_first: bool) -> 
     // At most 2^24 values of a frame, each at most 128: the sum fits 32 bits.
     let words = words.map(|&word| lane(word as i16) + lane((word >> 16) as i16));
     words.fold(0, u32::wrapping_add).into()
+}
+
+/// Largest |accumulator| of a dense map's rows of bytes.
+///
+/// `weights` is whole fours of rows of [`ByteRows`].
+#[inline(never)]
+pub fn bytes(weights: &[u32], k_pairs: usize, input_max: u32) -> u64 {
+    let row_words = (ByteRows::blocks(k_pairs) * ByteRows::BLOCK / 4).max(1);
+    let rows = (0..weights.len() / row_words).map(|row| {
+        let bytes = ByteRows::row(weights, k_pairs, row).flatten();
+        // At most 2^24 values, each at most 128: the sum fits 32 bits.
+        let sum = bytes.fold(0u32, |sum, weight| {
+            sum.wrapping_add(weight.unsigned_abs().into())
+        });
+        u64::from(sum) * u64::from(input_max)
+    });
+    rows.max().unwrap_or(0)
 }
 
 /// Largest |raw score| of a head row: i16 weights times h, or a sum of h that is an i16 too, plus the bias as

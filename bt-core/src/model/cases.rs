@@ -17,6 +17,7 @@ use super::write::{
 };
 use super::{FloatInput, FloatOutput, InputType, NextFrame, OutputKind, Pool};
 use crate::cell::{Cell, Gate};
+use crate::kernel::{ByteRows, RowsForm};
 use crate::program::{DISCARD, NONE, ProgramRecord, StageRecord, Store};
 
 /// A file that is refused.
@@ -47,6 +48,7 @@ fn dense(values: u32) -> DenseRecord {
         weights_word: 0,
         scales_word: 0,
         slice_shift: 0,
+        form: 0,
     }
 }
 
@@ -184,7 +186,42 @@ pub fn odd_dense() -> Contents {
     parts
 }
 
-/// The same that tells captions of two words and the end.
+/// Eighteen values a frame into a dense map of rows of bytes, two values in their first blocks.
+pub fn byte_rows() -> Contents {
+    const VALUES: usize = 18;
+    let mut parts = program();
+    let first = parts.weights.len();
+    let rows = 4 * HIDDEN;
+    let words =
+        rows / ByteRows::ROWS * ByteRows::blocks(VALUES.div_ceil(2)) * ByteRows::BLOCK_WORDS;
+    // Weights, scales and sums of zero.
+    parts.weights.extend((0..words + 2 * rows).map(|_| 0));
+    parts.map_values = VALUES;
+    parts.layers[0].input = MapContents::Dense(DenseRecord {
+        weights_word: first as u32,
+        scales_word: (first + words) as u32,
+        form: RowsForm::Bytes.number(),
+        ..dense(VALUES as u32)
+    });
+    parts
+}
+
+/// [`byte_rows`] with its record and its weights changed.
+fn with_byte_rows(
+    name: &'static str,
+    field: Field,
+    found: u32,
+    change: impl FnOnce(&mut DenseRecord, &mut [u32]),
+) -> Option<Crafted> {
+    let mut parts = byte_rows();
+    if let MapContents::Dense(record) = &mut parts.layers[0].input {
+        let first = record.weights_word as usize;
+        change(record, parts.weights.get_mut(first..)?);
+    }
+    changed(name, &parts, in_field(Section::Input, field, found))
+}
+
+/// [`odd_dense`] that tells captions of two words and the end.
 pub fn captions() -> Contents {
     const WORDS: usize = 4;
     let mut parts = odd_dense();
@@ -437,6 +474,39 @@ pub fn crafted() -> Vec<Crafted> {
             |record| {
                 record.scales_word = u32::MAX - 7;
             },
+        ),
+        with_dense("rows of a form unheard of", Field::Form, 2, |record| {
+            record.form = 2;
+        }),
+        with_dense("rows of three bytes", Field::Form, 1, |record| {
+            record.form = 1;
+        }),
+        with_byte_rows(
+            "two slices of rows of bytes",
+            Field::Form,
+            1,
+            |record, _| {
+                // Their sums lie behind the slice.
+                (record.slice_values, record.acc_word) = (2, SCRATCH + 1);
+            },
+        ),
+        with_byte_rows(
+            "a weight behind those of a first block",
+            Field::Padding,
+            0x80,
+            |_, weights| weights[0] = 0x0080_0000,
+        ),
+        with_byte_rows(
+            "rows of bytes whose sums are others'",
+            Field::RowSums,
+            0,
+            |_, weights| weights[0] = 0x0000_0100,
+        ),
+        with_byte_rows(
+            "rows of bytes whose sums are not there",
+            Field::ScalesWord,
+            24 + 64 + 1,
+            |record, _| record.scales_word += 1,
         ),
         // A weight for what no value is put in: the high half of the last word of 127s.
         with_dense(
@@ -876,7 +946,7 @@ mod tests {
     #[test]
     fn each_is_refused_by_name() {
         let crafted = crafted();
-        assert_eq!(crafted.len(), 77);
+        assert_eq!(crafted.len(), 83);
         for file in crafted {
             let parsed = Model::parse(file.bytes.bytes()).map(|_| ());
             assert_eq!(parsed, Err(file.refused), "{}", file.name);

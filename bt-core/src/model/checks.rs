@@ -4,6 +4,7 @@ use super::error::{Fault, Feature, Field, ParseError, check};
 use super::layout::{DenseRecord, Section};
 use super::work::TABLE_READS_MAX;
 use super::{Map, bound};
+use crate::kernel::{ByteRows, RowsForm};
 use crate::program::{Misplaced, NONE, Program, ProgramRecord, Region, StageRecord, Store};
 use crate::size::Size;
 
@@ -29,6 +30,8 @@ pub(super) struct MapChecks<'m> {
     pub tables: &'m [u16],
     /// Whether the file's version knows [`StageRecord::slice_shift`].
     pub has_slice_shifts: bool,
+    /// Whether it knows [`DenseRecord::form`].
+    pub has_byte_rows: bool,
 }
 
 impl<'m> MapChecks<'m> {
@@ -186,13 +189,20 @@ impl<'m> MapChecks<'m> {
         let weights = self
             .dense_weights(map, record)
             .map_err(|fault| fault.of(map.section))?;
-        let worst = bound::dense(
-            weights,
+        let (pairs, rows) = (
             record.slice_values.div_ceil(2) as usize,
-            record.rows as usize / 2,
-            record.slice_shift,
-            map.input_max,
+            record.rows as usize,
         );
+        let worst = match record.rows_form() {
+            Some(RowsForm::Bytes) => bound::bytes(weights, pairs, map.input_max),
+            _ => bound::dense(
+                weights,
+                pairs,
+                rows / 2,
+                record.slice_shift.into(),
+                map.input_max,
+            ),
+        };
         if worst > i32::MAX as u64 {
             return Err(ParseError::Overflow {
                 section: map.section,
@@ -228,8 +238,22 @@ impl<'m> MapChecks<'m> {
         check(
             record.slice_shift <= 16 && (slices > 1 || record.slice_shift == 0),
             Field::SliceShift,
-            record.slice_shift,
+            record.slice_shift.into(),
         )?;
+        let is_bytes = match record.rows_form() {
+            Some(RowsForm::Pairs) => Some(false),
+            Some(RowsForm::Bytes) if self.has_byte_rows => {
+                let fits = rows.is_multiple_of(ByteRows::ROWS) && slice >= ByteRows::BLOCK;
+                (fits && slices == 1).then_some(true)
+            }
+            _ => None,
+        };
+        let Some(is_bytes) = is_bytes else {
+            return Err(Fault {
+                field: Field::Form,
+                found: record.form.into(),
+            });
+        };
         let pairs = slice.div_ceil(2);
         let buffer = Region::new(record.slice_word, pairs);
         check(
@@ -243,8 +267,10 @@ impl<'m> MapChecks<'m> {
             Field::AccWord,
             record.acc_word,
         )?;
-        let scales = self.words(record.scales_word, rows.into());
-        let scales = scales.ok_or(Fault {
+        let words = Size::from(rows) * if is_bytes { 2usize } else { 1 };
+        let scales = self.words(record.scales_word, words);
+        let scales = scales.and_then(|words| words.split_at_checked(rows));
+        let (scales, sums) = scales.ok_or(Fault {
             field: Field::ScalesWord,
             found: record.scales_word,
         })?;
@@ -254,11 +280,20 @@ impl<'m> MapChecks<'m> {
             Field::Scales,
             negative.copied().unwrap_or(0),
         )?;
-        let words = Size::from(slices) * (rows / 2) * pairs;
+        let words = match is_bytes {
+            true => {
+                Size::from(rows / ByteRows::ROWS) * ByteRows::blocks(pairs) * ByteRows::BLOCK_WORDS
+            }
+            false => Size::from(slices) * (rows / 2) * pairs,
+        };
         let weights = self.words(record.weights_word, words).ok_or(Fault {
             field: Field::WeightsWord,
             found: record.weights_word,
         })?;
+        if is_bytes {
+            byte_rows(weights, sums, slice)?;
+            return Ok(weights);
+        }
         // Nothing is ever put where the second value of the last pair would lie.
         if !slice.is_multiple_of(2) {
             let mut last = weights.chunks_exact(pairs).filter_map(|row| row.last());
@@ -267,6 +302,31 @@ impl<'m> MapChecks<'m> {
         }
         Ok(weights)
     }
+}
+
+/// That rows of bytes of so many values have the sums that are told, and zeros where there are no values.
+#[inline(never)]
+fn byte_rows(weights: &[u32], sums: &[u32], values: usize) -> Result<(), Fault> {
+    let pairs = values.div_ceil(2);
+    for (row, &told) in sums.iter().enumerate() {
+        let mut sum = 0u32;
+        let mut left = values;
+        for (block, bytes) in ByteRows::row(weights, pairs, row).enumerate() {
+            let own = match block {
+                0 => ByteRows::first(pairs),
+                _ => ByteRows::BLOCK,
+            };
+            // One fewer at the end of an odd number of values.
+            let own = own.min(left);
+            left -= own;
+            for (at, &weight) in bytes.iter().enumerate() {
+                check(at < own || weight == 0, Field::Padding, weight as u8 as u32)?;
+                sum = sum.wrapping_add_signed(weight.into());
+            }
+        }
+        check(sum.wrapping_mul(128) == told, Field::RowSums, told)?;
+    }
+    Ok(())
 }
 
 /// The field of a stage to blame.

@@ -28,7 +28,7 @@ pub enum ParseError {
     Magic,
     /// Made by another version of the exporter; export the model again.
     Version {
-        /// The file's version; this build reads 3 to 7.
+        /// The file's version; this build reads 3 to 8.
         found: u16,
     },
     /// A byte has changed since the export.
@@ -174,6 +174,8 @@ pub enum Field {
     FilterFraction,
     /// log₂ of the steps of the mean that a filter takes off.
     FilterShift,
+    /// How the weights of a dense map lie.
+    Form,
     FrameValues,
     Gate,
     GoldenSteps,
@@ -198,7 +200,7 @@ pub enum Field {
     OutDigit,
     OutStride,
     OutWord,
-    /// Weights beside the last of an odd number of values, which are zero.
+    /// Weights beside those of the values, which are zero.
     Padding,
     /// Rows of a picture.
     PictureRows,
@@ -208,6 +210,8 @@ pub enum Field {
     Pool,
     Reserved,
     RowStride,
+    /// 128 Σ w of the rows of bytes of a dense map.
+    RowSums,
     Rows,
     Scales,
     ScalesWord,

@@ -26,11 +26,14 @@ pub const MAGIC: [u8; 4] = *b"BTM\x1a";
 /// | 5 | [`OutputsRecord`]: scores after every step, values instead of classes, the mean of recent steps; [`Section::Cell`]: other cells, several layers |
 /// | 6 | [`FilterRecord`]: what moves, not what is seen; [`StageRecord::slice_shift`](crate::program::StageRecord::slice_shift); [`OutputsRecord`]: scores of bits, the next frame drawn from them |
 /// | 7 | [`WordsRecord`]: a picture read once, then words; [`DrawRecord`]: pictures painted from latent values |
-pub const VERSION: u16 = 7;
+/// | 8 | [`DenseRecord::form`]: rows of bytes |
+pub const VERSION: u16 = 8;
 /// The oldest version that is read; its files are files of [`VERSION`] without the later sections.
 pub const VERSION_OLDEST: u16 = 3;
 /// The first version whose stages shift sums of slices.
 pub const VERSION_SLICE_SHIFT: u16 = 6;
+/// The first version whose dense maps may have rows of bytes.
+pub const VERSION_BYTE_ROWS: u16 = 8;
 
 /// Header: magic.
 pub const MAGIC_AT: Range<usize> = 0..4;
@@ -375,12 +378,16 @@ pub struct DenseRecord {
     pub slice_word: u32,
     /// i32 accumulators \[rows\] in the arena; unused when there is one slice.
     pub acc_word: u32,
-    /// First word in the weights section of `[slice][row pair][k / 2]`, see [`crate::kernel::DenseRows`].
+    /// First word in the weights section of `[slice][row pair][k / 2]`, see [`crate::kernel::DenseRows`], or of
+    /// [`crate::kernel::ByteRows`].
     pub weights_word: u32,
     /// First word in the weights section of the scales, i32 ≥ 0 \[rows\].
     pub scales_word: u32,
     /// Rounding right shift of a slice, 0..=16; 0 when there is one slice.
-    pub slice_shift: u32,
+    pub slice_shift: u16,
+    /// Number of a [`RowsForm`](crate::kernel::RowsForm): how the weights lie. Rows of bytes come as one slice of at least 16 values, fours of
+    /// rows; behind the scales are then 128 Σ w of every row, i32 \[rows\].
+    pub form: u16,
 }
 
 /// Words of `BIAS` that a layer takes.

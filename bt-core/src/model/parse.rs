@@ -92,6 +92,7 @@ impl<'m> Model<'m> {
             weights: sections.slice(Section::Weights)?,
             tables: sections.slice(Section::Tables)?,
             has_slice_shifts: sections.version() >= layout::VERSION_SLICE_SHIFT,
+            has_byte_rows: sections.version() >= layout::VERSION_BYTE_ROWS,
         };
         let z = Region::new(0usize, arena.z_words());
         let scratch = |start: usize| Region {
@@ -679,6 +680,7 @@ mod tests {
                 weights_word,
                 scales_word: 0,
                 slice_shift: 0,
+                form: 0,
             })
         };
         let mut parts = Contents {

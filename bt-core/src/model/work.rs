@@ -11,6 +11,7 @@
 
 use super::Map;
 use super::layout::{DenseRecord, MetaRecord};
+use crate::kernel::RowsForm;
 use crate::program::Program;
 use crate::size::Size;
 
@@ -46,6 +47,11 @@ impl Program<'_> {
 }
 
 impl DenseRecord {
+    /// How its weights lie; `None` for a number that means nothing.
+    pub fn rows_form(&self) -> Option<RowsForm> {
+        RowsForm::from_number(self.form)
+    }
+
     /// Products of one frame, padding included.
     pub fn macs(&self) -> Size {
         Size::from(self.rows) * self.values.next_multiple_of(2)

@@ -71,7 +71,10 @@ impl Session<'_, '_> {
                 if self.complete {
                     return Err(self.no_room());
                 }
-                // Bytes may lie at an odd address.
+                // At an even address they are values as they lie.
+                if let Ok(values) = bytemuck::try_cast_slice(bytes) {
+                    return Ok(self.push_i16(values)? * 2);
+                }
                 let mut taken = 0;
                 for pairs in pairs.chunks(PIECE) {
                     let mut values = [0i16; PIECE];

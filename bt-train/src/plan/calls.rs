@@ -154,6 +154,7 @@ impl Work {
         let (sum, more) = (&mut self.inner_loops, cost.inner_loops);
         sum.program_macs += more.program_macs;
         sum.dense_macs += more.dense_macs;
+        sum.byte_macs += more.byte_macs;
         sum.weight_bytes += more.weight_bytes;
     }
 }
@@ -186,12 +187,7 @@ fn pushed(model: &Model<'_>, count: usize, core: Core) -> Work {
         Some(Map::Dense(record)) => {
             let slice = record.slice_values.max(1) as usize;
             let slices = values.div_ceil(slice);
-            work.add(dense_slices(
-                record.rows as usize,
-                (slice, slices),
-                true,
-                core,
-            ));
+            work.add(dense_slices(record, (slice, slices), true, core));
             let gathered = (slices * slice) as f64 - values as f64;
             work.instructions -= gathered.max(0.0) * core.counts().gather_row;
         }
@@ -212,7 +208,7 @@ fn step(model: &Model<'_>, core: Core) -> Work {
         Map::Program(program) => Outline::of_last(&program, u64::MAX).cost(&core.counts()),
         Map::Dense(record) => {
             let values = record.values as usize;
-            dense_slices(record.rows as usize, (values, 1), false, core)
+            dense_slices(record, (values, 1), false, core)
         }
     };
     let units = model.hidden() as f64;

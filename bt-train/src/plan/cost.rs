@@ -10,12 +10,14 @@ use super::memory::Memory;
 use super::timing::InnerLoops;
 use super::{LowerError, Plan};
 use crate::shape::{MapKind, MapShape};
+use bt_core::internals::kernel::{ByteRows, RowsForm};
+use bt_core::internals::model::layout::DenseRecord;
 use bt_core::internals::program::{NONE, Program, ProgramRecord, StageRecord, Store, VECTOR_PAIRS};
 
 /// Bytes of a map section before its stage records: the word that names its form, and the program.
 const PROGRAM_BYTES: usize = 4 + size_of::<ProgramRecord>();
 /// Bytes of a dense map's section.
-const DENSE_BYTES: usize = 4 + size_of::<bt_core::internals::model::layout::DenseRecord>();
+const DENSE_BYTES: usize = 4 + size_of::<DenseRecord>();
 
 /// Pairs of a row that the kernels of the DSP extension take in one pass, with weights in registers.
 const BLOCKS: u64 = 18;
@@ -91,6 +93,12 @@ pub struct Counts {
     pub dense_pair: f64,
     /// Two rows of a dense map.
     pub dense_rows: f64,
+    /// A block of four rows of bytes of a dense map: 64 multiply-accumulates.
+    pub byte_block: f64,
+    /// Four such rows.
+    pub byte_rows: f64,
+    /// Taking sixteen values apart for them.
+    pub byte_values: f64,
     /// Whether the weights of a row of tiles wait in registers.
     pub weights_wait: bool,
     /// What is otherwise of rows of at least a vector, but for stores by a table.
@@ -216,6 +224,9 @@ impl Core {
                 gather_pairs: 3.4,
                 dense_pair: 3.6,
                 dense_rows: 30.0,
+                byte_block: 450.0,
+                byte_rows: 140.0,
+                byte_values: 0.0,
                 weights_wait: true,
                 vectors: None,
             },
@@ -226,6 +237,9 @@ impl Core {
                 gather_pairs: 1.0,
                 dense_pair: 1.11,
                 dense_rows: 16.0,
+                byte_block: 14.25,
+                byte_rows: 20.0,
+                byte_values: 12.0,
                 vectors: Some(VectorCounts {
                     vector: 12.0,
                     weights: 2.0,
@@ -269,6 +283,9 @@ impl Core {
                 gather_pairs: 8.0,
                 dense_pair: 23.0,
                 dense_rows: 60.0,
+                byte_block: 450.0,
+                byte_rows: 140.0,
+                byte_values: 0.0,
                 weights_wait: false,
                 vectors: None,
             },
@@ -292,6 +309,9 @@ impl Core {
                 gather_pairs: 10.5,
                 dense_pair: 27.0,
                 dense_rows: 70.0,
+                byte_block: 600.0,
+                byte_rows: 160.0,
+                byte_values: 0.0,
                 weights_wait: false,
                 vectors: None,
             },
@@ -315,6 +335,9 @@ impl Core {
                 gather_pairs: 14.0,
                 dense_pair: 34.0,
                 dense_rows: 90.0,
+                byte_block: 850.0,
+                byte_rows: 300.0,
+                byte_values: 0.0,
                 weights_wait: false,
                 vectors: None,
             },
@@ -576,47 +599,63 @@ impl Lowered {
 
 /// What so many slices of a dense map cost.
 pub(super) fn dense_slices(
-    outputs: usize,
+    record: &DenseRecord,
     (slice_values, slices): (usize, usize),
     gathered: bool,
     core: Core,
 ) -> Cost {
-    let shape = MapShape::to_gates(1, MapKind::Dense, &[slice_values * slices], &[outputs]);
-    dense(&shape, slice_values, gathered, core)
+    let (inputs, outputs) = (slice_values * slices, record.rows as usize);
+    let shape = MapShape::to_gates(1, MapKind::Dense, &[inputs], &[outputs]);
+    let form = record.rows_form().unwrap_or(RowsForm::Pairs);
+    dense(&shape, (slice_values, form), gathered, core)
 }
 
-/// What a dense map costs in slices of `slice_values` inputs; `gathered`: x is pushed, not h itself.
-pub fn dense(shape: &MapShape, slice_values: usize, gathered: bool, core: Core) -> Cost {
+/// What a dense map costs in slices of so many inputs, its rows in a form; `gathered`: x is pushed, not h itself.
+pub fn dense(
+    shape: &MapShape,
+    (slice_values, form): (usize, RowsForm),
+    gathered: bool,
+    core: Core,
+) -> Cost {
     let (inputs, outputs) = (shape.width(), shape.height());
     let counts = core.counts();
     let slices = inputs / slice_values;
     let slice_words = slice_values.div_ceil(2);
     let row_pairs = outputs.div_ceil(2);
-    let pairs = (slices * row_pairs * slice_words) as f64;
-    let mut instructions = pairs * counts.dense_pair
-        + (slices * row_pairs) as f64 * counts.dense_rows
-        + slices as f64 * counts.run;
+    let words = slices * row_pairs * slice_words;
+    let padded_macs = (words * 4) as u64;
+    let (blocks, fours) = (ByteRows::blocks(slice_words), outputs / ByteRows::ROWS);
+    let mut instructions = slices as f64 * counts.run;
+    let mut inner_loops = InnerLoops::default();
+    let weight_words = match form {
+        RowsForm::Pairs => {
+            instructions +=
+                words as f64 * counts.dense_pair + (slices * row_pairs) as f64 * counts.dense_rows;
+            inner_loops.dense_macs = padded_macs;
+            words + row_pairs * 2
+        }
+        RowsForm::Bytes => {
+            instructions += (fours * blocks) as f64 * counts.byte_block
+                + fours as f64 * counts.byte_rows
+                + blocks as f64 * counts.byte_values;
+            inner_loops.byte_macs = (fours * blocks * ByteRows::BLOCK_WORDS * 4) as u64;
+            fours * blocks * ByteRows::BLOCK_WORDS + row_pairs * 4
+        }
+    };
+    inner_loops.weight_bytes = inner_loops.dense_macs + inner_loops.byte_macs;
     if gathered {
         instructions += inputs as f64 * counts.gather_row + slices as f64 * counts.slab;
     }
-    let (instructions, padded_macs) = (
-        instructions.round() as u64,
-        (slices * row_pairs * slice_words * 4) as u64,
-    );
     Cost {
         macs: (inputs * outputs) as u64,
         padded_macs,
-        instructions,
-        inner_loops: InnerLoops {
-            dense_macs: padded_macs,
-            weight_bytes: padded_macs,
-            ..InnerLoops::default()
-        },
+        instructions: instructions.round() as u64,
+        inner_loops,
         scratch_words: match (gathered, slices) {
             (false, _) => 0,
             (true, 1) => slice_words,
             (true, _) => slice_words + row_pairs * 2,
         },
-        flash_bytes: (slices * row_pairs * slice_words + row_pairs * 2) * 4 + DENSE_BYTES,
+        flash_bytes: weight_words * 4 + DENSE_BYTES,
     }
 }

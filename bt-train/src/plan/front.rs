@@ -3,6 +3,7 @@
 use super::cost::{self, Core, Cost, Outline};
 use super::{Lowered, Plan, lower, plans};
 use crate::shape::MapShape;
+use bt_core::internals::kernel::{ByteRows, RowsForm};
 
 /// Plans lowered for one map at most: a bound on the time of a search. Maps of four modes as README and
 /// RESULTS have them stay below a quarter of it.
@@ -17,6 +18,8 @@ pub enum MapPlan {
     Dense {
         /// Inputs of a slice.
         slice_values: usize,
+        /// How its rows lie.
+        form: RowsForm,
     },
 }
 
@@ -24,7 +27,13 @@ impl std::fmt::Display for MapPlan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Program(lowered) => lowered.plan.fmt(f),
-            Self::Dense { slice_values } => write!(f, "dense, {slice_values} inputs at a time"),
+            Self::Dense { slice_values, form } => {
+                let rows = match form {
+                    RowsForm::Pairs => "",
+                    RowsForm::Bytes => ", rows of bytes",
+                };
+                write!(f, "dense, {slice_values} inputs at a time{rows}")
+            }
         }
     }
 }
@@ -121,9 +130,12 @@ pub(super) fn dense_front(shape: &MapShape, gathered: bool, core: Core) -> Vec<M
     } else {
         vec![inputs]
     };
-    let ranked = |slice_values| MapRanked {
-        plan: MapPlan::Dense { slice_values },
-        cost: cost::dense(shape, slice_values, gathered, core),
+    let ranked = |slice_values| {
+        let form = rows_form(shape, slice_values, core);
+        MapRanked {
+            plan: MapPlan::Dense { slice_values, form },
+            cost: cost::dense(shape, (slice_values, form), gathered, core),
+        }
     };
     let mut all: Vec<MapRanked> = slices.into_iter().map(ranked).collect();
     all.sort_by_key(|plan| (plan.cost.instructions, plan.cost.scratch_words));
@@ -134,6 +146,17 @@ pub(super) fn dense_front(shape: &MapShape, gathered: bool, core: Core) -> Vec<M
         }
     }
     kept
+}
+
+/// How the rows of a dense map lie for a core: vectors of bytes where it has them and all inputs come at once.
+fn rows_form(shape: &MapShape, slice_values: usize, core: Core) -> RowsForm {
+    let fits = shape.height().is_multiple_of(ByteRows::ROWS)
+        && shape.width() >= ByteRows::BLOCK
+        && shape.width() == slice_values;
+    match fits && core.has_vectors() {
+        true => RowsForm::Bytes,
+        false => RowsForm::Pairs,
+    }
 }
 
 /// Largest magnitude of a dense map's weights, and of the integers that any map reads.
@@ -195,7 +218,7 @@ mod tests {
             let plans = dense_front(&shape, true, Core::M4f);
             assert!(!plans.is_empty(), "{inputs}");
             for plan in plans {
-                let MapPlan::Dense { slice_values } = plan.plan else {
+                let MapPlan::Dense { slice_values, .. } = plan.plan else {
                     panic!("{}", plan.plan);
                 };
                 let largest = slice_values as u64 * 127 * 32_768 + (1 << 15);

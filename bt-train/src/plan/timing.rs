@@ -42,6 +42,8 @@ pub struct Timing {
     pub pair: f64,
     /// Of two values times two rows of a dense map.
     pub dense_pair: f64,
+    /// Of a block of four rows of bytes of a dense map: 64 multiply-accumulates.
+    pub byte_block: f64,
     /// Of an instruction elsewhere.
     pub other: f64,
     /// Where they come from.
@@ -76,6 +78,7 @@ impl Processor {
         let m4f = Timing {
             pair: 46.0 / 3.0,
             dense_pair: 6.0,
+            byte_block: 630.0,
             other: 1.9,
             source: "Arm's manual",
         };
@@ -83,12 +86,14 @@ impl Processor {
             Self::M0 => Timing {
                 pair: 75.0,
                 dense_pair: 40.0,
+                byte_block: 1150.0,
                 other: 1.4,
                 source: "Arm's manual",
             },
             Self::M3 => Timing {
                 pair: 52.0,
                 dense_pair: 30.0,
+                byte_block: 700.0,
                 other: 1.6,
                 source: "Arm's manual",
             },
@@ -97,6 +102,7 @@ impl Processor {
             Self::M7 => Timing {
                 pair: 12.0,
                 dense_pair: 4.5,
+                byte_block: 450.0,
                 other: 1.0,
                 source: "LLVM's model; Arm publishes no table",
             },
@@ -108,12 +114,14 @@ impl Processor {
             Self::M55 => Timing {
                 pair: 5.0,
                 dense_pair: 1.6,
+                byte_block: 21.0,
                 other: 1.9,
                 source: "two a vector product; Arm publishes no table",
             },
             Self::Rv32 => Timing {
                 pair: 53.0,
                 dense_pair: 27.0,
+                byte_block: 600.0,
                 other: 1.0,
                 source: "one an instruction; cores differ",
             },
@@ -131,17 +139,19 @@ impl Timing {
         wait_states: u32,
     ) -> u64 {
         let counts = kernels.counts();
-        let (pairs, dense_pairs) = (
+        let (pairs, dense_pairs, blocks) = (
             inner_loops.program_macs as f64 / 16.0,
             inner_loops.dense_macs as f64 / 4.0,
+            inner_loops.byte_macs as f64 / 64.0,
         );
         let pair = counts.vectors.map_or(counts.pair, |v| v.vector / 4.0);
-        let inner = pairs * pair + dense_pairs * counts.dense_pair;
+        let inner = pairs * pair + dense_pairs * counts.dense_pair + blocks * counts.byte_block;
         let other = (instructions as f64 - inner).max(0.0);
         let lines = (inner_loops.weight_bytes / FLASH_LINE_BYTES) as f64;
         let cycles = other * self.other
             + pairs * self.pair
             + dense_pairs * self.dense_pair
+            + blocks * self.byte_block
             + lines * f64::from(wait_states);
         cycles.round() as u64
     }
@@ -154,6 +164,8 @@ pub struct InnerLoops {
     pub program_macs: u64,
     /// Of dense maps.
     pub dense_macs: u64,
+    /// Of dense maps of rows of bytes.
+    pub byte_macs: u64,
     /// Weights read from flash.
     pub weight_bytes: u64,
 }
@@ -176,12 +188,13 @@ mod tests {
     use super::*;
     use crate::plan::cost::dense;
     use crate::shape::{MapKind, MapShape};
+    use bt_core::internals::kernel::RowsForm;
 
     /// By hand: 1024 × 256 products, two bytes of weights for each two of them, beside the M4's table.
     #[test]
     fn a_dense_map_waits_for_its_weights() {
         let shape = MapShape::to_gates(4, MapKind::Dense, &[256], &[256]);
-        let cost = dense(&shape, 256, false, Core::M4f);
+        let cost = dense(&shape, (256, RowsForm::Pairs), false, Core::M4f);
         assert_eq!(cost.inner_loops.dense_macs, 262_144);
         assert_eq!(cost.inner_loops.weight_bytes, 262_144);
         let at = |wait_states| cost.cycles(Processor::M4f, wait_states);

@@ -1,6 +1,7 @@
 //! i8 weights with one scale per row for dense maps.
 
 use super::tensor::QuantizeError;
+use bt_core::internals::kernel::{ByteRows, RowsForm};
 use bt_core::internals::model::bound;
 use bt_core::internals::model::layout::DenseRecord;
 use ndarray::{Array2, ArrayView2};
@@ -10,8 +11,8 @@ use ndarray::{Array2, ArrayView2};
 pub struct IntegerDense {
     /// Sizes and shift.
     pub record: DenseRecord,
-    /// `[slice][row pair][k / 2]`, lanes 256·a + b.
-    pub weights: Vec<u32>,
+    /// Weights [rows][K].
+    pub levels: Vec<i8>,
     /// Per row: LSB of z per unit of the sum, times 2³².
     pub scales: Vec<u32>,
     /// LSB of z per unit.
@@ -22,34 +23,83 @@ impl IntegerDense {
     /// The weights [rows, K] that the integers stand for, for inputs of LSB `input_lsb`.
     pub fn real(&self, input_lsb: f64) -> Array2<f64> {
         let record = &self.record;
-        let (rows, slice) = (record.rows as usize, record.slice_values as usize);
-        let pairs = slice.div_ceil(2);
+        let (rows, columns) = (record.rows as usize, record.values as usize);
         let part_scale = f64::from(1u32 << record.slice_shift);
-        Array2::from_shape_fn((rows, record.values as usize), |(row, k)| {
-            let word = self.weights[(k / slice * rows / 2 + row / 2) * pairs + k % slice / 2];
-            let lane = (word >> (k % 2 * 16)) as i16;
-            let low = lane as i8;
-            let level = if row.is_multiple_of(2) {
-                (i32::from(lane) - i32::from(low)) >> 8
-            } else {
-                i32::from(low)
-            };
+        Array2::from_shape_fn((rows, columns), |(row, k)| {
             let unit = f64::from(self.scales[row]) / 4_294_967_296.0 / part_scale;
-            f64::from(level) * unit / (self.z_scale * input_lsb)
+            let level = f64::from(self.levels[row * columns + k]);
+            level * unit / (self.z_scale * input_lsb)
         })
+    }
+
+    /// The weights as they lie in a file, in the record's form.
+    pub fn weights(&self) -> Vec<u32> {
+        let (columns, slice) = (
+            self.record.values as usize,
+            self.record.slice_values as usize,
+        );
+        match self.record.rows_form() {
+            Some(RowsForm::Bytes) => byte_rows(&self.levels, columns),
+            _ => row_pairs(&self.levels, columns, slice),
+        }
+    }
+
+    /// What lies behind the scales: 128 Σ w of rows of bytes.
+    pub fn sums(&self) -> Vec<u32> {
+        if self.record.rows_form() != Some(RowsForm::Bytes) {
+            return Vec::new();
+        }
+        let rows = self.levels.chunks(self.record.values as usize);
+        let sum = |row: &[i8]| row.iter().map(|&w| 128 * i32::from(w)).sum::<i32>() as u32;
+        rows.map(sum).collect()
     }
 }
 
+/// Levels [rows][columns] as `[slice][row pair][k / 2]`, lanes 256·a + b.
+fn row_pairs(levels: &[i8], columns: usize, slice: usize) -> Vec<u32> {
+    let pairs = slice.div_ceil(2);
+    let row_pairs = levels.len() / columns / 2;
+    let mut words = Vec::with_capacity(columns / slice * row_pairs * pairs);
+    for first in (0..columns).step_by(slice) {
+        for pair in 0..row_pairs {
+            let level = |row: usize, k: usize| match k < slice {
+                true => i32::from(levels[row * columns + first + k]),
+                false => 0,
+            };
+            let lane = |k: usize| (256 * level(2 * pair, k) + level(2 * pair + 1, k)) as u16;
+            words.extend(
+                (0..pairs).map(|k| u32::from(lane(2 * k)) | u32::from(lane(2 * k + 1)) << 16),
+            );
+        }
+    }
+    words
+}
+
+/// The same as rows of bytes.
+fn byte_rows(levels: &[i8], columns: usize) -> Vec<u32> {
+    let pairs = columns.div_ceil(2);
+    let rows = levels.len() / columns;
+    let blocks = rows / ByteRows::ROWS * ByteRows::blocks(pairs);
+    let mut words = vec![0; blocks * ByteRows::BLOCK_WORDS];
+    let bytes: &mut [i8] = bytemuck::cast_slice_mut(&mut words);
+    for (row, levels) in levels.chunks(columns).enumerate() {
+        for (k, &level) in levels.iter().enumerate() {
+            bytes[ByteRows::byte(pairs, row, k)] = level;
+        }
+    }
+    words
+}
+
 /// Quantizes `weight` [rows, K] for integer inputs up to `input_max`, real value = integer · `input_lsb`,
-/// in slices of so many inputs that are gathered where the input is `streamed`, for a z of `z_scale` LSB per
-/// unit. A negative `input_lsb` is turned into weights of the other sign.
+/// in slices of so many inputs, in rows of a form, that are gathered where the input is `streamed`, for a z of
+/// `z_scale` LSB per unit. A negative `input_lsb` is turned into weights of the other sign.
 ///
 /// # Errors
 ///
 /// [`QuantizeError`] when a weight is not finite or too large for a row's scale.
 pub fn quantize(
     weight: ArrayView2<'_, f64>,
-    slice: usize,
+    (slice, form): (usize, RowsForm),
     input_max: u32,
     input_lsb: f64,
     streamed: bool,
@@ -92,19 +142,7 @@ pub fn quantize(
         }
         lsbs[row] = lsb;
     }
-    let mut words = Vec::with_capacity(slices * rows / 2 * pairs);
-    for (first, pair) in (0..slices).flat_map(|p| (0..rows / 2).map(move |pair| (p * slice, pair)))
-    {
-        let level = |row: usize, k: usize| {
-            if k < slice {
-                i32::from(levels[row * columns + first + k])
-            } else {
-                0
-            }
-        };
-        let lane = |k: usize| (256 * level(2 * pair, k) + level(2 * pair + 1, k)) as u16;
-        words.extend((0..pairs).map(|k| u32::from(lane(2 * k)) | u32::from(lane(2 * k + 1)) << 16));
-    }
+    let words = row_pairs(&levels, columns, slice);
     let mut slice_shift = 0;
     loop {
         let worst = bound::dense(&words, pairs, rows / 2, slice_shift, input_max);
@@ -137,9 +175,10 @@ pub fn quantize(
             acc_word: if streamed { pairs as u32 } else { 0 },
             weights_word: 0,
             scales_word: 0,
-            slice_shift,
+            slice_shift: slice_shift as u16,
+            form: form.number(),
         },
-        weights: words,
+        levels,
         scales: scales.collect::<Result<_, _>>()?,
         z_scale,
     })

@@ -13,6 +13,7 @@ use crate::plan::cost::Core;
 use crate::plan::search::MapPlan;
 use crate::plan::{Lowered, TensorMap};
 use crate::shape::name;
+use bt_core::internals::kernel::RowsForm;
 use bt_core::internals::model::layout::FILTER_FRACTION_MAX;
 use bt_core::internals::model::write::MapContents;
 use bt_core::internals::program::panel::{pair_order, weight_word};
@@ -62,6 +63,7 @@ pub(super) enum RealMap<'p> {
         weight: Array2<f64>,
         /// Inputs of a slice.
         slice_values: usize,
+        form: RowsForm,
     },
 }
 
@@ -74,11 +76,12 @@ impl<'p> RealMap<'p> {
                 map: TensorMap::from_tensors(lowered.shape.clone(), tensor),
                 lowered,
             },
-            MapPlan::Dense { slice_values } => Self::Dense {
+            MapPlan::Dense { slice_values, form } => Self::Dense {
                 weight: tensor(name::MATRIX.to_owned())
                     .into_dimensionality::<Ix2>()
                     .map_err(Error::malformed)?,
                 slice_values: *slice_values,
+                form: *form,
             },
         })
     }
@@ -279,8 +282,9 @@ impl MapScheme {
             RealMap::Dense {
                 weight,
                 slice_values,
+                form,
             } => self
-                .matrix(weight, *slice_values)
+                .matrix(weight, (*slice_values, *form))
                 .map(|integers| IntegerForm::Dense { weight, integers }),
         };
         form.map_err(|error| failed(error, &self.reads))
@@ -289,19 +293,12 @@ impl MapScheme {
     fn matrix(
         &self,
         weight: &Array2<f64>,
-        slice_values: usize,
+        rows: (usize, RowsForm),
     ) -> std::result::Result<IntegerDense, QuantizeError> {
         let Reads {
             max, lsb, streamed, ..
         } = self.reads;
-        dense::quantize(
-            weight.view(),
-            slice_values,
-            max,
-            lsb,
-            streamed,
-            self.z_scale,
-        )
+        dense::quantize(weight.view(), rows, max, lsb, streamed, self.z_scale)
     }
 
     /// The weights that the integers of a matrix stand for.
@@ -311,7 +308,8 @@ impl MapScheme {
             RealMap::Dense {
                 weight,
                 slice_values,
-            } => match self.matrix(weight, *slice_values) {
+                form,
+            } => match self.matrix(weight, (*slice_values, *form)) {
                 Ok(integers) => Ok(Some(integers.real(self.reads.lsb))),
                 Err(error) => Err(failed(error, &self.reads)),
             },
@@ -403,7 +401,7 @@ impl MapScheme {
                 max: z_max,
                 range,
                 scale: self.z_scale,
-                shift: integers.record.slice_shift,
+                shift: integers.record.slice_shift.into(),
                 bits: 16,
                 snr_db,
                 saturated: cut as f64 / count as f64,
@@ -509,9 +507,10 @@ impl IntegerForm<'_> {
             Self::Dense { integers, .. } => {
                 let mut record = integers.record;
                 record.weights_word = pool.weights.len() as u32;
-                pool.weights.extend(&integers.weights);
+                pool.weights.extend(integers.weights());
                 record.scales_word = pool.weights.len() as u32;
                 pool.weights.extend(&integers.scales);
+                pool.weights.extend(integers.sums());
                 record.slice_word += base as u32;
                 record.acc_word += base as u32;
                 MapContents::Dense(record)

@@ -313,6 +313,7 @@ fn models() -> &'static [ModelBytes] {
         let crafted = [
             cases::program(),
             cases::odd_dense(),
+            cases::byte_rows(),
             cases::captions(),
             cases::painting(),
         ];

@@ -3,16 +3,17 @@
 //!
 //! They read what every other core reads: interleaving loads put the panels' rows apart, so that one model
 //! file serves all cores. Rows of whole vectors, eight values, are the fastest, and of one or two vectors and a pair
-//! more; plans for these cores have them ([`row_pairs`](crate::program::row_pairs)).
+//! more; plans for these cores have them ([`row_pairs`](crate::program::row_pairs)), and rows of bytes in dense maps.
 #![allow(unsafe_code)]
 
 use core::arch::global_asm;
 
 use super::armv7em::places::to_places;
-use super::{Centred, DenseRows, ToPlaces, armv7em};
+use super::{ByteRows, Centred, DenseRows, ToPlaces, armv7em};
 use crate::program::{Accumulate, Contraction, StageRecord, Store, TILE, VECTOR_PAIRS};
 use crate::q::half;
 
+global_asm!(include_str!("bytes.s"), options(raw));
 global_asm!(include_str!("contract.s"), options(raw));
 global_asm!(include_str!("dense.s"), options(raw));
 global_asm!(include_str!("gather.s"), options(raw));
@@ -337,6 +338,81 @@ pub(crate) fn dense_add(rows: &DenseRows<'_>, x: &[u32], scales: &[u32], z: &mut
             bt_core_helium_dense_1(&one);
         }
     }
+}
+
+/// What `bytes.s` is told, as it lies in its stack frame.
+#[repr(C)]
+struct Bytes {
+    x: *mut u32,
+    /// Values of the first block, 2 to 16.
+    first: usize,
+    /// Blocks behind it; in rounds of eight, of which the first begins at `entry`.
+    blocks: usize,
+    rounds: usize,
+    entry: u32,
+    z_end: *mut u32,
+    weights: *const u32,
+    z: *mut u32,
+    scales: *const u32,
+    sums: *const u32,
+}
+
+unsafe extern "C" {
+    /// Adds the products of rows of bytes, four at a time, to z.
+    ///
+    /// # Safety
+    ///
+    /// K = 16 · `blocks` + `first` halves, at least 16, are readable and writable at `x`; for every two words of z
+    /// `blocks` + 1 blocks of 64 bytes are readable at `weights`, four words at `scales` and at `sums`; z is
+    /// writable up to `z_end`, two words or a multiple of them from its start. `entry` is of `bt_core_helium_bytes_code`.
+    fn bt_core_helium_bytes(bytes: &Bytes);
+
+    safe static bt_core_helium_bytes_code: [u32; 9];
+}
+
+/// The twin of [`portable::bytes_add`](super::portable::bytes_add). Bytes of x lie apart while it runs.
+pub(crate) fn bytes_add(rows: &ByteRows<'_>, x: &mut [u32], scales: &[u32], z: &mut [u32]) {
+    let words = rows.k_pairs;
+    let blocks = ByteRows::blocks(words);
+    debug_assert!(x.len() == words && z.len() * 2 == scales.len());
+    debug_assert_eq!(rows.sums.len(), scales.len());
+    debug_assert_eq!(
+        rows.weights.len(),
+        blocks * ByteRows::BLOCK_WORDS * z.len() / 2
+    );
+    let of_weights = rows
+        .weights
+        .len()
+        .checked_div(blocks * ByteRows::BLOCK_WORDS)
+        .unwrap_or(0);
+    let groups = (z.len() / 2)
+        .min(scales.len() / ByteRows::ROWS)
+        .min(rows.sums.len() / ByteRows::ROWS)
+        .min(of_weights);
+    // A block of values is read whole.
+    if groups == 0 || x.len() < words || words < ByteRows::BLOCK / 2 {
+        return;
+    }
+    let behind = blocks - 1;
+    let z = z.as_mut_ptr();
+    let told = Bytes {
+        x: x.as_mut_ptr(),
+        first: ByteRows::first(words),
+        blocks: behind,
+        rounds: behind.div_ceil(8),
+        entry: match behind {
+            0 => bt_core_helium_bytes_code[8],
+            _ => bt_core_helium_bytes_code[behind.wrapping_neg() % 8],
+        },
+        z_end: z.wrapping_add(2 * groups),
+        weights: rows.weights.as_ptr(),
+        z,
+        scales: scales.as_ptr(),
+        sums: rows.sums.as_ptr(),
+    };
+    // SAFETY: x has `words` ≥ 8 words, 16 · behind + first halves; `groups` ≥ 1 times four rows lie in `weights`, as
+    // many scales and sums in theirs, half as many words in z.
+    unsafe { bt_core_helium_bytes(&told) };
 }
 
 unsafe extern "C" {
