@@ -1,12 +1,16 @@
 //! Requests carried out on a session: everything the device does but the line.
 
+mod about;
+mod drawing;
+mod refusal;
+mod state;
 mod telling;
 
-use core::fmt;
+pub use about::FIRMWARE;
+pub use refusal::Refusal;
 
 use bt_core::{
-    Detector, DrawError, FrontEnd, InputType, Model, NextFrame, OutputKind, Painting, ParseError,
-    Random, Scrub, SelfTest, Session, SessionError, StateError, StepError, Watch,
+    Detector, InputType, Model, NextFrame, OutputKind, Scrub, SelfTest, Session, StepError, Watch,
 };
 use embedded_hal::digital::OutputPin;
 
@@ -14,10 +18,9 @@ use crate::board::{Stack, Ticks};
 use crate::confidence::{self, Best};
 use crate::watcher::Watcher;
 use crate::wire::{
-    Drawn, Error, Golden, Hello, LineCounts, PART_BYTES_MAX, Painted, Reply, Request, Scores,
-    Statistics,
-    reply::{Bits, Raw},
+    Error, Golden, LineCounts, PART_BYTES_MAX, Raw, Reply, Request, Scores, Statistics,
 };
+use drawing::Drawing;
 use telling::{Caption, Telling};
 
 /// Without rules the LED is lit while the confidence is at least this; with rules from a detection on, as long as it
@@ -33,51 +36,6 @@ const SCRUB_BYTES_MIN: usize = 16;
 
 /// However large.
 const SCRUB_BYTES_MAX: usize = 4096;
-
-/// Version of this firmware for the hello message.
-pub const FIRMWARE: [u8; 3] = [
-    version(env!("CARGO_PKG_VERSION_MAJOR")),
-    version(env!("CARGO_PKG_VERSION_MINOR")),
-    version(env!("CARGO_PKG_VERSION_PATCH")),
-];
-
-/// Why there is nothing to serve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Refusal {
-    /// The bytes in flash are no model.
-    Parse(ParseError),
-    /// The model does not fit the memory of its session.
-    Session(SessionError),
-    /// The model of a slot did not give its golden scores.
-    SelfTest,
-    /// The model changed in flash while it was served.
-    Changed,
-    /// The model has more scores than there is room for.
-    Classes {
-        /// [`Model::outputs`].
-        need: usize,
-        /// Room.
-        found: usize,
-    },
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refusal::Parse(error) => error.fmt(f),
-            Refusal::Session(error) => error.fmt(f),
-            Refusal::SelfTest => write!(f, "the model's self test failed"),
-            Refusal::Changed => Error::ModelDamaged.fmt(f),
-            Refusal::Classes { need, found } => write!(
-                f,
-                "the firmware has room for {found} scores, the model gives {need}"
-            ),
-        }
-    }
-}
-
-impl core::error::Error for Refusal {}
 
 /// The memory of a service.
 pub struct Places<'a> {
@@ -119,13 +77,6 @@ pub struct Service<'m, 'a, T, L> {
     part: [u8; PART_BYTES_MAX],
     ticks: T,
     led: L,
-}
-
-/// A drawing under way; its steps are the session's.
-struct Drawing {
-    seed: u64,
-    number: u32,
-    random: Random,
 }
 
 impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
@@ -264,38 +215,6 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
         result.unwrap_or_else(Reply::Error)
     }
 
-    fn hello(&self, surroundings: &Surroundings) -> Hello<'m> {
-        let model = self.session.model();
-        Hello {
-            firmware: FIRMWARE,
-            input: model.input_type(),
-            golden: self.golden,
-            score_shift: model.score_shift(),
-            chunk_bytes_max: surroundings.chunk_bytes_max,
-            classes: model.outputs() as u16,
-            hidden: model.hidden() as u16,
-            frame_values: model.frame_values() as u32,
-            arena_bytes: model.arena_bytes() as u32,
-            model_crc: model.crc(),
-            tick_hz: self.ticks.hertz(),
-            step_ticks: self.boot_step_ticks,
-            sample_hz: model.front_end().map_or(0, FrontEnd::sample_rate_hz),
-            board: surroundings.board,
-            model: model.name(),
-        }
-    }
-
-    fn label(&self, class: u16) -> Result<Reply<'m>, Error> {
-        let model = self.session.model();
-        if usize::from(class) >= model.classes() {
-            return Err(Error::Class {
-                classes: model.classes() as u32,
-            });
-        }
-        let text = model.label(class.into()).unwrap_or_default();
-        Ok(Reply::Label { class, text })
-    }
-
     fn reset(&mut self) -> Reply<'static> {
         self.session.reset();
         self.begin();
@@ -386,96 +305,6 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
             self.score();
         }
         Ok(self.taken())
-    }
-
-    /// Takes the step of a drawing that is due, the first from a reset; nothing again of the one before it, whose
-    /// reply the host may have missed.
-    fn draw(&mut self, of: (u64, u32), step: u32) -> Result<(), Error> {
-        let is_same = |drawing: &Drawing| (drawing.seed, drawing.number) == of;
-        let under_way = self.drawing.as_ref().is_some_and(is_same);
-        let steps = if under_way { self.session.steps() } else { 0 };
-        if under_way && step.checked_add(1) == Some(steps) {
-            return Ok(());
-        }
-        if step == 0 {
-            self.reset();
-            let (seed, number) = of;
-            self.drawing = Some(Drawing {
-                seed,
-                number,
-                random: Random::new(seed, number.into()),
-            });
-        } else if step != steps {
-            return Err(Error::Sequence { expected: steps });
-        }
-        let drawing = self.drawing.as_mut().ok_or(Error::Session)?;
-        let paints = self.session.model().painting().is_some();
-        let start = self.ticks.now();
-        let result = if paints {
-            self.session.paint(&mut drawing.random)
-        } else {
-            self.session.draw(&mut drawing.random, self.drawn)
-        };
-        let ticks = self.ticks.now().wrapping_sub(start);
-        match result {
-            Ok(()) => {}
-            Err(DrawError::PictureComplete { steps }) => {
-                return Err(Error::PictureComplete { steps });
-            }
-            Err(error) => {
-                self.drawing = None;
-                return Err(match error {
-                    DrawError::NotDrawn => Error::NotDrawn,
-                    _ => Error::Session,
-                });
-            }
-        }
-        self.count_step(ticks);
-        if paints {
-            // They cost as much as some steps, and nobody may want them.
-            self.best = None;
-        } else {
-            self.score();
-        }
-        self.scrub()
-    }
-
-    /// Pixels as they stand after the last step.
-    fn painted(&mut self, painting: Painting, first: u16) -> Result<Reply<'_>, Error> {
-        let count = self.session.model().outputs();
-        let beyond = Error::Class {
-            classes: count as u32,
-        };
-        let left = count.checked_sub(first.into()).ok_or(beyond)?;
-        let greys = self.part.get_mut(..left.min(PART_BYTES_MAX));
-        let greys = greys.unwrap_or_default();
-        let start = self.ticks.now();
-        self.session
-            .pixels(first.into(), greys)
-            .map_err(|_| Error::Session)?;
-        let ticks = self.ticks.now().wrapping_sub(start);
-        self.statistics.ticks = self.statistics.ticks.wrapping_add(ticks.into());
-        Ok(Reply::Painted(Painted {
-            steps: self.session.steps(),
-            steps_in_all: painting.steps as u16,
-            rows: painting.rows as u16,
-            first,
-            count: count as u16,
-            greys,
-        }))
-    }
-
-    /// The bits of the last step.
-    fn drawn(&self, first: u16, count_max: usize) -> Result<Reply<'_>, Error> {
-        let wanted = self.drawn.get(usize::from(first)..).ok_or(Error::Class {
-            classes: self.drawn.len() as u32,
-        })?;
-        Ok(Reply::Drawn(Drawn {
-            steps: self.session.steps(),
-            first,
-            count: self.drawn.len() as u16,
-            bits: Bits::Values(wanted.get(..count_max).unwrap_or(wanted)),
-        }))
     }
 
     fn take(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
@@ -658,90 +487,6 @@ impl<'m, 'a, T: Ticks, L: OutputPin> Service<'m, 'a, T, L> {
     }
 }
 
-/// States, and what the host has to know of the model.
-impl<'m, T: Ticks, L: OutputPin> Service<'m, '_, T, L> {
-    /// A part of the state.
-    fn save(&mut self, at: u32) -> Result<Reply<'_>, Error> {
-        self.not_loading()?;
-        if self.half_value.is_some() {
-            return Err(Error::FrameUnderWay);
-        }
-        let total = self.session.saved_bytes() as u32;
-        let count = self
-            .session
-            .save_part(at as usize, &mut self.part)
-            .map_err(|error| self.state_error(error))?;
-        Ok(Reply::State {
-            total,
-            at,
-            bytes: self.part.get(..count).unwrap_or_default(),
-        })
-    }
-
-    /// Takes the part of a state that is due; says so again of those before it.
-    fn load(&mut self, at: u32, bytes: &[u8]) -> Result<Reply<'_>, Error> {
-        let total = self.session.saved_bytes() as u32;
-        let loaded = |due: usize| Reply::Loaded {
-            due: due as u32,
-            total,
-        };
-        if at != 0 {
-            match (self.session.load_due(), self.last_part) {
-                (Some(due), _) if (at as usize).saturating_add(bytes.len()) <= due => {
-                    return Ok(loaded(due));
-                }
-                (None, Some((last, result))) if last == at => {
-                    return result.map(|()| loaded(total as usize));
-                }
-                _ => {}
-            }
-        }
-        let result = self.session.load_part(at as usize, bytes);
-        let is_other_part = matches!(result, Err(StateError::Part { .. }));
-        if at == 0 && !is_other_part {
-            self.begin();
-        }
-        let result = result.map_err(|error| self.state_error(error));
-        if self.session.load_due().is_none() && !is_other_part {
-            self.last_part = Some((at, result.map(drop)));
-            if result.is_ok() && self.session.steps() != 0 {
-                self.score();
-            }
-        }
-        result.map(loaded)
-    }
-
-    fn state_error(&self, error: StateError) -> Error {
-        match error {
-            StateError::FrameUnderWay => Error::FrameUnderWay,
-            StateError::Mismatch => Error::StateOfOther {
-                model_crc: self.session.model().crc(),
-            },
-            StateError::Part { due } => Error::State { due: due as u32 },
-            StateError::WrongLength { need, .. } => Error::StateLength { bytes: need as u32 },
-            _ => Error::StateDamaged,
-        }
-    }
-
-    /// Offsets and steps of floats.
-    fn inputs(&mut self, first: u32) -> Result<Reply<'_>, Error> {
-        let inputs = self.session.model().float_inputs();
-        let places = inputs.len() as u32;
-        let mut count = 0;
-        let pairs = self.part.as_chunks_mut::<8>().0.iter_mut();
-        for (place, input) in pairs.zip(inputs.skip(first as usize)) {
-            let [offset, lsb] = [input.offset, input.lsb].map(f32::to_le_bytes);
-            *place = bytemuck::cast([offset, lsb]);
-            count += 8;
-        }
-        Ok(Reply::Inputs {
-            places,
-            first,
-            bytes: self.part.get(..count).unwrap_or_default(),
-        })
-    }
-}
-
 /// What a service cannot know by itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Surroundings {
@@ -757,16 +502,4 @@ pub struct Surroundings {
     pub line: LineCounts,
     /// Measures the stack.
     pub stack: fn() -> Stack,
-}
-
-/// A decimal number of the package's version.
-const fn version(digits: &str) -> u8 {
-    let digits = digits.as_bytes();
-    let mut value = 0;
-    let mut at = 0;
-    while at < digits.len() {
-        value = value * 10 + (digits[at] - b'0');
-        at += 1;
-    }
-    value
 }

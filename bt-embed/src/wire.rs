@@ -11,18 +11,26 @@
 //! is all the flow control that a slow line needs, and sends a request again
 //! when its reply stays away: every request may be repeated without harm.
 
+mod detections;
+mod drawn;
 pub mod frame;
+mod hello;
 mod painted;
 pub mod reply;
 pub mod request;
+mod scores;
+mod slots;
 mod statistics;
 
+pub use detections::{DETECTION_BYTES, bytes_of, detection_of};
+pub use drawn::{Bits, Drawn};
 pub use frame::{Decoder, TooSmall};
+pub use hello::{Golden, Hello};
 pub use painted::Painted;
-pub use reply::{
-    DETECTION_BYTES, Drawn, Golden, Hello, Reply, Scores, Slots, bytes_of, detection_of,
-};
+pub use reply::Reply;
 pub use request::Request;
+pub use scores::{Raw, Scores};
+pub use slots::Slots;
 pub use statistics::{LineCounts, Statistics};
 
 /// Version of the protocol, the first byte of every body.

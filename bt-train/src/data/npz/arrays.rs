@@ -1,0 +1,217 @@
+//! Arrays as the contract wants them: x, integers, names; and what is wrong with others.
+
+use super::Archive;
+use super::targets::LABEL_MAX;
+use crate::data::npy::Header;
+use crate::data::{ElementType, Values};
+use crate::error::{Error, ErrorKind, Result};
+use ndarray::{ArrayD, IxDyn, ShapeBuilder};
+use std::io::Read;
+
+impl Archive {
+    pub(super) fn values(&mut self, field: &str) -> Result<(Values, Vec<usize>)> {
+        let room = self.room;
+        self.array(field, |header, reader, place| {
+            let shape = header.shape.clone();
+            let natural = natural::bytes(header);
+            let element = match (element_type(header), natural) {
+                (Some(element), _) => element,
+                (None, Some(_)) => ElementType::F32,
+                (None, None) => {
+                    return Err(wrong_type(header).remedy("save it as f32, u8, i8 or i16"));
+                }
+            };
+            if shape.len() < 3 || shape.contains(&0) {
+                return Err(Error::new(ErrorKind::Shape {
+                    expected: "[sequences, steps, features…], none of them 0".into(),
+                    found: shape,
+                })
+                .remedy("reshape it; a single feature a step still needs an axis"));
+            }
+            let item_bytes = natural.unwrap_or(element.bytes() as u64);
+            let bytes = (header.items as u64).saturating_mul(item_bytes);
+            let as_it_lies = !header.columns_first && !header.big_endian && natural.is_none();
+            if let Some(place) = place.filter(|_| bytes >= room.map_from && as_it_lies) {
+                // They are read once all the same: an archive's checksum is over all of them.
+                match element {
+                    ElementType::F32 => {
+                        let mut at = 0;
+                        header.for_each(reader, |item| {
+                            at += 1;
+                            check_finite(f32::from_le_bytes(item), at - 1, &shape)
+                        })?;
+                    }
+                    _ => {
+                        std::io::copy(&mut reader.take(bytes), &mut std::io::sink())?;
+                    }
+                }
+                let mapped = place.mapped(bytes as usize, element)?;
+                return Ok((Values::Mapped(mapped), shape));
+            }
+            let copies = if header.columns_first { 2 } else { 1 };
+            memory::check(bytes.saturating_mul(copies), room.available).map_err(|error| {
+                error.remedy(
+                    "save it with numpy.savez, not compressed, rows first: it then stays in its file",
+                )
+            })?;
+            if natural.is_some() {
+                let width = shape[2..].iter().product();
+                return Ok((Values::F32(natural::read(header, reader, width)?), shape));
+            }
+            let values = match element {
+                ElementType::U8 => Values::U8(row_major(header, reader, u8::from_le_bytes)?),
+                ElementType::I8 => Values::I8(row_major(header, reader, i8::from_le_bytes)?),
+                ElementType::I16 => Values::I16(row_major(header, reader, i16::from_le_bytes)?),
+                ElementType::F32 => Values::F32(row_major(header, reader, f32::from_le_bytes)?),
+            };
+            if let Values::F32(values) = &values {
+                for (at, &value) in values.iter().enumerate() {
+                    check_finite(value, at, &shape)?;
+                }
+            }
+            Ok((values, shape))
+        })
+    }
+
+    /// One integer for each sequence, of any integer type.
+    pub(super) fn integers(&mut self, field: &str, sequences: usize) -> Result<Vec<i64>> {
+        self.array(field, |header, reader, _| {
+            if !is_integer(header) {
+                return Err(wrong_type(header).remedy("save one integer for each sequence"));
+            }
+            if header.shape != [sequences] {
+                return Err(Error::new(ErrorKind::Shape {
+                    expected: format!("[{sequences}], one value for each sequence of x"),
+                    found: header.shape.clone(),
+                })
+                .remedy("save one integer for each sequence"));
+            }
+            row_major_integers(header, reader)
+        })
+    }
+
+    pub(super) fn strings(&mut self, field: &str) -> Result<Vec<String>> {
+        self.array(field, |header, reader, _| {
+            if header.kind != 'U' {
+                return Err(wrong_type(header).remedy("save it as an array of str (dtype <U)"));
+            }
+            if header.shape.len() != 1 {
+                return Err(Error::new(ErrorKind::Shape {
+                    expected: "[classes]".into(),
+                    found: header.shape.clone(),
+                })
+                .remedy("give one name for each class"));
+            }
+            if header.items as i64 > LABEL_MAX + 1 || header.bytes() > Some(NAMES_MAX) {
+                return Err(Error::new(ErrorKind::Names {
+                    count: header.items,
+                    characters: header.item_bytes.unwrap_or(0) / 4,
+                })
+                .remedy("give one short name for each class"));
+            }
+            header.texts(reader)
+        })
+    }
+}
+
+pub(super) fn is_integer(header: &Header) -> bool {
+    matches!(header.kind, 'i' | 'u') && matches!(header.item_bytes, Some(1 | 2 | 4 | 8))
+}
+
+/// All integers, the last axis fastest; what no i64 holds is the largest.
+pub(super) fn row_major_integers(header: &Header, reader: &mut dyn Read) -> Result<Vec<i64>> {
+    macro_rules! widen {
+        ($type:ty) => {
+            row_major(header, reader, |item| {
+                i64::try_from(<$type>::from_le_bytes(item)).unwrap_or(i64::MAX)
+            })
+        };
+    }
+    match (header.kind, header.item_bytes) {
+        ('i', Some(1)) => widen!(i8),
+        ('i', Some(2)) => widen!(i16),
+        ('i', Some(4)) => widen!(i32),
+        ('i', _) => widen!(i64),
+        (_, Some(1)) => widen!(u8),
+        (_, Some(2)) => widen!(u16),
+        (_, Some(4)) => widen!(u32),
+        _ => widen!(u64),
+    }
+}
+
+/// The type that x keeps in memory, if it can.
+fn element_type(header: &Header) -> Option<ElementType> {
+    match (header.kind, header.item_bytes) {
+        ('u', Some(1)) => Some(ElementType::U8),
+        ('i', Some(1)) => Some(ElementType::I8),
+        ('i', Some(2)) => Some(ElementType::I16),
+        ('f', Some(4)) => Some(ElementType::F32),
+        _ => None,
+    }
+}
+
+/// Checks that a value is neither a NaN nor an infinity.
+pub(super) fn check_finite(value: f32, at: usize, shape: &[usize]) -> Result<()> {
+    if value.is_finite() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::NotFinite {
+        value,
+        index: unravel(at, shape),
+    })
+    .remedy("replace such values or drop the sequence"))
+}
+
+/// Bytes that the names of all classes may take, four a character.
+const NAMES_MAX: u64 = 1 << 24;
+
+pub(super) fn check_range(values: &[i64], low: i64, high: i64) -> Result<()> {
+    match values
+        .iter()
+        .position(|value| !(low..=high).contains(value))
+    {
+        Some(index) => Err(Error::new(ErrorKind::Range {
+            found: values[index],
+            index,
+            low,
+            high,
+        })),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn wrong_type(header: &Header) -> Error {
+    let found = match (header.kind, header.item_bytes) {
+        ('f', Some(bytes)) => format!("float{}", 8 * bytes),
+        ('i', Some(bytes)) => format!("int{}", 8 * bytes),
+        ('u', Some(bytes)) => format!("uint{}", 8 * bytes),
+        ('b', _) => "bool".into(),
+        ('O', _) => "object".into(),
+        ('V', None) => "an array of records".into(),
+        _ => header.descr.clone(),
+    };
+    Error::new(ErrorKind::ElementType { found })
+}
+
+/// All values, the last axis fastest.
+pub(super) fn row_major<T: Copy, const N: usize>(
+    header: &Header,
+    reader: &mut dyn Read,
+    from: impl Fn([u8; N]) -> T,
+) -> Result<Vec<T>> {
+    let values = header.values(reader, from)?;
+    if !header.columns_first {
+        return Ok(values);
+    }
+    let array = ArrayD::from_shape_vec(IxDyn(&header.shape).f(), values);
+    Ok(array.map_err(Error::malformed)?.iter().copied().collect())
+}
+
+fn unravel(mut at: usize, shape: &[usize]) -> Vec<usize> {
+    let mut index = vec![0; shape.len()];
+    for (digit, &size) in index.iter_mut().zip(shape).rev() {
+        *digit = at % size;
+        at /= size;
+    }
+    index
+}
