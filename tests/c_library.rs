@@ -28,7 +28,7 @@ fn library(folder: &Path, target: &str, model: &[u8]) {
     std::fs::write(&path, model).unwrap();
     let library = Library {
         target,
-        core: None,
+        processor: None,
         front_end: true,
     };
     library.write(folder).unwrap();

@@ -24,7 +24,7 @@ use bt_train::quantize::fine_tune;
 use bt_train::shape::{Cell, MapKind, MapName, MapShape, name};
 use bt_train::training::modes::Modes;
 use bt_train::training::settings::{HeadChoice, Settings};
-use bt_train::training::trainer::{Step, Trainer};
+use bt_train::training::trainer::{Trainer, Update};
 use ndarray::{Array2, ArrayD};
 
 /// Values of a frame, and their modes.
@@ -96,7 +96,7 @@ fn data(head: HeadName) -> DataSet {
     data.for_head(head).unwrap()
 }
 
-fn on(_: Step) -> ControlFlow<()> {
+fn on(_: Update) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 

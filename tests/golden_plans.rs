@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use bt_core::internals::model::ArenaLayout;
 use bt_core::{Cell, Pool};
-use bt_train::plan::cost::Core;
+use bt_train::plan::kernels::Kernels;
 use bt_train::plan::search::{Layers, Limits, WholeMap, best};
 use bt_train::shape::{MapKind, MapShape};
 
@@ -30,7 +30,13 @@ fn table() -> String {
         String::from("input -> hidden, map, core: MACs, instructions, RAM, flash, plan\n");
     for (inputs, hidden) in SHAPES {
         for (name, kind) in KINDS {
-            for core in [Core::M55, Core::M4f, Core::M4, Core::M3, Core::M0] {
+            for kernels in [
+                Kernels::M55,
+                Kernels::M4f,
+                Kernels::M4,
+                Kernels::M3,
+                Kernels::M0,
+            ] {
                 let units = hidden.iter().product();
                 let layers = Layers {
                     input: MapShape::to_gates(4, kind, inputs, hidden),
@@ -43,13 +49,13 @@ fn table() -> String {
                 let limits = Limits {
                     ram_bytes: Some(10 << 10),
                     flash_bytes: None,
-                    core,
+                    kernels,
                 };
                 let plan = best(&layers, &limits).unwrap();
                 let cost = plan.input.cost;
                 writeln!(
                     text,
-                    "{inputs:?} -> {hidden:?}, {name}, {core:?}: {}, {}, {}, {}, {}; {}",
+                    "{inputs:?} -> {hidden:?}, {name}, {kernels:?}: {}, {}, {}, {}, {}; {}",
                     cost.macs,
                     plan.instructions,
                     plan.ram_bytes,

@@ -265,7 +265,7 @@ fn a_full_disk_behind_the_logits_is_one_line() {
 }
 
 #[test]
-fn an_exploding_loss_stops_with_the_step_and_the_remedy() {
+fn an_exploding_loss_stops_with_the_update_and_the_remedy() {
     let place = tempfile::tempdir().unwrap();
     let data = Toy::new(60).write(place.path());
     let out = place.path().join("run");

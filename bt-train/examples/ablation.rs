@@ -10,7 +10,7 @@ use bt_core::internals::model::ArenaLayout;
 use bt_core::{Cell, InputType, Pool};
 use bt_train::error::{Error, ErrorKind, Result};
 use bt_train::float::init::{deviation, normal};
-use bt_train::plan::cost::Core;
+use bt_train::plan::kernels::Kernels;
 use bt_train::plan::search::{Layers, Limits, MapPlan, WholeMap, best, refused};
 use bt_train::plan::{Lowered, Plan, TensorMap, lower};
 use bt_train::quantize::integer::{IntegerMap, PerBlock};
@@ -269,7 +269,7 @@ impl<'a> Trial<'a> {
             .div_ceil(SEARCH_FRAMES)
             .next_multiple_of(2);
         let frames: Vec<Vec<i16>> = self.integers.iter().step_by(every).cloned().collect();
-        let widths = calibrated.best(&frames, self.map, Core::default());
+        let widths = calibrated.best(&frames, self.map, Kernels::default());
         widths
             .and_then(|widths| calibrated.quantize(&widths))
             .map_err(refused_integers)

@@ -126,25 +126,25 @@ pub struct TrainStep {
     /// `train_step_ucf11`, or for another shape `train_step_`, the modes of its frame, the cell and the number of layers
     /// where they are not an LSTM's and 1, and the form of a map that is not block-term.
     pub name: String,
-    /// Shortest step.
+    /// Shortest update.
     pub milliseconds: f64,
-    /// Median of all steps.
+    /// Median of all updates.
     pub milliseconds_median: f64,
     /// Most memory the process held, the batch included; 0 where the system
     /// does not tell.
     pub peak_rss_bytes: u64,
-    /// Arithmetic that the step needs (recomputed levels not counted) by its
+    /// Arithmetic that an update needs (recomputed levels not counted) by its
     /// shortest time.
     pub gflops: f64,
     /// What a large single-precision matrix product reaches on as many threads.
     pub sgemm_peak_gflops: f64,
     /// Threads in use.
     pub threads: usize,
-    /// Steps timed.
+    /// Updates timed.
     pub repetitions: usize,
 }
 
-/// Times `repetitions` steps: loss and gradients of a batch, and a plain descent
+/// Times `repetitions` updates: loss and gradients of a batch, and a plain descent
 /// of all parameters.
 ///
 /// # Errors
@@ -188,7 +188,7 @@ pub fn train_step(shape: &Shape, repetitions: usize) -> Result<TrainStep> {
     })
 }
 
-/// Floating-point operations of a step in the order the model chose: forward, gradient of the weights, gradient of every
+/// Floating-point operations of an update in the order the model chose: forward, gradient of the weights, gradient of every
 /// state but the frame.
 fn step_flops(shape: &Shape) -> f64 {
     let config = shape.config();
@@ -221,7 +221,7 @@ fn input_macs(shape: &MapShape) -> (usize, usize) {
         MapKind::Dense => None,
     };
     match plan {
-        Some(plan) => (plan.macs(), plan.blocks * plan.steps[0].macs()),
+        Some(plan) => (plan.macs(), plan.blocks * plan.stages[0].macs()),
         None => (
             shape.width() * shape.height(),
             shape.width() * shape.height(),

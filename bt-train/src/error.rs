@@ -273,12 +273,12 @@ pub enum ErrorKind {
     #[error("unknown key")]
     UnknownKey,
     /// The loss went out of bounds.
-    #[error("the loss became {loss} at step {step} of epoch {epoch}")]
+    #[error("the loss became {loss} at update {update} of epoch {epoch}")]
     Diverged {
         /// The loss.
         loss: f32,
-        /// Step within the epoch, from 1.
-        step: usize,
+        /// Update within the epoch, from 1.
+        update: usize,
         /// Epoch, from 1.
         epoch: usize,
     },

@@ -69,7 +69,7 @@ const fn limits(ram_bytes: Option<usize>, flash_bytes: Option<usize>) -> Limits 
     Limits {
         ram_bytes,
         flash_bytes,
-        core: bt_train::plan::cost::Core::M4f,
+        kernels: bt_train::plan::kernels::Kernels::M4f,
     }
 }
 

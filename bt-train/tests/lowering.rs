@@ -1,6 +1,6 @@
 //! Every plan of a map computes W·x, in real arithmetic and in the device's integers.
 
-use bt_train::plan::cost::Core;
+use bt_train::plan::kernels::Kernels;
 use bt_train::plan::{Join, TensorMap, lower, plans};
 use bt_train::quantize::simulate::Simulation;
 use bt_train::quantize::tensor::{Calibrated, TOP_LOSS_DB, Width, Z_SCALE, maxima, snr_db};
@@ -226,7 +226,7 @@ fn no_level_of_the_widths_chosen_wants_another() {
                 let found = frames.iter().map(|frame| integers.run(&lowered, frame));
                 Some(snr_db(found.zip(&wanted), Z_SCALE))
             };
-            let best = calibrated.best(&frames, &map, Core::default()).unwrap();
+            let best = calibrated.best(&frames, &map, Kernels::default()).unwrap();
             let reached = db(&best).unwrap();
             for at in 0..best.len() {
                 for bits in 10..=16 {

@@ -8,7 +8,7 @@ use bt_train::error::Result;
 use bt_train::float::checkpoint::Checkpoint;
 use bt_train::float::config::ModelConfig;
 use bt_train::float::model::Model;
-use bt_train::plan::cost::Core;
+use bt_train::plan::kernels::Kernels;
 use bt_train::plan::search::Limits;
 use bt_train::quantize::export::{Options, export};
 use rand::{RngExt, SeedableRng};
@@ -57,7 +57,11 @@ pub fn random(seed: u64) -> ModelBytes {
     .expect("a configuration");
     // Plans for Helium, with rows of whole vectors, run on every core.
     let limits = Limits {
-        core: if seed % 2 == 1 { Core::M55 } else { Core::M4f },
+        kernels: if seed % 2 == 1 {
+            Kernels::M55
+        } else {
+            Kernels::M4f
+        },
         ..Limits::default()
     };
     let found = exported(&config, &mut rng, seed, limits);

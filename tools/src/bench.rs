@@ -11,7 +11,7 @@ use bt_core::internals::model::Map;
 use bt_core::{Feature, InputType, Model, Session};
 use bt_embed::pattern::Pattern;
 use bt_embed::wire::frame::CRC;
-use bt_train::plan::cost::Core;
+use bt_train::plan::kernels::Kernels;
 use bt_train::plan::timing::{InnerLoops, Processor};
 use bt_train::{remark, say};
 use clap::ValueEnum;
@@ -342,8 +342,8 @@ fn macs(map: &Map<'_>) -> u64 {
 }
 
 /// The kernels of a board's core.
-fn kernels_of(core: &str) -> Core {
-    Processor::from_str(core, false).map_or(Core::default(), Processor::kernels)
+fn kernels_of(core: &str) -> Kernels {
+    Processor::from_str(core, false).map_or(Kernels::default(), Processor::kernels)
 }
 
 /// What the inner loops of maps do; the weights that programs read are not told, so no wait states.

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use bt_train::command::device::CoreName;
+use bt_train::plan::timing::Processor;
 use bt_train::say;
 use clap::ValueEnum;
 
@@ -22,8 +22,8 @@ pub struct Args {
     #[arg(long, value_name = "TRIPLE")]
     target: String,
     /// The processor, where the target does not tell all of it.
-    #[arg(long)]
-    core: Option<CoreName>,
+    #[arg(long = "core")]
+    processor: Option<Processor>,
     /// The folder to write into.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -46,12 +46,12 @@ const FILES: [(&str, &str); 3] = [
 ///
 /// # Errors
 ///
-/// The target does not go with the core, the model is none, or the compiler's messages are above.
+/// The target does not go with the processor, the model is none, or the compiler's messages are above.
 pub fn run(args: &Args) -> Result<()> {
     let model = args.model.as_deref().map(Sources::read).transpose()?;
     let library = Library {
         target: &args.target,
-        core: args.core,
+        processor: args.processor,
         front_end: !args.no_front_end,
     };
     library.write(&args.out)?;
@@ -68,7 +68,7 @@ pub struct Library<'a> {
     /// Rust's target triple.
     pub target: &'a str,
     /// The processor, where the target does not tell all of it.
-    pub core: Option<CoreName>,
+    pub processor: Option<Processor>,
     /// With the audio front end.
     pub front_end: bool,
 }
@@ -93,7 +93,7 @@ impl Library<'_> {
 
     /// The archive.
     fn build(&self) -> Result<PathBuf> {
-        self.check_core()?;
+        self.check_processor()?;
         setup::target(self.target)?;
         let of_target = board::all()
             .iter()
@@ -109,7 +109,7 @@ impl Library<'_> {
             command.arg("--no-default-features");
         }
         // An M33 without the DSP extension is built for without --core.
-        if matches!(self.core, Some(CoreName::M33 | CoreName::M55)) {
+        if matches!(self.processor, Some(Processor::M33 | Processor::M55)) {
             command.args(["--features", "dsp"]);
         }
         let messages = firmware::messages(&mut command, || {
@@ -121,26 +121,26 @@ impl Library<'_> {
         firmware::built_file(&messages, "bt_c", "a")
     }
 
-    /// Refuses a core that the target is not for.
-    fn check_core(&self) -> Result<()> {
-        let Some(core) = self.core else {
+    /// Refuses a processor that the target is not for.
+    fn check_processor(&self) -> Result<()> {
+        let Some(processor) = self.processor else {
             return Ok(());
         };
-        let fitting: &[&str] = match core {
-            CoreName::M0 => &["thumbv6m-none-eabi"],
-            CoreName::M3 => &["thumbv7m-none-eabi"],
-            CoreName::M4 => &["thumbv7em-none-eabi"],
-            CoreName::M4f | CoreName::M7 => &["thumbv7em-none-eabihf", "thumbv7em-none-eabi"],
-            CoreName::M33 | CoreName::M55 => {
+        let fitting: &[&str] = match processor {
+            Processor::M0 => &["thumbv6m-none-eabi"],
+            Processor::M3 => &["thumbv7m-none-eabi"],
+            Processor::M4 => &["thumbv7em-none-eabi"],
+            Processor::M4f | Processor::M7 => &["thumbv7em-none-eabihf", "thumbv7em-none-eabi"],
+            Processor::M33 | Processor::M55 => {
                 &["thumbv8m.main-none-eabihf", "thumbv8m.main-none-eabi"]
             }
-            CoreName::Rv32 => &[
+            Processor::Rv32 => &[
                 "riscv32imac-unknown-none-elf",
                 "riscv32imc-unknown-none-elf",
             ],
         };
         if !fitting.contains(&self.target) {
-            let name = core.to_possible_value();
+            let name = processor.to_possible_value();
             bail!(
                 "--core {}: {} is no target of it; there are {}",
                 name.as_ref().map_or("", |name| name.get_name()),

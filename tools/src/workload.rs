@@ -9,7 +9,7 @@ use bt_train::data::{Part, Values};
 use bt_train::float::checkpoint::Checkpoint;
 use bt_train::float::config::ModelConfig;
 use bt_train::float::model::Model;
-use bt_train::plan::cost::Core;
+use bt_train::plan::kernels::Kernels;
 use bt_train::plan::search::Limits;
 use bt_train::quantize::export::{Exported, Options, export};
 use rand::{RngExt, SeedableRng};
@@ -175,8 +175,8 @@ impl Workload {
     /// # Errors
     ///
     /// The exporter refuses it.
-    pub fn model(&self, core: Core) -> Result<ModelBytes> {
-        Ok(self.exported(core)?.bytes)
+    pub fn model(&self, kernels: Kernels) -> Result<ModelBytes> {
+        Ok(self.exported(kernels)?.bytes)
     }
 
     /// The same with what the exporter says of it.
@@ -184,7 +184,7 @@ impl Workload {
     /// # Errors
     ///
     /// As of [`model`](Self::model).
-    pub fn exported(&self, core: Core) -> Result<Exported> {
+    pub fn exported(&self, kernels: Kernels) -> Result<Exported> {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let config: ModelConfig = serde_json::from_str(self.config).context(self.name)?;
         let width = config.inputs();
@@ -220,7 +220,7 @@ impl Workload {
             name: self.name.to_owned(),
             limits: Limits {
                 ram_bytes: Some(self.ram_bytes),
-                core,
+                kernels,
                 ..Limits::default()
             },
             sequences: FRAMES,

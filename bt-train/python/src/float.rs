@@ -17,7 +17,7 @@ use bt_train::import::torch::{self, Wanted};
 use bt_train::training::evaluate;
 use bt_train::training::run::{RunFolder, RunWatch};
 use bt_train::training::settings::{Flags, Settings};
-use bt_train::training::trainer::{Epoch, Step, Trainer};
+use bt_train::training::trainer::{Epoch, Trainer, Update};
 use clap::ValueEnum;
 use numpy::{PyArrayDyn, PyReadonlyArrayDyn, ToPyArray};
 use pyo3::exceptions::PyKeyboardInterrupt;
@@ -68,7 +68,7 @@ impl Watch {
 impl RunWatch for Watch {
     fn start(&mut self, _: &Trainer<'_>) {}
 
-    fn step(&mut self, _: Step) -> ControlFlow<()> {
+    fn updated(&mut self, _: Update) -> ControlFlow<()> {
         if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
             self.looked = Some(Instant::now());
             if let Err(error) = Python::attach(|py| py.check_signals()) {

@@ -3,7 +3,7 @@
 mod table;
 
 use crate::command::controls::Weighed;
-use crate::command::device::CoreArg;
+use crate::command::device::ProcessorArg;
 use crate::command::progress::{Progress, catch_interrupts};
 use crate::command::{load, scores};
 use crate::data::{DataSet, Part, PartName};
@@ -53,7 +53,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub curves: Option<PathBuf>,
     #[command(flatten)]
-    core: CoreArg,
+    processor: ProcessorArg,
     /// Print one JSON object instead of a table
     #[arg(long)]
     pub json: bool,
@@ -282,7 +282,7 @@ fn kind(
         let options = Options {
             name: config.input.map.name().into(),
             limits: Limits {
-                core: args.core.kernels(),
+                kernels: args.processor.kernels(),
                 ..Limits::default()
             },
             sequences: CALIBRATION_SEQUENCES,
@@ -391,7 +391,7 @@ fn train(settings: &Settings, data: &DataSet, name: &str) -> Result<Outcome> {
     let mut epochs = Vec::new();
     let started = Instant::now();
     while !trainer.finished() {
-        let Some(epoch) = trainer.epoch(&mut |step| progress.step(step))? else {
+        let Some(epoch) = trainer.epoch(&mut |update| progress.updated(update))? else {
             let epochs = trainer.epochs();
             return Err(Error::new(ErrorKind::Interrupted { epochs }));
         };

@@ -1,32 +1,32 @@
-//! What commands are told about the device: its core, its RAM and its flash.
+//! What commands are told about the device: its processor, its RAM and its flash.
 
 use crate::command::units::bytes;
 use crate::error::{Error, ErrorKind};
-use crate::plan::cost::Core;
+use crate::plan::kernels::Kernels;
 use crate::plan::search::Limits;
-pub use crate::plan::timing::Processor as CoreName;
+use crate::plan::timing::Processor;
 use bt_boards::Board;
 use clap::ValueEnum;
 
 /// The clock where none is told.
 pub const CLOCK_HZ: u64 = 64_000_000;
 
-/// The core alone.
+/// The processor alone.
 #[derive(Debug, Clone, Copy, clap::Args)]
-pub struct CoreArg {
+pub struct ProcessorArg {
     /// Core of the device: plans and predicted instructions are for its kernels
-    #[arg(long, default_value = "m4f")]
-    core: CoreName,
+    #[arg(long = "core", default_value = "m4f")]
+    processor: Processor,
 }
 
-impl CoreArg {
-    /// The kernels that this core runs.
-    pub fn kernels(self) -> Core {
-        self.core.kernels()
+impl ProcessorArg {
+    /// The kernels that it runs.
+    pub fn kernels(self) -> Kernels {
+        self.processor.kernels()
     }
 }
 
-/// What plans must keep to, and the core that they are for.
+/// What plans must keep to, and the processor that they are for.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct DeviceArgs {
     /// The board: stands for the RAM, flash, core and clock that its program leaves to a model
@@ -41,17 +41,17 @@ pub struct DeviceArgs {
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     flash: Option<usize>,
     /// Core of the device: plans and predicted instructions are for its kernels [default: m4f]
-    #[arg(long, conflicts_with = "board")]
-    core: Option<CoreName>,
+    #[arg(long = "core", conflicts_with = "board")]
+    processor: Option<Processor>,
 }
 
 impl DeviceArgs {
-    /// The core by the name that was given, or the board's.
-    pub fn core(&self) -> CoreName {
-        let of_board = |board: &Board| CoreName::from_str(board.core, false).ok();
-        self.core
+    /// The processor by the name that was given, or the board's.
+    pub fn processor(&self) -> Processor {
+        let of_board = |board: &Board| Processor::from_str(board.core, false).ok();
+        self.processor
             .or_else(|| self.board.and_then(of_board))
-            .unwrap_or(CoreName::M4f)
+            .unwrap_or(Processor::M4f)
     }
 
     /// The board's clock in Hz.
@@ -64,7 +64,7 @@ impl DeviceArgs {
         Limits {
             ram_bytes: self.ram.or(self.board.map(Board::session_bytes)),
             flash_bytes: self.flash.or(self.board.map(Board::model_bytes)),
-            core: self.core().kernels(),
+            kernels: self.processor().kernels(),
         }
     }
 
@@ -98,7 +98,7 @@ mod tests {
     fn every_board_has_a_core_that_is_known() {
         for board in bt_boards::all() {
             assert!(
-                CoreName::from_str(board.core, false).is_ok(),
+                Processor::from_str(board.core, false).is_ok(),
                 "{}",
                 board.name
             );

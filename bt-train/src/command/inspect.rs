@@ -163,8 +163,8 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
                 "ram_bytes": model.arena_bytes(),
                 "flash_bytes": model.flash_bytes(),
                 "crc": model.crc(),
-                "calls": calls(&model).map(|(core, clock_hz, calls)| json!({
-                    "core": core,
+                "calls": calls(&model).map(|(processor, clock_hz, calls)| json!({
+                    "core": processor,
                     "clock_hz": clock_hz,
                     "value": call(calls.value, clock_hz),
                     "frame": call(calls.frame, clock_hz),
@@ -259,8 +259,8 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
         "step",
         "self test, a piece"
     );
-    for (core, clock_hz, calls) in calls(&model) {
-        let core = format!("{core}, {} MHz", clock_hz / 1_000_000);
+    for (processor, clock_hz, calls) in calls(&model) {
+        let processor = format!("{processor}, {} MHz", clock_hz / 1_000_000);
         let told = [
             calls.value,
             calls.frame,
@@ -275,7 +275,7 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
             )
         });
         say!(
-            "  {core:<14}{:>21}{:>21}{:>21}{:>21}",
+            "  {processor:<14}{:>21}{:>21}{:>21}{:>21}",
             told[0],
             told[1],
             told[2],
@@ -288,9 +288,9 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
 /// The longest calls on every core, at the clock of the first board that has it.
 fn calls(model: &Model<'_>) -> impl Iterator<Item = (String, u32, Calls)> {
     Processor::value_variants().iter().filter_map(|&processor| {
-        let core = processor.name();
-        let board = bt_boards::all().iter().find(|board| board.core == core)?;
-        Some((core, board.clock_hz, Calls::of(model, processor)))
+        let name = processor.name();
+        let board = bt_boards::all().iter().find(|board| board.core == name)?;
+        Some((name, board.clock_hz, Calls::of(model, processor)))
     })
 }
 

@@ -128,7 +128,7 @@ pub fn report(args: &Args) -> Result<Value> {
 
 fn speed(args: &Args) -> Speed {
     Speed {
-        processor: args.device.core(),
+        processor: args.device.processor(),
         clock_hz: args.clock.or(args.device.clock()).unwrap_or(CLOCK_HZ),
         wait_states: args.wait_states,
     }
@@ -355,7 +355,7 @@ fn table(args: &Args, speed: &Speed, plans: &[Ranked]) {
         args.input_modes,
         args.cell.device().gates(),
         args.hidden_modes,
-        args.device.core()
+        args.device.processor()
     );
     say!(
         "{:>10} {:>12} {:>10} {:>8} {:>8}  plan ({})",

@@ -1,9 +1,9 @@
-//! Progress bars, and Ctrl-C between two steps.
+//! Progress bars, and Ctrl-C between two updates.
 
 use crate::error::Result;
 use crate::training::metrics::{Figures, digits};
 use crate::training::run::RunWatch;
-use crate::training::trainer::{Epoch, Step, Trainer};
+use crate::training::trainer::{Epoch, Trainer, Update};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Set by the first Ctrl-C.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// Lets Ctrl-C end training between two steps; a second one ends the program.
+/// Lets Ctrl-C end training between two updates; a second one ends the program.
 ///
 /// # Errors
 /// When the operating system refuses, or it was called before.
@@ -63,20 +63,20 @@ impl Progress {
 
 impl RunWatch for Progress {
     fn start(&mut self, trainer: &Trainer<'_>) {
-        let steps = trainer.steps_an_epoch();
-        self.bar.set_length((steps * trainer.epochs_max()) as u64);
-        self.bar.set_position((steps * trainer.epochs()) as u64);
+        let updates = trainer.updates_an_epoch();
+        self.bar.set_length((updates * trainer.epochs_max()) as u64);
+        self.bar.set_position((updates * trainer.epochs()) as u64);
         self.bar.reset_eta();
     }
 
-    fn step(&mut self, step: Step) -> ControlFlow<()> {
+    fn updated(&mut self, update: Update) -> ControlFlow<()> {
         self.bar.inc(1);
-        let accuracy = step
+        let accuracy = update
             .accuracy
             .map_or(String::new(), |accuracy| format!(" accuracy {accuracy:.3}"));
         self.bar.set_message(format!(
             "{}epoch {} loss {:.3}{accuracy}{}",
-            self.name, step.epoch, step.loss, self.validation
+            self.name, update.epoch, update.loss, self.validation
         ));
         if INTERRUPTED.load(Ordering::SeqCst) {
             ControlFlow::Break(())

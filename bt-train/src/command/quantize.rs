@@ -269,7 +269,7 @@ impl Request<'_> {
             );
         }
         Ok(Quantized {
-            cycles: scheme.plans().cycles(self.device.core(), 0),
+            cycles: scheme.plans().cycles(self.device.processor(), 0),
             exported,
             comparison,
             drawing,
@@ -344,7 +344,7 @@ fn write_report(
         validation: of_validation.map(|found| &found.float),
         device: Some(report::Device {
             file: name.to_string_lossy().into_owned(),
-            core: args.device.core().name(),
+            core: args.device.processor().name(),
             clock_hz,
             ram_bytes: file.arena_bytes(),
             flash_bytes: file.flash_bytes(),

@@ -125,7 +125,7 @@ fn asked(args: &Args) -> Result<Asked> {
             ram_bytes: limits.ram_bytes,
             flash_bytes: limits.flash_bytes,
             ms_per_step: args.ms_per_step,
-            processor: args.device.core(),
+            processor: args.device.processor(),
             clock_hz: args.clock.or(args.device.clock()).unwrap_or(CLOCK_HZ),
             wait_states: args.wait_states,
         },

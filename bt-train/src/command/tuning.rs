@@ -39,7 +39,7 @@ pub fn watched(mut trainer: Trainer<'_>, watch: &mut dyn RunWatch) -> Result<Tun
     watch.start(&trainer);
     let (mut epochs, mut interrupted) = (Vec::new(), None);
     while !trainer.finished() {
-        let Some(epoch) = trainer.epoch(&mut |step| watch.step(step))? else {
+        let Some(epoch) = trainer.epoch(&mut |update| watch.updated(update))? else {
             interrupted = Some(trainer.epochs());
             break;
         };

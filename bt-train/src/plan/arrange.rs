@@ -1,7 +1,7 @@
 //! Which order of axes every panel and every W gets: the one whose stores cost least.
 
 use super::Plan;
-use super::chain::{self, Contraction};
+use super::chain::{self, Stage};
 use super::layout::{
     Axis, Label, Panels, StorePlan, Target, fast_store, orders, size, table_reaches, table_store,
 };
@@ -22,16 +22,16 @@ const TABLE_GATHER: u64 = 2;
 impl Layouts {
     /// The layouts whose stores cost least: shortest path over the panels of the chain.
     pub(super) fn choose(
-        chain: &[Contraction],
+        chain: &[Stage],
         plan: &Plan,
         shape: &MapShape,
         z: &[Axis],
     ) -> Option<Self> {
         let first_outer = chain::first_outer(chain);
         let candidates = |index: usize| -> Vec<Panels> {
-            let contraction = &chain[index];
+            let stage = &chain[index];
             // What a digit or a block offsets is slowest, so that the offset is the same everywhere.
-            let (mut held, free): (Vec<Axis>, Vec<Axis>) = contraction.k.iter().partition(|axis| {
+            let (mut held, free): (Vec<Axis>, Vec<Axis>) = stage.k.iter().partition(|axis| {
                 axis.0 == Label::Block
                     || index == first_outer && plan.is_buffered() && matches!(axis.0, Label::In(_))
             });
@@ -40,7 +40,7 @@ impl Layouts {
                 .into_iter()
                 .map(|k| held.iter().copied().chain(k).collect())
                 .collect();
-            let ns = orders(&contraction.n, 2);
+            let ns = orders(&stage.n, 2);
             ks.iter()
                 .flat_map(|k| {
                     ns.iter().map(|n| Panels {

@@ -4,7 +4,8 @@
 //! then the last of a frame is the longest, since every stage's turn comes with it. A call that draws or paints is about the
 //! push of a frame, a step and scores.
 
-use super::cost::{Core, Cost, Outline, dense_slices};
+use super::cost::{Cost, Outline, dense_slices};
+use super::kernels::Kernels;
 use super::timing::{InnerLoops, Processor};
 use bt_core::internals::model::Map;
 use bt_core::internals::model::layout::CELL_FRACTION;
@@ -13,7 +14,7 @@ use bt_core::{Cell, FrontEnd, Model};
 /// Instructions of what is no map, fitted to counts of QEMU (the test `calls` prints both side by side).
 #[derive(Debug, Clone, Copy)]
 struct Counts {
-    /// A unit of an LSTM whose c has the usual format, by the core's own kernel.
+    /// A unit of an LSTM whose c has the usual format, by the kernels's own kernel.
     lstm: f64,
     /// The same with fewer fraction bits, a unit of a GRU, and one of a minGRU: portable code.
     wide: f64,
@@ -34,7 +35,7 @@ struct Counts {
 }
 
 impl Counts {
-    fn of(core: Core) -> Self {
+    fn of(kernels: Kernels) -> Self {
         let dsp = Counts {
             lstm: 31.3,
             wide: 70.0,
@@ -47,17 +48,17 @@ impl Counts {
             call: 250.0,
             score: 4.0,
         };
-        match core {
-            Core::M4f | Core::M4 => dsp,
-            Core::M55 => Counts { lstm: 11.2, ..dsp },
-            Core::M3 => Counts {
+        match kernels {
+            Kernels::M4f | Kernels::M4 => dsp,
+            Kernels::M55 => Counts { lstm: 11.2, ..dsp },
+            Kernels::M3 => Counts {
                 lstm: 61.3,
                 gru: 50.0,
                 filter: 16.0,
                 sample: 100.0,
                 ..dsp
             },
-            Core::Rv32 => Counts {
+            Kernels::Rv32 => Counts {
                 lstm: 91.8,
                 wide: 110.0,
                 gru: 90.0,
@@ -65,7 +66,7 @@ impl Counts {
                 sample: 110.0,
                 ..dsp
             },
-            Core::M0 => Counts {
+            Kernels::M0 => Counts {
                 lstm: 105.1,
                 wide: 150.0,
                 gru: 210.0,
@@ -106,21 +107,21 @@ pub struct Calls {
 impl Calls {
     /// Of a model in its file.
     pub fn of(model: &Model<'_>, processor: Processor) -> Self {
-        let core = processor.kernels();
-        let counts = Counts::of(core);
+        let kernels = processor.kernels();
+        let counts = Counts::of(kernels);
         let call = |cost: Work| {
             let instructions = (cost.instructions + counts.call).round() as u64;
             let timing = processor.timing();
             Call {
                 instructions,
-                cycles: timing.cycles(instructions, &cost.inner_loops, core, 0),
+                cycles: timing.cycles(instructions, &cost.inner_loops, kernels, 0),
             }
         };
         let units = model.hidden() as f64;
         Calls {
-            value: call(pushed(model, 1, core)),
-            frame: call(pushed(model, model.frame_values(), core)),
-            step: call(step(model, core)),
+            value: call(pushed(model, 1, kernels)),
+            frame: call(pushed(model, model.frame_values(), kernels)),
+            step: call(step(model, kernels)),
             scores: call(Work::other(units * model.outputs() as f64 * counts.score)),
         }
     }
@@ -160,8 +161,8 @@ impl Work {
 }
 
 /// The last `count` values of a frame, or samples of a step.
-fn pushed(model: &Model<'_>, count: usize, core: Core) -> Work {
-    let counts = Counts::of(core);
+fn pushed(model: &Model<'_>, count: usize, kernels: Kernels) -> Work {
+    let counts = Counts::of(kernels);
     let mut work = Work::default();
     let values = match model.front_end() {
         None => count,
@@ -179,17 +180,17 @@ fn pushed(model: &Model<'_>, count: usize, core: Core) -> Work {
         Some(Map::Program(program)) => {
             let slab = program.record.slab_values.max(1) as usize;
             let slabs = values.div_ceil(slab) as u64;
-            work.add(Outline::of_last(&program, slabs).cost(&core.counts()));
+            work.add(Outline::of_last(&program, slabs).cost(&kernels.counts()));
             // Gathered before.
             let gathered = slabs as f64 * slab as f64 - values as f64;
-            work.instructions -= gathered.max(0.0) * core.counts().gather_row;
+            work.instructions -= gathered.max(0.0) * kernels.counts().gather_row;
         }
         Some(Map::Dense(record)) => {
             let slice = record.slice_values.max(1) as usize;
             let slices = values.div_ceil(slice);
-            work.add(dense_slices(record, (slice, slices), true, core));
+            work.add(dense_slices(record, (slice, slices), true, kernels));
             let gathered = (slices * slice) as f64 - values as f64;
-            work.instructions -= gathered.max(0.0) * core.counts().gather_row;
+            work.instructions -= gathered.max(0.0) * kernels.counts().gather_row;
         }
         None => {}
     }
@@ -201,14 +202,14 @@ fn window(front_end: &FrontEnd<'_>) -> f64 {
     front_end.window() as f64
 }
 
-fn step(model: &Model<'_>, core: Core) -> Work {
-    let counts = Counts::of(core);
+fn step(model: &Model<'_>, kernels: Kernels) -> Work {
+    let counts = Counts::of(kernels);
     let mut work = Work::default();
     let whole = |map: Map<'_>| match map {
-        Map::Program(program) => Outline::of_last(&program, u64::MAX).cost(&core.counts()),
+        Map::Program(program) => Outline::of_last(&program, u64::MAX).cost(&kernels.counts()),
         Map::Dense(record) => {
             let values = record.values as usize;
-            dense_slices(record, (values, 1), false, core)
+            dense_slices(record, (values, 1), false, kernels)
         }
     };
     let units = model.hidden() as f64;

@@ -1,4 +1,4 @@
-//! The contractions of one block in the order of a plan: what is summed over, what is kept, how often.
+//! The stages of one block in the order of a plan: what is summed over, what is kept, how often.
 
 use super::layout::{Axis, Label, size};
 use super::tensor_map::TensorMap;
@@ -18,9 +18,9 @@ pub(super) enum Operand {
     Core,
 }
 
-/// One contraction of one block, before layout.
+/// One stage of one block, before layout.
 #[derive(Debug, Clone)]
-pub(super) struct Contraction {
+pub(super) struct Stage {
     pub(super) operand: Operand,
     pub(super) k: Vec<Axis>,
     pub(super) m: Vec<Axis>,
@@ -32,7 +32,7 @@ pub(super) struct Contraction {
     pub(super) vectors: bool,
 }
 
-impl Contraction {
+impl Stage {
     /// Tiles of rows of W.
     pub(super) fn m_tiles(&self) -> usize {
         m_tiles(size(&self.m))
@@ -60,10 +60,10 @@ impl Contraction {
     }
 }
 
-/// A run of one contraction, by one block or, `None`, by all of them: (block, place in the chain).
+/// A run of one stage, by one block or, `None`, by all of them: (block, place in the chain).
 pub(super) type Event = (Option<usize>, usize);
 
-/// Every contraction of every block in an order in which they can run: block after block and, where
+/// Every stage of every block in an order in which they can run: block after block and, where
 /// there are several, every block two stages behind the one before it, so that the slab is done with
 /// before the first block has come far. What all blocks do together comes first or last.
 pub(super) fn orders_of_events(blocks: usize, chain_len: usize, plan: &Plan) -> Vec<Vec<Event>> {
@@ -85,16 +85,16 @@ pub(super) fn orders_of_events(blocks: usize, chain_len: usize, plan: &Plan) -> 
     orders.into_iter().map(whole).collect()
 }
 
-/// Place of the first contraction over an outer mode; the length of the chain when there is none.
-pub(super) fn first_outer(chain: &[Contraction]) -> usize {
+/// Place of the first stage over an outer mode; the length of the chain when there is none.
+pub(super) fn first_outer(chain: &[Stage]) -> usize {
     chain
         .iter()
         .position(|c| c.sliced.is_some())
         .unwrap_or(chain.len())
 }
 
-/// The contractions of one block, in order.
-pub(super) fn contractions(shape: &MapShape, plan: &Plan) -> Result<Vec<Contraction>, LowerError> {
+/// The stages of one block, in order.
+pub(super) fn stages(shape: &MapShape, plan: &Plan) -> Result<Vec<Stage>, LowerError> {
     let d = shape.order();
     let outer = d
         .checked_sub(plan.slab)
@@ -122,7 +122,8 @@ pub(super) fn contractions(shape: &MapShape, plan: &Plan) -> Result<Vec<Contract
         MapKind::TensorTrain { .. } => false,
         MapKind::Dense => return Err(LowerError::Plan("a dense map has no contractions")),
     };
-    let mut state = plan.slab_axes(shape);
+    // The axes of what the stage before left.
+    let mut left = plan.slab_axes(shape);
     if tucker == (plan.join == Join::NoCore) {
         return Err(LowerError::Plan("join"));
     }
@@ -133,8 +134,8 @@ pub(super) fn contractions(shape: &MapShape, plan: &Plan) -> Result<Vec<Contract
         let outside = place >= plan.slab;
         let collected = outside && place == plan.slab && plan.buffer > 1;
         if collected {
-            state.retain(|axis| axis.0 != Label::In(mode));
-            state.insert(0, (Label::In(mode), plan.buffer));
+            left.retain(|axis| axis.0 != Label::In(mode));
+            left.insert(0, (Label::In(mode), plan.buffer));
         }
         // An outer stage of mode q runs when every digit after q has wrapped.
         let depth = if !outside { digits } else { mode + 1 };
@@ -157,7 +158,7 @@ pub(super) fn contractions(shape: &MapShape, plan: &Plan) -> Result<Vec<Contract
             };
             push(
                 &mut chain,
-                &mut state,
+                &mut left,
                 Operand::Core,
                 axes(true),
                 axes(false),
@@ -179,12 +180,12 @@ pub(super) fn contractions(shape: &MapShape, plan: &Plan) -> Result<Vec<Contract
             .into_iter()
             .filter(|axis| axis.0 != Label::In(mode))
             .partition(|axis| {
-                matches!(axis.0, Label::Rank(_)) && state.iter().any(|held| held.0 == axis.0)
+                matches!(axis.0, Label::Rank(_)) && left.iter().any(|held| held.0 == axis.0)
             });
-        let held = state.iter().copied().find(|axis| axis.0 == Label::In(mode));
+        let held = left.iter().copied().find(|axis| axis.0 == Label::In(mode));
         let k: Vec<Axis> = held.into_iter().chain(k).collect();
         let sliced = outside.then_some((mode, if collected { plan.buffer } else { 1 }));
-        push(&mut chain, &mut state, operand, k, m, sliced, depth);
+        push(&mut chain, &mut left, operand, k, m, sliced, depth);
     }
     if !joined {
         return Err(LowerError::Plan("join"));
@@ -200,29 +201,29 @@ pub(super) fn contractions(shape: &MapShape, plan: &Plan) -> Result<Vec<Contract
     {
         last.k.insert(0, (Label::Block, shape.blocks()));
     }
-    for contraction in &mut chain {
-        contraction.vectors = plan.vectors;
+    for stage in &mut chain {
+        stage.vectors = plan.vectors;
     }
     Ok(chain)
 }
 
 fn push(
-    chain: &mut Vec<Contraction>,
-    state: &mut Vec<Axis>,
+    chain: &mut Vec<Stage>,
+    left: &mut Vec<Axis>,
     operand: Operand,
     k: Vec<Axis>,
     m: Vec<Axis>,
     sliced: Option<(usize, usize)>,
     depth: usize,
 ) {
-    let n: Vec<Axis> = state
+    let n: Vec<Axis> = left
         .iter()
         .copied()
         .filter(|axis| !k.contains(axis))
         .collect();
-    *state = m.iter().chain(&n).copied().collect();
-    state.sort_by_key(|axis| axis.0);
-    chain.push(Contraction {
+    *left = m.iter().chain(&n).copied().collect();
+    left.sort_by_key(|axis| axis.0);
+    chain.push(Stage {
         operand,
         k,
         m,

@@ -1,6 +1,7 @@
 //! The plans of one map that are worth having.
 
-use super::cost::{self, Core, Cost, Outline};
+use super::cost::{self, Cost, Outline};
+use super::kernels::Kernels;
 use super::{Lowered, Plan, lower, plans};
 use crate::shape::MapShape;
 use bt_core::internals::kernel::{ByteRows, RowsForm};
@@ -51,13 +52,13 @@ pub struct MapRanked {
 /// fastest first; where there are none, the one that exceeds the limits least.
 pub(super) fn tensor_front(
     shape: &MapShape,
-    core: Core,
+    kernels: Kernels,
     excess: impl Fn(&Cost) -> f64,
     flash_counts: bool,
 ) -> Vec<MapRanked> {
-    let counts = core.counts();
+    let counts = kernels.counts();
     let all = plans(shape);
-    let padded = core.has_vectors().then(|| all.clone());
+    let padded = kernels.has_vectors().then(|| all.clone());
     let padded = padded.into_iter().flatten().map(Plan::in_vectors);
     let mut bounds: Vec<(Cost, Plan)> = all
         .into_iter()
@@ -66,7 +67,7 @@ pub(super) fn tensor_front(
         .collect();
     let lowered = |plan: &Plan| -> Option<MapRanked> {
         let lowered = lower(shape, plan).ok()?;
-        let cost = lowered.cost(core).ok()?;
+        let cost = lowered.cost(kernels).ok()?;
         let plan = MapPlan::Program(Box::new(lowered));
         Some(MapRanked { plan, cost })
     };
@@ -123,7 +124,7 @@ pub(super) fn tensor_front(
 
 /// The plans of a dense map, none of which is dominated by another, fastest first; `gathered`: x is pushed
 /// and may come in slices, not h itself.
-pub(super) fn dense_front(shape: &MapShape, gathered: bool, core: Core) -> Vec<MapRanked> {
+pub(super) fn dense_front(shape: &MapShape, gathered: bool, kernels: Kernels) -> Vec<MapRanked> {
     let inputs = shape.width();
     let slices = if gathered {
         dense_slices(inputs)
@@ -131,10 +132,10 @@ pub(super) fn dense_front(shape: &MapShape, gathered: bool, core: Core) -> Vec<M
         vec![inputs]
     };
     let ranked = |slice_values| {
-        let form = rows_form(shape, slice_values, core);
+        let form = rows_form(shape, slice_values, kernels);
         MapRanked {
             plan: MapPlan::Dense { slice_values, form },
-            cost: cost::dense(shape, (slice_values, form), gathered, core),
+            cost: cost::dense(shape, (slice_values, form), gathered, kernels),
         }
     };
     let mut all: Vec<MapRanked> = slices.into_iter().map(ranked).collect();
@@ -148,12 +149,12 @@ pub(super) fn dense_front(shape: &MapShape, gathered: bool, core: Core) -> Vec<M
     kept
 }
 
-/// How the rows of a dense map lie for a core: vectors of bytes where it has them and all inputs come at once.
-fn rows_form(shape: &MapShape, slice_values: usize, core: Core) -> RowsForm {
+/// How the rows of a dense map lie for a kernels: vectors of bytes where it has them and all inputs come at once.
+fn rows_form(shape: &MapShape, slice_values: usize, kernels: Kernels) -> RowsForm {
     let fits = shape.height().is_multiple_of(ByteRows::ROWS)
         && shape.width() >= ByteRows::BLOCK
         && shape.width() == slice_values;
-    match fits && core.has_vectors() {
+    match fits && kernels.has_vectors() {
         true => RowsForm::Bytes,
         false => RowsForm::Pairs,
     }
@@ -195,15 +196,24 @@ mod tests {
             outputs: vec![8, 3, 2],
             kind: MapKind::BlockTerm { blocks: 2, rank: 4 },
         };
-        for core in [Core::M55, Core::M4f, Core::M4, Core::M3, Core::M0] {
+        for kernels in [
+            Kernels::M55,
+            Kernels::M4f,
+            Kernels::M4,
+            Kernels::M3,
+            Kernels::M0,
+        ] {
             let padded = plans(&shape).into_iter().map(Plan::in_vectors);
             for plan in plans(&shape).into_iter().chain(padded) {
-                let bound = Outline::new(&shape, &plan).unwrap().cost(&core.counts());
+                let bound = Outline::new(&shape, &plan).unwrap().cost(&kernels.counts());
                 let Ok(lowered) = lower(&shape, &plan) else {
                     continue;
                 };
-                let cost = lowered.cost(core).unwrap();
-                assert!(bound.instructions <= cost.instructions, "{core:?}: {plan}");
+                let cost = lowered.cost(kernels).unwrap();
+                assert!(
+                    bound.instructions <= cost.instructions,
+                    "{kernels:?}: {plan}"
+                );
                 assert_eq!(bound.scratch_words, lowered.scratch_words, "{plan}");
                 assert!(bound.flash_bytes <= cost.flash_bytes, "{plan}");
             }
@@ -215,7 +225,7 @@ mod tests {
     fn dense_maps_come_in_slices_that_cannot_overflow() {
         for inputs in [1, 2, 15, 516, 517, 518, 1_024, 57_600, 521, 1_041] {
             let shape = MapShape::to_gates(4, MapKind::Dense, &[inputs], &[4]);
-            let plans = dense_front(&shape, true, Core::M4f);
+            let plans = dense_front(&shape, true, Kernels::M4f);
             assert!(!plans.is_empty(), "{inputs}");
             for plan in plans {
                 let MapPlan::Dense { slice_values, .. } = plan.plan else {

@@ -1,7 +1,7 @@
 //! Plan + shape → stages: sizes, layouts, tables and places in the arena; and their weights in f64.
 
 use super::arrange::Layouts;
-use super::chain::{Operand, contractions, operand};
+use super::chain::{Operand, operand, stages};
 use super::layout::{Axis, Label, Target, is_reachable, positions, size};
 use super::memory::Memory;
 use super::{LowerError, Plan, TensorMap};
@@ -19,7 +19,7 @@ pub struct LoweredStage {
     pub producers: Vec<usize>,
     /// Block, or `None` when it does the work of all of them.
     pub block: Option<usize>,
-    /// Place in the chain of contractions: stages of one place differ in their block only.
+    /// Place in the chain: stages of one place differ in their block only.
     pub place: usize,
     operand: Operand,
     m: Vec<Axis>,
@@ -129,11 +129,11 @@ pub struct Lowered {
 ///
 /// [`LowerError`].
 pub fn lower(shape: &MapShape, plan: &Plan) -> Result<Lowered, LowerError> {
-    let chain = contractions(shape, plan)?;
+    let chain = stages(shape, plan)?;
     if !chain
         .iter()
         .skip(1)
-        .all(|contraction| is_reachable(contraction.input_words()))
+        .all(|stage| is_reachable(stage.input_words()))
     {
         return Err(LowerError::TooLarge);
     }
@@ -155,7 +155,7 @@ pub fn lower(shape: &MapShape, plan: &Plan) -> Result<Lowered, LowerError> {
     let mut stages: Vec<LoweredStage> = Vec::new();
     let mut weights_word = 0;
     for (event, &(block, index)) in events.iter().enumerate() {
-        let contraction = &chain[index];
+        let stage = &chain[index];
         let m = &layout.m[index];
         let panels = &layout.panels[index];
         let next = layout.panels.get(index + 1);
@@ -172,7 +172,7 @@ pub fn lower(shape: &MapShape, plan: &Plan) -> Result<Lowered, LowerError> {
             0 => intern(&mut tables, &store.cols),
             _ => 0,
         };
-        let slices = contraction.slices(shape);
+        let slices = stage.slices(shape);
         let accumulates = slices > 1 && (index != last || plan.wide);
         let buffered = plan.is_buffered() && index + 1 == layout.first_outer;
         let (out_digit, out_stride) = match next {
@@ -205,7 +205,7 @@ pub fn lower(shape: &MapShape, plan: &Plan) -> Result<Lowered, LowerError> {
             n_tiles: half(panels.n_tiles())?,
             k_pairs: half(k_pairs)?,
             slices: half(slices)?,
-            depth: contraction.depth as u8,
+            depth: stage.depth as u8,
             out_digit,
             store: store.store as u8,
             shift: 16,
@@ -226,10 +226,10 @@ pub fn lower(shape: &MapShape, plan: &Plan) -> Result<Lowered, LowerError> {
             producers,
             block,
             place: index,
-            operand: contraction.operand,
+            operand: stage.operand,
             m: m.clone(),
             k: panels.k.clone(),
-            sliced: contraction.sliced,
+            sliced: stage.sliced,
         });
     }
 

@@ -1,13 +1,13 @@
 //! Places in the scratch: buffers that are never alive together share words.
 
 use super::Plan;
-use super::chain::{Contraction, Event, first_outer, orders_of_events};
+use super::chain::{Event, Stage, first_outer, orders_of_events};
 use bt_core::internals::program::TILE;
 
-/// Order of the contractions and places in the scratch.
+/// Order of the stages and places in the scratch.
 #[derive(Default)]
 pub(super) struct Memory {
-    /// The order in which the contractions run.
+    /// The order in which the stages run.
     pub(super) events: Vec<Event>,
     /// (panel index, block or `None` for one that all blocks share) → word. Those of a stage that writes
     /// every block's lie one behind the other.
@@ -19,7 +19,7 @@ pub(super) struct Memory {
 
 impl Memory {
     /// The order of events that needs least, the first of those that need as much.
-    pub(super) fn allocate(chain: &[Contraction], plan: &Plan, blocks: usize) -> Self {
+    pub(super) fn allocate(chain: &[Stage], plan: &Plan, blocks: usize) -> Self {
         let orders = orders_of_events(blocks, chain.len(), plan).into_iter();
         let memories = orders.map(|events| Self::of(chain, plan, blocks, events));
         memories
@@ -28,7 +28,7 @@ impl Memory {
     }
 
     /// First fit, largest first; two buffers share words when they are never alive together.
-    fn of(chain: &[Contraction], plan: &Plan, blocks: usize, events: Vec<Event>) -> Self {
+    fn of(chain: &[Stage], plan: &Plan, blocks: usize, events: Vec<Event>) -> Self {
         enum Owner {
             Panel(usize, Option<usize>),
             /// Of every block, one behind the other.

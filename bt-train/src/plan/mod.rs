@@ -8,6 +8,7 @@ mod chain;
 pub mod cost;
 mod enumerate;
 mod front;
+pub mod kernels;
 pub mod layout;
 pub mod lower;
 mod memory;

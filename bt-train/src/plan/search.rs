@@ -5,8 +5,9 @@
 //! promising first, until no plan is left whose bound is not dominated by a lowered one. What remains is
 //! the front: each plan is either faster or smaller than every other.
 
-use super::cost::{Core, Cost};
+use super::cost::Cost;
 use super::front::{dense_front, tensor_front};
+use super::kernels::Kernels;
 use super::timing::Processor;
 use crate::error::{Error, ErrorKind, OverLimits};
 use crate::shape::{MapKind, MapShape};
@@ -27,7 +28,7 @@ pub struct Limits {
     /// Bytes of both maps in the model file; where a model is exported, of the whole file.
     pub flash_bytes: Option<usize>,
     /// Which kernels run.
-    pub core: Core,
+    pub kernels: Kernels,
 }
 
 impl Limits {
@@ -187,12 +188,12 @@ pub fn rank(layers: &Layers, limits: &Limits) -> Result<Vec<Ranked>, SearchError
 fn all_plans(layers: &Layers, limits: &Limits, flash_counts: bool) -> Vec<Ranked> {
     let fixed_words = layers.arena.scratch_word;
     let front = |shape: &MapShape, gathered| match shape.kind {
-        MapKind::Dense => dense_front(shape, gathered, limits.core),
+        MapKind::Dense => dense_front(shape, gathered, limits.kernels),
         MapKind::BlockTerm { .. } | MapKind::TensorTrain { .. } => {
             let excess = |cost: &Cost| {
                 limits.excess((fixed_words + cost.scratch_words) * 4, cost.flash_bytes)
             };
-            tensor_front(shape, limits.core, excess, flash_counts)
+            tensor_front(shape, limits.kernels, excess, flash_counts)
         }
     };
     let of_input = |input: MapRanked| Ranked {
@@ -316,7 +317,7 @@ mod tests {
         let limits = Limits {
             ram_bytes: Some(10 << 10),
             flash_bytes: Some(64 << 10),
-            core: Core::M4f,
+            kernels: Kernels::M4f,
         };
         let plans = rank(&layer(paper()), &limits).unwrap();
         for pair in plans.windows(2) {

@@ -183,7 +183,7 @@ fn products_of(shape: &MapShape, order: &[usize], merged: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::cost::Core;
+    use crate::plan::kernels::Kernels;
     use bt_core::{Cell, Pool};
 
     /// The paper's layer takes 4,694,016 in the order that the planner chooses for it, x3 x4 (Gx2) x1; some
@@ -210,7 +210,7 @@ mod tests {
             limits: Limits {
                 ram_bytes: Some(11 << 10),
                 flash_bytes: None,
-                core: Core::M4f,
+                kernels: Kernels::M4f,
             },
             arena: ArenaLayout::new((Cell::Lstm, 1), 256, Pool::Last, None, 0, 0),
         };

@@ -6,7 +6,8 @@
 //! that fetches ahead of time, is taken for granted), data caches, other bus masters, interrupts, and operands that
 //! an instruction has to wait for elsewhere than in the inner loops.
 
-use super::cost::{Core, Cost};
+use super::cost::Cost;
+use super::kernels::Kernels;
 
 /// Bytes that a flash delivers at once.
 pub const FLASH_LINE_BYTES: u64 = 16;
@@ -58,14 +59,14 @@ impl Processor {
     }
 
     /// The kernels that it runs.
-    pub fn kernels(self) -> Core {
+    pub fn kernels(self) -> Kernels {
         match self {
-            Self::M0 => Core::M0,
-            Self::M3 => Core::M3,
-            Self::M4 => Core::M4,
-            Self::Rv32 => Core::Rv32,
-            Self::M4f | Self::M7 | Self::M33 => Core::M4f,
-            Self::M55 => Core::M55,
+            Self::M0 => Kernels::M0,
+            Self::M3 => Kernels::M3,
+            Self::M4 => Kernels::M4,
+            Self::Rv32 => Kernels::Rv32,
+            Self::M4f | Self::M7 | Self::M33 => Kernels::M4f,
+            Self::M55 => Kernels::M55,
         }
     }
 
@@ -135,7 +136,7 @@ impl Timing {
         &self,
         instructions: u64,
         inner_loops: &InnerLoops,
-        kernels: Core,
+        kernels: Kernels,
         wait_states: u32,
     ) -> u64 {
         let counts = kernels.counts();
@@ -194,7 +195,7 @@ mod tests {
     #[test]
     fn a_dense_map_waits_for_its_weights() {
         let shape = MapShape::to_gates(4, MapKind::Dense, &[256], &[256]);
-        let cost = dense(&shape, (256, RowsForm::Pairs), false, Core::M4f);
+        let cost = dense(&shape, (256, RowsForm::Pairs), false, Kernels::M4f);
         assert_eq!(cost.inner_loops.dense_macs, 262_144);
         assert_eq!(cost.inner_loops.weight_bytes, 262_144);
         let at = |wait_states| cost.cycles(Processor::M4f, wait_states);

@@ -6,7 +6,7 @@ use super::real::{folded_bias, frames, real};
 use super::spread::spread;
 use crate::data::{Normalization, Part};
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::cost::Core;
+use crate::plan::kernels::Kernels;
 
 /// What the format of the input is chosen by.
 pub(super) struct InputCalibration<'a> {
@@ -18,7 +18,7 @@ pub(super) struct InputCalibration<'a> {
     pub bias: &'a [f64],
     pub has_front_end: bool,
     /// Whose kernels run.
-    pub core: Core,
+    pub kernels: Kernels,
     /// Whether the map's share is filtered.
     pub is_filtered: bool,
 }
@@ -56,7 +56,7 @@ impl InputCalibration<'_> {
             .into_iter()
             .filter(|(_, bias)| largest(bias) <= room)
         {
-            match MapScheme::new(map, &self.frames(&format), reads(&format), self.core) {
+            match MapScheme::new(map, &self.frames(&format), reads(&format), self.kernels) {
                 Ok(scheme) => {
                     return Ok(CalibratedInput {
                         format,
@@ -92,7 +92,7 @@ impl InputCalibration<'_> {
         let (_, format, frames, _) = cheapest
             .ok_or_else(|| Error::new(ErrorKind::Internal("there is no format for the input")))?;
         Ok(CalibratedInput {
-            scheme: MapScheme::filtered(map, &frames, reads(&format), self.core)?,
+            scheme: MapScheme::filtered(map, &frames, reads(&format), self.kernels)?,
             format,
             bias: self.bias.to_vec(),
         })

@@ -18,7 +18,7 @@ use bt_core::{FloatOutput, InputType, NextFrame, OutputKind};
 use ndarray::Ix2;
 
 /// What a model file is made of.
-pub(super) struct Parts<'a> {
+pub(super) struct FileContents<'a> {
     pub name: &'a str,
     pub labels: &'a [String],
     /// Of the whole float model, to tell about it.
@@ -35,7 +35,7 @@ pub(super) struct Parts<'a> {
     pub scratch_words: usize,
 }
 
-impl Parts<'_> {
+impl FileContents<'_> {
     /// The model that takes what is pushed to a device, and tells about itself.
     pub fn whole(&self) -> Result<ModelBytes> {
         let about = serde_json::json!({
@@ -46,7 +46,7 @@ impl Parts<'_> {
     }
 
     /// The model without its front end: it takes the frames of the input map.
-    pub fn core(&self) -> Result<ModelBytes> {
+    pub fn without_front_end(&self) -> Result<ModelBytes> {
         self.write(None, String::new())
     }
 

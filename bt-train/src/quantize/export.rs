@@ -71,14 +71,14 @@ impl Scheme {
         let checkpoint = &*of_device(checkpoint);
         let maps = RealMaps::read(checkpoint, &self.plans)?;
         let weights = self.weights(&maps, checkpoint)?;
-        let parts = self.parts(&weights, checkpoint);
-        let bytes = parts.whole()?;
+        let contents = self.contents(&weights, checkpoint);
+        let bytes = contents.whole()?;
         let plan = self.plans.input.plan.to_string();
         keeps_to(&self.limits, &device::parse(&bytes)?, plan)?;
 
         let chosen: Vec<usize> = (0..self.sample.sequences()).collect();
-        let core = parts.core()?;
-        let passages = device::trace(&device::parse(&core)?, &self.sample)?;
+        let plain = contents.without_front_end()?;
+        let passages = device::trace(&device::parse(&plain)?, &self.sample)?;
         let words = RealWords::new(checkpoint, &self.sample, &chosen)?;
         let mut read = frames(&self.sample, &self.format, &chosen);
         let mut lsb = self.format.map_lsb;

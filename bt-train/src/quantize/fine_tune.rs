@@ -57,7 +57,7 @@ pub fn logits(scheme: &Scheme, model: &Model, part: &Part) -> Result<Array2<f32>
 }
 
 fn pass(scheme: &Scheme, model: &Model, part: &Part) -> Result<(Vec<Passage>, Array2<f32>)> {
-    let bytes = scheme.core(&Checkpoint::of(model))?;
+    let bytes = scheme.without_front_end(&Checkpoint::of(model))?;
     let integers = device::parse(&bytes)?;
     let passages = device::trace(&integers, part)?;
     let unit = 2f64.powi(-integers.score_shift());
@@ -95,10 +95,10 @@ mod tests {
     use crate::shape::{MapKind, MapName};
     use crate::training::modes::Modes;
     use crate::training::settings::Settings;
-    use crate::training::trainer::{Step, Trainer, tests};
+    use crate::training::trainer::{Trainer, Update, tests};
     use std::ops::ControlFlow;
 
-    fn on(_: Step) -> ControlFlow<()> {
+    fn on(_: Update) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
 

@@ -9,7 +9,7 @@ use super::tensor::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::Checkpoint;
-use crate::plan::cost::Core;
+use crate::plan::kernels::Kernels;
 use crate::plan::search::MapPlan;
 use crate::plan::{Lowered, TensorMap};
 use crate::shape::name;
@@ -170,8 +170,13 @@ pub(super) struct MapScheme {
 
 impl MapScheme {
     /// Ranges and bits from `frames` of what the map reads.
-    pub fn new(map: &RealMap<'_>, frames: &[Vec<i16>], reads: Reads, core: Core) -> Result<Self> {
-        Self::with_z(map, frames, reads, (Z_SCALE, Vec::new()), core)
+    pub fn new(
+        map: &RealMap<'_>,
+        frames: &[Vec<i16>],
+        reads: Reads,
+        kernels: Kernels,
+    ) -> Result<Self> {
+        Self::with_z(map, frames, reads, (Z_SCALE, Vec::new()), kernels)
     }
 
     /// The same of a map whose z is filtered: it is kept in as many fraction bits as there is room for, in z and in
@@ -180,7 +185,7 @@ impl MapScheme {
         map: &RealMap<'_>,
         frames: &[Vec<i16>],
         reads: Reads,
-        core: Core,
+        kernels: Kernels,
     ) -> Result<Self> {
         let frames_read = real(frames, reads.lsb);
         let centre = mean(&frames_read);
@@ -190,7 +195,7 @@ impl MapScheme {
         // Of weights that are large beside all that was read, such as those of bits in bytes, z takes fewer.
         let with = |fraction: u32| {
             let z_scale = f64::from(1u32 << fraction);
-            Self::with_z(map, frames, reads, (z_scale, centre.clone()), core)
+            Self::with_z(map, frames, reads, (z_scale, centre.clone()), kernels)
         };
         let mut fractions = (0..largest).rev();
         let mut found = with(largest);
@@ -205,7 +210,7 @@ impl MapScheme {
         frames: &[Vec<i16>],
         reads: Reads,
         (z_scale, centre): (f64, Vec<f64>),
-        core: Core,
+        kernels: Kernels,
     ) -> Result<Self> {
         let mut scheme = Self {
             z_scale,
@@ -227,7 +232,7 @@ impl MapScheme {
             let read = real(&some(ROUNDING_FRAMES), reads.lsb);
             scheme.roundings = roundings(lowered, map, &read, &z.start);
             let calibrated = scheme.calibrated(map, lowered, z);
-            let widths = calibrated.best(&some(SEARCH_FRAMES), map, core);
+            let widths = calibrated.best(&some(SEARCH_FRAMES), map, kernels);
             scheme.widths = widths.map_err(|error| failed(error, &reads))?;
         }
         scheme.integers(map).map(|_| scheme)

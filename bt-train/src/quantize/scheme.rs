@@ -1,7 +1,7 @@
 //! What plans, calibration data and limits decide about a model, whatever its weights.
 
 use super::calibration::{CalibratedInput, InputCalibration};
-use super::contents::{Parts, arena};
+use super::contents::{FileContents, arena};
 use super::decoder::{material, of_device};
 use super::input::InputFormat;
 use super::map::{IntegerForm, MapScheme, Reads, apply_matrix};
@@ -14,7 +14,7 @@ use crate::float::checkpoint::{Checkpoint, WORDS};
 use crate::float::config::{LayerShape, ModelConfig};
 use crate::float::filter::Filter;
 use crate::float::model::Model;
-use crate::plan::cost::Core;
+use crate::plan::kernels::Kernels;
 use crate::plan::search::{self, Layers, Limits, Ranked, SearchError, WholeMap};
 use crate::shape::{Cell, name};
 use bt_core::internals::model::layout::{CELL_FRACTION, CELL_FRACTION_MIN, FilterRecord};
@@ -196,7 +196,7 @@ impl Scheme {
             normalization: &normalization,
             bias: &values(checkpoint, &name::bias(config.cell, 0)),
             has_front_end: config.front_end.is_some(),
-            core: options.limits.core,
+            kernels: options.limits.kernels,
             is_filtered: Filter::of(&config.input).is_some(),
         };
         let CalibratedInput {
@@ -213,13 +213,13 @@ impl Scheme {
             input,
             (&bias, words.as_ref()),
             (&frames, format.map_lsb),
-            options.limits.core,
+            options.limits.kernels,
         )?;
         let mut layers = vec![layer];
         for (maps, at) in above.iter().zip(1..) {
             let reads = of_hidden("upper input", config.cell);
             let flat = spread(hidden.concat(), CALIBRATION_STATES);
-            let input = MapScheme::new(&maps.input, &flat, reads, options.limits.core)?;
+            let input = MapScheme::new(&maps.input, &flat, reads, options.limits.kernels)?;
             let bias = values(checkpoint, &name::bias(config.cell, at));
             let (layer, own) = LayerScheme::new(
                 checkpoint,
@@ -228,7 +228,7 @@ impl Scheme {
                 input,
                 (&bias, None),
                 (&hidden, reads.lsb),
-                options.limits.core,
+                options.limits.kernels,
             )?;
             layers.push(layer);
             hidden = own;
@@ -276,11 +276,11 @@ impl Scheme {
     /// # Errors
     ///
     /// When the weights cannot be quantized.
-    pub fn core(&self, checkpoint: &Checkpoint) -> Result<ModelBytes> {
+    pub fn without_front_end(&self, checkpoint: &Checkpoint) -> Result<ModelBytes> {
         let checkpoint = of_device(checkpoint);
         let maps = RealMaps::read(&checkpoint, &self.plans)?;
         let weights = self.weights(&maps, &checkpoint)?;
-        self.parts(&weights, &checkpoint).core()
+        self.contents(&weights, &checkpoint).without_front_end()
     }
 
     /// The model file of `checkpoint`.
@@ -292,7 +292,7 @@ impl Scheme {
         let checkpoint = of_device(checkpoint);
         let maps = RealMaps::read(&checkpoint, &self.plans)?;
         let weights = self.weights(&maps, &checkpoint)?;
-        self.parts(&weights, &checkpoint).whole()
+        self.contents(&weights, &checkpoint).whole()
     }
 
     /// `model` with the weights that the integers of its dense maps and words stand for. Tensor maps, whose
@@ -381,12 +381,12 @@ impl Scheme {
     }
 
     /// What the file of such weights is made of.
-    pub(super) fn parts<'a>(
+    pub(super) fn contents<'a>(
         &'a self,
         weights: &'a [Weights<'a>],
         checkpoint: &'a Checkpoint,
-    ) -> Parts<'a> {
-        Parts {
+    ) -> FileContents<'a> {
+        FileContents {
             name: &self.name,
             labels: &self.labels,
             whole: &self.whole,
@@ -409,7 +409,7 @@ impl LayerScheme {
         input: MapScheme,
         (bias, words): (&[f64], Option<&RealWords>),
         (read, lsb): (&[Vec<Vec<i16>>], f64),
-        core: Core,
+        kernels: Kernels,
     ) -> Result<(LayerScheme, Vec<Vec<Vec<i16>>>)> {
         let config = &checkpoint.config;
         let real = RealLayer {
@@ -425,7 +425,7 @@ impl LayerScheme {
             Some(map) => {
                 let hidden = spread(states.hidden.concat(), CALIBRATION_STATES);
                 let reads = of_hidden("recurrent", config.cell);
-                Some(MapScheme::new(map, &hidden, reads, core)?)
+                Some(MapScheme::new(map, &hidden, reads, kernels)?)
             }
             None => None,
         };

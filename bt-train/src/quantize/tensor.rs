@@ -9,7 +9,7 @@ use super::integer::{IntegerMap, PerBlock, adds};
 use super::rounding::Rounding;
 use super::simulate::Simulation;
 use crate::plan::TensorMap;
-use crate::plan::cost::Core;
+use crate::plan::kernels::Kernels;
 use crate::plan::lower::{Lowered, LoweredStage};
 use bt_core::internals::model::bound;
 use bt_core::internals::program::{NONE, Program, StageRecord, TILE_N, panel};
@@ -360,7 +360,7 @@ impl<'a> Calibrated<'a> {
         &self,
         frames: &[Vec<i16>],
         map: &TensorMap,
-        core: Core,
+        kernels: Kernels,
     ) -> Result<Vec<Width>, QuantizeError> {
         let lowered = self.lowered;
         let mut simulation = Simulation::new(lowered, map).starting_from(&self.z.start);
@@ -460,7 +460,7 @@ impl<'a> Calibrated<'a> {
             of_level.any(|(_, width)| matches!(width, Width::Shifted(_)))
         };
         let shifts = (0..levels).any(|at| is_shifted(at, &widths));
-        let loss = match shifts && core.shifts_and_saturates_at_once() {
+        let loss = match shifts && kernels.shifts_and_saturates_at_once() {
             true => SHIFTED_TOP_LOSS_DB,
             false => TOP_LOSS_DB,
         };

@@ -54,7 +54,7 @@ impl Bounds {
         Limits {
             ram_bytes: self.ram_bytes,
             flash_bytes: self.flash_bytes,
-            core: self.processor.kernels(),
+            kernels: self.processor.kernels(),
         }
     }
 
@@ -218,7 +218,7 @@ impl<'a> Predictor<'a> {
                 ErrorKind::OverLimits(over) => {
                     // No plan takes less time than the fastest, whatever that needs.
                     let limits = Limits {
-                        core: options.limits.core,
+                        kernels: options.limits.kernels,
                         ..Limits::default()
                     };
                     let options = Options { limits, ..options };

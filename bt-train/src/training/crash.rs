@@ -8,7 +8,7 @@ use crate::float::checkpoint::Checkpoint;
 use crate::training::run::{RunFolder, RunWatch};
 use crate::training::settings::Settings;
 use crate::training::trainer::tests::{data, settings};
-use crate::training::trainer::{Epoch, State, Step, Trainer};
+use crate::training::trainer::{Epoch, State, Trainer, Update};
 use clap::Parser;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -40,7 +40,7 @@ struct Quiet;
 impl RunWatch for Quiet {
     fn start(&mut self, _: &Trainer<'_>) {}
 
-    fn step(&mut self, _: Step) -> ControlFlow<()> {
+    fn updated(&mut self, _: Update) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
 
@@ -182,7 +182,7 @@ fn every_float_of_a_state_comes_back() {
         };
         let state = State {
             epochs: 1,
-            steps: 1,
+            updates: 1,
             data: bits,
             best: Some(crate::training::trainer::Best {
                 epoch: 1,

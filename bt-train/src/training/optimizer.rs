@@ -16,13 +16,13 @@ pub struct Adam {
     pub first: Vec<ArrayD<f32>>,
     /// Running mean of their squares.
     pub second: Vec<ArrayD<f32>>,
-    /// Steps taken.
-    pub steps: usize,
+    /// Updates made.
+    pub updates: usize,
     /// Decay of the second moment.
     beta2: f32,
 }
 
-/// By how much of the rate weights get smaller in every step.
+/// By how much of the rate weights get smaller in every update.
 #[derive(Debug, Clone, Copy)]
 pub struct Decay {
     /// Matrices: dense maps and the head.
@@ -46,7 +46,7 @@ impl Decay {
 }
 
 impl Adam {
-    /// No step taken yet.
+    /// No update made yet.
     pub fn new(model: &Model, beta2: f32) -> Adam {
         let zeros = || {
             model
@@ -58,16 +58,16 @@ impl Adam {
         Adam {
             first: zeros(),
             second: zeros(),
-            steps: 0,
+            updates: 0,
             beta2,
         }
     }
 
     /// Moves every parameter.
-    pub fn step(&mut self, model: &mut Model, gradients: &Gradients, rate: f32, decay: Decay) {
+    pub fn update(&mut self, model: &mut Model, gradients: &Gradients, rate: f32, decay: Decay) {
         let beta2 = self.beta2;
-        self.steps += 1;
-        let power = i32::try_from(self.steps).unwrap_or(i32::MAX);
+        self.updates += 1;
+        let power = i32::try_from(self.updates).unwrap_or(i32::MAX);
         let first_unbias = 1.0 / (1.0 - BETA_1.powi(power));
         let second_unbias = 1.0 / (1.0 - beta2.powi(power));
         let moments = self.first.iter_mut().zip(&mut self.second);
@@ -142,7 +142,7 @@ mod tests {
         // m̂ = g and v̂ = g² after one step, so the step is rate·g/|g|.
         let mut model = model();
         let gradients = ones(&model);
-        Adam::new(&model, 0.999).step(&mut model, &gradients, 0.5, NONE);
+        Adam::new(&model, 0.999).update(&mut model, &gradients, 0.5, NONE);
         for (name, values) in model.parameters() {
             assert!(values.iter().all(|v| (v + 0.5).abs() < 1e-6), "{name}");
         }
@@ -179,7 +179,7 @@ mod tests {
                 weights: 0.2,
                 factors: 0.05,
             };
-            adam.step(&mut model, &gradients, 0.05, decay);
+            adam.update(&mut model, &gradients, 0.05, decay);
         }
         let expected: [(&str, &[f32]); 7] = [
             ("lstm.input.block.0.core", &[-0.4451288]),

@@ -24,7 +24,7 @@ use crate::float::tensors::{Tensors, read_tensors, write_tensors};
 use crate::report::Report;
 use crate::training::outcome::Outcome;
 use crate::training::settings::{Flags, Settings};
-use crate::training::trainer::{Best, Epoch, State, Step, Trainer};
+use crate::training::trainer::{Best, Epoch, State, Trainer, Update};
 use crate::training::{curves, events};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -202,7 +202,7 @@ impl RunFolder {
         self.write_metrics(&epochs)?;
         self.write_events(&epochs)?;
         while !trainer.finished() {
-            let done = trainer.epoch(&mut |step| watch.step(step))?;
+            let done = trainer.epoch(&mut |update| watch.updated(update))?;
             let Some(epoch) = done else {
                 if trainer.epochs() == 0 {
                     trainer.checkpoint().write(&self.best())?;
@@ -338,11 +338,11 @@ impl RunFolder {
 
 /// Who looks on while a run trains.
 pub trait RunWatch {
-    /// Before the first step, `trainer` being where the run goes on.
+    /// Before the first update, `trainer` being where the run goes on.
     fn start(&mut self, trainer: &Trainer<'_>);
 
-    /// After every step; may break the run off.
-    fn step(&mut self, step: Step) -> ControlFlow<()>;
+    /// After every update; may break the run off.
+    fn updated(&mut self, update: Update) -> ControlFlow<()>;
 
     /// After every epoch.
     fn epoch(&mut self, epoch: &Epoch);
@@ -359,13 +359,13 @@ mod tests {
     use crate::training::settings::HeadChoice;
     use crate::training::trainer::tests::{data, drawing, pictures, settings, varied};
 
-    /// Breaks off at a step, counted over the whole run from 1; 0: never.
+    /// Breaks off at an update, counted over the whole run from 1; 0: never.
     struct BreakAt(usize);
 
     impl RunWatch for BreakAt {
         fn start(&mut self, _: &Trainer<'_>) {}
 
-        fn step(&mut self, _: Step) -> ControlFlow<()> {
+        fn updated(&mut self, _: Update) -> ControlFlow<()> {
             self.0 = self.0.wrapping_sub(1);
             if self.0 == 0 {
                 ControlFlow::Break(())

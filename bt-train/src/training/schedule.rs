@@ -5,22 +5,22 @@
 pub struct Schedule {
     /// The highest rate.
     pub highest: f32,
-    /// The rate of the last step.
+    /// The rate of the last update.
     pub last: f32,
-    /// Steps of the rise.
+    /// Updates of the rise.
     pub warm_up: usize,
-    /// Steps of the whole run.
-    pub steps: usize,
+    /// Updates of the whole run.
+    pub updates: usize,
 }
 
 impl Schedule {
-    /// Rate of a step, counted from 0.
-    pub fn rate(&self, step: usize) -> f32 {
-        if step < self.warm_up {
-            return self.highest * (step + 1) as f32 / (self.warm_up + 1) as f32;
+    /// Rate of an update, counted from 0.
+    pub fn rate(&self, update: usize) -> f32 {
+        if update < self.warm_up {
+            return self.highest * (update + 1) as f32 / (self.warm_up + 1) as f32;
         }
-        let rest = self.steps.saturating_sub(self.warm_up + 1).max(1);
-        let share = ((step - self.warm_up) as f32 / rest as f32).min(1.0);
+        let rest = self.updates.saturating_sub(self.warm_up + 1).max(1);
+        let share = ((update - self.warm_up) as f32 / rest as f32).min(1.0);
         let cosine = 0.5 * (1.0 + (std::f32::consts::PI * share).cos());
         self.last + (self.highest - self.last) * cosine
     }
@@ -36,9 +36,9 @@ mod tests {
             highest: 1.0,
             last: 0.1,
             warm_up: 3,
-            steps: 10,
+            updates: 10,
         };
-        let rates: Vec<f32> = (0..10).map(|step| schedule.rate(step)).collect();
+        let rates: Vec<f32> = (0..10).map(|update| schedule.rate(update)).collect();
         assert_eq!(rates[..4], [0.25, 0.5, 0.75, 1.0]);
         assert!(rates[3..].is_sorted_by(|a, b| a > b), "{rates:?}");
         assert!((rates[9] - 0.1).abs() < 1e-6);

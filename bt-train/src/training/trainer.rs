@@ -6,7 +6,7 @@
 mod epoch;
 mod state;
 
-pub use epoch::{Epoch, Step};
+pub use epoch::{Epoch, Update};
 pub use state::{Best, State};
 
 use crate::data::memory;
@@ -162,7 +162,7 @@ impl<'a> Trainer<'a> {
         material: Material,
     ) -> Trainer<'a> {
         let sequences = material.frames.sequences();
-        let steps = sequences.div_ceil(settings.batch) * settings.schedule();
+        let updates = sequences.div_ceil(settings.batch) * settings.schedule();
         Trainer {
             settings,
             fingerprint: material.fingerprint,
@@ -176,8 +176,8 @@ impl<'a> Trainer<'a> {
             schedule: Schedule {
                 highest: settings.lr,
                 last: settings.lr * settings.final_lr,
-                warm_up: (settings.warm_up * steps as f32) as usize,
-                steps,
+                warm_up: (settings.warm_up * updates as f32) as usize,
+                updates,
             },
             adam: Adam::new(&model, settings.beta2),
             model,
@@ -198,8 +198,8 @@ impl<'a> Trainer<'a> {
         (self.sequences, validation)
     }
 
-    /// Steps of an epoch.
-    pub fn steps_an_epoch(&self) -> usize {
+    /// Updates of an epoch.
+    pub fn updates_an_epoch(&self) -> usize {
         self.sequences.div_ceil(self.settings.batch)
     }
 

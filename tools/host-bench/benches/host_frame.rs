@@ -8,7 +8,7 @@
 //! - `dense, f32, ndarray`: that matrix in floats, a frame at a time and 16 together.
 
 use bt_core::{Model, Session};
-use bt_train::plan::cost::Core;
+use bt_train::plan::kernels::Kernels;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::{Array1, Array2};
 use rand::{RngExt, SeedableRng};
@@ -32,7 +32,7 @@ fn frames(criterion: &mut Criterion) {
         .throughput(Throughput::Elements(1));
 
     let bytes = workload::ALL[0]
-        .model(Core::default())
+        .model(Kernels::default())
         .expect("the paper's layer exports");
     let model = Model::parse(bytes.bytes()).expect("what was exported parses");
     assert_eq!(model.frame_values(), INPUTS);

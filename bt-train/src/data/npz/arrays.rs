@@ -1,9 +1,9 @@
 //! Arrays as the contract wants them: x, integers, names; and what is wrong with others.
 
-use super::Archive;
 use super::targets::LABEL_MAX;
+use super::{Archive, natural};
 use crate::data::npy::Header;
-use crate::data::{ElementType, Values};
+use crate::data::{ElementType, Values, memory};
 use crate::error::{Error, ErrorKind, Result};
 use ndarray::{ArrayD, IxDyn, ShapeBuilder};
 use std::io::Read;

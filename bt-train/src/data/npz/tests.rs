@@ -1,7 +1,8 @@
 //! Archives that are read, and those that are refused before anything is set aside.
 
 use super::*;
-use crate::data::{Normalization, NpzWriter};
+use crate::data::{Items, Normalization, NpzWriter, Targets, Values};
+use crate::error::ErrorKind;
 use crate::float::config::HeadName;
 use std::io::Write;
 use zip::CompressionMethod;

@@ -4,10 +4,10 @@
 //!
 //! The matrix never exists. Of all orders that read the frame once (which axis
 //! first, where the core joins, merged into a factor or by itself) the
-//! constructor takes the one that [`Contraction::cost`] finds cheapest.
+//! constructor takes the one that [`Stages::cost`] finds cheapest.
 
 use super::chain::{Chain, Spare};
-use super::contraction::{Contraction, Shuffle, Step};
+use super::stages::{Shuffle, Stage, Stages};
 use super::{Frames, Map, Prepared};
 use crate::float::real::Real;
 use crate::shape::name;
@@ -20,18 +20,18 @@ pub struct BlockTerm<T> {
     /// `factors[n][k]`: [I_k, J_k, R].
     factors: Vec<Vec<Array3<T>>>,
     order: Order,
-    plan: Contraction,
+    plan: Stages,
     spare: Spare<T>,
 }
 
-/// How the weights take part in the steps of the plan.
+/// How the weights take part in the stages of the plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Order {
     /// Axes in the order of the contraction's layout; the last goes first.
     axes: Vec<usize>,
     /// Position in `axes` at which the core joins.
     join: usize,
-    /// The core is a step of its own, before that axis' factor.
+    /// The core is a stage of its own, before that axis' factor.
     separate: bool,
 }
 
@@ -63,7 +63,7 @@ impl<T: Real> BlockTerm<T> {
         blocks: usize,
         rank: usize,
         order: Order,
-        plan: Contraction,
+        plan: Stages,
     ) -> BlockTerm<T> {
         let factors: Vec<Array3<T>> = input
             .iter()
@@ -80,7 +80,7 @@ impl<T: Real> BlockTerm<T> {
     }
 
     /// The order in which it is computed.
-    pub fn plan(&self) -> &Contraction {
+    pub fn plan(&self) -> &Stages {
         &self.plan
     }
 
@@ -111,23 +111,23 @@ impl<T: Real> BlockTerm<T> {
         standard(array.view().permuted_axes(inverse))
     }
 
-    /// Ranks that end at the join and ranks that wait for later steps.
+    /// Ranks that end at the join and ranks that wait for later stages.
     fn rank_split(&self) -> (usize, usize) {
         let rank = self.rank();
         let ended = self.order.axes.len() - 1 - self.order.join;
         (rank.pow(ended as u32), rank.pow(self.order.join as u32))
     }
 
-    /// Weights of every step [blocks, sum, new].
+    /// Weights of every stage [blocks, sum, new].
     fn stage_weights(&self) -> Vec<Array3<T>> {
         let roles = self.order.roles();
-        let weights = self.plan.steps.iter().zip(roles).map(|(step, role)| {
-            let mut all = Array3::zeros((self.cores.len(), step.sum, step.new));
+        let weights = self.plan.stages.iter().zip(roles).map(|(stage, role)| {
+            let mut all = Array3::zeros((self.cores.len(), stage.sum, stage.new));
             for (n, mut weight) in all.axis_iter_mut(Axis(0)).enumerate() {
-                let values = self.step_weight(n, role);
+                let values = self.stage_weight(n, role);
                 weight.assign(
                     &values
-                        .into_shape_with_order((step.sum, step.new))
+                        .into_shape_with_order((stage.sum, stage.new))
                         .expect("the plan's sizes"),
                 );
             }
@@ -136,8 +136,8 @@ impl<T: Real> BlockTerm<T> {
         weights.collect()
     }
 
-    /// One block's weights of one step, in row-major order whatever the shape.
-    fn step_weight(&self, n: usize, role: Role) -> ArrayD<T> {
+    /// One block's weights of one stage, in row-major order whatever the shape.
+    fn stage_weight(&self, n: usize, role: Role) -> ArrayD<T> {
         let factor = |position: usize| &self.factors[n][self.order.axes[position]];
         let (ended, waiting) = self.rank_split();
         match role {
@@ -164,9 +164,9 @@ impl<T: Real> BlockTerm<T> {
         }
     }
 
-    /// Gradients of cores and factors from those of the steps' weights, in the
+    /// Gradients of cores and factors from those of the stages' weights, in the
     /// order of `parameters`.
-    fn parameter_gradients(&self, steps: Vec<Array3<T>>) -> Vec<ArrayD<T>> {
+    fn parameter_gradients(&self, stages: Vec<Array3<T>>) -> Vec<ArrayD<T>> {
         let (ended, waiting) = self.rank_split();
         let rank = self.rank();
         let roles = self.order.roles();
@@ -174,7 +174,7 @@ impl<T: Real> BlockTerm<T> {
         for n in 0..self.cores.len() {
             let mut core = None;
             let mut factors: Vec<Option<ArrayD<T>>> = vec![None; self.order.axes.len()];
-            for (gradient, &role) in steps.iter().zip(&roles) {
+            for (gradient, &role) in stages.iter().zip(&roles) {
                 let gradient = gradient.index_axis(Axis(0), n);
                 let gradient = gradient.as_standard_layout().into_owned();
                 match role {
@@ -217,7 +217,7 @@ impl<T: Real> BlockTerm<T> {
                     }
                 }
             }
-            all.push(core.expect("the core joins at one step"));
+            all.push(core.expect("the core joins at one stage"));
             all.extend(factors.into_iter().flatten());
         }
         all
@@ -228,7 +228,7 @@ fn standard<T: Real>(view: ArrayViewD<'_, T>) -> ArrayD<T> {
     view.as_standard_layout().into_owned()
 }
 
-/// What a step's weights are made of.
+/// What a stage's weights are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     /// A factor before the core has joined: [i, (r, j)].
@@ -284,20 +284,14 @@ impl Order {
         roles
     }
 
-    fn contraction(
-        &self,
-        input: &[usize],
-        output: &[usize],
-        blocks: usize,
-        rank: usize,
-    ) -> Contraction {
+    fn contraction(&self, input: &[usize], output: &[usize], blocks: usize, rank: usize) -> Stages {
         let d = self.axes.len();
         let power = |exponent: usize| rank.pow(exponent as u32);
         let size = |p: usize| (input[self.axes[p]], output[self.axes[p]]);
         let before = |p: usize| (0..p).map(|q| size(q).0).product::<usize>();
         let finished = |p: usize| (p + 1..d).map(|q| size(q).1).product::<usize>();
-        let steps = self.roles().into_iter().map(|role| match role {
-            Role::Before(p) => Step {
+        let stages = self.roles().into_iter().map(|role| match role {
+            Role::Before(p) => Stage {
                 before: before(p),
                 sum: size(p).0,
                 side: 1,
@@ -307,7 +301,7 @@ impl Order {
                     .then(|| (p..d).map(|q| (rank, size(q).1)).collect::<Vec<_>>())
                     .and_then(|pairs| Shuffle::new(&pairs)),
             },
-            Role::Merged(p) => Step {
+            Role::Merged(p) => Stage {
                 before: before(p),
                 sum: size(p).0 * power(d - 1 - p),
                 side: 1,
@@ -315,7 +309,7 @@ impl Order {
                 post: finished(p),
                 shuffle: None,
             },
-            Role::Core => Step {
+            Role::Core => Stage {
                 before: before(self.join + 1),
                 sum: power(d - 1 - self.join),
                 side: 1,
@@ -323,7 +317,7 @@ impl Order {
                 post: finished(self.join),
                 shuffle: None,
             },
-            Role::After(p) => Step {
+            Role::After(p) => Stage {
                 before: before(p),
                 sum: size(p).0 * rank,
                 side: power(p),
@@ -332,10 +326,10 @@ impl Order {
                 shuffle: None,
             },
         });
-        let steps = steps.collect();
+        let stages = stages.collect();
         let first = self.axes[d - 1];
         let pure_second = d >= 3 && self.join + 2 < d;
-        Contraction::new(input, output, first, blocks, steps, pure_second)
+        Stages::new(input, output, first, blocks, stages, pure_second)
     }
 }
 
@@ -403,8 +397,8 @@ impl<T: Real> Prepared<T> for PreparedBlockTerm<'_, T> {
         kept: &[T],
         dz: ArrayView2<'_, T>,
     ) -> Vec<ArrayD<T>> {
-        let steps = self.chain.weight_gradient(x, kept, dz);
-        self.map.parameter_gradients(steps)
+        let stages = self.chain.weight_gradient(x, kept, dz);
+        self.map.parameter_gradients(stages)
     }
 }
 

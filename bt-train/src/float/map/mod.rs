@@ -2,12 +2,12 @@
 //!
 //! A map is one variant among several behind the trait [`Map`]. What depends
 //! on the weights alone (merged cores, transposes) is computed once per
-//! training step by [`Map::prepare`].
+//! update by [`Map::prepare`].
 
 pub mod block_term;
 mod chain;
-pub mod contraction;
 pub mod dense;
+pub mod stages;
 pub mod tensor_train;
 
 pub use block_term::BlockTerm;

@@ -4,7 +4,7 @@
 //! with r_0 = r_d = 1. Contracted last core first, by the same engine.
 
 use super::chain::{Chain, Spare};
-use super::contraction::{Contraction, Step};
+use super::stages::{Stage, Stages};
 use super::{Frames, Map, Prepared};
 use crate::float::real::Real;
 use crate::shape::name;
@@ -14,7 +14,7 @@ use ndarray::{Array3, Array4, ArrayD, ArrayView2, ArrayViewD, ArrayViewMutD};
 #[derive(Debug, Clone)]
 pub struct TensorTrain<T> {
     cores: Vec<Array4<T>>,
-    plan: Contraction,
+    plan: Stages,
     spare: Spare<T>,
 }
 
@@ -31,9 +31,9 @@ impl<T: Real> TensorTrain<T> {
         let cores: Vec<Array4<T>> = (0..d)
             .map(|k| Array4::zeros((ranks(k), input[k], output[k], ranks(k + 1))))
             .collect();
-        let steps = (0..d)
+        let stages = (0..d)
             .rev()
-            .map(|k| Step {
+            .map(|k| Stage {
                 before: input[..k].iter().product(),
                 sum: input[k] * ranks(k + 1),
                 side: 1,
@@ -42,7 +42,7 @@ impl<T: Real> TensorTrain<T> {
                 shuffle: None,
             })
             .collect();
-        let plan = Contraction::new(input, output, d - 1, 1, steps, false);
+        let plan = Stages::new(input, output, d - 1, 1, stages, false);
         TensorTrain {
             cores,
             plan,
@@ -51,7 +51,7 @@ impl<T: Real> TensorTrain<T> {
     }
 
     /// The order in which it is computed.
-    pub fn plan(&self) -> &Contraction {
+    pub fn plan(&self) -> &Stages {
         &self.plan
     }
 }
@@ -118,8 +118,8 @@ impl<T: Real> Prepared<T> for PreparedTensorTrain<'_, T> {
         kept: &[T],
         dz: ArrayView2<'_, T>,
     ) -> Vec<ArrayD<T>> {
-        let steps = self.chain.weight_gradient(x, kept, dz);
-        let gradients = self.map.cores.iter().zip(steps.into_iter().rev());
+        let stages = self.chain.weight_gradient(x, kept, dz);
+        let gradients = self.map.cores.iter().zip(stages.into_iter().rev());
         gradients
             .map(|(core, gradient)| {
                 let (r, i, j, s) = core.dim();

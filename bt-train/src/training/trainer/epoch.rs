@@ -27,19 +27,19 @@ pub struct Epoch {
     pub accuracy: Option<f64>,
     /// On the validation part after it, where there is one.
     pub validation: Option<Score>,
-    /// Learning rate of its last step.
+    /// Learning rate of its last update.
     pub lr: f32,
     /// Longest gradient before clipping.
     pub gradient: f32,
 }
 
-/// What happened in a step.
+/// Where an epoch stands after an update.
 #[derive(Debug, Clone, Copy)]
-pub struct Step {
+pub struct Update {
     /// The epoch, from 1.
     pub epoch: usize,
-    /// The step within it, from 1.
-    pub step: usize,
+    /// The update within it, from 1.
+    pub update: usize,
     /// Mean loss of the epoch so far.
     pub loss: f64,
     /// Share right in the epoch so far; none of values.
@@ -47,14 +47,14 @@ pub struct Step {
 }
 
 impl Trainer<'_> {
-    /// One pass over the training part. `watch` sees every step and may break
+    /// One pass over the training part. `watch` sees every update and may break
     /// it off, which gives `None` and leaves the epoch uncounted.
     ///
     /// # Errors
     /// When the loss is not finite or beyond all reason.
     pub fn epoch(
         &mut self,
-        watch: &mut dyn FnMut(Step) -> ControlFlow<()>,
+        watch: &mut dyn FnMut(Update) -> ControlFlow<()>,
     ) -> Result<Option<Epoch>> {
         let epoch = self.epochs + 1;
         let mut rng = generator(self.settings.seed, epoch as u64);
@@ -68,7 +68,7 @@ impl Trainer<'_> {
         }
         let (mut loss_sum, mut correct, mut seen) = (0.0, 0, 0);
         let (mut longest, mut rate) = (0f32, 0.0);
-        for (step, sequences) in order.chunks(self.settings.batch).enumerate() {
+        for (at, sequences) in order.chunks(self.settings.batch).enumerate() {
             let part = match &self.augmenter {
                 None => self.train.subset(sequences),
                 Some(augmenter) => augmenter.draw(sequences, &mut rng)?,
@@ -90,22 +90,22 @@ impl Trainer<'_> {
             };
             let length = clip(&mut gradients, self.settings.clip);
             if !(loss.loss <= LOSS_MAX && length.is_finite()) {
-                return Err(self.diverged(loss.loss, step + 1));
+                return Err(self.diverged(loss.loss, at + 1));
             }
-            rate = self.schedule.rate(self.adam.steps);
+            rate = self.schedule.rate(self.adam.updates);
             let decay = self.settings.weight_decay;
             let decay = Decay {
                 weights: decay,
                 factors: decay * self.settings.factor_decay,
             };
-            self.adam.step(&mut self.model, &gradients, rate, decay);
+            self.adam.update(&mut self.model, &gradients, rate, decay);
             longest = longest.max(length);
             loss_sum += loss.loss * loss.rows as f64;
             correct += loss.correct;
             seen += loss.rows;
-            let so_far = Step {
+            let so_far = Update {
                 epoch,
-                step: step + 1,
+                update: at + 1,
                 loss: loss_sum / seen as f64,
                 accuracy: self.share(correct, seen),
             };
@@ -115,7 +115,7 @@ impl Trainer<'_> {
         }
         let validation = self.validate()?;
         if let Some(score) = validation.filter(|score| !score.loss.is_finite()) {
-            return Err(self.diverged(score.loss, self.steps_an_epoch()));
+            return Err(self.diverged(score.loss, self.updates_an_epoch()));
         }
         self.epochs = epoch;
         let keep = self.keep();
@@ -142,12 +142,12 @@ impl Trainer<'_> {
         (kind == OutputKind::Classes).then(|| correct as f64 / seen.max(1) as f64)
     }
 
-    /// The loss at a step of the epoch under way is none to go on with.
-    fn diverged(&self, loss: f64, step: usize) -> Error {
+    /// The loss at an update of the epoch under way is none to go on with.
+    fn diverged(&self, loss: f64, update: usize) -> Error {
         let (lr, clip) = (self.settings.lr, self.settings.clip);
         Error::new(ErrorKind::Diverged {
             loss: loss as f32,
-            step,
+            update,
             epoch: self.epochs + 1,
         })
         .remedy(format!("lower `lr` (now {lr}) or `clip` (now {clip})"))

@@ -21,8 +21,9 @@ pub struct Best {
 pub struct State {
     /// Epochs completed.
     pub epochs: usize,
-    /// Steps taken.
-    pub steps: usize,
+    /// Updates made.
+    #[serde(rename = "steps")]
+    pub updates: usize,
     /// [`DataSet::fingerprint`](crate::data::DataSet::fingerprint) of what is learned from.
     pub data: u64,
     /// The best epoch so far.
@@ -34,7 +35,7 @@ impl Trainer<'_> {
     pub fn state(&self) -> (State, Tensors) {
         let state = State {
             epochs: self.epochs,
-            steps: self.adam.steps,
+            updates: self.adam.updates,
             data: self.fingerprint,
             best: self.best().cloned(),
         };
@@ -82,7 +83,7 @@ impl Trainer<'_> {
             *values = take(format!("best.{name}"), values.shape())?;
         }
         self.best = state.best.map(|found| (found, best));
-        self.adam.steps = state.steps;
+        self.adam.updates = state.updates;
         self.epochs = state.epochs;
         Ok(())
     }

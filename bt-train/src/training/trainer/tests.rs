@@ -159,7 +159,7 @@ fn pictures_are_learned() {
     );
 }
 
-fn on(_: Step) -> ControlFlow<()> {
+fn on(_: Update) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
@@ -284,7 +284,7 @@ fn takes_the_share_asked_for() {
 }
 
 #[test]
-fn an_exploding_loss_stops_with_step_and_remedy() {
+fn an_exploding_loss_stops_with_update_and_remedy() {
     let (mut settings, data) = (settings(), data());
     settings.lr = 1e9;
     let config = settings.model(&data).unwrap();

@@ -1,6 +1,6 @@
-//! The first step, which reads the frames where they lie.
+//! The first stage, which reads the frames where they lie.
 
-use super::{Chain, Frames, Part, Scratch};
+use super::{Chain, Frames, Piece, Scratch};
 use crate::float::product::{Product, Strides, prefetch};
 use crate::float::real::Real;
 
@@ -13,13 +13,13 @@ struct Rows {
     inner_stride: usize,
 }
 
-/// How the first step's result is laid out.
+/// How the first stage's result is laid out.
 struct Layout {
     /// Values of a row.
     width: usize,
     /// Products to make: 1 where all blocks stand side by side.
     runs: usize,
-    /// Where the part's values start.
+    /// Where the piece's values start.
     at: usize,
     /// From one block to the next.
     block: usize,
@@ -60,31 +60,37 @@ impl<T: Real> Chain<'_, T> {
         }
     }
 
-    /// Asks for the `piece`-th of `pieces` equal shares of the slice that comes
+    /// Asks for the `share`-th of `shares` equal shares of the slice that comes
     /// after this one. A frame is longer than a cache and read in short
     /// stretches, which the hardware does not foresee.
-    pub(super) fn prefetch_next(&self, x: &Frames<'_, T>, part: Part, piece: usize, pieces: usize) {
+    pub(super) fn prefetch_next(
+        &self,
+        x: &Frames<'_, T>,
+        piece: Piece,
+        share: usize,
+        shares: usize,
+    ) {
         let plan = self.plan;
-        let (frame, slice) = match part.slice + 1 {
-            slice if slice < plan.slices => (part.first, slice),
-            _ => (part.first + part.frames, 0),
+        let (frame, slice) = match piece.slice + 1 {
+            slice if slice < plan.slices => (piece.first, slice),
+            _ => (piece.first + piece.frames, 0),
         };
         let len = plan.inputs() / plan.slices;
         if plan.slices == 1 || frame >= x.len() {
             return;
         }
         let start = x.start(frame) + slice * len;
-        let from = start + len * piece / pieces;
-        let to = start + len * (piece + 1) / pieces;
+        let from = start + len * share / shares;
+        let to = start + len * (share + 1) / shares;
         if let Some(values) = x.values().get(from..to) {
             prefetch(values);
         }
     }
 
-    fn first_layout(&self, part: Part) -> Layout {
+    fn first_layout(&self, piece: Piece) -> Layout {
         let plan = self.plan;
-        let new = plan.steps[0].new;
-        let (at, block) = self.placement(0, part);
+        let new = plan.stages[0].new;
+        let (at, block) = self.placement(0, piece);
         let count = self.positions(0, 1);
         if plan.shared_first {
             let width = plan.blocks * new;
@@ -100,26 +106,26 @@ impl<T: Real> Chain<'_, T> {
             width: new,
             runs: plan.blocks,
             at,
-            // A first step that is also the last adds its blocks up.
-            block: if plan.steps.len() == 1 { 0 } else { block },
+            // A first stage that is also the last adds its blocks up.
+            block: if plan.stages.len() == 1 { 0 } else { block },
             frame: count * new,
         }
     }
 
-    /// `states[0]` of a part.
-    pub(super) fn first_forward(&self, x: &Frames<'_, T>, part: Part, scratch: &mut Scratch<T>) {
+    /// `levels[0]` of a piece.
+    pub(super) fn first_forward(&self, x: &Frames<'_, T>, piece: Piece, scratch: &mut Scratch<T>) {
         let plan = self.plan;
-        let step = &plan.steps[0];
-        let layout = self.first_layout(part);
-        let sum_blocks = plan.steps.len() == 1;
-        for frame in 0..part.frames {
-            let rows = self.rows(x.start(part.first + frame), part.slice);
+        let stage = &plan.stages[0];
+        let layout = self.first_layout(piece);
+        let sum_blocks = plan.stages.len() == 1;
+        for frame in 0..piece.frames {
+            let rows = self.rows(x.start(piece.first + frame), piece.slice);
             for n in 0..layout.runs {
                 let product = Product {
                     rows: rows.inner,
                     cols: layout.width,
                     outer: 1,
-                    inner: step.sum,
+                    inner: stage.sum,
                     batch: rows.outer,
                     a: Strides {
                         line: rows.inner_stride,
@@ -141,28 +147,28 @@ impl<T: Real> Chain<'_, T> {
                 let at = layout.at + n * layout.block + frame * layout.frame;
                 product.run(
                     &x.values()[rows.start..],
-                    &self.weights[0][n * step.sum * layout.width..],
-                    &mut scratch.states[0][at..],
+                    &self.weights[0][n * stage.sum * layout.width..],
+                    &mut scratch.levels[0][at..],
                 );
             }
         }
     }
 
-    /// Adds the gradient of the first step's weights to `sum`.
+    /// Adds the gradient of the first stage's weights to `sum`.
     pub(super) fn first_weight_gradient(
         &self,
         x: &Frames<'_, T>,
-        part: Part,
+        piece: Piece,
         scratch: &Scratch<T>,
         sum: &mut [T],
     ) {
         let plan = self.plan;
-        let step = &plan.steps[0];
-        let layout = self.first_layout(part);
-        for frame in 0..part.frames {
-            let rows = self.rows(x.start(part.first + frame), part.slice);
+        let stage = &plan.stages[0];
+        let layout = self.first_layout(piece);
+        for frame in 0..piece.frames {
+            let rows = self.rows(x.start(piece.first + frame), piece.slice);
             let product = Product {
-                rows: step.sum,
+                rows: stage.sum,
                 cols: layout.width,
                 outer: rows.outer,
                 inner: rows.inner,
@@ -189,24 +195,24 @@ impl<T: Real> Chain<'_, T> {
                 product.run(
                     &x.values()[rows.start..],
                     &scratch.gradients[0][at..],
-                    &mut sum[n * step.sum * layout.width..],
+                    &mut sum[n * stage.sum * layout.width..],
                 );
             }
         }
     }
 
-    /// The gradient of a part of the frames, which lie one behind the other.
-    pub(super) fn first_input_gradient(&self, part: Part, scratch: &Scratch<T>, dx: &mut [T]) {
+    /// The gradient of a piece of the frames, which lie one behind the other.
+    pub(super) fn first_input_gradient(&self, piece: Piece, scratch: &Scratch<T>, dx: &mut [T]) {
         let plan = self.plan;
-        let step = &plan.steps[0];
-        let layout = self.first_layout(part);
+        let stage = &plan.stages[0];
+        let layout = self.first_layout(piece);
         let width = layout.width;
-        for frame in 0..part.frames {
-            let rows = self.rows(frame * plan.inputs(), part.slice);
+        for frame in 0..piece.frames {
+            let rows = self.rows(frame * plan.inputs(), piece.slice);
             for n in 0..layout.runs {
                 let product = Product {
                     rows: rows.inner,
-                    cols: step.sum,
+                    cols: stage.sum,
                     outer: 1,
                     inner: width,
                     batch: rows.outer,
@@ -230,7 +236,7 @@ impl<T: Real> Chain<'_, T> {
                 let at = layout.at + n * layout.block + frame * layout.frame;
                 product.run(
                     &scratch.gradients[0][at..],
-                    &self.weights[0][n * step.sum * width..],
+                    &self.weights[0][n * stage.sum * width..],
                     &mut dx[rows.start..],
                 );
             }

@@ -1,13 +1,13 @@
-//! Executes a [`Contraction`]: forward, gradient of the input, gradient of the weights.
+//! Executes a [`Stages`]: forward, gradient of the input, gradient of the weights.
 //!
 //! Here frames are cut into groups and slices; [`first`] and [`later`] hold
-//! the arithmetic of one step.
+//! the arithmetic of one stage.
 
 mod first;
 mod later;
 
 use super::Frames;
-use super::contraction::{Contraction, Step};
+use super::stages::{Stage, Stages};
 use crate::float::product::Buffer;
 use crate::float::real::Real;
 use ndarray::{Array3, ArrayView2};
@@ -18,11 +18,11 @@ use std::sync::{Arc, Mutex};
 /// in order, so the result does not depend on the number of threads.
 const TASKS: usize = 16;
 
-/// A contraction with the weights of its steps, ready to run.
+/// A contraction with the weights of its stages, ready to run.
 #[derive(Debug)]
 pub struct Chain<'a, T> {
-    plan: &'a Contraction,
-    /// Per step `[blocks, sum, new]`; `[sum, blocks, new]` for a shared first step.
+    plan: &'a Stages,
+    /// Per stage `[blocks, sum, new]`; `[sum, blocks, new]` for a shared first stage.
     weights: Vec<Buffer<T>>,
     spare: Spare<T>,
 }
@@ -40,7 +40,7 @@ impl<T> Default for Spare<T> {
 
 /// What is worked on in one go.
 #[derive(Debug, Clone, Copy)]
-struct Part {
+struct Piece {
     /// The first frame.
     first: usize,
     /// How many frames.
@@ -52,9 +52,9 @@ struct Part {
 /// Buffers of one task.
 #[derive(Debug)]
 struct Scratch<T> {
-    /// `states[s]`: what step s left, shuffled; of a slice for the inner steps.
-    states: Vec<Buffer<T>>,
-    /// Gradients of `states`, same sizes.
+    /// `levels[s]`: what stage s left, shuffled; of a slice for the inner stages.
+    levels: Vec<Buffer<T>>,
+    /// Gradients of `levels`, same sizes.
     gradients: Vec<Buffer<T>>,
     /// A result before its shuffle, or a gradient after undoing it.
     raw: Buffer<T>,
@@ -63,11 +63,11 @@ struct Scratch<T> {
 }
 
 impl<'a, T: Real> Chain<'a, T> {
-    /// `weights[s]`: `[blocks, sum, new]` of step s; `spare` are buffers of this plan.
-    pub fn new(plan: &'a Contraction, weights: Vec<Array3<T>>, spare: &Spare<T>) -> Chain<'a, T> {
+    /// `weights[s]`: `[blocks, sum, new]` of stage s; `spare` are buffers of this plan.
+    pub fn new(plan: &'a Stages, weights: Vec<Array3<T>>, spare: &Spare<T>) -> Chain<'a, T> {
         let weights = weights.into_iter().enumerate().map(|(s, weight)| {
-            let step = &plan.steps[s];
-            assert_eq!(weight.dim(), (plan.blocks, step.sum, step.new));
+            let stage = &plan.stages[s];
+            assert_eq!(weight.dim(), (plan.blocks, stage.sum, stage.new));
             let weight = if s == 0 && plan.shared_first {
                 weight.permuted_axes([1, 0, 2])
             } else {
@@ -83,31 +83,31 @@ impl<'a, T: Real> Chain<'a, T> {
     }
 
     /// Adds the map of every frame to a row of `z` [frames, outputs]; returns
-    /// the states between inner and outer steps that
+    /// the levels between inner and outer stages that
     /// [`weight_gradient`](Self::weight_gradient) needs.
     pub fn forward(&self, x: &Frames<'_, T>, z: &mut [T]) -> Vec<T> {
         let plan = self.plan;
         let boundary = plan.boundary_len();
         let mut kept = vec![T::zero(); x.len() * boundary];
         let run = |scratch: &mut Scratch<T>, (group, (z, kept)): (usize, (&mut [T], &mut [T]))| {
-            let mut part = Part {
+            let mut piece = Piece {
                 first: group * plan.group,
                 frames: z.len() / plan.outputs(),
                 slice: 0,
             };
             for slice in 0..plan.slices {
-                part.slice = slice;
-                self.prefetch_next(x, part, 0, 1);
-                self.inner_forward(x, part, plan.inner, scratch);
+                piece.slice = slice;
+                self.prefetch_next(x, piece, 0, 1);
+                self.inner_forward(x, piece, plan.inner, scratch);
             }
-            part.slice = 0;
-            for s in plan.inner..plan.steps.len() {
-                self.step_forward(s, part, scratch);
+            piece.slice = 0;
+            for s in plan.inner..plan.stages.len() {
+                self.stage_forward(s, piece, scratch);
             }
             if boundary > 0 {
-                kept.copy_from_slice(&scratch.states[plan.inner - 1]);
+                kept.copy_from_slice(&scratch.levels[plan.inner - 1]);
             }
-            let result = &scratch.states[plan.steps.len() - 1];
+            let result = &scratch.levels[plan.stages.len() - 1];
             self.add_in_output_order(result, z);
         };
         let group = plan.group;
@@ -134,29 +134,29 @@ impl<'a, T: Real> Chain<'a, T> {
             .zip(dz.par_chunks(plan.group * plan.outputs()))
             .for_each(|(dx, dz)| {
                 self.with_scratch(|scratch| {
-                    let mut part = Part {
+                    let mut piece = Piece {
                         first: 0,
                         frames: dx.len() / plan.inputs(),
                         slice: 0,
                     };
                     self.start_backward(dz, scratch);
-                    for s in (plan.inner..plan.steps.len()).rev() {
-                        self.undo_shuffle(s, part, scratch);
-                        self.state_gradient(s, part, scratch);
+                    for s in (plan.inner..plan.stages.len()).rev() {
+                        self.undo_shuffle(s, piece, scratch);
+                        self.level_gradient(s, piece, scratch);
                     }
                     for slice in 0..plan.slices {
-                        part.slice = slice;
+                        piece.slice = slice;
                         for s in (1..plan.inner).rev() {
-                            self.undo_shuffle(s, part, scratch);
-                            self.state_gradient(s, part, scratch);
+                            self.undo_shuffle(s, piece, scratch);
+                            self.level_gradient(s, piece, scratch);
                         }
-                        self.first_input_gradient(part, scratch, dx);
+                        self.first_input_gradient(piece, scratch, dx);
                     }
                 });
             });
     }
 
-    /// Gradient of the weights of every step, summed over all frames.
+    /// Gradient of the weights of every stage, summed over all frames.
     pub fn weight_gradient(
         &self,
         x: &Frames<'_, T>,
@@ -175,14 +175,14 @@ impl<'a, T: Real> Chain<'a, T> {
                     let mut sums = self.zero_gradients();
                     for group in task * per_task..groups.min((task + 1) * per_task) {
                         let first = group * plan.group;
-                        let part = Part {
+                        let piece = Piece {
                             first,
                             frames: plan.group.min(x.len() - first),
                             slice: 0,
                         };
-                        let dz = &dz[first * plan.outputs()..][..part.frames * plan.outputs()];
+                        let dz = &dz[first * plan.outputs()..][..piece.frames * plan.outputs()];
                         self.start_backward(dz, scratch);
-                        self.group_gradient(x, part, kept, scratch, &mut sums);
+                        self.group_gradient(x, piece, kept, scratch, &mut sums);
                     }
                     sums
                 })
@@ -190,15 +190,15 @@ impl<'a, T: Real> Chain<'a, T> {
             .collect();
         let mut partial = partial.into_iter();
         let mut total = partial.next().unwrap_or_else(|| self.zero_gradients());
-        for part in partial {
-            for (total, part) in total.iter_mut().zip(part) {
-                for (total, &part) in total.iter_mut().zip(part.iter()) {
-                    *total += part;
+        for piece in partial {
+            for (total, piece) in total.iter_mut().zip(piece) {
+                for (total, &piece) in total.iter_mut().zip(piece.iter()) {
+                    *total += piece;
                 }
             }
         }
         let arrays = total.into_iter().enumerate().map(|(s, values)| {
-            let Step { sum, new, .. } = plan.steps[s];
+            let Stage { sum, new, .. } = plan.stages[s];
             let values = values.to_vec();
             if s == 0 && plan.shared_first {
                 let array = Array3::from_shape_vec((sum, plan.blocks, new), values);
@@ -230,53 +230,53 @@ impl<'a, T: Real> Chain<'a, T> {
 
     fn scratch(&self) -> Scratch<T> {
         let plan = self.plan;
-        let sizes: Vec<usize> = (0..plan.steps.len()).map(|s| self.state_len(s)).collect();
+        let sizes: Vec<usize> = (0..plan.stages.len()).map(|s| self.level_len(s)).collect();
         let largest = sizes.iter().copied().max().unwrap_or(0);
         let zeros = Buffer::new;
         Scratch {
-            states: sizes.iter().map(|&len| zeros(len)).collect(),
+            levels: sizes.iter().map(|&len| zeros(len)).collect(),
             gradients: sizes.iter().map(|&len| zeros(len)).collect(),
             raw: zeros(largest),
             turned: zeros(largest),
         }
     }
 
-    /// Values of the buffer for step s's result, all blocks.
-    fn state_len(&self, s: usize) -> usize {
+    /// Values of the buffer for stage s's result, all blocks.
+    fn level_len(&self, s: usize) -> usize {
         let plan = self.plan;
-        let blocks = if s + 1 == plan.steps.len() {
+        let blocks = if s + 1 == plan.stages.len() {
             1
         } else {
             plan.blocks
         };
         let slices = if s + 1 < plan.inner { plan.slices } else { 1 };
-        plan.group * blocks * plan.steps[s].output_len() / slices
+        plan.group * blocks * plan.stages[s].output_len() / slices
     }
 
-    /// Positions step s works on in one go.
+    /// Positions stage s works on in one go.
     fn positions(&self, s: usize, frames: usize) -> usize {
         let slices = if s < self.plan.inner {
             self.plan.slices
         } else {
             1
         };
-        frames * self.plan.steps[s].before / slices
+        frames * self.plan.stages[s].before / slices
     }
 
-    /// Offset of a slice and distance between blocks in the buffer of step s.
-    fn placement(&self, s: usize, part: Part) -> (usize, usize) {
+    /// Offset of a slice and distance between blocks in the buffer of stage s.
+    fn placement(&self, s: usize, piece: Piece) -> (usize, usize) {
         let plan = self.plan;
-        let step = &plan.steps[s];
-        let positions = self.positions(s, part.frames);
-        let per_position = step.output_len() / step.before;
+        let stage = &plan.stages[s];
+        let positions = self.positions(s, piece.frames);
+        let per_position = stage.output_len() / stage.before;
         let sliced = s + 1 == plan.inner && plan.slices > 1;
         let at = if sliced {
-            part.slice * positions * per_position
+            piece.slice * positions * per_position
         } else {
             0
         };
         let block = if sliced {
-            part.frames * step.output_len()
+            piece.frames * stage.output_len()
         } else {
             positions * per_position
         };
@@ -284,21 +284,27 @@ impl<'a, T: Real> Chain<'a, T> {
     }
 
     /// Steps 0..until of one slice of a group of frames.
-    fn inner_forward(&self, x: &Frames<'_, T>, part: Part, until: usize, scratch: &mut Scratch<T>) {
+    fn inner_forward(
+        &self,
+        x: &Frames<'_, T>,
+        piece: Piece,
+        until: usize,
+        scratch: &mut Scratch<T>,
+    ) {
         if until == 0 {
             return;
         }
-        self.first_forward(x, part, scratch);
+        self.first_forward(x, piece, scratch);
         for s in 1..until {
-            self.step_forward(s, part, scratch);
+            self.stage_forward(s, piece, scratch);
         }
     }
 
-    /// Puts dz, in the order of the contraction, where the last step's
+    /// Puts dz, in the order of the contraction, where the last stage's
     /// gradient belongs.
     fn start_backward(&self, dz: &[T], scratch: &mut Scratch<T>) {
         let [_, size, after] = self.plan.output;
-        let out = scratch.gradients.last_mut().expect("at least one step");
+        let out = scratch.gradients.last_mut().expect("at least one stage");
         for (dz, out) in dz
             .chunks_exact(size * after)
             .zip(out.chunks_exact_mut(size * after))
@@ -326,41 +332,41 @@ impl<'a, T: Real> Chain<'a, T> {
     }
 
     /// Weight gradients of one group of frames, added to `sums`. The gradient
-    /// of the last step's result stands ready.
+    /// of the last stage's result stands ready.
     fn group_gradient(
         &self,
         x: &Frames<'_, T>,
-        mut part: Part,
+        mut piece: Piece,
         kept: &[T],
         scratch: &mut Scratch<T>,
         sums: &mut [Buffer<T>],
     ) {
         let plan = self.plan;
-        let steps = plan.steps.len();
-        if plan.inner < steps {
+        let stages = plan.stages.len();
+        if plan.inner < stages {
             let len = plan.boundary_len();
-            scratch.states[plan.inner - 1].copy_from_slice(&kept[part.first * len..][..len]);
-            for s in plan.inner..steps - 1 {
-                self.step_forward(s, part, scratch);
+            scratch.levels[plan.inner - 1].copy_from_slice(&kept[piece.first * len..][..len]);
+            for s in plan.inner..stages - 1 {
+                self.stage_forward(s, piece, scratch);
             }
-            for s in (plan.inner..steps).rev() {
-                self.step_backward(s, part, scratch, &mut sums[s]);
+            for s in (plan.inner..stages).rev() {
+                self.stage_backward(s, piece, scratch, &mut sums[s]);
             }
         }
         for slice in 0..plan.slices {
-            part.slice = slice;
-            self.inner_forward(x, part, plan.inner - 1, scratch);
+            piece.slice = slice;
+            self.inner_forward(x, piece, plan.inner - 1, scratch);
             for s in (1..plan.inner).rev() {
-                self.prefetch_next(x, part, plan.inner - 1 - s, plan.inner - 1);
-                self.step_backward(s, part, scratch, &mut sums[s]);
+                self.prefetch_next(x, piece, plan.inner - 1 - s, plan.inner - 1);
+                self.stage_backward(s, piece, scratch, &mut sums[s]);
             }
-            self.first_weight_gradient(x, part, scratch, &mut sums[0]);
+            self.first_weight_gradient(x, piece, scratch, &mut sums[0]);
         }
     }
 
-    fn step_backward(&self, s: usize, part: Part, scratch: &mut Scratch<T>, sum: &mut [T]) {
-        self.undo_shuffle(s, part, scratch);
-        self.step_weight_gradient(s, part, scratch, sum);
-        self.state_gradient(s, part, scratch);
+    fn stage_backward(&self, s: usize, piece: Piece, scratch: &mut Scratch<T>, sum: &mut [T]) {
+        self.undo_shuffle(s, piece, scratch);
+        self.stage_weight_gradient(s, piece, scratch, sum);
+        self.level_gradient(s, piece, scratch);
     }
 }

@@ -2,35 +2,35 @@
 //!
 //! A frame [I_1, …, I_d] is read with one axis moved to the end (the axis that
 //! is contracted first; strides do that, nothing is copied) and then loses one
-//! axis per step, last to first. A step takes a state
+//! axis per stage, last to first. A stage takes a level
 //! `[before, sum, side, post]` to `[before, side, new, post]`:
 //!
-//! * `sum`: the input axis of this step, and the rank axes that end here;
-//! * `side`: rank axes that wait for a later step;
-//! * `new`: what the step's weights bring, output axis and new rank axes;
+//! * `sum`: the input axis of this stage, and the rank axes that end here;
+//! * `side`: rank axes that wait for a later stage;
+//! * `new`: what the stage's weights bring, output axis and new rank axes;
 //! * `post`: output axes that are complete.
 //!
-//! All blocks run the same steps with weights of their own; the last step adds
+//! All blocks run the same stages with weights of their own; the last stage adds
 //! them up.
 
 /// One contraction.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub struct Stage {
     /// Independent positions per frame: the input axes still to come.
     pub before: usize,
     /// Length of the sum.
     pub sum: usize,
-    /// Rank axes carried past this step.
+    /// Rank axes carried past this stage.
     pub side: usize,
-    /// Columns of the step's weights.
+    /// Columns of the stage's weights.
     pub new: usize,
     /// Finished output axes.
     pub post: usize,
-    /// How the result is rearranged before the next step reads it.
+    /// How the result is rearranged before the next stage reads it.
     pub shuffle: Option<Shuffle>,
 }
 
-impl Step {
+impl Stage {
     /// Values of one block's result for one frame.
     pub fn output_len(&self) -> usize {
         self.before * self.side * self.new * self.post
@@ -154,19 +154,19 @@ impl Shuffle {
     }
 }
 
-/// The steps of a map and how frames are cut so that the working set stays in
+/// The stages of a map and how frames are cut so that the working set stays in
 /// the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Contraction {
+pub struct Stages {
     /// Input axes before, at and after the one contracted first.
     pub input: [usize; 3],
     /// Output axes likewise.
     pub output: [usize; 3],
     /// Blocks that run side by side and are summed.
     pub blocks: usize,
-    /// The steps in order.
-    pub steps: Vec<Step>,
-    /// The first step's weights of all blocks stand side by side.
+    /// The stages in order.
+    pub stages: Vec<Stage>,
+    /// The first stage's weights of all blocks stand side by side.
     pub shared_first: bool,
     /// Steps done slice by slice.
     pub inner: usize,
@@ -183,20 +183,20 @@ const SLICE_VALUES: usize = 48 * 1024;
 /// Values a group of frames may keep.
 const GROUP_VALUES: usize = 16 * 1024;
 
-impl Contraction {
-    /// Puts steps together and decides slices and groups.
+impl Stages {
+    /// Puts stages together and decides slices and groups.
     ///
     /// `first` is the axis contracted first; `input` and `output` are the modes
-    /// in their own order; `pure_second` says that the second step sums over
+    /// in their own order; `pure_second` says that the second stage sums over
     /// an input axis and nothing else.
     pub fn new(
         input: &[usize],
         output: &[usize],
         first: usize,
         blocks: usize,
-        steps: Vec<Step>,
+        stages: Vec<Stage>,
         pure_second: bool,
-    ) -> Contraction {
+    ) -> Stages {
         let split = |modes: &[usize]| {
             [
                 modes[..first].iter().product(),
@@ -208,22 +208,22 @@ impl Contraction {
             .filter(|&k| k != first)
             .map(|k| input[k])
             .collect();
-        let values = |steps: &[Step]| -> usize {
-            blocks * steps.iter().map(Step::output_len).sum::<usize>()
+        let values = |stages: &[Stage]| -> usize {
+            blocks * stages.iter().map(Stage::output_len).sum::<usize>()
         };
         let mut slices = 1;
-        let mut inner = steps.len();
+        let mut inner = stages.len();
         for axis in &order {
-            let kept = steps[..inner].iter();
-            let kept: usize = blocks * kept.map(Step::output_len).sum::<usize>() / slices;
+            let kept = stages[..inner].iter();
+            let kept: usize = blocks * kept.map(Stage::output_len).sum::<usize>() / slices;
             if kept <= SLICE_VALUES {
                 break;
             }
             let next = slices * axis;
             // Steps that still see each position of this axis apart.
-            let count = steps
+            let count = stages
                 .iter()
-                .take_while(|step| step.before % next == 0)
+                .take_while(|stage| stage.before % next == 0)
                 .count();
             if count == 0 {
                 break;
@@ -234,14 +234,14 @@ impl Contraction {
         let group = if slices > 1 {
             1
         } else {
-            (GROUP_VALUES / values(&steps).max(1)).clamp(1, 16)
+            (GROUP_VALUES / values(&stages).max(1)).clamp(1, 16)
         };
-        Contraction {
+        Stages {
             input: split(input),
             output: split(output),
             blocks,
             shared_first: pure_second && blocks > 1,
-            steps,
+            stages,
             inner,
             slices,
             group,
@@ -260,45 +260,45 @@ impl Contraction {
 
     /// Multiply-accumulates of one frame.
     pub fn macs(&self) -> usize {
-        self.blocks * self.steps.iter().map(Step::macs).sum::<usize>()
+        self.blocks * self.stages.iter().map(Stage::macs).sum::<usize>()
     }
 
-    /// What a training step costs, in multiply-accumulates as a machine with
+    /// What a training stage costs, in multiply-accumulates as a machine with
     /// vectors of 16 does them: twice forward (the backward pass recomputes),
-    /// once for the weights' gradient, once for the state's.
+    /// once for the weights' gradient, once for the level's.
     pub fn cost(&self) -> usize {
         const LANES: usize = 16;
         // A shuffled run costs about one vector operation each way.
         const RUN: usize = 2 * LANES;
         let pad = |n: usize| n.div_ceil(LANES) * LANES;
         let blocks = self.blocks;
-        let steps = self.steps.iter().enumerate().map(|(s, step)| {
-            let products = blocks * step.before * step.side * step.sum;
+        let stages = self.stages.iter().enumerate().map(|(s, stage)| {
+            let products = blocks * stage.before * stage.side * stage.sum;
             let arithmetic = if s == 0 {
                 let new = if self.shared_first {
-                    pad(blocks * step.new)
+                    pad(blocks * stage.new)
                 } else {
-                    blocks * pad(step.new)
+                    blocks * pad(stage.new)
                 };
-                3 * step.before * step.sum * new
+                3 * stage.before * stage.sum * new
             } else {
-                products * (3 * step.new * pad(step.post) + step.post * pad(step.new))
+                products * (3 * stage.new * pad(stage.post) + stage.post * pad(stage.new))
             };
-            let shuffle = step.shuffle.as_ref().map_or(0, |shuffle| {
-                3 * RUN * shuffle.source.len() * blocks * step.output_len() / shuffle.values()
+            let shuffle = stage.shuffle.as_ref().map_or(0, |shuffle| {
+                3 * RUN * shuffle.source.len() * blocks * stage.output_len() / shuffle.values()
             });
             arithmetic + shuffle
         });
-        steps.sum()
+        stages.sum()
     }
 
-    /// Values kept of a frame between the inner and the outer steps, if the
+    /// Values kept of a frame between the inner and the outer stages, if the
     /// frame is cut.
     pub fn boundary_len(&self) -> usize {
-        if self.inner == self.steps.len() {
+        if self.inner == self.stages.len() {
             0
         } else {
-            self.blocks * self.steps[self.inner - 1].output_len()
+            self.blocks * self.stages[self.inner - 1].output_len()
         }
     }
 }
