@@ -32,6 +32,7 @@ const SHAPE: Dense = Dense {
     cell: bt_core::Cell::Lstm,
     layers: 1,
     filter: None,
+    form: bt_core::internals::kernel::RowsForm::Pairs,
     seed: 5,
 };
 

@@ -2,6 +2,7 @@
 //!
 //! `data/torch/make.py` made state dicts, frames and the logits they must give with PyTorch.
 
+use bt_core::Random;
 use bt_tests::program::{Left, Toy, fails, run, text};
 use bt_train::data::{PartName, Recordings, load};
 use bt_train::float::checkpoint::{Checkpoint, METADATA_KEY};
@@ -172,11 +173,8 @@ fn heads_of_every_kind_are_those_of_torch() {
 
 /// Frames of the size of `data.npz`, and y of them.
 fn regression(place: &Path, shape: &[usize], y: &[f32]) -> String {
-    let mut noise = 3u32;
-    let mut value = || {
-        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (noise >> 16) as f32 / 16_384.0 - 2.0
-    };
+    let mut random = Random::new(3, 0);
+    let mut value = || (random.next_u32() >> 16) as f32 / 16_384.0 - 2.0;
     let x: Vec<f32> = (0..9 * 7 * 24).map(|_| value()).collect();
     let mut toy = Toy::empty();
     toy.add("x_train", &[9, 7, 24], &x);

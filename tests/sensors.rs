@@ -3,18 +3,16 @@
 
 use std::path::Path;
 
+use bt_core::Random;
 use bt_tests::program::{Left, Toy, run, text};
 use serde_json::Value;
 
 /// Numbers of a normal distribution, by the sum of twelve.
-struct Normal(u32);
+struct Normal(Random);
 
 impl Normal {
     fn next(&mut self) -> f64 {
-        let mut uniform = || {
-            self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            f64::from(self.0 >> 8) / f64::from(1 << 24)
-        };
+        let mut uniform = || f64::from(self.0.next_u32() >> 8) / f64::from(1 << 24);
         (0..12).map(|_| uniform()).sum::<f64>() - 6.0
     }
 }
@@ -24,7 +22,7 @@ const STEPS: usize = 8;
 /// Sequences of `width` normal numbers a step: of three classes, which of the first three features is
 /// 1.5 larger.
 fn gestures(sequences: usize, width: usize, seed: u32) -> (Vec<f64>, Vec<i64>) {
-    let mut normal = Normal(seed);
+    let mut normal = Normal(Random::new(seed.into(), 0));
     let class = |sequence: usize| sequence % 3;
     let mut x = Vec::new();
     for at in 0..sequences * STEPS * width {

@@ -27,6 +27,7 @@ const fn halves() -> [u32; 16] {
 /// assert_eq!(Crc32c::new().with(b"1234").with(b"56789").value(), 0xE306_9283);
 /// ```
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Crc32c(u32);
 
 impl Crc32c {

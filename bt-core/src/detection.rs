@@ -59,6 +59,7 @@ pub struct Detection {
 
 /// What a detector keeps of one class: its rule, and the probability so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Watch {
     rule: Option<Rule>,
     /// The smoothed probability · 2^smoothing, at most 2^(15 + 10).
@@ -109,7 +110,6 @@ impl Watch {
 ///     Ok(None)
 /// }
 /// ```
-#[derive(Debug)]
 pub struct Detector<'a> {
     watches: &'a mut [Watch],
     score_shift: i32,
@@ -279,6 +279,32 @@ impl<'a> Detector<'a> {
             step: self.steps,
             confidence,
         })
+    }
+}
+
+/// Where it stands, not what it keeps of every class.
+impl core::fmt::Debug for Detector<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Detector")
+            .field("classes", &self.watches.len())
+            .field("window", &self.window)
+            .field("steps", &self.steps)
+            .field("held", &self.held)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Detector<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "Detector {{ classes: {=usize}, window: {=u32}, steps: {=u32}, held: {=u16} }}",
+            self.watches.len(),
+            self.window,
+            self.steps,
+            self.held,
+        );
     }
 }
 

@@ -2,6 +2,13 @@
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
 //!
+//! # Where to begin
+//!
+//! A loop over frames needs six items: [`include_model!`], [`arena_words`], [`Model`], [`Session`], [`Error`] and
+//! [`argmax`]. Beside them stand, each for those who want it: detection ([`Detector`]), captions ([`Teller`]), drawing
+//! and painting ([`Random`]), a state that is saved ([`saved_by`]), flash that is watched ([`Scrub`]), sensors that drift
+//! ([`Limits`]), and the check of the chip ([`check_processor`]).
+//!
 //! # The layers
 //!
 //! From what a program calls down to a multiplication. Each layer calls those below it and none above.
@@ -106,3 +113,17 @@ pub use session::{
     StepError, Watched, WordError, saved_by,
 };
 pub use words::{END, Teller, Temperature, UNKNOWN};
+
+/// Every public type can be logged; what only the host has, [`ModelBytes`], need not.
+#[cfg(feature = "defmt")]
+const _: () = {
+    const fn is_logged<T: defmt::Format>() {}
+    is_logged::<(Model<'_>, Session<'_, '_>, FrontEnd<'_>, Detector<'_>)>();
+    is_logged::<(Cell, Gate, Pool, InputType, OutputKind, NextFrame, Level)>();
+    is_logged::<(Section, Field, Feature, Painting, FloatInput, FloatOutput)>();
+    is_logged::<(Detection, Rule, Watch, Limits, SelfTest, Watched<'_>)>();
+    is_logged::<(Crc32c, Scrub, Random, Teller, Temperature)>();
+    is_logged::<(Error, ParseError, FrontEndError, ProcessorError)>();
+    is_logged::<(SessionError, PushError, StepError, ScoresError)>();
+    is_logged::<(StateError, DrawError, WordError, DetectorError)>();
+};

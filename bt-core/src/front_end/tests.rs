@@ -4,6 +4,7 @@ use core::f64::consts::PI;
 
 use super::level::LEVEL_MIN;
 use super::*;
+use crate::cases::Noise;
 
 /// A section at a multiple of 4, as a model file has it.
 struct Section {
@@ -155,15 +156,6 @@ fn reference(config: &Config, pcm: &[i16]) -> Vec<(Vec<f64>, f64)> {
         .collect()
 }
 
-struct Noise(u32);
-
-impl Noise {
-    fn next(&mut self) -> i16 {
-        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (self.0 >> 16) as i16
-    }
-}
-
 /// Named signals of `length` samples.
 fn signals(length: usize) -> Vec<(&'static str, Vec<i16>)> {
     let mut noise = Noise(7);
@@ -181,13 +173,13 @@ fn signals(length: usize) -> Vec<(&'static str, Vec<i16>)> {
     };
     vec![
         ("silence", vec![0; length]),
-        ("one LSB", (0..length).map(|_| noise.next() & 1).collect()),
+        ("one LSB", (0..length).map(|_| noise.sample() & 1).collect()),
         ("lowest", vec![i16::MIN; length]),
         ("highest", vec![i16::MAX; length]),
-        ("noise", (0..length).map(|_| noise.next()).collect()),
+        ("noise", (0..length).map(|_| noise.sample()).collect()),
         (
             "quiet noise",
-            (0..length).map(|_| noise.next() >> 8).collect(),
+            (0..length).map(|_| noise.sample() >> 8).collect(),
         ),
         ("alternating", (0..length).map(square(1)).collect()),
         ("square", (0..length).map(square(9)).collect()),
@@ -271,7 +263,7 @@ fn pieces_of_any_length_give_the_same() {
             assert_eq!(vectors(&front_end, pcm, || 1), whole);
             let mut noise = Noise(99);
             assert_eq!(
-                vectors(&front_end, pcm, || (noise.next() & 255) as usize),
+                vectors(&front_end, pcm, || (noise.sample() & 255) as usize),
                 whole
             );
         }
@@ -353,7 +345,7 @@ fn relative_level_removes_the_gain() {
     let mut noise = Noise(5);
     let loud: Vec<i16> = (0..8_000)
         .map(|n| {
-            noise.next()
+            noise.sample()
                 / if (n / 1_000usize).is_multiple_of(2) {
                     2
                 } else {
@@ -384,7 +376,7 @@ fn level_falls_an_octave_a_second() {
     let mut second = |loud: bool, out: &mut [i16]| {
         for _ in 0..63 {
             let pcm: Vec<i16> = (0..128)
-                .map(|_| if loud { noise.next() >> 6 } else { 0 })
+                .map(|_| if loud { noise.sample() >> 6 } else { 0 })
                 .collect();
             front_end.push(&mut state, &pcm, out);
         }

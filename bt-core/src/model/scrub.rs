@@ -15,6 +15,7 @@ use crate::crc32c::Crc32c;
 /// }
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Scrub {
     at: usize,
     crc: Crc32c,

@@ -419,7 +419,7 @@ impl Contents {
 }
 
 /// The bytes of a model file, aligned as [`Model::parse`](super::Model::parse) wants them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ModelBytes(Vec<u32>);
 
 impl ModelBytes {
@@ -432,6 +432,13 @@ impl ModelBytes {
     /// The bytes.
     pub fn bytes(&self) -> &[u8] {
         bytemuck::cast_slice(&self.0)
+    }
+}
+
+/// How many there are, not what they are.
+impl core::fmt::Debug for ModelBytes {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "ModelBytes({})", self.bytes().len())
     }
 }
 

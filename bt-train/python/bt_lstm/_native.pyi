@@ -22,7 +22,7 @@ class Settings(TypedDict, total=False):
     hidden_modes: Modes
     """Modes of the hidden state, as many as of a frame, such as 4x4x4x4 [default: even ones]"""
     cell: Literal["lstm", "gru", "min-gru"]
-    """What moves the state on [default: lstm]"""
+    """Cell: what moves the state on [default: lstm]"""
     layers: int
     """Layers, one on top of the other; each further one has maps of the same forms [default: 1]"""
     input_map: Literal["block-term", "tensor-train", "dense"]
@@ -32,9 +32,9 @@ class Settings(TypedDict, total=False):
     rank: int
     """Rank (R) of the input map [default: 4]"""
     input_filter: Literal["none", "difference", "high-pass"]
-    """What is taken off a frame before the map reads it, though only what the map gives is kept [default: none]"""
+    """Filter over time: the model reads what differs from the frame before, or from a mean of those before [default: none]"""
     filter_horizon: int
-    """Steps of the mean that the filter `high-pass` takes off, a power of two [default: 4]"""
+    """Steps that the mean of the filter `high-pass` goes over, a power of two [default: 4]"""
     recurrent_map: Literal["block-term", "tensor-train", "dense"]
     """Form of the map from the hidden state [default: dense]"""
     recurrent_blocks: int
@@ -60,7 +60,7 @@ class Settings(TypedDict, total=False):
     epochs: int
     """Passes over the training part [default: 60]"""
     batch: int
-    """Sequences in one step of the optimizer [default: 32]"""
+    """Sequences in one update of the weights [default: 32]"""
     schedule_epochs: int
     """Epochs over which the learning rate falls; after them it stays as low as it is [default: all]"""
     init: str
@@ -94,13 +94,13 @@ class Settings(TypedDict, total=False):
     output_dropout: float
     """The same for what the head reads [default: 0]"""
     frames: int
-    """Frames drawn evenly from each sequence, which the model is then given; 0 for all there are [default: 0]"""
+    """Give the model so many frames of each sequence, evenly from first to last; 0 for all there are [default: 0]"""
     normalize: str
     """What shares one offset and scale of the input [default: auto]"""
     validation: float
     """Share of the training part kept for validation where the data set has none [default: 0.15]"""
     train_share: float
-    """Share of each class that is used, after validation is taken off [default: 1]"""
+    """Share of each class that is learned from, once validation is taken off [default: 1]"""
     patience: int
     """Stop after so many epochs that do not validate better; 0 for never [default: 0]"""
     keep: str

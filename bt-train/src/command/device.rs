@@ -14,7 +14,7 @@ pub const CLOCK_HZ: u64 = 64_000_000;
 /// The processor alone.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct ProcessorArg {
-    /// Core of the device: plans and predicted instructions are for its kernels
+    /// Processor that plans and predicted instructions are for
     #[arg(long = "core", default_value = "m4f")]
     processor: Processor,
 }
@@ -29,18 +29,18 @@ impl ProcessorArg {
 /// What plans must keep to, and the processor that they are for.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct DeviceArgs {
-    /// The board: stands for the RAM, flash, core and clock that its program leaves to a model
+    /// A board, in place of --ram, --flash, --core and --clock: what its program leaves to a model
     ///
-    /// `cargo xtask boards` lists them. A limit that is given beside it is taken instead of the board's.
+    /// `cargo xtask boards` lists them. --ram, --flash or --clock beside it are taken instead of the board's.
     #[arg(long, value_name = "NAME", value_parser = Board::find)]
     board: Option<&'static Board>,
     /// RAM that a session may take: 10K, 10KB, 10KiB or 10240 [default: no limit]
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     ram: Option<usize>,
-    /// Flash that both maps may take, written likewise [default: no limit]
+    /// Flash that the maps may take, or the model file that is written; sizes as of --ram [default: no limit]
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     flash: Option<usize>,
-    /// Core of the device: plans and predicted instructions are for its kernels [default: m4f]
+    /// Processor that plans and predicted instructions are for [default: m4f]
     #[arg(long = "core", conflicts_with = "board")]
     processor: Option<Processor>,
 }

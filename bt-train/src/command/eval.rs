@@ -27,10 +27,10 @@ pub struct Args {
     /// are `logits` alone, those of values in the units of y.
     #[arg(long, value_name = "NPZ")]
     pub logits: Option<PathBuf>,
-    /// Captions: go on with the likeliest so many side by side [default: 1, always the likeliest word]
+    /// Captions: keep the N likeliest side by side (beam search) [default: 1, always the likeliest word]
     #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub beam: u8,
-    /// Captions: write those of every picture, and what people wrote, to this file
+    /// Captions: write every picture's, beside those of people, to this file
     #[arg(long, value_name = "JSON")]
     pub captions: Option<PathBuf>,
     /// Print one JSON object instead of text

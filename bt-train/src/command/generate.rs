@@ -28,7 +28,7 @@ pub struct Args {
 /// What is to be drawn, and where it goes.
 #[derive(Debug, clap::Args)]
 pub struct Wanted {
-    /// Seed: picture n of a seed is the same on every device; a run of pictures takes the same latent values
+    /// Seed: picture n of a seed is the same on every device; a float model takes the same latent values
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Pictures to draw
@@ -37,7 +37,7 @@ pub struct Wanted {
     /// Steps of a picture, one row each, of a model of the next frame [default: as the model was trained]
     #[arg(long, value_name = "T")]
     pub steps: Option<NonZeroUsize>,
-    /// The sheet, a .png; or .npz for the pixels: `x` [pictures, rows, columns], bits, or greys to 255 of pictures
+    /// A .png, all pictures on one sheet, or an .npz, their pixels: `x` [pictures, rows, columns], bits or greys of 0 to 255
     #[arg(long, value_name = "PNG")]
     pub out: PathBuf,
 }

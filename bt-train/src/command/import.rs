@@ -50,7 +50,7 @@ pub struct Args {
     pub data: Option<PathBuf>,
     #[command(flatten)]
     maps: Maps,
-    /// Train so many epochs, the epoch that validates best is kept
+    /// Then train so many epochs; the one that validates best is kept
     #[arg(long, value_name = "EPOCHS", requires = "data")]
     pub fine_tune: Option<NonZeroUsize>,
     /// Print one JSON object instead of text

@@ -64,7 +64,7 @@ enum Command {
     Detect(detect::Args),
     /// Draw pictures with a quantized model, bit for bit as a device does, or with a float model of pictures
     Generate(generate::Args),
-    /// Train models with every form of map, and what knows no sequence, and compare them
+    /// Train models with every form of map, and linear ones, and compare them
     Compare(Box<compare::Args>),
     /// Find the best orders of contraction under limits of RAM and flash
     Plan(plan::Args),

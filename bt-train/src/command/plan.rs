@@ -25,10 +25,10 @@ pub struct Args {
     /// Modes of the hidden state, as many as of a frame, such as 4x4x4x4
     #[arg(long, value_name = "MODES", visible_alias = "hidden")]
     pub hidden_modes: Modes,
-    /// What moves the state on
+    /// Cell: what moves the state on
     #[arg(long, default_value = "lstm")]
     pub cell: Cell,
-    /// Layers, one on top of the other; of more than one all maps are planned
+    /// Layers, one on top of the other; with more than one, all maps are planned
     #[arg(long, default_value_t = 1)]
     pub layers: usize,
     /// Form of the map from the frame; above the first layer, of that from the layer below
@@ -57,8 +57,7 @@ pub struct Args {
     /// Hidden state that the head reads; the mean over all steps needs RAM for its sums
     #[arg(long, default_value = "last")]
     pub pool: crate::float::config::Pool,
-    /// What is taken off a frame by way of what the map gives; RAM for each value of z: 2 bytes of a difference,
-    /// 4 of a mean
+    /// Filter over time, as of `train`; it takes RAM for each value of z: a difference 2 bytes, a mean 4
     #[arg(long, value_name = "FILTER", default_value = "none")]
     pub input_filter: InputFilter,
     #[command(flatten)]
@@ -71,8 +70,8 @@ pub struct Args {
     /// A flash of 16 bytes a line. Instruction fetches are taken to be cached or fetched ahead.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub wait_states: u32,
-    /// List shapes instead: factorizations of the product of --input-modes and of --hidden-modes, up to the
-    /// blocks and the rank told, that are cheapest on the core by weights and instructions
+    /// List shapes instead of plans: other modes with the same products, and N and R up to --blocks and --rank, of which
+    /// none has both more weights and more instructions than another
     #[arg(long, conflicts_with_all = ["recurrent_map", "recurrent_blocks", "recurrent_rank", "input_map", "layers"])]
     pub search_shapes: bool,
     /// With --search-shapes: most weights of the input map, 4K, 4096

@@ -22,7 +22,7 @@ pub struct Args {
     /// `logits` of values are in the units of y.
     #[arg(long, value_name = "NPZ")]
     pub logits: Option<PathBuf>,
-    /// Captions: write those of every picture, and what people wrote, to this file
+    /// Captions: write every picture's, beside those of people, to this file
     #[arg(long, value_name = "JSON")]
     pub captions: Option<PathBuf>,
     #[command(flatten)]

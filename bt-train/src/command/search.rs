@@ -31,7 +31,7 @@ pub struct Args {
     pub trials: u64,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Most milliseconds a step, as the planner predicts them of the maps [default: no limit]
+    /// Milliseconds that the maps may take in a step, as the planner predicts them [default: no limit]
     #[arg(long, value_name = "MS", value_parser = milliseconds)]
     ms_per_step: Option<f64>,
     /// Clock that milliseconds are computed for, such as 64MHz [default: the board's, or 64MHz]
@@ -54,7 +54,7 @@ pub struct Args {
     collect: bool,
     /// Settings in TOML, keys named like the flags; flags win
     ///
-    /// What is told of a model, here or by a flag, is not searched for.
+    /// What these or a flag say of the model is not searched for.
     #[arg(long, value_name = "TOML")]
     config: Option<PathBuf>,
     /// Print one JSON object instead of a table

@@ -153,11 +153,8 @@ mod tests {
     /// The same through a front end: the file takes sound, training its frames.
     #[test]
     fn training_runs_the_exported_integers_behind_a_front_end() {
-        let mut state = 7u32;
-        let mut noise = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 16) as i16 >> 2
-        };
+        let mut random = bt_core::Random::new(7, 0);
+        let mut noise = || (random.next_u32() >> 16) as i16 >> 2;
         let data = DataSet {
             train: Some(Part {
                 values: std::sync::Arc::new(crate::data::Values::I16(

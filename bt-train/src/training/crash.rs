@@ -164,11 +164,9 @@ fn a_run_with_other_settings_is_not_gone_on_with() {
 /// Floats of a state are read as they were written, all of them.
 #[test]
 fn every_float_of_a_state_comes_back() {
-    let mut bits = 1u64;
+    let mut random = bt_core::Random::new(1, 0);
     for _ in 0..20_000 {
-        bits = bits
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        let bits = u64::from(random.next_u32()) << 32 | u64::from(random.next_u32());
         // Between 2^-10 and 2, where losses and shares lie.
         let exponent = 1013 + (bits >> 52) % 11;
         let loss = f64::from_bits(exponent << 52 | bits >> 12);

@@ -62,7 +62,7 @@ settings! {
     units: usize = 0, [];
     /// Modes of the hidden state, as many as of a frame, such as 4x4x4x4 [default: even ones]
     hidden_modes: Modes = Modes::default(), [value_name = "MODES"];
-    /// What moves the state on [default: lstm]
+    /// Cell: what moves the state on [default: lstm]
     cell: Cell = Cell::Lstm, [];
     /// Layers, one on top of the other; each further one has maps of the same forms [default: 1]
     layers: usize = 1, [];
@@ -72,9 +72,9 @@ settings! {
     blocks: usize = 2, [value_name = "N"];
     /// Rank (R) of the input map [default: 4]
     rank: usize = 4, [value_name = "R"];
-    /// What is taken off a frame before the map reads it, though only what the map gives is kept [default: none]
+    /// Filter over time: the model reads what differs from the frame before, or from a mean of those before [default: none]
     input_filter: InputFilter = InputFilter::None, [value_name = "FILTER"];
-    /// Steps of the mean that the filter `high-pass` takes off, a power of two [default: 4]
+    /// Steps that the mean of the filter `high-pass` goes over, a power of two [default: 4]
     filter_horizon: usize = FILTER_HORIZON, [value_name = "STEPS"];
     /// Form of the map from the hidden state [default: dense]
     recurrent_map: MapName = MapName::Dense, [value_name = "MAP"];
@@ -98,7 +98,7 @@ settings! {
     latent: usize = LATENT, [value_name = "VALUES"];
     /// Passes over the training part [default: 60]
     epochs: usize = 60, [];
-    /// Sequences in one step of the optimizer [default: 32]
+    /// Sequences in one update of the weights [default: 32]
     batch: usize = 32, [];
     /// Epochs over which the learning rate falls; after them it stays as low as it is [default: all]
     schedule_epochs: usize = 0, [value_name = "EPOCHS"];
@@ -132,13 +132,13 @@ settings! {
     recurrent_dropout: f32 = 0.0, [value_name = "SHARE"];
     /// The same for what the head reads [default: 0]
     output_dropout: f32 = 0.0, [value_name = "SHARE"];
-    /// Frames drawn evenly from each sequence, which the model is then given; 0 for all there are [default: 0]
+    /// Give the model so many frames of each sequence, evenly from first to last; 0 for all there are [default: 0]
     frames: usize = 0, [];
     /// What shares one offset and scale of the input [default: auto]
     normalize: NormalizeOver = NormalizeOver::Auto, [];
     /// Share of the training part kept for validation where the data set has none [default: 0.15]
     validation: f32 = 0.15, [value_name = "SHARE"];
-    /// Share of each class that is used, after validation is taken off [default: 1]
+    /// Share of each class that is learned from, once validation is taken off [default: 1]
     train_share: f32 = 1.0, [value_name = "SHARE"];
     /// Stop after so many epochs that do not validate better; 0 for never [default: 0]
     patience: usize = 0, [value_name = "EPOCHS"];

@@ -6,12 +6,14 @@ use crate::training::augment::Augment;
 use crate::training::metrics::Figures;
 use crate::training::modes::Modes;
 use crate::training::settings::HeadChoice;
+use bt_core::Random;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// 60 sequences of 1 to 5 steps of 8 values; the class is that of the
 /// largest of the first three values' sums.
 pub fn data() -> DataSet {
+    // The data that the assertions on them were found with.
     let mut state = 1u32;
     let mut noise = move || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -79,11 +81,8 @@ pub fn varied() -> Settings {
 
 /// 60 pictures of 4 by 4 pixels, a row a step: one of three rows is white, and some pixels more.
 pub fn pictures() -> DataSet {
-    let mut state = 3u32;
-    let mut noise = move || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        state >> 24 < 20
-    };
+    let mut random = Random::new(3, 0);
+    let mut noise = move || random.next_u32() >> 24 < 20;
     let pixels = (0..60).flat_map(|picture| (0..16).map(move |pixel| pixel / 4 == picture % 3));
     let values = pixels.map(|white| u8::from(white | noise())).collect();
     DataSet {
@@ -192,11 +191,8 @@ fn learns_and_repeats_itself() {
 
 /// 90 sequences of 4 steps of 8 values, a still picture of any bytes; the class is the value that climbs.
 fn motion() -> DataSet {
-    let mut state = 7u32;
-    let mut noise = move || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 24) as u8
-    };
+    let mut random = Random::new(7, 0);
+    let mut noise = move || (random.next_u32() >> 24) as u8;
     let mut values = Vec::new();
     for sequence in 0..90 {
         let picture: Vec<u8> = (0..8).map(|_| noise() / 4 * 3).collect();
