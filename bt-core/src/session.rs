@@ -200,14 +200,16 @@ impl<'m, 'a> Session<'m, 'a> {
 
     /// The hidden state h `[J]` of the last layer, [`Model::hidden_fraction`] fraction bits.
     pub fn hidden_state(&self) -> &[i16] {
-        let first = self.model.arena.h_word(self.model.layers() - 1);
-        let words = self
-            .memory
-            .get(first..first + self.model.hidden().div_ceil(2))
-            .proven()
-            .unwrap_or(&[]);
-        let h: &[i16] = bytemuck::cast_slice(words);
+        let h: &[i16] = bytemuck::cast_slice(self.hidden_words());
         h.get(..self.model.hidden()).proven().unwrap_or(&[])
+    }
+
+    /// The same, two values a word.
+    fn hidden_words(&self) -> &[u32] {
+        let first = self.model.arena.h_word(self.model.layers() - 1);
+        let words = self.model.hidden().div_ceil(2);
+        let h = self.memory.get(first..first + words);
+        h.proven().unwrap_or(&[])
     }
 }
 

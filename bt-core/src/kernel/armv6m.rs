@@ -1,4 +1,4 @@
-//! The register tile for Armv6-M and Armv8-M Baseline cores (Cortex-M0, M0+, M23).
+//! The register tile and two rows of a head for Armv6-M and Armv8-M Baseline cores (Cortex-M0, M0+, M23).
 #![allow(unsafe_code)]
 
 use core::arch::naked_asm;
@@ -142,5 +142,61 @@ unsafe extern "C" fn tile_pairs(
         "mov r10, r6",
         "mov r11, r7",
         "pop {{r4-r7, pc}}",
+    )
+}
+
+/// The twin of [`portable::two_rows`](super::portable::two_rows): nine instructions for a
+/// value of x, which are two multiply-accumulates.
+#[inline(always)]
+pub(super) fn two_rows((a, b): (&[i16], &[i16]), x: &[i16], sums: &mut [i32; 2]) {
+    debug_assert!(a.len() == x.len() && b.len() == x.len());
+    let count = x.len().min(a.len()).min(b.len());
+    if count > 0 {
+        // SAFETY: so many values, at least one, lie in the rows and in x.
+        unsafe { add_rows(a.as_ptr(), b.as_ptr(), x.as_ptr(), count, sums) };
+    }
+}
+
+/// Adds the products of two rows with x to the sums.
+///
+/// # Safety
+///
+/// `count` ≥ 1; so many values are readable at `a`, `b` and `x`.
+#[unsafe(naked)]
+unsafe extern "C" fn add_rows(
+    a: *const i16,
+    b: *const i16,
+    x: *const i16,
+    count: usize,
+    sums: &mut [i32; 2],
+) {
+    // r0, r1, r2 the ends of a, b and x; r3 bytes up to them, below 0; r4, r5 the sums; r6, r7 values; r12 the place of
+    // the sums.
+    naked_asm!(
+        "push {{r4-r7}}",
+        "ldr r6, [sp, #16]",
+        "mov r12, r6",
+        "ldr r4, [r6]",
+        "ldr r5, [r6, #4]",
+        "lsls r3, r3, #1",
+        "adds r0, r0, r3",
+        "adds r1, r1, r3",
+        "adds r2, r2, r3",
+        "rsbs r3, r3, #0",
+        "2:",
+        "ldrsh r6, [r2, r3]",
+        "ldrsh r7, [r0, r3]",
+        "muls r7, r6, r7",
+        "adds r4, r4, r7",
+        "ldrsh r7, [r1, r3]",
+        "muls r7, r6, r7",
+        "adds r5, r5, r7",
+        "adds r3, r3, #2",
+        "bne 2b",
+        "mov r6, r12",
+        "str r4, [r6]",
+        "str r5, [r6, #4]",
+        "pop {{r4-r7}}",
+        "bx lr",
     )
 }

@@ -3,14 +3,14 @@
 
 use bytemuck::Zeroable;
 
-use super::{ByteRows, Centred, DenseRows, Sample, gather_rows, portable};
+use super::{ByteRows, Centred, DenseRows, HeadRows, Sample, gather_rows, portable};
 use crate::cases::{Digest, Noise};
 use crate::program::{
     Accumulate, Contraction, DISCARD, StageRecord, Store, TILE, VECTOR_PAIRS, panel,
 };
 
 /// The digest of the right results. It changes with the list and with the model file's version.
-pub const DIGEST: u32 = 0xC05B_992E;
+pub const DIGEST: u32 = 0xF6BB_C3B1;
 
 /// Largest extents of a case; of one in four, which has one row of tiles, so many.
 const TILES_MAX: usize = 3;
@@ -34,6 +34,10 @@ const BYTE_GROUPS_MAX: usize = 3;
 const BYTE_WORDS_MAX: usize =
     BYTE_GROUPS_MAX * ByteRows::blocks(BYTE_PAIRS_MAX) * ByteRows::BLOCK_WORDS;
 
+/// Most values of a row of a head, and most rows.
+const VALUES_MAX: usize = 2 * PAIRS_MAX;
+const HEAD_ROWS_MAX: usize = 9;
+
 /// Contractions in the list: every store, accumulation and remainder of the unrolled loops many times.
 const CONTRACTIONS: usize = 1920;
 /// Every store with every accumulation and every form of the shift.
@@ -42,60 +46,63 @@ const OTHERS: usize = 120;
 
 /// Runs the kernels of this build over the list and folds all results into one number.
 pub fn digest() -> u32 {
-    digest_of(
-        super::contract,
-        super::dense_add,
-        super::bytes_add,
-        super::clear,
-        super::copy,
-    )
+    digest_of(&Kernels {
+        contract: super::contract,
+        dense_add: super::dense_add,
+        bytes_add: super::bytes_add,
+        head_add: super::head_add,
+        clear: super::clear,
+        copy: super::copy,
+    })
 }
 
 /// As [`digest`], of the portable kernels.
 pub fn portable_digest() -> u32 {
-    digest_of(
-        portable::contract,
-        portable::dense_add,
-        portable::bytes_add,
-        portable::clear,
-        portable::copy,
-    )
+    digest_of(&Kernels {
+        contract: portable::contract,
+        dense_add: portable::dense_add,
+        bytes_add: portable::bytes_add,
+        head_add: portable::head_add,
+        clear: portable::clear,
+        copy: portable::copy,
+    })
 }
 
-type Contract = fn(&Contraction<'_>, &mut [u32]);
-type DenseAdd = fn(&DenseRows<'_>, &[u32], &[u32], &mut [u32]);
-type BytesAdd = fn(&ByteRows<'_>, &mut [u32], &[u32], &mut [u32]);
-type Clear = fn(&mut [u32]);
-type Copy = fn(&mut [u32], &[u32]);
+struct Kernels {
+    contract: fn(&Contraction<'_>, &mut [u32]),
+    dense_add: fn(&DenseRows<'_>, &[u32], &[u32], &mut [u32]),
+    bytes_add: fn(&ByteRows<'_>, &mut [u32], &[u32], &mut [u32]),
+    head_add: fn(&HeadRows<'_>, &[u32], &mut [i32]),
+    clear: fn(&mut [u32]),
+    copy: fn(&mut [u32], &[u32]),
+}
 
-fn digest_of(
-    contract: Contract,
-    dense_add: DenseAdd,
-    bytes_add: BytesAdd,
-    clear: Clear,
-    copy: Copy,
-) -> u32 {
+fn digest_of(kernels: &Kernels) -> u32 {
     let mut digest = Digest::new();
     let mut noise = Noise(0x2545_f491);
     for index in 0..CONTRACTIONS {
         contraction(index, &mut noise, |run, memory| {
-            contract(run, memory);
+            (kernels.contract)(run, memory);
             memory.iter().for_each(|&word| digest.add(word));
         });
     }
     for index in 0..OTHERS {
         dense(index, &mut noise, |rows, x, scales, z| {
-            dense_add(rows, x, scales, z);
+            (kernels.dense_add)(rows, x, scales, z);
             z.iter().for_each(|&word| digest.add(word));
         });
         bytes(index, &mut noise, |rows, x, scales, z| {
-            bytes_add(rows, x, scales, z);
+            (kernels.bytes_add)(rows, x, scales, z);
             x.iter().chain(&*z).for_each(|&word| digest.add(word));
+        });
+        head(index, &mut noise, |rows, x, sums| {
+            (kernels.head_add)(rows, x, sums);
+            sums.iter().for_each(|&sum| digest.add(sum as u32));
         });
         rows(index, &mut noise, &mut digest);
         words(&mut noise, |cleared, to, from| {
-            clear(cleared);
-            copy(to, from);
+            (kernels.clear)(cleared);
+            (kernels.copy)(to, from);
             cleared
                 .iter()
                 .chain(&*to)
@@ -304,6 +311,33 @@ fn bytes(
             k_pairs,
         };
         run(&rows, x, scales, z);
+    }
+}
+
+/// One random head, its rows at any half.
+fn head(index: usize, noise: &mut Noise, run: impl FnOnce(&HeadRows<'_>, &[u32], &mut [i32])) {
+    let values = index % VALUES_MAX + 1;
+    let stride = values + below(noise, 4);
+    let mut x = [0; PAIRS_MAX];
+    x.fill_with(|| pair(noise));
+    let mut weights = [0; HEAD_ROWS_MAX * (VALUES_MAX + 4)];
+    // Magnitudes up to 512: 80 products and a sum stay below 2^31.
+    weights.fill_with(|| noise.next() as i16 >> 6);
+    let mut sums = [0; HEAD_ROWS_MAX];
+    sums.fill_with(|| noise.next() as i32 >> 2);
+    let rows = below(noise, HEAD_ROWS_MAX) + 1;
+    if let (Some(weights), Some(x), Some(sums)) = (
+        weights.get(below(noise, 4)..),
+        x.get(..values.div_ceil(2)),
+        sums.get_mut(..rows),
+    ) && let Some(weights) = weights.get(..(rows - 1) * stride + values)
+    {
+        let rows = HeadRows {
+            weights,
+            stride,
+            values,
+        };
+        run(&rows, x, sums);
     }
 }
 
@@ -552,6 +586,24 @@ mod tests {
                 let place = &mut taken[ByteRows::byte(k_pairs, row, k)];
                 assert!(!std::mem::replace(place, true), "{k_pairs}: {row}, {k}");
             }
+        }
+    }
+
+    #[test]
+    fn heads_are_those_of_the_definition() {
+        let mut noise = Noise(10);
+        for index in 0..4 * OTHERS {
+            head(index, &mut noise, |rows, x, sums| {
+                let before = sums.to_vec();
+                portable::head_add(rows, x, sums);
+                for (row, (&sum, &before)) in sums.iter().zip(&before).enumerate() {
+                    let weights = &rows.weights[row * rows.stride..][..rows.values];
+                    let values = x.iter().flat_map(|&word| halves(word));
+                    let products = weights.iter().zip(values).map(|(&w, x)| i64::from(w) * x);
+                    let wanted = i64::from(before) + products.sum::<i64>();
+                    assert_eq!(i64::from(sum), wanted, "{index} row {row}");
+                }
+            });
         }
     }
 

@@ -1,7 +1,7 @@
 //! The inner loops, by name. [`portable`] is the specification. The cfg `bt_kernel`, set by the build
 //! script (`build/kernels.rs`), puts twins in assembly in their place that give the same bits ([`cases`]): on
-//! cores with the DSP extension contractions, whole dense products, rows of bytes and copies of words, on
-//! others the register tile of contractions. Helium's stand beside those of the DSP extension and go before them.
+//! cores with the DSP extension contractions, whole dense products, heads, rows of bytes and copies of words, on
+//! others the register tile of contractions and two rows of a head. Helium's stand beside those of the DSP extension and go before them.
 
 #[cfg(bt_kernel = "armv6m")]
 mod armv6m;
@@ -14,27 +14,27 @@ pub mod cases;
 mod helium;
 pub mod portable;
 
-#[cfg(all(bt_kernel = "armv7em", not(bt_kernel = "helium")))]
-pub(crate) use armv7em::dense_add;
 #[cfg(bt_kernel = "armv7em")]
 pub(crate) use armv7em::{clear, copy};
+#[cfg(all(bt_kernel = "armv7em", not(bt_kernel = "helium")))]
+pub(crate) use armv7em::{dense_add, head_add};
 #[cfg(bt_kernel = "helium")]
-pub(crate) use helium::{bytes_add, dense_add};
+pub(crate) use helium::{bytes_add, dense_add, head_add};
 #[cfg(not(bt_kernel = "helium"))]
 pub(crate) use portable::bytes_add;
-pub use portable::{add_rescaled, dense, dot, gather_rows, gather_table};
+pub use portable::{add_rescaled, dense, gather_rows, gather_table};
 #[cfg(not(bt_kernel = "armv7em"))]
-pub(crate) use portable::{clear, copy, dense_add};
+pub(crate) use portable::{clear, copy, dense_add, head_add};
 
 use crate::numbered::numbered;
 use crate::program::Contraction;
 use crate::proven::Proven;
 #[cfg(bt_kernel = "armv6m")]
-use armv6m::tile;
+use armv6m::{tile, two_rows};
 #[cfg(bt_kernel = "armv7m")]
-use armv7m::tile;
+use armv7m::{tile, two_rows};
 #[cfg(not(any(bt_kernel = "armv6m", bt_kernel = "armv7m")))]
-use portable::tile;
+use portable::{tile, two_rows};
 
 /// Runs one stage: [`portable::contract`] or its twin in assembly.
 ///
@@ -227,6 +227,33 @@ impl ByteRows<'_> {
         let first = Self::byte(k_pairs, row, 0) / Self::BLOCK;
         let rest = blocks.get(first..).unwrap_or(&[]);
         rest.iter().step_by(Self::ROWS).take(Self::blocks(k_pairs))
+    }
+}
+
+/// Rows of a head, i16, one behind the other.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadRows<'a> {
+    /// From the first value of the first row on.
+    pub weights: &'a [i16],
+    /// From one row's value to the next one's below it.
+    pub stride: usize,
+    /// Values of a row that are read, at least 1 and at most `stride`.
+    pub values: usize,
+}
+
+#[cfg(bt_kernel = "armv7em")]
+impl HeadRows<'_> {
+    /// Rows for which there are weights and sums; none where x is shorter than a row. Debug builds assert that there is
+    /// a row for every sum.
+    fn count(&self, x: &[u32], sums: &[i32]) -> usize {
+        let values = self.values;
+        let behind_first = self.weights.len().checked_sub(values);
+        let rows = match behind_first.and_then(|behind| behind.checked_div(self.stride)) {
+            Some(others) if values > 0 && x.len() >= values.div_ceil(2) => others + 1,
+            _ => 0,
+        };
+        debug_assert!(rows >= sums.len() && values <= self.stride);
+        rows.min(sums.len())
     }
 }
 

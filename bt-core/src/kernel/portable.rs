@@ -4,7 +4,7 @@
 //! Slices that are too short end a loop early instead of panicking; `Model::parse` has excluded it, and a
 //! debug build asserts it.
 
-use super::{ByteRows, DenseRows, Sample};
+use super::{ByteRows, DenseRows, HeadRows, Sample};
 use crate::program::panel::{half_in_row, pair_order, row_word};
 use crate::program::{Accumulate, Contraction, DISCARD, StageRecord, Store, TILE, TILE_N, k_pairs};
 use crate::proven::Proven;
@@ -443,10 +443,40 @@ pub fn dense(rows: &DenseRows<'_>, x: &[u32], start: i32, mut finish: impl FnMut
     }
 }
 
-/// `start + Σ a_k·b_k`, wrapping; both of one length.
-pub fn dot(a: &[i16], b: &[i16], start: i32) -> i32 {
-    debug_assert_eq!(a.len(), b.len());
-    a.iter().zip(b).fold(start, |sum, (&a, &b)| {
-        sum.wrapping_add(i32::from(a).wrapping_mul(i32::from(b)))
-    })
+/// Adds to every sum the products of its row with x (i16 pairs in words), whose first `rows.values` are read; wraps.
+pub fn head_add(rows: &HeadRows<'_>, x: &[u32], sums: &mut [i32]) {
+    let x: &[i16] = bytemuck::cast_slice(x);
+    let x = x.get(..rows.values).proven().unwrap_or(&[]);
+    let row = |index: usize| {
+        let row = rows.weights.get(index * rows.stride..);
+        row.and_then(|row| row.get(..x.len())).proven()
+    };
+    // Two rows share what is read of x.
+    let (pairs, last) = sums.as_chunks_mut::<2>();
+    let first_of_last = 2 * pairs.len();
+    for (pair, sums) in pairs.iter_mut().enumerate() {
+        let (Some(a), Some(b)) = (row(2 * pair), row(2 * pair + 1)) else {
+            return;
+        };
+        super::two_rows((a, b), x, sums);
+    }
+    if let [sum] = last
+        && let Some(row) = row(first_of_last)
+    {
+        for (&x, &weight) in x.iter().zip(row) {
+            *sum = sum.wrapping_add(i32::from(weight).wrapping_mul(i32::from(x)));
+        }
+    }
+}
+
+/// Adds to two sums the products of two rows with x; all of one length.
+#[inline(always)]
+pub fn two_rows((a, b): (&[i16], &[i16]), x: &[i16], sums: &mut [i32; 2]) {
+    for (&x, (&a, &b)) in x.iter().zip(a.iter().zip(b)) {
+        let product = |weight: i16| i32::from(weight).wrapping_mul(i32::from(x));
+        *sums = [
+            sums[0].wrapping_add(product(a)),
+            sums[1].wrapping_add(product(b)),
+        ];
+    }
 }

@@ -104,7 +104,8 @@ impl Session<'_, '_> {
     /// The same of pixels that are there.
     pub(super) fn grey_from(&self, first: usize, pixels: &mut [u8]) {
         let shift = self.model.score_shift();
-        for (pixel, score) in pixels.iter_mut().zip(self.raw_scores_from(first)) {
+        let scores = self.raw_scores_of(first..first + pixels.len());
+        for (pixel, score) in pixels.iter_mut().zip(scores) {
             *pixel = grey(score, shift);
         }
     }

@@ -10,6 +10,8 @@
 mod dense;
 #[cfg(not(bt_kernel = "helium"))]
 mod gather;
+#[cfg(not(bt_kernel = "helium"))]
+mod head;
 pub(super) mod places;
 
 use core::arch::global_asm;
@@ -18,6 +20,8 @@ use crate::program::{Accumulate, Contraction, StageRecord};
 use crate::q::half;
 #[cfg(not(bt_kernel = "helium"))]
 pub(crate) use dense::dense_add;
+#[cfg(not(bt_kernel = "helium"))]
+pub(crate) use head::head_add;
 
 // Helium has its own.
 #[cfg(all(bt_fp_registers, not(bt_kernel = "helium")))]

@@ -6,12 +6,15 @@
 //! more; plans for these cores have them ([`row_pairs`](crate::program::row_pairs)), and rows of bytes in dense maps.
 #![allow(unsafe_code)]
 
+mod head;
+
 use core::arch::global_asm;
 
 use super::armv7em::places::to_places;
 use super::{ByteRows, Centred, DenseRows, ToPlaces, armv7em};
 use crate::program::{Accumulate, Contraction, StageRecord, Store, TILE, VECTOR_PAIRS};
 use crate::q::half;
+pub(crate) use head::head_add;
 
 global_asm!(include_str!("bytes.s"), options(raw));
 global_asm!(include_str!("contract.s"), options(raw));
