@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use bt_core::Model;
+use bt_core::{Detector, Model, NextFrame};
 use bt_train::device;
 use serde_json::Value;
 
@@ -65,8 +65,15 @@ pub enum ModelIn<'a> {
     },
 }
 
-/// Scores that firmware with slots has room for.
+/// Scores that firmware with slots has room for; as many are counted as the program's in the table of boards.
 const SLOTS_CLASSES: usize = 64;
+
+/// A score, a rule of detection, and a bit of a drawing.
+const SCORE_BYTES: usize = 4 + 12 + 1;
+
+/// RAM that firmware with slots takes beyond what the table of boards says: its stack is deeper, since a model that came
+/// is read while another one is served.
+const SLOTS_RAM_BYTES: usize = 1024;
 
 /// The workspace's folder.
 pub fn workspace() -> PathBuf {
@@ -181,7 +188,7 @@ impl Firmware<'_> {
                     board.name
                 );
             }
-            let arena_bytes = board.session_bytes();
+            let arena_bytes = board.session_bytes() - SLOTS_RAM_BYTES;
             command.env("BT_SLOTS", format!("{arena_bytes},{SLOTS_CLASSES}"));
         }
         match self.model {
@@ -217,19 +224,42 @@ impl Firmware<'_> {
     fn with_room(&self, path: &Path) -> Result<PathBuf> {
         let bytes = device::read_model(path)?;
         if let Ok(model) = Model::parse(bytes.bytes()) {
-            self.board
-                .fits(model.flash_bytes(), model.arena_bytes())
+            let board = self.board;
+            let with_slots = match self.model {
+                ModelIn::Slots(_) => SLOTS_RAM_BYTES,
+                _ => 0,
+            };
+            let session_bytes = model.arena_bytes() + with_slots;
+            let fits = |ram_bytes| board.fits(model.flash_bytes(), ram_bytes);
+            let scores_bytes = scores_bytes(board, &model);
+            fits(session_bytes + scores_bytes)
                 .with_context(|| path.display().to_string())
-                .with_context(|| {
-                    format!(
+                .with_context(|| match fits(session_bytes) {
+                    Ok(()) => format!(
+                        "{scores_bytes} bytes are for its {} scores: train it with fewer, or take a larger board",
+                        model.outputs()
+                    ),
+                    Err(_) => format!(
                         "export it for this board, bt-train quantize … --board {}",
-                        self.board.name
-                    )
+                        board.name
+                    ),
                 })?;
         }
         path.canonicalize()
             .with_context(|| path.display().to_string())
     }
+}
+
+/// RAM that a model's scores take of the firmware, beyond those that the table of boards counts as the program's.
+fn scores_bytes(board: &Board, model: &Model<'_>) -> usize {
+    let scores = model.outputs();
+    let own = match (board.project, model.next_frame()) {
+        // A place of each kind for every score.
+        (Some(_), _) => SCORE_BYTES * scores,
+        (None, NextFrame::Drawn) => 5 * scores,
+        (None, _) => 4 * scores + 12 * Detector::places(model),
+    };
+    own.saturating_sub(SCORE_BYTES * SLOTS_CLASSES)
 }
 
 /// Runs a build to its end; what cargo tells of it, for [`built`] and [`built_file`].
