@@ -11,7 +11,7 @@ use ndarray::{Array2, ArrayView2};
 pub struct IntegerDense {
     /// Sizes and shift.
     pub record: DenseRecord,
-    /// Weights [rows][K].
+    /// Weights `[rows][K]`.
     pub levels: Vec<i8>,
     /// Per row: LSB of z per unit of the sum, times 2³².
     pub scales: Vec<u32>,
