@@ -65,9 +65,15 @@ impl Data {
 
     /// Writes it as both parts.
     fn write(&self, place: &Path) -> String {
+        self.write_as(&["train", "test"], place)
+    }
+
+    /// Writes it as each of these parts.
+    fn write_as(&self, parts: &[&str], place: &Path) -> String {
         let mut writer = NpzWriter::new();
-        self.add("train", &mut writer);
-        self.add("test", &mut writer);
+        for part in parts {
+            self.add(part, &mut writer);
+        }
         if self.labels > 0 {
             let labels: Vec<String> = WORDS[..self.labels].iter().map(|&w| w.into()).collect();
             writer.texts("labels", &labels);
@@ -179,6 +185,10 @@ fn captions_say_what_is_in_the_picture() {
     assert!(quantized["words"]["snr_db"].as_f64().unwrap() > 40.0);
     let tuned = json(&[&quantize[..], &["--fine-tune", "1", "--json"]].concat());
     assert_eq!(tuned["fine_tune"]["epochs"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        tuned["fine_tune"]["best"]["validation"]["bleu"],
+        found["bleu"]
+    );
     assert!(tuned["comparison"]["fixed_perplexity"].as_f64().unwrap() < 1.2);
     let said = run(&quantize);
     assert!(said.out.contains(" words of "), "{said:?}");
@@ -249,6 +259,46 @@ fn captions_say_what_is_in_the_picture() {
     assert_eq!(inspected["caption_words"], 5);
 }
 
+/// The epoch that is kept is the one of the best BLEU-4, and its figures are those that `eval` finds of the same
+/// pictures; words that are hidden change what is learned.
+#[test]
+fn the_epoch_of_the_best_captions_is_kept() {
+    let place = tempfile::tempdir().unwrap();
+    let data = Data::new(58).write_as(&["train", "val", "test"], place.path());
+    let train = |name: &str, flags: &[&str]| {
+        let out = place.path().join(name);
+        let mut words = vec!["train", "--data", &data, "--out", text(&out), "--json"];
+        words.extend(MODEL);
+        words.extend(["--epochs", "8", "--keep", "bleu"]);
+        let told = json(&[&words[..], flags].concat());
+        let epochs = std::fs::read_to_string(out.join("metrics.jsonl")).unwrap();
+        let epochs = epochs
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap());
+        (told, epochs.collect::<Vec<Value>>(), out)
+    };
+    let (told, epochs, out) = train("run", &[]);
+    assert_eq!((&told["keep"], epochs.len()), (&Value::from("bleu"), 8));
+    let bleu = |epoch: &Value| epoch["validation"]["bleu"][3].as_f64().unwrap();
+    let best = epochs.iter().map(bleu).fold(0.0, f64::max);
+    assert!(bleu(&epochs[0]) < 1.0, "{}", epochs[0]);
+    let kept = &epochs[told["best_epoch"].as_u64().unwrap() as usize - 1];
+    assert_eq!(bleu(kept), best);
+    let found = json(&["eval", text(&out), "--data", &data, "--json"]);
+    for key in ["bleu", "distinct"] {
+        assert_eq!(found[key], kept["validation"][key], "{key}");
+        assert_eq!(found[key], told[key], "{key}");
+    }
+    assert!(
+        std::fs::read_to_string(out.join("curves.svg"))
+            .unwrap()
+            .contains("BLEU-4")
+    );
+    let (_, hidden, _) = train("hidden", &["--hide-words", "0.5"]);
+    let loss = |epochs: &[Value]| epochs[7]["loss"].as_f64().unwrap();
+    assert!(loss(&hidden) != loss(&epochs), "{hidden:?}");
+}
+
 #[test]
 fn what_is_no_caption_is_refused_where_it_is() {
     let refused = |data: &Data, expected: &str| {
@@ -304,4 +354,11 @@ fn heads_and_captions_go_together() {
     let classes = bt_tests::program::Toy::new(6).write(toy.path());
     let expected = "y_train: holds the class of a sequence, wanted is the next word of a caption";
     trains(&classes, "next-words", &[expected, "words_train"]);
+    for flags in [["--keep", "bleu"], ["--hide-words", "0.1"]] {
+        let mut words = vec!["train", "--data", &classes, "--out", text(&out)];
+        words.extend(flags);
+        let name = &flags[0][2..];
+        let expected = format!("{name}: is for captions (`head next-words`); leave it out");
+        fails(1, &words, &[&expected]);
+    }
 }

@@ -93,6 +93,8 @@ class Settings(TypedDict, total=False):
     """The same for the hidden state that the recurrent map reads [default: 0]"""
     output_dropout: float
     """The same for what the head reads [default: 0]"""
+    hide_words: float
+    """Captions: share of the words read that are hidden, anew at every word: word 1 is read instead [default: 0]"""
     frames: int
     """Give the model so many frames of each sequence, evenly from first to last; 0 for all there are [default: 0]"""
     normalize: str

@@ -9,12 +9,12 @@ use crate::file::write_atomic;
 use crate::float::checkpoint::Checkpoint;
 use crate::float::model::Model as Network;
 use crate::say;
-use crate::training::bleu::{ORDER, bleu};
 use crate::training::caption::{Pictures, captions};
 use crate::training::evaluate::{self, Score};
+use crate::training::metrics::{CaptionFigures, distinct};
 use bt_core::{Model, Random, Teller, Temperature};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// What is asked of the test part.
@@ -46,25 +46,25 @@ pub fn run(
     let model = checkpoint.model()?;
     let pictures = Pictures::of(test).map_err(in_data)?;
     let told = captions(&model, test, &pictures.sequences, asked.beam);
-    let found = Found::new(&told, &pictures.references);
+    let found = CaptionFigures::of(&told, &pictures.references);
     let perplexity = perplexity(&model, test)?;
     let others = others(&pictures.sequences, &told);
-    let shuffled = Found::new(&others, &pictures.references);
+    let shuffled = CaptionFigures::of(&others, &pictures.references);
     let shuffled_perplexity = self::perplexity(&model, &with_other_pictures(test, &pictures))?;
     let controls = Controls::new(&model, train, test, &pictures)?;
     if let Some(path) = asked.out {
         write(path, vocabulary, &told, &pictures.references)?;
     }
     if asked.json {
-        let mut all = found.json();
+        let mut all = json!(found);
         all["pictures"] = told.len().into();
         all["captions"] = test.sequences().into();
         all["perplexity"] = perplexity.into();
-        all["shuffled"] = shuffled.json();
+        all["shuffled"] = json!(shuffled);
         all["shuffled"]["perplexity"] = shuffled_perplexity.into();
         all["controls"] = json!({
-            "most_frequent": controls.most_frequent.json(),
-            "nearest": controls.nearest.json(),
+            "most_frequent": json!(controls.most_frequent),
+            "nearest": json!(controls.nearest),
         });
         say!("{all}");
         return Ok(());
@@ -157,7 +157,7 @@ pub fn run_integers(model: &Model<'_>, part: &Part, asked: &OfDevice<'_>) -> Res
         let raw = device::run(model, part, || ())?;
         let figures = scores::figures(model, targets, &raw)?;
         Ok((
-            Found::new(&told, &pictures.references),
+            CaptionFigures::of(&told, &pictures.references),
             perplexity_of(model, targets, &raw),
             figures,
         ))
@@ -169,7 +169,7 @@ pub fn run_integers(model: &Model<'_>, part: &Part, asked: &OfDevice<'_>) -> Res
     if asked.json {
         let mut all = json!({ "distinct": distinct(&told) });
         if let Some((found, perplexity, figures)) = &scored {
-            all = found.json();
+            all = json!(found);
             all["captions"] = part.sequences().into();
             all["perplexity"] = (*perplexity).into();
             all["accuracy"] = figures.accuracy().into();
@@ -205,10 +205,6 @@ fn perplexity_of(model: &Model<'_>, targets: &Targets, raw: &[Vec<i32>]) -> f64 
     (nats.sum::<f64>() / words.len().max(1) as f64).exp()
 }
 
-fn distinct(captions: &[Vec<usize>]) -> usize {
-    captions.iter().collect::<BTreeSet<_>>().len()
-}
-
 /// Words in a row.
 fn text(vocabulary: &[String], words: &[usize]) -> String {
     let words: Vec<&str> = words
@@ -216,37 +212,6 @@ fn text(vocabulary: &[String], words: &[usize]) -> String {
         .map(|&word| vocabulary.get(word).map_or("?", String::as_str))
         .collect();
     words.join(" ")
-}
-
-/// Captions beside what people wrote.
-struct Found {
-    bleu: [f64; ORDER],
-    distinct: usize,
-}
-
-impl Found {
-    fn new(captions: &[Vec<usize>], references: &[Vec<Vec<usize>>]) -> Found {
-        Found {
-            bleu: bleu(captions, references),
-            distinct: distinct(captions),
-        }
-    }
-
-    fn json(&self) -> Value {
-        json!({ "bleu": self.bleu, "distinct": self.distinct })
-    }
-}
-
-impl std::fmt::Display for Found {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let bleu = self.bleu.map(|share| format!("{:.1}", 100.0 * share));
-        write!(
-            f,
-            "BLEU-1 to 4 {}, {} distinct captions",
-            bleu.join(" "),
-            self.distinct
-        )
-    }
 }
 
 /// e to the mean of −ln of the probability of people's words, ends included.
@@ -283,8 +248,8 @@ fn with_other_pictures(part: &Part, pictures: &Pictures) -> Part {
 
 /// What looks at no picture, and what only looks which is most alike.
 struct Controls {
-    most_frequent: Found,
-    nearest: Found,
+    most_frequent: CaptionFigures,
+    nearest: CaptionFigures,
 }
 
 impl Controls {
@@ -310,8 +275,11 @@ impl Controls {
             known.references[least.map_or(0, |(at, _)| at)][0].clone()
         });
         Ok(Controls {
-            most_frequent: Found::new(&vec![most; pictures.sequences.len()], &pictures.references),
-            nearest: Found::new(&nearest.collect::<Vec<_>>(), &pictures.references),
+            most_frequent: CaptionFigures::of(
+                &vec![most; pictures.sequences.len()],
+                &pictures.references,
+            ),
+            nearest: CaptionFigures::of(&nearest.collect::<Vec<_>>(), &pictures.references),
         })
     }
 }

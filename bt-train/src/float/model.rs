@@ -9,7 +9,7 @@ use super::layer::LayerWeights;
 use super::pool::Reads;
 use super::real::Real;
 use super::recurrence::{Masks, Recurrence, Trace};
-use super::words::words_before;
+use super::words::{hide, words_before};
 use crate::error::Result;
 use crate::shape::{Cell, MapKind};
 use bt_core::OutputKind;
@@ -63,6 +63,8 @@ pub struct LossOptions<T = f32> {
     /// Of a model that draws pictures, the numbers from N(0, 1) by which it draws its latent values, [T, batch, Z];
     /// none: they are at their means.
     pub noise: Option<Array3<T>>,
+    /// Of a model of captions, which of the words that it reads are hidden from it, caption by caption.
+    pub hidden_words: Option<Vec<bool>>,
 }
 
 impl<T> Default for LossOptions<T> {
@@ -73,6 +75,7 @@ impl<T> Default for LossOptions<T> {
             recurrent_mask: None,
             output_mask: None,
             noise: None,
+            hidden_words: None,
         }
     }
 }
@@ -314,7 +317,10 @@ impl<T: Real> Network<T> {
             recurrent: options.recurrent_mask.as_ref(),
         };
         let wanted = wanted.into();
-        let read = self.read(wanted, lengths);
+        let mut read = self.read(wanted, lengths);
+        if let Some(hidden) = &options.hidden_words {
+            hide(read.as_mut().expect("a model that reads words"), hidden);
+        }
         let recurrence = self.recurrence(read.as_deref());
         let mut trace = recurrence.forward(&x, lengths, masks, None);
         let output = options.output_mask.as_ref();
@@ -348,7 +354,10 @@ impl<T: Real> Network<T> {
             recurrent: options.recurrent_mask.as_ref(),
         };
         assert!(
-            masks.input.is_none() && masks.recurrent.is_none() && options.output_mask.is_none(),
+            masks.input.is_none()
+                && masks.recurrent.is_none()
+                && options.output_mask.is_none()
+                && options.hidden_words.is_none(),
             "states found elsewhere know of no dropout"
         );
         let wanted = wanted.into();

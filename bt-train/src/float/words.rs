@@ -3,7 +3,7 @@
 //! z of a step is the picture's share, which the input map gives once, and a row of a table for the word before.
 
 use crate::float::cell::Row;
-use crate::float::config::END;
+use crate::float::config::{END, UNKNOWN};
 use crate::float::layer::Layer;
 use crate::float::map::Frames;
 use crate::float::model::Network;
@@ -77,6 +77,19 @@ pub fn words_before(words: &[usize], lengths: &[usize]) -> Vec<usize> {
         rest = others;
     }
     before
+}
+
+/// Puts [`UNKNOWN`] in the places of words that are hidden; not of [`END`], which begins a caption.
+///
+/// # Panics
+/// If `hidden` does not tell of every word.
+pub fn hide(read: &mut [usize], hidden: &[bool]) {
+    assert_eq!(read.len(), hidden.len(), "hidden words");
+    for (word, _) in read.iter_mut().zip(hidden).filter(|(_, hidden)| **hidden) {
+        if *word != END {
+            *word = UNKNOWN;
+        }
+    }
 }
 
 /// Captions under way: a state for each.

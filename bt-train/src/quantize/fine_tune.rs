@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::Checkpoint;
 use crate::float::model::{Gradients, Loss, LossOptions, Model, States};
 use crate::quantize::export::Scheme;
+use bt_core::Teller;
 use ndarray::Array2;
 
 /// One LSB of z.
@@ -54,6 +55,21 @@ pub fn loss_and_gradients(
 /// When the weights cannot be quantized.
 pub fn logits(scheme: &Scheme, model: &Model, part: &Part) -> Result<Array2<f32>> {
     Ok(pass(scheme, model, part)?.1)
+}
+
+/// A caption of each of these sequences' pictures by the integers that `model` becomes, always the likeliest word.
+///
+/// # Errors
+/// When the weights cannot be quantized, or tell no captions.
+pub fn captions(
+    scheme: &Scheme,
+    model: &Model,
+    part: &Part,
+    sequences: &[usize],
+) -> Result<Vec<Vec<usize>>> {
+    let bytes = scheme.core(&Checkpoint::of(model))?;
+    let integers = device::parse(&bytes)?;
+    device::captions(&integers, part, sequences, |_| Teller::likeliest(), || ())
 }
 
 fn pass(scheme: &Scheme, model: &Model, part: &Part) -> Result<(Vec<Passage>, Array2<f32>)> {

@@ -176,6 +176,7 @@ fn every_float_of_a_state_comes_back() {
                 balanced_accuracy: loss,
                 macro_f1: loss,
             },
+            captions: None,
             loss,
         };
         let state = State {

@@ -34,9 +34,11 @@ pub fn charts(epochs: &[Epoch], best: Option<usize>) -> Vec<Chart<'static>> {
     };
     let mark = best.filter(|&epoch| epoch > 0);
     let mark = mark.map(|epoch| (epoch as f64, format!("best: {epoch}")));
+    let bleu = vec![validation(of(|epoch| epoch.validation?.get(Keep::Bleu)))];
     [
         over_epochs("loss", Scale::FromZero, losses),
         over_epochs(title, Scale::Linear, figures),
+        over_epochs("BLEU-4", Scale::Linear, bleu),
     ]
     .into_iter()
     .filter(|chart| !chart.series.is_empty())
@@ -151,6 +153,7 @@ mod tests {
                     balanced_accuracy: 0.25,
                     macro_f1: 0.125,
                 },
+                captions: None,
                 loss: 1.0,
             }),
             lr: 0.1,

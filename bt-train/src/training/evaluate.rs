@@ -6,7 +6,7 @@ use crate::float::head::LossWeights;
 use crate::float::init;
 use crate::float::model::Model;
 use crate::training::confusion::Confusion;
-use crate::training::metrics::{BitFigures, Figures, Keep, ValueFigures};
+use crate::training::metrics::{BitFigures, CaptionFigures, Figures, Keep, ValueFigures};
 use bt_core::argmax;
 use ndarray::{Array2, Array3, s};
 use rand_chacha::ChaCha8Rng;
@@ -21,6 +21,9 @@ pub struct Score {
     /// Accuracy and its like of classes, errors of values, nats of bits.
     #[serde(flatten)]
     pub figures: Figures,
+    /// Of captions told for the pictures, where they were.
+    #[serde(flatten)]
+    pub captions: Option<CaptionFigures>,
     /// Mean cross entropy (of bits a bit), or mean squared error of values in standard deviations of the training
     /// part's.
     pub loss: f64,
@@ -71,14 +74,22 @@ impl Score {
         };
         Score {
             figures,
+            captions: None,
             loss: loss.loss,
         }
+    }
+
+    /// The same with figures of captions.
+    #[must_use]
+    pub fn with_captions(self, captions: Option<CaptionFigures>) -> Score {
+        Score { captions, ..self }
     }
 
     /// The figure of this name.
     pub fn get(&self, keep: Keep) -> Option<f64> {
         match keep {
             Keep::Loss => Some(self.loss),
+            Keep::Bleu => self.captions.map(|captions| captions.bleu[3]),
             keep => self.figures.get(keep),
         }
     }
@@ -177,6 +188,7 @@ mod tests {
                 balanced_accuracy: 0.5,
                 macro_f1,
             },
+            captions: None,
             loss,
         };
         let (often, rarely) = (classes(0.9, 0.4, 0.3), classes(0.8, 0.7, 0.6));
@@ -191,6 +203,7 @@ mod tests {
                 mae: rmse,
                 r2,
             }),
+            captions: None,
             loss: rmse,
         };
         let (near, far) = (values(0.1, Some(0.9)), values(0.2, None));
@@ -202,10 +215,18 @@ mod tests {
                 accuracy: 0.5,
                 divergence: None,
             }),
+            captions: None,
             loss: 0.1,
         };
         assert!(bits(80.0).beats(&bits(81.0), Keep::Nats));
-        for score in [often, near, far, bits(80.0)] {
+        let captions = |bleu, loss| {
+            let bleu = [0.6, 0.5, 0.4, bleu];
+            let captions = CaptionFigures { bleu, distinct: 9 };
+            classes(0.7, 0.2, loss).with_captions(Some(captions))
+        };
+        assert!(captions(0.31, 1.9).beats(&captions(0.3, 1.2), Keep::Bleu));
+        assert!(captions(0.3, 1.2).beats(&often, Keep::Bleu));
+        for score in [often, near, far, bits(80.0), captions(0.25, 1.5)] {
             let text = serde_json::to_string(&score).unwrap();
             assert_eq!(serde_json::from_str::<Score>(&text).unwrap(), score);
         }

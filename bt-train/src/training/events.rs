@@ -59,6 +59,7 @@ pub fn of_epoch(epoch: &Epoch) -> Vec<u8> {
         ("rmse/validation", validation(Keep::Rmse)),
         ("mae/validation", validation(Keep::Mae)),
         ("r2/validation", validation(Keep::R2)),
+        ("bleu/validation", validation(Keep::Bleu)),
         ("lr", Some(epoch.lr.into())),
         ("gradient", Some(epoch.gradient.into())),
     ]);
@@ -115,6 +116,7 @@ mod tests {
                     balanced_accuracy: 0.8125,
                     macro_f1: 0.71875,
                 },
+                captions: None,
                 loss: 0.625,
             }),
             lr: 0.25,

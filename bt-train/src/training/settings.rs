@@ -132,6 +132,8 @@ settings! {
     recurrent_dropout: f32 = 0.0, [value_name = "SHARE"];
     /// The same for what the head reads [default: 0]
     output_dropout: f32 = 0.0, [value_name = "SHARE"];
+    /// Captions: share of the words read that are hidden, anew at every word: word 1 is read instead [default: 0]
+    hide_words: f32 = 0.0, [value_name = "SHARE"];
     /// Give the model so many frames of each sequence, evenly from first to last; 0 for all there are [default: 0]
     frames: usize = 0, [];
     /// What shares one offset and scale of the input [default: auto]
@@ -267,6 +269,7 @@ impl Settings {
             input_dropout: 0.0,
             recurrent_dropout: 0.0,
             output_dropout: 0.0,
+            hide_words: 0.0,
             ..self.clone()
         }
     }

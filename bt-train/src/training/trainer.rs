@@ -20,9 +20,10 @@ use crate::float::model::Model;
 use crate::quantize::export::Scheme;
 use crate::quantize::fine_tune;
 use crate::training::augment::Augmenter;
+use crate::training::caption::{self, Pictures};
 use crate::training::evaluate::{self, Score};
 use crate::training::material::Material;
-use crate::training::metrics::Keep;
+use crate::training::metrics::{CaptionFigures, Keep};
 use crate::training::optimizer::Adam;
 use crate::training::outcome::Outcome;
 use crate::training::schedule::Schedule;
@@ -265,7 +266,21 @@ impl<'a> Trainer<'a> {
             Some(scheme) => fine_tune::logits(scheme, &self.model, part)?.into(),
         };
         let targets = part.known_targets(PartName::Validation)?;
-        Ok(Some(Score::of(&self.model, &told, targets)))
+        let score = Score::of(&self.model, &told, targets);
+        Ok(Some(score.with_captions(self.captions(part)?)))
+    }
+
+    /// What captions of a part's pictures come to, always the likeliest word; none of a model that makes none.
+    fn captions(&self, part: &Part) -> Result<Option<CaptionFigures>> {
+        if self.model.config.words().is_none() {
+            return Ok(None);
+        }
+        let pictures = Pictures::of(part)?;
+        let told = match self.scheme {
+            None => caption::captions(&self.model, part, &pictures.sequences, 1),
+            Some(scheme) => fine_tune::captions(scheme, &self.model, part, &pictures.sequences)?,
+        };
+        Ok(Some(CaptionFigures::of(&told, &pictures.references)))
     }
 }
 

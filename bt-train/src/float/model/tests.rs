@@ -175,6 +175,10 @@ fn gradients() {
             recurrent_mask: Some(dropout_mask(5, hidden, 0.3, &mut rng)),
             output_mask: Some(dropout_mask(5, model.config.units(), 0.3, &mut rng)),
             noise: None,
+            hidden_words: model.config.words().map(|_| {
+                let words = lengths.iter().sum();
+                (0..words).map(|at: usize| at % 3 == 1).collect()
+            }),
         };
         let run = |model: &Network<f64>| {
             model.loss_and_gradients(x.view(), &lengths, rows.wanted(), &options)

@@ -24,6 +24,13 @@ fn a_word_is_read_after_it_was_told() {
     assert_eq!(before, [0, 3, 2, 0, 0, 4]);
 }
 
+#[test]
+fn a_hidden_word_is_read_as_one_that_is_unknown() {
+    let mut read = [END, 3, 2, END, END, 4];
+    hide(&mut read, &[true, true, false, false, true, true]);
+    assert_eq!(read, [END, UNKNOWN, 2, END, END, UNKNOWN]);
+}
+
 /// z = W·picture + table\[word before\] + U·h + b at every step, in a loop of its own.
 #[test]
 fn logits_are_those_of_a_plain_loop() {

@@ -200,6 +200,7 @@ fn augmentations_are_a_table() {
             "factor-decay: is 1.5; give a share from 0 to 1",
         ),
         ("output-dropout = 1.0", "output-dropout: is 1; give a share"),
+        ("hide-words = -0.5", "hide-words: is -0.5; give a share"),
         (
             "[augmant]\nflip = 0.5",
             "augmant: unknown key; did you mean `augment`?",

@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::{DRAW_STEPS_MAX, HeadName};
 use crate::shape::MapName;
 use crate::training::augment::Augment;
+use crate::training::metrics::Keep;
 use bt_core::OutputKind;
 use bt_core::internals::model::layout::LAYERS_MAX;
 
@@ -32,6 +33,7 @@ impl Settings {
             ("input-dropout", self.input_dropout),
             ("recurrent-dropout", self.recurrent_dropout),
             ("output-dropout", self.output_dropout),
+            ("hide-words", self.hide_words),
             ("beta2", self.beta2),
             ("validation", self.validation),
         ];
@@ -128,6 +130,8 @@ impl Settings {
             HeadName::NextWords => Some("varies sequences of frames, and a picture is one frame"),
             _ => None,
         };
+        let of_captions =
+            (head != HeadName::NextWords).then_some("is for captions (`head next-words`)");
         let pictures = head == HeadName::Draw;
         let of_others =
             pictures.then_some("is not for pictures, whose pixels are read as they are");
@@ -146,6 +150,8 @@ impl Settings {
             ("input-dropout", of_others, self.input_dropout > 0.0),
             ("recurrent-dropout", of_others, self.recurrent_dropout > 0.0),
             ("output-dropout", of_others, self.output_dropout > 0.0),
+            ("hide-words", of_captions, self.hide_words > 0.0),
+            ("keep", of_captions, self.keep == Keep::Bleu),
             (
                 "normalize",
                 of_others,

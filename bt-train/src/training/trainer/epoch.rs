@@ -3,7 +3,7 @@
 use super::{Best, Trainer, generator};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::Checkpoint;
-use crate::float::init::dropout_mask;
+use crate::float::init::{dropout_mask, uniform};
 use crate::float::model::LossOptions;
 use crate::quantize::fine_tune;
 use crate::training::evaluate::{self, Score};
@@ -75,7 +75,7 @@ impl Trainer<'_> {
             };
             let all: Vec<usize> = (0..sequences.len()).collect();
             let batch = part.batch(&all, &self.normalization);
-            let options = self.options(sequences.len(), &mut rng);
+            let options = self.options(&batch.lengths, &mut rng);
             let items = batch.targets.as_ref().ok_or_else(no_targets)?;
             let (loss, mut gradients) = match self.scheme {
                 None => self.model.loss_and_gradients(
@@ -153,8 +153,8 @@ impl Trainer<'_> {
         .remedy(format!("lower `lr` (now {lr}) or `clip` (now {clip})"))
     }
 
-    fn options(&self, sequences: usize, rng: &mut ChaCha8Rng) -> LossOptions {
-        let config = &self.model.config;
+    fn options(&self, lengths: &[usize], rng: &mut ChaCha8Rng) -> LossOptions {
+        let (config, sequences) = (&self.model.config, lengths.len());
         let mut mask = |share: f32, width| {
             (share > 0.0).then(|| dropout_mask(sequences, width, f64::from(share), rng))
         };
@@ -167,6 +167,11 @@ impl Trainer<'_> {
             ),
             output_mask: mask(self.settings.output_dropout, config.units()),
             noise: evaluate::noise(config, sequences, rng),
+            hidden_words: (self.settings.hide_words > 0.0).then(|| {
+                let rate = f64::from(self.settings.hide_words);
+                let words: usize = lengths.iter().sum();
+                (0..words).map(|_| uniform(rng) < rate).collect()
+            }),
         }
     }
 }
