@@ -56,23 +56,41 @@ pub fn gather_portable<S: Sample>(
     }
 }
 
+/// Whose kernels run a stage.
+trait Kernels {
+    fn contract(run: &Contraction<'_>, memory: &mut [u32]);
+}
+
+/// Those of this core, for programs that `Model::parse` has proven.
+struct OfThisCore;
+
+impl Kernels for OfThisCore {
+    #[inline(always)]
+    fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
+        kernel::contract(run, memory);
+    }
+}
+
+/// The portable ones, for programs that nobody has proven.
+struct Portable;
+
+impl Kernels for Portable {
+    #[inline(always)]
+    fn contract(run: &Contraction<'_>, memory: &mut [u32]) {
+        kernel::portable::contract(run, memory);
+    }
+}
+
 /// Runs every stage whose digits have wrapped, in order. Program, operands and arena are those of a parsed
 /// model.
-#[inline(always)]
+#[inline(never)]
 pub(super) fn run<'m>(
     program: &Program<'m>,
     operands: &Operands<'m>,
     odometer: &Odometer,
     memory: &mut [u32],
 ) {
-    run_with(
-        kernel::contract,
-        program,
-        operands,
-        odometer,
-        memory,
-        |_, _, _| (),
-    );
+    run_with::<OfThisCore>(program, operands, odometer, memory, |_, _, _| ());
 }
 
 /// As the device runs it, for programs that nobody has proven: the exporter calibrates with it. Shows
@@ -84,13 +102,11 @@ pub fn run_portable<'m>(
     memory: &mut [u32],
     watch: impl FnMut(usize, &Contraction<'m>, &[u32]),
 ) {
-    let contract = kernel::portable::contract;
-    run_with(contract, program, operands, odometer, memory, watch);
+    run_with::<Portable>(program, operands, odometer, memory, watch);
 }
 
 #[inline(always)]
-fn run_with<'m>(
-    contract: impl Fn(&Contraction<'m>, &mut [u32]),
+fn run_with<'m, K: Kernels>(
     program: &Program<'m>,
     operands: &Operands<'m>,
     odometer: &Odometer,
@@ -106,7 +122,7 @@ fn run_with<'m>(
         let Some(run) = operands.contraction(stage, odometer).proven() else {
             return;
         };
-        contract(&run, memory);
+        K::contract(&run, memory);
         watch(index, &run, memory);
     }
 }

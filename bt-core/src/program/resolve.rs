@@ -92,7 +92,7 @@ pub struct Contraction<'a> {
     pub weights: &'a [u32],
     /// From `m_tiles` offsets in words on, or from the scatter table on.
     pub rows: &'a [u16],
-    /// From `n_tiles` offsets in words on; not read where they are evenly spaced or in a scatter table.
+    /// From `n_tiles` offsets in words on; none where they are evenly spaced, not read in a scatter table.
     pub cols: &'a [u16],
     /// Destination of this run, first word in the arena.
     pub out_word: usize,
@@ -115,7 +115,10 @@ impl<'m> Operands<'m> {
             weights: self.weights.get(first..)?,
             rows: self.tables.get(stage.rows_table as usize..)?,
             // Not always read, and then at no place in particular.
-            cols: self.tables.get(stage.cols_table as usize..).unwrap_or(&[]),
+            cols: match stage.col_stride {
+                0 => self.tables.get(stage.cols_table as usize..).unwrap_or(&[]),
+                _ => &[],
+            },
             out_word: turn.out_word,
             accumulate: turn.accumulate,
         })

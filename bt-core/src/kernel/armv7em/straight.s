@@ -1,69 +1,164 @@
-@ The tiles of the most frequent stages: up to 16 pairs of k and 16 tiles a row, one slice, sums' tops, or sums shifted
-@ by 12 to 15 and saturated to 15 bits, stored at even distances. After weights_fp.s, whose blocks these are, and contract.s.
+@ The tiles of the most frequent stages: up to 16 pairs of k and 16 tiles a row; one slice, whose sums' tops, or sums
+@ shifted by 13 to 15 and saturated to 15 or 16 bits, are stored at even distances; or one slice of several, whose sums are
+@ shifted by 2 to 5 and join the kept ones. After weights_fp.s and contract.s.
 @
 @ What becomes of a tile and where it goes wait on the stack, pushed for a whole row of tiles at once and popped
-@ tile by tile: POP {r2, pc} leads from the last block to the ending with the tile's destination, POP {pc} from
-@ the first block, which follows the ending of the tile before, to the others. So neither is looked up, and
-@ nothing asks whether the row is done.
+@ tile by tile: POP {r6, r11, pc} leads from the last block to the ending with the tile's destination and the rounding
+@ constant of the next one, POP {pc} from the first block, which follows the ending of the tile before, to the others.
+@ So neither is looked up, and nothing asks whether the row is done. A tile that is saturated or joins kept sums has one
+@ address more: POP {pc} leads from that to what stores its values, or to the next tile.
 @
 @ The first block takes the weights of d0; the others wait right-aligned up to d15, so that which comes second
-@ depends on their number, and with it how many words of X the first has to load ahead.
-@
-@ A tile that is saturated has one address more: POP {pc} leads from what shifts, saturates and packs its values to
-@ what stores them.
-@
-@ r0: struct Straight of straight.rs, or Saturating, as they come to lie on the stack.
+@ depends on their number, and with it how many words of X the first has to load ahead. It loads all of them at once,
+@ since registers whose sums have not begun take them: x0 to x2 are where their columns' sums of row m0 will be, and the
+@ constant is where the last column's sum of row m1 will be. Sums of n0 to n3 are in r2, r3, r4, r1 (row m0) and r8-r11
+@ (row m1), words of X in r5-r7. The last sum of all ends in lr, so that r11 is free for the next constant.
 
     .equ ST_W, 4            @ next weights, next rows
-    .equ ST_PAIRS, 56       @ code: pushes of two tiles
-    .equ ST_FRAME, 60
-    .equ SS_LOAD, 56        @ code: loads the weights
-    .equ SS_FIRST, 60       @ code: the first block; rounding constant
-    .equ SS_PAIRS, 68       @ code: pushes of two tiles
-    .equ SS_FRAME, 72
+    .equ ST_LOAD, 56        @ code: loads the weights
+    .equ ST_FIRST, 60       @ code: the first block
+    .equ ST_PAIRS, 64       @ code: pushes of two tiles
+    .equ ST_FRAME, 68
+    .equ ST_OUT, 100        @ above the registers that are saved: destination of row 0
+    .equ ST_PUSHED, 16      @ a tile's
+    .equ TS_FIRST, 16
+    .equ TS_W, ST_W + ST_PUSHED
+    .equ TS_CONSTANTS, 28   @ of the pushes
+    .equ TS_PAIRS, 76
+    .equ TS_FRAME, 80
+    .equ TS_PUSHED, 20
+
+    @ Offsets in the table of codes, from the entry that stages of no pairs would have.
+    .equ ST_TWOS, 17 * 12
+    .equ ST_ODD, ST_TWOS + 32
+    .equ ST_ENDINGS, ST_ODD + 4
+    .equ ST_LAST, 40        @ from a store's endings on
+    .equ ST_STORE, 44       @ from store to store
+
+    .macro straight_column a, b, x
+    smlad \a, r12, \x, \a
+    smlad \b, lr, \x, \b
+    .endm
+
+    @ As in weights_fp.s, with other registers; the last block ends with a whole load.
+    .macro straight_pair b
+    vmov r12, lr, d\b
+    .if \b % 3 == 1
+    ldmia r0!, {r5, r6, r7}
+    straight_column r2, r8, r5
+    straight_column r3, r9, r6
+    straight_column r4, r10, r7
+    ldmia r0!, {r5, r6, r7}
+    straight_column r1, r11, r5
+    .elseif \b % 3 == 2
+    straight_column r2, r8, r6
+    straight_column r3, r9, r7
+    ldmia r0!, {r5, r6, r7}
+    straight_column r4, r10, r5
+    straight_column r1, r11, r6
+    .else
+    straight_column r2, r8, r7
+    ldmia r0!, {r5, r6, r7}
+    straight_column r3, r9, r5
+    straight_column r4, r10, r6
+    .if \b == 15
+    smlad r1, r12, r7, r1
+    smlad lr, lr, r7, r11
+    .else
+    straight_column r1, r11, r7
+    .endif
+    .endif
+    .endm
+
+    @ Shifts, saturates and packs a tile.
+    .macro saturating store, bits, shift
+.Lbt_saturating_\store\()_\bits\()_\shift:
+    .irp sum, r1, r2, r3, r4, r8, r9, r10, lr
+    ssat \sum, #\bits, \sum, asr #\shift
+    .endr
+    straight_pack_\store
+    pop {pc}
+    .endm
+    .macro saturating_code store, bits, shift
+    .word .Lbt_saturating_\store\()_\bits\()_\shift + 1
+    .endm
+
+    @ A tile whose blocks stand behind its first one: POP takes no second block's address but drops it.
+    .macro straight_through store, second
+.Lbt_straight_\store\()_\second:
+    straight_top_\store
+.Lbt_saturating_put_\store\()_\second:
+    straight_put_\store
+.Lbt_straight_first_\store\()_\second:
+    straight_first ((2*\second+1)%3)
+    .irp b, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    .if \b >= \second
+    straight_pair \b
+    .endif
+    .endr
+    pop {r5, r6, r11, pc}
+    .endm
+
+    @ A column whose word of X is where its sum of row m0 will be.
+    .macro straight_begin a, b
+    smlad \b, lr, \a, r11
+    smlad \a, r12, \a, r11
+    .endm
 
     .macro straight_first ahead
     vmov r12, lr, d0
-    ldmia r0!, {r1, r2, r3}
-    column r4, r8, r1, 1
-    column r5, r9, r2, 1
-    column r6, r10, r3, 1
     .if \ahead == 0
-    ldr r1, [r0], #4
+    ldmia r0!, {r2, r3, r4, r5}
     .elseif \ahead == 1
-    ldmia r0!, {r1, r3}
+    ldmia r0!, {r2, r3, r4, r5, r7}
     .else
-    ldmia r0!, {r1, r2, r3}
+    ldmia r0!, {r2, r3, r4, r5, r6, r7}
     .endif
-    column r7, r11, r1, 1
-    pop {pc}
+    straight_begin r2, r8
+    straight_begin r3, r9
+    straight_begin r4, r10
+    smlad r1, r12, r5, r11
+    smlad r11, lr, r5, r11
     .endm
 
     .macro straight_top_pairs
-    top_pairs
+    pkhtb r2, r8, r2, asr #16
+    pkhtb r3, r9, r3, asr #16
+    pkhtb r4, r10, r4, asr #16
+    pkhtb r5, lr, r1, asr #16
     .endm
 
     .macro straight_top_columns
-    top_rows
+    pkhtb r2, r3, r2, asr #16
+    pkhtb r3, r9, r8, asr #16
+    pkhtb r4, r1, r4, asr #16
+    pkhtb r5, lr, r10, asr #16
     .endm
 
     .macro straight_pack_pairs
-    pack_pairs
+    pkhbt r2, r2, r8, lsl #16
+    pkhbt r3, r3, r9, lsl #16
+    pkhbt r4, r4, r10, lsl #16
+    pkhbt r5, r1, lr, lsl #16
     .endm
 
     .macro straight_pack_columns
-    pack_rows
+    pkhbt r2, r2, r3, lsl #16
+    pkhbt r3, r8, r9, lsl #16
+    pkhbt r4, r4, r1, lsl #16
+    pkhbt r5, r10, lr, lsl #16
     .endm
 
     .macro straight_put_pairs
-    stmia r2, {r4-r7}
+    stmia r6!, {r2-r5}
     .endm
 
     .macro straight_put_columns
-    strd r4, r6, [r2]
-    strd r5, r7, [r2, #16]
+    strd r2, r3, [r6]
+    strd r4, r5, [r6, #16]
     .endm
 
+    @ r0 the stage, r1 its weights, r2 its rows, r3 the arena; on the stack its destination.
     .section .text.bt_core_straight, "ax", %progbits
     .p2align 2
     .global bt_core_straight
@@ -72,69 +167,101 @@
 bt_core_straight:
     push {r4-r11, lr}
     vpush {d8-d15}
-    ldr lr, [r0, #ST_PAIRS]
-    push {lr}
-    ldmia r0, {r0-r12, lr}
+    ldr r12, =.Lbt_straight_codes - 24
+    ldrb r10, [r0, #STEP_STORE]
+    ldrh r11, [r0, #STEP_COL_STRIDE]
+    ldrh r7, [r0, #STEP_N_TILES]
+    ldrh r8, [r0, #STEP_M_TILES]
+    ldrh r6, [r0, #STEP_K_PAIRS]
+    ldr r0, [r0, #STEP_INPUT_WORD]
+    ldr lr, [sp, #ST_OUT]
+    add r0, r3, r0, lsl #2
+    add r8, r2, r8, lsl #1
+    sub r7, r7, #1
+    lsl r11, r11, #2
+    mla r4, r7, r11, lr
+    @ By the number of pairs; r6 becomes the offset of its ending and its first block.
+    add r6, r6, r6, lsl #1
+    add r6, r12, r6, lsl #2
+    ldmia r6, {r3, r5, r6}
+    @ By the tiles beside one: pushes.
+    lsrs r7, r7, #1
+    add r9, r12, r7, lsl #2
+    ldr lr, [r9, #ST_TWOS]
+    @ By the store.
+    mov r9, #ST_STORE
+    mla r10, r10, r9, r12
+    add r6, r6, r10
+    ldrd r6, r9, [r6, #ST_ENDINGS]
+    push {r5, r9, lr}
+    it cs
+    ldrcs lr, [r12, #ST_ODD]
+    ldr r12, [r10, #ST_ENDINGS + ST_LAST]
+    mov r5, #0x8000
+    mov r7, r3
+    mov r9, r5
+    mov r10, r6
     push {r0-r12, lr}
+    @ It is the first row; there is one.
+    b .Lbt_straight_begin
 
-    @ r0 X, r1 W, r2 rows and r8 their end, r3 destination of the last tile of row 0, r5 code that loads W, r11
-    @ bytes from tile to tile, lr code that pushes. Pushed for each tile: r4, r7 the code of the second block, its
-    @ destination in r5 and r8, r6 and r9 its ending; r12 that of the last tile. r10 begins the row.
+    @ r0 X, r1 W, r2 rows and r8 their end, r4 destination of the last tile of row 0, r11 bytes from tile to tile, lr
+    @ code that pushes. Pushed for each tile: r3, r7 the code of the second block, its destination in r4 and r8, r5 and
+    @ r9 the rounding constant, r6 and r10 its ending; r12 that of the last tile, then the first block.
 .Lbt_straight_row:
     ldmia sp, {r0-r12, lr}
     cmp r2, r8
     beq .Lbt_straight_done
+.Lbt_straight_begin:
     ldrh r8, [r2], #2
-    add r8, r3, r8, lsl #2
     vldmia r1!, {d0}
-    bx r5
+    add r8, r4, r8, lsl #2
+    push {r7, r8, r9, r12}
+    sub r8, r8, r11
+    ldr r12, [sp, #ST_PUSHED + ST_FIRST]
+    ldr pc, [sp, #ST_PUSHED + ST_LOAD]
     .irp b, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 .Lbt_straight_load_\b:
     vldmia r1!, {d\b-d15}
-    b .Lbt_straight_loaded
-    .endr
-.Lbt_straight_loaded:
-    strd r1, r2, [sp, #ST_W]
-    push {r7, r8, r12}
-    sub r8, r8, r11
+    strd r1, r2, [sp, #ST_PUSHED + ST_W]
     bx lr
+    .endr
     @ An odd one, then two at a time.
 .Lbt_straight_odd:
-    push {r7, r8, r9}
+    push {r7-r10}
     sub r8, r8, r11
-    ldr pc, [sp, #24 + ST_PAIRS]
+    ldr pc, [sp, #2 * ST_PUSHED + ST_PAIRS]
     .irp twos, 7, 6, 5, 4, 3, 2, 1
 .Lbt_straight_twos_\twos:
-    sub r5, r8, r11
-    push {r4-r9}
-    sub r8, r5, r11
+    sub r4, r8, r11
+    push {r3-r10}
+    sub r8, r4, r11
     .endr
 .Lbt_straight_twos_0:
-    bx r10
+    mov r11, r5
+    bx r12
 
 .Lbt_straight_done:
     add sp, sp, #ST_FRAME
     vpop {d8-d15}
     pop {r4-r11, pc}
+    .ltorg
 
     .irp b, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 .Lbt_straight_pair_\b:
-    pair \b, 0
+    straight_pair \b
     .endr
-    pop {r2, pc}
+    pop {r6, r11, pc}
 
     .irp store, pairs, columns
     .irp ahead, 0, 1, 2
 .Lbt_straight_\store\()_\ahead:
     straight_top_\store
-    straight_put_\store
-.Lbt_straight_first_\store\()_\ahead:
-    mov r11, #0x8000
-    straight_first \ahead
 .Lbt_saturating_put_\store\()_\ahead:
     straight_put_\store
-.Lbt_saturating_first_\store\()_\ahead:
+.Lbt_straight_first_\store\()_\ahead:
     straight_first \ahead
+    pop {pc}
     .endr
 .Lbt_straight_last_\store:
     straight_top_\store
@@ -143,105 +270,169 @@ bt_core_straight:
 .Lbt_saturating_last_\store:
     straight_put_\store
     b .Lbt_saturating_row
-    .irp shift, 12, 13, 14, 15
-.Lbt_saturating_\store\()_\shift:
-    .irp sum, r4, r5, r6, r7, r8, r9, r10, r11
-    ssat \sum, #15, \sum, asr #\shift
+    .irp bits, 15, 16
+    .irp shift, 13, 14, 15
+    saturating \store, \bits, \shift
     .endr
-    straight_pack_\store
-    mov r11, #1 << (\shift - 1)
+    .endr
+    .endr
+    @ What is most frequent of all: rows of 10 and of 9 pairs, modes of about 20, of which the next stage sums over n.
+    straight_through columns, 7
+    straight_through columns, 8
+    .irp shift, 2, 3, 4, 5
+.Lbt_folding_\shift:
+    ldmia r6!, {r5, r7, r12}
+    add r2, r5, r2, asr #\shift
+    add r3, r7, r3, asr #\shift
+    add r4, r12, r4, asr #\shift
+    ldmia r6!, {r5, r7, r12}
+    add r5, r5, r1, asr #\shift
+    add r8, r7, r8, asr #\shift
+    add r9, r12, r9, asr #\shift
+    ldmia r6!, {r7, r12}
+    add r10, r7, r10, asr #\shift
+    add r12, r12, lr, asr #\shift
+    stmdb r6, {r2-r5, r8-r10, r12}
     pop {pc}
-    .endr
     .endr
     .size bt_core_straight, . - bt_core_straight
 
-    @ Rows of tiles that are saturated: as above, but r4 is the destination of the last tile of row 0. Pushed for
-    @ each tile: r3, r7 the code of the second block, its destination in r4 and r8, r5 and r9 what saturates it, r6
-    @ and r10 what stores it; r12 what stores the last tile. Then r1 begins the row, r2 is the rounding constant.
+    @ r0: struct Saturating of straight.rs, or Folding, as they come to lie on the stack.
+    .macro two_step_frame
+    push {r4-r11, lr}
+    vpush {d8-d15}
+    add r12, r0, #56
+    ldmia r12, {r1-r6}
+    push {r1-r6}
+    ldmia r0, {r0-r12, lr}
+    push {r0-r12, lr}
+    .endm
+
+    @ Rows of tiles that are saturated: r1 W, r2 rows and r3 their end, r4 destination of the last tile of row 0, r5 code
+    @ that loads W and goes on at lr. Then r0 X, r11 bytes from tile to tile, lr code that pushes. Pushed for each tile:
+    @ r1, r6 the code of the second block, its destination in r2 and r7, r3 and r8 the rounding constant, r4 and r9 what
+    @ saturates it, r5 and r10 what stores it; r12 what stores the last tile, then the first block.
     .global bt_core_saturating
     .type bt_core_saturating, %function
     .thumb_func
 bt_core_saturating:
-    push {r4-r11, lr}
-    vpush {d8-d15}
-    add r12, r0, #SS_LOAD
-    ldmia r12, {r1-r4}
-    push {r1-r4}
-    ldmia r0, {r0-r12, lr}
-    push {r0-r12, lr}
+    two_step_frame
 .Lbt_saturating_row:
-    ldmia sp, {r0-r12, lr}
-    cmp r2, r8
-    beq .Lbt_saturating_done
-    ldrh r8, [r2], #2
-    add r8, r4, r8, lsl #2
+    ldmia sp, {r3-r5, lr}
+    ldrd r1, r2, [sp, #TS_W]
+    cmp r2, r3
+    beq .Lbt_two_step_done
+    ldrh r7, [r2], #2
     vldmia r1!, {d0}
-    ldr pc, [sp, #SS_LOAD]
-    .irp b, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-.Lbt_saturating_load_\b:
-    vldmia r1!, {d\b-d15}
-    b .Lbt_saturating_loaded
-    .endr
-.Lbt_saturating_loaded:
-    strd r1, r2, [sp, #ST_W]
-    ldrd r1, r2, [sp, #SS_FIRST]
-    push {r7, r8, r9, r12}
-    sub r8, r8, r11
+    add r7, r4, r7, lsl #2
+    bx r5
+.Lbt_two_step_loaded:
+    add lr, sp, #TS_CONSTANTS
+    ldmia lr, {r0, r1, r3-r6, r8-r12, lr}
+    push {r6-r9, r12}
+    sub r7, r7, r11
+    ldr r12, [sp, #TS_PUSHED + TS_FIRST]
     bx lr
-.Lbt_saturating_odd:
-    push {r7, r8, r9, r10}
-    sub r8, r8, r11
-    ldr pc, [sp, #32 + SS_PAIRS]
+.Lbt_two_step_odd:
+    push {r6-r10}
+    sub r7, r7, r11
+    ldr pc, [sp, #2 * TS_PUSHED + TS_PAIRS]
     .irp twos, 7, 6, 5, 4, 3, 2, 1
-.Lbt_saturating_twos_\twos:
-    sub r4, r8, r11
-    push {r3-r10}
-    sub r8, r4, r11
+.Lbt_two_step_twos_\twos:
+    sub r2, r7, r11
+    push {r1-r10}
+    sub r7, r2, r11
     .endr
-.Lbt_saturating_twos_0:
-    mov r11, r2
-    bx r1
+.Lbt_two_step_twos_0:
+    mov r11, r3
+    bx r12
 
-.Lbt_saturating_done:
-    add sp, sp, #SS_FRAME
+.Lbt_two_step_done:
+    add sp, sp, #TS_FRAME
     vpop {d8-d15}
     pop {r4-r11, pc}
     .size bt_core_saturating, . - bt_core_saturating
 
-    @ Code addresses, as struct Codes of straight.rs has them.
-    .section .rodata.bt_core_straight_code, "a", %progbits
+    @ Rows of tiles that join kept sums, as above with these instead: r2 the last tile's kept sums, r4 bytes of a row
+    @ of them, r3 r2 behind the last row; r4 and r9 what joins them, r5 and r10 the next tile's first block, r12 the next
+    @ row.
+    .global bt_core_folding
+    .type bt_core_folding, %function
+    .thumb_func
+bt_core_folding:
+    two_step_frame
+.Lbt_folding_row:
+    ldmia sp, {r3-r5, lr}
+    ldrd r1, r2, [sp, #TS_W]
+    cmp r2, r3
+    beq .Lbt_two_step_done
+    mov r7, r2
+    add r2, r2, r4
+    vldmia r1!, {d0}
+    bx r5
+    .size bt_core_folding, . - bt_core_folding
+
+    @ Code addresses: by pairs of k, the second block, what loads W, the offset of the ending by the words of X that the
+    @ second block expects to be there, or of those that have their own; pushes; by store, the tile's ending and the first
+    @ block, the last tile's ending.
+    .section .rodata.bt_core_straight_codes, "a", %progbits
     .p2align 2
-    .global bt_core_straight_code
-    .type bt_core_straight_code, %object
-bt_core_straight_code:
-    .irp b, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-    .word .Lbt_straight_load_\b + 1, .Lbt_straight_pair_\b + 1
+    .type .Lbt_straight_codes, %object
+.Lbt_straight_codes:
+    .irp b, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1
+    .word .Lbt_straight_pair_\b + 1, .Lbt_straight_load_\b + 1
+    .if \b == 7
+    .word 24
+    .elseif \b == 8
+    .word 32
+    .else
+    .word 8 * ((2 * \b + 1) % 3)
+    .endif
     .endr
     .irp twos, 0, 1, 2, 3, 4, 5, 6, 7
     .word .Lbt_straight_twos_\twos + 1
     .endr
     .word .Lbt_straight_odd + 1
-    .irp store, pairs, columns
-    .irp ahead, 0, 1, 2
-    .word .Lbt_straight_\store\()_\ahead + 1, .Lbt_straight_first_\store\()_\ahead + 1
+    .macro straight_codes store, endings:vararg
+    .irp ending, \endings
+    .word .Lbt_straight_\store\()_\ending + 1, .Lbt_straight_first_\store\()_\ending + 1
     .endr
     .word .Lbt_straight_last_\store + 1
-    .endr
+    .endm
+    straight_codes pairs, 0, 1, 2, 0, 2
+    straight_codes columns, 0, 1, 2, 7, 8
+    .size .Lbt_straight_codes, . - .Lbt_straight_codes
+
+    @ As struct Codes of straight.rs has them.
+    .section .rodata.bt_core_two_step_code, "a", %progbits
+    .p2align 2
+    .global bt_core_two_step_code
+    .type bt_core_two_step_code, %object
+bt_core_two_step_code:
     .irp b, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-    .word .Lbt_saturating_load_\b + 1
+    .word .Lbt_straight_load_\b + 1, .Lbt_straight_pair_\b + 1
     .endr
     .irp twos, 0, 1, 2, 3, 4, 5, 6, 7
-    .word .Lbt_saturating_twos_\twos + 1
+    .word .Lbt_two_step_twos_\twos + 1
     .endr
-    .word .Lbt_saturating_odd + 1
+    .word .Lbt_two_step_odd + 1
     .irp store, pairs, columns
     .irp ahead, 0, 1, 2
-    .word .Lbt_saturating_put_\store\()_\ahead + 1, .Lbt_saturating_first_\store\()_\ahead + 1
+    .word .Lbt_saturating_put_\store\()_\ahead + 1, .Lbt_straight_first_\store\()_\ahead + 1
     .endr
     .word .Lbt_saturating_last_\store + 1
-    .irp shift, 12, 13, 14, 15
-    .word .Lbt_saturating_\store\()_\shift + 1
+    .irp bits, 15, 16
+    .irp shift, 13, 14, 15
+    saturating_code \store, \bits, \shift
     .endr
     .endr
-    .size bt_core_straight_code, . - bt_core_straight_code
+    .endr
+    .irp shift, 2, 3, 4, 5
+    .word .Lbt_folding_\shift + 1
+    .endr
+    .word .Lbt_two_step_loaded + 1, .Lbt_folding_row + 1
+    .irp second, 7, 8
+    .word .Lbt_saturating_put_columns_\second + 1, .Lbt_straight_first_columns_\second + 1
+    .endr
+    .size bt_core_two_step_code, . - bt_core_two_step_code
     .text
