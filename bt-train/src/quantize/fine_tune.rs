@@ -67,7 +67,7 @@ pub fn captions(
     part: &Part,
     sequences: &[usize],
 ) -> Result<Vec<Vec<usize>>> {
-    let bytes = scheme.core(&Checkpoint::of(model))?;
+    let bytes = scheme.without_front_end(&Checkpoint::of(model))?;
     let integers = device::parse(&bytes)?;
     device::captions(&integers, part, sequences, |_| Teller::likeliest(), || ())
 }
