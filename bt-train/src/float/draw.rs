@@ -10,14 +10,21 @@
 //! The bound on −ln p(x) in nats is the cross entropy of x by the last canvas and, for every step and latent value, the
 //! divergence of N(μ, s²) from N(0, 1): (μ² + s² − 1)/2 − ln s. To draw without a picture, z is ε.
 
-use crate::float::cell::Row;
+mod linear;
+mod walk;
+
+use crate::float::cell::Kind;
 use crate::float::config::ModelConfig;
 use crate::float::head::Head;
 use crate::float::layer::{Layer, LayerGradients, LayerWeights};
-use crate::float::map::Frames;
+use crate::float::map::part::MapPart;
+use crate::float::map::{Frames, Map, Prepared};
 use crate::float::real::Real;
-use ndarray::{Array1, Array2, ArrayD, ArrayView2, ArrayView3, ArrayViewD, ArrayViewMutD, Axis, s};
+use crate::shape::MapShape;
+use linear::Linear;
+use ndarray::{Array2, ArrayD, ArrayView2, ArrayView3, ArrayViewD, ArrayViewMutD};
 use rayon::prelude::*;
+use walk::Walk;
 
 /// What a model that draws pictures has beside its first layer, the encoder, and its head, which paints.
 #[derive(Debug)]
@@ -71,45 +78,93 @@ impl<T: Real> Clone for Decoder<T> {
     }
 }
 
+/// The encoder's input map in two: the part that reads nothing but the picture, which is the same in all steps, and
+/// the part that reads the rest.
+pub(super) struct Parts<T> {
+    still: Option<MapPart<T>>,
+    moving: MapPart<T>,
+    /// Pixels that the first part reads.
+    still_values: usize,
+    /// Values that the other reads.
+    moving_values: usize,
+    /// Shapes of the whole map's tensors.
+    tensors: Vec<Vec<usize>>,
+}
+
+impl<T: Real> Parts<T> {
+    /// Of a map of this shape that reads so many pixels twice and the `units` of the decoder.
+    pub fn new(map: &dyn Map<T>, shape: &MapShape, pixels: usize, units: usize) -> Parts<T> {
+        let slab = MapPart::<T>::slab(shape);
+        let cut = pixels / slab;
+        let end = (2 * pixels + units).div_ceil(slab);
+        Parts {
+            still: (cut > 0).then(|| MapPart::new(map, shape, 0..cut)),
+            moving: MapPart::new(map, shape, cut..end),
+            still_values: cut * slab,
+            moving_values: (end - cut) * slab,
+            tensors: shape
+                .tensors()
+                .into_iter()
+                .map(|(_, shape)| shape)
+                .collect(),
+        }
+    }
+
+    /// Gradients of the whole map's tensors, of those of its parts.
+    fn join(&self, still: Option<&[ArrayD<T>]>, moving: &[ArrayD<T>]) -> Vec<ArrayD<T>> {
+        let zeros = |shape: &Vec<usize>| ArrayD::zeros(shape.as_slice());
+        let mut whole: Vec<ArrayD<T>> = self.tensors.iter().map(zeros).collect();
+        self.moving.add(moving, &mut whole);
+        if let (Some(part), Some(still)) = (&self.still, still) {
+            part.add(still, &mut whole);
+        }
+        whole
+    }
+}
+
 /// A model that draws pictures, ready to run.
 pub(super) struct Draw<'a, T> {
-    pub encoder: Layer<'a, T>,
-    pub decoder: Layer<'a, T>,
-    pub latent: &'a Head<T>,
+    /// Its map is the moving part.
+    encoder: Layer<'a, T>,
+    still: Option<Box<dyn Prepared<T> + 'a>>,
+    parts: &'a Parts<T>,
+    decoder: Layer<'a, T>,
+    latent: Linear<'a, T>,
     /// W [K, J] and b.
-    pub paint: &'a Head<T>,
-    /// Values that the encoder's map reads, 2·K + J or more; zeros fill them up.
-    pub inputs: usize,
+    paint: Linear<'a, T>,
 }
 
 /// What the backward pass needs of the forward pass.
 pub(super) struct Trace<'l, T> {
+    /// [batch, K], row by row.
+    pictures: Vec<T>,
     encoder: Walk<'l, T>,
+    /// Of the part of the encoder's map that stands still.
+    kept_still: Vec<T>,
     decoder: Walk<'l, T>,
-    /// The canvas [batch, K] before each step, and at the end.
-    canvases: Vec<Array2<T>>,
+    /// The last canvas [batch, K].
+    canvas: Array2<T>,
     /// μ and ln s [batch, 2·Z] of each step.
-    latents: Vec<Array2<T>>,
+    latents: Vec<T>,
 }
 
 impl<T: Real> Trace<'_, T> {
     /// The logits of the pixels, [batch, K].
     pub fn canvas(&self) -> ArrayView2<'_, T> {
-        self.canvases[self.latents.len()].view()
+        self.canvas.view()
     }
 
-    /// The divergence of all latent values of all pictures, in nats.
-    pub fn divergence(&self) -> f64 {
-        let of = |values: ArrayView2<'_, T>| {
-            let (mean, log) = values.split_at(Axis(1), values.ncols() / 2);
-            let pairs = mean.iter().zip(log);
-            let each = pairs.map(|(mean, log)| {
+    /// The divergence of all latent values of all pictures, of which a step has `count`, in nats.
+    pub fn divergence(&self, count: usize) -> f64 {
+        let of = |row: &[T]| {
+            let (mean, log) = row.split_at(count);
+            let each = mean.iter().zip(log).map(|(mean, log)| {
                 let (mean, log) = (mean.widen(), log.widen());
                 0.5 * (mean * mean + (2.0 * log).exp() - 1.0) - log
             });
             each.sum::<f64>()
         };
-        self.latents.iter().map(|values| of(values.view())).sum()
+        self.latents.chunks_exact(2 * count).map(of).sum()
     }
 }
 
@@ -133,48 +188,81 @@ impl<T> DrawGradients<T> {
     }
 }
 
-impl<T: Real> Draw<'_, T> {
+impl<'a, T: Real> Draw<'a, T> {
+    /// Of an encoder, a decoder and what paints; `parts` are of the encoder's map.
+    pub fn new(
+        kind: Kind,
+        encoder: &'a LayerWeights<T>,
+        parts: &'a Parts<T>,
+        decoder: &'a Decoder<T>,
+        paint: &'a Head<T>,
+    ) -> Draw<'a, T> {
+        Draw {
+            encoder: encoder.prepare_reading(parts.moving.map.prepare(), kind, None, None),
+            still: parts.still.as_ref().map(|part| part.map.prepare()),
+            parts,
+            decoder: decoder.layer.prepare(kind, None, None),
+            latent: Linear::new(&decoder.latent),
+            paint: Linear::new(paint),
+        }
+    }
+
     /// Looks at pictures `x` [batch, K] and paints them; `noise` [T, batch, Z] is ε.
     pub fn forward(&self, x: ArrayView2<'_, T>, noise: ArrayView3<'_, T>) -> Trace<'_, T> {
         let (rows, pixels) = x.dim();
+        let (steps, _, count) = noise.dim();
         let units = self.decoder.units();
-        let mut trace = Trace {
-            encoder: Walk::new(&self.encoder, rows),
-            decoder: Walk::new(&self.decoder, rows),
-            canvases: vec![Array2::zeros((rows, pixels))],
-            latents: Vec::new(),
-        };
-        let mut frames = vec![T::zero(); rows * self.inputs];
+        let (still, width) = (self.parts.still_values, self.parts.moving_values);
+        let pictures: Vec<T> = x.iter().copied().collect();
+        let mut encoder = Walk::new(&self.encoder, rows, width, steps);
+        let mut decoder = Walk::new(&self.decoder, rows, count, steps);
+        let kept_still = self.still.as_ref().map(|map| {
+            let starts = (0..rows).map(|row| row * pixels).collect();
+            encoder.stand(map.as_ref(), &Frames::new(&pictures, starts))
+        });
+        let mut canvas = vec![T::zero(); rows * pixels];
+        let mut latents = Vec::with_capacity(2 * noise.len());
         for (t, noise) in noise.outer_iter().enumerate() {
-            let canvas = &trace.canvases[t];
-            let known = x.outer_iter().zip(canvas.outer_iter());
-            frames
-                .chunks_exact_mut(self.inputs)
-                .zip(known)
-                .zip(trace.decoder.hidden(t).chunks_exact(units))
-                .for_each(|((frame, (x, canvas)), g)| {
-                    let (pictures, hidden) = frame.split_at_mut(2 * pixels);
-                    let (picture, error) = pictures.split_at_mut(pixels);
-                    for (at, (&x, canvas)) in x.iter().zip(canvas).enumerate() {
-                        (picture[at], error[at]) = (x, x - canvas.sigmoid());
+            encoder.step(|frames| {
+                frames
+                    .par_chunks_mut(width)
+                    .zip(pictures.par_chunks(pixels).zip(canvas.par_chunks(pixels)))
+                    .zip(decoder.hidden(t).par_chunks(units))
+                    .for_each(|((frame, (x, canvas)), g)| {
+                        let (picture, rest) = frame.split_at_mut(pixels - still);
+                        let (error, hidden) = rest.split_at_mut(pixels);
+                        picture.copy_from_slice(&x[still..]);
+                        for ((error, &x), canvas) in error.iter_mut().zip(x).zip(canvas) {
+                            *error = x - canvas.sigmoid();
+                        }
+                        hidden[..units].copy_from_slice(g);
+                    });
+            });
+            let first = latents.len();
+            latents.resize(first + 2 * noise.len(), T::zero());
+            let values = &mut latents[first..];
+            self.latent.add(encoder.hidden(t + 1), values);
+            decoder.step(|frames| {
+                let each = frames
+                    .chunks_exact_mut(count)
+                    .zip(values.chunks_exact(2 * count));
+                for ((z, values), noise) in each.zip(noise.outer_iter()) {
+                    let (mean, log) = values.split_at(count);
+                    for (((z, &mean), log), &noise) in z.iter_mut().zip(mean).zip(log).zip(noise) {
+                        *z = mean + log.exp() * noise;
                     }
-                    hidden[..units].copy_from_slice(g);
-                });
-            trace.encoder.step(&frames);
-            let values = self.latent.forward(trace.encoder.rows(t + 1));
-            let (mean, log) = values.view().split_at(Axis(1), noise.ncols());
-            let mut z = mean.to_owned();
-            ndarray::Zip::from(&mut z)
-                .and(log)
-                .and(noise)
-                .for_each(|z, log, &noise| *z += log.exp() * noise);
-            trace.decoder.step(&z.into_iter().collect::<Vec<T>>());
-            let painted = self.paint.forward(trace.decoder.rows(t + 1));
-            let canvas = &trace.canvases[t] + &painted;
-            trace.canvases.push(canvas);
-            trace.latents.push(values);
+                }
+            });
+            self.paint.add(decoder.hidden(t + 1), &mut canvas);
         }
-        trace
+        Trace {
+            pictures,
+            encoder,
+            kept_still: kept_still.unwrap_or_default(),
+            decoder,
+            canvas: Array2::from_shape_vec((rows, pixels), canvas).expect("a canvas a picture"),
+            latents,
+        }
     }
 
     /// Gradients of `scale` times the divergence and of what has the gradient `dcanvas` [batch, K] by the last
@@ -183,63 +271,93 @@ impl<T: Real> Draw<'_, T> {
         &self,
         trace: Trace<'_, T>,
         noise: ArrayView3<'_, T>,
-        mut dcanvas: Array2<T>,
+        dcanvas: Array2<T>,
         scale: T,
     ) -> DrawGradients<T> {
         let Trace {
+            pictures,
             mut encoder,
+            kept_still,
             mut decoder,
-            canvases,
             latents,
+            ..
         } = trace;
         let (rows, pixels) = dcanvas.dim();
+        let (steps, _, count) = noise.dim();
         let units = self.decoder.units();
-        let zeros = || vec![T::zero(); rows * units];
-        let [mut dh, mut dc, mut dg, mut dcell] = [zeros(), zeros(), zeros(), zeros()];
-        let mut dframes = vec![T::zero(); rows * self.inputs];
-        let mut latent = Head::zeros(units, self.latent.bias.len());
-        let mut paint = Head::zeros(units, pixels);
+        let (still, width) = (self.parts.still_values, self.parts.moving_values);
+        let zeros = |values: usize| vec![T::zero(); rows * values];
+        let [mut dh, mut dc, mut dg, mut dcell] = [(); 4].map(|()| zeros(units));
+        let (mut more, mut dframes, mut dz) = (zeros(units), zeros(width), zeros(count));
+        // Of every step, as the weights' gradients want them.
+        let mut dvalues = zeros(steps * 2 * count);
+        let mut dcanvases = zeros(steps * pixels);
+        let last = (steps - 1) * rows * pixels;
+        dcanvases[last..]
+            .iter_mut()
+            .zip(&dcanvas)
+            .for_each(|(to, &d)| *to = d);
         for (t, noise) in noise.outer_iter().enumerate().rev() {
-            let values = &latents[t];
-            let painted = self.paint.backward(decoder.rows(t + 1), dcanvas.view());
-            add(&mut dg, &painted.0);
-            paint.weight += &painted.1;
-            paint.bias += &painted.2;
-            let mut dz = vec![T::zero(); noise.len()];
-            decoder.back(t, &mut dg, &mut dcell, &mut dz);
-            let count = noise.ncols();
-            let mut dvalues = Array2::zeros(values.dim());
-            for (row, dz) in dz.chunks_exact(count).enumerate() {
-                for (at, &dz) in dz.iter().enumerate() {
-                    let s = values[[row, count + at]].exp();
-                    dvalues[[row, at]] = dz + scale * values[[row, at]];
-                    let by_log = dz * noise[[row, at]] * s;
-                    dvalues[[row, count + at]] = by_log + scale * (s * s - T::one());
+            let (before, own) = dcanvases.split_at_mut(t * rows * pixels);
+            let own = &own[..rows * pixels];
+            self.paint.back(own, &mut more);
+            add(&mut dg, &more);
+            decoder.back(t, &mut dg, &mut dcell, Some(&mut dz));
+            let values = &latents[2 * t * rows * count..][..2 * rows * count];
+            let dvalues = &mut dvalues[2 * t * rows * count..][..2 * rows * count];
+            let each = dvalues
+                .chunks_exact_mut(2 * count)
+                .zip(values.chunks_exact(2 * count));
+            let each = each.zip(dz.chunks_exact(count)).zip(noise.outer_iter());
+            for (((dvalues, values), dz), noise) in each {
+                for (at, (&dz, &noise)) in dz.iter().zip(noise).enumerate() {
+                    let s = values[count + at].exp();
+                    dvalues[at] = dz + scale * values[at];
+                    dvalues[count + at] = dz * noise * s + scale * (s * s - T::one());
                 }
             }
-            let told = self.latent.backward(encoder.rows(t + 1), dvalues.view());
-            add(&mut dh, &told.0);
-            latent.weight += &told.1;
-            latent.bias += &told.2;
-            encoder.back(t, &mut dh, &mut dc, &mut dframes);
-            let before = canvases[t].outer_iter();
-            dframes
-                .chunks_exact(self.inputs)
-                .zip(dcanvas.outer_iter_mut().zip(before))
-                .zip(dg.chunks_exact_mut(units))
-                .for_each(|((dframe, (dcanvas, before)), dg)| {
-                    let (dpictures, dhidden) = dframe.split_at(2 * pixels);
-                    let derror = &dpictures[pixels..];
-                    for ((d, before), &derror) in dcanvas.into_iter().zip(before).zip(derror) {
-                        let y = before.sigmoid();
-                        *d -= derror * y * (T::one() - y);
+            self.latent.back(dvalues, &mut more);
+            add(&mut dh, &more);
+            // The first step's canvas and hidden state are zero, whatever the weights.
+            encoder.back(t, &mut dh, &mut dc, (t > 0).then_some(&mut dframes));
+            if t == 0 {
+                break;
+            }
+            before[(t - 1) * rows * pixels..]
+                .par_chunks_mut(pixels)
+                .zip(own.par_chunks(pixels).zip(pictures.par_chunks(pixels)))
+                .zip(
+                    encoder
+                        .frames(t)
+                        .par_chunks(width)
+                        .zip(dframes.par_chunks(width)),
+                )
+                .zip(dg.par_chunks_mut(units))
+                .for_each(|(((before, (own, x)), (frame, dframe)), dg)| {
+                    let skipped = pixels - still;
+                    let (derror, dhidden) = dframe[skipped..].split_at(pixels);
+                    let error = &frame[skipped..][..pixels];
+                    let each = before.iter_mut().zip(own).zip(x.iter().zip(error));
+                    for (((before, &own), (&x, &error)), &derror) in each.zip(derror) {
+                        // σ(c) is what is missing of x.
+                        let y = x - error;
+                        *before = own - derror * y * (T::one() - y);
                     }
                     dg.iter_mut().zip(dhidden).for_each(|(dg, &d)| *dg += d);
                 });
         }
+        let latent = self.latent.gradients(encoder.outputs(), &dvalues);
+        let paint = self.paint.gradients(decoder.outputs(), &dcanvases);
+        let of_still = self.still.as_ref().map(|map| {
+            let starts = (0..rows).map(|row| row * pixels).collect();
+            let dz = encoder.start_gradient();
+            map.weight_gradient(&Frames::new(&pictures, starts), &kept_still, dz.view())
+        });
+        let mut encoder = encoder.gradients();
+        encoder.input = self.parts.join(of_still.as_deref(), &encoder.input);
         DrawGradients {
-            encoder: encoder.gradients(self.inputs),
-            decoder: decoder.gradients(noise.len_of(Axis(2))),
+            encoder,
+            decoder: decoder.gradients(),
             latent,
             paint,
         }
@@ -247,137 +365,19 @@ impl<T: Real> Draw<'_, T> {
 
     /// Logits of pixels [batch, K] drawn from latent values `z` [T, batch, Z] of N(0, 1).
     pub fn draw(&self, z: ArrayView3<'_, T>) -> Array2<T> {
-        let rows = z.len_of(Axis(1));
-        let mut decoder = Walk::new(&self.decoder, rows);
-        let mut canvas = Array2::zeros((rows, self.paint.bias.len()));
+        let (steps, rows, count) = z.dim();
+        let mut decoder = Walk::new(&self.decoder, rows, count, steps);
+        let mut canvas = Array2::zeros((rows, self.paint.outputs()));
         for (t, z) in z.outer_iter().enumerate() {
-            decoder.step(&z.iter().copied().collect::<Vec<T>>());
-            canvas += &self.paint.forward(decoder.rows(t + 1));
+            decoder.step(|frames| frames.iter_mut().zip(z).for_each(|(to, &z)| *to = z));
+            let values = canvas.as_slice_mut().expect("in standard layout");
+            self.paint.add(decoder.hidden(t + 1), values);
         }
         canvas
     }
 }
 
-/// A layer taken step by step, each by frames that the step before made. Rows are time-major.
-struct Walk<'l, T> {
-    layer: &'l Layer<'l, T>,
-    batch: usize,
-    frames: Vec<T>,
-    gates: Vec<T>,
-    /// States and hidden states, the zeros before the first step included.
-    cells: Vec<T>,
-    hidden: Vec<T>,
-    kept_input: Vec<T>,
-    kept_recurrent: Vec<T>,
-}
-
-impl<'l, T: Real> Walk<'l, T> {
-    fn new(layer: &'l Layer<'l, T>, batch: usize) -> Walk<'l, T> {
-        let zeros = vec![T::zero(); batch * layer.units()];
-        Walk {
-            layer,
-            batch,
-            frames: Vec::new(),
-            gates: Vec::new(),
-            cells: zeros.clone(),
-            hidden: zeros,
-            kept_input: Vec::new(),
-            kept_recurrent: Vec::new(),
-        }
-    }
-
-    /// Values of all hidden states of a step.
-    fn width(&self) -> usize {
-        self.batch * self.layer.units()
-    }
-
-    /// Hidden states before step t, [batch, J].
-    fn hidden(&self, t: usize) -> &[T] {
-        &self.hidden[t * self.width()..][..self.width()]
-    }
-
-    /// The same as an array.
-    fn rows(&self, t: usize) -> ArrayView2<'_, T> {
-        let shape = (self.batch, self.layer.units());
-        ArrayView2::from_shape(shape, self.hidden(t)).expect("as many values as rows say")
-    }
-
-    /// Takes a step on these frames, [batch, I].
-    fn step(&mut self, frames: &[T]) {
-        let (layer, units, width) = (self.layer, self.layer.units(), self.width());
-        let before = self.hidden.len() - width;
-        let gates = layer.bias.len();
-        let bias = layer.bias.iter().copied();
-        let mut z: Vec<T> = bias.cycle().take(self.batch * gates).collect();
-        let of_batch = Frames::packed(frames, frames.len() / self.batch);
-        self.kept_input
-            .extend(layer.input.forward(&of_batch, &mut z));
-        if let (Some(recurrent), true) = (&layer.recurrent, before > 0) {
-            let hidden = Frames::packed(&self.hidden[before..], units);
-            self.kept_recurrent
-                .extend(recurrent.forward(&hidden, &mut z));
-        }
-        self.frames.extend_from_slice(frames);
-        self.cells.extend_from_within(before..);
-        self.hidden.resize(before + 2 * width, T::zero());
-        z.par_chunks_mut(gates)
-            .zip(self.cells[before + width..].par_chunks_mut(units))
-            .zip(self.hidden[before + width..].par_chunks_mut(units))
-            .for_each(|((z, c), h)| layer.kind.forward(Row { z, apart: &mut [] }, c, h));
-        self.gates.extend(z);
-    }
-
-    /// Step t back: `dh` and `dc` turn from the gradients of hidden states and states behind it into those before it,
-    /// `dframes` is overwritten with that of its frames.
-    fn back(&mut self, t: usize, dh: &mut [T], dc: &mut [T], dframes: &mut [T]) {
-        let (layer, units, width) = (self.layer, self.layer.units(), self.width());
-        let gates = layer.bias.len();
-        let rows = t * self.batch * gates..(t + 1) * self.batch * gates;
-        let own = &mut self.gates[rows];
-        let before = &self.cells[t * width..][..width];
-        let after = &self.cells[(t + 1) * width..][..width];
-        own.par_chunks_mut(gates)
-            .zip(before.par_chunks(units).zip(after.par_chunks(units)))
-            .zip(dh.par_chunks(units).zip(dc.par_chunks_mut(units)))
-            .for_each(|((z, (before, after)), (dh, dc))| {
-                let row = Row { z, apart: &mut [] };
-                layer.kind.backward(row, before, after, dh, dc);
-            });
-        let dz = ArrayView2::from_shape((self.batch, gates), own).expect("gates of a step");
-        layer.input.input_gradient(dz, dframes);
-        match &layer.recurrent {
-            Some(recurrent) if t > 0 => recurrent.input_gradient(dz, dh),
-            _ => dh.fill(T::zero()),
-        }
-    }
-
-    /// Gradients of the weights, after all steps back; frames have so many values.
-    fn gradients(self, inputs: usize) -> LayerGradients<T> {
-        let (units, width) = (self.layer.units(), self.width());
-        let gates = self.layer.bias.len();
-        let dz = Array2::from_shape_vec((self.gates.len() / gates, gates), self.gates);
-        let dz = dz.expect("gates of all steps");
-        let frames = Frames::packed(&self.frames, inputs);
-        let last = self.hidden.len() - width;
-        let hidden = Frames::packed(&self.hidden[width..last], units);
-        let recurrent = self.layer.recurrent.as_ref().map(|recurrent| {
-            let later = dz.slice(s![self.batch.., ..]);
-            recurrent.weight_gradient(&hidden, &self.kept_recurrent, later)
-        });
-        LayerGradients {
-            input: self
-                .layer
-                .input
-                .weight_gradient(&frames, &self.kept_input, dz.view()),
-            recurrent: recurrent.unwrap_or_default(),
-            bias: dz.sum_axis(Axis(0)),
-            recurrent_bias: Array1::zeros(0),
-            words: None,
-        }
-    }
-}
-
-fn add<T: Real>(sum: &mut [T], more: &Array2<T>) {
+fn add<T: Real>(sum: &mut [T], more: &[T]) {
     sum.iter_mut()
         .zip(more)
         .for_each(|(sum, &more)| *sum += more);

@@ -52,9 +52,20 @@ impl<T: Real> LayerWeights<T> {
         filter: Option<Filter>,
         read: Option<&'a [usize]>,
     ) -> Layer<'a, T> {
+        self.prepare_reading(self.input.prepare(), kind, filter, read)
+    }
+
+    /// The same with a map of its own for what it reads.
+    pub fn prepare_reading<'a>(
+        &'a self,
+        input: Box<dyn Prepared<T> + 'a>,
+        kind: Kind,
+        filter: Option<Filter>,
+        read: Option<&'a [usize]>,
+    ) -> Layer<'a, T> {
         Layer {
             kind,
-            input: self.input.prepare(),
+            input,
             filter,
             recurrent: self.recurrent.as_ref().map(|map| map.prepare()),
             bias: &self.bias,

@@ -1,7 +1,7 @@
 //! The whole model: maps, recurrence, head; logits, loss and all gradients.
 
 use super::config::ModelConfig;
-use super::draw::{Decoder, Draw};
+use super::draw::{Decoder, Draw, Parts};
 use super::filter::Filter;
 use super::head::{Head, LossWeights, Wanted, bit_cross_entropy, cross_entropy, value_error};
 use super::init;
@@ -434,16 +434,17 @@ impl<T: Real> Network<T> {
 
 /// Models that draw pictures: a sequence is one step, whose first K values are a picture.
 impl<T: Real> Network<T> {
-    fn draw(&self) -> Draw<'_, T> {
+    fn parts(&self) -> Parts<T> {
+        let config = &self.config;
+        let pixels = config.head.gives.outputs();
+        let map = self.layers[0].input.as_ref();
+        Parts::new(map, &config.input_shape(), pixels, config.units())
+    }
+
+    fn draw<'a>(&'a self, parts: &'a Parts<T>) -> Draw<'a, T> {
         let decoder = self.decoder.as_ref().expect("a model that draws pictures");
         let kind = self.config.kind();
-        Draw {
-            encoder: self.layers[0].prepare(kind, None, None),
-            decoder: decoder.layer.prepare(kind, None, None),
-            latent: &decoder.latent,
-            paint: &self.head,
-            inputs: self.config.inputs(),
-        }
+        Draw::new(kind, &self.layers[0], parts, decoder, &self.head)
     }
 
     /// The pictures among what the model reads, and the noise by which it draws latent values.
@@ -486,9 +487,13 @@ impl<T: Real> Network<T> {
         noise: Option<&Array3<T>>,
     ) -> (Array2<T>, f64) {
         let (x, noise) = self.pictures(&x, lengths, noise);
-        let draw = self.draw();
+        let parts = self.parts();
+        let draw = self.draw(&parts);
         let trace = draw.forward(x, noise.view());
-        (trace.canvas().to_owned(), trace.divergence())
+        (
+            trace.canvas().to_owned(),
+            trace.divergence(self.config.latent_values()),
+        )
     }
 
     /// The logits [batch, K] of pictures that the model draws from latent values `z` [T, batch, Z] of N(0, 1).
@@ -501,7 +506,8 @@ impl<T: Real> Network<T> {
             (Some(steps), values),
             (self.config.head.steps, self.config.latent_values())
         );
-        self.draw().draw(z)
+        let parts = self.parts();
+        self.draw(&parts).draw(z)
     }
 
     /// The bound, a pixel: cross entropy and divergence.
@@ -513,11 +519,12 @@ impl<T: Real> Network<T> {
         options: &LossOptions<T>,
     ) -> (Loss, Gradients<T>) {
         let (x, noise) = self.pictures(&x, lengths, options.noise.as_ref());
-        let draw = self.draw();
+        let parts = self.parts();
+        let draw = self.draw(&parts);
         let trace = draw.forward(x, noise.view());
         let (mut loss, dcanvas) = self.loss(trace.canvas(), wanted, &options.weights);
         let scale = 1.0 / x.len().max(1) as f64;
-        loss.loss += scale * trace.divergence();
+        loss.loss += scale * trace.divergence(self.config.latent_values());
         let gradients = draw.backward(trace, noise.view(), dcanvas, T::from_f64(scale));
         let arrays = gradients.arrays();
         (loss, Gradients { arrays })

@@ -400,6 +400,17 @@ impl<T: Real> Prepared<T> for PreparedBlockTerm<'_, T> {
         let stages = self.chain.weight_gradient(x, kept, dz);
         self.map.parameter_gradients(stages)
     }
+
+    fn gradients(
+        &self,
+        x: &Frames<'_, T>,
+        kept: &[T],
+        dz: ArrayView2<'_, T>,
+        dx: &mut [T],
+    ) -> Option<Vec<ArrayD<T>>> {
+        let stages = self.chain.both_gradients(x, kept, dz, dx);
+        Some(self.map.parameter_gradients(stages))
+    }
 }
 
 #[cfg(test)]

@@ -44,17 +44,7 @@ impl<T: Real> Map<T> for Dense<T> {
     }
 
     fn prepare(&self) -> Box<dyn Prepared<T> + '_> {
-        let weight = self.weight.as_slice().expect("made in standard layout");
-        let (outputs, inputs) = self.weight.dim();
-        let turned = (weight.len() <= TURNED_MAX).then(|| {
-            let mut turned = Buffer::new(weight.len());
-            transpose(weight, &mut turned, outputs, inputs);
-            turned
-        });
-        Box::new(PreparedDense {
-            weight: self.weight.view(),
-            turned,
-        })
+        Box::new(PreparedDense::new(self.weight.view()))
     }
 
     fn boxed_clone(&self) -> Box<dyn Map<T>> {
@@ -62,7 +52,8 @@ impl<T: Real> Map<T> for Dense<T> {
     }
 }
 
-struct PreparedDense<'a, T> {
+/// A matrix [outputs, inputs] ready to run.
+pub(in crate::float) struct PreparedDense<'a, T> {
     weight: ArrayView2<'a, T>,
     /// The transpose [inputs, outputs] of a small matrix, whose products are
     /// then of the fast kind; a large one is left to the `gemm` crate.
@@ -71,6 +62,26 @@ struct PreparedDense<'a, T> {
 
 /// Most weights of a matrix that is transposed.
 const TURNED_MAX: usize = 1 << 20;
+
+impl<'a, T: Real> PreparedDense<'a, T> {
+    /// Of this matrix.
+    ///
+    /// # Panics
+    /// If it is not in standard layout.
+    pub fn new(matrix: ArrayView2<'a, T>) -> PreparedDense<'a, T> {
+        let weight = matrix.as_slice().expect("made in standard layout");
+        let (outputs, inputs) = matrix.dim();
+        let turned = (weight.len() <= TURNED_MAX).then(|| {
+            let mut turned = Buffer::new(weight.len());
+            transpose(weight, &mut turned, outputs, inputs);
+            turned
+        });
+        PreparedDense {
+            weight: matrix,
+            turned,
+        }
+    }
+}
 
 impl<T: Real> PreparedDense<'_, T> {
     fn values(&self) -> &[T] {

@@ -118,7 +118,23 @@ impl<T: Real> Prepared<T> for PreparedTensorTrain<'_, T> {
         kept: &[T],
         dz: ArrayView2<'_, T>,
     ) -> Vec<ArrayD<T>> {
-        let stages = self.chain.weight_gradient(x, kept, dz);
+        self.of_cores(self.chain.weight_gradient(x, kept, dz))
+    }
+
+    fn gradients(
+        &self,
+        x: &Frames<'_, T>,
+        kept: &[T],
+        dz: ArrayView2<'_, T>,
+        dx: &mut [T],
+    ) -> Option<Vec<ArrayD<T>>> {
+        Some(self.of_cores(self.chain.both_gradients(x, kept, dz, dx)))
+    }
+}
+
+impl<T: Real> PreparedTensorTrain<'_, T> {
+    /// Gradients of the cores, of those of the stages' weights.
+    fn of_cores(&self, stages: Vec<Array3<T>>) -> Vec<ArrayD<T>> {
         let gradients = self.map.cores.iter().zip(stages.into_iter().rev());
         gradients
             .map(|(core, gradient)| {

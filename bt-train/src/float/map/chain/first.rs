@@ -207,6 +207,10 @@ impl<T: Real> Chain<'_, T> {
         let stage = &plan.stages[0];
         let layout = self.first_layout(piece);
         let width = layout.width;
+        let (weights, line, inner) = match &self.turned_first {
+            Some(turned) => (turned, 1, stage.sum),
+            None => (&self.weights[0], width, 1),
+        };
         for frame in 0..piece.frames {
             let rows = self.rows(frame * plan.inputs(), piece.slice);
             for n in 0..layout.runs {
@@ -223,9 +227,9 @@ impl<T: Real> Chain<'_, T> {
                         batch: rows.inner * width,
                     },
                     b: Strides {
-                        line: width,
+                        line,
                         outer: 0,
-                        inner: 1,
+                        inner,
                         batch: 0,
                     },
                     c_row: rows.inner_stride,
@@ -236,7 +240,7 @@ impl<T: Real> Chain<'_, T> {
                 let at = layout.at + n * layout.block + frame * layout.frame;
                 product.run(
                     &scratch.gradients[0][at..],
-                    &self.weights[0][n * stage.sum * width..],
+                    &weights[n * stage.sum * width..],
                     &mut dx[rows.start..],
                 );
             }

@@ -8,7 +8,7 @@ mod later;
 
 use super::Frames;
 use super::stages::{Stage, Stages};
-use crate::float::product::Buffer;
+use crate::float::product::{Buffer, transpose};
 use crate::float::real::Real;
 use ndarray::{Array3, ArrayView2};
 use rayon::prelude::*;
@@ -18,12 +18,19 @@ use std::sync::{Arc, Mutex};
 /// in order, so the result does not depend on the number of threads.
 const TASKS: usize = 16;
 
+/// The same where frames of one step are taken by themselves: each task's sums
+/// cost as much as a few frames.
+const TASKS_OF_A_STEP: usize = 4;
+
 /// A contraction with the weights of its stages, ready to run.
 #[derive(Debug)]
 pub struct Chain<'a, T> {
     plan: &'a Stages,
     /// Per stage `[blocks, sum, new]`; `[sum, blocks, new]` for a shared first stage.
     weights: Vec<Buffer<T>>,
+    /// Where the first stage reads the frame's last axis, its weights the other way round, `[…, new, sum]`: the
+    /// gradient of the frames is then a product of the fast kind.
+    turned_first: Option<Buffer<T>>,
     spare: Spare<T>,
 }
 
@@ -75,9 +82,20 @@ impl<'a, T: Real> Chain<'a, T> {
             };
             Buffer::collect(weight.len(), weight.iter().copied())
         });
+        let weights: Vec<Buffer<T>> = weights.collect();
+        let Stage { sum, mut new, .. } = plan.stages[0];
+        if plan.shared_first {
+            new *= plan.blocks;
+        }
+        let turned_first = (plan.input[2] == 1).then(|| {
+            let mut turned = Buffer::new(weights[0].len());
+            transpose(&weights[0], &mut turned, sum, new);
+            turned
+        });
         Chain {
             plan,
-            weights: weights.collect(),
+            weights,
+            turned_first,
             spare: spare.clone(),
         }
     }
@@ -163,18 +181,52 @@ impl<'a, T: Real> Chain<'a, T> {
         kept: &[T],
         dz: ArrayView2<'_, T>,
     ) -> Vec<Array3<T>> {
+        let nothing = Vec::new();
+        self.gradients(x, kept, dz, nothing, TASKS)
+    }
+
+    /// The same of some frames alone, and dx [frames, inputs] of them: what both need is computed once.
+    pub fn both_gradients(
+        &self,
+        x: &Frames<'_, T>,
+        kept: &[T],
+        dz: ArrayView2<'_, T>,
+        dx: &mut [T],
+    ) -> Vec<Array3<T>> {
+        let frames = self.frames_a_task(x.len(), TASKS_OF_A_STEP);
+        let dx = dx.chunks_mut(frames * self.plan.inputs()).collect();
+        self.gradients(x, kept, dz, dx, TASKS_OF_A_STEP)
+    }
+
+    /// Frames that each of so many tasks takes: groups as a whole.
+    fn frames_a_task(&self, frames: usize, tasks: usize) -> usize {
+        let groups = frames.div_ceil(self.plan.group);
+        groups.div_ceil(tasks).max(1) * self.plan.group
+    }
+
+    /// Gradients of the weights; `dx`, where it is not empty, has a piece for each task.
+    fn gradients(
+        &self,
+        x: &Frames<'_, T>,
+        kept: &[T],
+        dz: ArrayView2<'_, T>,
+        mut dx: Vec<&mut [T]>,
+        tasks: usize,
+    ) -> Vec<Array3<T>> {
         let plan = self.plan;
         let dz = dz.as_standard_layout();
         let dz = dz.as_slice().unwrap_or(&[]);
-        let groups = x.len().div_ceil(plan.group);
-        let per_task = groups.div_ceil(TASKS).max(1);
-        let partial: Vec<Vec<Buffer<T>>> = (0..groups.div_ceil(per_task))
+        let frames = self.frames_a_task(x.len(), tasks);
+        dx.resize_with(x.len().div_ceil(frames), Default::default);
+        let partial: Vec<Vec<Buffer<T>>> = dx
             .into_par_iter()
-            .map(|task| {
+            .enumerate()
+            .map(|(task, dx)| {
                 self.with_scratch(|scratch| {
                     let mut sums = self.zero_gradients();
-                    for group in task * per_task..groups.min((task + 1) * per_task) {
-                        let first = group * plan.group;
+                    let mut dx = dx.chunks_mut(plan.group * plan.inputs());
+                    let end = x.len().min((task + 1) * frames);
+                    for first in (task * frames..end).step_by(plan.group) {
                         let piece = Piece {
                             first,
                             frames: plan.group.min(x.len() - first),
@@ -182,7 +234,7 @@ impl<'a, T: Real> Chain<'a, T> {
                         };
                         let dz = &dz[first * plan.outputs()..][..piece.frames * plan.outputs()];
                         self.start_backward(dz, scratch);
-                        self.group_gradient(x, piece, kept, scratch, &mut sums);
+                        self.group_gradient(x, piece, kept, scratch, &mut sums, dx.next());
                     }
                     sums
                 })
@@ -331,8 +383,8 @@ impl<'a, T: Real> Chain<'a, T> {
         }
     }
 
-    /// Weight gradients of one group of frames, added to `sums`. The gradient
-    /// of the last stage's result stands ready.
+    /// Weight gradients of one group of frames, added to `sums`, and the gradient
+    /// of the frames, if asked for. That of the last stage's result stands ready.
     fn group_gradient(
         &self,
         x: &Frames<'_, T>,
@@ -340,6 +392,7 @@ impl<'a, T: Real> Chain<'a, T> {
         kept: &[T],
         scratch: &mut Scratch<T>,
         sums: &mut [Buffer<T>],
+        mut dx: Option<&mut [T]>,
     ) {
         let plan = self.plan;
         let stages = plan.stages.len();
@@ -361,6 +414,9 @@ impl<'a, T: Real> Chain<'a, T> {
                 self.stage_backward(s, piece, scratch, &mut sums[s]);
             }
             self.first_weight_gradient(x, piece, scratch, &mut sums[0]);
+            if let Some(dx) = &mut dx {
+                self.first_input_gradient(piece, scratch, dx);
+            }
         }
     }
 

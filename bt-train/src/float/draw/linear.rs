@@ -1,0 +1,59 @@
+//! A head that is run at every step, by the products of the maps.
+
+use crate::float::head::Head;
+use crate::float::map::dense::PreparedDense;
+use crate::float::map::{Frames, Prepared};
+use crate::float::real::Real;
+use ndarray::{ArrayView2, Axis};
+
+/// `W h + b`, ready to run.
+pub(super) struct Linear<'a, T> {
+    map: PreparedDense<'a, T>,
+    head: &'a Head<T>,
+}
+
+impl<'a, T: Real> Linear<'a, T> {
+    pub fn new(head: &'a Head<T>) -> Linear<'a, T> {
+        Linear {
+            map: PreparedDense::new(head.weight.view()),
+            head,
+        }
+    }
+
+    /// Values that it gives.
+    pub fn outputs(&self) -> usize {
+        self.head.bias.len()
+    }
+
+    /// Adds its values to those of `sum` [batch, K], of rows `h` [batch, J].
+    pub fn add(&self, h: &[T], sum: &mut [T]) {
+        for row in sum.chunks_exact_mut(self.outputs()) {
+            row.iter_mut()
+                .zip(&self.head.bias)
+                .for_each(|(v, &b)| *v += b);
+        }
+        self.map
+            .forward(&Frames::packed(h, self.head.weight.ncols()), sum);
+    }
+
+    /// Overwrites `dh` with the gradient of rows, of that of their values.
+    pub fn back(&self, dvalues: &[T], dh: &mut [T]) {
+        self.map.input_gradient(self.rows(dvalues), dh);
+    }
+
+    /// The gradient of W and b, of rows `h` of all steps.
+    pub fn gradients(&self, h: &[T], dvalues: &[T]) -> Head<T> {
+        let dvalues = self.rows(dvalues);
+        let frames = Frames::packed(h, self.head.weight.ncols());
+        let weight = self.map.weight_gradient(&frames, &[], dvalues).remove(0);
+        Head {
+            weight: weight.into_dimensionality().expect("a matrix"),
+            bias: dvalues.sum_axis(Axis(0)),
+        }
+    }
+
+    fn rows<'v>(&self, values: &'v [T]) -> ArrayView2<'v, T> {
+        let shape = (values.len() / self.outputs(), self.outputs());
+        ArrayView2::from_shape(shape, values).expect("rows of the head")
+    }
+}
