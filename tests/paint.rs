@@ -281,6 +281,42 @@ fn integers_paint_what_floats_paint() {
     }
 }
 
+/// Windows are for floats: they paint, and integers of them are refused by name.
+#[test]
+fn attention_is_for_floats() {
+    let config = json!({
+        "input": {"map": "block-term", "modes": [5, 10], "blocks": 2, "rank": 2},
+        "hidden": {"modes": [4, 8]},
+        "head": {"draw": 48, "steps": 3, "latent": [2, 4], "rows": 6, "attention": 3},
+    });
+    let config = serde_json::from_value(config).unwrap();
+    let float = Network::new(config, &mut ChaCha8Rng::seed_from_u64(8)).unwrap();
+    let painted = drawing::paint(&float, 5, 4, || ()).unwrap();
+    assert_eq!((painted.width, painted.steps), (8, 6));
+    // Faintly, by weights that have learned nothing.
+    let distinct: std::collections::BTreeSet<_> = painted.bits.concat().into_iter().collect();
+    assert!(distinct.len() > 10, "{}", distinct.len());
+    let options = Options {
+        name: "paints".into(),
+        limits: Default::default(),
+        sequences: 64,
+    };
+    let nothing = Part {
+        values: Arc::new(Values::U8(Vec::new())),
+        width: 48,
+        starts: Vec::new(),
+        lengths: Vec::new(),
+        targets: None,
+        groups: None,
+    };
+    let refused = export(&Checkpoint::of(&float), &nothing, &[], &options);
+    let line = refused.unwrap_err().to_string();
+    assert!(
+        line.starts_with("head.attention: is not for devices"),
+        "{line}"
+    );
+}
+
 /// Over the line, a step a request: pixels when they are asked for, repetitions without a step.
 #[test]
 fn a_service_takes_each_step_once() {

@@ -91,6 +91,7 @@ impl Shape {
                 horizon: None,
                 steps: None,
                 latent: None,
+                attention: None,
                 rows: None,
                 labels: Vec::new(),
             },

@@ -57,6 +57,8 @@ class Settings(TypedDict, total=False):
     """Pictures: steps in which one is painted [default: 10]"""
     latent: int
     """Pictures: latent values of a step [default: 32]"""
+    attention: int
+    """Pictures: read and paint through windows of N by N points that the decoder places; 0 as a whole [default: 0]"""
     epochs: int
     """Passes over the training part [default: 60]"""
     batch: int

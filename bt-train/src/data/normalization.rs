@@ -164,7 +164,7 @@ impl Normalization {
     /// What a model was trained with.
     pub fn of(model: &Model) -> Normalization {
         Normalization {
-            width: model.config.inputs(),
+            width: model.config.frame_values(),
             offset: model.offset.to_vec(),
             scale: model.scale.to_vec(),
         }

@@ -7,7 +7,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::ModelConfig;
-use crate::float::draw::LATENT;
+use crate::float::draw::{ATTENTION, LATENT, PLACES};
 use crate::float::model::Model;
 use crate::float::tensors::{TensorFile, Tensors, read_tensors, write_tensors};
 use crate::shape::MapShape;
@@ -53,7 +53,7 @@ pub struct Checkpoint {
 
 /// Names and shapes of the trainable tensors of a model: of every layer input map, recurrent map and
 /// biases, behind the first the words (the decoder as the second layer of a model that draws pictures), then of the map
-/// to latent values and of the head.
+/// to latent values, of what places windows and of the head.
 pub fn shapes(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
     let units = config.units();
     let of_map = |prefix: &str, shape: MapShape| {
@@ -77,15 +77,16 @@ pub fn shapes(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
         }
     }
     if config.head.gives.is_pictures() {
-        let values = 2 * config.latent_values();
-        let [weight, bias] = LATENT.map(String::from);
-        shapes.extend([(weight, vec![values, units]), (bias, vec![values])]);
+        let latent = (LATENT, 2 * config.latent_values());
+        let places = config.head.attention.map(|_| (ATTENTION, PLACES));
+        for ([weight, bias], values) in std::iter::once(latent).chain(places) {
+            shapes.push((weight.into(), vec![values, units]));
+            shapes.push((bias.into(), vec![values]));
+        }
     }
-    shapes.push((
-        "head.weight".into(),
-        vec![config.head.gives.outputs(), units],
-    ));
-    shapes.push(("head.bias".into(), vec![config.head.gives.outputs()]));
+    let values = config.head.linear_values();
+    shapes.push((HEAD_WEIGHT.into(), vec![values, units]));
+    shapes.push((HEAD_BIAS.into(), vec![values]));
     shapes
 }
 
@@ -356,7 +357,7 @@ fn left_out(config: &ModelConfig, tensors: &Tensors) -> Vec<String> {
 
 /// Whether a tensor of this name can only be meant for the model.
 fn is_ours(name: &str) -> bool {
-    let others = ["head.", "input.", "latent.", "words."];
+    let others = ["attention.", "head.", "input.", "latent.", "words."];
     name::is_of_layer(name) || others.iter().any(|prefix| name.starts_with(prefix))
 }
 

@@ -4,6 +4,7 @@ mod head;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::cell::Kind;
+use crate::float::draw::PLACES;
 use crate::shape::{Cell, MapKind, MapShape};
 use bt_core::internals::front_end::FORMAT_UNFILTERED;
 use bt_core::internals::model::layout::{HORIZON_SHIFT_MAX, LAYERS_MAX};
@@ -288,14 +289,26 @@ impl ModelConfig {
         }
     }
 
-    /// Values a step that the data hold: I less the padding.
+    /// Values a step that the data hold: I less the padding; of pictures that are read through windows their pixels.
     pub fn data_width(&self) -> usize {
-        self.input.width.unwrap_or_else(|| self.inputs())
+        match self.head.attention {
+            Some(_) => self.head.gives.outputs(),
+            None => self.input.width.unwrap_or_else(|| self.inputs()),
+        }
+    }
+
+    /// Values a step as the model is given them: I, of pictures their pixels.
+    pub fn frame_values(&self) -> usize {
+        match self.head.gives.is_pictures() {
+            true => self.head.gives.outputs(),
+            false => self.inputs(),
+        }
     }
 
     /// Number of weights of all layers, biases included, and of the head.
     pub fn parameters(&self) -> usize {
-        let linear = self.head.gives.outputs() + 2 * self.latent_values();
+        let places = self.head.attention.map_or(0, |_| PLACES);
+        let linear = self.head.linear_values() + 2 * self.latent_values() + places;
         let head = linear * (self.units() + 1);
         let words = self.words().unwrap_or(0) * self.bias_values();
         self.layer_parameters(|shape| shape.parameters()) + words + head
@@ -417,11 +430,11 @@ impl ModelConfig {
     /// Checks that a model can draw pictures, of a head that is sound by itself.
     fn validate_pictures(&self) -> Result<()> {
         let pixels = self.head.gives.outputs();
-        let read = pixels
-            .checked_mul(2)
-            .and_then(|pictures| pictures.checked_add(self.units()));
-        if read.is_none_or(|read| self.inputs() < read) {
-            let why = "do not hold two pictures and the hidden state, which the encoder reads";
+        if self.inputs() < self.head.read_values().saturating_add(self.units()) {
+            let why = match self.head.attention {
+                None => "do not hold two pictures and the hidden state, which the encoder reads",
+                Some(_) => "do not hold two windows and the hidden state, which the encoder reads",
+            };
             return Err(Error::new(ErrorKind::Unsupported(why)).field("input.modes"));
         }
         if self.data_width() != pixels {

@@ -1,5 +1,4 @@
-//! DRAW (Gregor et al. 2015) without attention: an encoder that looks at a picture and a decoder that paints it, over T
-//! steps.
+//! DRAW (Gregor et al. 2015): an encoder that looks at a picture and a decoder that paints it, over T steps.
 //!
 //! In each, with a canvas c of logits, zeros at first, and ε from N(0, 1):
 //!
@@ -7,24 +6,32 @@
 //! h = encoder([x, x − σ(c), g])      μ, ln s = L·h + l      z = μ + s·ε      g = decoder(z)      c += W·g + b
 //! ```
 //!
+//! With attention the encoder reads both pictures, and W·g + b is painted, through a window ([`attention`]).
+//!
 //! The bound on −ln p(x) in nats is the cross entropy of x by the last canvas and, for every step and latent value, the
 //! divergence of N(μ, s²) from N(0, 1): (μ² + s² − 1)/2 − ln s. To draw without a picture, z is ε.
 
+mod attention;
 mod linear;
+mod views;
 mod walk;
 
 use crate::float::cell::Kind;
-use crate::float::config::ModelConfig;
+use crate::float::config::{HeadConfig, ModelConfig};
 use crate::float::head::Head;
 use crate::float::layer::{Layer, LayerGradients, LayerWeights};
 use crate::float::map::part::MapPart;
 use crate::float::map::{Frames, Map, Prepared};
 use crate::float::real::Real;
 use crate::shape::MapShape;
+use attention::Size;
 use linear::Linear;
 use ndarray::{Array2, ArrayD, ArrayView2, ArrayView3, ArrayViewD, ArrayViewMutD};
 use rayon::prelude::*;
+use views::{Attention, Views};
 use walk::Walk;
+
+pub(super) use views::PLACES;
 
 /// What a model that draws pictures has beside its first layer, the encoder, and its head, which paints.
 #[derive(Debug)]
@@ -33,6 +40,8 @@ pub(super) struct Decoder<T> {
     pub layer: LayerWeights<T>,
     /// L [2·Z, J] and l: first μ, then ln s.
     pub latent: Head<T>,
+    /// A [10, J] and a, where it has attention.
+    pub attention: Option<Head<T>>,
 }
 
 /// Number of the decoder's layer in names of tensors; the encoder is layer 0.
@@ -41,30 +50,43 @@ pub(crate) const DECODER: usize = 1;
 /// Names of L and l.
 pub(super) const LATENT: [&str; 2] = ["latent.weight", "latent.bias"];
 
+/// Names of A and a.
+pub(super) const ATTENTION: [&str; 2] = ["attention.weight", "attention.bias"];
+
 impl<T: Real> Decoder<T> {
     /// All zero; none where the model does not draw pictures.
     pub fn zeros(config: &ModelConfig) -> Option<Decoder<T>> {
         Some(Decoder {
             layer: LayerWeights::zeros(&config.decoder_shape()?, config.kind(), None),
             latent: Head::zeros(config.units(), 2 * config.latent_values()),
+            attention: config
+                .head
+                .attention
+                .map(|_| Head::zeros(config.units(), PLACES)),
         })
     }
 
     /// Every array by its name in a checkpoint.
     pub fn parameters(&self, config: &ModelConfig) -> Vec<(String, ArrayViewD<'_, T>)> {
         let mut all = self.layer.parameters(config.cell, DECODER);
-        let [weight, bias] = LATENT.map(String::from);
-        all.push((weight, self.latent.weight.view().into_dyn()));
-        all.push((bias, self.latent.bias.view().into_dyn()));
+        let heads = std::iter::once((LATENT, &self.latent))
+            .chain(self.attention.iter().map(|head| (ATTENTION, head)));
+        for ([weight, bias], head) in heads {
+            all.push((weight.into(), head.weight.view().into_dyn()));
+            all.push((bias.into(), head.bias.view().into_dyn()));
+        }
         all
     }
 
     /// The same arrays, to be changed.
     pub fn parameters_mut(&mut self, config: &ModelConfig) -> Vec<(String, ArrayViewMutD<'_, T>)> {
         let mut all = self.layer.parameters_mut(config.cell, DECODER);
-        let [weight, bias] = LATENT.map(String::from);
-        all.push((weight, self.latent.weight.view_mut().into_dyn()));
-        all.push((bias, self.latent.bias.view_mut().into_dyn()));
+        let heads = std::iter::once((LATENT, &mut self.latent))
+            .chain(self.attention.iter_mut().map(|head| (ATTENTION, head)));
+        for ([weight, bias], head) in heads {
+            all.push((weight.into(), head.weight.view_mut().into_dyn()));
+            all.push((bias.into(), head.bias.view_mut().into_dyn()));
+        }
         all
     }
 }
@@ -74,6 +96,7 @@ impl<T: Real> Clone for Decoder<T> {
         Decoder {
             layer: self.layer.clone(),
             latent: self.latent.clone(),
+            attention: self.attention.clone(),
         }
     }
 }
@@ -92,11 +115,11 @@ pub(super) struct Parts<T> {
 }
 
 impl<T: Real> Parts<T> {
-    /// Of a map of this shape that reads so many pixels twice and the `units` of the decoder.
-    pub fn new(map: &dyn Map<T>, shape: &MapShape, pixels: usize, units: usize) -> Parts<T> {
+    /// Of a map of this shape that reads so many `values`, the first `pixels` of them the same in all steps.
+    pub fn new(map: &dyn Map<T>, shape: &MapShape, pixels: usize, values: usize) -> Parts<T> {
         let slab = MapPart::<T>::slab(shape);
         let cut = pixels / slab;
-        let end = (2 * pixels + units).div_ceil(slab);
+        let end = values.div_ceil(slab);
         Parts {
             still: (cut > 0).then(|| MapPart::new(map, shape, 0..cut)),
             moving: MapPart::new(map, shape, cut..end),
@@ -130,8 +153,9 @@ pub(super) struct Draw<'a, T> {
     parts: &'a Parts<T>,
     decoder: Layer<'a, T>,
     latent: Linear<'a, T>,
-    /// W [K, J] and b.
+    /// W [K, J] and b, with attention [N², J].
     paint: Linear<'a, T>,
+    attention: Option<Attention<'a, T>>,
 }
 
 /// What the backward pass needs of the forward pass.
@@ -146,6 +170,7 @@ pub(super) struct Trace<'l, T> {
     canvas: Array2<T>,
     /// μ and ln s [batch, 2·Z] of each step.
     latents: Vec<T>,
+    views: Option<Views<'l, T>>,
 }
 
 impl<T: Real> Trace<'_, T> {
@@ -173,6 +198,7 @@ pub(super) struct DrawGradients<T> {
     encoder: LayerGradients<T>,
     decoder: LayerGradients<T>,
     latent: Head<T>,
+    attention: Option<Head<T>>,
     paint: Head<T>,
 }
 
@@ -181,7 +207,8 @@ impl<T> DrawGradients<T> {
     pub fn arrays(self) -> Vec<ArrayD<T>> {
         let mut arrays = self.encoder.arrays();
         arrays.extend(self.decoder.arrays());
-        for head in [self.latent, self.paint] {
+        let heads = [Some(self.latent), self.attention, Some(self.paint)];
+        for head in heads.into_iter().flatten() {
             arrays.extend([head.weight.into_dyn(), head.bias.into_dyn()]);
         }
         arrays
@@ -196,7 +223,9 @@ impl<'a, T: Real> Draw<'a, T> {
         parts: &'a Parts<T>,
         decoder: &'a Decoder<T>,
         paint: &'a Head<T>,
+        head: &HeadConfig,
     ) -> Draw<'a, T> {
+        let windows = decoder.attention.as_ref().zip(head.window());
         Draw {
             encoder: encoder.prepare_reading(parts.moving.map.prepare(), kind, None, None),
             still: parts.still.as_ref().map(|part| part.map.prepare()),
@@ -204,6 +233,22 @@ impl<'a, T: Real> Draw<'a, T> {
             decoder: decoder.layer.prepare(kind, None, None),
             latent: Linear::new(&decoder.latent),
             paint: Linear::new(paint),
+            attention: windows.map(|(place, [points, rows, columns])| Attention {
+                size: Size {
+                    points,
+                    rows,
+                    columns,
+                },
+                place: Linear::new(place),
+            }),
+        }
+    }
+
+    /// Values of a frame of the encoder's moving part before those of the decoder.
+    fn read_values(&self, pixels: usize) -> usize {
+        match &self.attention {
+            Some(attention) => 2 * attention.size.patch(),
+            None => 2 * pixels - self.parts.still_values,
         }
     }
 
@@ -220,22 +265,30 @@ impl<'a, T: Real> Draw<'a, T> {
             let starts = (0..rows).map(|row| row * pixels).collect();
             encoder.stand(map.as_ref(), &Frames::new(&pictures, starts))
         });
+        let mut views = self
+            .attention
+            .as_ref()
+            .map(|attention| Views::new(attention, &self.paint, decoder.hidden(0), rows));
+        let read = self.read_values(pixels);
         let mut canvas = vec![T::zero(); rows * pixels];
         let mut latents = Vec::with_capacity(2 * noise.len());
         for (t, noise) in noise.outer_iter().enumerate() {
             encoder.step(|frames| {
+                let of_decoder = frames.par_chunks_mut(width);
+                let of_decoder = of_decoder.zip(decoder.hidden(t).par_chunks(units));
+                of_decoder.for_each(|(frame, g)| frame[read..][..units].copy_from_slice(g));
+                if let Some(views) = &mut views {
+                    return views.read(&pictures, &canvas, frames, width);
+                }
                 frames
                     .par_chunks_mut(width)
                     .zip(pictures.par_chunks(pixels).zip(canvas.par_chunks(pixels)))
-                    .zip(decoder.hidden(t).par_chunks(units))
-                    .for_each(|((frame, (x, canvas)), g)| {
+                    .for_each(|(frame, (x, canvas))| {
                         let (picture, rest) = frame.split_at_mut(pixels - still);
-                        let (error, hidden) = rest.split_at_mut(pixels);
                         picture.copy_from_slice(&x[still..]);
-                        for ((error, &x), canvas) in error.iter_mut().zip(x).zip(canvas) {
+                        for ((error, &x), canvas) in rest.iter_mut().zip(x).zip(canvas) {
                             *error = x - canvas.sigmoid();
                         }
-                        hidden[..units].copy_from_slice(g);
                     });
             });
             let first = latents.len();
@@ -253,7 +306,10 @@ impl<'a, T: Real> Draw<'a, T> {
                     }
                 }
             });
-            self.paint.add(decoder.hidden(t + 1), &mut canvas);
+            match &mut views {
+                Some(views) => views.paint(decoder.hidden(t + 1), &mut canvas),
+                None => self.paint.add(decoder.hidden(t + 1), &mut canvas),
+            }
         }
         Trace {
             pictures,
@@ -262,6 +318,7 @@ impl<'a, T: Real> Draw<'a, T> {
             decoder,
             canvas: Array2::from_shape_vec((rows, pixels), canvas).expect("a canvas a picture"),
             latents,
+            views,
         }
     }
 
@@ -280,6 +337,7 @@ impl<'a, T: Real> Draw<'a, T> {
             kept_still,
             mut decoder,
             latents,
+            mut views,
             ..
         } = trace;
         let (rows, pixels) = dcanvas.dim();
@@ -287,6 +345,7 @@ impl<'a, T: Real> Draw<'a, T> {
         let units = self.decoder.units();
         let (still, width) = (self.parts.still_values, self.parts.moving_values);
         let zeros = |values: usize| vec![T::zero(); rows * values];
+        let read = self.read_values(pixels);
         let [mut dh, mut dc, mut dg, mut dcell] = [(); 4].map(|()| zeros(units));
         let (mut more, mut dframes, mut dz) = (zeros(units), zeros(width), zeros(count));
         // Of every step, as the weights' gradients want them.
@@ -300,8 +359,13 @@ impl<'a, T: Real> Draw<'a, T> {
         for (t, noise) in noise.outer_iter().enumerate().rev() {
             let (before, own) = dcanvases.split_at_mut(t * rows * pixels);
             let own = &own[..rows * pixels];
-            self.paint.back(own, &mut more);
-            add(&mut dg, &more);
+            match &mut views {
+                Some(views) => views.paint_back(t, own, &mut dg, &mut more),
+                None => {
+                    self.paint.back(own, &mut more);
+                    add(&mut dg, &more);
+                }
+            }
             decoder.back(t, &mut dg, &mut dcell, Some(&mut dz));
             let values = &latents[2 * t * rows * count..][..2 * rows * count];
             let dvalues = &mut dvalues[2 * t * rows * count..][..2 * rows * count];
@@ -318,36 +382,42 @@ impl<'a, T: Real> Draw<'a, T> {
             }
             self.latent.back(dvalues, &mut more);
             add(&mut dh, &more);
-            // The first step's canvas and hidden state are zero, whatever the weights.
-            encoder.back(t, &mut dh, &mut dc, (t > 0).then_some(&mut dframes));
-            if t == 0 {
-                break;
+            // The first step's canvas and hidden state are zero, whatever the weights; not so its windows.
+            let wanted = t > 0 || views.is_some();
+            encoder.back(t, &mut dh, &mut dc, wanted.then_some(&mut dframes));
+            let before = match t {
+                0 => &mut [],
+                _ => &mut before[(t - 1) * rows * pixels..],
+            };
+            match &mut views {
+                Some(views) => {
+                    let frames = [encoder.frames(t), &dframes];
+                    views.read_back(t, &pictures, frames, width, (own, before));
+                }
+                None => before
+                    .par_chunks_mut(pixels)
+                    .zip(own.par_chunks(pixels).zip(pictures.par_chunks(pixels)))
+                    .zip(encoder.frames(t).par_chunks(width))
+                    .zip(dframes.par_chunks(width))
+                    .for_each(|(((before, (own, x)), frame), dframe)| {
+                        let errors = pixels - still..2 * pixels - still;
+                        let (error, derror) = (&frame[errors.clone()], &dframe[errors]);
+                        through_canvas(before, own, x, error, derror);
+                    }),
             }
-            before[(t - 1) * rows * pixels..]
-                .par_chunks_mut(pixels)
-                .zip(own.par_chunks(pixels).zip(pictures.par_chunks(pixels)))
-                .zip(
-                    encoder
-                        .frames(t)
-                        .par_chunks(width)
-                        .zip(dframes.par_chunks(width)),
-                )
-                .zip(dg.par_chunks_mut(units))
-                .for_each(|(((before, (own, x)), (frame, dframe)), dg)| {
-                    let skipped = pixels - still;
-                    let (derror, dhidden) = dframe[skipped..].split_at(pixels);
-                    let error = &frame[skipped..][..pixels];
-                    let each = before.iter_mut().zip(own).zip(x.iter().zip(error));
-                    for (((before, &own), (&x, &error)), &derror) in each.zip(derror) {
-                        // σ(c) is what is missing of x.
-                        let y = x - error;
-                        *before = own - derror * y * (T::one() - y);
-                    }
-                    dg.iter_mut().zip(dhidden).for_each(|(dg, &d)| *dg += d);
-                });
+            if t > 0 {
+                let of_decoder = dg.chunks_exact_mut(units).zip(dframes.chunks_exact(width));
+                of_decoder.for_each(|(dg, dframe)| add(dg, &dframe[read..][..units]));
+            }
         }
         let latent = self.latent.gradients(encoder.outputs(), &dvalues);
-        let paint = self.paint.gradients(decoder.outputs(), &dcanvases);
+        let (attention, paint) = match &views {
+            Some(views) => {
+                let (attention, paint) = views.gradients(decoder.all_hidden());
+                (Some(attention), paint)
+            }
+            None => (None, self.paint.gradients(decoder.outputs(), &dcanvases)),
+        };
         let of_still = self.still.as_ref().map(|map| {
             let starts = (0..rows).map(|row| row * pixels).collect();
             let dz = encoder.start_gradient();
@@ -359,6 +429,7 @@ impl<'a, T: Real> Draw<'a, T> {
             encoder,
             decoder: decoder.gradients(),
             latent,
+            attention,
             paint,
         }
     }
@@ -367,13 +438,34 @@ impl<'a, T: Real> Draw<'a, T> {
     pub fn draw(&self, z: ArrayView3<'_, T>) -> Array2<T> {
         let (steps, rows, count) = z.dim();
         let mut decoder = Walk::new(&self.decoder, rows, count, steps);
-        let mut canvas = Array2::zeros((rows, self.paint.outputs()));
+        let pixels = match &self.attention {
+            Some(attention) => attention.size.pixels(),
+            None => self.paint.outputs(),
+        };
+        let mut views = self
+            .attention
+            .as_ref()
+            .map(|attention| Views::new(attention, &self.paint, decoder.hidden(0), rows));
+        let mut canvas = Array2::zeros((rows, pixels));
         for (t, z) in z.outer_iter().enumerate() {
             decoder.step(|frames| frames.iter_mut().zip(z).for_each(|(to, &z)| *to = z));
             let values = canvas.as_slice_mut().expect("in standard layout");
-            self.paint.add(decoder.hidden(t + 1), values);
+            match &mut views {
+                Some(views) => views.paint(decoder.hidden(t + 1), values),
+                None => self.paint.add(decoder.hidden(t + 1), values),
+            }
         }
         canvas
+    }
+}
+
+/// The gradient by the canvas before a step, of that by the one after it and of that by what is missing of the picture
+/// x, the error x − σ(c).
+fn through_canvas<T: Real>(before: &mut [T], after: &[T], x: &[T], error: &[T], derror: &[T]) {
+    let each = before.iter_mut().zip(after).zip(x.iter().zip(error));
+    for (((before, &after), (&x, &error)), &derror) in each.zip(derror) {
+        let y = x - error;
+        *before = after - derror * y * (T::one() - y);
     }
 }
 

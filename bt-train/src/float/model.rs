@@ -115,14 +115,14 @@ impl<T: Real> Network<T> {
                 })
                 .collect(),
             decoder: Decoder::zeros(&config),
-            head: Head::zeros(config.units(), gives.outputs()),
+            head: Head::zeros(config.units(), config.head.linear_values()),
             config,
         })
     }
 
     /// A model with starting weights: those of [`init`], the bias of the gate that remembers 1 (of an LSTM
     /// f, of a GRU z; of a minGRU the gate that forgets −1), a dense recurrent matrix orthogonal gate by
-    /// gate, the head N(0, 1/J), the map to latent values likewise, the table of words N(0, ¼).
+    /// gate, the head N(0, 1/J), the maps to latent values and windows likewise, the table of words N(0, ¼).
     ///
     /// # Errors
     /// As [`zeros`](Self::zeros).
@@ -159,6 +159,9 @@ impl<T: Real> Network<T> {
         fill(model.head.weight.view_mut().into_dyn(), deviation);
         if let Some(decoder) = &mut model.decoder {
             fill(decoder.latent.weight.view_mut().into_dyn(), deviation);
+            if let Some(attention) = &mut decoder.attention {
+                fill(attention.weight.view_mut().into_dyn(), deviation);
+            }
         }
         let is_dense = config.recurrent.map == MapKind::Dense;
         let decoder = model.decoder.as_mut().map(|decoder| &mut decoder.layer);
@@ -221,7 +224,7 @@ impl<T: Real> Network<T> {
 
     fn check(&self, x: &ArrayView3<'_, T>, lengths: &[usize]) {
         let (batch, steps, inputs) = x.dim();
-        assert_eq!(inputs, self.config.inputs(), "values of a frame");
+        assert_eq!(inputs, self.config.frame_values(), "values of a frame");
         assert_eq!(lengths.len(), batch, "lengths");
         let is_in_x = |&length: &usize| length <= steps;
         assert!(
@@ -432,19 +435,24 @@ impl<T: Real> Network<T> {
     }
 }
 
-/// Models that draw pictures: a sequence is one step, whose first K values are a picture.
+/// Models that draw pictures: a sequence is one step, a picture of K values.
 impl<T: Real> Network<T> {
     fn parts(&self) -> Parts<T> {
         let config = &self.config;
-        let pixels = config.head.gives.outputs();
         let map = self.layers[0].input.as_ref();
-        Parts::new(map, &config.input_shape(), pixels, config.units())
+        let still = match config.head.attention {
+            None => config.head.gives.outputs(),
+            Some(_) => 0,
+        };
+        let values = config.head.read_values() + config.units();
+        Parts::new(map, &config.input_shape(), still, values)
     }
 
     fn draw<'a>(&'a self, parts: &'a Parts<T>) -> Draw<'a, T> {
         let decoder = self.decoder.as_ref().expect("a model that draws pictures");
         let kind = self.config.kind();
-        Draw::new(kind, &self.layers[0], parts, decoder, &self.head)
+        let head = &self.config.head;
+        Draw::new(kind, &self.layers[0], parts, decoder, &self.head, head)
     }
 
     /// The pictures among what the model reads, and the noise by which it draws latent values.
@@ -471,11 +479,10 @@ impl<T: Real> Network<T> {
             shape,
             "steps, pictures and latent values of the noise"
         );
-        let pixels = head.gives.outputs();
-        (x.slice_move(s![.., 0, ..pixels]), noise)
+        (x.slice_move(s![.., 0, ..]), noise)
     }
 
-    /// The logits [batch, K] of pictures `x` [batch, 1, I] as the model paints them, its latent values drawn by `noise`
+    /// The logits [batch, K] of pictures `x` [batch, 1, K] as the model paints them, its latent values drawn by `noise`
     /// [T, batch, Z] or at their means, and the divergence of these from N(0, 1), of all pictures, in nats.
     ///
     /// # Panics

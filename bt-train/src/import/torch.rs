@@ -110,6 +110,7 @@ pub fn import(file: TensorFile, wanted: &Wanted) -> Result<Imported> {
             horizon: None,
             steps: None,
             latent: None,
+            attention: None,
             rows: None,
             labels: wanted.labels.clone(),
         },

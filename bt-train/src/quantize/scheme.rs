@@ -105,11 +105,17 @@ pub(super) struct Weights<'a> {
 /// Checks that a model of such a kind can be made integers at all.
 ///
 /// # Errors
-/// When it has more words than a device takes.
+/// When it has more words than a device takes, or attention.
 fn check_quantizable(config: &ModelConfig) -> Result<()> {
     if let Some(words) = config.words().filter(|&words| words > SCORES_MAX) {
         let most = format!("a device takes at most {SCORES_MAX}");
         return Err(Error::out_of_range(words, most).field("head.next_words"));
+    }
+    if config.head.attention.is_some() {
+        let why = "is not for devices: their decoder paints a picture as a whole";
+        return Err(Error::new(ErrorKind::Unsupported(why))
+            .field("head.attention")
+            .remedy("train without `attention`; `generate` paints with the floats"));
     }
     Ok(())
 }

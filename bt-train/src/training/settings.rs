@@ -96,6 +96,8 @@ settings! {
     draw_steps: usize = DRAW_STEPS, [value_name = "T"];
     /// Pictures: latent values of a step [default: 32]
     latent: usize = LATENT, [value_name = "VALUES"];
+    /// Pictures: read and paint through windows of N by N points that the decoder places; 0 as a whole [default: 0]
+    attention: usize = 0, [value_name = "N"];
     /// Passes over the training part [default: 60]
     epochs: usize = 60, [];
     /// Sequences in one update of the weights [default: 32]

@@ -84,7 +84,7 @@ impl<'a> Trainer<'a> {
         }
         let (normalization, warnings) = if config.head.gives.is_pictures() {
             // Pixels are read beside what is painted, in the same unit.
-            (Normalization::identity(config.inputs()), Vec::new())
+            (Normalization::identity(config.frame_values()), Vec::new())
         } else {
             let fitted =
                 Normalization::fit_and_tell(&material.frames, config.inputs(), over, filter)

@@ -27,6 +27,9 @@ pub struct HeadConfig {
     /// Of a head of pictures, their rows: pixels lie row by row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<usize>,
+    /// Of a head of pictures that are read and painted through windows, N of their N by N points; absent: as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attention: Option<usize>,
     /// Names of the classes, the values or the bits; empty when the data set had none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
@@ -101,6 +104,12 @@ impl HeadConfig {
                 "a step has at least 1 latent value",
             ),
             ("rows", self.rows, pictures, "a picture has at least 1 row"),
+            (
+                "attention",
+                self.attention,
+                pictures,
+                "a window has at least 2 by 2 points",
+            ),
         ] {
             let error = match found {
                 Some(0) => Error::out_of_range(0, least),
@@ -112,7 +121,7 @@ impl HeadConfig {
                     };
                     Error::out_of_range(found, format!("only the head{heads} it"))
                 }
-                None if pictures => {
+                None if pictures && key != "attention" => {
                     Error::new(ErrorKind::Missing).remedy("the head `draw` needs it")
                 }
                 _ => continue,
@@ -128,8 +137,39 @@ impl HeadConfig {
                 let allowed = format!("{} pixels are no such rows", self.gives.outputs());
                 Err(Error::out_of_range(rows, allowed).field("head.rows"))
             }
-            _ => Ok(()),
+            _ => match self.window() {
+                Some([points, rows, columns]) if !(2..rows.min(columns)).contains(&points) => {
+                    let allowed = format!(
+                        "give 2 or more, fewer than pictures of {rows} by {columns} have either way"
+                    );
+                    Err(Error::out_of_range(points, allowed).field("head.attention"))
+                }
+                _ => Ok(()),
+            },
         }
+    }
+
+    /// Where pictures are read and painted through windows, their points each way, and rows and columns of a picture.
+    pub fn window(&self) -> Option<[usize; 3]> {
+        let rows = self.rows.filter(|_| self.gives.is_pictures())?;
+        Some([self.attention?, rows, self.gives.outputs() / rows])
+    }
+
+    /// Values of the linear layer: the outputs, or the points of a window that is painted.
+    pub fn linear_values(&self) -> usize {
+        match self.window() {
+            Some([points, ..]) => points * points,
+            None => self.gives.outputs(),
+        }
+    }
+
+    /// Of a head of pictures, values of them that the encoder reads in a step, saturating: two of them, or two windows.
+    pub fn read_values(&self) -> usize {
+        let picture = match self.attention {
+            Some(points) => points.saturating_mul(points),
+            None => self.gives.outputs(),
+        };
+        picture.saturating_mul(2)
     }
 
     /// Most words of a caption: with its end it has as many steps as the longest that was learned from.

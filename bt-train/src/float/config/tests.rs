@@ -210,6 +210,36 @@ fn models_of_pictures_are_whole_or_refused_by_name() {
     assert!(line.starts_with("head.draw: has 4 pixels"), "{line}");
 }
 
+/// Pictures of 4 rows of 5 pixels, through windows of 3 by 3 points: the encoder reads 9 + 9 + 2 values.
+#[test]
+fn models_with_attention_are_whole_or_refused_by_name() {
+    let model = |modes: usize, attention: usize| -> ModelConfig {
+        let text = format!(
+            r#"{{"input": {{"map": "dense", "modes": [{modes}]}}, "hidden": {{"modes": [2]}},
+            "head": {{"draw":20,"pool":"last","steps":3,"latent":[5],"rows":4,"attention":{attention}}}}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    };
+    let config = model(20, 3);
+    config.validate().unwrap();
+    assert_eq!((config.data_width(), config.frame_values()), (20, 20));
+    let head = serde_json::to_string(&config.head).unwrap();
+    assert!(head.ends_with(r#""rows":4,"attention":3}"#), "{head}");
+    // Two layers of an LSTM, W and b, L and l, A and a.
+    let layers = (8 * 20 + 8 * 2 + 8) + (8 * 5 + 8 * 2 + 8);
+    assert_eq!(config.parameters(), layers + 9 * 3 + 10 * 3 + 10 * 3);
+    for (modes, attention, expected) in [
+        (19, 3, "input.modes: do not hold two windows"),
+        (20, 0, "head.attention: is 0; a window has"),
+        (20, 1, "head.attention: is 1; give 2 or more, fewer than"),
+        (50, 4, "head.attention: is 4; give 2 or more, fewer than"),
+        (50, usize::MAX, "head.attention: is 18446744073709551615; "),
+    ] {
+        let line = model(modes, attention).validate().unwrap_err().to_string();
+        assert!(line.starts_with(expected), "{line}");
+    }
+}
+
 #[test]
 fn heads_that_cannot_be_are_refused_by_name() {
     for (head, expected) in [
@@ -238,6 +268,10 @@ fn heads_that_cannot_be_are_refused_by_name() {
             "head.latent: is 3; only",
         ),
         (r#"{"next_bits": 4, "rows": 2}"#, "head.rows: is 2; only"),
+        (
+            r#"{"bits": 4, "attention": 2}"#,
+            "head.attention: is 2; only",
+        ),
         (r#"{"next_bits": 4, "steps": 0}"#, "head.steps: is 0; "),
         (
             r#"{"next_bits": 3}"#,

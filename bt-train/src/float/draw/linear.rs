@@ -8,14 +8,14 @@ use ndarray::{ArrayView2, Axis};
 
 /// `W h + b`, ready to run.
 pub(super) struct Linear<'a, T> {
-    map: PreparedDense<'a, T>,
+    map: Box<dyn Prepared<T> + 'a>,
     head: &'a Head<T>,
 }
 
 impl<'a, T: Real> Linear<'a, T> {
     pub fn new(head: &'a Head<T>) -> Linear<'a, T> {
         Linear {
-            map: PreparedDense::new(head.weight.view()),
+            map: Box::new(PreparedDense::new(head.weight.view())),
             head,
         }
     }

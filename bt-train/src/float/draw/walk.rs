@@ -80,6 +80,11 @@ impl<'l, T: Real> Walk<'l, T> {
         &self.hidden[self.width()..]
     }
 
+    /// The same, and before them those before the first step.
+    pub fn all_hidden(&self) -> &[T] {
+        &self.hidden
+    }
+
     /// Takes a step on the frames [batch, I] that `fill` writes over zeros.
     pub fn step(&mut self, fill: impl FnOnce(&mut [T])) {
         let (layer, units, width) = (self.layer, self.layer.units(), self.width());

@@ -54,6 +54,7 @@ impl Settings {
                 true => model.latent_values(),
                 false => self.latent,
             },
+            attention: model.head.attention.unwrap_or(0),
             head: HeadChoice::of(model.head.gives.name()),
             ..self.clone()
         };
@@ -155,11 +156,17 @@ impl Settings {
         }
     }
 
-    /// Values that the input map reads at least: a frame, or of pictures two and the hidden state.
+    /// Values that the input map reads at least: a frame, or of pictures two, or two windows, and the hidden state.
     fn map_width(&self, data: &DataSet, units: usize) -> Result<usize> {
         let width = self.width(data)?;
         Ok(match self.head {
-            HeadChoice::Draw => width.saturating_mul(2).saturating_add(units),
+            HeadChoice::Draw => {
+                let picture = match self.attention {
+                    0 => width,
+                    points => points.saturating_mul(points),
+                };
+                picture.saturating_mul(2).saturating_add(units)
+            }
             _ => width,
         })
     }
@@ -240,6 +247,7 @@ impl Settings {
                 steps: self.steps_made(head, train),
                 latent: pictures.then_some(latent),
                 rows: pictures.then(|| longest(train)),
+                attention: (self.attention > 0).then_some(self.attention),
                 // Those of a data set whose frames are the targets are of classes.
                 labels: if draws || pictures {
                     Vec::new()
@@ -261,7 +269,7 @@ impl Settings {
         config
             .validate()
             .map_err(|error| match error.field.as_deref() {
-                Some("head.pool" | "head.horizon" | "input.frames") => {
+                Some("head.pool" | "head.horizon" | "head.attention" | "input.frames") => {
                     let field = error
                         .field
                         .as_deref()

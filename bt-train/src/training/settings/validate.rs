@@ -163,6 +163,7 @@ impl Settings {
                 self.draw_steps != default.draw_steps,
             ),
             ("latent", of_pictures, self.latent != default.latent),
+            ("attention", of_pictures, self.attention != 0),
         ];
         let refused = unsupported
             .into_iter()
