@@ -385,6 +385,8 @@ pub fn gather_pairs<S: Sample>(panels: &mut [u32], table: &[u16], row: usize, va
 
 /// Adds the products of a dense map's rows with x (i16 pairs in words), times each row's scale over
 /// 2³², to z (row pairs in words), with saturation.
+// On its own: in what calls it, registers are spilled in the inner loop.
+#[inline(never)]
 pub fn dense_add(rows: &DenseRows<'_>, x: &[u32], scales: &[u32], z: &mut [u32]) {
     let z: &mut [i16] = bytemuck::cast_slice_mut(z);
     debug_assert_eq!(z.len(), scales.len());

@@ -97,31 +97,54 @@ pub(super) fn whole(
     if !Feature::Dense.is_built() {
         return;
     }
+    if record.rows_form() == Some(RowsForm::Bytes) {
+        return whole_of_bytes(record, weights, x, z, memory);
+    }
     let Some((x, z)) = two_regions(memory, x, z).proven() else {
         return;
     };
     let k_pairs = record.values.div_ceil(2) as usize;
-    let rows = record.rows as usize;
     let scales = scales(record, weights);
-    if record.rows_form() == Some(RowsForm::Bytes) {
-        let blocks = rows / ByteRows::ROWS * ByteRows::blocks(k_pairs);
-        let rows = ByteRows {
-            weights: words(weights, record.weights_word, blocks * ByteRows::BLOCK_WORDS),
-            sums: words(
-                weights,
-                record.scales_word.saturating_add(record.rows),
-                rows,
-            ),
-            k_pairs,
-        };
-        kernel::bytes_add(&rows, x, scales, z);
+    let Some(rows) = weights
+        .get(record.weights_word as usize..)
+        .and_then(|rows| rows.get(..record.rows as usize / 2 * k_pairs))
+        .proven()
+    else {
         return;
-    }
-    let rows = DenseRows {
-        weights: words(weights, record.weights_word, rows / 2 * k_pairs),
+    };
+    kernel::dense_add(
+        &DenseRows {
+            weights: rows,
+            k_pairs,
+        },
+        x,
+        scales,
+        z,
+    );
+}
+
+/// The same of rows of bytes.
+// On its own: beside it the loop over pairs of rows, compiled for a core without assembly, spills registers.
+#[inline(never)]
+fn whole_of_bytes(
+    record: &DenseRecord,
+    weights: &[u32],
+    x: (usize, usize),
+    z: (usize, usize),
+    memory: &mut [u32],
+) {
+    let Some((x, z)) = two_regions(memory, x, z).proven() else {
+        return;
+    };
+    let (rows, k_pairs) = (record.rows as usize, record.values.div_ceil(2) as usize);
+    let blocks = rows / ByteRows::ROWS * ByteRows::blocks(k_pairs);
+    let sums = record.scales_word.saturating_add(record.rows);
+    let rows = ByteRows {
+        weights: words(weights, record.weights_word, blocks * ByteRows::BLOCK_WORDS),
+        sums: words(weights, sums, rows),
         k_pairs,
     };
-    kernel::dense_add(&rows, x, scales, z);
+    kernel::bytes_add(&rows, x, scales(record, weights), z);
 }
 
 fn scales<'m>(record: &DenseRecord, weights: &'m [u32]) -> &'m [u32] {
