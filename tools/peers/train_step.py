@@ -147,6 +147,9 @@ def worker(name, threads, shape):
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # What libraries print goes elsewhere.
     os.environ["RAYON_NUM_THREADS"] = str(threads)
+    if name == "bt_lstm":
+        # PyTorch's idle threads would spin on the cores that the contraction needs; as bt_lstm's README says.
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     import torch
 
     torch.set_num_threads(threads)
