@@ -1,6 +1,5 @@
 //! Detections on the host, over the wire, on the cores of QEMU, and in recordings.
 
-use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use bt_core::{Detection, Detector, Model, Rule, Session, Watch};
 use bt_embed::wire::{DETECTION_BYTES, Error, Reply, Request};
 use bt_tests::exported;
 use bt_tests::model::{Dense, Noise};
-use bt_tests::program::bt_train;
+use bt_tests::program::{bt_train, wav};
 use bt_tests::running::Running;
 use bt_tests::serving::{Room, surroundings};
 use bt_train::detection;
@@ -295,20 +294,6 @@ fn a_restart_forgets_the_sequence_and_not_the_sound() {
 /// `bt-train detect`.
 fn detect(words: &[&str]) -> Output {
     bt_train().arg("detect").args(words).output().unwrap()
-}
-
-/// A file of 8,000 samples a second.
-fn wav(path: &Path, samples: &[i16]) {
-    let data = 2 * samples.len() as u32;
-    let mut bytes = b"RIFF".to_vec();
-    bytes.extend((36 + data).to_le_bytes());
-    bytes.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
-    bytes.extend(8_000u32.to_le_bytes());
-    bytes.extend(16_000u32.to_le_bytes());
-    bytes.extend(b"\x02\0\x10\0data");
-    bytes.extend(data.to_le_bytes());
-    bytes.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
-    std::fs::write(path, bytes).unwrap();
 }
 
 /// Counts of the command against those of a device's detections, one by one; thresholds chosen; what is refused.

@@ -181,3 +181,20 @@ pub fn train_words<'a>(data: &'a str, out: &'a str, more: &[&'a str]) -> Vec<&'a
 pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
+
+/// A recording of 8,000 samples a second.
+///
+/// # Panics
+/// When it cannot be written.
+pub fn wav(path: &Path, samples: &[i16]) {
+    let data = 2 * samples.len() as u32;
+    let mut bytes = b"RIFF".to_vec();
+    bytes.extend((36 + data).to_le_bytes());
+    bytes.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+    bytes.extend(8_000u32.to_le_bytes());
+    bytes.extend(16_000u32.to_le_bytes());
+    bytes.extend(b"\x02\0\x10\0data");
+    bytes.extend(data.to_le_bytes());
+    bytes.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+    std::fs::write(path, bytes).unwrap();
+}

@@ -6,11 +6,13 @@
 FOLDER has `index.csv` (file,label,speaker,samples,split) and the clips, or `recordings_8khz.zip` with them.
 OUT gets
   clips/       the clips with an index.csv whose split has `val` too: one in five speakers of the training part
-  validation/  recordings of the words of those speakers, with events.csv, to choose thresholds on
+  train/       recordings of the words of the other training speakers, with events.csv
+  validation/  likewise of those of the validation part, to choose thresholds on
   test/        likewise of the test speakers
 
-Every word of a part comes once, keyword or not, in an order drawn from a seed, behind 1 to 4 seconds of background
-noise (`_silence_`) of the part. What is no keyword is no event.
+Every word of a part comes once, in train/ three times, keyword or not, in an order drawn from a seed, behind 1 to 4
+seconds of background noise (`_silence_`) of the part. What is no keyword is no event. OUT is a data set of
+`bt-train train`, and its folders are recordings for `bt-train detect`.
 """
 
 import array
@@ -25,6 +27,7 @@ from pathlib import Path
 RATE = 8000
 WORDS_A_RECORDING = 150
 GAP_SECONDS = (1.0, 4.0)
+TRAIN_ROUNDS = 3
 
 
 def samples(path):
@@ -49,11 +52,13 @@ def part_of(row):
     return "val" if hashlib.sha256(who.encode()).digest()[0] < 256 // 5 else "train"
 
 
-def stream(rows, clips, out, seed):
+def stream(rows, clips, out, seed, rounds=1):
     draw = random.Random(seed)
     noises = [samples(clips / row["file"]) for row in rows if row["label"] == "_silence_"]
-    words = [row for row in rows if row["label"] != "_silence_"]
-    draw.shuffle(words)
+    spoken, words = [row for row in rows if row["label"] != "_silence_"], []
+    for _ in range(rounds):
+        draw.shuffle(spoken)
+        words += spoken
 
     def gap():
         length, sound = int(RATE * draw.uniform(*GAP_SECONDS)), array.array("h")
@@ -93,8 +98,8 @@ def main(folder, out):
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()
         writer.writerows(rows)
-    for seed, (part, name) in enumerate([("val", "validation"), ("test", "test")]):
-        stream([row for row in rows if row["split"] == part], clips, out / name, seed)
+    for seed, (part, name, rounds) in enumerate([("val", "validation", 1), ("test", "test", 1), ("train", "train", TRAIN_ROUNDS)]):
+        stream([row for row in rows if row["split"] == part], clips, out / name, seed, rounds)
 
 
 if __name__ == "__main__":

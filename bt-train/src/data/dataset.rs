@@ -109,7 +109,7 @@ impl DataSet {
         set.map_parts(|part| {
             if let Some(front_end) = &config.front_end {
                 part.check_samples(front_end)?;
-                return Ok(part.clone());
+                return part.in_steps(front_end);
             }
             let width = config.data_width();
             if part.width == width {
@@ -129,7 +129,8 @@ impl DataSet {
             (PartName::Validation, &self.validation),
             (PartName::Test, &self.test),
         ] {
-            let Some(targets) = part.as_ref().and_then(|part| part.targets.as_ref()) else {
+            let Some(part) = part else { continue };
+            let Some(targets) = &part.targets else {
                 continue;
             };
             if targets.are_of_x() {
@@ -138,10 +139,12 @@ impl DataSet {
             }
             let in_y = |error: Error| error.field(format!("y_{}", name.suffix()));
             targets.check(config.head.gives).map_err(in_y)?;
-            if config.front_end.is_some() && targets.every_step() {
+            let is_uncut = part.width == 1 && !targets.are_of_ticks();
+            if config.front_end.is_some() && targets.every_step() && is_uncut {
                 let what = "holds a target for every sample, which is no step of the model";
-                return Err(in_y(Error::new(ErrorKind::Unsupported(what)))
-                    .remedy("with sound, give one for each recording"));
+                return Err(in_y(Error::new(ErrorKind::Unsupported(what))).remedy(
+                    "cut the sound into steps of the model, or save streams with events.csv",
+                ));
             }
         }
         Ok(())

@@ -146,6 +146,30 @@ impl Part {
         Ok(part)
     }
 
+    /// A stream in whole steps: samples of one step for each of its steps, and the targets of these. What does not fill
+    /// a step at the end of a sequence is left out. Anything else stays as it is.
+    ///
+    /// # Errors
+    /// When a sequence is shorter than a step.
+    pub fn in_steps(&self, config: &FrontEndConfig) -> Result<Part> {
+        let Some(ticks) = self.targets.as_ref().filter(|all| all.are_of_ticks()) else {
+            return Ok(self.clone());
+        };
+        let width = config.samples_per_step();
+        let lengths: Vec<usize> = self.lengths.iter().map(|length| length / width).collect();
+        if lengths.contains(&0) {
+            let short = "holds a recording of less than a step".to_owned();
+            return Err(Error::new(ErrorKind::Empty(short)).remedy("drop it"));
+        }
+        let targets = ticks.at_steps(&lengths, (width, config.sample_rate_hz));
+        Ok(Part {
+            width,
+            lengths,
+            targets: Some(targets),
+            ..self.clone()
+        })
+    }
+
     /// Frames of log mel energies from samples. The last step of a sequence is completed as
     /// [`Session::finish`](bt_core::Session::finish) does on the device.
     ///
@@ -153,7 +177,8 @@ impl Part {
     /// As [`check_samples`](Part::check_samples), or when there is no such front end.
     pub fn features(&self, config: &FrontEndConfig) -> Result<Part> {
         self.check_samples(config)?;
-        let pcm = self.values.in_memory();
+        let cut = self.in_steps(config)?;
+        let pcm = cut.values.in_memory();
         let Values::I16(samples) = &*pcm else {
             return Err(not_sound());
         };
@@ -162,9 +187,9 @@ impl Part {
         let mut state = vec![0; front_end.state_words()];
         let mut vector = vec![0; config.bands];
         let mut values = Vec::new();
-        let mut part = self.clone();
+        let mut part = cut.clone();
         let step = config.samples_per_step();
-        for sequence in 0..self.sequences() {
+        for sequence in 0..cut.sequences() {
             part.starts[sequence] = values.len();
             front_end.reset(&mut state);
             let mut push = |state: &mut [u32], mut samples: &[i16]| {
@@ -176,7 +201,7 @@ impl Part {
                     }
                 }
             };
-            let sound = &samples[self.range(sequence)];
+            let sound = &samples[cut.range(sequence)];
             push(&mut state, sound);
             let missing = sound.len().next_multiple_of(step) - sound.len();
             let silence = front_end.silence(&state);

@@ -15,6 +15,7 @@ pub mod npz_writer;
 mod riff;
 pub(crate) mod sound;
 pub mod split;
+pub mod streams;
 mod survey;
 pub mod targets;
 mod twins;
@@ -33,13 +34,15 @@ pub use wav::Recordings;
 use crate::error::{Error, ErrorKind, Result};
 use std::path::Path;
 
-/// Reads the parts asked for of an `.npz` file or a directory of `.wav` files.
+/// Reads the parts asked for of an `.npz` file, or of a directory of `.wav` files: of one label each, or streams.
 ///
 /// # Errors
 /// Names the file, the array or column, and the remedy.
 pub fn load(path: &Path, recordings: &Recordings, parts: &[PartName]) -> Result<DataSet> {
     let about = std::fs::metadata(path).map_err(|error| Error::from(error).file(path))?;
-    if about.is_dir() {
+    if about.is_dir() && streams::are_in(path) {
+        streams::load(path, recordings, parts)
+    } else if about.is_dir() {
         wav::load(path, recordings, parts)
     } else if *recordings != Recordings::default() {
         Err(

@@ -1,5 +1,6 @@
 //! What y says of sequences: classes, values or bits, of a sequence or of each of its steps.
 
+use crate::data::streams::TICKS;
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::{END, HeadKind, HeadName};
 use crate::float::head::Wanted;
@@ -29,6 +30,8 @@ enum Follow {
     Pictures,
     /// The words of a caption, the last of them its end; its sequence is a picture, of one frame.
     Words,
+    /// What is at each tick of a stream, see [`streams`](crate::data::streams); no steps yet.
+    Time,
 }
 
 /// Classes, values or bits, item by item.
@@ -126,6 +129,37 @@ impl Targets {
         }
     }
 
+    /// An item for each tick of a stream, of sequences of so many ticks. They become those of steps when it is known
+    /// how long these are.
+    ///
+    /// # Panics
+    /// When there are more items, or fewer.
+    pub fn of_ticks(items: Items, ticks: &[usize]) -> Targets {
+        Targets {
+            follow: Follow::Time,
+            ..Targets::of_steps(items, ticks)
+        }
+    }
+
+    /// Whether they are of ticks.
+    pub fn are_of_ticks(&self) -> bool {
+        self.follow == Follow::Time
+    }
+
+    /// Of ticks, those of steps of `samples` each at this rate: what is at the last sample of a step. `steps` are those
+    /// of each sequence.
+    pub fn at_steps(&self, steps: &[usize], (samples, rate): (usize, u32)) -> Targets {
+        let mut at = Vec::with_capacity(steps.iter().sum());
+        for (sequence, &count) in steps.iter().enumerate() {
+            let ticks = self.range(sequence);
+            at.extend((1..=count).map(|step| {
+                let tick = (step * samples - 1) as u64 * TICKS as u64 / u64::from(rate);
+                (ticks.start + tick as usize).min(ticks.end - 1)
+            }));
+        }
+        Targets::of_steps(self.items.pick(&at), steps)
+    }
+
     /// A caption for each sequence, which is a picture: its words, each caption ending in [`END`].
     pub fn of_captions(captions: &[Vec<usize>]) -> Targets {
         let lengths: Vec<usize> = captions.iter().map(Vec::len).collect();
@@ -169,7 +203,7 @@ impl Targets {
     /// What they are.
     pub fn name(&self) -> HeadName {
         match self.follow {
-            Follow::Nothing => {}
+            Follow::Nothing | Follow::Time => {}
             Follow::Frames => return HeadName::NextBits,
             Follow::Pictures => return HeadName::Draw,
             Follow::Words => return HeadName::NextWords,
@@ -377,6 +411,7 @@ impl Targets {
                 HeadName::NextBits => Follow::Frames,
                 HeadName::Draw => Follow::Pictures,
                 HeadName::NextWords => Follow::Words,
+                _ if self.are_of_ticks() => Follow::Time,
                 _ => Follow::Nothing,
             },
         })

@@ -305,15 +305,18 @@ fn from_folders(
     Ok(entries)
 }
 
+/// What folders of parts are called.
+pub(super) const PART_FOLDERS: [(&str, PartName); 4] = [
+    ("train", PartName::Train),
+    ("val", PartName::Validation),
+    ("validation", PartName::Validation),
+    ("test", PartName::Test),
+];
+
 /// Folders called as parts are that hold folders of classes, and not recordings as a class does.
 fn part_folders(directory: &Path) -> Result<Vec<(PartName, PathBuf)>> {
     let mut parts = Vec::new();
-    for (name, part) in [
-        ("train", PartName::Train),
-        ("val", PartName::Validation),
-        ("validation", PartName::Validation),
-        ("test", PartName::Test),
-    ] {
+    for (name, part) in PART_FOLDERS {
         let folder = directory.join(name);
         if !folder.is_dir() {
             continue;

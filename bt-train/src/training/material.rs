@@ -3,7 +3,7 @@
 
 use crate::data::memory;
 use crate::data::split::split;
-use crate::data::{DataSet, Part, PartName};
+use crate::data::{DataSet, Part, PartName, Targets};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::ModelConfig;
 use crate::float::head::LossWeights;
@@ -114,6 +114,12 @@ fn renderings(
     let Some(front_end) = &config.front_end else {
         return Err(Error::new(ErrorKind::Unsupported("is for sound only")).field("delays"));
     };
+    if samples.targets.as_ref().is_some_and(Targets::are_of_ticks) {
+        let why = "would move streams away from the times of their events";
+        return Err(Error::new(ErrorKind::Unsupported(why))
+            .field("delays")
+            .remedy("leave it out"));
+    }
     let steps = front_end.samples_per_step();
     if settings.delays >= steps {
         let allowed = format!("a step has {steps} samples to spread them over");

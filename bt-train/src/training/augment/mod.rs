@@ -7,7 +7,7 @@ mod time;
 
 pub use table::{AUGMENT, Augment};
 
-use crate::data::{Part, Values};
+use crate::data::{Part, Targets, Values};
 use crate::error::Result;
 use crate::float::config::{FrontEndConfig, ModelConfig};
 use crate::float::init::{normal, uniform};
@@ -49,6 +49,9 @@ impl Augmenter {
         let of = match &config.front_end {
             Some(front_end) => {
                 part.check_uncut()?;
+                if part.targets.as_ref().is_some_and(Targets::are_of_ticks) {
+                    table.check_stays()?;
+                }
                 Of::Sound(front_end.clone())
             }
             None => Of::Frames {

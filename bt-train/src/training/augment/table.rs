@@ -90,6 +90,9 @@ const FRAMES: [&str; 5] = ["frame", "scale", "brightness", "time-warp", "jitter"
 /// Keys that say something of sound.
 const SOUND: [&str; 4] = ["silence", "gain", "time-shift", "time-stretch"];
 
+/// Those of them that move it in time.
+const MOVES: [&str; 3] = ["silence", "time-shift", "time-stretch"];
+
 impl Augment {
     /// Whether nothing is varied.
     pub fn is_off(&self) -> bool {
@@ -132,6 +135,21 @@ impl Augment {
             );
         }
         Ok(())
+    }
+
+    /// Checks that nothing is moved in time: events of streams stand at theirs.
+    ///
+    /// # Errors
+    /// Names the key.
+    pub fn check_stays(&self) -> Result<()> {
+        let named = self.named();
+        match named.iter().find(|key| MOVES.contains(*key)) {
+            Some(key) => {
+                let why = "would move streams away from the times of their events";
+                Err(unsupported(key, why).remedy("leave it out"))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Checks it against data: sound, or frames of so many values.
