@@ -56,7 +56,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let wanted = Wanted::Bits(bits.view());
         let (_, mut gradients) = model.loss_and_gradients(x.view(), &lengths, wanted, &options);
         clip(&mut gradients, 1.0);
-        adam.step(&mut model, &gradients, 1e-3, none);
+        adam.update(&mut model, &gradients, 1e-3, none);
     };
     for line in stdin().lock().lines() {
         line?;
