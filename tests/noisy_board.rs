@@ -4,7 +4,7 @@
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use bt_core::{Detection, Detector, Model, Rule, Session, Watch};
+use bt_core::{Detection, Detector, END, Model, Random, Rule, Session, Teller, Temperature, Watch};
 use bt_tests::model::{Dense, Noise};
 use bt_tests::noisy::Noisy;
 use tempfile::NamedTempFile;
@@ -80,14 +80,8 @@ const RULE: Rule = Rule {
     hold_off: 2,
 };
 
-/// So many frames to a board, every answer compared with a session's here.
-fn stream(name: &str, frames: usize) {
-    let shape = Dense {
-        score_shift: 20,
-        ..Dense::default()
-    };
-    let file = shape.model();
-    let model = Model::parse(file.bytes()).unwrap();
+/// Starts the program of all these tests on a board, with a model in it and a noisy line to it.
+fn start(name: &str, model: &[u8], requests: usize) -> (Emulator, Line) {
     let board = Board::find(name).unwrap();
     let slot = ModelIn::Slot {
         flash_bytes: 16 << 10,
@@ -102,12 +96,12 @@ fn stream(name: &str, frames: usize) {
     };
     let program = std::fs::read(firmware.build().unwrap()).unwrap();
     let elf = NamedTempFile::new().unwrap();
-    std::fs::write(elf.path(), fill(&program, file.bytes()).unwrap()).unwrap();
+    std::fs::write(elf.path(), fill(&program, model).unwrap()).unwrap();
     let emulator = Emulator::start(board, elf.path(), false).unwrap();
     let uart = emulator.uart(Duration::from_millis(5)).unwrap();
     // A hang is a failure: ten times what it should take, and the boot.
-    let limit = Duration::from_secs(60) + Duration::from_millis(200) * frames as u32;
-    let noisy = Noisy::new(uart, ONCE_IN, frames as u32);
+    let limit = Duration::from_secs(60) + Duration::from_millis(200) * requests as u32;
+    let noisy = Noisy::new(uart, ONCE_IN, requests as u32);
     let mut line = Line {
         device: Device::new(noisy, Instant::now() + limit),
         given_up: 0,
@@ -115,6 +109,18 @@ fn stream(name: &str, frames: usize) {
     // At boot nothing answers.
     while line.device.hello().is_err() {}
     line.device.set_patience(PATIENCE);
+    (emulator, line)
+}
+
+/// So many frames to a board, every answer compared with a session's here.
+fn stream(name: &str, frames: usize) {
+    let shape = Dense {
+        score_shift: 20,
+        ..Dense::default()
+    };
+    let file = shape.model();
+    let model = Model::parse(file.bytes()).unwrap();
+    let (_emulator, mut line) = start(name, file.bytes(), frames);
 
     let (mut arena, mut watches) = (vec![0; model.arena_words()], [Watch::OFF; 3]);
     let mut expected = Expected {
@@ -188,10 +194,61 @@ fn stream(name: &str, frames: usize) {
     );
 }
 
+/// Drawn captions of so many pictures, every word compared with a session's here.
+fn captions(name: &str, pictures: u32) {
+    const LONGEST: usize = 6;
+    let shape = Dense {
+        classes: 8,
+        ..Dense::default()
+    };
+    let file = shape.captioning(LONGEST as u32);
+    let model = Model::parse(file.bytes()).unwrap();
+    let (_emulator, mut line) = start(name, file.bytes(), pictures as usize * LONGEST);
+    line.ask(Device::reset);
+    let mut arena = vec![0; model.arena_words()];
+    let mut session = Session::new(&model, &mut arena).unwrap();
+    let (mut scores, mut noise) = (vec![0; model.outputs()], Noise::new(6));
+    let (mut steps, mut words) = (0, 0);
+    for number in 0..pictures {
+        let picture = noise.bytes(2 * model.frame_values());
+        assert!(session.feed(&mut &picture[..]).unwrap());
+        session.step().unwrap();
+        line.ask(|device| device.chunk(&picture));
+        steps += 1;
+        let mut teller = Teller::drawing(Random::new(5, number.into()), Temperature::ONE);
+        for at in 0..=LONGEST {
+            session.scores(&mut scores).unwrap();
+            let next = teller.next_word(&scores, model.score_shift()).unwrap();
+            let expected = if at < LONGEST { next } else { END };
+            let of = (5, number, Temperature::ONE.number());
+            let (word, text) = line.ask(|device| device.tell(of, at as u16));
+            assert_eq!(word, expected, "word {at} of picture {number}");
+            assert_eq!(text, format!("class {expected}"));
+            steps += 1;
+            if word == END {
+                break;
+            }
+            words += 1;
+            session.step_word(word).unwrap();
+        }
+    }
+    let repeats = line.device.repeats();
+    line.device.stream().calm();
+    let statistics = line.ask(Device::statistics);
+    println!(
+        "{name}: {words} words of {pictures} pictures, {repeats} requests again, {} given up, {:?}",
+        line.given_up, statistics.line
+    );
+    // A word that is told again takes no step.
+    assert_eq!(statistics.steps, steps);
+    assert!(statistics.line.frames_garbled > 0 && repeats > 0 && words > pictures);
+}
+
 #[test]
 fn answers_are_right_or_given_up() {
     for name in ["microbit", "mps2-an386"] {
         stream(name, 500);
+        captions(name, 100);
     }
 }
 

@@ -410,7 +410,7 @@ fn the_program_paints_in_integers() {
     let mut words = vec!["train", "--data", &data, "--out", &folder, "--json"];
     words.extend(train.split(' '));
     ran(&words);
-    let quantize = ["quantize", &folder, "--data", &data, "--out", &btm];
+    let quantize = ["quantize", &folder, "--out", &btm];
     let said: Value = serde_json::from_str(&ran(&[&quantize[..], &["--json"]].concat())).unwrap();
     let drawing = &said["drawing"];
     assert_eq!(drawing["pictures"], 64);
@@ -469,4 +469,6 @@ fn the_program_paints_in_integers() {
     fails(2, &with_steps, &["--steps"]);
     let tuned = [&quantize[..], &["--fine-tune", "1"]].concat();
     fails(1, &tuned, &["fine-tune: ", "pictures"]);
+    let read = [&quantize[..], &["--data", "none.npz"]].concat();
+    fails(1, &read, &["data: is not for pictures", "leave it out"]);
 }

@@ -2,7 +2,7 @@
 //! it, and the request that its host repeats is answered as by a device that has just begun. Where a stream cannot go on
 //! it says what is due; nothing is computed with half of it. (Models in flash: `store.rs`.)
 
-use bt_core::{Model, Rule, Session};
+use bt_core::{END, Model, Random, Rule, Session, Teller, Temperature};
 use bt_embed::app::{Ended, Memory, run};
 use bt_embed::board::{Board, Stack};
 use bt_embed::wire::{Decoder, Error, NO_TAG, Reply, Request};
@@ -243,6 +243,63 @@ fn a_drawing_that_power_ended_says_which_step_is_due() {
         },
     );
     assert!(lives > 60, "{lives}");
+}
+
+#[test]
+fn a_caption_that_power_ended_begins_with_a_picture() {
+    let file = Dense {
+        classes: 9,
+        ..Dense::default()
+    }
+    .captioning(6);
+    let model = Model::parse(file.bytes()).unwrap();
+    let picture = Noise::new(8).bytes(14);
+    let mut arena = vec![0; model.arena_words()];
+    let mut session = Session::new(&model, &mut arena).unwrap();
+    assert!(session.feed(&mut &picture[..]).unwrap());
+    session.step().unwrap();
+    // The first words of caption `number`.
+    let mut caption = |number: u32| {
+        let mut teller = Teller::drawing(Random::new(3, number.into()), Temperature::ONE);
+        let mut scores = vec![0; model.outputs()];
+        session.begin_caption().unwrap();
+        [(); 3].map(|()| {
+            session.scores(&mut scores).unwrap();
+            let word = teller.next_word(&scores, model.score_shift()).unwrap();
+            session.step_word(word).unwrap();
+            word
+        })
+    };
+    let captions = (0..).map(|number| (number, caption(number)));
+    let (number, words) = captions
+        .take(100)
+        .find(|(_, words)| !words.contains(&END))
+        .unwrap();
+    let tell = |word| Request::Tell {
+        seed: 3,
+        number,
+        temperature: Temperature::ONE.number(),
+        word,
+    };
+    let data = Request::Data {
+        sequence: 0,
+        bytes: &picture,
+    };
+    let requests = [Request::Reset, data, tell(0), tell(1), tell(2)];
+    let answers = life(file.bytes(), &frames(&requests).concat());
+    for (answer, expected) in answers[2..].iter().zip(words) {
+        read(answer, |_, reply| match reply {
+            Reply::Told { word, .. } => assert_eq!(usize::from(word), expected),
+            reply => panic!("{reply:?}"),
+        });
+    }
+    let lives = cut(file.bytes(), &requests, |request, reply| match request {
+        Request::Reset => reply == Reply::Ready,
+        Request::Data { .. } => reply == Reply::Taken { next: 1, steps: 1 },
+        Request::Tell { word: 0, .. } => reply == Reply::Error(Error::NoStep),
+        _ => reply == Reply::Error(Error::Sequence { expected: 0 }),
+    });
+    assert!(lives > 90, "{lives}");
 }
 
 /// Counts begin anew with the device, and the period they are of says so.

@@ -143,6 +143,27 @@ fn reports_and_fine_tunes_the_integers() {
         &[&words[..], &["--fine-tune", "1"]].concat(),
         &["d.npz: y_train: is missing"],
     );
+    fails(
+        2,
+        &["quantize", text(&out), "--out", text(&model)],
+        &["calibrated on what", "give --data"],
+    );
+    for command in ["eval", "quantize"] {
+        let words = [command, text(&model), "--data", &bare];
+        let out = match command {
+            "quantize" => &["--out", "again.btm"][..],
+            _ => &[],
+        };
+        fails(
+            1,
+            &[&words[..], out].concat(),
+            &[
+                "m.btm: is in integers already",
+                "bt-train run",
+                "--captions",
+            ],
+        );
+    }
     let nowhere = ["quantize", text(&out), "--data", "x.npz", "--out"];
     fails(
         1,

@@ -200,7 +200,7 @@ def train(
 ) -> FloatModel: ...
 def quantize(
     model: FloatModel,
-    x: ArrayLike | Path,
+    x: ArrayLike | Path | None = None,
     y: ArrayLike | None = None,
     *,
     x_val: ArrayLike | None = None,

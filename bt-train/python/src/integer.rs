@@ -188,15 +188,15 @@ impl IntegerModel {
 /// x is what the model was trained on: ranges of values are found on it, and with y what the integers cost is told on
 /// its validation part. fine_tune=N trains N epochs more with values rounded as on the device. board="microbit", or
 /// ram="10K", flash="64K" and core="m4f", are what the plan must keep to. out=FILE writes the .btm. What a user should
-/// know comes as warnings of Python's.
+/// know comes as warnings of Python's. A model of pictures takes no x.
 #[pyfunction]
-#[pyo3(signature = (model, x, y=None, *, x_val=None, y_val=None, lengths=None, lengths_val=None, groups=None,
+#[pyo3(signature = (model, x=None, y=None, *, x_val=None, y_val=None, lengths=None, lengths_val=None, groups=None,
     labels=None, out=None, name=None, fine_tune=None, progress=None, **device))]
 #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
 pub fn quantize<'py>(
     py: Python<'py>,
     model: &FloatModel,
-    x: &Bound<'py, PyAny>,
+    x: Option<&Bound<'py, PyAny>>,
     y: Option<&Bound<'py, PyAny>>,
     x_val: Option<&Bound<'py, PyAny>>,
     y_val: Option<&Bound<'py, PyAny>>,
@@ -212,18 +212,19 @@ pub fn quantize<'py>(
 ) -> PyResult<IntegerModel> {
     let device: DeviceArgs = parsed("quantize", device)?;
     let others = [y, x_val, y_val, lengths, lengths_val, groups, labels];
-    let given = Given::training(x, others);
     let recordings = model
         .settings
         .recordings()
         .unwrap_or_else(|_| Recordings::default());
-    let data = given.load(py, &recordings, &[PartName::Train, PartName::Validation])?;
+    let parts = [PartName::Train, PartName::Validation];
+    let data = x.map(|x| Given::training(x, others).load(py, &recordings, &parts));
+    let data = data.transpose()?;
     let stem = out.as_ref().and_then(|out| out.file_stem());
     let stem = stem.map_or("model".into(), |stem| stem.to_string_lossy().into_owned());
     let request = Request {
         checkpoint: &model.checkpoint,
         settings: &model.settings,
-        data: &data,
+        data: data.as_ref(),
         device,
         name: name.unwrap_or(stem),
         fine_tune: fine_tune.and_then(NonZeroUsize::new),

@@ -170,7 +170,7 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
                     "frame": call(calls.frame, clock_hz),
                     "step": call(calls.step, clock_hz),
                     "scores": call(calls.scores, clock_hz),
-                    "self_test_piece": call(calls.self_test_piece(), clock_hz),
+                    "self_test_piece": call(calls.self_test_piece, clock_hz),
                 })).collect::<Vec<_>>(),
                 "config": device::config(&model).map_err(|error| error.file(path))?,
             })
@@ -261,13 +261,7 @@ fn integers(path: &Path, as_json: bool) -> Result<()> {
     );
     for (processor, clock_hz, calls) in calls(&model) {
         let processor = format!("{processor}, {} MHz", clock_hz / 1_000_000);
-        let told = [
-            calls.value,
-            calls.frame,
-            calls.step,
-            calls.self_test_piece(),
-        ]
-        .map(|call| {
+        let told = [calls.value, calls.frame, calls.step, calls.self_test_piece].map(|call| {
             format!(
                 "{} {:>9.3}",
                 call.instructions,

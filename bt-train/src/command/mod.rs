@@ -24,14 +24,17 @@ pub mod tuning;
 pub mod units;
 
 use crate::data::{self, DataSet, PartName, Recordings};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::Checkpoint;
 use crate::float::config::ModelConfig;
 use crate::training::modes::Modes;
 use crate::training::run::RunFolder;
 use crate::training::settings::{Flags, Settings};
 use crate::warn;
+use bt_core::internals::model::layout::MAGIC;
 use clap::{Parser, Subcommand};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Train, evaluate and quantize block-term LSTMs.
@@ -123,11 +126,24 @@ fn load(path: &Path, recordings: &Recordings, parts: &[PartName]) -> Result<Data
 
 /// Reads a model and warns of what is strange about its file.
 fn checkpoint(path: &Path) -> Result<Checkpoint> {
+    if is_integers(path) {
+        let why = "is in integers already, and this reads floats";
+        return Err(Error::new(ErrorKind::Unsupported(why))
+            .file(path)
+            .remedy("`bt-train run` evaluates it; of captions --captions writes them"));
+    }
     let (checkpoint, warnings) = Checkpoint::read_with_warnings(path)?;
     for warning in warnings {
         warn!("{}: {warning}", path.display());
     }
     Ok(checkpoint)
+}
+
+/// Whether a file is a `.btm`, whatever it is called.
+fn is_integers(path: &Path) -> bool {
+    let mut start = [0; MAGIC.len()];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start == MAGIC
 }
 
 /// The hold-out asked for, or else the one that the run was trained with.

@@ -4,7 +4,7 @@ use crate::command::comparison::{Comparison, VALIDATION};
 use crate::command::device::{CLOCK_HZ, DeviceArgs};
 use crate::command::tuning::{Tuned, tune};
 use crate::command::{checkpoint, load, model_path};
-use crate::data::{DataSet, PartName};
+use crate::data::{DataSet, Part, PartName};
 use crate::device;
 use crate::drawing::Agreement;
 use crate::error::{Error, ErrorKind, Result};
@@ -29,9 +29,9 @@ use std::path::{Path, PathBuf};
 pub struct Args {
     /// A run's folder or a .safetensors file
     pub model: PathBuf,
-    /// The data set; only its training and validation parts are used
+    /// The data set; only its training and validation parts are used, and none of a model of pictures
     #[arg(long)]
-    pub data: PathBuf,
+    pub data: Option<PathBuf>,
     /// The quantized model to write
     #[arg(long, value_name = "BTM")]
     pub out: PathBuf,
@@ -82,19 +82,24 @@ pub fn run(args: Args) -> Result<()> {
     let checkpoint = checkpoint(&path)?;
     let settings = crate::command::settings(&args.model, &checkpoint.config)?;
     let recordings = crate::command::recordings(&args.model, args.hold_out.clone())?;
-    let data = load(
-        &args.data,
-        &recordings,
-        &[PartName::Train, PartName::Validation],
-    )?;
+    let data = match &args.data {
+        // What is not read need not be there.
+        Some(_) if checkpoint.config.head.gives.is_pictures() => return Err(not_read()),
+        Some(data) => Some(load(
+            data,
+            &recordings,
+            &[PartName::Train, PartName::Validation],
+        )?),
+        None => None,
+    };
     let request = Request {
         checkpoint: &checkpoint,
         settings: &settings,
-        data: &data,
+        data: data.as_ref(),
         device: args.device,
         name: name(&args),
         fine_tune: args.fine_tune,
-        files: Some((&path, &args.data)),
+        files: Some((&path, args.data.as_deref())),
     };
     let quantized = request.run(|trainer| tune("integers: ", DIVERGED, trainer))?;
     let Quantized {
@@ -114,7 +119,7 @@ pub fn run(args: Args) -> Result<()> {
             .file(&args.out)
             .remedy("it holds the best so far and can be used"));
     }
-    let report = write_report(&args, &settings, &data, &checkpoint, &quantized);
+    let report = write_report(&args, &settings, data.as_ref(), &checkpoint, &quantized);
     // The integers are there, and do not need it.
     let report = report.unwrap_or_else(|error| {
         warn!("{error}");
@@ -171,8 +176,8 @@ pub struct Request<'a> {
     pub checkpoint: &'a Checkpoint,
     /// With what it was trained: how the validation part is split off, and what fine-tuning goes on with.
     pub settings: &'a Settings,
-    /// Training and validation part as loaded.
-    pub data: &'a DataSet,
+    /// Training and validation part as loaded; none of a model of pictures.
+    pub data: Option<&'a DataSet>,
     /// What plans must keep to.
     pub device: DeviceArgs,
     /// Name in the model file.
@@ -180,7 +185,7 @@ pub struct Request<'a> {
     /// Epochs of training in integers.
     pub fine_tune: Option<NonZeroUsize>,
     /// Where model and data come from, for errors.
-    pub files: Option<(&'a Path, &'a Path)>,
+    pub files: Option<(&'a Path, Option<&'a Path>)>,
 }
 
 /// A model in integers, and what there is to say about it.
@@ -210,8 +215,8 @@ impl Request<'_> {
             None => error,
         };
         let in_data = |error: Error| match self.files {
-            Some((_, data)) => error.file(data),
-            None => error,
+            Some((_, Some(data))) => error.file(data),
+            _ => error,
         };
         let checkpoint = self.checkpoint;
         let paints = checkpoint.config.head.gives.is_pictures();
@@ -221,14 +226,25 @@ impl Request<'_> {
             let error = Error::new(ErrorKind::Unsupported(why)).field("fine-tune");
             return Err(error.remedy("leave it out"));
         }
-        let frames = self.data.clone().for_model(&checkpoint.config);
-        let frames = frames.map_err(in_data)?;
-        let labels = if checkpoint.config.head.labels.is_empty() {
-            &self.data.labels
-        } else {
-            &checkpoint.config.head.labels
+        let data = match self.data {
+            Some(_) if paints => return Err(not_read()),
+            None if !paints => {
+                let why = "integers are calibrated on what a model was trained on; give --data";
+                return Err(Error::usage(why));
+            }
+            data => data,
         };
-        let part = frames.part(PartName::Train).map_err(in_data)?;
+        let frames = data.map(|data| data.clone().for_model(&checkpoint.config));
+        let frames = frames.transpose().map_err(in_data)?;
+        let labels = match data {
+            Some(data) if checkpoint.config.head.labels.is_empty() => &data.labels,
+            _ => &checkpoint.config.head.labels,
+        };
+        let nothing = Part::empty();
+        let part = match &frames {
+            Some(frames) => frames.part(PartName::Train).map_err(in_data)?,
+            None => &nothing,
+        };
         let options = Options {
             name: self.name.clone(),
             limits: self.device.limits(),
@@ -236,10 +252,10 @@ impl Request<'_> {
         };
         let explained = |error| in_model(self.device.explain(error));
         let scheme = Scheme::calibrate(checkpoint, part, labels, &options).map_err(explained)?;
-        let tuned = match self.fine_tune {
-            Some(epochs) => {
+        let tuned = match self.fine_tune.zip(data) {
+            Some((epochs, data)) => {
                 let settings = self.settings.fine_tuning(epochs.get());
-                let trainer = Trainer::fine_tune(&settings, checkpoint, &scheme, self.data);
+                let trainer = Trainer::fine_tune(&settings, checkpoint, &scheme, data);
                 Some(tune(trainer.map_err(in_data)?)?)
             }
             None => None,
@@ -249,8 +265,10 @@ impl Request<'_> {
         let is_whole = tuned
             .as_ref()
             .is_none_or(|tuned| tuned.interrupted.is_none());
-        let comparison = match is_whole {
-            true if !paints => Comparison::new(self.settings, &frames, checkpoint, kept, &scheme)?,
+        let comparison = match &frames {
+            Some(frames) if is_whole => {
+                Comparison::new(self.settings, frames, checkpoint, kept, &scheme)?
+            }
             _ => None,
         };
         let drawing = match paints {
@@ -277,6 +295,13 @@ impl Request<'_> {
             warnings,
         })
     }
+}
+
+/// Of a model of pictures, whose decoder paints those that it is calibrated on.
+fn not_read() -> Error {
+    let why = "is not for pictures: their decoder is calibrated on some that it paints itself";
+    let error = Error::new(ErrorKind::Unsupported(why)).field("data");
+    error.remedy("leave it out")
 }
 
 /// Pictures that floats and integers both paint, to be held side by side.
@@ -319,7 +344,7 @@ impl Quantized {
 fn write_report(
     args: &Args,
     settings: &Settings,
-    data: &DataSet,
+    data: Option<&DataSet>,
     checkpoint: &Checkpoint,
     quantized: &Quantized,
 ) -> Result<Option<PathBuf>> {
@@ -334,13 +359,14 @@ fn write_report(
         .filter(|found| found.part == VALIDATION);
     let name = args.out.file_name().unwrap_or_default();
     let clock_hz = args.device.clock().unwrap_or(CLOCK_HZ);
+    let learned = data.map(|data| parts(settings, data));
     let epoch = |tuned: &Tuned| tuned.best.as_ref().map_or(0, |best| best.epoch);
     Report {
         settings,
         config: &checkpoint.config,
         epochs: &epochs,
         best: best.as_ref(),
-        learned: parts(settings, data)?.0.sequences(),
+        learned: learned.transpose()?.map(|(part, _)| part.sequences()),
         validation: of_validation.map(|found| &found.float),
         device: Some(report::Device {
             file: name.to_string_lossy().into_owned(),

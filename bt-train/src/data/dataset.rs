@@ -260,6 +260,18 @@ pub struct Part {
 }
 
 impl Part {
+    /// A part without sequences.
+    pub fn empty() -> Self {
+        Part {
+            values: Arc::new(Values::U8(Vec::new())),
+            width: 0,
+            starts: Vec::new(),
+            lengths: Vec::new(),
+            targets: None,
+            groups: None,
+        }
+    }
+
     /// Number of sequences.
     pub fn sequences(&self) -> usize {
         self.lengths.len()

@@ -9,7 +9,7 @@ use super::kernels::Kernels;
 use super::timing::{InnerLoops, Processor};
 use bt_core::internals::model::Map;
 use bt_core::internals::model::layout::CELL_FRACTION;
-use bt_core::{Cell, FrontEnd, Model};
+use bt_core::{Cell, Feature, FrontEnd, Model, Pool};
 
 /// Instructions of what is no map, fitted to counts of QEMU (the test `calls` prints both side by side).
 #[derive(Debug, Clone, Copy)]
@@ -22,16 +22,26 @@ struct Counts {
     min_gru: f64,
     /// A value of z that a filter passes.
     filter: f64,
-    /// Adding a unit to a mean.
+    /// Adding a unit to a mean, and to a picture's sum.
     pool: f64,
+    sum: f64,
     /// A value that loses an offset of its own or is scaled.
     adjust: f64,
+    /// A value of z that is kept of a picture and to which a word adds its own.
+    word: f64,
     /// A sample under a window of the audio front end.
     sample: f64,
     /// A call and what it checks.
     call: f64,
-    /// A product of the head.
+    /// A product of the head, a row of it, and both where a row is of an odd number of units.
     score: f64,
+    score_row: f64,
+    odd_score: f64,
+    odd_row: f64,
+    /// A unit's mean, divided anew.
+    mean: f64,
+    /// A score that joins a checksum.
+    checksum: f64,
 }
 
 impl Counts {
@@ -43,19 +53,42 @@ impl Counts {
             min_gru: 20.0,
             filter: 17.0,
             pool: 6.0,
+            sum: 9.5,
             adjust: 20.0,
+            word: 10.8,
             sample: 95.0,
             call: 250.0,
-            score: 4.0,
+            score: 0.72,
+            score_row: 12.8,
+            odd_score: 1.4,
+            odd_row: 36.8,
+            mean: 20.0,
+            checksum: 55.0,
         };
         match kernels {
             Kernels::M4f | Kernels::M4 => dsp,
-            Kernels::M55 => Counts { lstm: 11.2, ..dsp },
+            Kernels::M55 => Counts {
+                lstm: 11.2,
+                gru: 70.0,
+                min_gru: 26.0,
+                score: 0.313,
+                score_row: 8.2,
+                odd_score: 0.32,
+                odd_row: 8.2,
+                mean: 17.0,
+                ..dsp
+            },
             Kernels::M3 => Counts {
                 lstm: 61.3,
                 gru: 50.0,
                 filter: 16.0,
                 sample: 100.0,
+                word: 12.0,
+                score: 3.0,
+                score_row: 24.0,
+                odd_score: 3.0,
+                odd_row: 24.0,
+                mean: 20.0,
                 ..dsp
             },
             Kernels::Rv32 => Counts {
@@ -63,7 +96,16 @@ impl Counts {
                 wide: 110.0,
                 gru: 90.0,
                 min_gru: 35.0,
+                pool: 10.8,
+                sum: 13.6,
                 sample: 110.0,
+                word: 17.7,
+                score: 5.5,
+                score_row: 20.7,
+                odd_score: 5.5,
+                odd_row: 20.7,
+                mean: 16.0,
+                call: 150.0,
                 ..dsp
             },
             Kernels::M0 => Counts {
@@ -72,10 +114,17 @@ impl Counts {
                 gru: 210.0,
                 min_gru: 60.0,
                 filter: 35.0,
-                pool: 12.0,
+                pool: 10.0,
+                sum: 15.5,
                 adjust: 40.0,
+                word: 24.0,
                 sample: 240.0,
-                score: 12.0,
+                score: 4.5,
+                score_row: 43.5,
+                odd_score: 4.5,
+                odd_row: 43.5,
+                mean: 182.0,
+                checksum: 70.0,
                 ..dsp
             },
         }
@@ -102,6 +151,9 @@ pub struct Calls {
     pub step: Call,
     /// The scores of all outputs.
     pub scores: Call,
+    /// The longest piece between two calls of the hook of `Session::self_test_in_pieces`, which pushes values one by one,
+    /// looks for the likeliest word before the step on it, and ends with a checksum of all scores.
+    pub self_test_piece: Call,
 }
 
 impl Calls {
@@ -117,20 +169,28 @@ impl Calls {
                 cycles: timing.cycles(instructions, &cost.inner_loops, kernels, 0),
             }
         };
-        let units = model.hidden() as f64;
+        let (value, step) = (pushed(model, 1, kernels), step(model, kernels));
+        let frame = pushed(model, model.frame_values(), kernels);
+        let scores = scores(model, counts);
+        // Of a picture that is painted the hook comes after a whole step, and between scores.
+        let (stepped, summed) = match model.painting() {
+            Some(_) => (step.with(frame), Work::default()),
+            None => {
+                let checksum = model.outputs() as f64 * counts.checksum;
+                let told = model.caption_words().map_or(Work::default(), |_| scores);
+                (step.with(told), scores.with(Work::other(checksum)))
+            }
+        };
+        let pieces = [value, stepped, summed].map(call);
         Calls {
-            value: call(pushed(model, 1, kernels)),
-            frame: call(pushed(model, model.frame_values(), kernels)),
-            step: call(step(model, kernels)),
-            scores: call(Work::other(units * model.outputs() as f64 * counts.score)),
-        }
-    }
-
-    /// The longest piece between two calls of the hook of `Session::self_test_in_pieces`, which pushes values one by one.
-    pub fn self_test_piece(&self) -> Call {
-        match self.value.cycles > self.step.cycles {
-            true => self.value,
-            false => self.step,
+            value: call(value),
+            frame: call(frame),
+            step: call(step),
+            scores: call(scores),
+            self_test_piece: pieces
+                .into_iter()
+                .max_by_key(|piece| piece.cycles)
+                .unwrap_or(call(step)),
         }
     }
 }
@@ -150,9 +210,19 @@ impl Work {
         }
     }
 
+    fn with(mut self, other: Work) -> Self {
+        self.instructions += other.instructions;
+        self.add_loops(other.inner_loops);
+        self
+    }
+
     fn add(&mut self, cost: Cost) {
         self.instructions += cost.instructions as f64;
-        let (sum, more) = (&mut self.inner_loops, cost.inner_loops);
+        self.add_loops(cost.inner_loops);
+    }
+
+    fn add_loops(&mut self, more: InnerLoops) {
+        let sum = &mut self.inner_loops;
         sum.program_macs += more.program_macs;
         sum.dense_macs += more.dense_macs;
         sum.byte_macs += more.byte_macs;
@@ -172,8 +242,7 @@ fn pushed(model: &Model<'_>, count: usize, kernels: Kernels) -> Work {
             vectors * front_end.bands()
         }
     };
-    let meta = model.meta();
-    if meta.input_zero != 0 || model.float_inputs().len() > 1 {
+    if model.needs(Feature::Scales) {
         work.instructions += values as f64 * counts.adjust;
     }
     match model.input_of(0) {
@@ -229,6 +298,33 @@ fn step(model: &Model<'_>, kernels: Kernels) -> Work {
     if model.filter().is_some() {
         work.instructions += model.cell().gates() as f64 * units * counts.filter;
     }
-    work.instructions += units * counts.pool;
+    if model.words().is_some() {
+        work.instructions += model.cell().gates() as f64 * units * counts.word;
+    }
+    work.instructions += units
+        * match model.pool() {
+            Pool::Last => 0.0,
+            Pool::Mean | Pool::Recent => counts.pool,
+            Pool::Sum => counts.sum,
+        };
     work
 }
+
+/// Scores of all outputs.
+fn scores(model: &Model<'_>, counts: Counts) -> Work {
+    let (units, rows) = (model.hidden(), model.outputs() as f64);
+    let (product, row) = match units.is_multiple_of(2) {
+        true => (counts.score, counts.score_row),
+        false => (counts.odd_score, counts.odd_row),
+    };
+    // Means are divided for so many units at once, and rows read as far as these go.
+    let (stretches, mean) = match model.pool() {
+        Pool::Last | Pool::Sum => (1, 0.0),
+        Pool::Mean | Pool::Recent => (units.div_ceil(MEANS), counts.mean),
+    };
+    let units = units as f64;
+    Work::other(rows * (units * product + stretches as f64 * row) + units * mean)
+}
+
+/// Units whose means a session has at once.
+const MEANS: usize = 32;

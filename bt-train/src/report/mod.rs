@@ -28,8 +28,8 @@ pub struct Report<'a> {
     pub epochs: &'a [Epoch],
     /// The one that is kept.
     pub best: Option<&'a Best>,
-    /// Sequences that were learned from.
-    pub learned: usize,
+    /// Sequences that were learned from, where that is known.
+    pub learned: Option<usize>,
     /// Of the kept epoch on the validation part, where there is one.
     pub validation: Option<&'a Outcome>,
     /// Of the integers, once there are some.

@@ -62,9 +62,12 @@ pub(super) fn summary(page: &mut Page, report: &Report<'_>) {
                 thousands(outcome.sequences)
             ),
         };
+        let learned = match report.learned {
+            Some(count) => format!("{} sequences to learn from", thousands(count)),
+            None => "The sequences to learn from were not counted again".to_owned(),
+        };
         page.paragraph(&format!(
-            "{} sequences to learn from; {validated}, the validation part. Seed {}.",
-            thousands(report.learned),
+            "{learned}; {validated}, the validation part. Seed {}.",
             report.settings.seed
         ));
         page.note(

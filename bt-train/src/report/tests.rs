@@ -24,7 +24,7 @@ fn html(config: &ModelConfig, outcome: &Outcome) -> String {
         config,
         epochs: &[],
         best: None,
-        learned: 12_345,
+        learned: Some(12_345),
         validation: Some(outcome),
         device: None,
     }

@@ -237,7 +237,7 @@ impl RunFolder {
             config: &config,
             epochs: &epochs,
             best,
-            learned: trainer.sequences().0,
+            learned: Some(trainer.sequences().0),
             validation: outcome.as_ref(),
             device: None,
         };
