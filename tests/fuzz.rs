@@ -1,35 +1,20 @@
 //! Every target of the fuzzer for a moment, and every input that ever did harm.
 //!
-//! `cargo xtask fuzz [TARGET] --seconds S` runs them for longer.
+//! `cargo xtask fuzz [TARGET] --seconds S` runs them for longer, led by coverage.
 
 use std::time::Duration;
 
 use bt_tests::fuzz::TARGETS;
 
 /// Of each target.
-const SECONDS: f64 = 1.0;
+const TIME: Duration = Duration::from_secs(1);
 
-fn asked<T: std::str::FromStr>(name: &str) -> Option<T> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
-/// `BT_TARGET` names one target, `BT_SECONDS` says how long, `BT_FIRST` the number of the first input. What
-/// is found is kept, so that it is tried again ever after.
+/// What is found is kept, so that it is tried again ever after.
 #[test]
 fn nothing_that_reads_does_harm() {
-    let wanted: Option<String> = asked("BT_TARGET");
-    let time = Duration::from_secs_f64(asked("BT_SECONDS").unwrap_or(SECONDS));
-    let is_wanted = |name: &str| wanted.as_ref().is_none_or(|wanted| wanted == name);
-    assert!(
-        TARGETS.iter().any(|target| is_wanted(target.name)),
-        "no such target"
-    );
     let mut harm = Vec::new();
     for target in TARGETS {
-        if !is_wanted(target.name) {
-            continue;
-        }
-        let outcome = target.fuzz(asked("BT_FIRST").unwrap_or(0), time);
+        let outcome = target.fuzz(TIME);
         println!(
             "{:<12}{:>10} inputs, {} taken, the slowest in {:.1?}, {} findings",
             target.name,

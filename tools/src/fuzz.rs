@@ -1,22 +1,25 @@
 //! `cargo xtask fuzz` and `cargo xtask compare-integers`: tests that search, for as long as asked.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use bt_train::remark;
 
-use crate::firmware;
+use crate::{firmware, setup};
 
 /// What to fuzz, and how long.
 #[derive(Debug, clap::Args)]
 pub struct FuzzArgs {
-    /// One target instead of all: parse, state, front_end, wire, npz, wav, safetensors, csv or toml.
+    /// One target instead of all, as parse, state, wire or npz; a wrong name is answered with all of them.
     target: Option<String>,
     /// Seconds of each target.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// Number of the first input; a finding is told by its number.
-    #[arg(long, default_value_t = 0)]
-    first: u64,
+    /// Bytes of the longest input.
+    #[arg(long, default_value_t = 8192)]
+    longest: u32,
 }
 
 /// How many models.
@@ -30,19 +33,108 @@ pub struct CompareArgs {
     seed: u64,
 }
 
-/// Runs everything that reads bytes on damaged ones; what does harm is kept in `tests/fuzz/findings`.
+/// What counts the branches that an input takes and tells libFuzzer what numbers are compared. These are passes of
+/// LLVM that every rustc has.
+const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares";
+
+/// Runs everything that reads bytes on damaged ones, led by coverage. What does harm is kept in
+/// `tests/fuzz/findings`, where the tests try it ever after; what reaches new code in `target/fuzz`, from where the
+/// next run goes on.
 ///
 /// # Errors
 ///
 /// When something is found.
 pub fn fuzz(args: FuzzArgs) -> Result<()> {
-    let mut command = test("fuzz", "nothing_that_reads_does_harm");
-    if let Some(target) = &args.target {
-        command.env("BT_TARGET", target);
+    let program = build()?;
+    let all = targets(&program)?;
+    let wanted: Vec<&String> = match &args.target {
+        Some(name) => all.iter().filter(|&target| target == name).collect(),
+        None => all.iter().collect(),
+    };
+    if wanted.is_empty() {
+        bail!("there is no such target; there are {}", all.join(", "));
     }
-    command.env("BT_SECONDS", args.seconds.to_string());
-    command.env("BT_FIRST", args.first.to_string());
-    succeed(command, "an input does harm, or there is no such target")
+    let mut harmed = Vec::new();
+    for target in wanted {
+        let corpus = firmware::workspace().join("target/fuzz").join(target);
+        let findings = firmware::workspace()
+            .join("tests/fuzz/findings")
+            .join(target);
+        for folder in [&corpus, &findings] {
+            fs::create_dir_all(folder)
+                .with_context(|| format!("{} could not be created", folder.display()))?;
+        }
+        remark!("Fuzzing {target} for {} s.", args.seconds);
+        let status = Command::new(&program)
+            .env("BT_TARGET", target)
+            .env("BT_CORPUS", &corpus)
+            .arg(&corpus)
+            .arg(format!("-artifact_prefix={}/", findings.display()))
+            .arg(format!("-max_total_time={}", args.seconds))
+            .arg(format!("-max_len={}", args.longest))
+            .args([
+                // The targets judge their own time, of a processor; this is by the clock.
+                "-timeout=120",
+                "-report_slow_units=120",
+                "-rss_limit_mb=2048",
+                "-print_final_stats=1",
+                "-verbosity=1",
+            ])
+            .status()
+            .context("the fuzzer could not be started")?;
+        if !status.success() {
+            harmed.push(format!("{target} (tests/fuzz/findings/{target})"));
+        }
+        // Where nothing was found; a folder that is not empty stays.
+        let _ = fs::remove_dir(&findings);
+    }
+    if !harmed.is_empty() {
+        bail!("an input does harm: {}; see above", harmed.join(", "));
+    }
+    Ok(())
+}
+
+/// Builds the fuzzer, counters in everything, and returns its path.
+fn build() -> Result<PathBuf> {
+    setup::cxx()?;
+    let target_dir = firmware::workspace().join("target/coverage");
+    let host = host()?;
+    let status = firmware::cargo()
+        .current_dir(firmware::workspace().join("tests/fuzz"))
+        .args([
+            "build",
+            "--release",
+            "--locked",
+            "--target",
+            &host,
+            "--target-dir",
+        ])
+        .arg(&target_dir)
+        .env("RUSTFLAGS", COVERAGE)
+        .status()
+        .context("cargo could not be started")?;
+    if !status.success() {
+        bail!("the fuzzer does not build; see above");
+    }
+    Ok(target_dir.join(host).join("release/bt-fuzz"))
+}
+
+/// The target that programs for this machine are built for. With a target named, build scripts and macros are
+/// built without counters, which they could not be linked with.
+fn host() -> Result<String> {
+    let rustc = Command::new("rustc").arg("-vV").output();
+    let text = String::from_utf8(rustc.context("rustc could not be started")?.stdout)?;
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.context("rustc -vV names no host")?.to_owned())
+}
+
+/// Names of the targets, which the fuzzer tells when none is asked for.
+fn targets(program: &Path) -> Result<Vec<String>> {
+    let output = Command::new(program).env_remove("BT_TARGET").output();
+    let text = String::from_utf8(output.context("the fuzzer could not be started")?.stdout)?;
+    Ok(text.lines().map(str::to_owned).collect())
 }
 
 /// Exports random models of every kind and compares a device's integers with the float model.

@@ -65,6 +65,14 @@ const C_TOOLS: [Package; 2] = [
     },
 ];
 
+/// What compiles libFuzzer.
+const CXX: Package = Package {
+    program: "c++",
+    version: "--version",
+    debian: "g++",
+    by_hand: "install a compiler for C++ (Fedora: dnf install gcc-c++; macOS: xcode-select --install)",
+};
+
 /// What decodes clips of video.
 const DECODER: Package = Package {
     program: "ffmpeg",
@@ -125,6 +133,15 @@ pub fn ensure(boards: &[&Board]) -> Result<()> {
 /// As [`run`].
 pub fn c_tools() -> Result<()> {
     C_TOOLS.iter().try_for_each(package)
+}
+
+/// Installs a compiler for C++ where it is missing.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn cxx() -> Result<()> {
+    package(&CXX)
 }
 
 /// Installs FFmpeg where it is missing.

@@ -27,7 +27,9 @@ pub const PARSE: Target = Target {
     },
     mutate: |file, noise| {
         let mut file = file.to_vec();
-        if noise.bits().is_multiple_of(8) {
+        let is_sound = Model::parse(ModelBytes::from_unaligned(&file).bytes()).is_ok();
+        // Only a sound file says where its fields lie.
+        if noise.bits().is_multiple_of(8) || !is_sound {
             file = bytes(&file, noise);
             if file.len() >= layout::HEADER_LEN {
                 // A length that is right leads further.
@@ -139,7 +141,7 @@ pub const FRONT_END: Target = Target {
         sections.collect()
     },
     mutate: |section, noise| {
-        if noise.bits().is_multiple_of(4) {
+        if noise.bits().is_multiple_of(4) || section.len() < 64 {
             return bytes(section, noise);
         }
         let mut section = section.to_vec();

@@ -104,12 +104,15 @@ pub const SAFETENSORS: Target = Target {
         names.map(read).to_vec()
     },
     mutate: |file, noise| {
+        let Some((length, rest)) = file.split_first_chunk() else {
+            return bytes(file, noise);
+        };
         if noise.bits().is_multiple_of(3) {
             return bytes(file, noise);
         }
         // The header is JSON behind its length.
-        let length = u64::from_le_bytes(*file.first_chunk().expect("a length")) as usize;
-        let (header, tensors) = file[8..].split_at(length.min(file.len() - 8));
+        let length = u64::from_le_bytes(*length) as usize;
+        let (header, tensors) = rest.split_at(length.min(rest.len()));
         let words = [
             "F64",
             "I64",

@@ -1,9 +1,9 @@
-//! A fuzzer of everything that reads bytes from outside: in a plain loop, from seeds that are real files
-//! of every kind, by mutations that know what they change. An input is made from the name of its target
-//! and its number alone, so that a finding is told by its number.
+//! What is fuzzed: everything that reads bytes from outside, from seeds that are real files of every kind, by
+//! mutations that know what they change: checksums are made right again and fields are known by name, which takes
+//! an input behind every check.
 //!
-//! It does without coverage, which wants a compiler of its own; that checksums are made right again and
-//! fields are known by name takes it behind every check instead.
+//! The tests run them for a moment in a plain loop, an input made from the name of its target and its number alone.
+//! `tests/fuzz` runs the same targets under libFuzzer, led by coverage, for as long as asked.
 
 mod device;
 mod host;
@@ -11,6 +11,8 @@ mod host;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+
+use cpu_time::ProcessTime;
 
 use crate::model::Noise;
 
@@ -21,7 +23,7 @@ pub struct Target {
     pub name: &'static str,
     /// Sound inputs.
     seeds: fn() -> Vec<Vec<u8>>,
-    /// One of them changed.
+    /// One of them, or what came of one, changed.
     mutate: fn(&[u8], &mut Noise) -> Vec<u8>,
     /// Does everything with an input; whether it was taken. A panic is a finding.
     run: fn(&[u8]) -> bool,
@@ -64,7 +66,7 @@ pub struct Finding {
     pub message: String,
 }
 
-/// An input that takes longer has found something.
+/// An input that takes more of a processor has found something. Not by the clock, which other programs stop.
 const SLOW: Duration = Duration::from_secs(5);
 
 /// Findings beyond this many say no more.
@@ -77,24 +79,37 @@ impl Target {
     ///
     /// How it panicked, or that it took too long.
     pub fn execute(&self, input: &[u8]) -> Result<bool, String> {
-        let start = Instant::now();
+        let start = ProcessTime::now();
         let taken = catch_unwind(AssertUnwindSafe(|| (self.run)(input))).map_err(|cause| {
             let text = cause.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| cause.downcast_ref::<&str>().copied());
             text.unwrap_or("a panic without words").to_owned()
         })?;
         match start.elapsed() {
-            time if time > SLOW => Err(format!("took {time:.1?}")),
+            time if time > SLOW => Err(format!("took {time:.1?} of a processor")),
             _ => Ok(taken),
         }
     }
 
-    /// Runs the seeds, then inputs from `first` on for so long.
+    /// Sound inputs.
+    pub fn seeds(&self) -> Vec<Vec<u8>> {
+        (self.seeds)()
+    }
+
+    /// An input changed, the same for the same number. Nothing stays nothing.
+    pub fn changed(&self, input: &[u8], number: u32) -> Vec<u8> {
+        if input.is_empty() {
+            return Vec::new();
+        }
+        (self.mutate)(input, &mut Noise::new(number))
+    }
+
+    /// Runs the seeds, then inputs by their numbers for so long.
     ///
     /// # Panics
     ///
     /// A seed is not taken: it says nothing.
-    pub fn fuzz(&self, first: u64, time: Duration) -> Outcome {
+    pub fn fuzz(&self, time: Duration) -> Outcome {
         let seeds = (self.seeds)();
         let mut outcome = Outcome::default();
         for (at, seed) in seeds.iter().enumerate() {
@@ -102,7 +117,7 @@ impl Target {
             assert_eq!(taken, Ok(true), "seed {at} of {}", self.name);
         }
         let start = Instant::now();
-        for number in first.. {
+        for number in 0.. {
             if start.elapsed() >= time || outcome.findings.len() >= FINDINGS_MAX {
                 break;
             }
