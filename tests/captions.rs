@@ -268,7 +268,8 @@ fn the_epoch_of_the_best_captions_is_kept() {
     let train = |name: &str, flags: &[&str]| {
         let out = place.path().join(name);
         let mut words = vec!["train", "--data", &data, "--out", text(&out), "--json"];
-        words.extend(MODEL);
+        let (modes, rest) = (&MODEL[..4], &MODEL[6..]);
+        words.extend(modes.iter().chain(rest));
         words.extend(["--epochs", "8", "--keep", "bleu"]);
         let told = json(&[&words[..], flags].concat());
         let epochs = std::fs::read_to_string(out.join("metrics.jsonl")).unwrap();
@@ -355,8 +356,7 @@ fn heads_and_captions_go_together() {
     let expected = "y_train: holds the class of a sequence, wanted is the next word of a caption";
     trains(&classes, "next-words", &[expected, "words_train"]);
     for flags in [["--keep", "bleu"], ["--hide-words", "0.1"]] {
-        let mut words = vec!["train", "--data", &classes, "--out", text(&out)];
-        words.extend(flags);
+        let words = bt_tests::program::train_words(&classes, text(&out), &flags);
         let name = &flags[0][2..];
         let expected = format!("{name}: is for captions (`head next-words`); leave it out");
         fails(1, &words, &[&expected]);
