@@ -52,7 +52,7 @@ impl Check {
     };
 }
 
-const CHECKS: [Check; 19] = [
+const CHECKS: [Check; 20] = [
     Check {
         name: "format",
         cargo: &["fmt", "--all", "--check"],
@@ -227,6 +227,13 @@ const CHECKS: [Check; 19] = [
     Check {
         name: "licences",
         cargo: &["deny", "check", "licenses", "bans", "sources"],
+        long: true,
+        ..Check::PLAIN
+    },
+    // Of every target, long enough to show that the fuzzer goes.
+    Check {
+        name: "fuzzer",
+        cargo: &["xtask", "fuzz", "--seconds=10"],
         long: true,
         ..Check::PLAIN
     },
