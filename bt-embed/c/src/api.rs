@@ -9,6 +9,7 @@ use core::slice;
 use bt_core::{Model, OutputKind, PushError, SelfTest, Session};
 
 use crate::memory::{self, SESSION_OVERHEAD_BYTES, bt_session};
+use crate::pointer::{array, empty};
 use crate::{Status, processor};
 
 /// `bt_model_info` in C: what a program wants to know of a model.
@@ -81,12 +82,8 @@ pub unsafe extern "C" fn bt_model_read(
     checked(|| {
         // SAFETY: promised by the caller.
         let model = unsafe { parse(model, model_bytes) }?;
-        if info.is_null() {
-            return Err(Status::Null);
-        }
-        if !info.is_aligned() {
-            return Err(Status::Misaligned);
-        }
+        // SAFETY: promised by the caller.
+        let info = unsafe { empty(info) }?;
         let facts = bt_model_info {
             session_bytes: SESSION_OVERHEAD_BYTES + model.arena_bytes(),
             frame_values: model.frame_values(),
@@ -101,8 +98,7 @@ pub unsafe extern "C" fn bt_model_read(
             score_shift: model.score_shift(),
             crc: model.crc(),
         };
-        // SAFETY: writable and aligned.
-        unsafe { info.write(facts) };
+        info.write(facts);
         Ok(())
     })
 }
@@ -122,14 +118,9 @@ pub unsafe extern "C" fn bt_session_start(
     session: *mut *mut bt_session,
 ) -> Status {
     checked(|| {
-        if session.is_null() {
-            return Err(Status::Null);
-        }
-        if !session.is_aligned() {
-            return Err(Status::Misaligned);
-        }
-        // SAFETY: promised by the caller; `session` is writable and aligned.
+        // SAFETY: promised by the caller.
         unsafe {
+            let session = empty(session)?;
             session.write(core::ptr::null_mut());
             let model = parse(model, model_bytes)?;
             session.write(memory::start(model, memory, memory_bytes)?.as_ptr());
@@ -335,17 +326,12 @@ pub(crate) unsafe fn scores_at<'s>(
     count: usize,
     outputs: usize,
 ) -> Result<&'s mut [i32], Status> {
-    if scores.is_null() {
-        return Err(Status::Null);
+    // SAFETY: promised by the caller.
+    let scores = unsafe { array(scores, count) }?;
+    match count == outputs {
+        true => Ok(scores),
+        false => Err(Status::WrongLength),
     }
-    if !scores.is_aligned() {
-        return Err(Status::Misaligned);
-    }
-    if count != outputs {
-        return Err(Status::WrongLength);
-    }
-    // SAFETY: promised by the caller; aligned.
-    Ok(unsafe { slice::from_raw_parts_mut(scores, count) })
 }
 
 /// See `bt_core.h`.
@@ -415,14 +401,7 @@ pub unsafe extern "C" fn bt_session_save(
     count: usize,
 ) -> Status {
     // SAFETY: promised by the caller.
-    unsafe {
-        on(session, |session| {
-            if state.is_null() {
-                return Err(Status::Null);
-            }
-            Ok(session.save(slice::from_raw_parts_mut(state, count))?)
-        })
-    }
+    unsafe { on(session, |session| Ok(session.save(array(state, count)?)?)) }
 }
 
 /// See `bt_core.h`.

@@ -9,6 +9,7 @@ use bt_core::{Detector, DetectorError, Rule, Watch};
 use crate::Status;
 use crate::api::{checked, on, scores_at};
 use crate::memory::bt_session;
+use crate::pointer::empty;
 
 /// Bytes of a detector's memory beside what it keeps of each class: `BT_DETECTOR_OVERHEAD_BYTES` in C.
 pub const DETECTOR_OVERHEAD_BYTES: usize = if size_of::<usize>() == 4 { 48 } else { 64 };
@@ -89,12 +90,7 @@ pub unsafe extern "C" fn bt_detector_start(
     // within the caller's bytes, apart from each other and aligned, and the caller keeps everything else away.
     unsafe {
         on(session, |session| {
-            if detector.is_null() {
-                return Err(Status::Null);
-            }
-            if !detector.is_aligned() {
-                return Err(Status::Misaligned);
-            }
+            let detector = empty(detector)?;
             detector.write(core::ptr::null_mut());
             let place = NonNull::new(memory)
                 .ok_or(Status::Null)?

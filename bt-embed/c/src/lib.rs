@@ -15,6 +15,7 @@ mod api;
 mod detector;
 mod memory;
 mod pictures;
+mod pointer;
 mod processor;
 mod status;
 

@@ -1,13 +1,13 @@
 //! The functions of `bt_core.h` on pictures: those that a model draws or paints, and captions of those that it sees.
 
 use core::mem::{align_of, size_of};
-use core::slice;
 
 use bt_core::{DrawError, Painting, Random, Teller, Temperature, WordError};
 
 use crate::Status;
 use crate::api::{checked, on, scores_at};
 use crate::memory::bt_session;
+use crate::pointer::{array, empty, place};
 
 /// `bt_random` in C: opaque. Whatever its bytes are, it is a source.
 #[allow(non_camel_case_types)]
@@ -59,35 +59,6 @@ impl From<WordError> for Status {
     }
 }
 
-/// What C's pointer points to, for this call.
-///
-/// # Safety
-///
-/// `pointer` is null or points to one that is readable and writable and that nobody else uses now.
-unsafe fn place<'p, T>(pointer: *mut T) -> Result<&'p mut T, Status> {
-    if pointer.is_null() {
-        return Err(Status::Null);
-    }
-    if !pointer.is_aligned() {
-        return Err(Status::Misaligned);
-    }
-    // SAFETY: promised by the caller; aligned.
-    Ok(unsafe { &mut *pointer })
-}
-
-/// C's array of bytes.
-///
-/// # Safety
-///
-/// `bytes` is null or has `count` places, which nobody else uses now.
-unsafe fn bytes_at<'b>(bytes: *mut u8, count: usize) -> Result<&'b mut [u8], Status> {
-    if bytes.is_null() {
-        return Err(Status::Null);
-    }
-    // SAFETY: promised by the caller.
-    Ok(unsafe { slice::from_raw_parts_mut(bytes, count) })
-}
-
 /// See `bt_core.h`.
 ///
 /// # Safety
@@ -96,14 +67,8 @@ unsafe fn bytes_at<'b>(bytes: *mut u8, count: usize) -> Result<&'b mut [u8], Sta
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bt_random_start(random: *mut bt_random, seed: u64, number: u64) -> Status {
     checked(|| {
-        if random.is_null() {
-            return Err(Status::Null);
-        }
-        if !random.is_aligned() {
-            return Err(Status::Misaligned);
-        }
-        // SAFETY: writable and aligned.
-        unsafe { random.write(bt_random(Random::new(seed, number))) };
+        // SAFETY: promised by the caller.
+        unsafe { empty(random)? }.write(bt_random(Random::new(seed, number)));
         Ok(())
     })
 }
@@ -166,7 +131,7 @@ pub unsafe extern "C" fn bt_session_pixels(
     // SAFETY: promised by the caller.
     unsafe {
         on(session, |session| {
-            let pixels = bytes_at(pixels, count)?;
+            let pixels = array(pixels, count)?;
             if session.model().painting().is_none() {
                 return Err(Status::NotPainted);
             }
@@ -190,7 +155,7 @@ pub unsafe extern "C" fn bt_session_draw(
     // SAFETY: promised by the caller.
     unsafe {
         on(session, |session| {
-            let frame = bytes_at(frame, count)?;
+            let frame = array(frame, count)?;
             Ok(session.draw(&mut place(random)?.0, frame)?)
         })
     }
