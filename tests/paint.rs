@@ -13,7 +13,7 @@ use bt_train::data::{NpzWriter, Part, Values};
 use bt_train::drawing::{self, Agreement};
 use bt_train::float::checkpoint::Checkpoint;
 use bt_train::float::model::Model as Network;
-use bt_train::quantize::export::{Options, export};
+use bt_train::quantize::export::{Exported, Options, export};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde_json::{Value, json};
@@ -205,6 +205,24 @@ fn a_picture_goes_on_from_a_saved_state() {
     other.load(&state).unwrap();
 }
 
+/// Its integers, which need no data: a painting is calibrated on numbers drawn from a seed.
+fn exported(float: &Network) -> bt_train::Result<Exported> {
+    let options = Options {
+        name: "paints".into(),
+        limits: Default::default(),
+        sequences: 64,
+    };
+    let nothing = Part {
+        values: Arc::new(Values::U8(Vec::new())),
+        width: 48,
+        starts: Vec::new(),
+        lengths: Vec::new(),
+        targets: None,
+        groups: None,
+    };
+    export(&Checkpoint::of(float), &nothing, &[], &options)
+}
+
 /// A float model of random weights, all larger than they begin, and its integers: the same latent values, almost the
 /// same canvas.
 #[test]
@@ -241,20 +259,7 @@ fn integers_paint_what_floats_paint() {
                 _ => {}
             }
         }
-        let options = Options {
-            name: "paints".into(),
-            limits: Default::default(),
-            sequences: 64,
-        };
-        let nothing = Part {
-            values: Arc::new(Values::U8(Vec::new())),
-            width: 48,
-            starts: Vec::new(),
-            lengths: Vec::new(),
-            targets: None,
-            groups: None,
-        };
-        let exported = export(&Checkpoint::of(&float), &nothing, &[], &options).unwrap();
+        let exported = exported(&float).unwrap();
         let model = bt_train::device::parse(&exported.bytes).unwrap();
         assert_eq!(model.frame_values(), latent[0] * latent[1]);
         assert_eq!(
@@ -296,21 +301,7 @@ fn attention_is_for_floats() {
     // Faintly, by weights that have learned nothing.
     let distinct: std::collections::BTreeSet<_> = painted.bits.concat().into_iter().collect();
     assert!(distinct.len() > 10, "{}", distinct.len());
-    let options = Options {
-        name: "paints".into(),
-        limits: Default::default(),
-        sequences: 64,
-    };
-    let nothing = Part {
-        values: Arc::new(Values::U8(Vec::new())),
-        width: 48,
-        starts: Vec::new(),
-        lengths: Vec::new(),
-        targets: None,
-        groups: None,
-    };
-    let refused = export(&Checkpoint::of(&float), &nothing, &[], &options);
-    let line = refused.unwrap_err().to_string();
+    let line = exported(&float).unwrap_err().to_string();
     assert!(
         line.starts_with("head.attention: is not for devices"),
         "{line}"
