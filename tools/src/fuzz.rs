@@ -133,7 +133,11 @@ fn host() -> Result<String> {
 /// Names of the targets, which the fuzzer tells when none is asked for.
 fn targets(program: &Path) -> Result<Vec<String>> {
     let output = Command::new(program).env_remove("BT_TARGET").output();
-    let text = String::from_utf8(output.context("the fuzzer could not be started")?.stdout)?;
+    let output = output.context("the fuzzer could not be started")?;
+    if !output.status.success() {
+        bail!("the fuzzer does not tell its targets: {}", output.status);
+    }
+    let text = String::from_utf8(output.stdout)?;
     Ok(text.lines().map(str::to_owned).collect())
 }
 
