@@ -4,7 +4,7 @@ use bt_core::internals::model::ArenaLayout;
 use bt_core::{Cell, Pool};
 use bt_tests::program::{Left, Toy, bt_train, fails, run, text, train_words};
 use bt_train::data::Recordings;
-use bt_train::error::ErrorKind;
+use bt_train::error::{ErrorKind, FileKind, Lack, With};
 use bt_train::plan::search::{Layers, Limits, rank, refused};
 use bt_train::shape::{MapKind, MapShape};
 use std::path::Path;
@@ -70,7 +70,25 @@ fn refusals_of_the_library_have_kinds() {
     };
     assert_eq!((&**found, error.exit_status()), ("65", 1));
     let error = Recordings::new("theo", "").unwrap_err();
-    assert!(matches!(error.kind, ErrorKind::Flag(_)) && error.exit_status() == 2);
+    let ErrorKind::Flag(kind) = &error.kind else {
+        panic!("{error}");
+    };
+    assert!(matches!(&**kind, ErrorKind::HoldOut { found } if &**found == "theo"));
+    assert_eq!(error.exit_status(), 2);
+
+    // A setting beside something else, a file of another kind, and what is not there.
+    let place = tempfile::tempdir().unwrap();
+    let log = place.path().join("log.csv");
+    std::fs::write(&log, "t,x\n").unwrap();
+    let held_out = Recordings::new("speaker=theo", "").unwrap();
+    let error = bt_train::data::load(&log, &held_out, &[]).unwrap_err();
+    let with = With::File;
+    assert!(matches!(error.kind, ErrorKind::Conflict { with: found, .. } if found == with));
+    let load = |path: &Path| bt_train::data::load(path, &Recordings::default(), &[]).unwrap_err();
+    let kind = load(&log).kind;
+    assert!(matches!(kind, ErrorKind::FileKind(FileKind::Log)), "{kind}");
+    let kind = load(place.path()).kind;
+    assert!(matches!(kind, ErrorKind::Lacks(Lack::Index)), "{kind}");
 }
 
 #[test]

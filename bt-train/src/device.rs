@@ -2,6 +2,7 @@
 
 use crate::data::{ElementType, Part};
 use crate::error::{Error, ErrorKind, Result};
+use crate::float::config::HeadName;
 use crate::float::config::ModelConfig;
 use bt_core::{END, FloatInput, InputType, Model, ModelBytes, Session, Teller, Watched, WordError};
 use rayon::prelude::*;
@@ -47,7 +48,10 @@ pub fn check_reads(model: &Model<'_>) -> Result<()> {
         return Ok(());
     }
     let why = "paints pictures from latent values, and reads no data";
-    let error = Error::new(ErrorKind::Unsupported(why));
+    let error = Error::new(ErrorKind::NotForHead {
+        head: HeadName::Draw,
+        why,
+    });
     Err(error.remedy("draw with it: `generate`, or `draw` on an emulated board"))
 }
 

@@ -147,9 +147,12 @@ fn logits(model: &Network, seed: u64, number: usize) -> Result<Array2<f32>> {
     let head = &model.config.head;
     let (Some(steps), true) = (head.steps, head.gives.is_pictures()) else {
         let why = "does not draw pictures";
-        return Err(Error::new(ErrorKind::Unsupported(why))
-            .field("head")
-            .remedy("train one with `head draw`, or quantize one of `head next-bits`"));
+        return Err(Error::new(ErrorKind::NotForHead {
+            head: head.gives.name(),
+            why,
+        })
+        .field("head")
+        .remedy("train one with `head draw`, or quantize one of `head next-bits`"));
     };
     let width = model.config.latent_values();
     let z = latent(seed, number, steps * width);

@@ -219,9 +219,12 @@ fn check(settings: &Settings, data: &DataSet) -> Result<()> {
         )),
     };
     if let Some((field, why)) = refused {
-        return Err(Error::new(ErrorKind::Unsupported(why))
-            .field(field)
-            .remedy("train a model of each kind, and compare what eval says of them"));
+        return Err(Error::new(ErrorKind::NotForHead {
+            head: head.name(),
+            why,
+        })
+        .field(field)
+        .remedy("train a model of each kind, and compare what eval says of them"));
     }
     data.part(PartName::Test)?.known_targets(PartName::Test)?;
     data.clone().raw_for_model(&config).map(|_| ())

@@ -5,6 +5,7 @@ use crate::command::{advice, captions, checkpoint, load, model_path};
 use crate::data::{Items, Part, PartName};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::Checkpoint;
+use crate::float::config::HeadName;
 use crate::say;
 use crate::training::confusion::Confusion;
 use crate::training::evaluate::{self, Score};
@@ -52,9 +53,12 @@ pub fn run(args: Args) -> Result<()> {
     if checkpoint.config.head.gives.is_next_word() {
         if args.logits.is_some() {
             let why = "is a table of all words at every word";
-            return Err(Error::new(ErrorKind::Unsupported(why))
-                .field("logits")
-                .remedy("leave it out; `captions` writes the captions"));
+            return Err(Error::new(ErrorKind::NotForHead {
+                head: HeadName::NextWords,
+                why,
+            })
+            .field("logits")
+            .remedy("leave it out; `captions` writes the captions"));
         }
         let asked = captions::Asked {
             beam: args.beam.into(),
@@ -70,9 +74,12 @@ pub fn run(args: Args) -> Result<()> {
             "beam"
         };
         let why = "is for a model of captions";
-        return Err(Error::new(ErrorKind::Unsupported(why))
-            .field(field)
-            .remedy("leave it out"));
+        return Err(Error::new(ErrorKind::NotForHead {
+            head: checkpoint.config.head.gives.name(),
+            why,
+        })
+        .field(field)
+        .remedy("leave it out"));
     }
     let data = load(&args.data, &recordings, &[PartName::Test])?
         .for_model(&checkpoint.config)
@@ -156,7 +163,11 @@ impl Evaluation {
         if head.gives.is_next_word() {
             let why =
                 "tells words by those before them; `bt-train eval` makes captions and scores them";
-            return Err(Error::new(ErrorKind::Unsupported(why)).field("head.next_words"));
+            return Err(Error::new(ErrorKind::NotForHead {
+                head: HeadName::NextWords,
+                why,
+            })
+            .field("head.next_words"));
         }
         let model = checkpoint.model()?;
         let told = evaluate::told(&model, part);

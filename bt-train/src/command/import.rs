@@ -4,7 +4,7 @@ use crate::command::load;
 use crate::command::progress;
 use crate::command::tuning::{Tuned, tune};
 use crate::data::{DataSet, Part, PartName, Recordings, Targets};
-use crate::error::{Error, ErrorKind, Result, times};
+use crate::error::{Error, ErrorKind, FileKind, Result, times};
 use crate::file::check_place;
 use crate::float::checkpoint::{Checkpoint, METADATA_KEY};
 use crate::float::config::{HeadName, ModelConfig, Pool};
@@ -277,10 +277,8 @@ pub fn run(args: Args) -> Result<()> {
 fn read(args: &Args, data: Option<&DataSet>) -> Result<Imported> {
     let file = read_tensors(&args.model)?;
     if file.metadata.contains_key(METADATA_KEY) {
-        return Err(
-            Error::new(ErrorKind::Unsupported("is a model of bt-train already"))
-                .remedy("use it as it is; train --init goes on from it"),
-        );
+        return Err(Error::new(ErrorKind::FileKind(FileKind::Ours))
+            .remedy("use it as it is; train --init goes on from it"));
     }
     let targets = data.and_then(|data| data.train.as_ref()?.targets.as_ref());
     let of_data = targets.map(Targets::name);
@@ -297,13 +295,13 @@ fn read(args: &Args, data: Option<&DataSet>) -> Result<Imported> {
 fn refuse_other_formats(path: &Path) -> Result<()> {
     let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
     let is = match ending.as_ref().and_then(|ending| ending.to_str()) {
-        Some("pt" | "pth" | "bin" | "ckpt") => "is PyTorch's own format",
-        Some("onnx") => "is an ONNX file",
-        Some("h5" | "hdf5" | "keras") => "is a Keras file",
+        Some("pt" | "pth" | "bin" | "ckpt") => FileKind::PyTorch,
+        Some("onnx") => FileKind::Onnx,
+        Some("h5" | "hdf5" | "keras") => FileKind::Keras,
         _ => return Ok(()),
     };
     let out = path.with_extension("safetensors");
-    Err(Error::new(ErrorKind::Unsupported(is))
+    Err(Error::new(ErrorKind::FileKind(is))
         .file(path)
         .remedy(format!(
             "convert it: python3 bt-train/python/to_safetensors.py {} {}",

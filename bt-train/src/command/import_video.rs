@@ -4,7 +4,7 @@ use crate::command::progress;
 use crate::data::hash::Fnv;
 use crate::data::video::{self, Clip, Clips, Frames};
 use crate::data::{NpzWriter, memory};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Lack, Result};
 use crate::file::{check_place, create_folder, write_atomic};
 use crate::{say, warn};
 use rayon::prelude::*;
@@ -124,8 +124,11 @@ pub fn run(args: Args) -> Result<()> {
                 own.any(|clip| clip.path.display().to_string() == *path)
             });
             let example = example.map_or_else(String::new, |(path, why)| format!("; {path} {why}"));
-            let what = format!("no clip of the class `{label}` can be used{example}");
-            return Err(Error::new(ErrorKind::Empty(what))
+            let lack = Lack::UsableClips {
+                class: label.as_str().into(),
+                first: example.into(),
+            };
+            return Err(Error::new(ErrorKind::Lacks(lack))
                 .file(&args.clips)
                 .remedy("mend them, take the folder away, or ask for fewer `frames`"));
         }

@@ -2,7 +2,7 @@
 
 use crate::command::{checkpoint, model_path};
 use crate::device;
-use crate::error::{Error, ErrorKind, Result, times};
+use crate::error::{Error, ErrorKind, FileKind, Result, times};
 use crate::float::config::{ModelConfig, Pool};
 use crate::plan::calls::{Call, Calls};
 use crate::plan::timing::Processor;
@@ -36,11 +36,9 @@ pub fn run(args: Args) -> Result<()> {
     match path.extension().and_then(|end| end.to_str()) {
         Some("safetensors") => float(&path, args.json),
         Some("btm") => integers(&path, args.json),
-        _ => Err(Error::new(ErrorKind::Unsupported(
-            "is no model file that is known here",
-        ))
-        .file(&path)
-        .remedy("give a .safetensors or .btm file or a run's folder")),
+        _ => Err(Error::new(ErrorKind::FileKind(FileKind::Unknown))
+            .file(&path)
+            .remedy("give a .safetensors or .btm file or a run's folder")),
     }
 }
 

@@ -24,7 +24,7 @@ pub mod tuning;
 pub mod units;
 
 use crate::data::{self, DataSet, PartName, Recordings};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, FileKind, Result};
 use crate::float::checkpoint::Checkpoint;
 use crate::float::config::ModelConfig;
 use crate::training::modes::Modes;
@@ -127,8 +127,7 @@ fn load(path: &Path, recordings: &Recordings, parts: &[PartName]) -> Result<Data
 /// Reads a model and warns of what is strange about its file.
 fn checkpoint(path: &Path) -> Result<Checkpoint> {
     if is_integers(path) {
-        let why = "is in integers already, and this reads floats";
-        return Err(Error::new(ErrorKind::Unsupported(why))
+        return Err(Error::new(ErrorKind::FileKind(FileKind::Integers))
             .file(path)
             .remedy("`bt-train run` evaluates it; of captions --captions writes them"));
     }

@@ -2,7 +2,7 @@
 
 use crate::command::device::{CLOCK_HZ, DeviceArgs};
 use crate::command::units::{bytes, hertz};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, With};
 use crate::float::config::InputFilter;
 use crate::plan::cost::Cost;
 use crate::plan::search::{self, Layers, MapPlan, MapRanked, Ranked, WholeMap};
@@ -159,10 +159,13 @@ fn layers(args: &Args) -> Result<Layers> {
     let form = (args.recurrent_blocks, args.recurrent_rank);
     let is_given = args.recurrent_map.is_some() || form != (None, None);
     if is_given && !cell.is_recurrent() {
-        let none = "a minGRU has no map from the hidden state";
-        return Err(Error::new(ErrorKind::Unsupported(none))
-            .field("cell")
-            .remedy("leave the flags of the recurrent map out"));
+        let why = "a minGRU has no map from the hidden state";
+        return Err(Error::new(ErrorKind::Conflict {
+            with: With::Cell,
+            why,
+        })
+        .field("cell")
+        .remedy("leave the flags of the recurrent map out"));
     }
     let is_planned = cell.is_recurrent() && (is_given || args.layers > 1);
     let recurrent = is_planned.then(|| {

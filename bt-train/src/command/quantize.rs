@@ -10,6 +10,7 @@ use crate::drawing::Agreement;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{check_place, write_atomic};
 use crate::float::checkpoint::Checkpoint;
+use crate::float::config::HeadName;
 use crate::quantize::export::{
     CALIBRATION_SEQUENCES, Exported, LayerReport, MapReport, Options, Scheme, Z_MAX,
 };
@@ -223,7 +224,11 @@ impl Request<'_> {
         if paints && self.fine_tune.is_some() {
             let why =
                 "is not for pictures: a device holds their decoder, which learns from none alone";
-            let error = Error::new(ErrorKind::Unsupported(why)).field("fine-tune");
+            let error = Error::new(ErrorKind::NotForHead {
+                head: HeadName::Draw,
+                why,
+            })
+            .field("fine-tune");
             return Err(error.remedy("leave it out"));
         }
         let data = match self.data {
@@ -300,7 +305,11 @@ impl Request<'_> {
 /// Of a model of pictures, whose decoder paints those that it is calibrated on.
 fn not_read() -> Error {
     let why = "is not for pictures: their decoder is calibrated on some that it paints itself";
-    let error = Error::new(ErrorKind::Unsupported(why)).field("data");
+    let error = Error::new(ErrorKind::NotForHead {
+        head: HeadName::Draw,
+        why,
+    })
+    .field("data");
     error.remedy("leave it out")
 }
 

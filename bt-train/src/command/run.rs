@@ -5,6 +5,7 @@ use crate::command::{captions, load, scores};
 use crate::data::{PartName, Recordings};
 use crate::device;
 use crate::error::{Error, ErrorKind, Result};
+use crate::float::config::HeadName;
 use crate::say;
 use std::path::PathBuf;
 
@@ -56,9 +57,12 @@ pub fn run(args: Args) -> Result<()> {
     if model.caption_words().is_some() {
         if args.logits.is_some() {
             let why = "is a table of all words at every word";
-            return Err(Error::new(ErrorKind::Unsupported(why))
-                .field("logits")
-                .remedy("leave it out; `captions` writes the captions"));
+            return Err(Error::new(ErrorKind::NotForHead {
+                head: HeadName::NextWords,
+                why,
+            })
+            .field("logits")
+            .remedy("leave it out; `captions` writes the captions"));
         }
         let asked = captions::OfDevice {
             drawing: &args.drawing,
@@ -73,9 +77,12 @@ pub fn run(args: Args) -> Result<()> {
     ] {
         if is_given {
             let why = "is for a model of captions";
-            return Err(Error::new(ErrorKind::Unsupported(why))
-                .field(field)
-                .remedy("leave it out"));
+            return Err(Error::new(ErrorKind::NotForHead {
+                head: config.head.gives.name(),
+                why,
+            })
+            .field(field)
+            .remedy("leave it out"));
         }
     }
     let progress = bar(part.sequences(), "sequences");

@@ -2,7 +2,7 @@
 
 use crate::data::hash::Fnv;
 use crate::data::{Items, Normalization, Targets, Values, memory};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, With};
 use crate::float::config::{HeadName, ModelConfig};
 use bt_core::OutputKind;
 use ndarray::{Array2, Array3};
@@ -141,8 +141,9 @@ impl DataSet {
             targets.check(config.head.gives).map_err(in_y)?;
             let is_uncut = part.width == 1 && !targets.are_of_ticks();
             if config.front_end.is_some() && targets.every_step() && is_uncut {
-                let what = "holds a target for every sample, which is no step of the model";
-                return Err(in_y(Error::new(ErrorKind::Unsupported(what))).remedy(
+                let why = "holds a target for every sample, which is no step of the model";
+                let with = With::Sound;
+                return Err(in_y(Error::new(ErrorKind::Conflict { with, why })).remedy(
                     "cut the sound into steps of the model, or save streams with events.csv",
                 ));
             }
@@ -391,12 +392,10 @@ impl Part {
             }
             bits.push(value == 1.0);
         });
-        let Some((at, value)) = wrong else {
+        let Some((at, found)) = wrong else {
             return Ok(());
         };
-        let place = format!("value {value} at {at}; a model that draws gives bits");
-        Err(Error::new(ErrorKind::WrongValue(format!("holds {place}")))
-            .remedy("save x as zeros and ones"))
+        Err(Error::new(ErrorKind::NoBit { found, at }).remedy("save x as zeros and ones"))
     }
 
     /// The sequences of several parts of one width and type, one part after the other.

@@ -19,16 +19,13 @@ impl Part {
         if self.lengths.iter().all(|&length| length == frames) {
             return Ok(self.clone());
         }
-        if self
-            .targets
-            .as_ref()
-            .is_some_and(|targets| targets.every_step())
-        {
-            let why =
-                "has a target for every step, and the model is given frames drawn from a sequence";
-            return Err(
-                Error::new(ErrorKind::Unsupported(why)).remedy("save one target for each sequence")
-            );
+        let targets = self.targets.as_ref();
+        if let Some(targets) = targets.filter(|targets| targets.every_step()) {
+            return Err(Error::new(ErrorKind::NotForHead {
+                head: targets.name(),
+                why: "has a target for every step, and the model is given frames drawn from a sequence",
+            })
+            .remedy("save one target for each sequence"));
         }
         let element = self.values.element_type();
         let count = (self.sequences() * frames).saturating_mul(self.width);

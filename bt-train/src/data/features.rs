@@ -1,7 +1,7 @@
 //! From samples to frames, by the very code that the device runs.
 
 use crate::data::{ElementType, Part, Values};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Lack, Result};
 use crate::float::config::{FrontEndConfig, Level};
 use bt_core::internals::front_end::{self, FrontEnd};
 use std::sync::Arc;
@@ -38,7 +38,7 @@ impl FrontEndConfig {
             },
             format: self.format,
         })
-        .map_err(|error| Error::new(ErrorKind::FrontEnd(error.to_string())).field("front end"))
+        .map_err(|error| Error::new(ErrorKind::FrontEnd(error)).field("front end"))
     }
 
     /// Words of state that a session keeps for it.
@@ -71,14 +71,15 @@ impl Section {
 
     fn front_end(&self) -> Result<FrontEnd<'_>> {
         let bytes: &[u8] = bytemuck::cast_slice(&self.words);
-        FrontEnd::parse(&bytes[..self.length]).map_err(|error| {
-            Error::new(ErrorKind::FrontEnd(format!("{error:?}"))).field("front end")
-        })
+        FrontEnd::parse(&bytes[..self.length])
+            .map_err(|error| Error::new(ErrorKind::Device(error.into())).field("front end"))
     }
 }
 
-fn not_sound() -> Error {
-    Error::new(ErrorKind::Unsupported("holds no samples of 16 bits"))
+fn not_sound(found: ElementType) -> Error {
+    Error::new(ErrorKind::Lacks(Lack::Samples16 {
+        found: found.to_string().into(),
+    }))
 }
 
 impl Part {
@@ -111,12 +112,10 @@ impl Part {
     /// When they are not.
     pub(crate) fn check_uncut(&self) -> Result<()> {
         if self.values.element_type() != ElementType::I16 {
-            return Err(not_sound());
+            return Err(not_sound(self.values.element_type()));
         }
         if self.width != 1 {
-            return Err(Error::new(ErrorKind::Unsupported(
-                "is cut into steps and cannot be varied or delayed",
-            )));
+            return Err(Error::new(ErrorKind::CutIntoSteps { width: self.width }));
         }
         Ok(())
     }
@@ -130,7 +129,7 @@ impl Part {
         self.check_uncut()?;
         let values = self.values.in_memory();
         let Values::I16(samples) = &*values else {
-            return Err(not_sound());
+            return Err(not_sound(self.values.element_type()));
         };
         let mut values = Vec::with_capacity(samples.len() + samples_later * self.sequences());
         let mut part = self.clone();
@@ -157,9 +156,13 @@ impl Part {
         };
         let width = config.samples_per_step();
         let lengths: Vec<usize> = self.lengths.iter().map(|length| length / width).collect();
-        if lengths.contains(&0) {
-            let short = "holds a recording of less than a step".to_owned();
-            return Err(Error::new(ErrorKind::Empty(short)).remedy("drop it"));
+        if let Some(short) = lengths.iter().position(|&steps| steps == 0) {
+            let samples = self.lengths[short];
+            let lack = Lack::Step {
+                samples,
+                need: width,
+            };
+            return Err(Error::new(ErrorKind::Lacks(lack)).remedy("drop it"));
         }
         let targets = ticks.at_steps(&lengths, (width, config.sample_rate_hz));
         Ok(Part {
@@ -180,7 +183,7 @@ impl Part {
         let cut = self.in_steps(config)?;
         let pcm = cut.values.in_memory();
         let Values::I16(samples) = &*pcm else {
-            return Err(not_sound());
+            return Err(not_sound(self.values.element_type()));
         };
         let section = Section::new(config)?;
         let front_end = section.front_end()?;

@@ -8,7 +8,7 @@ mod log;
 
 use crate::data::PartName;
 use crate::data::hash::Fnv;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Lack, Result};
 use log::{Log, Stretch};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -81,10 +81,10 @@ pub fn cut(path: &Path, how: &Cutting) -> Result<Cut> {
     }
     let longest = stretches.iter().map(Stretch::rows).max().unwrap_or(0);
     if longest < how.window {
-        return Err(Error::new(ErrorKind::Empty(format!(
-            "no stretch of one class without a gap is {} rows long; the longest has {longest}",
-            how.window
-        )))
+        return Err(Error::new(ErrorKind::Lacks(Lack::Stretch {
+            need: how.window,
+            longest,
+        }))
         .file(path)
         .remedy("take a shorter `window`"));
     }
@@ -105,9 +105,10 @@ pub fn cut(path: &Path, how: &Cutting) -> Result<Cut> {
     if let Some((column, values)) = &how.hold_out {
         let held: BTreeSet<&String> = stretches.iter().map(|stretch| &stretch.held).collect();
         if let Some(value) = values.iter().find(|value| !held.contains(value)) {
-            return Err(Error::new(ErrorKind::Empty(format!(
-                "no row has the value `{value}` in column `{column}`"
-            )))
+            return Err(Error::new(ErrorKind::Lacks(Lack::HeldRows {
+                value: value.as_str().into(),
+                column: column.as_str().into(),
+            }))
             .field("hold-out")
             .remedy("write the values as the logs have them"));
         }
@@ -150,7 +151,7 @@ fn files(path: &Path) -> Result<Vec<PathBuf>> {
     });
     files.sort();
     if files.is_empty() {
-        return Err(Error::new(ErrorKind::Empty("holds no .csv file".into())).file(path));
+        return Err(Error::new(ErrorKind::Lacks(Lack::Logs)).file(path));
     }
     Ok(files)
 }
@@ -181,9 +182,7 @@ fn columns(logs: &[Log], how: &Cutting, warnings: &mut Vec<String>) -> Result<Ve
         match text {
             None => columns.push(name),
             Some((log, line, cell)) if !how.columns.is_empty() => {
-                return Err(Error::new(ErrorKind::WrongValue(format!(
-                    "`{cell}` is no number"
-                )))
+                return Err(Error::new(ErrorKind::NoNumber { found: (*cell).into() })
                 .field(format!("line {line}: column `{name}`"))
                 .file(&log.file));
             }
@@ -194,11 +193,9 @@ fn columns(logs: &[Log], how: &Cutting, warnings: &mut Vec<String>) -> Result<Ve
         }
     }
     if columns.is_empty() {
-        return Err(
-            Error::new(ErrorKind::Empty("no column holds numbers".into()))
-                .file(&first.file)
-                .remedy(format!("the columns are {}", first.header.join(", "))),
-        );
+        return Err(Error::new(ErrorKind::Lacks(Lack::NumberColumns))
+            .file(&first.file)
+            .remedy(format!("the columns are {}", first.header.join(", "))));
     }
     Ok(columns)
 }

@@ -31,7 +31,7 @@ pub use targets::{Items, Targets};
 pub use values::{ElementType, Values};
 pub use wav::Recordings;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, FileKind, Result, With};
 use std::path::Path;
 
 /// Reads the parts asked for of an `.npz` file, or of a directory of `.wav` files: of one label each, or streams.
@@ -45,16 +45,17 @@ pub fn load(path: &Path, recordings: &Recordings, parts: &[PartName]) -> Result<
     } else if about.is_dir() {
         wav::load(path, recordings, parts)
     } else if *recordings != Recordings::default() {
-        Err(
-            Error::new(ErrorKind::Unsupported("is no directory of recordings"))
-                .file(path)
-                .remedy("leave `hold-out` and `group` out"),
-        )
+        Err(Error::new(ErrorKind::Conflict {
+            with: With::File,
+            why: "is no directory of recordings",
+        })
+        .file(path)
+        .remedy("leave `hold-out` and `group` out"))
     } else if path
         .extension()
         .is_some_and(|ending| ending.eq_ignore_ascii_case("csv"))
     {
-        Err(Error::new(ErrorKind::Unsupported("is a log, no data set"))
+        Err(Error::new(ErrorKind::FileKind(FileKind::Log))
             .file(path)
             .remedy("cut it into windows first: bt-train cut"))
     } else {

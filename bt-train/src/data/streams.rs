@@ -3,7 +3,7 @@
 
 use crate::data::logs::in_order;
 use crate::data::{DataSet, Items, Part, PartName, Recordings, Targets, Values, sound, wav};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, FileKind, Lack, Result, With};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -86,7 +86,7 @@ pub fn read(folder: &Path, class_of: &dyn Fn(&str) -> Option<usize>) -> Result<V
     paths.retain(|path| sound::is_recording(path));
     paths.sort();
     if paths.is_empty() {
-        let nothing = ErrorKind::Empty("holds no .wav or .flac file".into());
+        let nothing = ErrorKind::Lacks(Lack::Recordings);
         return Err(in_folder(Error::new(nothing)));
     }
     let mut recordings = paths
@@ -216,13 +216,14 @@ pub fn load(directory: &Path, recordings: &Recordings, parts: &[PartName]) -> Re
     let in_directory = |error: Error| error.file(directory);
     let folders = parts_in(directory);
     if folders.is_empty() {
-        let why = ErrorKind::Unsupported("is a single folder of streams");
+        let why = ErrorKind::FileKind(FileKind::SingleFolder);
         return Err(in_directory(Error::new(why))
             .remedy("put it into another one as `train`, and likewise `test` and `validation`"));
     }
     if *recordings != Recordings::default() {
-        let why = ErrorKind::Unsupported("holds streams, whose parts are folders");
-        return Err(in_directory(Error::new(why)).remedy("leave `hold-out` and `group` out"));
+        let (with, why) = (With::Streams, "holds streams, whose parts are folders");
+        return Err(in_directory(Error::new(ErrorKind::Conflict { with, why }))
+            .remedy("leave `hold-out` and `group` out"));
     }
     let mut names = BTreeSet::new();
     for (_, folder) in &folders {
@@ -241,8 +242,9 @@ pub fn load(directory: &Path, recordings: &Recordings, parts: &[PartName]) -> Re
             if name == PartName::Validation {
                 continue;
             }
-            let none = format!("has no folder {} with events.csv", name.suffix());
-            return Err(in_directory(Error::new(ErrorKind::Empty(none))));
+            let part = name.suffix();
+            let none = ErrorKind::Lacks(Lack::PartFolder { part });
+            return Err(in_directory(Error::new(none)));
         };
         let labels = &set.labels;
         let recordings = read(folder, &|label| labels.iter().position(|one| one == label))?;

@@ -11,7 +11,7 @@
 use crate::data::hash::Fnv;
 use crate::data::logs::in_order;
 use crate::data::{DataSet, Part, PartName, Targets, Values, sound, twins};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Lack, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,9 +38,9 @@ impl Recordings {
             )),
             None if hold_out.is_empty() => None,
             None => {
-                return Err(Error::new(ErrorKind::WrongValue(format!(
-                    "{hold_out} is not of the form speaker=theo,yweweler"
-                )))
+                return Err(Error::new(ErrorKind::HoldOut {
+                    found: hold_out.into(),
+                })
                 .field("hold-out")
                 .into_usage());
             }
@@ -98,10 +98,9 @@ pub fn load(directory: &Path, recordings: &Recordings, parts: &[PartName]) -> Re
             if name == PartName::Validation {
                 continue;
             }
-            return Err(Error::new(ErrorKind::Empty(format!(
-                "no recording is in the {} part",
-                name.suffix()
-            )))
+            return Err(Error::new(ErrorKind::Lacks(Lack::RecordingsOfPart {
+                part: name.suffix(),
+            }))
             .file(directory)
             .remedy("check the split column or the hold-out"));
         }
@@ -255,9 +254,9 @@ fn from_index(directory: &Path, index: &Path, recordings: &Recordings) -> Result
         });
     }
     match unused.first() {
-        Some(value) => Err(Error::new(ErrorKind::Empty(format!(
-            "no recording has the value `{value}`"
-        )))
+        Some(value) => Err(Error::new(ErrorKind::Lacks(Lack::HeldRecordings {
+            value: value.to_string().into(),
+        }))
         .field("hold-out")
         .remedy("write the values as the index has them")),
         None => Ok(entries),
@@ -297,10 +296,8 @@ fn from_folders(
         }
     }
     if entries.is_empty() {
-        return Err(Error::new(ErrorKind::Empty(
-            "holds neither index.csv nor folders of .wav or .flac files".into(),
-        ))
-        .remedy("put the recordings of each class into a folder named after it"));
+        return Err(Error::new(ErrorKind::Lacks(Lack::Index))
+            .remedy("put the recordings of each class into a folder named after it"));
     }
     Ok(entries)
 }
@@ -413,7 +410,7 @@ fn read(entries: &[&Entry], labels: &[String], sample_rate: &mut Option<u32>) ->
             .remedy("all recordings need the same rate; resample"));
         }
         if samples.len() == start {
-            return Err(Error::new(ErrorKind::Empty("holds no sample".into()))
+            return Err(Error::new(ErrorKind::Lacks(Lack::Samples))
                 .file(&entry.file)
                 .remedy("drop it"));
         }

@@ -1,7 +1,7 @@
 //! Long recordings that a model can hear.
 
 use crate::data::streams;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Lack, Result};
 use bt_core::Model;
 use std::path::Path;
 
@@ -13,7 +13,7 @@ pub use crate::data::streams::{Event, Recording};
 /// Names the file, the row and the remedy; when the model takes no sound, or of another rate.
 pub fn read(folder: &Path, model: &Model<'_>) -> Result<Vec<Recording>> {
     let Some(front_end) = model.front_end() else {
-        return Err(Error::new(ErrorKind::Unsupported("takes no sound"))
+        return Err(Error::new(ErrorKind::Lacks(Lack::FrontEnd))
             .field("the model")
             .remedy("detection in recordings needs a model that was trained on .wav files"));
     };

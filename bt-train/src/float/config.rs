@@ -2,7 +2,7 @@
 
 mod head;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, With};
 use crate::float::cell::Kind;
 use crate::float::draw::PLACES;
 use crate::shape::{Cell, MapKind, MapShape};
@@ -393,6 +393,10 @@ impl ModelConfig {
             self.check_drawn(frames)
                 .map_err(|error| error.field("input.frames"))?;
         }
+        let not_for = |why| ErrorKind::NotForHead {
+            head: self.head.gives.name(),
+            why,
+        };
         if self.head.gives.is_next_frame() {
             let (bits, frame) = (self.head.gives.outputs(), self.data_width());
             if bits != frame {
@@ -401,7 +405,7 @@ impl ModelConfig {
             }
             if self.front_end.is_some() {
                 let why = "draws frames, and a front end gives none of bits";
-                return Err(Error::new(ErrorKind::Unsupported(why)).field("head.next_bits"));
+                return Err(Error::new(not_for(why)).field("head.next_bits"));
             }
         }
         if self.head.gives.is_next_word() {
@@ -417,7 +421,7 @@ impl ModelConfig {
                 )),
             };
             if let Some((why, field)) = refused {
-                return Err(Error::new(ErrorKind::Unsupported(why)).field(field));
+                return Err(Error::new(not_for(why)).field(field));
             }
         }
         self.head.validate()?;
@@ -430,12 +434,17 @@ impl ModelConfig {
     /// Checks that a model can draw pictures, of a head that is sound by itself.
     fn validate_pictures(&self) -> Result<()> {
         let pixels = self.head.gives.outputs();
-        if self.inputs() < self.head.read_values().saturating_add(self.units()) {
-            let why = match self.head.attention {
-                None => "do not hold two pictures and the hidden state, which the encoder reads",
-                Some(_) => "do not hold two windows and the hidden state, which the encoder reads",
-            };
-            return Err(Error::new(ErrorKind::Unsupported(why)).field("input.modes"));
+        let need = self.head.read_values().saturating_add(self.units());
+        if self.inputs() < need {
+            return Err(Error::new(ErrorKind::EncoderInputs {
+                inputs: self.inputs(),
+                need,
+                read: match self.head.attention {
+                    None => "pictures",
+                    Some(_) => "windows",
+                },
+            })
+            .field("input.modes"));
         }
         if self.data_width() != pixels {
             let other = "the data of `input` have";
@@ -464,7 +473,8 @@ impl ModelConfig {
         match has_no.into_iter().find(|(_, is_set)| *is_set) {
             Some((field, _)) => {
                 let why = "is nothing for pictures: encoder and decoder are an LSTM each, and read pixels";
-                Err(Error::new(ErrorKind::Unsupported(why)).field(field))
+                let head = self.head.gives.name();
+                Err(Error::new(ErrorKind::NotForHead { head, why }).field(field))
             }
             None => Ok(()),
         }
@@ -472,21 +482,27 @@ impl ModelConfig {
 
     /// Checks that a model can be given so many frames drawn from a sequence.
     fn check_drawn(&self, frames: usize) -> Result<()> {
-        let why = if frames < 2 {
-            return Err(Error::out_of_range(
-                frames,
-                "2 or more are drawn from a sequence",
-            ));
+        let head = self.head.gives;
+        let kind = if frames < 2 {
+            let why = "2 or more are drawn from a sequence";
+            return Err(Error::out_of_range(frames, why));
         } else if self.front_end.is_some() {
-            "is for frames, and sound is read as it comes"
-        } else if self.head.gives.is_pictures() {
-            "leaves rows of pictures out"
-        } else if self.head.gives.every_step() {
-            "leaves steps out, and the head tells something of every step"
+            ErrorKind::Conflict {
+                with: With::Sound,
+                why: "is for frames, and sound is read as it comes",
+            }
+        } else if head.is_pictures() || head.every_step() {
+            ErrorKind::NotForHead {
+                head: head.name(),
+                why: match head.is_pictures() {
+                    true => "leaves rows of pictures out",
+                    false => "leaves steps out, and the head tells something of every step",
+                },
+            }
         } else {
             return Ok(());
         };
-        Err(Error::new(ErrorKind::Unsupported(why)).remedy("leave `frames` out"))
+        Err(Error::new(kind).remedy("leave `frames` out"))
     }
 }
 

@@ -4,7 +4,7 @@
 //! n of a GRU.
 
 use super::tednet;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Foreign, Result};
 use crate::float::checkpoint::{Checkpoint, HEAD_OFFSET, HEAD_SCALE, INPUT_OFFSET, INPUT_SCALE};
 use crate::float::config::{
     Gate, HeadConfig, HeadName, HiddenConfig, InputConfig, InputFilter, ModelConfig, Pool,
@@ -327,13 +327,13 @@ impl State {
                 continue;
             };
             let what = if place.ends_with("_reverse") {
-                "belongs to a bidirectional layer, which a stream cannot feed; train one that goes forward only"
+                Foreign::Bidirectional
             } else if kind == "weight_hr" {
-                "is a projection (proj_size), which is not supported"
+                Foreign::Projection
             } else {
                 continue;
             };
-            return Err(Error::new(ErrorKind::Unsupported(what)).field(name));
+            return Err(Error::new(ErrorKind::Foreign(what)).field(name));
         }
         Ok(())
     }
@@ -454,13 +454,13 @@ impl State {
             let what = if *other == name {
                 continue;
             } else if *columns == outputs {
-                "could be a second linear layer behind the first; one is supported"
+                Foreign::SecondLinear
             } else if *rows == inputs {
-                "could be a linear layer before the recurrent one, which is not supported"
+                Foreign::LinearBefore
             } else {
                 continue;
             };
-            return Err(Error::new(ErrorKind::Unsupported(what)).field(other).remedy(
+            return Err(Error::new(ErrorKind::Foreign(what)).field(other).remedy(
                 "merge it into its neighbour where no nonlinearity lies between, or leave it out of the file",
             ));
         }
@@ -490,10 +490,7 @@ fn cell_and_units(name: &str, shape: &[usize]) -> Result<(Cell, usize)> {
     match gates {
         Some(GATES) => Ok((Cell::Lstm, units)),
         Some(3) => Ok((Cell::Gru, units)),
-        Some(1) => Err(Error::new(ErrorKind::Unsupported(
-            "is of an nn.RNN, which is not supported; train an nn.LSTM or nn.GRU",
-        ))
-        .field(name)),
+        Some(1) => Err(Error::new(ErrorKind::Foreign(Foreign::PlainRnn)).field(name)),
         _ => {
             let expected = format!("[{}, {units}]", GATES * units);
             Err(wrong_shape(name, expected, shape))

@@ -112,8 +112,7 @@ fn check_quantizable(config: &ModelConfig) -> Result<()> {
         return Err(Error::out_of_range(words, most).field("head.next_words"));
     }
     if config.head.attention.is_some() {
-        let why = "is not for devices: their decoder paints a picture as a whole";
-        return Err(Error::new(ErrorKind::Unsupported(why))
+        return Err(Error::new(ErrorKind::Attention)
             .field("head.attention")
             .remedy("train without `attention`; `generate` paints with the floats"));
     }

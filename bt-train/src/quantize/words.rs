@@ -3,7 +3,7 @@
 use super::map::Z_MAX;
 use super::tensor::{QuantizeError, Z_SCALE};
 use crate::data::Part;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Lack, Result};
 use crate::float::checkpoint::{Checkpoint, WORDS};
 use bt_core::internals::model::layout::{WORDS_SHIFT_MAX, WordsRecord};
 use bt_core::internals::model::write::WordsContents;
@@ -46,7 +46,7 @@ impl RealWords {
             targets
                 .and_then(|targets| targets.words_read(sequence))
                 .ok_or_else(|| {
-                    Error::new(ErrorKind::Unsupported("has no captions"))
+                    Error::new(ErrorKind::Lacks(Lack::Captions))
                         .remedy("save them as `words_*` and `picture_*`")
                 })
         });

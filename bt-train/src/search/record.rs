@@ -3,7 +3,7 @@
 use super::needs::{Bounds, Needs};
 use crate::data::DataSet;
 use crate::data::PartName;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Lack, Result};
 use crate::training::evaluate::Score;
 use crate::training::material::split_off;
 use crate::training::metrics::Figures;
@@ -160,7 +160,7 @@ pub(super) fn validation(settings: &Settings, data: &DataSet) -> Result<Validati
 }
 
 pub(super) fn no_validation() -> Error {
-    Error::new(ErrorKind::Unsupported("leaves nothing to rank models by"))
+    Error::new(ErrorKind::Lacks(Lack::Validation))
         .field("validation")
         .remedy("give it a share, or data with a validation part")
 }

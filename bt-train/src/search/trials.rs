@@ -18,9 +18,10 @@ use super::record::{
 use super::space::words;
 use super::{Drawn, draw};
 use crate::data::{DataSet, PartName};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, With};
 use crate::file::{create_folder, write_atomic};
 use crate::float::checkpoint::Checkpoint;
+use crate::float::config::HeadName;
 use crate::quantize::export::{CALIBRATION_SEQUENCES, Options, Scheme};
 use crate::quantize::fine_tune;
 use crate::training::material::split_off;
@@ -59,13 +60,21 @@ impl Search {
         ] {
             if is_set {
                 let why = "does not go with a search, which says itself how far a model is trained";
-                let error = Error::new(ErrorKind::Unsupported(why)).field(field);
+                let error = Error::new(ErrorKind::Conflict {
+                    with: With::Search,
+                    why,
+                })
+                .field(field);
                 return Err(error.remedy("leave it out"));
             }
         }
         if settings.head == HeadChoice::Draw {
             let why = "paints pictures, of which integers tell no bound to search by";
-            return Err(Error::new(ErrorKind::Unsupported(why)).field("head"));
+            return Err(Error::new(ErrorKind::NotForHead {
+                head: HeadName::Draw,
+                why,
+            })
+            .field("head"));
         }
         let validation = validation(settings, data)?;
         let Drawn { trials, looked_at } = draw(asked, data)?;

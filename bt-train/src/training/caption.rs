@@ -1,7 +1,7 @@
 //! Captions made word by word in floats: always the likeliest word, or the likeliest of several that go on side by side.
 
 use crate::data::{Items, Normalization, Part, Targets};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Lack, Result};
 use crate::float::config::{END, UNKNOWN};
 use crate::float::model::Model;
 use crate::float::words::Decoder;
@@ -34,8 +34,7 @@ impl Pictures {
                 .as_ref()
                 .is_some_and(|all| all.caption_lengths().is_some()),
         ) else {
-            let what = "has no captions";
-            return Err(Error::new(ErrorKind::Unsupported(what))
+            return Err(Error::new(ErrorKind::Lacks(Lack::Captions))
                 .remedy("save them as `words_*` and `picture_*`"));
         };
         let mut of_pictures: BTreeMap<i64, Vec<usize>> = BTreeMap::new();

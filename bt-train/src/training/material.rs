@@ -4,7 +4,7 @@
 use crate::data::memory;
 use crate::data::split::split;
 use crate::data::{DataSet, Part, PartName, Targets};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, With};
 use crate::float::config::ModelConfig;
 use crate::float::head::LossWeights;
 use crate::training::augment::Augmenter;
@@ -47,9 +47,12 @@ impl Material {
             .map_err(|error| error.field("x_train"))?;
         if augmenter.is_some() && settings.delays > 0 {
             let why = "are renderings made once, and `augment` makes one in every epoch";
-            return Err(Error::new(ErrorKind::Unsupported(why))
-                .field("delays")
-                .remedy("leave it out; `time-shift` and `silence` of `augment` delay too"));
+            return Err(Error::new(ErrorKind::Conflict {
+                with: With::Augment,
+                why,
+            })
+            .field("delays")
+            .remedy("leave it out; `time-shift` and `silence` of `augment` delay too"));
         }
         Ok(Material {
             augmenter,
@@ -112,13 +115,17 @@ fn renderings(
         return Ok(frames.clone());
     }
     let Some(front_end) = &config.front_end else {
-        return Err(Error::new(ErrorKind::Unsupported("is for sound only")).field("delays"));
+        let (with, why) = (With::Frames, "is for sound only");
+        return Err(Error::new(ErrorKind::Conflict { with, why }).field("delays"));
     };
     if samples.targets.as_ref().is_some_and(Targets::are_of_ticks) {
         let why = "would move streams away from the times of their events";
-        return Err(Error::new(ErrorKind::Unsupported(why))
-            .field("delays")
-            .remedy("leave it out"));
+        return Err(Error::new(ErrorKind::Conflict {
+            with: With::Streams,
+            why,
+        })
+        .field("delays")
+        .remedy("leave it out"));
     }
     let steps = front_end.samples_per_step();
     if settings.delays >= steps {
@@ -156,26 +163,31 @@ pub fn units(train: &Part) -> Result<Option<(Vec<f32>, Vec<f32>)>> {
             .iter()
             .map(|&value| (f64::from(value) - mean).powi(2));
         let deviation = (squares.sum::<f64>() / count).sqrt();
-        units.0.push(mean as f32);
         // Below the resolution of the values themselves there is nothing to tell.
         let is_constant = deviation <= mean.abs() * f64::from(f32::EPSILON);
+        let scale = if is_constant { 1.0 } else { deviation };
+        units.0.push(held("has the mean", mean, |_| true)?);
         units
             .1
-            .push(if is_constant { 1.0 } else { deviation as f32 });
-    }
-    if units
-        .0
-        .iter()
-        .chain(&units.1)
-        .any(|unit| !unit.is_normal() && *unit != 0.0)
-        || units.1.contains(&0.0)
-    {
-        let why = "holds values whose mean or deviation no f32 holds";
-        return Err(Error::new(ErrorKind::Unsupported(why))
-            .field("y_train")
-            .remedy("save them in a unit that makes them larger or smaller"));
+            .push(held("has the deviation", scale, |scale| scale != 0.0)?);
     }
     Ok(Some(units))
+}
+
+/// A number of y as an f32 that holds it, if it is such a one.
+fn held(what: &str, value: f64, is_one: impl Fn(f32) -> bool) -> Result<f32> {
+    let float = value as f32;
+    if (float.is_normal() || float == 0.0) && is_one(float) {
+        return Ok(float);
+    }
+    let lost = ErrorKind::NoFloat {
+        what: what.into(),
+        value,
+        lost: "it",
+    };
+    Err(Error::new(lost)
+        .field("y_train")
+        .remedy("save it in a unit that makes it larger or smaller"))
 }
 
 fn weights(settings: &Settings, train: &Part, config: &ModelConfig) -> Result<LossWeights> {

@@ -199,7 +199,7 @@ impl Settings {
         // One by one, so that a value of the wrong type is told with its key.
         for (key, alone) in entries(&table) {
             alone.try_into::<Settings>().map_err(|error| {
-                in_place(Error::new(ErrorKind::WrongValue(error.message().into())).field(key))
+                in_place(Error::new(ErrorKind::Setting(error.message().into())).field(key))
             })?;
         }
         let settings: Settings = table.try_into().map_err(Error::malformed)?;

@@ -11,7 +11,7 @@ pub use state::{Best, State};
 
 use crate::data::memory;
 use crate::data::{DataSet, Normalization, NormalizeOver, Part, PartName};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, With};
 use crate::float::checkpoint::Checkpoint;
 use crate::float::config::ModelConfig;
 use crate::float::filter::Filter;
@@ -78,9 +78,12 @@ impl<'a> Trainer<'a> {
         let filter = Filter::of(&config.input);
         if filter.is_some() && material.frames.lengths.iter().all(|&length| length < 2) {
             let why = "passes nothing of a first step, and every sequence has but one";
-            return Err(Error::new(ErrorKind::Unsupported(why))
-                .field("input-filter")
-                .remedy("leave it out"));
+            return Err(Error::new(ErrorKind::Conflict {
+                with: With::SingleSteps,
+                why,
+            })
+            .field("input-filter")
+            .remedy("leave it out"));
         }
         let (normalization, warnings) = if config.head.gives.is_pictures() {
             // Pixels are read beside what is painted, in the same unit.

@@ -2,7 +2,7 @@
 
 use super::Cutting;
 use crate::data::PartName;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Lack, Result};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -114,7 +114,7 @@ impl Log {
             log.rows.push((line, row));
         }
         if log.rows.is_empty() {
-            return Err(Error::new(ErrorKind::Empty("holds no row".into())).remedy("drop it"));
+            return Err(Error::new(ErrorKind::Lacks(Lack::Rows)).remedy("drop it"));
         }
         if let Some(column) = time {
             let times = log.rows.iter().map(|(_, row)| row[column].parse::<f64>());
@@ -123,10 +123,9 @@ impl Log {
                 let is_none =
                     |(_, row): &&(u64, csv::StringRecord)| row[column].parse::<f64>().is_err();
                 let (line, row) = log.rows.iter().find(is_none).expect("one is no number");
-                return Err(Error::new(ErrorKind::WrongValue(format!(
-                    "`{}` is no number",
-                    &row[column]
-                )))
+                return Err(Error::new(ErrorKind::NoNumber {
+                    found: row[column].into(),
+                })
                 .field(format!("line {line}: column `{}`", header[column]))
                 .remedy("give the time in seconds or milliseconds"));
             }

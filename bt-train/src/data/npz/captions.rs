@@ -3,7 +3,7 @@
 use super::Archive;
 use super::arrays::{check_range, is_integer, row_major_integers, wrong_type};
 use crate::data::{Part, Targets, Values};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Lack, Result, With};
 use crate::float::config::END;
 use std::sync::Arc;
 
@@ -25,9 +25,12 @@ impl Archive {
         for other in ["y", "lengths"].map(|name| format!("{name}_{suffix}")) {
             if self.has(&other) {
                 let why = "stands beside captions, which say it themselves";
-                return Err(Error::new(ErrorKind::Unsupported(why))
-                    .field(other)
-                    .remedy("leave it out, or `words` and `picture`"));
+                return Err(Error::new(ErrorKind::Conflict {
+                    with: With::Captions,
+                    why,
+                })
+                .field(other)
+                .remedy("leave it out, or `words` and `picture`"));
             }
         }
         let vocabulary = self.names.len();
@@ -81,14 +84,14 @@ fn caption((row, words): (usize, &[i64])) -> Result<Vec<usize>> {
     let is_end = |&word: &i64| word == END as i64;
     let length = words.iter().position(is_end).unwrap_or(words.len());
     if length == 0 {
-        return Err(
-            Error::new(ErrorKind::Empty(format!("has no word in row {row}")))
-                .remedy("leave captions without words out"),
-        );
+        return Err(Error::new(ErrorKind::Lacks(Lack::Words { row }))
+            .remedy("leave captions without words out"));
     }
     if let Some(at) = words[length..].iter().position(|word| !is_end(word)) {
-        let place = format!("has a word behind the end of row {row}, at {}", length + at);
-        return Err(Error::new(ErrorKind::WrongValue(place)).remedy("fill rows up with zeros"));
+        let at = length + at;
+        return Err(
+            Error::new(ErrorKind::WordBehindEnd { row, at }).remedy("fill rows up with zeros")
+        );
     }
     let own = words[..length].iter().map(|&word| word as usize);
     Ok(own.chain([END]).collect())

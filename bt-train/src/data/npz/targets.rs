@@ -62,7 +62,7 @@ impl Archive {
                 let labels = header.texts(reader)?.into_iter().map(|text| {
                     let place = names.iter().position(|name| *name == text);
                     place.ok_or_else(|| {
-                        Error::new(ErrorKind::WrongValue(format!("holds `{text}`")))
+                        Error::new(ErrorKind::UnknownClass { found: text.clone().into() })
                             .remedy("`labels` must name every class of y")
                     })
                 });

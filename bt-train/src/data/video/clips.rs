@@ -1,6 +1,6 @@
 //! Which clips a folder holds, and what belongs together.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Lack, Result};
 use std::path::{Path, PathBuf};
 
 /// A clip of a class.
@@ -71,10 +71,12 @@ pub fn find(folder: &Path) -> Result<Clips> {
     }
     if labels.len() < 2 {
         let what = match labels.as_slice() {
-            [] => "holds no clips in folders of classes".to_owned(),
-            _ => format!("holds clips of one class, `{}`", labels[0]),
+            [] => Lack::Clips,
+            [class, ..] => Lack::SecondClass {
+                class: class.as_str().into(),
+            },
         };
-        return Err(Error::new(ErrorKind::Empty(what)).file(folder).remedy(
+        return Err(Error::new(ErrorKind::Lacks(what)).file(folder).remedy(
             "put the clips of each class into a folder of its name: swing/1.mpg or swing/scene/1.mpg",
         ));
     }

@@ -38,6 +38,10 @@ pub struct HeadConfig {
 impl HeadConfig {
     pub(super) fn validate(&self) -> Result<()> {
         let (outputs, key) = (self.gives.outputs(), self.gives.key());
+        let not_for = |why| ErrorKind::NotForHead {
+            head: self.gives.name(),
+            why,
+        };
         let (least, why) = match self.gives.kind() {
             OutputKind::Classes if self.gives.is_next_word() => (
                 WORD_FIRST + 1,
@@ -57,13 +61,13 @@ impl HeadConfig {
         }
         if self.gives.every_step() && self.pool == Pool::Mean {
             let why = "the mean of all steps says little of the step just taken";
-            return Err(Error::new(ErrorKind::Unsupported(why))
+            return Err(Error::new(not_for(why))
                 .field("head.pool")
                 .remedy("with a head on every step take `pool recent` or `pool last`"));
         }
         if self.gives.is_next_word() && self.pool != Pool::Last {
             let why = "the next word is told by the state after the last one";
-            return Err(Error::new(ErrorKind::Unsupported(why))
+            return Err(Error::new(not_for(why))
                 .field("head.pool")
                 .remedy("take `pool last`"));
         }

@@ -201,7 +201,9 @@ fn models_of_pictures_are_whole_or_refused_by_name() {
     narrow.input.modes = vec![9];
     let line = narrow.validate().unwrap_err().to_string();
     assert!(
-        line.starts_with("input.modes: do not hold two pictures"),
+        line.starts_with(
+            "input.modes: are 9 values, and the encoder reads 10: two pictures and the hidden state"
+        ),
         "{line}"
     );
     let mut other = of_pictures("", whole);
@@ -229,7 +231,11 @@ fn models_with_attention_are_whole_or_refused_by_name() {
     let layers = (8 * 20 + 8 * 2 + 8) + (8 * 5 + 8 * 2 + 8);
     assert_eq!(config.parameters(), layers + 9 * 3 + 10 * 3 + 10 * 3);
     for (modes, attention, expected) in [
-        (19, 3, "input.modes: do not hold two windows"),
+        (
+            19,
+            3,
+            "input.modes: are 19 values, and the encoder reads 20: two windows and the hidden state",
+        ),
         (20, 0, "head.attention: is 0; a window has"),
         (20, 1, "head.attention: is 1; give 2 or more, fewer than"),
         (50, 4, "head.attention: is 4; give 2 or more, fewer than"),

@@ -1,6 +1,6 @@
 //! The table `[augment]` of the settings.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, With};
 use crate::training::modes::Modes;
 use serde::{Deserialize, Serialize};
 
@@ -129,10 +129,12 @@ impl Augment {
             }
         }
         if self.jitter > 0.0 && !draws {
-            return Err(
-                unsupported("jitter", "moves frames that are drawn, and none are")
-                    .remedy("set `frames` to the number that is drawn from a sequence"),
-            );
+            return Err(conflict(
+                "jitter",
+                With::Nothing,
+                "moves frames that are drawn, and none are",
+            )
+            .remedy("set `frames` to the number that is drawn from a sequence"));
         }
         Ok(())
     }
@@ -146,7 +148,7 @@ impl Augment {
         match named.iter().find(|key| MOVES.contains(*key)) {
             Some(key) => {
                 let why = "would move streams away from the times of their events";
-                Err(unsupported(key, why).remedy("leave it out"))
+                Err(conflict(key, With::Streams, why).remedy("leave it out"))
             }
             None => Ok(()),
         }
@@ -163,17 +165,18 @@ impl Augment {
             false => SOUND.contains(*key),
         };
         if let Some(key) = named.iter().find(foreign) {
-            let why = match is_sound {
-                true => "is for frames, and the data are sound",
-                false => "is for sound, and the data are frames",
+            let (with, why) = match is_sound {
+                true => (With::Sound, "is for frames, and the data are sound"),
+                false => (With::Frames, "is for sound, and the data are frames"),
             };
-            return Err(unsupported(key, why).remedy("leave it out"));
+            return Err(conflict(key, with, why).remedy("leave it out"));
         }
         let sizes = &self.frame.0;
         if sizes.is_empty() {
             return match named.iter().find(|key| IMAGES.contains(*key)) {
-                Some(key) => Err(unsupported(
+                Some(key) => Err(conflict(
                     key,
+                    With::Nothing,
                     "is for images, of which the sides must be known",
                 )
                 .remedy("give the rows and columns of a frame, as frame = \"60x80\" beside it")),
@@ -204,6 +207,6 @@ fn field(key: &str) -> String {
     format!("{AUGMENT}.{key}")
 }
 
-fn unsupported(key: &str, why: &'static str) -> Error {
-    Error::new(ErrorKind::Unsupported(why)).field(field(key))
+fn conflict(key: &str, with: With, why: &'static str) -> Error {
+    Error::new(ErrorKind::Conflict { with, why }).field(field(key))
 }

@@ -2,7 +2,7 @@
 
 use super::{ClassWeights, Settings, ValueLoss};
 use crate::data::NormalizeOver;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, With};
 use crate::float::config::{DRAW_STEPS_MAX, HeadName};
 use crate::shape::MapName;
 use crate::training::augment::Augment;
@@ -86,13 +86,14 @@ impl Settings {
             return Err(Error::out_of_range(self.layers, allowed).field("layers"));
         }
         if !self.cell.device().is_recurrent() {
-            let none = "a minGRU has no map from the hidden state";
+            let why = "a minGRU has no map from the hidden state";
+            let with = With::Cell;
             for (field, is_set) in [
                 ("recurrent-map", self.recurrent_map != MapName::Dense),
                 ("recurrent-dropout", self.recurrent_dropout > 0.0),
             ] {
                 if is_set {
-                    let error = Error::new(ErrorKind::Unsupported(none)).field(field);
+                    let error = Error::new(ErrorKind::Conflict { with, why }).field(field);
                     return Err(error.remedy("leave it out, or take another cell"));
                 }
             }
@@ -169,7 +170,7 @@ impl Settings {
             .into_iter()
             .find_map(|(field, why, is_set)| Some((field, why.filter(|_| is_set)?)));
         match refused {
-            Some((field, why)) => Err(Error::new(ErrorKind::Unsupported(why))
+            Some((field, why)) => Err(Error::new(ErrorKind::NotForHead { head, why })
                 .field(field)
                 .remedy("leave it out")),
             None => Ok(()),
