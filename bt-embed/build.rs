@@ -123,10 +123,14 @@ fn included(bytes: Vec<u8>) -> Flash {
     let (classes, bits, rules) = match bt_core::Model::parse(aligned.bytes()) {
         Ok(model) => {
             let bits = match model.next_frame() {
-                bt_core::NextFrame::Drawn => model.outputs(),
+                bt_core::drawing::NextFrame::Drawn => model.outputs(),
                 _ => 0,
             };
-            (model.outputs(), bits, bt_core::Detector::places(&model))
+            (
+                model.outputs(),
+                bits,
+                bt_core::detection::Detector::places(&model),
+            )
         }
         Err(error) => {
             if !bytes.is_empty() {

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use bt_core::{Detector, END, InputType, Model, Random, Rule, Session, Teller, Temperature, Watch};
+use bt_core::captions::{END, Teller, Temperature};
+use bt_core::detection::{Detector, Rule, Watch};
+use bt_core::drawing::Random;
+use bt_core::{InputType, Model, Session};
 use bt_tests::model::{Dense, Noise, scores_of};
 use bt_train::drawing;
 use tools::board::Board;

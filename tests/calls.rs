@@ -4,9 +4,10 @@ use std::path::Path;
 
 use std::time::Duration;
 
+use bt_core::about::{Cell, Pool};
 use bt_core::internals::front_end::FORMAT;
 use bt_core::internals::model::layout::FilterRecord;
-use bt_core::{Cell, InputType, Model, ModelBytes, Pool};
+use bt_core::{InputType, Model, ModelBytes};
 use bt_tests::exported;
 use bt_tests::model::Dense;
 use bt_tests::program::bt_train;

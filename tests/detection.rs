@@ -3,8 +3,9 @@
 use std::process::Output;
 use std::time::Duration;
 
+use bt_core::detection::{Detection, Detector, Rule, Watch};
 use bt_core::internals::front_end::FORMAT;
-use bt_core::{Detection, Detector, Model, Rule, Session, Watch};
+use bt_core::{Model, Session};
 use bt_embed::wire::{DETECTION_BYTES, Error, Reply, Request};
 use bt_tests::exported;
 use bt_tests::model::{Dense, Noise};
@@ -24,11 +25,11 @@ const SHAPE: Dense = Dense {
     vectors: 0,
     hidden: 6,
     classes: 3,
-    pool: bt_core::Pool::Last,
+    pool: bt_core::about::Pool::Last,
     horizon_shift: 0,
     // Logits between −8 and 8.
     score_shift: 26,
-    cell: bt_core::Cell::Lstm,
+    cell: bt_core::about::Cell::Lstm,
     layers: 1,
     filter: None,
     form: bt_core::internals::kernel::RowsForm::Pairs,

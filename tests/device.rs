@@ -8,11 +8,13 @@ use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bt_core::about::{Cell, FloatOutput, Pool};
+use bt_core::captions::Temperature;
 use bt_core::internals::kernel::RowsForm;
 use bt_core::internals::model::cases;
 use bt_core::internals::model::layout::FilterRecord;
 use bt_core::internals::model::write::Outputs;
-use bt_core::{Cell, FloatOutput, InputType, Model, ModelBytes, OutputKind, Pool, Temperature};
+use bt_core::{InputType, Model, ModelBytes, OutputKind};
 use bt_embed::wire::Golden;
 use bt_tests::exported;
 use bt_tests::model::{Dense, Noise, pictures, scores_of};

@@ -1,6 +1,8 @@
 //! Drawings: the bits of a session beside a plain reference, over the wire, and on the command line.
 
-use bt_core::{DrawError, Model, ModelBytes, Random, Session};
+use bt_core::drawing::Random;
+use bt_core::error::DrawError;
+use bt_core::{Model, ModelBytes, Session};
 use bt_embed::service::Surroundings;
 use bt_embed::wire::{Error, Reply, Request};
 use bt_tests::model::Dense;

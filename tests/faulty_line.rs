@@ -8,7 +8,8 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
 
-use bt_core::{Detection, Detector, Model, Rule, Session, Watch};
+use bt_core::detection::{Detection, Detector, Rule, Watch};
+use bt_core::{Model, Session};
 use bt_embed::app::{Ended, Memory, run};
 use bt_embed::board::{Board, Stack, Ticks};
 use bt_embed::wire::{

@@ -1,8 +1,10 @@
 //! Motion without a frame buffer: what the input map gives is filtered, on the device as plain loops have it,
 //! and kept across save, load and reset.
 
+use bt_core::about::{Cell, Pool};
+use bt_core::error::StateError;
 use bt_core::internals::model::layout::FilterRecord;
-use bt_core::{Cell, InputType, Model, Pool, SelfTest, Session, StateError};
+use bt_core::{InputType, Model, SelfTest, Session};
 use bt_tests::model::{Dense, Noise, feed, scores, scores_carried_on, scores_of};
 use bt_tests::mutate;
 use bt_tests::program::run as run_program;

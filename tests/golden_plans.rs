@@ -5,8 +5,8 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use bt_core::about::{Cell, Pool};
 use bt_core::internals::model::ArenaLayout;
-use bt_core::{Cell, Pool};
 use bt_train::plan::kernels::Kernels;
 use bt_train::plan::search::{Layers, Limits, WholeMap, best};
 use bt_train::shape::{MapKind, MapShape};

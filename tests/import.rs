@@ -2,7 +2,7 @@
 //!
 //! `data/torch/make.py` made state dicts, frames and the logits they must give with PyTorch.
 
-use bt_core::Random;
+use bt_core::drawing::Random;
 use bt_tests::program::{Left, Toy, fails, run, text};
 use bt_train::data::{PartName, Recordings, load};
 use bt_train::float::checkpoint::{Checkpoint, METADATA_KEY};

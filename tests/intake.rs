@@ -128,7 +128,7 @@ proptest! {
                     assert_eq!(intake.take(session), if intake.is_empty() {
                         Ok(Taken::Nothing)
                     } else {
-                        Err(bt_core::PushError::FrameComplete)
+                        Err(bt_core::error::PushError::FrameComplete)
                     });
                     session.step().unwrap();
                     expected.waiting -= 1;

@@ -1,7 +1,9 @@
 //! Cells and layers on the device: every step against plain loops in i64, states kept and refused.
 
+use bt_core::about::{Cell, Pool};
+use bt_core::error::StateError;
 use bt_core::internals::kernel::RowsForm;
-use bt_core::{Cell, Model, ModelBytes, Pool, SelfTest, Session, StateError};
+use bt_core::{Model, ModelBytes, SelfTest, Session};
 use bt_tests::model::{Dense, Noise, scores_carried_on, scores_of};
 use bt_tests::mutate;
 use crc::{CRC_32_ISCSI, Crc};

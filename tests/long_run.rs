@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use bt_core::{InputType, Model, ModelBytes, Pool, Session};
+use bt_core::about::Pool;
+use bt_core::{InputType, Model, ModelBytes, Session};
 use bt_embed::long_run::{self, STEPS};
 use bt_tests::exported;
 use bt_tests::model::{Dense, Noise};

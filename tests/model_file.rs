@@ -1,5 +1,7 @@
 //! Model files: every corruption is an error with the right name, and none makes the device panic.
 
+use bt_core::about::{FloatOutput, Pool};
+use bt_core::error::{Field, ParseError};
 use bt_core::internals::model::cases;
 use bt_core::internals::model::layout::{
     self, DenseRecord, DrawRecord, FormatRecord, HostRecord, MetaRecord, OutputsRecord, Section,
@@ -7,9 +9,7 @@ use bt_core::internals::model::layout::{
 };
 use bt_core::internals::model::write::{MapContents, Outputs};
 use bt_core::internals::program::{ProgramRecord, StageRecord, Store};
-use bt_core::{
-    Field, FloatOutput, Model, ModelBytes, OutputKind, ParseError, Pool, SelfTest, Session,
-};
+use bt_core::{Model, ModelBytes, OutputKind, SelfTest, Session};
 use bt_tests::exported;
 use bt_tests::model::{Dense, Noise};
 
@@ -125,7 +125,10 @@ fn what_is_written_is_what_is_read() {
         let model = Model::parse(bytes.bytes()).unwrap();
         assert_eq!(model.name(), format!("random {seed}"));
         assert_eq!(model.flash_bytes(), bytes.bytes().len());
-        assert_eq!(model.arena_bytes(), bt_core::arena_bytes(bytes.bytes()));
+        assert_eq!(
+            model.arena_bytes(),
+            bt_core::about::arena_bytes(bytes.bytes())
+        );
         let mut arena = vec![0xdead_beef; model.arena_bytes() / 4];
         let mut session = Session::new(&model, &mut arena).unwrap();
         assert_eq!(session.self_test(), SelfTest::Passed);

@@ -2,12 +2,13 @@
 //! runs frames of extreme values without a sum that leaves 32 bits or a word beside its own
 //! ([`run`]), and a session computes the same.
 
+use bt_core::about::{Cell, Pool};
 use bt_core::internals::front_end::{FORMAT, FORMAT_UNFILTERED};
 use bt_core::internals::model::Map;
 use bt_core::internals::model::cases;
 use bt_core::internals::model::layout::FilterRecord;
 use bt_core::internals::model::write::ModelBytes;
-use bt_core::{Cell, InputType, Model, Pool};
+use bt_core::{InputType, Model};
 use bt_tests::exported;
 use bt_tests::model::{Dense, Noise};
 use bt_tests::mutate::{edges, places, read, run, seal, write};

@@ -4,7 +4,10 @@
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use bt_core::{Detection, Detector, END, Model, Random, Rule, Session, Teller, Temperature, Watch};
+use bt_core::captions::{END, Teller, Temperature};
+use bt_core::detection::{Detection, Detector, Rule, Watch};
+use bt_core::drawing::Random;
+use bt_core::{Model, Session};
 use bt_tests::model::{Dense, Noise};
 use bt_tests::noisy::Noisy;
 use tempfile::NamedTempFile;

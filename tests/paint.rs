@@ -1,10 +1,10 @@
 //! Pictures painted from latent values: a session beside plain arithmetic, integers beside floats, over the wire, and on
 //! the command line.
 
-use bt_core::{
-    Cell, DrawError, Model, ModelBytes, Painting, PushError, Random, ScoresError, Session,
-    StateError, StepError,
-};
+use bt_core::about::Cell;
+use bt_core::drawing::{Painting, Random};
+use bt_core::error::{DrawError, PushError, ScoresError, StateError, StepError};
+use bt_core::{Model, ModelBytes, Session};
 use bt_embed::wire::{Error, Reply, Request};
 use bt_tests::model::{Dense, scores};
 use bt_tests::program::{fails, run};
@@ -198,7 +198,7 @@ fn a_picture_goes_on_from_a_saved_state() {
         let mut wrong = state.clone();
         wrong[at] = value;
         let end = wrong.len() - 4;
-        let crc = bt_core::Crc32c::new().with(&wrong[..end]).value();
+        let crc = bt_core::health::Crc32c::new().with(&wrong[..end]).value();
         wrong[end..].copy_from_slice(&crc.to_le_bytes());
         assert_eq!(other.load(&wrong), Err(StateError::Damaged), "byte {at}");
     }

@@ -2,7 +2,10 @@
 //! it, and the request that its host repeats is answered as by a device that has just begun. Where a stream cannot go on
 //! it says what is due; nothing is computed with half of it. (Models in flash: `store.rs`.)
 
-use bt_core::{END, Model, Random, Rule, Session, Teller, Temperature};
+use bt_core::captions::{END, Teller, Temperature};
+use bt_core::detection::Rule;
+use bt_core::drawing::Random;
+use bt_core::{Model, Session};
 use bt_embed::app::{Ended, Memory, run};
 use bt_embed::board::{Board, Stack};
 use bt_embed::wire::{Decoder, Error, NO_TAG, Reply, Request};

@@ -10,12 +10,12 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use bt_core::about::FloatInput;
+use bt_core::captions::Temperature;
+use bt_core::detection::{Detection, Detector, Rule, Watch};
 use bt_core::internals::front_end::FORMAT;
 use bt_core::internals::model::cases;
-use bt_core::{
-    Detection, Detector, FloatInput, InputType, Model, ModelBytes, Rule, Session, Temperature,
-    Watch,
-};
+use bt_core::{InputType, Model, ModelBytes, Session};
 use bt_embed::app::{Ended, Memory, run};
 use bt_embed::board::{Board, Stack};
 use bt_embed::wire::{Error, Reply, frame};

@@ -1,7 +1,7 @@
 //! What the commands refuse: exit status, and one line that names file, field and remedy.
 
+use bt_core::about::{Cell, Pool};
 use bt_core::internals::model::ArenaLayout;
-use bt_core::{Cell, Pool};
 use bt_tests::program::{Left, Toy, bt_train, fails, run, text, train_words};
 use bt_train::data::Recordings;
 use bt_train::error::{ErrorKind, FileKind, Lack, With};

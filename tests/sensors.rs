@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use bt_core::Random;
+use bt_core::drawing::Random;
 use bt_tests::program::{Left, Toy, run, text};
 use serde_json::Value;
 

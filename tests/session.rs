@@ -1,7 +1,9 @@
 //! The session's promises: pieces of any length, save and load, several streams over one model.
 
+use bt_core::about::Pool;
+use bt_core::error::{PushError, ScoresError, StateError, StepError};
 use bt_core::internals::front_end::{FORMAT, FORMAT_UNFILTERED};
-use bt_core::{Model, Pool, PushError, ScoresError, Session, StateError, StepError};
+use bt_core::{Model, Session};
 use bt_tests::exported::{self, SOUND_STEP, recordings};
 use bt_tests::model::{Dense, Noise};
 use bt_train::device;

@@ -6,8 +6,10 @@ use std::io::{Read as _, Write as _};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bt_core::error::ParseError;
+use bt_core::health::{Crc32c, Scrub};
 use bt_core::internals::model::layout;
-use bt_core::{Crc32c, Model, ModelBytes, ParseError, Scrub, SelfTest, Session};
+use bt_core::{Model, ModelBytes, SelfTest, Session};
 use bt_embed::app::{Ended, Memory, run_with_slots};
 use bt_embed::board::{Board, Stack};
 use bt_embed::store::{

@@ -3,10 +3,9 @@
 use std::io::{BufRead, BufReader, Write};
 use std::time::Duration;
 
-use bt_core::{
-    Detection, Error, InputType, Model, ModelBytes, Rule, Session, SessionError, arena_words,
-    output_count,
-};
+use bt_core::detection::{Detection, Rule};
+use bt_core::error::SessionError;
+use bt_core::{Error, InputType, Model, ModelBytes, Session, arena_words, output_count};
 use bt_embed::listen::{ListenError, Listener, Task, larger};
 use bt_tests::model::{Dense, Noise};
 use embedded_io::{ErrorKind, ErrorType, Read};

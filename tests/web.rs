@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use bt_core::{InputType, Model, ModelBytes, Pool, Temperature};
+use bt_core::about::Pool;
+use bt_core::captions::Temperature;
+use bt_core::{InputType, Model, ModelBytes};
 use bt_tests::model::{Dense, Noise};
 use bt_train::command::captions::Drawing;
 use bt_train::data::{NpzWriter, PartName, Recordings, load};

@@ -1,9 +1,10 @@
 //! Captions on the device: the words of a session beside plain loops.
 
-use bt_core::{
-    Cell, END, Error, InputType, Model, PushError, Random, SelfTest, Session, StateError, Teller,
-    Temperature, UNKNOWN, WordError,
-};
+use bt_core::about::Cell;
+use bt_core::captions::{END, Teller, Temperature, UNKNOWN};
+use bt_core::drawing::Random;
+use bt_core::error::{PushError, StateError, WordError};
+use bt_core::{Error, InputType, Model, SelfTest, Session};
 use bt_embed::wire::{Error as WireError, Reply, Request};
 use bt_tests::model::{Dense, Noise, pictures, scores};
 use bt_tests::reference::{Reference, cell};

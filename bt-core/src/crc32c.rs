@@ -23,7 +23,7 @@ const fn halves() -> [u32; 16] {
 /// A CRC-32C (Castagnoli) under way: the checksum of model files, saved states and slots.
 ///
 /// ```
-/// use bt_core::Crc32c;
+/// use bt_core::health::Crc32c;
 /// assert_eq!(Crc32c::new().with(b"1234").with(b"56789").value(), 0xE306_9283);
 /// ```
 #[derive(Clone, Copy, Debug)]

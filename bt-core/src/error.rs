@@ -1,15 +1,29 @@
-//! One error for a program that makes several calls.
+//! What each call can refuse, with what was needed and what was found; and [`Error`], any of them.
+//!
+//! ```
+//! use bt_core::error::ParseError;
+//! use bt_core::{Error, Session};
+//!
+//! /// Whether another file would do: of a session that was refused, the arena's size would.
+//! fn is_the_file(error: Error) -> bool {
+//!     matches!(error, Error::Parse(ParseError::Crc { .. } | ParseError::Truncated { .. }))
+//! }
+//! ```
 
-use crate::detection::DetectorError;
-use crate::model::ParseError;
-use crate::session::{
+pub use crate::detection::error::DetectorError;
+pub use crate::front_end::FrontEndError;
+pub use crate::model::layout::Section;
+pub use crate::model::{Field, ParseError};
+pub use crate::processor::ProcessorError;
+pub use crate::session::{
     DrawError, PushError, ScoresError, SessionError, StateError, StepError, WordError,
 };
 
 /// Whatever a call of this crate can refuse: `?` makes it of each of them.
 ///
 /// ```
-/// use bt_core::{Error, Model, ParseError};
+/// use bt_core::error::ParseError;
+/// use bt_core::{Error, Model};
 ///
 /// fn classes(bytes: &[u8]) -> Result<usize, Error> {
 ///     Ok(Model::parse(bytes)?.classes())

@@ -4,10 +4,8 @@
 //!
 //! # Where to begin
 //!
-//! A loop over frames needs six items: [`include_model!`], [`arena_words`], [`Model`], [`Session`], [`Error`] and
-//! [`argmax`]. Beside them stand, each for those who want it: detection ([`Detector`]), captions ([`Teller`]), drawing
-//! and painting ([`Random`]), a state that is saved ([`saved_by`]), flash that is watched ([`Scrub`]), sensors that drift
-//! ([`Limits`]), and the check of the chip ([`check_processor`]).
+//! A loop over frames needs what stands here in front: [`include_model!`], [`arena_words`], [`Model`], [`Session`],
+//! [`Error`] and [`argmax`]. The modules are each for those who want them, with an example at their head.
 //!
 //! # The layers
 //!
@@ -37,10 +35,10 @@
 //!
 //! **q** is rounding: the one way in which a wide number becomes a narrow one, half up, saturated.
 //!
-//! **Detection** ([`Detector`]) is what makes of scores after every step what a product acts on: a class, once, when
+//! **Detection** ([`detection::Detector`]) is what makes of scores after every step what a product acts on: a class, once, when
 //! its smoothed probability passes a threshold. It stands above a session and is not needed by one.
 //!
-//! **Words** ([`Teller`]): a model that tells captions reads its picture once and a word at every step; which word
+//! **Words** ([`captions::Teller`]): a model that tells captions reads its picture once and a word at every step; which word
 //! comes next is chosen of the scores, always the likeliest or drawn, beside the session.
 //!
 //! Beside them stands the **model** ([`Model`]): bytes of flash become a checked view, or an error that
@@ -67,14 +65,18 @@ macro_rules! dsp_cpu {
     };
 }
 
+pub mod about;
 mod argmax;
+pub mod captions;
 mod cases;
 mod cell;
 mod crc32c;
-mod detection;
-mod error;
+pub mod detection;
+pub mod drawing;
+pub mod error;
 mod filter;
 mod front_end;
+pub mod health;
 #[doc(hidden)]
 pub mod internals;
 mod kernel;
@@ -91,32 +93,22 @@ mod random;
 mod session;
 mod size;
 mod softmax;
+pub mod sound;
 mod words;
 
 pub use argmax::argmax;
-pub use cell::{Cell, Gate};
-pub use crc32c::Crc32c;
-pub use detection::{Detection, Detector, DetectorError, Rule, Watch};
+#[doc(inline)]
 pub use error::Error;
-pub use front_end::{FrontEnd, FrontEndError, Level};
-pub use model::layout::Section;
 #[cfg(feature = "alloc")]
 pub use model::write::ModelBytes;
-pub use model::{
-    Feature, Field, FloatInput, FloatOutput, InputType, Model, NextFrame, OutputKind, Painting,
-    ParseError, Pool, Scrub, arena_bytes, arena_words, output_count,
-};
-pub use processor::{ProcessorError, check_interrupts, check_processor};
-pub use random::Random;
-pub use session::{
-    DrawError, Limits, PushError, ScoresError, SelfTest, Session, SessionError, StateError,
-    StepError, Watched, WordError, saved_by,
-};
-pub use words::{END, Teller, Temperature, UNKNOWN};
+pub use model::{InputType, Model, OutputKind, arena_words, output_count};
+pub use processor::check_processor;
+pub use session::{SelfTest, Session};
 
 /// Every public type can be logged; what only the host has, [`ModelBytes`], need not.
 #[cfg(feature = "defmt")]
 const _: () = {
+    use crate::{about::*, captions::*, detection::*, drawing::*, error::*, health::*, sound::*};
     const fn is_logged<T: defmt::Format>() {}
     is_logged::<(Model<'_>, Session<'_, '_>, FrontEnd<'_>, Detector<'_>)>();
     is_logged::<(Cell, Gate, Pool, InputType, OutputKind, NextFrame, Level)>();

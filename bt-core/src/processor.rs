@@ -91,7 +91,7 @@ pub fn check_processor() -> Result<(), ProcessorError> {
 /// [`ProcessorError::RegistersLost`].
 ///
 /// ```
-/// assert_eq!(bt_core::check_interrupts(1_000), Ok(()));
+/// assert_eq!(bt_core::health::check_interrupts(1_000), Ok(()));
 /// ```
 pub fn check_interrupts(rounds: u32) -> Result<(), ProcessorError> {
     #[cfg(bt_fp_registers)]

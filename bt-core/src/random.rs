@@ -9,7 +9,7 @@ use crate::normal::normal;
 /// alone.
 ///
 /// ```
-/// use bt_core::Random;
+/// use bt_core::drawing::Random;
 ///
 /// // What pcg_basic's demo prints: pcg32_srandom_r(&rng, 42, 54).
 /// let mut random = Random::new(42, 54);

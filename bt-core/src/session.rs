@@ -29,7 +29,6 @@ pub use error::{
 };
 pub use limits::Limits;
 pub use self_test::SelfTest;
-pub use state::saved_by;
 pub use step::Watched;
 
 /// Most steps that the mean's sums, 32 bits wide, hold between two calls: the step after it halves them.

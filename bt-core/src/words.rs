@@ -100,7 +100,8 @@ impl Temperature {
 /// Who chooses the next word of a caption, of the scores after the last: the same word on every processor.
 ///
 /// ```
-/// use bt_core::{END, Error, Session, Teller};
+/// use bt_core::{Error, Session};
+/// use bt_core::captions::{END, Teller};
 ///
 /// /// The words of a picture's caption, as many as there is room for; their number.
 /// fn caption(

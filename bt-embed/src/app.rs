@@ -8,7 +8,8 @@
 
 use core::fmt::Write as _;
 
-use bt_core::{Model, Watch};
+use bt_core::Model;
+use bt_core::detection::Watch;
 use embedded_hal::digital::OutputPin;
 use embedded_io::{Read, Write};
 use heapless::String;
@@ -31,7 +32,7 @@ const PAUSE_MS: u32 = 10;
 /// The application's memory, made to measure and static: frames of `LINE` bytes
 /// each way, an arena of `ARENA` words, scores of `CLASSES` classes, `RULES`
 /// rules, as many as a detector of the model takes
-/// ([`Detector::places`](bt_core::Detector::places)), and `BITS` bits of a drawing,
+/// ([`Detector::places`](bt_core::detection::Detector::places)), and `BITS` bits of a drawing,
 /// one for each score of a model that draws its next frame. Where the last two
 /// are left out there is room for whatever the model is.
 pub struct Memory<

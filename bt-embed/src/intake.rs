@@ -22,7 +22,8 @@
 //! }
 //! ```
 
-use bt_core::{Model, PushError, Session};
+use bt_core::error::PushError;
+use bt_core::{Model, Session};
 use heapless::spsc::{Consumer, Producer, Queue};
 
 /// Pieces of at most `BYTES` on their way from an interrupt to the loop; `PLACES` − 1 find room.

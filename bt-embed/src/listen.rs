@@ -4,7 +4,7 @@
 //! start of a recording. Two models that listen at the same time are two sessions with an arena each.
 //!
 //! ```
-//! use bt_core::{Detection, Rule};
+//! use bt_core::detection::{Detection, Rule};
 //! use bt_embed::listen::{Listener, ListenError, Task};
 //! use embedded_io::Read;
 //!
@@ -28,7 +28,9 @@
 
 use core::fmt;
 
-use bt_core::{Detection, Detector, Error, FrontEnd, InputType, Model, Rule, Session, Watch};
+use bt_core::detection::{Detection, Detector, Rule, Watch};
+use bt_core::sound::FrontEnd;
+use bt_core::{Error, InputType, Model, Session};
 use embedded_io::Read;
 
 /// Bytes that are read at once, whole values of every type.

@@ -9,9 +9,11 @@ mod telling;
 pub use about::FIRMWARE;
 pub use refusal::Refusal;
 
-use bt_core::{
-    Detector, InputType, Model, NextFrame, OutputKind, Scrub, SelfTest, Session, StepError, Watch,
-};
+use bt_core::detection::{Detector, Watch};
+use bt_core::drawing::NextFrame;
+use bt_core::error::StepError;
+use bt_core::health::Scrub;
+use bt_core::{InputType, Model, OutputKind, SelfTest, Session};
 use embedded_hal::digital::OutputPin;
 
 use crate::board::{Stack, Ticks};

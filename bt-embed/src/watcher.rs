@@ -1,6 +1,8 @@
 //! Detections while a stream is served: rules that come over the line, and what was detected last.
 
-use bt_core::{Detection, Detector, DetectorError, Model, Rule, Session, Watch};
+use bt_core::detection::{Detection, Detector, Rule, Watch};
+use bt_core::error::DetectorError;
+use bt_core::{Model, Session};
 use heapless::Deque;
 
 use crate::wire::{DETECTION_BYTES, Error, PART_BYTES_MAX, bytes_of};

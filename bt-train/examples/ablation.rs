@@ -6,8 +6,9 @@
 //! other frame is calibrated on, the others are measured. The weights are random, of the scale that
 //! training starts from; the plan is the one that `bt-train plan --ram 10K` puts first.
 
+use bt_core::InputType;
+use bt_core::about::{Cell, Pool};
 use bt_core::internals::model::ArenaLayout;
-use bt_core::{Cell, InputType, Pool};
 use bt_train::error::{Error, ErrorKind, Result};
 use bt_train::float::init::{deviation, normal};
 use bt_train::plan::kernels::Kernels;

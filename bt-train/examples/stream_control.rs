@@ -6,7 +6,7 @@
 //! thresholds on the validation part as `bt-train detect --choose` does. What it misses on the test part, beside what
 //! the model misses there, tells what a memory of its own is worth.
 
-use bt_core::Rule;
+use bt_core::detection::Rule;
 use bt_train::data::{self, Normalization, NormalizeOver, Part, PartName, Recordings, Values};
 use bt_train::detection::{self, Count, Looks, Recording, Rules};
 use bt_train::device;

@@ -4,7 +4,11 @@ use crate::data::{ElementType, Part};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::HeadName;
 use crate::float::config::ModelConfig;
-use bt_core::{END, FloatInput, InputType, Model, ModelBytes, Session, Teller, Watched, WordError};
+use bt_core::about::FloatInput;
+use bt_core::captions::{END, Teller};
+use bt_core::error::WordError;
+use bt_core::health::Watched;
+use bt_core::{InputType, Model, ModelBytes, Session};
 use rayon::prelude::*;
 use std::path::Path;
 

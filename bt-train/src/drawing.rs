@@ -4,7 +4,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::float::model::Model as Network;
 use crate::float::real::Real;
 use crate::quantize::decoder::{LATENT_SCALE, latent};
-use bt_core::{DrawError, Model, NextFrame, Random, Session};
+use bt_core::drawing::{NextFrame, Random};
+use bt_core::error::DrawError;
+use bt_core::{Model, Session};
 use ndarray::{Array2, Array3};
 use std::io::Write;
 

@@ -21,20 +21,20 @@ pub enum Cell {
 
 impl Cell {
     /// That of a model file.
-    pub fn of(cell: bt_core::Cell) -> Cell {
+    pub fn of(cell: bt_core::about::Cell) -> Cell {
         match cell {
-            bt_core::Cell::Lstm => Cell::Lstm,
-            bt_core::Cell::Gru => Cell::Gru,
-            bt_core::Cell::MinGru => Cell::MinGru,
+            bt_core::about::Cell::Lstm => Cell::Lstm,
+            bt_core::about::Cell::Gru => Cell::Gru,
+            bt_core::about::Cell::MinGru => Cell::MinGru,
         }
     }
 
     /// The same on the device, which knows how many gates it has and what its formats are.
-    pub fn device(self) -> bt_core::Cell {
+    pub fn device(self) -> bt_core::about::Cell {
         match self {
-            Cell::Lstm => bt_core::Cell::Lstm,
-            Cell::Gru => bt_core::Cell::Gru,
-            Cell::MinGru => bt_core::Cell::MinGru,
+            Cell::Lstm => bt_core::about::Cell::Lstm,
+            Cell::Gru => bt_core::about::Cell::Gru,
+            Cell::MinGru => bt_core::about::Cell::MinGru,
         }
     }
 

@@ -14,7 +14,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bt_core::{InputType, Pool};
+use bt_core::InputType;
+use bt_core::about::Pool;
 use bt_embed::app::{Ended, Memory, run};
 use bt_embed::board::{Board, Stack, Ticks};
 use bt_tests::line::{End, Faults, Uart, line};

@@ -1,6 +1,7 @@
 //! Pictures and captions over the line: those of the host.
 
-use bt_core::{InputType, Model, Temperature};
+use bt_core::captions::Temperature;
+use bt_core::{InputType, Model};
 use bt_tests::line::Faults;
 use bt_tests::model::{Dense, pictures};
 use bt_train::command::captions::Drawing;

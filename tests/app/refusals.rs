@@ -1,7 +1,10 @@
 //! Models that a device refuses, and the reasons it gives.
 
+use bt_core::about::Feature;
+use bt_core::detection::Watch;
+use bt_core::error::{Field, ParseError, SessionError};
 use bt_core::internals::model::layout;
-use bt_core::{Feature, Field, InputType, Model, ModelBytes, ParseError, SessionError, Watch};
+use bt_core::{InputType, Model, ModelBytes};
 use bt_embed::app::Memory;
 use bt_embed::service::{Places, Refusal, Service};
 use bt_embed::wire::REASON_BYTES_MAX;

@@ -2,9 +2,11 @@
 
 use std::sync::atomic::Ordering;
 
+use bt_core::about::FloatOutput;
+use bt_core::health::Limits;
 use bt_core::internals::front_end::FORMAT;
 use bt_core::internals::model::write::Outputs;
-use bt_core::{FloatOutput, Limits, Model, OutputKind};
+use bt_core::{Model, OutputKind};
 use bt_embed::wire::{Golden, LineCounts};
 use bt_tests::exported::{self, recordings};
 use bt_tests::line::Faults;

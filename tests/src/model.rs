@@ -1,5 +1,8 @@
 //! Small models of random weights, made without training.
 
+use bt_core::about::{Cell, FloatInput, Pool};
+use bt_core::drawing::NextFrame;
+use bt_core::health::Gate;
 use bt_core::internals::front_end::{self, Config};
 use bt_core::internals::kernel::{ByteRows, RowsForm};
 use bt_core::internals::model::layout::{
@@ -8,9 +11,7 @@ use bt_core::internals::model::layout::{
 use bt_core::internals::model::write::{
     Contents, Elements, LayerContents, MapContents, Outputs, WordsContents,
 };
-use bt_core::{
-    Cell, FloatInput, Gate, InputType, Model, ModelBytes, NextFrame, OutputKind, Pool, Session,
-};
+use bt_core::{InputType, Model, ModelBytes, OutputKind, Session};
 use bt_train::data::{Part, Values};
 use bytemuck::Zeroable;
 use std::sync::Arc;

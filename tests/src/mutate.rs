@@ -1,12 +1,14 @@
 //! Model files changed field by field under a right CRC, and everything that can be done with what still
 //! parses. Tests over every field and the fuzzer share it.
 
+use bt_core::drawing::Random;
+use bt_core::health::Watched;
 use bt_core::internals::model::layout::{
     self, DenseRecord, FilterRecord, FormatRecord, MapKind, MetaRecord, Section, WordsRecord,
 };
 use bt_core::internals::model::write::ModelBytes;
 use bt_core::internals::program::{ProgramRecord, StageRecord};
-use bt_core::{InputType, Model, Random, Session, Watched};
+use bt_core::{InputType, Model, Session};
 
 use crate::model::Noise;
 use crate::reference::{Reference, cell};

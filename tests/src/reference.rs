@@ -2,12 +2,14 @@
 //! and held to 32 bits, every word touched held to where the map may be. Kernels in assembly check
 //! neither.
 
+use bt_core::about::Cell;
+use bt_core::health::Gate;
 use bt_core::internals::model::layout::{self, DenseRecord, Section};
 use bt_core::internals::model::{Map, bound};
 use bt_core::internals::nonlinearity;
 use bt_core::internals::program::panel::pair_order;
 use bt_core::internals::program::{DISCARD, NONE, Program, StageRecord, Store};
-use bt_core::{Cell, Gate, InputType, Model};
+use bt_core::{InputType, Model};
 
 /// The maps of a model and the words of an arena they work on.
 #[derive(Debug)]

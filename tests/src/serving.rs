@@ -1,6 +1,8 @@
 //! What a service stands in when a test asks it directly.
 
-use bt_core::{Model, NextFrame, OutputKind, Watch};
+use bt_core::detection::Watch;
+use bt_core::drawing::NextFrame;
+use bt_core::{Model, OutputKind};
 use bt_embed::board::Stack;
 use bt_embed::service::{Places, Service, Surroundings};
 use bt_embed::wire::LineCounts;

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use bt_core::ModelBytes;
+use bt_core::about::Feature;
 use bt_core::internals::kernel::RowsForm;
 use bt_core::internals::model::Map;
-use bt_core::{Feature, InputType, Model, Session};
+use bt_core::{InputType, Model, Session};
 use bt_embed::pattern::Pattern;
 use bt_embed::wire::frame::CRC;
 use bt_train::plan::kernels::Kernels;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use bt_core::{END, Model};
+use bt_core::Model;
+use bt_core::captions::END;
 use bt_embed::wire::Golden;
 use bt_train::command::captions::Drawing;
 use bt_train::data::{Part, Recordings};

@@ -4,7 +4,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use bt_core::{Detection, InputType, Model, Rule};
+use bt_core::detection::{Detection, Rule};
+use bt_core::{InputType, Model};
 use bt_embed::wire::{
     Decoder, Error, Golden, NO_TAG, Reply, Request, Statistics, detection_of, frame,
 };
@@ -470,7 +471,7 @@ impl<S: Read + Write> Device<S> {
             let is_last = part.is_empty();
             state.extend(part);
             if state.len() >= total as usize || is_last {
-                bt_core::saved_by(&state).context("the device's state")?;
+                bt_core::Session::saved_by(&state).context("the device's state")?;
                 return Ok(state);
             }
         }
@@ -483,7 +484,7 @@ impl<S: Read + Write> Device<S> {
     /// The state is damaged or another model's, by its own words or by the device's, which is at its start then; or
     /// as [`Device::hello`].
     pub fn load(&mut self, identity: &Identity, state: &[u8]) -> Result<()> {
-        let model = bt_core::saved_by(state)?;
+        let model = bt_core::Session::saved_by(state)?;
         if model != identity.model_crc {
             let device = identity.model_crc;
             bail!("the state is of model {model:08x}, the device has model {device:08x}");
@@ -542,7 +543,7 @@ impl<S: Read + Write> Device<S> {
         if need > have {
             bail!("the model has {need} bytes, a slot {have}");
         }
-        let crc = bt_core::Crc32c::new().with(image).value();
+        let crc = bt_core::health::Crc32c::new().with(image).value();
         let length = u32::try_from(need).context("the model")?;
         self.piece(&Request::Begin { length, crc }, 0)?;
         let piece_bytes = slots.piece_bytes_max.max(1);

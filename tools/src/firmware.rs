@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use bt_core::{Detector, Model, NextFrame};
+use bt_core::Model;
+use bt_core::detection::Detector;
+use bt_core::drawing::NextFrame;
 use bt_train::device;
 use serde_json::Value;
 

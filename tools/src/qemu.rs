@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use bt_core::{Limits, Model};
+use bt_core::Model;
+use bt_core::health::Limits;
 use bt_embed::wire::{Golden, LineCounts, Statistics};
 use bt_train::command::scores;
 use bt_train::data::{self, Part, PartName, Recordings};

@@ -4,10 +4,12 @@
 
 use std::error::Error;
 
+use bt_core::about::{Cell, FloatInput, Pool};
+use bt_core::health::Gate;
 use bt_core::internals::front_end::{self, Config};
 use bt_core::internals::model::layout::{CELL_FRACTION, DenseRecord};
 use bt_core::internals::model::write::{Contents, Elements, LayerContents, MapContents, Outputs};
-use bt_core::{Cell, FloatInput, Gate, InputType, ModelBytes, Pool};
+use bt_core::{InputType, ModelBytes};
 
 const HIDDEN: usize = 2;
 /// Gates times units.

@@ -6,7 +6,8 @@ use crate::front_end::FrontEndError;
 /// Why bytes are not a model.
 ///
 /// ```
-/// use bt_core::{Model, ParseError};
+/// use bt_core::Model;
+/// use bt_core::error::ParseError;
 ///
 /// let refused = Model::parse(b"BTM").unwrap_err();
 /// assert_eq!(refused, ParseError::Truncated { need: 24, found: 3 });

@@ -105,7 +105,8 @@ pub enum Map<'m> {
 /// A model in flash, checked: a view of the file's bytes, from which sessions are made.
 ///
 /// ```
-/// use bt_core::{Model, ParseError};
+/// use bt_core::Model;
+/// use bt_core::error::ParseError;
 ///
 /// /// What the model calls a class.
 /// fn label(bytes: &[u8], class: usize) -> Result<&str, ParseError> {
@@ -212,8 +213,8 @@ impl<'m> Model<'m> {
     }
 
     /// Of a model that tells captions, most words of one; `None` of others. Its frame is a picture, its classes are
-    /// the words of its vocabulary, [`label`](Self::label) their text: word [`END`](crate::END) ends a caption,
-    /// [`UNKNOWN`](crate::UNKNOWN) stands for all that the vocabulary has not.
+    /// the words of its vocabulary, [`label`](Self::label) their text: word [`END`](crate::captions::END) ends a caption,
+    /// [`UNKNOWN`](crate::captions::UNKNOWN) stands for all that the vocabulary has not.
     pub fn caption_words(&self) -> Option<usize> {
         self.words().map(|words| words.longest())
     }
@@ -556,7 +557,8 @@ const fn is_unscaled(meta: &MetaRecord, format: &FormatRecord) -> bool {
 /// The number is only as good as the file; `Session::new` checks it against the parsed model.
 ///
 /// ```
-/// use bt_core::{arena_bytes, arena_words};
+/// use bt_core::arena_words;
+/// use bt_core::about::arena_bytes;
 ///
 /// const MODEL: &[u8] = &[0; 24]; // no model: nothing to reserve
 /// static ARENA: [u32; arena_words(MODEL)] = [0; arena_words(MODEL)];
@@ -584,7 +586,8 @@ pub struct Aligned<T: ?Sized>(pub T);
 /// The path is relative to the file it stands in, as of [`include_bytes!`].
 ///
 /// ```
-/// use bt_core::{Model, ParseError, include_model};
+/// use bt_core::{Model, include_model};
+/// use bt_core::error::ParseError;
 ///
 /// // No model, but aligned as one.
 /// static BYTES: &[u8] = include_model!(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));

@@ -7,7 +7,8 @@ use crate::crc32c::Crc32c;
 /// Goes through a model's file, a few bytes at a time, round and round.
 ///
 /// ```
-/// use bt_core::{ParseError, Scrub};
+/// use bt_core::error::ParseError;
+/// use bt_core::health::Scrub;
 ///
 /// /// What a product does after every step.
 /// fn look(scrub: &mut Scrub, file: &[u8]) -> Result<(), ParseError> {

@@ -88,7 +88,8 @@ impl FloatInput {
     /// 0, come out as they are; 0 comes out of NaN.
     ///
     /// ```
-    /// use bt_core::{FloatInput, InputType};
+    /// use bt_core::InputType;
+    /// use bt_core::about::FloatInput;
     /// let celsius = FloatInput { offset: 20.0, lsb: 0.25 };
     /// assert_eq!(celsius.integer(InputType::I16, 21.0), 4);
     /// assert_eq!(celsius.integer(InputType::I16, 20.125), 0); // half to even

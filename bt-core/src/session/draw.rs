@@ -21,7 +21,8 @@ impl Session<'_, '_> {
     /// depends on them, not how long it takes.
     ///
     /// ```
-    /// use bt_core::{Error, Random, Session};
+    /// use bt_core::{Error, Session};
+    /// use bt_core::drawing::Random;
     ///
     /// /// Picture number `number` of a seed, row by row.
     /// fn picture(

@@ -50,7 +50,7 @@ pub enum StepError {
     StateUnderWay,
     /// The picture has all its steps: a reset begins another.
     PictureComplete {
-        /// [`Painting::steps`](crate::Painting::steps).
+        /// [`Painting::steps`](crate::drawing::Painting::steps).
         steps: u32,
     },
 }
@@ -108,7 +108,7 @@ pub enum DrawError {
     NotPainted,
     /// The picture has all its steps: a reset begins another.
     PictureComplete {
-        /// [`Painting::steps`](crate::Painting::steps).
+        /// [`Painting::steps`](crate::drawing::Painting::steps).
         steps: u32,
     },
     /// The slice does not have one place per bit.

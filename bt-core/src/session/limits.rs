@@ -14,7 +14,8 @@ const FLAT: i16 = 8 << 11;
 /// at what went in and came out: no bit of a score depends on them, and their time depends on no value.
 ///
 /// ```
-/// use bt_core::{Error, Limits, Session};
+/// use bt_core::{Error, Session};
+/// use bt_core::health::Limits;
 ///
 /// fn step(session: &mut Session, limits: &mut Limits, bytes: &[u8]) -> Result<(), Error> {
 ///     session.push_bytes(bytes)?;

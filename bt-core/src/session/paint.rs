@@ -10,13 +10,14 @@ use crate::random::Random;
 
 impl Session<'_, '_> {
     /// Takes a step of a picture on latent values that `random` gives, one [`normal`](Random::normal) a value of the
-    /// frame, in order. After [`Painting::steps`](crate::Painting::steps) of them the picture is complete, before that
+    /// frame, in order. After [`Painting::steps`](crate::drawing::Painting::steps) of them the picture is complete, before that
     /// it can be looked at too: [`pixels`](Session::pixels), or [`scores`](Session::scores), the canvas of logits.
     ///
     /// A picture is the same on every processor, told by a seed and a stream:
     ///
     /// ```
-    /// use bt_core::{Error, Random, Session};
+    /// use bt_core::{Error, Session};
+    /// use bt_core::drawing::Random;
     ///
     /// /// Picture number `number` of a seed, greys row by row.
     /// fn picture(

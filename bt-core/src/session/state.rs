@@ -23,6 +23,21 @@ impl Session<'_, '_> {
         4 * (HEAD_WORDS + self.state_words() + 1)
     }
 
+    /// [`Model::crc`](crate::Model::crc) of the model whose session saved these bytes: what can be said of a
+    /// state without the model.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Damaged`] when they are no saved state.
+    pub fn saved_by(bytes: &[u8]) -> Result<u32, StateError> {
+        let (bytes, crc) = bytes.split_last_chunk::<4>().ok_or(StateError::Damaged)?;
+        let model = bytes.first_chunk::<4>().ok_or(StateError::Damaged)?;
+        if *crc != Crc32c::new().with(bytes).value().to_le_bytes() {
+            return Err(StateError::Damaged);
+        }
+        Ok(u32::from_le_bytes(*model))
+    }
+
     /// h, c, the pool, the filter and the front end's window: words of the arena from `hidden_word` on.
     fn state_words(&self) -> usize {
         let front_end = self
@@ -88,7 +103,7 @@ impl Session<'_, '_> {
         if need != found {
             return Err(wrong_length);
         }
-        if saved_by(bytes)? != self.model.crc() {
+        if Self::saved_by(bytes)? != self.model.crc() {
             return Err(StateError::Mismatch);
         }
         let (words, _) = bytes.as_chunks::<4>();
@@ -253,19 +268,4 @@ pub(super) struct Loading {
     /// Words taken.
     words: usize,
     head: [u32; HEAD_WORDS],
-}
-
-/// [`Model::crc`](crate::Model::crc) of the model whose session saved these bytes: what can be said of a
-/// state without the model.
-///
-/// # Errors
-///
-/// [`StateError::Damaged`] when they are no saved state.
-pub fn saved_by(bytes: &[u8]) -> Result<u32, StateError> {
-    let (bytes, crc) = bytes.split_last_chunk::<4>().ok_or(StateError::Damaged)?;
-    let model = bytes.first_chunk::<4>().ok_or(StateError::Damaged)?;
-    if *crc != Crc32c::new().with(bytes).value().to_le_bytes() {
-        return Err(StateError::Damaged);
-    }
-    Ok(u32::from_le_bytes(*model))
 }

@@ -29,7 +29,7 @@ pub struct Watched<'s> {
 impl Session<'_, '_> {
     /// Filters z where the model has a filter, adds the recurrent map's share to it and updates c and h (of an
     /// LSTM, the paper's equations 1 to 6), layer after layer. Of a model that tells captions the frame is a picture:
-    /// it begins a caption (h = c = 0), and the step is that on [`END`](crate::END);
+    /// it begins a caption (h = c = 0), and the step is that on [`END`](crate::captions::END);
     /// [`step_word`](Session::step_word) goes on.
     ///
     /// # Errors

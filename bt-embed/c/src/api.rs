@@ -6,7 +6,8 @@
 use core::ffi::c_char;
 use core::slice;
 
-use bt_core::{Model, OutputKind, PushError, SelfTest, Session};
+use bt_core::error::PushError;
+use bt_core::{Model, OutputKind, SelfTest, Session};
 
 use crate::memory::{self, SESSION_OVERHEAD_BYTES, bt_session};
 use crate::pointer::{array, empty};

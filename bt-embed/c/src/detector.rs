@@ -4,7 +4,8 @@ use core::mem::{align_of, size_of};
 use core::ptr::NonNull;
 use core::slice;
 
-use bt_core::{Detector, DetectorError, Rule, Watch};
+use bt_core::detection::{Detector, Rule, Watch};
+use bt_core::error::DetectorError;
 
 use crate::Status;
 use crate::api::{checked, on, scores_at};
@@ -48,7 +49,7 @@ pub struct bt_rule {
     pub hold_off: u16,
 }
 
-/// `bt_detection` in C; see [`bt_core::Detection`].
+/// `bt_detection` in C; see [`bt_core::detection::Detection`].
 #[allow(non_camel_case_types)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]

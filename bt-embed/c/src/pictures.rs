@@ -2,7 +2,9 @@
 
 use core::mem::{align_of, size_of};
 
-use bt_core::{DrawError, Painting, Random, Teller, Temperature, WordError};
+use bt_core::captions::{Teller, Temperature};
+use bt_core::drawing::{Painting, Random};
+use bt_core::error::{DrawError, WordError};
 
 use crate::Status;
 use crate::api::{checked, on, scores_at};

@@ -1,6 +1,6 @@
 //! Whether this processor, as the start-up code left it, can run the library.
 
-use bt_core::ProcessorError;
+use bt_core::error::ProcessorError;
 
 use crate::Status;
 

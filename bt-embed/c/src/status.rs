@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use bt_core::{ParseError, PushError, ScoresError, SessionError, StateError, StepError};
+use bt_core::error::{ParseError, PushError, ScoresError, SessionError, StateError, StepError};
 
 macro_rules! status {
     ($($(#[$doc:meta])* $variant:ident = $number:literal $name:literal,)+) => {
@@ -175,7 +175,7 @@ impl From<StateError> for Status {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bt_core::Feature;
+    use bt_core::about::Feature;
 
     /// What the library is built without has numbers of its own.
     #[test]

@@ -7,7 +7,9 @@ use std::ffi::CStr;
 use std::ptr::{null, null_mut};
 
 use bt_c::*;
-use bt_core::{Detector, END, InputType, Model, Rule, Session, Watch};
+use bt_core::captions::END;
+use bt_core::detection::{Detector, Rule, Watch};
+use bt_core::{InputType, Model, Session};
 use bt_tests::model::{Dense, Noise, scores_of};
 
 /// A session with its memory, at an address of its own.

@@ -8,7 +8,9 @@ use std::mem::MaybeUninit;
 use std::ptr::null_mut;
 
 use bt_c::*;
-use bt_core::{END, InputType, Model, ModelBytes, Random, Session, Teller, Temperature};
+use bt_core::captions::{END, Teller, Temperature};
+use bt_core::drawing::Random;
+use bt_core::{InputType, Model, ModelBytes, Session};
 use bt_tests::model::{Dense, Noise};
 
 /// A session of a model, and the memory it lies in.

@@ -9,8 +9,10 @@
 use core::arch::asm;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use bt_core::check_processor;
+use bt_core::error::ProcessorError;
+use bt_core::health::check_interrupts;
 use bt_core::internals::{kernel, processor};
-use bt_core::{ProcessorError, check_interrupts, check_processor};
 use bt_embed::board::register::Block;
 use bt_embed::board::{self, exit};
 use semihosting::println;

@@ -7,7 +7,10 @@
 
 use core::hint::black_box;
 
-use bt_core::{DrawError, Limits, Model, Random, ScoresError, SelfTest, Session, Watched};
+use bt_core::drawing::Random;
+use bt_core::error::{DrawError, ScoresError};
+use bt_core::health::{Limits, Watched};
+use bt_core::{Model, SelfTest, Session};
 use bt_embed::board::exit;
 use panic_never as _;
 

@@ -9,7 +9,8 @@
 use core::fmt::Write as _;
 use core::hint::black_box;
 
-use bt_core::{Detection, Model, Rule, arena_words, output_count};
+use bt_core::detection::{Detection, Rule};
+use bt_core::{Model, arena_words, output_count};
 use bt_embed::board::{self, exit};
 use bt_embed::listen::{Listener, Task, larger};
 use embedded_io::Write;

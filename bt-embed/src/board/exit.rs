@@ -5,7 +5,7 @@
 use core::fmt::Display;
 use core::panic::PanicInfo;
 
-use bt_core::ProcessorError;
+use bt_core::error::ProcessorError;
 use semihosting::process;
 
 /// Ends QEMU with status 0.

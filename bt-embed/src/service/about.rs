@@ -1,6 +1,6 @@
 //! What a host has to know of device and model.
 
-use bt_core::FrontEnd;
+use bt_core::sound::FrontEnd;
 use embedded_hal::digital::OutputPin;
 
 use super::{Service, Surroundings};

@@ -1,6 +1,7 @@
 //! Drawings over the line: a step a request.
 
-use bt_core::{DrawError, Painting, Random};
+use bt_core::drawing::{Painting, Random};
+use bt_core::error::DrawError;
 use embedded_hal::digital::OutputPin;
 
 use super::Service;

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use bt_core::{ParseError, SessionError};
+use bt_core::error::{ParseError, SessionError};
 
 use crate::wire::Error;
 

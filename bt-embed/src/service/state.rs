@@ -1,6 +1,6 @@
 //! A session's state over the line, part by part.
 
-use bt_core::StateError;
+use bt_core::error::StateError;
 use embedded_hal::digital::OutputPin;
 
 use super::Service;

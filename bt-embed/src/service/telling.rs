@@ -1,6 +1,8 @@
 //! Captions over the line: a word a request.
 
-use bt_core::{END, Random, Teller, Temperature, WordError};
+use bt_core::captions::{END, Teller, Temperature};
+use bt_core::drawing::Random;
+use bt_core::error::WordError;
 use embedded_hal::digital::OutputPin;
 
 use super::Service;

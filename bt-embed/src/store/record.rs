@@ -1,6 +1,6 @@
 //! What stands at the start of a slot: which image lies behind it.
 
-use bt_core::Crc32c;
+use bt_core::health::Crc32c;
 
 /// Bytes at the start of a slot that the record has to itself: the image begins behind them.
 pub const RECORD_BYTES: usize = 64;

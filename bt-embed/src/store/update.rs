@@ -1,6 +1,6 @@
 //! A slot written anew, piece by piece.
 
-use bt_core::Crc32c;
+use bt_core::health::Crc32c;
 use embedded_storage::nor_flash::NorFlash;
 
 use super::Slot;

@@ -1,6 +1,6 @@
 //! Detections as bytes.
 
-use bt_core::Detection;
+use bt_core::detection::Detection;
 
 /// Bytes of one detection.
 pub const DETECTION_BYTES: usize = 8;

@@ -106,7 +106,7 @@ pub enum Reply<'a> {
     Told {
         /// Words of the caption before it.
         at: u16,
-        /// The word, a class of the model; [`bt_core::END`] where the caption ends.
+        /// The word, a class of the model; [`bt_core::captions::END`] where the caption ends.
         word: u16,
         /// What it is called, cut at [`NAME_BYTES_MAX`] bytes; may be empty.
         text: &'a str,

@@ -1,6 +1,6 @@
 //! What the host asks.
 
-use bt_core::Rule;
+use bt_core::detection::Rule;
 
 use super::{Error, Header, Short, TooSmall, VERSION, frame, open};
 
@@ -114,7 +114,7 @@ pub enum Request<'a> {
         /// CRC-32C of the image.
         crc: u32,
     },
-    /// Look for a class by this rule, or no longer; see [`bt_core::Rule`]. The rule that it has already changes
+    /// Look for a class by this rule, or no longer; see [`bt_core::detection::Rule`]. The rule that it has already changes
     /// nothing. Answered by [`super::Reply::Ready`].
     Watch {
         /// The class.
@@ -153,7 +153,7 @@ pub enum Request<'a> {
         seed: u64,
         /// Number of the caption: the source's stream.
         number: u32,
-        /// In 256ths, [`bt_core::Temperature::MIN`] at least; 0 for always the likeliest word.
+        /// In 256ths, [`bt_core::captions::Temperature::MIN`] at least; 0 for always the likeliest word.
         temperature: u16,
         /// Words of this caption before; 0 begins it.
         word: u16,

@@ -1,6 +1,6 @@
 //! What a device counts.
 
-use bt_core::Limits;
+use bt_core::health::Limits;
 
 use super::{Fields, Short, TooSmall, frame};
 

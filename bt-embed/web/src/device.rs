@@ -1,9 +1,10 @@
 //! A model with its session, fed with numbers as a data set holds them.
 
-use bt_core::{
-    END, FloatInput, FrontEnd, InputType, Model, ModelBytes, NextFrame, OutputKind, Painting,
-    Random, SelfTest, Session, Teller, Temperature, argmax,
-};
+use bt_core::about::FloatInput;
+use bt_core::captions::{END, Teller, Temperature};
+use bt_core::drawing::{NextFrame, Painting, Random};
+use bt_core::sound::FrontEnd;
+use bt_core::{InputType, Model, ModelBytes, OutputKind, SelfTest, Session, argmax};
 use serde_json::{Value, json};
 
 /// A model and a stream through it.

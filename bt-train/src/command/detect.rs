@@ -3,7 +3,8 @@
 use crate::detection::{self, Count, Looks, Recording, Rules, Told};
 use crate::error::{Error, Result};
 use crate::{device, say};
-use bt_core::{Model, Rule};
+use bt_core::Model;
+use bt_core::detection::Rule;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 

@@ -11,7 +11,7 @@ use crate::plan::timing::Processor;
 use crate::say;
 use crate::shape::{Cell, MapName, MapShape};
 use crate::training::modes::Modes;
-use bt_core::Pool;
+use bt_core::about::Pool;
 use bt_core::internals::model::layout::LAYERS_MAX;
 use bt_core::internals::model::{ArenaLayout, Kept};
 use serde_json::{Value, json};

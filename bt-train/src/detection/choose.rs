@@ -2,7 +2,8 @@
 
 use crate::detection::{Looks, Recording, Rules, evaluate};
 use crate::error::Result;
-use bt_core::{Model, Rule};
+use bt_core::Model;
+use bt_core::detection::Rule;
 
 /// Thresholds that are tried, dense where probabilities of a sure model are.
 const CANDIDATES: [u16; 22] = [

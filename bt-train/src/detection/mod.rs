@@ -9,8 +9,9 @@ pub use count::{Count, Told, count};
 pub use recordings::{Event, Recording, read};
 
 use crate::error::{Error, ErrorKind, Result};
+use bt_core::detection::{Detection, Detector, Rule, Watch};
 use bt_core::internals::detection::probabilities;
-use bt_core::{Detection, Detector, Model, Rule, Session, Watch};
+use bt_core::{Model, Session};
 use rayon::prelude::*;
 
 /// Rules of all classes, in their order; none of those that are not looked for.

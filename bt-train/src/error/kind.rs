@@ -2,7 +2,7 @@
 
 use super::{FileKind, Foreign, Lack, With, times};
 use crate::float::config::HeadName;
-use bt_core::ParseError;
+use bt_core::error::ParseError;
 use bt_core::internals::front_end::ConfigError;
 
 /// The typed error of a room above, which this one does not know by name: `downcast_ref` does.

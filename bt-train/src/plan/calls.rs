@@ -7,9 +7,11 @@
 use super::cost::{Cost, Outline, dense_slices};
 use super::kernels::Kernels;
 use super::timing::{InnerLoops, Processor};
+use bt_core::Model;
+use bt_core::about::{Cell, Feature, Pool};
 use bt_core::internals::model::Map;
 use bt_core::internals::model::layout::CELL_FRACTION;
-use bt_core::{Cell, Feature, FrontEnd, Model, Pool};
+use bt_core::sound::FrontEnd;
 
 /// Instructions of what is no map, fitted to counts of QEMU (the test `calls` prints both side by side).
 #[derive(Debug, Clone, Copy)]

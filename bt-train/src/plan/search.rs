@@ -255,7 +255,7 @@ fn undominated(mut plans: Vec<Ranked>, flash_counts: bool) -> Vec<Ranked> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bt_core::{Cell, Pool};
+    use bt_core::about::{Cell, Pool};
 
     fn paper() -> MapShape {
         let kind = MapKind::BlockTerm { blocks: 2, rank: 4 };

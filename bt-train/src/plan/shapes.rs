@@ -184,7 +184,7 @@ fn products_of(shape: &MapShape, order: &[usize], merged: usize) -> u64 {
 mod tests {
     use super::*;
     use crate::plan::kernels::Kernels;
-    use bt_core::{Cell, Pool};
+    use bt_core::about::{Cell, Pool};
 
     /// The paper's layer takes 4,694,016 in the order that the planner chooses for it, x3 x4 (Gx2) x1; some
     /// orders that would hold the frame take fewer.

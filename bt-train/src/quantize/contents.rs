@@ -10,11 +10,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::{Checkpoint, HEAD_OFFSET, HEAD_SCALE};
 use crate::float::config::{self, FrontEndConfig, HeadName, ModelConfig};
 use crate::float::filter::Filter;
+use bt_core::about::FloatOutput;
+use bt_core::drawing::NextFrame;
 use bt_core::internals::cell::Gate;
 use bt_core::internals::model::layout::{CELL_FRACTION, DrawRecord};
 use bt_core::internals::model::write::{Contents, LayerContents, ModelBytes, Outputs};
 use bt_core::internals::model::{self, ArenaLayout, Kept};
-use bt_core::{FloatOutput, InputType, NextFrame, OutputKind};
+use bt_core::{InputType, OutputKind};
 use ndarray::Ix2;
 
 /// What a model file is made of.

@@ -7,7 +7,7 @@ use crate::float::config::{InputConfig, InputFilter, ModelConfig};
 use crate::float::draw::DECODER;
 use crate::float::tensors::Tensors;
 use crate::shape::name;
-use bt_core::Random;
+use bt_core::drawing::Random;
 use std::borrow::Cow;
 use std::sync::Arc;
 

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::Checkpoint;
 use crate::float::model::{Gradients, Loss, LossOptions, Model, States};
 use crate::quantize::export::Scheme;
-use bt_core::Teller;
+use bt_core::captions::Teller;
 use ndarray::Array2;
 
 /// One LSB of z.
@@ -169,7 +169,7 @@ mod tests {
     /// The same through a front end: the file takes sound, training its frames.
     #[test]
     fn training_runs_the_exported_integers_behind_a_front_end() {
-        let mut random = bt_core::Random::new(7, 0);
+        let mut random = bt_core::drawing::Random::new(7, 0);
         let mut noise = || (random.next_u32() >> 16) as i16 >> 2;
         let data = DataSet {
             train: Some(Part {

@@ -8,9 +8,10 @@
 
 use crate::data::{ElementType, Normalization, Part};
 use crate::error::{Error, ErrorKind, Result};
+use bt_core::InputType;
+use bt_core::about::FloatInput;
 use bt_core::internals::model::write::Elements;
 use bt_core::internals::q::{round_shift_saturate, saturate};
-use bt_core::{FloatInput, InputType};
 
 /// How raw values become the integers of the input map.
 #[derive(Debug, Clone, PartialEq)]

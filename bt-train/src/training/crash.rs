@@ -164,7 +164,7 @@ fn a_run_with_other_settings_is_not_gone_on_with() {
 /// Floats of a state are read as they were written, all of them.
 #[test]
 fn every_float_of_a_state_comes_back() {
-    let mut random = bt_core::Random::new(1, 0);
+    let mut random = bt_core::drawing::Random::new(1, 0);
     for _ in 0..20_000 {
         let bits = u64::from(random.next_u32()) << 32 | u64::from(random.next_u32());
         // Between 2^-10 and 2, where losses and shares lie.

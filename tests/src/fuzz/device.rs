@@ -2,11 +2,14 @@
 
 use std::sync::LazyLock;
 
+use bt_core::about::{Cell, Pool};
+use bt_core::detection::Rule;
+use bt_core::error::StepError;
 use bt_core::internals::front_end::{self, Config, FORMAT, FORMAT_UNFILTERED, FrontEnd, Level};
 use bt_core::internals::model::layout::FilterRecord;
 use bt_core::internals::model::write::ModelBytes;
 use bt_core::internals::model::{cases, layout};
-use bt_core::{Cell, InputType, Model, Pool, Rule, Session, StepError};
+use bt_core::{InputType, Model, Session};
 use bt_embed::service::Surroundings;
 use bt_embed::wire::{Decoder, Reply, Request};
 

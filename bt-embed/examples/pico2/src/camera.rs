@@ -4,7 +4,8 @@
 #![no_std]
 #![no_main]
 
-use bt_core::{Detector, Model, Rule, Session, Watch, arena_words, output_count};
+use bt_core::{Model, Session, arena_words, output_count};
+use bt_core::detection::{Detector, Rule, Watch};
 use defmt_rtt as _;
 use embedded_hal::digital::{InputPin, OutputPin};
 use panic_probe as _;

@@ -318,7 +318,7 @@ mod host {
     }
 
     fn crc(bytes: &[u8]) -> u32 {
-        bt_core::Crc32c::new().with(bytes).value()
+        bt_core::health::Crc32c::new().with(bytes).value()
     }
 
     #[test]

@@ -1,6 +1,7 @@
 use super::*;
 use crate::wire::{Bits, Decoder, Golden, LineCounts, Raw};
-use bt_core::{InputType, Limits};
+use bt_core::InputType;
+use bt_core::health::Limits;
 use proptest::prelude::*;
 
 fn round_trip(tag: u8, reply: Reply<'_>) {

@@ -194,7 +194,7 @@ impl HeadConfig {
 /// Words of a caption at most, of a head that does not say.
 const CAPTION_WORDS: usize = 40;
 
-pub use bt_core::{END, UNKNOWN};
+pub use bt_core::captions::{END, UNKNOWN};
 
 /// The first word that has a meaning of its own.
 const WORD_FIRST: usize = 2;

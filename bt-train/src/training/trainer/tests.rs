@@ -6,7 +6,7 @@ use crate::training::augment::Augment;
 use crate::training::metrics::Figures;
 use crate::training::modes::Modes;
 use crate::training::settings::HeadChoice;
-use bt_core::Random;
+use bt_core::drawing::Random;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
