@@ -6,8 +6,9 @@ use crate::float::config::HeadName;
 use crate::float::config::ModelConfig;
 use bt_core::about::FloatInput;
 use bt_core::captions::{END, Teller};
-use bt_core::error::WordError;
+use bt_core::error::{ParseError, WordError};
 use bt_core::health::Watched;
+use bt_core::internals::model::layout;
 use bt_core::{InputType, Model, ModelBytes, Session};
 use rayon::prelude::*;
 use std::path::Path;
@@ -28,8 +29,21 @@ pub fn read_model(path: &Path) -> Result<ModelBytes> {
 /// # Errors
 /// What [`Model::parse`] says, and what to do about it.
 pub fn parse(bytes: &ModelBytes) -> Result<Model<'_>> {
-    Model::parse(bytes.bytes())
-        .map_err(|error| Error::malformed(error).remedy("export it again with bt-train quantize"))
+    Model::parse(bytes.bytes()).map_err(|error| Error::malformed(error).remedy(remedy(&error)))
+}
+
+/// What to do about a model that is refused.
+fn remedy(error: &ParseError) -> &'static str {
+    match *error {
+        ParseError::Magic => "give a model that bt-train quantize wrote",
+        ParseError::Version { found } if found > layout::VERSION => {
+            "a newer bt-train made it: take the firmware and tools that came with that one, or export it with this one"
+        }
+        ParseError::Truncated { .. } | ParseError::Crc { .. } => {
+            "copy it again, or export it again with bt-train quantize"
+        }
+        _ => "export it again with bt-train quantize",
+    }
 }
 
 /// The configuration that a model file carries for the host.
@@ -303,4 +317,35 @@ fn scores(
 
 fn refused(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::new(ErrorKind::Device(Box::new(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a file that is no model of this build needs is told by what is wrong with it.
+    #[test]
+    fn a_refused_model_is_answered_with_what_to_do() {
+        let refused = |bytes: &[u8]| {
+            let bytes = ModelBytes::from_unaligned(bytes);
+            parse(&bytes).unwrap_err().to_string()
+        };
+        let mut model = [0; layout::HEADER_LEN];
+        model[..4].copy_from_slice(&layout::MAGIC);
+        let mut newer = model;
+        newer[layout::VERSION_AT].copy_from_slice(&(layout::VERSION + 1).to_le_bytes());
+        let mut older = model;
+        older[layout::VERSION_AT].copy_from_slice(&2u16.to_le_bytes());
+        for (bytes, says) in [
+            (&b"hello\n"[..], "give a model that bt-train quantize wrote"),
+            (&[7; 64], "give a model that bt-train quantize wrote"),
+            (&[], "there is no model (0 bytes); copy it again"),
+            (&model[..12], "model has 12 bytes of 24; copy it again"),
+            (&newer, "a newer bt-train made it"),
+            (&older, "; export it again with bt-train quantize"),
+        ] {
+            let error = refused(bytes);
+            assert!(error.contains(says), "{error}");
+        }
+    }
 }

@@ -55,9 +55,7 @@ fn the_reason_of_a_refusal_crosses_the_line() {
     let refusals = [
         (
             changed(&|bytes| bytes[layout::VERSION_AT.start] = 77),
-            format!(
-                "model file version 77, this build reads {oldest} to {newest}; export it again"
-            ),
+            format!("model file version 77, this build reads {oldest} to {newest}"),
         ),
         (
             changed(&|bytes| bytes[0] = b'Z'),

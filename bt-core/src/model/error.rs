@@ -271,12 +271,13 @@ impl core::fmt::Display for ParseError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Misaligned => f.write_str("model bytes must start at a multiple of 4"),
+            Self::Truncated { found: 0, .. } => f.write_str("there is no model (0 bytes)"),
             Self::Truncated { need, found } => write!(f, "model has {found} bytes of {need}"),
             Self::Magic => f.write_str("not a .btm model (wrong first bytes)"),
             Self::Version { found } => {
                 write!(
                     f,
-                    "model file version {found}, this build reads {} to {}; export it again",
+                    "model file version {found}, this build reads {} to {}",
                     layout::VERSION_OLDEST,
                     layout::VERSION
                 )

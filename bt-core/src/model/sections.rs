@@ -40,9 +40,13 @@ impl<'m> Sections<'m> {
             need,
             found: bytes.len(),
         };
-        let header = bytes
-            .get(..layout::HEADER_LEN)
-            .ok_or(truncated(layout::HEADER_LEN))?;
+        let Some(header) = bytes.get(..layout::HEADER_LEN) else {
+            // What is too short for a header can still be seen to be something else.
+            return Err(match bytes.get(..layout::MAGIC.len()) {
+                Some(magic) if magic != layout::MAGIC => ParseError::Magic,
+                _ => truncated(layout::HEADER_LEN),
+            });
+        };
         // The only reason left for it to fail.
         let header: &[u32; HEADER_WORDS] =
             try_from_bytes(header).map_err(|_| ParseError::Misaligned)?;
