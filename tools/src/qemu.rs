@@ -13,7 +13,7 @@ use bt_embed::wire::{Golden, LineCounts, Statistics};
 use bt_train::command::scores;
 use bt_train::data::{self, Part, PartName, Recordings};
 use bt_train::training::metrics::Figures;
-use bt_train::{device, say};
+use bt_train::{device, say, warn};
 use serde::Serialize;
 
 use crate::board::{self, Board};
@@ -215,7 +215,11 @@ pub fn test_part(
     recordings: &Recordings,
 ) -> bt_train::Result<Part> {
     let config = device::config(model)?;
-    let data = data::load(path, recordings, &[PartName::Test])?.raw_for_model(&config)?;
+    let mut data = data::load(path, recordings, &[PartName::Test])?;
+    if let Some(warning) = data.number_classes_as(config.head.gives, &config.head.labels) {
+        warn!("{}: {warning}", path.display());
+    }
+    let data = data.raw_for_model(&config)?;
     let part = data.part(PartName::Test)?;
     device::check(model, part)?;
     Ok(part.clone())

@@ -1,7 +1,7 @@
 //! `bt-train eval RUN|M.safetensors --data D.npz`
 
 use crate::command::scores::{Rows, counted, merge, report};
-use crate::command::{advice, captions, checkpoint, load, model_path};
+use crate::command::{advice, captions, checkpoint, load, model_path, number_classes};
 use crate::data::{Items, Part, PartName};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::Checkpoint;
@@ -81,7 +81,9 @@ pub fn run(args: Args) -> Result<()> {
         .field(field)
         .remedy("leave it out"));
     }
-    let data = load(&args.data, &recordings, &[PartName::Test])?
+    let mut data = load(&args.data, &recordings, &[PartName::Test])?;
+    number_classes(&mut data, &checkpoint.config, &args.data);
+    let data = data
         .for_model(&checkpoint.config)
         .map_err(|error| error.file(&args.data))?;
     let part = data.part(PartName::Test)?;

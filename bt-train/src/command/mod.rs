@@ -124,6 +124,14 @@ fn load(path: &Path, recordings: &Recordings, parts: &[PartName]) -> Result<Data
     Ok(set)
 }
 
+/// Gives the classes of a data set the numbers that they have in the model, by their names; warns of names that it does
+/// not know.
+fn number_classes(data: &mut DataSet, model: &ModelConfig, path: &Path) {
+    if let Some(warning) = data.number_classes_as(model.head.gives, &model.head.labels) {
+        warn!("{}: {warning}", path.display());
+    }
+}
+
 /// Reads a model and warns of what is strange about its file.
 fn checkpoint(path: &Path) -> Result<Checkpoint> {
     if is_integers(path) {

@@ -1,7 +1,7 @@
 //! `bt-train run M.btm --data D.npz`
 
 use crate::command::progress::bar;
-use crate::command::{captions, load, scores};
+use crate::command::{captions, load, number_classes, scores};
 use crate::data::{PartName, Recordings};
 use crate::device;
 use crate::error::{Error, ErrorKind, Result};
@@ -50,9 +50,9 @@ pub fn run(args: Args) -> Result<()> {
         None => Recordings::default(),
     };
     let in_data = |error: Error| error.file(&args.data);
-    let data = load(&args.data, &recordings, &[PartName::Test])?
-        .raw_for_model(&config)
-        .map_err(in_data)?;
+    let mut data = load(&args.data, &recordings, &[PartName::Test])?;
+    number_classes(&mut data, &config, &args.data);
+    let data = data.raw_for_model(&config).map_err(in_data)?;
     let part = data.part(PartName::Test)?;
     if model.caption_words().is_some() {
         if args.logits.is_some() {

@@ -3,10 +3,9 @@
 use crate::command::advice::flags;
 use crate::command::progress::{Progress, catch_interrupts};
 use crate::command::scores::merge;
-use crate::command::{checkpoint, load};
-use crate::data::{DataSet, PartName};
+use crate::command::{checkpoint, load, number_classes};
+use crate::data::PartName;
 use crate::error::{Error, Result};
-use crate::float::config::ModelConfig;
 use crate::training::confusion::Confusion;
 use crate::training::curves;
 use crate::training::outcome::Outcome;
@@ -46,7 +45,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let folder = RunFolder::new(&args.out);
     let settings = folder.settings(args.config.as_deref(), &args.settings, args.resume)?;
-    let data = load(
+    let mut data = load(
         &args.data,
         &settings.recordings()?,
         &[PartName::Train, PartName::Validation],
@@ -62,7 +61,7 @@ pub fn run(args: Args) -> Result<()> {
         (config.clone(), Trainer::new(&settings, config, &data))
     } else {
         let checkpoint = checkpoint(Path::new(&settings.init))?;
-        warn_of_other_classes(&data, &checkpoint.config, &args.data);
+        number_classes(&mut data, &checkpoint.config, &args.data);
         let trainer = Trainer::warm(&settings, &checkpoint, &data);
         (checkpoint.config, trainer)
     };
@@ -117,24 +116,6 @@ fn modes_taken(settings: &Settings) -> String {
         settings.input_modes,
         settings.hidden_modes
     )
-}
-
-/// Class k of the data set is class k of the model, whatever its name.
-fn warn_of_other_classes(data: &DataSet, model: &ModelConfig, path: &Path) {
-    let (ours, theirs) = (&data.labels, &model.head.labels);
-    if ours.is_empty() || theirs.is_empty() {
-        return;
-    }
-    if let Some(class) =
-        (0..ours.len().min(theirs.len())).find(|&class| ours[class] != theirs[class])
-    {
-        warn!(
-            "{}: labels: class {class} is `{}` here and `{}` in the model; the order must be the same",
-            path.display(),
-            ours[class],
-            theirs[class]
-        );
-    }
 }
 
 /// That the accuracy hides a class, where it does.

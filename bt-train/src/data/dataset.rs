@@ -3,7 +3,7 @@
 use crate::data::hash::Fnv;
 use crate::data::{Items, Normalization, Targets, Values, memory};
 use crate::error::{Error, ErrorKind, Result, With};
-use crate::float::config::{HeadName, ModelConfig};
+use crate::float::config::{HeadKind, HeadName, ModelConfig};
 use bt_core::OutputKind;
 use ndarray::{Array2, Array3};
 use std::ops::Range;
@@ -161,6 +161,44 @@ impl DataSet {
             Some(front_end) => raw.map_parts(|part| part.features(front_end)),
             None => Ok(raw),
         }
+    }
+
+    /// Gives every class the number that a model has for its name, where both name theirs. Where the model does not
+    /// know a name, class k stays class k of the model, whatever it is called; what should be said of that is given.
+    pub fn number_classes_as(&mut self, head: HeadKind, theirs: &[String]) -> Option<String> {
+        if head.kind() != OutputKind::Classes
+            || head.is_next_word()
+            || self.labels.is_empty()
+            || theirs.is_empty()
+            || theirs.starts_with(&self.labels)
+        {
+            return None;
+        }
+        let place = |label: &String| theirs.iter().position(|known| known == label);
+        let places: Option<Vec<usize>> = self.labels.iter().map(place).collect();
+        let Some(places) = places else {
+            let same = self.labels.iter().zip(theirs).take_while(|(a, b)| a == b);
+            let class = same.count();
+            let is = |names: &[String]| match names.get(class) {
+                Some(name) => format!("`{name}`"),
+                None => "missing".to_owned(),
+            };
+            let (here, there) = (is(&self.labels), is(theirs));
+            return Some(format!(
+                "labels: class {class} is {here} here and {there} in the model; the order must be the same"
+            ));
+        };
+        for part in [&mut self.train, &mut self.validation, &mut self.test] {
+            let targets = part.as_mut().and_then(|part| part.targets.as_mut());
+            if let Some(Items::Classes(classes)) = targets.map(|targets| &mut targets.items) {
+                for class in classes {
+                    // One beyond the names stays for the check of targets.
+                    *class = places.get(*class).copied().unwrap_or(*class);
+                }
+            }
+        }
+        self.labels = theirs.to_vec();
+        None
     }
 
     /// A number that tells one training and validation part from another: of all that is learned
@@ -479,6 +517,45 @@ pub(super) mod tests {
             targets: Some(vec![1, 0].into()),
             groups: None,
         }
+    }
+
+    /// Classes of a folder that has some of a model's, or all in another order, are the model's by their names.
+    #[test]
+    fn classes_are_numbered_by_their_names() {
+        fn names(names: &[&str]) -> Vec<String> {
+            names.iter().map(|&name| name.to_owned()).collect()
+        }
+        let theirs = names(&["down", "left", "up"]);
+        let number = |set: &mut DataSet| set.number_classes_as(HeadKind::Classes(3), &theirs);
+        let set = |labels: &[&str]| DataSet {
+            test: Some(part()),
+            labels: names(labels),
+            ..DataSet::default()
+        };
+        let classes = |set: &DataSet| set.test.clone().unwrap().targets.unwrap().items;
+        for (labels, expected) in [
+            (&["up", "down"][..], vec![0, 2]),
+            (&["left", "up"], vec![2, 1]),
+            (&["down", "left"], vec![1, 0]),
+            (&[], vec![1, 0]),
+        ] {
+            let mut set = set(labels);
+            assert_eq!(number(&mut set), None);
+            assert_eq!(classes(&set), Items::Classes(expected), "{labels:?}");
+        }
+        let mut other = set(&["down", "right"]);
+        let said = number(&mut other).unwrap();
+        assert!(
+            said.contains("class 1 is `right` here and `left` in the model"),
+            "{said}"
+        );
+        assert_eq!(classes(&other), Items::Classes(vec![1, 0]));
+        let mut more = set(&["down", "left", "up", "right"]);
+        let said = number(&mut more).unwrap();
+        assert!(
+            said.contains("class 3 is `right` here and missing in the model"),
+            "{said}"
+        );
     }
 
     #[test]
