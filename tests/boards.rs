@@ -69,10 +69,10 @@ fn projects_give_the_scores_of_the_host_in_qemu() {
         let stack = outcome.statistics.stack_bytes_used as usize;
         let ram = size.ram_bytes as usize - model.arena_bytes() + stack;
         assert!(
-            flash <= board.flash.bytes() - board.model_bytes(),
+            flash <= board.flash.bytes() - board.room().flash_bytes,
             "{flash}"
         );
-        assert!(ram <= board.ram.bytes() - board.session_bytes(), "{ram}");
+        assert!(ram <= board.ram.bytes() - board.room().ram_bytes, "{ram}");
     }
 }
 
@@ -173,7 +173,7 @@ fn every_project_builds_and_takes_what_the_table_says() {
         let flash = size.flash_bytes as usize - model.flash_bytes();
         println!("{}: {flash} bytes of flash beside the model", board.name);
         assert!(
-            flash <= board.flash.bytes() - board.model_bytes(),
+            flash <= board.flash.bytes() - board.room().flash_bytes,
             "{flash}"
         );
     }

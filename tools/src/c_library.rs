@@ -55,10 +55,15 @@ pub fn run(args: &Args) -> Result<()> {
         front_end: !args.no_front_end,
     };
     library.write(&args.out)?;
-    if let Some(model) = model {
-        model.write(&args.out)?;
-    }
-    say!("{}: libbt_core.a, bt_core.h", args.out.display());
+    let of_model = match model {
+        Some(model) => {
+            model.write(&args.out)?;
+            ", model.h, model.c"
+        }
+        None => "",
+    };
+    let files = FILES.map(|(_, file)| file).join(", ");
+    say!("{}: libbt_core.a, {files}{of_model}", args.out.display());
     Ok(())
 }
 

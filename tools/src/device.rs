@@ -75,6 +75,8 @@ pub struct Scores {
 pub struct Slots {
     /// Bytes of the longest image that a slot holds; 0 without slots.
     pub image_bytes_max: usize,
+    /// Bytes of arena that a model may take.
+    pub arena_bytes_max: usize,
     /// Bytes of a piece at most.
     pub piece_bytes_max: usize,
     /// The slot served, 1 or 2; 0 for the model in the program, or none.
@@ -519,6 +521,7 @@ impl<S: Read + Write> Device<S> {
         self.ask(&Request::Slots, |reply| match reply {
             Reply::Slots(slots) => Some(Slots {
                 image_bytes_max: slots.image_bytes_max as usize,
+                arena_bytes_max: slots.arena_bytes as usize,
                 piece_bytes_max: slots.piece_bytes_max.into(),
                 served: slots.served,
                 sequence: slots.sequence,

@@ -234,7 +234,7 @@ impl Drop for Guard {
 fn qemu(board: &Board, elf: &Path) -> Result<Command> {
     let Some(machine) = board.qemu else {
         bail!(
-            "QEMU has no {}; cargo xtask flash puts firmware onto it",
+            "QEMU has no {}; cargo xtask flash puts firmware onto it, cargo xtask verify --port asks it there",
             board.name
         );
     };

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use bt_boards::NoSlots;
 use bt_core::Model;
 use bt_core::detection::Detector;
 use bt_core::drawing::NextFrame;
@@ -72,10 +73,6 @@ const SLOTS_CLASSES: usize = 64;
 
 /// A score, a rule of detection, and a bit of a drawing.
 const SCORE_BYTES: usize = 4 + 12 + 1;
-
-/// RAM that firmware with slots takes beyond what the table of boards says: its stack is deeper, since a model that came
-/// is read while another one is served.
-const SLOTS_RAM_BYTES: usize = 1024;
 
 /// The workspace's folder.
 pub fn workspace() -> PathBuf {
@@ -184,14 +181,8 @@ impl Firmware<'_> {
             command.env_remove(variable);
         }
         if let ModelIn::Slots(_) = self.model {
-            if board.slots.is_none() {
-                bail!(
-                    "{}: has no slots for models; boards.toml says where they lie",
-                    board.name
-                );
-            }
-            let arena_bytes = board.session_bytes() - SLOTS_RAM_BYTES;
-            command.env("BT_SLOTS", format!("{arena_bytes},{SLOTS_CLASSES}"));
+            let room = board.room_in_slot().ok_or(NoSlots(board.name))?;
+            command.env("BT_SLOTS", format!("{},{SLOTS_CLASSES}", room.ram_bytes));
         }
         match self.model {
             ModelIn::Nowhere | ModelIn::Slots(None) => {}
@@ -227,12 +218,12 @@ impl Firmware<'_> {
         let bytes = device::read_model(path)?;
         if let Ok(model) = Model::parse(bytes.bytes()) {
             let board = self.board;
-            let with_slots = match self.model {
-                ModelIn::Slots(_) => SLOTS_RAM_BYTES,
-                _ => 0,
+            let room = match self.model {
+                ModelIn::Slots(_) => board.room_beside_slots().ok_or(NoSlots(board.name))?,
+                _ => board.room(),
             };
-            let session_bytes = model.arena_bytes() + with_slots;
-            let fits = |ram_bytes| board.fits(model.flash_bytes(), ram_bytes);
+            let session_bytes = model.arena_bytes();
+            let fits = |ram_bytes| room.fits(model.flash_bytes(), ram_bytes);
             let scores_bytes = scores_bytes(board, &model);
             fits(session_bytes + scores_bytes)
                 .with_context(|| path.display().to_string())

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use bt_boards::NoSlots;
 use bt_train::say;
 
 use crate::board::Board;
@@ -35,6 +36,9 @@ pub fn run(args: Args) -> Result<()> {
     let Some(chip) = board.chip else {
         bail!("{} is emulated only; use cargo xtask qemu", board.name);
     };
+    if args.slots && board.slots.is_none() {
+        bail!(NoSlots(board.name));
+    }
     setup::targets(&[board])?;
     let elf = Firmware {
         board,

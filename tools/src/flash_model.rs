@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use bt_boards::NoSlots;
 use bt_core::Model;
 use bt_embed::wire::Golden;
 use bt_train::{device, say};
@@ -53,11 +54,17 @@ pub fn run(args: Args) -> Result<()> {
     let limit = Duration::from_secs(args.timeout);
     let said = match &args.port {
         Some(port) => put(Port::open(port)?, Instant::now() + limit, &model, &image),
-        None if board.project.is_some() => bail!(
-            "{}: give --port; QEMU has no flash of it that could be written",
-            board.name
-        ),
         None => {
+            let room = board.room_in_slot().ok_or(NoSlots(board.name))?;
+            if board.project.is_some() {
+                bail!(
+                    "{}: give --port; QEMU has no flash of it that could be written",
+                    board.name
+                );
+            }
+            room.fits(image.len(), model.arena_bytes())
+                .with_context(|| args.model.display().to_string())
+                .with_context(|| format!("export it for a slot, {}", for_slot(board)))?;
             setup::ensure(&[board])?;
             let firmware = Firmware {
                 board,
@@ -75,6 +82,11 @@ pub fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
+/// The command that makes a model for a slot.
+fn for_slot(board: &Board) -> String {
+    format!("bt-train quantize … --board {} --slots", board.name)
+}
+
 /// Puts an image into the slot that is not served, and says which model is then.
 ///
 /// # Errors
@@ -87,6 +99,13 @@ pub fn put(
     image: &[u8],
 ) -> Result<String> {
     let mut device = Device::new(line, deadline);
+    // Said by the device too, when all of it is written.
+    let (need, have) = (model.arena_bytes(), device.slots()?.arena_bytes_max);
+    if need > have && have > 0 {
+        bail!(
+            "the model needs {need} bytes of RAM, this firmware leaves {have} to a model in a slot"
+        );
+    }
     device.put_model(image)?;
     let identity = device.hello()?;
     let slots = device.slots()?;

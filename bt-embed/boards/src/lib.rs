@@ -34,9 +34,8 @@ pub struct Board {
     pub program: Program,
     /// Where models lie, if not in the program's flash.
     pub model: Option<Memory>,
-    /// Two slots for models that come over the line, one behind the other: where the first begins, and the length
-    /// of each.
-    pub slots: Option<Memory>,
+    /// Two slots for models that come over the line.
+    pub slots: Option<Slots>,
     /// Clock of the processor.
     pub clock_hz: u32,
     /// Longest frame on the wire.
@@ -60,6 +59,21 @@ pub struct Memory {
     /// Its length, K = 1024.
     pub kib: u32,
 }
+
+/// Two slots for models, one behind the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Slots {
+    /// Where the first begins.
+    pub start: u32,
+    /// The length of each, K = 1024.
+    pub kib: u32,
+    /// RAM that firmware with slots leaves to a model's session.
+    pub arena_kib: u32,
+}
+
+/// Bytes of a slot that are not the model's: the record of what is in it.
+pub const SLOT_RECORD_BYTES: usize = 64;
 
 /// What the firmware itself takes, its stack included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -91,18 +105,85 @@ pub struct Unknown {
     pub name: String,
 }
 
+/// A board has no slots for models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} has no slots for models; {with} have", with = with_slots())]
+pub struct NoSlots(
+    /// The board's name.
+    pub &'static str,
+);
+
 /// A model is too large for a board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the model needs {need} bytes of {memory}, {board} has {have} beside its program")]
+#[error("the model needs {need} bytes of {memory}, {board} has {have} {place}")]
 pub struct TooLarge {
     /// The board's name.
     pub board: &'static str,
+    /// Where the model was to lie.
+    pub place: Place,
     /// What there is too little of.
     pub memory: Kind,
     /// Bytes that the model needs.
     pub need: usize,
     /// Bytes that are left to it.
     pub have: usize,
+}
+
+/// Where a model lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the program.
+    Program,
+    /// In a program that has slots for others.
+    BesideSlots,
+    /// In a slot.
+    Slot,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Place::Program => "beside its program",
+            Place::BesideSlots => "beside its program and its slots",
+            Place::Slot => "for a model in a slot",
+        })
+    }
+}
+
+/// What is left to a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// The board's name.
+    pub board: &'static str,
+    /// Where the model lies.
+    pub place: Place,
+    /// Flash for its file.
+    pub flash_bytes: usize,
+    /// RAM for its session.
+    pub ram_bytes: usize,
+}
+
+impl Room {
+    /// Whether a model has room, by the bytes of its file and of its session.
+    ///
+    /// # Errors
+    /// Says what there is too little of, and how much is needed.
+    pub fn fits(&self, model_bytes: usize, session_bytes: usize) -> Result<(), TooLarge> {
+        let needs = [
+            (Kind::Ram, session_bytes, self.ram_bytes),
+            (Kind::Flash, model_bytes, self.flash_bytes),
+        ];
+        match needs.into_iter().find(|(_, need, have)| need > have) {
+            None => Ok(()),
+            Some((memory, need, have)) => Err(TooLarge {
+                board: self.board,
+                place: self.place,
+                memory,
+                need,
+                have,
+            }),
+        }
+    }
 }
 
 /// The two memories of a board.
@@ -146,6 +227,12 @@ pub fn projects() -> impl Iterator<Item = &'static Board> {
     all().iter().filter(|board| board.project.is_some())
 }
 
+fn with_slots() -> String {
+    let with = all().iter().filter(|board| board.slots.is_some());
+    let names: Vec<&str> = with.map(|board| board.name).collect();
+    names.join(", ")
+}
+
 fn names() -> String {
     let names: Vec<&str> = all().iter().map(|board| board.name).collect();
     names.join(", ")
@@ -153,6 +240,13 @@ fn names() -> String {
 
 impl Memory {
     /// Its length.
+    pub fn bytes(self) -> usize {
+        self.kib as usize * 1024
+    }
+}
+
+impl Slots {
+    /// The length of each.
     pub fn bytes(self) -> usize {
         self.kib as usize * 1024
     }
@@ -187,36 +281,44 @@ impl Board {
         }
     }
 
-    /// Flash that a model's file may take.
-    pub fn model_bytes(&self) -> usize {
-        let flash = self.program_flash(self.project.is_some());
-        let beside = flash.bytes() - self.program.flash_kib as usize * 1024;
-        self.model.map_or(beside, Memory::bytes)
-    }
-
-    /// RAM that a session may take.
-    pub fn session_bytes(&self) -> usize {
-        self.ram.bytes() - self.program.ram_kib as usize * 1024
-    }
-
-    /// Whether a model has room, by the bytes of its file and of its session.
-    ///
-    /// # Errors
-    /// Says what there is too little of, and how much is needed.
-    pub fn fits(&self, model_bytes: usize, session_bytes: usize) -> Result<(), TooLarge> {
-        let needs = [
-            (Kind::Ram, session_bytes, self.session_bytes()),
-            (Kind::Flash, model_bytes, self.model_bytes()),
-        ];
-        match needs.into_iter().find(|(_, need, have)| need > have) {
-            None => Ok(()),
-            Some((memory, need, have)) => Err(TooLarge {
-                board: self.name,
-                memory,
-                need,
-                have,
-            }),
+    /// What the firmware leaves to the model in it.
+    pub fn room(&self) -> Room {
+        Room {
+            board: self.name,
+            place: Place::Program,
+            flash_bytes: match self.model {
+                Some(memory) => memory.bytes(),
+                None => self.beside_program(self.project.is_some()),
+            },
+            ram_bytes: self.ram.bytes() - self.program.ram_kib as usize * 1024,
         }
+    }
+
+    /// What firmware with slots leaves to the model that is built in; nothing where there are no slots.
+    pub fn room_beside_slots(&self) -> Option<Room> {
+        let slots = self.slots?;
+        Some(Room {
+            board: self.name,
+            place: Place::BesideSlots,
+            flash_bytes: self.beside_program(true),
+            ram_bytes: slots.arena_kib as usize * 1024,
+        })
+    }
+
+    /// What a slot leaves to a model; nothing where there are no slots.
+    pub fn room_in_slot(&self) -> Option<Room> {
+        let slots = self.slots?;
+        Some(Room {
+            board: self.name,
+            place: Place::Slot,
+            flash_bytes: slots.bytes() - SLOT_RECORD_BYTES,
+            ram_bytes: slots.arena_kib as usize * 1024,
+        })
+    }
+
+    /// Flash that the program leaves.
+    fn beside_program(&self, has_slots: bool) -> usize {
+        self.program_flash(has_slots).bytes() - self.program.flash_kib as usize * 1024
     }
 
     /// Flash of the program and the model in it: all of it, or what the slots leave.
@@ -276,7 +378,10 @@ mod tests {
             if let Some(slots) = board.slots {
                 let end = board.flash.start + 1024 * board.flash.kib;
                 assert_eq!(slots.start + 2 * 1024 * slots.kib, end, "{name}");
-                assert!(slots.start >= 1024 * board.program.flash_kib, "{name}");
+                let program = board.flash.start + 1024 * board.program.flash_kib;
+                assert!(slots.start >= program, "{name}");
+                let arena_bytes = slots.arena_kib as usize * 1024;
+                assert!(arena_bytes <= board.room().ram_bytes, "{name}");
             }
             assert!(
                 board.qemu.is_some() || board.chip.is_some(),
@@ -353,6 +458,10 @@ mod tests {
                 assert!(flash.contains(&bytes), "{bytes}");
             }
             let program = read("src/main.rs");
+            if let Some(slots) = board.slots {
+                let arena = format!("SLOT_ARENA_BYTES: usize = {} * 1024;", slots.arena_kib);
+                assert!(program.contains(&arena), "{}: {arena}", board.name);
+            }
             let line = format!("LINE_BYTES: usize = {};", board.line_bytes);
             for told in [format!("name: {:?}", board.name), line] {
                 assert!(program.contains(&told), "{}: {told}", board.name);
@@ -374,17 +483,30 @@ mod tests {
     fn a_model_that_is_too_large_is_refused_with_need_and_have() {
         let board = Board::find("microbit").unwrap();
         let (flash, ram) = ((256 - 112) * 1024, (16 - 6) * 1024);
-        assert_eq!(board.fits(flash, ram), Ok(()));
-        let error = board.fits(flash + 1, ram + 4).unwrap_err();
+        let room = board.room();
+        assert_eq!(room.fits(flash, ram), Ok(()));
+        let error = room.fits(flash + 1, ram + 4).unwrap_err();
         assert_eq!(
             error.to_string(),
             "the model needs 10244 bytes of RAM, microbit has 10240 beside its program"
         );
-        let error = board.fits(flash + 1, ram).unwrap_err();
+        let error = room.fits(flash + 1, ram).unwrap_err();
         assert_eq!(
             (error.memory, error.need, error.have),
             (Kind::Flash, flash + 1, flash)
         );
+        // Slots leave 9 KiB of RAM; of flash a slot has 64 KiB, the program 128 in front of both.
+        let (slot, beside) = (board.room_in_slot(), board.room_beside_slots());
+        let error = slot.unwrap().fits(64 * 1024 - 64, 9 * 1024 + 4);
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "the model needs 9220 bytes of RAM, microbit has 9216 for a model in a slot"
+        );
+        let error = slot.unwrap().fits(64 * 1024, 9 * 1024).unwrap_err();
+        assert_eq!((error.memory, error.have), (Kind::Flash, 65_472));
+        let error = beside.unwrap().fits(16 * 1024 + 1, 4).unwrap_err();
+        assert_eq!((error.memory, error.have), (Kind::Flash, 16 * 1024));
+        assert_eq!(Board::find("nrf52840dk").unwrap().room_in_slot(), None);
     }
 
     #[test]
@@ -405,7 +527,7 @@ mod tests {
             map.contains("MODEL : ORIGIN = 0x38000000, LENGTH = 8192K\n"),
             "{map}"
         );
-        assert_eq!(board.model_bytes(), 8 << 20);
+        assert_eq!(board.room().flash_bytes, 8 << 20);
         // Two slots of 64 KiB at the end of 256 are not the linker's.
         let board = Board::find("microbit").unwrap();
         for (has_slots, kib) in [(false, 256), (true, 128)] {

@@ -1,11 +1,11 @@
 //! What commands are told about the device: its processor, its RAM and its flash.
 
 use crate::command::units::bytes;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 use crate::plan::kernels::Kernels;
 use crate::plan::search::Limits;
 use crate::plan::timing::Processor;
-use bt_boards::Board;
+use bt_boards::{Board, Room};
 use clap::ValueEnum;
 
 /// The clock where none is told.
@@ -34,6 +34,9 @@ pub struct DeviceArgs {
     /// `cargo xtask boards` lists them. --ram, --flash or --clock beside it are taken instead of the board's.
     #[arg(long, value_name = "NAME", value_parser = Board::find)]
     board: Option<&'static Board>,
+    /// Of the board, what a slot leaves to a model, which `cargo xtask flash-model` fills
+    #[arg(long, requires = "board")]
+    slots: bool,
     /// RAM that a session may take: 10K, 10KB, 10KiB or 10240 [default: no limit]
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     ram: Option<usize>,
@@ -59,32 +62,50 @@ impl DeviceArgs {
         self.board.map(|board| board.clock_hz.into())
     }
 
-    /// The limits for the search of plans.
-    pub fn limits(&self) -> Limits {
-        Limits {
-            ram_bytes: self.ram.or(self.board.map(Board::session_bytes)),
-            flash_bytes: self.flash.or(self.board.map(Board::model_bytes)),
-            kernels: self.processor().kernels(),
+    /// What the board leaves to a model.
+    ///
+    /// # Errors
+    /// When it should have slots and has none.
+    fn room(&self) -> Result<Option<Room>> {
+        let Some(board) = self.board else {
+            return Ok(None);
+        };
+        if !self.slots {
+            return Ok(Some(board.room()));
         }
+        let room = board.room_in_slot();
+        room.map(Some)
+            .ok_or_else(|| Error::usage(format!("--slots: {}", bt_boards::NoSlots(board.name))))
+    }
+
+    /// The limits for the search of plans.
+    ///
+    /// # Errors
+    /// When the board should have slots and has none.
+    pub fn limits(&self) -> Result<Limits> {
+        let room = self.room()?;
+        Ok(Limits {
+            ram_bytes: self.ram.or(room.map(|room| room.ram_bytes)),
+            flash_bytes: self.flash.or(room.map(|room| room.flash_bytes)),
+            kernels: self.processor().kernels(),
+        })
     }
 
     /// An error about limits in the board's words, where it was the board that set them.
     pub fn explain(&self, error: Error) -> Error {
-        let (Some(board), ErrorKind::OverLimits(over)) = (self.board, &error.kind) else {
+        let (Ok(Some(room)), ErrorKind::OverLimits(over)) = (self.room(), &error.kind) else {
             return error;
         };
-        let over_ram = over.ram_bytes > board.session_bytes();
-        let over_flash = over.flash_bytes > board.model_bytes();
+        let over_ram = over.ram_bytes > room.ram_bytes;
+        let over_flash = over.flash_bytes > room.flash_bytes;
         let of_board = over_ram && self.ram.is_none() || over_flash && self.flash.is_none();
         if !of_board {
             return error;
         }
         let remedy = format!(
-            "{} has {} bytes of RAM and {} of flash for a model: choose smaller modes, ranks or fewer blocks, \
+            "{} has {} bytes of RAM and {} of flash {}: choose smaller modes, ranks or fewer blocks, \
              or a larger board",
-            board.name,
-            board.session_bytes(),
-            board.model_bytes()
+            room.board, room.ram_bytes, room.flash_bytes, room.place
         );
         error.field("board").remedy(remedy)
     }
@@ -93,6 +114,39 @@ impl DeviceArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(clap::Parser)]
+    struct Words {
+        #[command(flatten)]
+        device: DeviceArgs,
+    }
+
+    fn limits(words: &str) -> Result<(Option<usize>, Option<usize>)> {
+        let words = std::iter::once("plan").chain(words.split(' '));
+        let limits = <Words as clap::Parser>::try_parse_from(words)
+            .unwrap()
+            .device
+            .limits()?;
+        Ok((limits.ram_bytes, limits.flash_bytes))
+    }
+
+    /// By the figures of boards.toml: 16 KiB less 6 of RAM and 256 less 112 of flash, or 9 of RAM and 64 in a slot.
+    #[test]
+    fn a_slot_leaves_less_than_the_board() {
+        let board = limits("--board microbit").unwrap();
+        assert_eq!(board, (Some(10 << 10), Some(144 << 10)));
+        let slot = limits("--board microbit --slots").unwrap();
+        assert_eq!(slot, (Some(9 << 10), Some((64 << 10) - 64)));
+        let slot = limits("--board microbit --slots --ram 2K").unwrap();
+        assert_eq!(slot, (Some(2 << 10), Some((64 << 10) - 64)));
+        let error = limits("--board nrf52840dk --slots").unwrap_err();
+        assert!(
+            error.to_string().contains(
+                "nrf52840dk has no slots for models; microbit, mps2-an386, netduinoplus2, pico2 have"
+            ),
+            "{error}"
+        );
+    }
 
     #[test]
     fn every_board_has_a_core_that_is_known() {

@@ -134,7 +134,7 @@ fn speed(args: &Args) -> Speed {
 }
 
 fn plans(args: &Args) -> Result<Vec<Ranked>> {
-    let limits = args.device.limits();
+    let limits = args.device.limits()?;
     let layers = layers(args)?;
     let mut plans = search::rank(&layers, &limits)
         .map_err(|error| args.device.explain(search::refused(&error, &limits)))?;
@@ -220,7 +220,7 @@ fn shapes(args: &Args) -> Result<Vec<Found>> {
         blocks: args.blocks,
         rank: args.rank,
         parameters: args.parameters,
-        limits: args.device.limits(),
+        limits: args.device.limits()?,
         arena: arena(args, 1, units),
     });
     if found.is_empty() {

@@ -3,7 +3,7 @@
 use crate::command::comparison::{Comparison, VALIDATION};
 use crate::command::device::{CLOCK_HZ, DeviceArgs};
 use crate::command::tuning::{Tuned, tune};
-use crate::command::{checkpoint, load, model_path};
+use crate::command::{checkpoint, load, model_path, number_classes};
 use crate::data::{DataSet, Part, PartName};
 use crate::device;
 use crate::drawing::Agreement;
@@ -83,7 +83,7 @@ pub fn run(args: Args) -> Result<()> {
     let checkpoint = checkpoint(&path)?;
     let settings = crate::command::settings(&args.model, &checkpoint.config)?;
     let recordings = crate::command::recordings(&args.model, args.hold_out.clone())?;
-    let data = match &args.data {
+    let mut data = match &args.data {
         // What is not read need not be there.
         Some(_) if checkpoint.config.head.gives.is_pictures() => return Err(not_read()),
         Some(data) => Some(load(
@@ -93,6 +93,9 @@ pub fn run(args: Args) -> Result<()> {
         )?),
         None => None,
     };
+    if let Some((data, path)) = data.as_mut().zip(args.data.as_deref()) {
+        number_classes(data, &checkpoint.config, path);
+    }
     let request = Request {
         checkpoint: &checkpoint,
         settings: &settings,
@@ -252,7 +255,7 @@ impl Request<'_> {
         };
         let options = Options {
             name: self.name.clone(),
-            limits: self.device.limits(),
+            limits: self.device.limits()?,
             sequences: CALIBRATION_SEQUENCES,
         };
         let explained = |error| in_model(self.device.explain(error));

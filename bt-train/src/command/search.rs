@@ -117,7 +117,7 @@ fn asked(args: &Args) -> Result<Asked> {
     let mut told = Settings::told(args.config.as_deref(), &args.settings)?;
     // Said of training, not of a model.
     told.retain(|key| MODEL_KEYS.contains(&key.as_str()));
-    let limits = args.device.limits();
+    let limits = args.device.limits()?;
     Ok(Asked {
         settings: Settings::resolve(args.config.as_deref(), &args.settings)?,
         told,
