@@ -14,8 +14,13 @@ use tools::{setup, web};
 
 /// What the page says when it was opened with these files: its raw scores, or else the problem shown.
 fn opened(folder: &Path, query: &str) -> Result<Vec<Vec<i32>>, String> {
+    shown(folder, &format!("index.html?{query}"))
+}
+
+/// As [`opened`], of any page.
+fn shown(folder: &Path, page: &str) -> Result<Vec<Vec<i32>>, String> {
     let profile = tempfile::tempdir().unwrap();
-    let page = format!("file://{}/index.html?{query}", folder.display());
+    let page = format!("file://{}/{page}", folder.display());
     let output = Command::new(setup::CHROMIUM)
         .args([
             "--headless",
@@ -107,6 +112,12 @@ fn the_page_gives_the_scores_of_the_host() {
         let query = format!("model=sound.btm&data={file}");
         assert_eq!(opened(folder, &query), Ok(expected.clone()), "{file}");
     }
+
+    // A model and a recording that are dropped together take the place of what was open, of which nothing is left when
+    // the model alone is.
+    let page = std::fs::read_to_string(folder.join("index.html")).unwrap();
+    std::fs::write(folder.join("dropped.html"), page + DROPS).unwrap();
+    assert_eq!(shown(folder, "dropped.html?data=frames.npz"), Ok(expected));
 
     // Frames of colour, which are shown as pictures; the scores are those of the values all the same.
     let pixels = Dense {
@@ -204,7 +215,36 @@ fn the_page_gives_the_scores_of_the_host() {
         Err("temperature 0.1: it is 0, or 0.125 to 255".to_owned())
     );
 
+    // Tables: a decimal comma is no mark between values, a row with a number is no heading, lines are those of the file.
+    for (name, table, says) in [
+        ("comma", "0,5;1;2;3;4;5\n", "line 1, column 1 is no number"),
+        (
+            "half",
+            "a,1,2,3,4,5\n1,2,3,4,5,6\n",
+            "line 1, column 1 is no number",
+        ),
+        (
+            "blank",
+            "a,b,c,d,e,f\n\n1,2,3,4,5,x\n",
+            "line 3, column 6 is no number",
+        ),
+        (
+            "short",
+            "1,2,3,4,5,6\n1,2\n",
+            "line 2 has 2 values, line 1 6",
+        ),
+    ] {
+        std::fs::write(folder.join(format!("{name}.csv")), table).unwrap();
+        let problem = opened(folder, &format!("data={name}.csv"));
+        assert_eq!(problem, Err(format!("{name}.csv: {says}")));
+    }
+
     // What does not fit is said, and by name.
+    let problem = opened(folder, "data=nosuch.npz").unwrap_err();
+    assert!(
+        problem.starts_with("nosuch.npz: cannot be fetched"),
+        "{problem}"
+    );
     let problem = opened(folder, "model=frames.npz").unwrap_err();
     assert!(problem.starts_with("frames.npz: "), "{problem}");
     let problem = opened(folder, "data=sound.wav").unwrap_err();
@@ -219,6 +259,29 @@ fn the_page_gives_the_scores_of_the_host() {
         "{problem}"
     );
 }
+
+/// Drops `sound.btm`, looks that nothing is left of what was open, and drops it and `sound.wav` together, the recording
+/// first. What goes wrong takes the mark of the scores away.
+const DROPS: &str = r#"<script type="module">
+const raw = document.getElementById("raw");
+const done = async () => {
+  while (!raw.dataset.done) await new Promise((resolve) => setTimeout(resolve, 50));
+};
+const bytes = async (name) => new File([await (await fetch(name)).arrayBuffer()], name);
+const drop = (...files) => {
+  const dataTransfer = new DataTransfer();
+  for (const file of files) dataTransfer.items.add(file);
+  return document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+};
+await done();
+const [model, recording] = [await bytes("sound.btm"), await bytes("sound.wav")];
+const leaves = drop(model);
+while (raw.dataset.done) await new Promise((resolve) => setTimeout(resolve, 50));
+const left = raw.textContent !== "[]" || document.getElementById("told").textContent !== "";
+drop(recording, model);
+await done();
+if (leaves || left) delete raw.dataset.done;
+</script>"#;
 
 /// A model that draws.
 fn draws() -> ModelBytes {

@@ -43,19 +43,21 @@ function readWav(name, buffer) {
   throw new Error(`${name}: has no samples`);
 }
 
-/** A row is a frame. */
+/** A row is a frame. Values stand between tabs where there are any, else between semicolons, else between commas. */
 function readCsv(name, text) {
-  const rows = text.split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== "");
-  const numbers = (line) => line.split(/[,;\t]/).map((cell) => cell.trim() === "" ? NaN : Number(cell));
-  if (rows.length && numbers(rows[0]).some(Number.isNaN)) rows.shift();
+  const between = ["\t", ";"].find((mark) => text.includes(mark)) ?? ",";
+  const numbers = (line) => line.split(between).map((cell) => cell.trim() === "" ? NaN : Number(cell));
+  const lines = text.split(/\r?\n/).map((line, at) => ({ number: at + 1, cells: line.trim() === "" ? null : numbers(line) }));
+  const rows = lines.filter(({ cells }) => cells);
+  // A heading has no number at all: one with a number in it is a row that is damaged.
+  if (rows.length && rows[0].cells.every(Number.isNaN)) rows.shift();
   if (!rows.length) throw new Error(`${name}: has no rows of numbers`);
-  const width = numbers(rows[0]).length;
+  const width = rows[0].cells.length;
   const values = new Float32Array(rows.length * width);
-  rows.forEach((line, row) => {
-    const cells = numbers(line);
-    if (cells.length !== width) throw new Error(`${name}: row ${row + 1} has ${cells.length} values, the first ${width}`);
+  rows.forEach(({ number, cells }, row) => {
+    if (cells.length !== width) throw new Error(`${name}: line ${number} has ${cells.length} values, line ${rows[0].number} ${width}`);
     const bad = cells.findIndex((cell) => !Number.isFinite(cell));
-    if (bad >= 0) throw new Error(`${name}: row ${row + 1}, column ${bad + 1} is no number`);
+    if (bad >= 0) throw new Error(`${name}: line ${number}, column ${bad + 1} is no number`);
     values.set(cells, row * width);
   });
   return { name, sequences: [values], width };
@@ -70,6 +72,7 @@ async function readNpz(name, buffer) {
   };
   const x = await read("x_test");
   if (!x) throw new Error(`${name}: has no x_test`);
+  if (x.kind === "U") throw new Error(`${name}: x_test holds texts`);
   if (x.shape.length < 2) throw new Error(`${name}: x_test has shape (${x.shape}), expected (sequences, steps, values)`);
   const [count, steps] = x.shape;
   const width = x.shape.slice(2).reduce((product, n) => product * n, 1);

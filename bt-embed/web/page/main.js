@@ -10,6 +10,7 @@ let wasm; // what bt-core exports
 let about; // of the model that is open
 let data; // the file that is open
 let microphone; // while it is heard
+let opening = 0; // files opened so far: one that is slow gives way to the next
 
 /** Calls one of bt-core's functions with bytes in its buffer; gives the answer or throws its reason. */
 function call(name, bytes = new Uint8Array()) {
@@ -39,6 +40,8 @@ async function attempt(action) {
 }
 
 function openModel(bytes, name) {
+  opening++;
+  stopListening();
   try {
     about = call("open", bytes);
   } catch (error) {
@@ -61,6 +64,16 @@ function openModel(bytes, name) {
   $("telling").hidden = !about.caption_words;
   $("rows").value = about.picture_steps ?? 28;
   $("microphone").hidden = !about.sound || !navigator.mediaDevices;
+  forget();
+}
+
+/** Of what was open nothing is left: its frames and its scores were another model's. */
+function forget() {
+  data = undefined;
+  $("told").textContent = "";
+  $("which").hidden = true;
+  $("raw").textContent = "[]";
+  delete $("raw").dataset.done;
   start();
 }
 
@@ -146,10 +159,10 @@ function drawn(values, width) {
 }
 
 /** A sequence as the model takes it: drawn frames, and behind those narrower than its own, zeros. */
-function framed(values, width) {
+function framed(name, values, width) {
   values = drawn(values, width);
   const wanted = about.sound ? width : about.frame_values;
-  if (width > wanted) throw new Error(`${data.name}: has ${width} values a step, the model takes ${wanted}`);
+  if (width > wanted) throw new Error(`${name}: has ${width} values a step, the model takes ${wanted}`);
   if (width === wanted) return values;
   const steps = values.length / width;
   const padded = new Float32Array(steps * wanted);
@@ -175,8 +188,8 @@ function caption(index) {
   return call("tell", words([...halves(seedIn("word-seed")), index, number]));
 }
 
-/** Sequence `index` from a fresh state; all that came of it. */
-function run(values, index) {
+/** Sequence `index` of a file from a fresh state; all that came of it. */
+function run(name, values, index) {
   call("reset");
   const came = feed(values);
   if (about.caption_words && came.steps.length) {
@@ -185,7 +198,7 @@ function run(values, index) {
     came.steps.push(...told.steps);
   }
   if (about.sound) came.steps.push(...call("finish").steps);
-  if (!came.steps.length) throw new Error(`${data.name}: is too short for one step`);
+  if (!came.steps.length) throw new Error(`${name}: is too short for one step`);
   return came;
 }
 
@@ -208,24 +221,41 @@ function drawPicture(seed, rows) {
   $("raw").dataset.done = "yes";
 }
 
+/** The classes of a file, as the model numbers them: by their names where both have some, else as they are. */
+function classesOf(file) {
+  const { labels, names } = file;
+  if (!labels || !about.classes || about.caption_words) return undefined;
+  if (!names?.length || about.labels.every((label) => !label)) return labels;
+  const unknown = names.find((name) => !about.labels.includes(name));
+  if (unknown !== undefined) throw new Error(`${file.name}: has a class ${unknown}; the model has ${about.labels.join(", ")}`);
+  return labels.map((label) => about.labels.indexOf(names[label]));
+}
+
 async function openData(name, buffer) {
+  const own = ++opening;
   stopListening();
-  data = await readData(name, buffer);
-  if (data.rate && !about.sound) throw new Error(`${name}: is sound; the model takes ${about.frame_values} values a step`);
-  if (data.rate && data.rate !== about.sound.rate) throw new Error(`${name}: is at ${data.rate} Hz, the model hears ${about.sound.rate} Hz`);
-  data.framed = data.sequences.map((values) => framed(values, data.width));
+  forget();
+  const file = await readData(name, buffer);
+  if (own !== opening) return;
+  const labels = classesOf(file);
+  if (file.rate && !about.sound) throw new Error(`${name}: is sound; the model takes ${about.frame_values} values a step`);
+  if (about.sound && !file.rate && file.width !== 1) throw new Error(`${name}: has ${file.width} values a step; the model takes sound`);
+  if (file.rate && file.rate !== about.sound.rate) throw new Error(`${name}: is at ${file.rate} Hz, the model hears ${about.sound.rate} Hz`);
+  file.framed = file.sequences.map((values) => framed(name, values, file.width));
   const raw = [];
-  for (const [i, values] of data.framed.entries()) {
-    const came = run(values, i);
+  for (const [i, values] of file.framed.entries()) {
+    const came = run(name, values, i);
     raw.push(came.words ?? came.steps.at(-1).raw);
     if (i % 50 === 49) {
-      $("told").textContent = `${i + 1} of ${data.framed.length} sequences`;
+      $("told").textContent = `${i + 1} of ${file.framed.length} sequences`;
       await new Promise((resolve) => setTimeout(resolve));
+      if (own !== opening) return;
     }
   }
-  let told = `${data.name}: ${raw.length} sequence${raw.length === 1 ? "" : "s"}`;
-  if (data.labels && about.classes && !about.caption_words) {
-    const right = raw.filter((scores, i) => scores.indexOf(Math.max(...scores)) === data.labels[i]).length;
+  data = file;
+  let told = `${name}: ${raw.length} sequence${raw.length === 1 ? "" : "s"}`;
+  if (labels) {
+    const right = raw.filter((scores, i) => scores.indexOf(Math.max(...scores)) === labels[i]).length;
     told += `, ${right} right (${(100 * right / raw.length).toFixed(2)} %)`;
   }
   $("told").textContent = told;
@@ -240,7 +270,7 @@ async function openData(name, buffer) {
 function showSequence(index) {
   start();
   const values = data.framed[index];
-  const came = run(values, index);
+  const came = run(data.name, values, index);
   draw(values, about.frame_values, came, data.width > COLUMN ? data.picture : null);
   if (came.words) $("result").textContent = came.text || "–";
 }
@@ -284,19 +314,42 @@ function stopListening() {
 }
 
 async function fetched(url) {
-  const response = await fetch(url);
-  if (!response.ok) throw new Error(`${url}: ${response.status}`);
+  let response;
+  try {
+    response = await fetch(url);
+  } catch {
+    const why = location.protocol === "file:" ? "; a page opened from disk reads no other files, one on a file server does" : "";
+    throw new Error(`${url}: cannot be fetched${why}`);
+  }
+  if (!response.ok) throw new Error(`${url}: the server answers ${response.status}`);
   return response.arrayBuffer();
 }
 
-$("model-file").onchange = (event) => attempt(async () => {
-  const [file] = event.target.files;
-  if (file) openModel(new Uint8Array(await file.arrayBuffer()), file.name);
-});
-$("data-file").onchange = (event) => attempt(async () => {
-  const [file] = event.target.files;
-  if (file) await openData(file.name, await file.arrayBuffer());
-});
+/** Opens a file of the user's, a model or data by the ending of its name. */
+async function openFile(file) {
+  const bytes = await file.arrayBuffer();
+  if (file.name.toLowerCase().endsWith(".btm")) openModel(new Uint8Array(bytes), file.name);
+  else await openData(file.name, bytes);
+}
+
+for (const id of ["model-file", "data-file"]) {
+  // The same file is opened again, too: it may have changed.
+  $(id).onclick = () => { $(id).value = ""; };
+  $(id).onchange = () => attempt(async () => {
+    const [file] = $(id).files;
+    if (file) await openFile(file);
+  });
+}
+// Files that are dropped anywhere, the model first; a browser would leave the page for them otherwise.
+document.ondragover = (event) => event.preventDefault();
+document.ondrop = (event) => {
+  event.preventDefault();
+  const isData = (file) => !file.name.toLowerCase().endsWith(".btm");
+  const files = Array.from(event.dataTransfer.files).sort((a, b) => isData(a) - isData(b));
+  attempt(async () => {
+    for (const file of files) await openFile(file);
+  });
+};
 /** The sequence that is chosen, once more. */
 const showChosen = () => attempt(() => {
   if (!data) return;
@@ -305,7 +358,7 @@ const showChosen = () => attempt(() => {
   showSequence(index);
 });
 for (const id of ["sequence", "temperature", "word-seed"]) $(id).onchange = showChosen;
-$("reset").onclick = () => attempt(start);
+$("reset").onclick = () => attempt(forget);
 $("draw").onclick = () => attempt(() => drawPicture(seedIn("seed"), Number($("rows").value)));
 $("microphone").onclick = () => attempt(() => microphone ? stopListening() : listen());
 $("examples").append(...bundle.examples.map(({ name, file }) => {
