@@ -144,6 +144,9 @@ fn the_example_by_gcc_gives_the_scores_of_the_host() {
     let elf = compiled(place.path(), ("main.c", "off.elf"), &["-DFPU_LEFT_OFF"]);
     let lines = said("mps2-an386", &elf, &[], 1);
     assert_eq!(lines, ["error: BT_ERROR_FPU_OFF"]);
+    // A chip without one is told that, whatever its start-up did: an M3, which has none.
+    let lines = said("mps2-an385", &elf, &[], 1);
+    assert_eq!(lines, ["error: BT_ERROR_PROCESSOR"]);
 
     // The header is one of C++ too.
     let use_it = place.path().join("use.cpp");

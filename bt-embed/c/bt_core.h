@@ -48,7 +48,7 @@ enum {
     BT_OK = 0,
     BT_ERROR_NULL = 1,              /* a pointer is null */
     BT_ERROR_FPU_OFF = 2,           /* set bits 20 to 23 of CPACR before the first call */
-    BT_ERROR_PROCESSOR = 3,         /* this processor lacks what the library was built for: --target, --core */
+    BT_ERROR_PROCESSOR = 3,         /* this processor lacks what the library was built for (--target, --core): an FPU, too */
     BT_ERROR_NO_SESSION = 4,        /* no session, or its memory was written over or moved */
     BT_ERROR_MISALIGNED = 5,        /* models and memory at multiples of 4 (memory of 8 on 64 bits) */
     BT_ERROR_MEMORY_TOO_SMALL = 6,  /* bt_model_read says how much */
