@@ -3,8 +3,8 @@
 #![no_std]
 #![no_main]
 
-use bt_core::{Model, Session, arena_words, output_count};
 use bt_core::detection::{Detector, Rule, Watch};
+use bt_core::{Model, Session, arena_words, output_count};
 use cortex_m::asm;
 use defmt_rtt as _;
 use embassy_nrf::bind_interrupts;

@@ -8,8 +8,8 @@
 use core::convert::Infallible;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use bt_core::{Model, arena_words, output_count};
 use bt_core::detection::Rule;
+use bt_core::{Model, arena_words, output_count};
 use bt_embed::listen::{Listener, Task, larger};
 use defmt_rtt as _;
 use embassy_executor::InterruptExecutor;

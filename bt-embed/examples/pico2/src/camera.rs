@@ -4,8 +4,8 @@
 #![no_std]
 #![no_main]
 
-use bt_core::{Model, Session, arena_words, output_count};
 use bt_core::detection::{Detector, Rule, Watch};
+use bt_core::{Model, Session, arena_words, output_count};
 use defmt_rtt as _;
 use embedded_hal::digital::{InputPin, OutputPin};
 use panic_probe as _;
