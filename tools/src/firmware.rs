@@ -1,16 +1,21 @@
 //! Builds firmware: one board, one model, one ELF file.
 
 use std::env;
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use bt_boards::NoSlots;
 use bt_core::Model;
 use bt_core::detection::Detector;
 use bt_core::drawing::NextFrame;
+use bt_core::health::Crc32c;
 use bt_train::device;
 use serde_json::Value;
+use tempfile::NamedTempFile;
 
 use crate::board::Board;
 use crate::stack;
@@ -101,7 +106,7 @@ fn in_project(folder: &str) -> Command {
 }
 
 impl Firmware<'_> {
-    /// Builds it and returns the ELF file's path.
+    /// Builds it and returns the ELF file's path, which no later build writes to.
     ///
     /// # Errors
     ///
@@ -202,6 +207,11 @@ impl Firmware<'_> {
                 command.env("BT_MODEL_SLOT", sizes);
             }
         }
+        let folder = workspace().join("target/programs");
+        std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        // Another program that builds this board's firmware, for another model, waits until ours is kept.
+        let lock = File::create(folder.join("lock")).context("the lock of builds")?;
+        lock.lock().context("the lock of builds")?;
         let messages = messages(&mut command, || {
             format!(
                 "the firmware of {} could not be built; the compiler's messages are above \
@@ -209,7 +219,8 @@ impl Firmware<'_> {
                 board.name, board.target
             )
         })?;
-        built(&messages, &binary)
+        let name = format!("{}-{binary}", board.name);
+        keep(&built(&messages, &binary)?, &folder, &name)
     }
 
     /// The whole path of a model. One that the board has no room for is refused; one that is damaged is flashed all
@@ -241,6 +252,32 @@ impl Firmware<'_> {
         path.canonicalize()
             .with_context(|| path.display().to_string())
     }
+}
+
+/// What is kept of programs that nobody has built for so long is removed.
+const KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// A copy of a program under a name of its contents: the next build writes where cargo left this one.
+fn keep(elf: &Path, folder: &Path, name: &str) -> Result<PathBuf> {
+    let place = || folder.display().to_string();
+    let bytes = std::fs::read(elf).with_context(|| elf.display().to_string())?;
+    let crc = Crc32c::new().with(&bytes).value();
+    let kept = folder.join(format!("{name}-{crc:08x}.elf"));
+    let now = SystemTime::now();
+    for entry in std::fs::read_dir(folder).with_context(place)? {
+        let entry = entry.with_context(place)?;
+        let is_program = entry.path().extension().is_some_and(|end| end == "elf");
+        let changed = entry.metadata().and_then(|about| about.modified());
+        let age = changed.map(|changed| now.duration_since(changed).unwrap_or_default());
+        if is_program && age.is_ok_and(|age| age > KEPT) {
+            std::fs::remove_file(entry.path()).with_context(place)?;
+        }
+    }
+    // Whole or not at all, and never in place of one that runs.
+    let mut copy = NamedTempFile::new_in(folder).with_context(place)?;
+    copy.write_all(&bytes).with_context(place)?;
+    copy.persist(&kept).with_context(place)?;
+    Ok(kept)
 }
 
 /// RAM that a model's scores take of the firmware, beyond those that the table of boards counts as the program's.

@@ -17,6 +17,7 @@ pub mod firmware;
 pub mod flash;
 pub mod flash_model;
 pub mod fuzz;
+mod lanes;
 pub mod port;
 pub mod progress;
 pub mod python;

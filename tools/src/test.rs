@@ -6,9 +6,9 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use bt_train::say;
+use bt_train::{remark, say};
 
-use crate::{board, firmware, setup};
+use crate::{board, firmware, lanes, setup};
 
 /// Which checks.
 #[derive(Debug, clap::Args)]
@@ -37,6 +37,8 @@ struct Check {
     device: bool,
     /// Only when asked for.
     long: bool,
+    /// Its test programs run several at a time; they may not need each other's files.
+    side_by_side: bool,
     /// Variables of its own.
     variables: &'static [(&'static str, &'static str)],
 }
@@ -48,6 +50,7 @@ impl Check {
         cargo: &[],
         device: false,
         long: false,
+        side_by_side: false,
         variables: &[],
     };
 }
@@ -177,6 +180,7 @@ const CHECKS: [Check; 20] = [
         name: "pipeline",
         cargo: &["test", "--package=bt-tests"],
         device: true,
+        side_by_side: true,
         ..Check::PLAIN
     },
     Check {
@@ -327,10 +331,14 @@ fn execute(check: &Check, bless: bool) -> Result<(Count, bool)> {
     let (first, last) = check.cargo.split_at(behind.unwrap_or(check.cargo.len()));
     let no_fail_fast = first.contains(&"test").then_some("--no-fail-fast");
     // The linker that comes with Rust: no 32-bit libraries of the system are needed.
-    let mut child = command
+    command
         .envs(check.variables.iter().copied())
         .env("CARGO_TARGET_I686_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld")
-        .args(first)
+        .args(first);
+    if check.side_by_side {
+        return side_by_side(&mut command, bless);
+    }
+    let mut child = command
         .args(no_fail_fast)
         .args(last)
         .stdin(Stdio::null())
@@ -349,6 +357,42 @@ fn execute(check: &Check, bless: bool) -> Result<(Count, bool)> {
         }
     }
     let success = child.wait().context("waiting for the check")?.success();
+    Ok((counted(count, success), success))
+}
+
+/// Builds the test programs and runs several at a time; each one's output is passed on when it ends.
+fn side_by_side(command: &mut Command, bless: bool) -> Result<(Count, bool)> {
+    let failed = || "the tests do not build".to_owned();
+    let Ok(messages) = firmware::messages(command.arg("--no-run"), failed) else {
+        return Ok((counted(Count::default(), false), false));
+    };
+    let (mut count, mut success) = (Count::default(), true);
+    let bless = bless.then_some(("BT_BLESS", "1"));
+    lanes::run(&messages, bless, |name, output| {
+        say!("     Ran {name}");
+        let mut own = Count::default();
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            say!("{line}");
+            if let Some(found) = results(line) {
+                own.passed += found.passed;
+                own.failed += found.failed;
+            }
+        }
+        if !output.stderr.is_empty() {
+            remark!("{}", String::from_utf8_lossy(&output.stderr).trim_end());
+        }
+        success &= output.status.success();
+        if !output.status.success() && own.failed == 0 {
+            own.failed = 1;
+        }
+        count.passed += own.passed;
+        count.failed += own.failed;
+    })?;
+    Ok((counted(count, success), success))
+}
+
+/// What a check counts as that has no tests, or broke before they ran.
+fn counted(mut count: Count, success: bool) -> Count {
     // A check without tests is one; so is one that broke before its tests ran.
     if success && count.passed == 0 {
         count.passed = 1;
@@ -356,7 +400,7 @@ fn execute(check: &Check, bless: bool) -> Result<(Count, bool)> {
     if !success && count.failed == 0 {
         count.failed = 1;
     }
-    Ok((count, success))
+    count
 }
 
 /// The counts in a line `test result: ok. 3 passed; 0 failed; …`, or `=== 1 failed, 3 passed in 1.21s ===` of pytest's.

@@ -1,5 +1,8 @@
 //! The same scores, bit for bit, on every core in QEMU as on the host.
 
+mod programs;
+mod refusals;
+
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -44,8 +47,7 @@ const SLOT: ModelIn<'static> = ModelIn::Slot {
     classes: 64,
 };
 
-/// A board's program: its firmware, or another binary of `bt-embed`. Built once, and a copy that stays as it is: what
-/// cargo leaves is written anew when a test beside this one builds for another model.
+/// A board's program: its firmware, or another binary of `bt-embed`. Built once.
 fn built(board: &Board, model: ModelIn<'_>, binary: Option<&str>) -> PathBuf {
     static PROGRAMS: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
     let firmware = Firmware {
@@ -56,15 +58,9 @@ fn built(board: &Board, model: ModelIn<'_>, binary: Option<&str>) -> PathBuf {
     };
     // A build that failed fails for whoever asks next, too.
     let mut programs = PROGRAMS.lock().unwrap_or_else(PoisonError::into_inner);
-    let number = programs.len();
     let program = programs
         .entry(format!("{} {model:?} {binary:?}", board.name))
-        .or_insert_with(|| {
-            let built = firmware.build().unwrap();
-            let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("device-{number}.elf"));
-            std::fs::copy(built, &kept).unwrap();
-            kept
-        });
+        .or_insert_with(|| firmware.build().unwrap());
     program.clone()
 }
 
@@ -418,235 +414,4 @@ fn a_model_too_large_for_its_board_is_refused_before_the_build() {
             arena_bytes + scores_bytes
         ),
     ]);
-}
-
-/// The kernels of every core, assembly or not, on the list of cases that the host's tests compare with
-/// an i64 reference.
-#[test]
-fn kernels_give_the_digest_of_the_portable_ones() {
-    for board in emulated() {
-        let elf = built(board, ModelIn::Nowhere, Some("kernel_check"));
-        run_to_end(board, &elf, LIMIT).unwrap_or_else(|error| panic!("{}: {error}", board.name));
-    }
-}
-
-/// On a chip that lacks what its kernels need, a program says so instead of ending in a fault. The boot core of
-/// QEMU's an521 is an M33 without DSP extension and FPU in the an505's place.
-#[test]
-fn a_processor_that_lacks_what_was_built_in_is_refused() {
-    let built_for = |name| {
-        let board = Board::find(name).unwrap();
-        (*board, built(board, ModelIn::Nowhere, Some("kernel_check")))
-    };
-    let refusal =
-        |board: &Board, elf: &Path| run_to_end(board, elf, LIMIT).unwrap_err().to_string();
-    let (m33, elf) = built_for("mps2-an505");
-    let qemu = m33.qemu.map(|qemu| Machine {
-        machine: "mps2-an521",
-        ..qemu
-    });
-    let without_dsp = Board { qemu, ..m33 };
-    let said = refusal(&without_dsp, &elf);
-    assert!(said.contains("no DSP extension"), "{said}");
-    let (m4f, elf) = built_for("mps2-an386");
-    let (m4, elf_without_fpu) = built_for("mps2-an386-no-fpu");
-    let said = refusal(&m4, &elf);
-    assert!(said.contains("no floating-point unit"), "{said}");
-    // The other way round nothing is missing.
-    run_to_end(&m4f, &elf_without_fpu, LIMIT).unwrap();
-}
-
-/// A handler that clobbers s16 to s31 is seen by the canary and gives wrong results, and neither where the
-/// kernels leave these registers alone; FPU registers that are switched off are seen before.
-#[test]
-fn interrupts_that_clobber_registers_are_seen_or_do_not_matter() {
-    let firmware = Firmware {
-        board: Board::find("mps2-an386").unwrap(),
-        model: ModelIn::Nowhere,
-        log: false,
-        binary: Some("fpu_interrupts"),
-    };
-    for purpose in [Purpose::Use, Purpose::NoFpRegisters] {
-        let elf = firmware.build_for(purpose).unwrap();
-        run_to_end(firmware.board, &elf, LIMIT).unwrap();
-    }
-}
-
-/// Frames come by interrupt while steps are computed: at a rate that the core holds none is lost, beyond it they are
-/// counted, and the scores are those of the whole ones.
-#[test]
-fn a_sensor_that_does_not_wait() {
-    let dir = tempfile::tempdir().unwrap();
-    let model = dir.path().join("model.btm");
-    let file = Dense {
-        values: 190,
-        hidden: 24,
-        ..Dense::default()
-    };
-    std::fs::write(&model, file.model().bytes()).unwrap();
-    let board = Board::find("mps2-an386").unwrap();
-    let elf = built(board, ModelIn::Program(&model), Some("intake"));
-    let said = run_to_end(board, &elf, LIMIT).unwrap();
-    println!("{said}");
-    assert_eq!(said.lines().count(), 2, "{said}");
-}
-
-/// The build script's refusal reaches whoever builds.
-#[test]
-fn a_build_for_what_no_chip_of_the_target_has_is_refused() {
-    let build = Command::new(env!("CARGO"))
-        .args(["check", "--package", "bt-core", "--features", "dsp"])
-        .args(["--target", "thumbv6m-none-eabi"])
-        .current_dir(tools::firmware::workspace())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&build.stderr);
-    assert!(!build.status.success(), "{said}");
-    assert!(
-        said.contains("feature `dsp` of bt-core on thumbv6m-none-eabi: only thumbv7em"),
-        "{said}"
-    );
-}
-
-/// `bt-core` links without a panic handler, for every instruction set, and runs.
-#[test]
-fn nothing_in_the_core_can_panic() {
-    let file = Dense::default().model();
-    let elf = tempfile::NamedTempFile::new().unwrap();
-    for name in [
-        "microbit",
-        "mps2-an385",
-        "mps2-an386",
-        "mps2-an386-no-fpu",
-        "mps3-an547",
-    ] {
-        let board = Board::find(name).unwrap();
-        let program = std::fs::read(built(board, SLOT, Some("no_panic"))).unwrap();
-        std::fs::write(elf.path(), fill(&program, file.bytes()).unwrap()).unwrap();
-        run_to_end(board, elf.path(), LIMIT).unwrap();
-        // What refuses, fails.
-        std::fs::write(elf.path(), fill(&program, &file.bytes()[1..]).unwrap()).unwrap();
-        assert!(run_to_end(board, elf.path(), LIMIT).is_err());
-    }
-}
-
-/// The program whose flash `cargo xtask bench` counts links without a panic handler too, and runs.
-#[test]
-fn what_is_counted_as_inference_runs() {
-    let bytes = Dense {
-        input_type: InputType::U8,
-        ..Dense::default()
-    };
-    let elf = tempfile::NamedTempFile::new().unwrap();
-    for name in ["microbit", "mps2-an386"] {
-        let board = Board::find(name).unwrap();
-        let firmware = Firmware {
-            board,
-            model: SLOT,
-            log: false,
-            binary: Some("inference"),
-        };
-        let program = std::fs::read(firmware.build_for(Purpose::Flash("dense")).unwrap()).unwrap();
-        std::fs::write(elf.path(), fill(&program, bytes.model().bytes()).unwrap()).unwrap();
-        run_to_end(board, elf.path(), LIMIT).unwrap();
-        // It takes nothing but bytes.
-        let wide = Dense::default().model();
-        std::fs::write(elf.path(), fill(&program, wide.bytes()).unwrap()).unwrap();
-        assert!(run_to_end(board, elf.path(), LIMIT).is_err());
-    }
-}
-
-#[test]
-fn a_damaged_model_is_refused_on_the_board_and_the_board_serves_on() {
-    let board = Board::find("mps2-an386").unwrap();
-    let program = std::fs::read(built(board, SLOT, None)).unwrap();
-    let file = Dense::default().model();
-    let mut damaged = file.bytes().to_vec();
-    *damaged.last_mut().unwrap() ^= 0x10;
-    let reason = Model::parse(ModelBytes::from_unaligned(&damaged).bytes()).unwrap_err();
-    let device = &mut Running::start(board, &program, &damaged, LIMIT).device;
-    for _ in 0..2 {
-        let error = device.hello().unwrap_err().to_string();
-        assert_eq!(error, format!("the device has no model to serve: {reason}"));
-    }
-}
-
-/// What wraps at 32 bits is refused where there are no more: each file by one of the boards, which in
-/// turn take the sound model that it was made of.
-#[test]
-fn boards_refuse_what_the_host_refuses() {
-    let sound = cases::program().write().unwrap();
-    let crafted = cases::crafted();
-    for (first, board) in emulated().enumerate() {
-        let program = std::fs::read(built(board, SLOT, None)).unwrap();
-        let hello = |model: &[u8]| Running::start(board, &program, model, LIMIT).device.hello();
-        let identity = hello(sound.bytes()).unwrap();
-        assert_eq!(identity.golden, Golden::Passed, "{}", board.name);
-        for file in crafted.iter().skip(first).step_by(emulated().count()) {
-            // One that is taken says who it is.
-            let error = hello(file.bytes.bytes()).expect_err(file.name).to_string();
-            let reason = file.refused.to_string();
-            assert!(error.ends_with(&reason), "{}: {error}", file.name);
-        }
-    }
-}
-
-/// The UART's end of an emulator started with breaks.
-struct Breaking {
-    uart: UnixStream,
-}
-
-/// What makes a break of a `b` behind it.
-const ESCAPE: u8 = 0x14;
-
-impl Read for Breaking {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        self.uart.read(bytes)
-    }
-}
-
-impl Write for Breaking {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        for &byte in bytes {
-            let twice = 1 + usize::from(byte == ESCAPE);
-            self.uart.write_all(&[byte; 2][..twice])?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.uart.flush()
-    }
-}
-
-/// The hardware's error flags are read, cleared and counted, and service goes on.
-#[test]
-fn breaks_on_the_line_are_counted_and_served_over() {
-    let board = Board::find("microbit").unwrap();
-    let program = std::fs::read(built(board, SLOT, None)).unwrap();
-    let file = Dense::default().model();
-    let model = Model::parse(file.bytes()).unwrap();
-    let elf = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(elf.path(), fill(&program, file.bytes()).unwrap()).unwrap();
-    let emulator = Emulator::start_with_breaks(board, elf.path(), ESCAPE).unwrap();
-    let mut uart = emulator.uart(Duration::from_millis(50)).unwrap();
-    let line = Breaking {
-        uart: uart.try_clone().unwrap(),
-    };
-    let mut device = Device::new(line, Instant::now() + LIMIT);
-    let identity = device.hello().unwrap();
-    let frame = model.frame_values() * model.input_type().bytes();
-    let bytes = Noise::new(9).bytes(20 * frame);
-    let mut breaks = 0;
-    device.reset().unwrap();
-    for chunk in bytes.chunks(frame) {
-        uart.write_all(&[ESCAPE, b'b']).unwrap();
-        breaks += 1;
-        device.chunk(chunk).unwrap();
-    }
-    assert_eq!(device.scores().unwrap().raw, scores_of(&model, &bytes));
-    let line = device.statistics().unwrap().line;
-    assert_eq!((line.read_errors, line.frames_lost), (breaks, breaks));
-    assert!(device.repeats() >= breaks);
-    assert_eq!(identity.model_crc, model.crc());
 }
