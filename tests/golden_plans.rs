@@ -30,13 +30,7 @@ fn table() -> String {
         String::from("input -> hidden, map, core: MACs, instructions, RAM, flash, plan\n");
     for (inputs, hidden) in SHAPES {
         for (name, kind) in KINDS {
-            for kernels in [
-                Kernels::M55,
-                Kernels::M4f,
-                Kernels::M4,
-                Kernels::M3,
-                Kernels::M0,
-            ] {
+            for kernels in Kernels::ALL.into_iter().rev() {
                 let units = hidden.iter().product();
                 let layers = Layers {
                     input: MapShape::to_gates(4, kind, inputs, hidden),

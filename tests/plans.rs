@@ -4,7 +4,8 @@
 use bt_train::plan::TensorMap;
 use bt_train::plan::{lower, plans};
 use bt_train::quantize::simulate::Simulation;
-use bt_train::quantize::tensor::{Calibrated, Width, Z_SCALE, maxima, snr_db};
+use bt_train::quantize::tensor::{Calibrated, Width, maxima};
+use bt_train::quantize::z::{Z_SCALE, snr_db};
 use bt_train::shape::{MapKind, MapShape};
 use serde::Deserialize;
 use std::path::PathBuf;

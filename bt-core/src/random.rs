@@ -86,6 +86,43 @@ mod tests {
         }
     }
 
+    /// Moments of a million numbers, within four deviations of the mean of so many, and the largest distance of their
+    /// distribution from the true one (Kolmogorov and Smirnov's) below what is exceeded once in a thousand times.
+    #[cfg(feature = "alloc")]
+    #[test]
+    fn numbers_are_normal() {
+        const COUNT: usize = 1_000_000;
+        let mut random = Random::new(3, 1);
+        let mut numbers: std::vec::Vec<i16> = (0..COUNT).map(|_| random.normal()).collect();
+        // By another's erfc.
+        let tail = |x: f64| 0.5 * libm::erfc(x / core::f64::consts::SQRT_2);
+        let moment = |power: i32| {
+            let all = numbers.iter().map(|&x| (f64::from(x) / 4096.0).powi(power));
+            all.sum::<f64>() / COUNT as f64
+        };
+        // E x^k and the deviation of x^k.
+        for (power, expected, deviation) in [
+            (1, 0.0, 1.0),
+            (2, 1.0, 2f64.sqrt()),
+            (3, 0.0, 15f64.sqrt()),
+            (4, 3.0, 96f64.sqrt()),
+            (6, 15.0, (10_395f64 - 225.0).sqrt()),
+        ] {
+            let found = moment(power);
+            let off = (found - expected).abs() / (deviation / (COUNT as f64).sqrt());
+            assert!(off < 4.0, "E x^{power} = {found}, {off} deviations off");
+        }
+        numbers.sort_unstable();
+        let mut distance = 0f64;
+        for (below, &x) in numbers.iter().enumerate() {
+            // An integer stands for all within half of it; equal numbers are met as if spread over that.
+            let middle = 1.0 - tail(f64::from(x) / 4096.0);
+            distance = distance.max((below as f64 / COUNT as f64 - middle).abs());
+        }
+        // 1.95/√n, and half of a number's own probability, 0.4/4096 at most.
+        assert!(distance < 1.95e-3 + 0.5e-4, "{distance}");
+    }
+
     /// Shares of ones over 100,000 bits, within five deviations.
     #[test]
     fn bits_are_as_likely_as_they_should_be() {

@@ -17,9 +17,8 @@ use bt_train::plan::{Lowered, Plan, TensorMap, lower};
 use bt_train::quantize::integer::{IntegerMap, PerBlock};
 use bt_train::quantize::rounding::{Rounding, roundings};
 use bt_train::quantize::simulate::Simulation;
-use bt_train::quantize::tensor::{
-    Calibrated, QuantizeError, Width, Z_SCALE, maxima, with_headroom,
-};
+use bt_train::quantize::tensor::{Calibrated, QuantizeError, Width, maxima, with_headroom};
+use bt_train::quantize::z::Z_SCALE;
 use bt_train::shape::{MapKind, MapShape};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;

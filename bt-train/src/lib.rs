@@ -50,6 +50,7 @@ pub mod drawing;
 pub mod error;
 pub mod file;
 pub mod float;
+pub mod heads;
 pub mod import;
 pub mod output;
 pub mod plan;

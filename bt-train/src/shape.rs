@@ -19,6 +19,17 @@ pub enum Cell {
     MinGru,
 }
 
+/// The logistic function of the gates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gate {
+    /// 1 / (1 + e^−z).
+    #[default]
+    Sigmoid,
+    /// clip(0.2·z + 0.5, 0, 1), Keras' approximation.
+    HardSigmoid,
+}
+
 impl Cell {
     /// That of a model file.
     pub fn of(cell: bt_core::about::Cell) -> Cell {
@@ -327,6 +338,9 @@ pub fn factorizations(value: usize, count: usize, least: usize, most: usize) -> 
 /// Names of tensors in a model file; those of a map less its prefix.
 pub mod name {
     use super::Cell;
+
+    /// The table of words [V, G·J]: what each adds to the first layer's z.
+    pub const WORDS: &str = "words.weight";
 
     /// Prefix of the tensors of a layer: the cell, and its number where it is not the first.
     fn layer(cell: Cell, layer: usize) -> String {

@@ -3,7 +3,8 @@
 use bt_train::plan::kernels::Kernels;
 use bt_train::plan::{Join, TensorMap, lower, plans};
 use bt_train::quantize::simulate::Simulation;
-use bt_train::quantize::tensor::{Calibrated, TOP_LOSS_DB, Width, Z_SCALE, maxima, snr_db};
+use bt_train::quantize::tensor::{Calibrated, TOP_LOSS_DB, Width, maxima};
+use bt_train::quantize::z::{Z_SCALE, snr_db};
 use bt_train::shape::{MapKind, MapShape};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

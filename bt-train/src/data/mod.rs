@@ -13,6 +13,7 @@ mod npy;
 pub mod npz;
 pub mod npz_writer;
 mod riff;
+mod samples;
 pub(crate) mod sound;
 pub mod split;
 pub mod streams;

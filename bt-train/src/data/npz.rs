@@ -14,6 +14,7 @@
 
 mod arrays;
 mod captions;
+mod items;
 mod natural;
 mod source;
 mod targets;
@@ -23,7 +24,7 @@ use crate::data::npy::Header;
 use crate::data::twins;
 use crate::data::{DataSet, Part, PartName};
 use crate::error::{Error, Result};
-use arrays::check_range;
+use items::check_range;
 pub use source::Array;
 use source::{Place, Source};
 use std::collections::BTreeMap;

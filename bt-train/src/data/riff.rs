@@ -1,6 +1,6 @@
 //! Samples in `.wav` files: a RIFF header, then chunks one after the other.
 
-use crate::data::sound::{Sound, from_float, from_integer, mono};
+use crate::data::samples::{Sound, from_float, from_integer, mono};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A recorder that streams cannot go back to write how much it recorded; it leaves the largest size

@@ -1,7 +1,7 @@
 //! What went wrong: the kinds of errors, each with what was needed and what was found.
 
 use super::{FileKind, Foreign, Lack, With, times};
-use crate::float::config::HeadName;
+use crate::heads::HeadName;
 use bt_core::error::ParseError;
 use bt_core::internals::front_end::ConfigError;
 

@@ -6,8 +6,8 @@
 //! a value is its logit times the scale plus the offset.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::float::config::ModelConfig;
-use crate::float::draw::{ATTENTION, LATENT, PLACES};
+use crate::float::config::{ModelConfig, PLACES};
+use crate::float::draw::{ATTENTION, LATENT};
 use crate::float::model::Model;
 use crate::float::tensors::{TensorFile, Tensors, read_tensors, write_tensors};
 use crate::shape::MapShape;
@@ -39,8 +39,7 @@ pub const HEAD_OFFSET: &str = "head.offset";
 /// Name of the tensor that logits are multiplied by before.
 pub const HEAD_SCALE: &str = "head.scale";
 
-/// Name of the table of words [V, G·J]: what each adds to the first layer's z.
-pub const WORDS: &str = "words.weight";
+pub use crate::shape::name::WORDS;
 
 /// A model as its file has it: checked, complete, nothing superfluous.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,6 +90,12 @@ pub fn shapes(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
 }
 
 impl Checkpoint {
+    /// The values of one of its tensors.
+    pub(crate) fn values(&self, name: &str) -> Vec<f64> {
+        let tensor = self.tensors[name].iter();
+        tensor.map(|&value| f64::from(value)).collect()
+    }
+
     /// Reads a model and checks every tensor against the metadata. Tensors that are not the model's
     /// are ignored, whatever their type.
     ///

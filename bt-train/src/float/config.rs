@@ -4,13 +4,15 @@ mod head;
 
 use crate::error::{Error, ErrorKind, Result, With};
 use crate::float::cell::Kind;
-use crate::float::draw::PLACES;
 use crate::shape::{Cell, MapKind, MapShape};
 use bt_core::internals::front_end::FORMAT_UNFILTERED;
 use bt_core::internals::model::layout::{HORIZON_SHIFT_MAX, LAYERS_MAX};
 use serde::{Deserialize, Serialize};
 
-pub use head::{DRAW_STEPS_MAX, END, HORIZON, HeadConfig, HeadKind, HeadName, Pool, UNKNOWN};
+pub use crate::heads::HeadName;
+pub use crate::shape::Gate;
+pub(in crate::float) use head::PLACES;
+pub use head::{DRAW_STEPS_MAX, END, HORIZON, HeadConfig, HeadKind, Pool, UNKNOWN};
 
 /// Longest horizon that the device's sums hold.
 const HORIZON_MAX: usize = 1 << HORIZON_SHIFT_MAX;
@@ -142,17 +144,6 @@ pub struct RecurrentConfig {
     /// Its form; a tensor form takes its modes from the hidden state.
     #[serde(flatten)]
     pub map: MapKind,
-}
-
-/// The logistic function of the gates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Gate {
-    /// 1 / (1 + e^−z).
-    #[default]
-    Sigmoid,
-    /// clip(0.2·z + 0.5, 0, 1), Keras' approximation.
-    HardSigmoid,
 }
 
 /// The audio front end: samples to log mel energies, then several vectors of

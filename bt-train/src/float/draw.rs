@@ -17,7 +17,7 @@ mod views;
 mod walk;
 
 use crate::float::cell::Kind;
-use crate::float::config::{HeadConfig, ModelConfig};
+use crate::float::config::{HeadConfig, ModelConfig, PLACES};
 use crate::float::head::Head;
 use crate::float::layer::{Layer, LayerGradients, LayerWeights};
 use crate::float::map::part::MapPart;
@@ -30,8 +30,6 @@ use ndarray::{Array2, ArrayD, ArrayView2, ArrayView3, ArrayViewD, ArrayViewMutD}
 use rayon::prelude::*;
 use views::{Attention, Views};
 use walk::Walk;
-
-pub(super) use views::PLACES;
 
 /// What a model that draws pictures has beside its first layer, the encoder, and its head, which paints.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 //! The map is linear, so filtering W·x is W times the filtered x: G·J values stand for a frame.
 
 use crate::float::config::InputConfig;
+use crate::float::packing::{Packing, values_mut};
 use crate::float::real::Real;
-use crate::float::recurrence::{Packing, values_mut};
 use ndarray::{Array2, s};
 use rayon::prelude::*;
 

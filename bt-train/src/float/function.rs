@@ -8,9 +8,9 @@ use crate::float::config::LayerShape;
 use crate::float::filter::Filter;
 use crate::float::layer::{LayerTrace, LayerWeights};
 use crate::float::map::{self, Frames, Map};
+use crate::float::packing::{Packing, values};
 use crate::float::pool::Reads;
 use crate::float::real::Real;
-use crate::float::recurrence::{Packing, values};
 use crate::shape::MapShape;
 use ndarray::{Array2, ArrayD, ArrayView1, ArrayView2, ArrayViewD, ArrayViewMutD};
 

@@ -2,12 +2,11 @@
 //! its own hidden state and the cell.
 
 use crate::float::cell::{Kind, Row};
-use crate::float::checkpoint::WORDS;
 use crate::float::config::LayerShape;
 use crate::float::filter::Filter;
 use crate::float::map::{self, Frames, Map, Prepared};
+use crate::float::packing::{Packing, values, values_mut};
 use crate::float::real::Real;
-use crate::float::recurrence::{Packing, values, values_mut};
 use crate::float::words::Words;
 use crate::shape::{Cell, name};
 use ndarray::{Array1, Array2, ArrayD, ArrayView2, ArrayViewD, ArrayViewMutD, Axis, s};
@@ -92,7 +91,7 @@ impl<T: Real> LayerWeights<T> {
             all.push((name::recurrent_bias(cell, at), values));
         }
         if let Some(table) = &self.words {
-            all.push((WORDS.into(), table.view().into_dyn()));
+            all.push((name::WORDS.into(), table.view().into_dyn()));
         }
         all
     }
@@ -112,7 +111,7 @@ impl<T: Real> LayerWeights<T> {
             all.push((name::recurrent_bias(cell, at), values));
         }
         if let Some(table) = &mut self.words {
-            all.push((WORDS.into(), table.view_mut().into_dyn()));
+            all.push((name::WORDS.into(), table.view_mut().into_dyn()));
         }
         all
     }

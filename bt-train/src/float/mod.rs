@@ -11,6 +11,7 @@
 //! Results do not depend on the number of threads: work is cut by shape alone
 //! and partial sums are added in a fixed order.
 
+pub mod caption;
 pub mod cell;
 pub mod checkpoint;
 pub mod config;
@@ -22,6 +23,7 @@ pub mod init;
 mod layer;
 pub mod map;
 pub mod model;
+mod packing;
 mod pool;
 pub mod product;
 pub mod real;

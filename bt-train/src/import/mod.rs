@@ -7,5 +7,6 @@
 pub mod decompose;
 pub mod head;
 mod linear;
+mod state;
 mod tednet;
 pub mod torch;

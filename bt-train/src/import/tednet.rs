@@ -9,7 +9,7 @@
 //!
 //! Ranks that differ are filled up with zeros to the largest, which loses nothing.
 
-use super::torch::{GATES, State, wrong_shape};
+use super::state::{GATES, State, wrong_shape};
 use crate::error::Result;
 use crate::float::tensors::Tensors;
 use crate::shape::{MapKind, name};

@@ -3,19 +3,20 @@
 //! PyTorch's gates are in the order i, f, g, o and r, z, n, as ours; its two biases of a layer add up to our one, but for
 //! n of a GRU.
 
+use super::state::{GATES, State, wrong_shape};
 use super::tednet;
 use crate::error::{Error, ErrorKind, Foreign, Result};
 use crate::float::checkpoint::{Checkpoint, HEAD_OFFSET, HEAD_SCALE, INPUT_OFFSET, INPUT_SCALE};
 use crate::float::config::{
-    Gate, HeadConfig, HeadName, HiddenConfig, InputConfig, InputFilter, ModelConfig, Pool,
-    RecurrentConfig,
+    Gate, HeadConfig, HeadKind, HeadName, HiddenConfig, InputConfig, InputFilter, ModelConfig,
+    Pool, RecurrentConfig,
 };
 use crate::float::tensors::{TensorFile, Tensors};
 use crate::shape::name::{self, MATRIX};
 use crate::shape::{Cell, MapKind};
 use bt_core::OutputKind;
 use bt_core::internals::model::layout::LAYERS_MAX;
-use ndarray::{ArrayD, Dimension};
+use ndarray::ArrayD;
 
 /// What a `state_dict` does not say.
 #[derive(Debug, Clone)]
@@ -44,9 +45,6 @@ pub struct Imported {
     /// What is strange about the file, a line each, though it can be used.
     pub warnings: Vec<String>,
 }
-
-/// Gates of an LSTM.
-pub(super) const GATES: usize = 4;
 
 /// Name of the dense recurrent matrix.
 fn recurrent_matrix() -> String {
@@ -105,7 +103,7 @@ pub fn import(file: TensorFile, wanted: &Wanted) -> Result<Imported> {
         },
         gate: Gate::Sigmoid,
         head: HeadConfig {
-            gives: wanted.gives.with(outputs),
+            gives: HeadKind::of(wanted.gives, outputs),
             pool: wanted.pool,
             horizon: None,
             steps: None,
@@ -141,12 +139,6 @@ struct Layer {
     hidden: Vec<usize>,
     /// Both maps and the bias, by our names.
     tensors: Tensors,
-}
-
-/// What is left of the file.
-pub(super) struct State {
-    file: TensorFile,
-    warnings: Vec<String>,
 }
 
 impl State {
@@ -287,14 +279,6 @@ impl State {
         })
     }
 
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.names().any(|known| known == name)
-    }
-
-    fn names(&self) -> impl Iterator<Item = &String> {
-        self.file.tensors.keys().chain(self.file.other_types.keys())
-    }
-
     /// What stands before the names of the one recurrent layer.
     fn layer(&self) -> Result<String> {
         let layers: Vec<String> = self
@@ -336,59 +320,6 @@ impl State {
             return Err(Error::new(ErrorKind::Foreign(what)).field(name));
         }
         Ok(())
-    }
-
-    /// Takes a tensor that must be there, of f32, and finite.
-    pub(super) fn take(&mut self, name: &str) -> Result<ArrayD<f32>> {
-        if let Some(found) = self.file.other_types.get(name) {
-            return Err(Error::new(ErrorKind::ElementType {
-                found: format!("{found:?}"),
-            })
-            .field(name)
-            .remedy("save it as f32: {name: tensor.float() for name, tensor in …}"));
-        }
-        let Some(tensor) = self.file.tensors.remove(name) else {
-            return Err(Error::new(ErrorKind::Missing)
-                .field(name)
-                .remedy("save the whole state_dict()"));
-        };
-        match tensor.indexed_iter().find(|(_, value)| !value.is_finite()) {
-            None => Ok(tensor),
-            Some((index, &value)) => Err(Error::new(ErrorKind::NotFinite {
-                value,
-                index: index.slice().to_vec(),
-            })
-            .field(name)),
-        }
-    }
-
-    fn take_if_there(&mut self, name: &str, shape: &[usize]) -> Result<Option<ArrayD<f32>>> {
-        if !self.has(name) {
-            return Ok(None);
-        }
-        let tensor = self.take(name)?;
-        if tensor.shape() != shape {
-            return Err(wrong_shape(name, format!("{shape:?}"), tensor.shape()));
-        }
-        Ok(Some(tensor))
-    }
-
-    /// Both biases; zeros for one that is not there.
-    fn biases(&mut self, names: [String; 2], values: usize) -> Result<[ArrayD<f32>; 2]> {
-        let [first, second] = &names;
-        let found = [
-            self.take_if_there(first, &[values])?,
-            self.take_if_there(second, &[values])?,
-        ];
-        let missing = match &found {
-            [Some(_), None] => Some((second, first)),
-            [None, Some(_)] => Some((first, second)),
-            _ => None,
-        };
-        self.warnings.extend(missing.map(|(missing, other)| {
-            format!("{missing} is missing beside {other}; zeros are taken")
-        }));
-        Ok(found.map(|bias| bias.unwrap_or_else(|| ArrayD::zeros(vec![values]))))
     }
 
     /// The linear layer that reads the hidden state: its name and its weight [outputs, units].
@@ -508,13 +439,4 @@ fn beside(name: &str, ending: &str) -> String {
         "" => ending.into(),
         _ => format!("{layer}.{ending}"),
     }
-}
-
-pub(super) fn wrong_shape(name: &str, expected: String, found: &[usize]) -> Error {
-    Error::new(ErrorKind::Shape {
-        expected,
-        found: found.to_vec(),
-    })
-    .field(name)
-    .remedy("the tensors of a layer must fit each other; save the state_dict() of one model")
 }

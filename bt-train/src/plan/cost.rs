@@ -7,7 +7,7 @@ use super::kernels::{Counts, Kernels, VectorCounts};
 use super::layout::size;
 use super::lower::Lowered;
 use super::memory::Memory;
-use super::timing::InnerLoops;
+use super::timing::{InnerLoops, Processor};
 use super::{LowerError, Plan};
 use crate::shape::{MapKind, MapShape};
 use bt_core::internals::kernel::{ByteRows, RowsForm};
@@ -128,6 +128,17 @@ pub struct Cost {
 }
 
 impl Cost {
+    /// Predicted cycles on a processor.
+    pub fn cycles(&self, processor: Processor, wait_states: u32) -> u64 {
+        let timing = processor.timing();
+        timing.cycles(
+            self.instructions,
+            &self.inner_loops,
+            processor.kernels(),
+            wait_states,
+        )
+    }
+
     /// Whether nothing speaks for it beside another; flash may count or not.
     pub(super) fn is_dominated(&self, by: &Self, flash_counts: bool) -> bool {
         by.instructions <= self.instructions
@@ -391,5 +402,27 @@ pub fn dense(
             (true, _) => slice_words + row_pairs * 2,
         },
         flash_bytes: weight_words * 4 + DENSE_BYTES,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By hand: 1024 × 256 products, two bytes of weights for each two of them, beside the M4's table.
+    #[test]
+    fn a_dense_map_waits_for_its_weights() {
+        let shape = MapShape::to_gates(4, MapKind::Dense, &[256], &[256]);
+        let cost = dense(&shape, (256, RowsForm::Pairs), false, Kernels::M4f);
+        assert_eq!(cost.inner_loops.dense_macs, 262_144);
+        assert_eq!(cost.inner_loops.weight_bytes, 262_144);
+        let at = |wait_states| cost.cycles(Processor::M4f, wait_states);
+        // 16,384 lines of 16 bytes.
+        assert_eq!(at(5) - at(0), 5 * 16_384);
+        let inner = 65_536.0 * 6.0;
+        let other = cost.instructions as f64 - 65_536.0 * 3.6;
+        assert!((at(0) as f64 - inner - 1.9 * other).abs() < 2.0);
+        // A processor that does two things at once is faster than one cycle an instruction of an M4.
+        assert!(cost.cycles(Processor::M7, 0) < at(0));
     }
 }

@@ -196,13 +196,7 @@ mod tests {
             outputs: vec![8, 3, 2],
             kind: MapKind::BlockTerm { blocks: 2, rank: 4 },
         };
-        for kernels in [
-            Kernels::M55,
-            Kernels::M4f,
-            Kernels::M4,
-            Kernels::M3,
-            Kernels::M0,
-        ] {
+        for kernels in Kernels::ALL {
             let padded = plans(&shape).into_iter().map(Plan::in_vectors);
             for plan in plans(&shape).into_iter().chain(padded) {
                 let bound = Outline::new(&shape, &plan).unwrap().cost(&kernels.counts());

@@ -100,6 +100,16 @@ pub struct VectorCounts {
 }
 
 impl Kernels {
+    /// All of them.
+    pub const ALL: [Kernels; 6] = [
+        Self::M0,
+        Self::M3,
+        Self::Rv32,
+        Self::M4,
+        Self::M4f,
+        Self::M55,
+    ];
+
     /// Whether its kernels are faster with rows of whole vectors.
     pub fn has_vectors(self) -> bool {
         self.counts().vectors.is_some()

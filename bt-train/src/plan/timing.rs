@@ -6,7 +6,6 @@
 //! that fetches ahead of time, is taken for granted), data caches, other bus masters, interrupts, and operands that
 //! an instruction has to wait for elsewhere than in the inner loops.
 
-use super::cost::Cost;
 use super::kernels::Kernels;
 
 /// Bytes that a flash delivers at once.
@@ -171,40 +170,16 @@ pub struct InnerLoops {
     pub weight_bytes: u64,
 }
 
-impl Cost {
-    /// Predicted cycles on a processor.
-    pub fn cycles(&self, processor: Processor, wait_states: u32) -> u64 {
-        let timing = processor.timing();
-        timing.cycles(
-            self.instructions,
-            &self.inner_loops,
-            processor.kernels(),
-            wait_states,
-        )
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::cost::dense;
-    use crate::shape::{MapKind, MapShape};
-    use bt_core::internals::kernel::RowsForm;
+    use clap::ValueEnum;
 
-    /// By hand: 1024 × 256 products, two bytes of weights for each two of them, beside the M4's table.
     #[test]
-    fn a_dense_map_waits_for_its_weights() {
-        let shape = MapShape::to_gates(4, MapKind::Dense, &[256], &[256]);
-        let cost = dense(&shape, (256, RowsForm::Pairs), false, Kernels::M4f);
-        assert_eq!(cost.inner_loops.dense_macs, 262_144);
-        assert_eq!(cost.inner_loops.weight_bytes, 262_144);
-        let at = |wait_states| cost.cycles(Processor::M4f, wait_states);
-        // 16,384 lines of 16 bytes.
-        assert_eq!(at(5) - at(0), 5 * 16_384);
-        let inner = 65_536.0 * 6.0;
-        let other = cost.instructions as f64 - 65_536.0 * 3.6;
-        assert!((at(0) as f64 - inner - 1.9 * other).abs() < 2.0);
-        // A processor that does two things at once is faster than one cycle an instruction of an M4.
-        assert!(cost.cycles(Processor::M7, 0) < at(0));
+    fn the_list_of_kernels_has_those_of_every_processor() {
+        for processor in Processor::value_variants() {
+            let kernels = processor.kernels();
+            assert!(Kernels::ALL.contains(&kernels), "{kernels:?}");
+        }
     }
 }

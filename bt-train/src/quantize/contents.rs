@@ -2,10 +2,9 @@
 
 use super::head::head;
 use super::input::InputFormat;
+use super::layer::{CellReport, Weights};
 use super::map::Pool;
-use super::real::values;
-use super::scheme::{CellReport, Weights};
-use super::tensor::Z_SCALE;
+use super::z::Z_SCALE;
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::{Checkpoint, HEAD_OFFSET, HEAD_SCALE};
 use crate::float::config::{self, FrontEndConfig, HeadName, ModelConfig};
@@ -59,8 +58,8 @@ impl FileContents<'_> {
         let values = match head.gives.kind() {
             OutputKind::Classes | OutputKind::Bits => Vec::new(),
             OutputKind::Values => {
-                let scale = values(self.checkpoint, HEAD_SCALE);
-                let offset = values(self.checkpoint, HEAD_OFFSET);
+                let scale = self.checkpoint.values(HEAD_SCALE);
+                let offset = self.checkpoint.values(HEAD_OFFSET);
                 let unit = 2f64.powi(-score_shift);
                 let units = offset.iter().zip(scale);
                 units
@@ -105,7 +104,7 @@ impl FileContents<'_> {
             .mapv(f64::from)
             .into_dimensionality::<Ix2>()
             .map_err(Error::malformed)?;
-        let head_bias = values(self.checkpoint, "head.bias");
+        let head_bias = self.checkpoint.values("head.bias");
         let draw = self.draw();
         let (steps, lost) = draw.map_or((1, 0), |draw| (draw.steps, draw.sum_shift));
         let (head_weights, head_bias, score_shift) = head(

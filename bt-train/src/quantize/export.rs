@@ -4,8 +4,8 @@ use super::decoder::of_device;
 use super::real::{RealLayer, RealMaps, frames, hidden_lsb, real, states};
 use super::scheme::CALIBRATION_STATES;
 use super::spread::spread;
-use super::tensor::Z_SCALE;
 use super::words::RealWords;
+use super::z::Z_SCALE;
 use crate::data::Part;
 use crate::device::{self, LayerPassage, Passage};
 use crate::error::{Error, ErrorKind, OverLimits, Result};
@@ -17,8 +17,9 @@ use bt_core::internals::model::layout::FilterRecord;
 use bt_core::internals::model::write::ModelBytes;
 
 pub use super::gates::ZReport;
+pub use super::layer::CellReport;
 pub use super::map::{LevelReport, MapReport, Z_MAX};
-pub use super::scheme::{CellReport, Options, Scheme};
+pub use super::scheme::{Options, Scheme};
 pub use super::words::WordsReport;
 
 /// A quantized model and how well its parts came out.

@@ -2,7 +2,7 @@
 
 use super::map::Z_MAX;
 use super::real::{RealLayer, of_hidden};
-use super::tensor::Z_SCALE;
+use super::z::Z_SCALE;
 use crate::device::LayerPassage;
 
 /// What becomes of the pre-activations z, Q4.11, on calibration sequences.

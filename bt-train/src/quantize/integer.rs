@@ -1,7 +1,7 @@
 //! A tensor map in integers: its run by the device's own kernels, and its noise.
 
 use super::simulate::{Simulation, Stored};
-use super::tensor::ZFormat;
+use super::z::ZFormat;
 use crate::plan::TensorMap;
 use crate::plan::lower::Lowered;
 use bt_core::internals::map;

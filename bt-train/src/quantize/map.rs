@@ -4,9 +4,8 @@ use super::dense::{self, IntegerDense};
 use super::integer::{IntegerMap, Noise, PerBlock, adds, place};
 use super::rounding::{Rounding, roundings};
 use super::simulate::Simulation;
-use super::tensor::{
-    self, Calibrated, HEADROOM, QuantizeError, Width, Z_SCALE, ZFormat, with_headroom,
-};
+use super::tensor::{self, Calibrated, HEADROOM, QuantizeError, Width, with_headroom};
+use super::z::{Z_SCALE, ZFormat, snr_db};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::checkpoint::Checkpoint;
 use crate::plan::kernels::Kernels;
@@ -365,7 +364,7 @@ impl MapScheme {
             };
         MapReport {
             plan: Some(lowered.plan.to_string()),
-            snr_db: tensor::snr_db(found.zip(&shares), z.scale),
+            snr_db: snr_db(found.zip(&shares), z.scale),
             z_max: largest(&shares),
             levels: integers
                 .stages

@@ -49,12 +49,6 @@ impl<'p> RealMaps<'p> {
     }
 }
 
-/// The values of a checkpoint's tensor.
-pub(super) fn values(checkpoint: &Checkpoint, name: &str) -> Vec<f64> {
-    let tensor = checkpoint.tensors[name].iter();
-    tensor.map(|&value| f64::from(value)).collect()
-}
-
 /// A layer in real arithmetic.
 pub(super) struct RealLayer<'a> {
     pub maps: &'a RealMaps<'a>,

@@ -4,8 +4,9 @@ use super::calibration::{CalibratedInput, InputCalibration};
 use super::contents::{FileContents, arena};
 use super::decoder::{material, of_device};
 use super::input::InputFormat;
-use super::map::{IntegerForm, MapScheme, Reads, apply_matrix};
-use super::real::{RealLayer, RealMaps, folded_bias, frames, hidden_lsb, states, values};
+use super::layer::{CellReport, Weights, recurrent_bias};
+use super::map::{MapScheme, Reads, apply_matrix};
+use super::real::{RealLayer, RealMaps, folded_bias, frames, hidden_lsb, states};
 use super::spread::spread;
 use super::words::RealWords;
 use crate::data::Part;
@@ -17,7 +18,7 @@ use crate::float::model::Model;
 use crate::plan::kernels::Kernels;
 use crate::plan::search::{self, Layers, Limits, Ranked, SearchError, WholeMap};
 use crate::shape::{Cell, name};
-use bt_core::internals::model::layout::{CELL_FRACTION, CELL_FRACTION_MIN, FilterRecord};
+use bt_core::internals::model::layout::FilterRecord;
 use bt_core::internals::model::write::ModelBytes;
 
 /// What the caller decides.
@@ -29,32 +30,6 @@ pub struct Options {
     pub limits: Limits,
     /// Sequences to calibrate on, at most.
     pub sequences: usize,
-}
-
-/// The cell state c, i32.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
-pub struct CellReport {
-    /// Largest magnitude in real arithmetic on calibration sequences.
-    pub max: f64,
-    /// Fraction bits: of an LSTM 24 unless c goes beyond half of their ±128.
-    pub fraction: u32,
-}
-
-impl CellReport {
-    /// The most fraction bits that leave twice the room that calibration has seen.
-    fn new(cell: Cell, max: f64) -> CellReport {
-        if let Some(fraction) = cell.device().state_fraction() {
-            return CellReport { max, fraction };
-        }
-        let holds = |fraction: &u32| 2.0 * max <= f64::from(1u32 << (31 - fraction));
-        CellReport {
-            max,
-            fraction: (CELL_FRACTION_MIN..=CELL_FRACTION)
-                .rev()
-                .find(holds)
-                .unwrap_or(CELL_FRACTION_MIN),
-        }
-    }
 }
 
 /// How a model becomes integers: everything that calibration decides, and none of the weights. Other
@@ -85,21 +60,6 @@ pub(super) struct LayerScheme {
     pub recurrent: Option<MapScheme>,
     /// How far the state goes, and the format for it.
     pub cell: CellReport,
-}
-
-/// The weights of a layer under a scheme, in integers.
-pub(super) struct Weights<'a> {
-    /// Of z, with what the input map makes of integer zeros.
-    pub bias: Vec<f64>,
-    /// The same with what its integers make of them: an offset that stays in the values then meets the
-    /// same weights as the values, and rounding them costs no more than without it.
-    pub integer_bias: Vec<f64>,
-    /// Of the recurrent map's last gate, where its share is kept apart.
-    pub recurrent_bias: Vec<f64>,
-    pub input: IntegerForm<'a>,
-    pub recurrent: Option<IntegerForm<'a>>,
-    /// What becomes of the input map's share, and what z starts from then.
-    pub filter: Option<(FilterRecord, Vec<i16>)>,
 }
 
 /// Checks that a model of such a kind can be made integers at all.
@@ -199,7 +159,7 @@ impl Scheme {
             part,
             chosen: &chosen,
             normalization: &normalization,
-            bias: &values(checkpoint, &name::bias(config.cell, 0)),
+            bias: &checkpoint.values(&name::bias(config.cell, 0)),
             has_front_end: config.front_end.is_some(),
             kernels: options.limits.kernels,
             is_filtered: Filter::of(&config.input).is_some(),
@@ -225,7 +185,7 @@ impl Scheme {
             let reads = of_hidden("upper input", config.cell);
             let flat = spread(hidden.concat(), CALIBRATION_STATES);
             let input = MapScheme::new(&maps.input, &flat, reads, options.limits.kernels)?;
-            let bias = values(checkpoint, &name::bias(config.cell, at));
+            let bias = checkpoint.values(&name::bias(config.cell, at));
             let (layer, own) = LayerScheme::new(
                 checkpoint,
                 at,
@@ -346,7 +306,7 @@ impl Scheme {
         layers
             .map(|(at, (scheme, maps))| {
                 let cell = self.config.cell;
-                let own = values(checkpoint, &name::bias(cell, at));
+                let own = checkpoint.values(&name::bias(cell, at));
                 // The frame alone has an offset, of which a filter passes nothing.
                 let zero = std::slice::from_ref(&self.format.zero);
                 let folded = |share: Vec<f64>| folded_bias(&share, &own);
@@ -441,17 +401,6 @@ impl LayerScheme {
             cell,
         };
         Ok((layer, states.hidden))
-    }
-}
-
-/// The bias of a layer's recurrent map where it has one.
-pub(super) fn recurrent_bias(checkpoint: &Checkpoint, at: usize) -> Vec<f64> {
-    match checkpoint.config.recurrent_bias_values() {
-        0 => Vec::new(),
-        _ => values(
-            checkpoint,
-            &name::recurrent_bias(checkpoint.config.cell, at),
-        ),
     }
 }
 

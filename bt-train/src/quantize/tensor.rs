@@ -8,14 +8,12 @@
 use super::integer::{IntegerMap, PerBlock, adds};
 use super::rounding::Rounding;
 use super::simulate::Simulation;
+use super::z::{ZFormat, snr_db};
 use crate::plan::TensorMap;
 use crate::plan::kernels::Kernels;
 use crate::plan::lower::{Lowered, LoweredStage};
 use bt_core::internals::model::bound;
 use bt_core::internals::program::{NONE, Program, StageRecord, TILE_N, panel};
-
-/// LSB of z per unit: Q4.11.
-pub const Z_SCALE: f64 = 2048.0;
 
 /// What a level is given room for, as a multiple of the [`maxima`] of calibration. Other frames go
 /// beyond them, and one value cut off in a thousand costs far more than an eighth of the range, which
@@ -44,33 +42,6 @@ pub enum QuantizeError {
     /// An entry of the map is not finite.
     #[error("it has weights that are not finite")]
     NotFinite,
-}
-
-/// How z of a map is kept while the map adds to it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ZFormat {
-    /// LSB per unit.
-    pub scale: f64,
-    /// What z starts from, beside a bias; none: zeros.
-    pub start: Vec<f64>,
-}
-
-impl Default for ZFormat {
-    /// As a cell reads it.
-    fn default() -> Self {
-        Self {
-            scale: Z_SCALE,
-            start: Vec::new(),
-        }
-    }
-}
-
-impl ZFormat {
-    /// What z starts from, in integers.
-    pub fn integers(&self) -> impl Iterator<Item = i16> {
-        let integer = |start: &f64| (start * self.scale).round().clamp(-32_768.0, 32_767.0) as i16;
-        self.start.iter().map(integer)
-    }
 }
 
 /// Largest magnitude of every stage's output over `frames` (real values); z starts from `start`.
@@ -547,16 +518,4 @@ fn pack(
         words[word] |= u32::from(weight as u16) << (k % 2 * 16);
     }
     words
-}
-
-/// 10·log10 of signal over noise power of z, over all pairs of (integers of `scale` LSB per unit, real).
-pub fn snr_db<'z>(pairs: impl Iterator<Item = (Vec<i16>, &'z Vec<f64>)>, scale: f64) -> f64 {
-    let (mut signal, mut noise) = (0.0, 0.0);
-    for (found, wanted) in pairs {
-        for (found, wanted) in found.iter().zip(wanted) {
-            signal += wanted * wanted;
-            noise += (f64::from(*found) / scale - wanted).powi(2);
-        }
-    }
-    10.0 * (signal / noise.max(f64::MIN_POSITIVE)).log10()
 }

@@ -1,7 +1,8 @@
 //! What words add to z, in integers: rows of i8, each with a scale of its own.
 
 use super::map::Z_MAX;
-use super::tensor::{QuantizeError, Z_SCALE};
+use super::tensor::QuantizeError;
+use super::z::Z_SCALE;
 use crate::data::Part;
 use crate::error::{Error, ErrorKind, Lack, Result};
 use crate::float::checkpoint::{Checkpoint, WORDS};
@@ -71,7 +72,7 @@ fn rows(checkpoint: &Checkpoint) -> Result<Option<Vec<Vec<f64>>>> {
     if checkpoint.config.words().is_none() {
         return Ok(None);
     }
-    let values = super::real::values(checkpoint, WORDS);
+    let values = checkpoint.values(WORDS);
     if values.iter().any(|value| !value.is_finite()) {
         return Err(Error::new(ErrorKind::Quantize {
             map: "words",
@@ -178,7 +179,7 @@ mod tests {
             let checkpoint = Checkpoint::of(&model);
             let (words, report) = integers(&checkpoint).unwrap().unwrap();
             assert_eq!(words.record.longest, 3);
-            let wanted = super::super::real::values(&checkpoint, WORDS);
+            let wanted = checkpoint.values(WORDS);
             let found = rounded(&words);
             let rows = wanted.chunks(16).zip(found.chunks(16));
             let mut largest = 0.0f64;

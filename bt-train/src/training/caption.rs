@@ -2,9 +2,9 @@
 
 use crate::data::{Items, Normalization, Part, Targets};
 use crate::error::{Error, ErrorKind, Lack, Result};
+use crate::float::caption::Decoder;
 use crate::float::config::{END, UNKNOWN};
 use crate::float::model::Model;
-use crate::float::words::Decoder;
 use bt_core::argmax;
 use ndarray::{Array2, ArrayView1};
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! Captions of pictures.
 
 use super::Archive;
-use super::arrays::{check_range, is_integer, row_major_integers, wrong_type};
+use super::items::{check_range, is_integer, row_major_integers, wrong_type};
 use crate::data::{Part, Targets, Values};
 use crate::error::{Error, ErrorKind, Lack, Result, With};
 use crate::float::config::END;

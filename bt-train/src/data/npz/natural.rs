@@ -1,7 +1,7 @@
 //! x of the types that NumPy makes by itself: float64, float16, integers of other widths, bool. They become f32 where
 //! that loses nothing that matters, and are refused where it would.
 
-use super::arrays::{check_finite, row_major};
+use super::items::{check_finite, row_major};
 use crate::data::npy::Header;
 use crate::error::{Error, ErrorKind, Result};
 use std::cell::Cell;

@@ -1,15 +1,14 @@
 //! y: classes, values or bits, of sequences or of steps.
 
 use super::Archive;
-use super::arrays::{check_finite, is_integer, row_major, row_major_integers, wrong_type};
+use super::items::{
+    LABEL_MAX, check_finite, is_integer, row_major, row_major_integers, wrong_type,
+};
 use crate::data::logs::in_order;
 use crate::data::{Items, PartName, Targets};
 use crate::error::{Error, ErrorKind, Result};
 use ndarray::Array2;
 use std::collections::BTreeSet;
-
-/// No data set has more classes; a larger label is a mistake.
-pub(super) const LABEL_MAX: i64 = 65_535;
 
 impl Archive {
     /// Classes or values of sequences of `steps` steps, of which `lengths` are valid.

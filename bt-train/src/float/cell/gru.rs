@@ -7,8 +7,8 @@
 //! x is what the input map gives with its bias, u what the recurrent map gives, with a bias of its own in n.
 
 use super::{gate, slope};
-use crate::float::config::Gate;
 use crate::float::real::Real;
+use crate::shape::Gate;
 
 /// See [`Kind::activate`](super::Kind::activate).
 pub fn activate<T: Real>(kind: Gate, x: &mut [T], u: &[T]) {

@@ -5,8 +5,8 @@
 //! ```
 
 use super::{gate, hard_sigmoid};
-use crate::float::config::Gate;
 use crate::float::real::Real;
+use crate::shape::Gate;
 
 /// Gates' values [4·J] from pre-activations, in place: what [`forward`] leaves in `z`.
 pub fn activate<T: Real>(kind: Gate, z: &mut [T]) {

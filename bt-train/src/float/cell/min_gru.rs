@@ -5,8 +5,8 @@
 //! ```
 
 use super::{gate, slope};
-use crate::float::config::Gate;
 use crate::float::real::Real;
+use crate::shape::Gate;
 
 /// See [`Kind::activate`](super::Kind::activate).
 pub fn activate<T: Real>(kind: Gate, z: &mut [T]) {

@@ -4,9 +4,8 @@ mod gru;
 mod lstm;
 mod min_gru;
 
-use crate::float::config::Gate;
 use crate::float::real::Real;
-use crate::shape::Cell;
+use crate::shape::{Cell, Gate};
 
 /// A cell and the function of its gates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

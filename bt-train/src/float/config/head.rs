@@ -2,6 +2,7 @@
 
 use super::{HORIZON_MAX, product};
 use crate::error::{Error, ErrorKind, Result};
+use crate::heads::HeadName;
 use bt_core::OutputKind;
 use serde::{Deserialize, Serialize};
 
@@ -191,6 +192,9 @@ impl HeadConfig {
     }
 }
 
+/// Numbers that place the two windows of a step, the one that reads and the one that paints.
+pub(in crate::float) const PLACES: usize = 10;
+
 /// Words of a caption at most, of a head that does not say.
 const CAPTION_WORDS: usize = 40;
 
@@ -230,34 +234,10 @@ pub enum HeadKind {
     Draw(usize),
 }
 
-/// What a head gives, by its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum HeadName {
-    /// The class of a sequence
-    Classes,
-    /// The class of every step
-    StepClasses,
-    /// Values of a sequence
-    Values,
-    /// Values of every step
-    StepValues,
-    /// Bits of a sequence
-    Bits,
-    /// Bits of every step
-    StepBits,
-    /// Bits of the next frame
-    NextBits,
-    /// The next word of a caption
-    NextWords,
-    /// Bits of a picture
-    Draw,
-}
-
-impl HeadName {
-    /// That with so many outputs.
-    pub fn with(self, outputs: usize) -> HeadKind {
-        match self {
+impl HeadKind {
+    /// What a head of this name gives, so many of them.
+    pub fn of(name: HeadName, outputs: usize) -> HeadKind {
+        match name {
             HeadName::Classes => HeadKind::Classes(outputs),
             HeadName::StepClasses => HeadKind::StepClasses(outputs),
             HeadName::Values => HeadKind::Values(outputs),
@@ -270,42 +250,6 @@ impl HeadName {
         }
     }
 
-    /// Whether there is one after every step.
-    pub fn every_step(self) -> bool {
-        !matches!(
-            self,
-            HeadName::Classes | HeadName::Values | HeadName::Bits | HeadName::Draw
-        )
-    }
-
-    /// Of what there is one each.
-    pub fn kind(self) -> OutputKind {
-        match self {
-            HeadName::Classes | HeadName::StepClasses | HeadName::NextWords => OutputKind::Classes,
-            HeadName::Values | HeadName::StepValues => OutputKind::Values,
-            HeadName::Bits | HeadName::StepBits | HeadName::NextBits | HeadName::Draw => {
-                OutputKind::Bits
-            }
-        }
-    }
-
-    /// In words: the … .
-    pub fn words(self) -> &'static str {
-        match self {
-            HeadName::Classes => "class of a sequence",
-            HeadName::StepClasses => "class of every step",
-            HeadName::Values => "values of a sequence",
-            HeadName::StepValues => "values of every step",
-            HeadName::Bits => "bits of a sequence",
-            HeadName::StepBits => "bits of every step",
-            HeadName::NextBits => "bits of the next frame",
-            HeadName::NextWords => "next word of a caption",
-            HeadName::Draw => "bits of a picture",
-        }
-    }
-}
-
-impl HeadKind {
     /// Its name.
     pub fn name(self) -> HeadName {
         match self {

@@ -2,12 +2,12 @@
 
 use super::attention::{PLACE, Scratch, Size, Window};
 use super::linear::Linear;
+use crate::float::config::PLACES;
 use crate::float::head::Head;
 use crate::float::real::Real;
 use rayon::prelude::*;
 
-/// Numbers that place the two windows of a step.
-pub(in crate::float) const PLACES: usize = 2 * PLACE;
+const _: () = assert!(PLACES == 2 * PLACE);
 
 /// What places the windows, and their size.
 pub(super) struct Attention<'a, T> {

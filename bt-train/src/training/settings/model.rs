@@ -5,8 +5,8 @@ use super::{Flags, HeadChoice, Settings};
 use crate::data::{DataSet, Part, PartName};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::{
-    FILTER_HORIZON, FrontEndConfig, HORIZON, HeadConfig, HeadName, HiddenConfig, InputConfig,
-    InputFilter, ModelConfig, Pool, RecurrentConfig,
+    FILTER_HORIZON, FrontEndConfig, HORIZON, HeadConfig, HeadKind, HeadName, HiddenConfig,
+    InputConfig, InputFilter, ModelConfig, Pool, RecurrentConfig,
 };
 use crate::shape::MapName;
 use crate::training::modes::{self, Modes};
@@ -239,7 +239,7 @@ impl Settings {
             },
             gate: self.gate,
             head: HeadConfig {
-                gives: head.with(outputs),
+                gives: HeadKind::of(head, outputs),
                 pool: self.pool,
                 // Said for another pool, it is refused with the rest.
                 horizon: (self.pool == Pool::Recent || self.horizon != HORIZON)

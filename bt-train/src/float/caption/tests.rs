@@ -1,7 +1,7 @@
 //! Captions against plain loops.
 
 use super::*;
-use crate::float::config::ModelConfig;
+use crate::float::config::{END, ModelConfig};
 use crate::float::map::check::noise;
 use ndarray::Array3;
 use rand_chacha::ChaCha8Rng;
@@ -16,19 +16,6 @@ fn network(text: &str) -> Network<f64> {
 
 fn pictures(count: usize, inputs: usize) -> Array3<f64> {
     Array3::from_shape_vec((count, 1, inputs), noise(count * inputs, 4)).unwrap()
-}
-
-#[test]
-fn a_word_is_read_after_it_was_told() {
-    let before = words_before(&[3, 2, 0, 0, 4, 0], &[3, 0, 1, 2]);
-    assert_eq!(before, [0, 3, 2, 0, 0, 4]);
-}
-
-#[test]
-fn a_hidden_word_is_read_as_one_that_is_unknown() {
-    let mut read = [END, 3, 2, END, END, 4];
-    hide(&mut read, &[true, true, false, false, true, true]);
-    assert_eq!(read, [END, UNKNOWN, 2, END, END, UNKNOWN]);
 }
 
 /// z = W·picture + table\[word before\] + U·h + b at every step, in a loop of its own.
