@@ -171,21 +171,25 @@ class Client:
         self.tag = self.tag % 255 + 1
         frame = encode(kind, self.tag, fields)
         last = None
+        # Of silence: each is waited for twice as long, up to eight times, lest repetitions fill a slow line.
+        times = 1
         for attempt in range(self.tries):
             self.repeats += attempt > 0
             # A 0x00 in front ends whatever noise the device holds.
             self.port.write(b"\0" + frame if attempt else frame)
-            reply, why = self._reply(answers)
+            reply, why = self._reply(answers, times)
             if reply is not None:
                 return reply
+            if why is None:
+                times = min(8, 2 * times)
             last = why or last
         if last is None:
             raise DeviceError("the device does not answer")
         raise DeviceError(f"the line is too noisy: {last}, {self.tries} times in a row")
 
-    def _reply(self, answers):
-        """The reply with our tag, or None and why to ask again."""
-        until = time.monotonic() + self.patience_s + self.chunk_s
+    def _reply(self, answers, times):
+        """The reply with our tag, waited for so many times as long as usual, or None and why to ask again."""
+        until = time.monotonic() + times * (self.patience_s + self.chunk_s)
         while True:
             while 0 in self.arrived:
                 line, _, self.arrived = self.arrived.partition(b"\0")

@@ -595,6 +595,9 @@ impl<S: Read + Write> Device<S> {
             .encode(self.tag, &mut line[1..])
             .map_err(|error| anyhow!("{error}"))?;
         let mut last = None;
+        // Of silence: each is waited for twice as long as the one before, up to eight times. What is asked again while
+        // the first is on its way fills the line, and the reply to the next request waits behind all of it.
+        let mut silences = 0;
         for attempt in 0..TRIES {
             self.repeats += u32::from(attempt > 0);
             let frame = if attempt == 0 {
@@ -603,12 +606,12 @@ impl<S: Read + Write> Device<S> {
                 &line[..=length]
             };
             self.send(frame)?;
-            match self.reply(&read)? {
+            match self.reply(1 << silences, &read)? {
                 Answer::Reply(value) => return Ok(value),
                 Answer::Refused(error) => bail!("the device answered: {error}"),
                 Answer::NoModel(reason) => bail!("the device has no model to serve: {reason}"),
                 Answer::Garbled(error) => last = Some(error),
-                Answer::Silence => {}
+                Answer::Silence => silences = 3.min(silences + 1),
             }
         }
         match last {
@@ -617,9 +620,9 @@ impl<S: Read + Write> Device<S> {
         }
     }
 
-    /// Waits for the reply with our tag, or for a reason to send again.
-    fn reply<T>(&mut self, read: impl Fn(Reply<'_>) -> Option<T>) -> Result<Answer<T>> {
-        let until = Instant::now() + self.patience + self.steps_of_chunk;
+    /// Waits for the reply with our tag, so many times as long as usual, or for a reason to send again.
+    fn reply<T>(&mut self, times: u32, read: impl Fn(Reply<'_>) -> Option<T>) -> Result<Answer<T>> {
+        let until = Instant::now() + times * (self.patience + self.steps_of_chunk);
         loop {
             while let Some(byte) = self.unread.pop() {
                 if !self.decoder.ends_frame(byte) {
