@@ -12,6 +12,7 @@ use bt_core::drawing::Random;
 use bt_core::{InputType, Model, Session};
 use bt_tests::model::{Dense, Noise, scores_of};
 use bt_train::drawing;
+use bt_train::plan::timing::Processor;
 use tools::board::Board;
 use tools::c_library::{Library, Sources};
 use tools::emulator::Emulator;
@@ -159,6 +160,26 @@ fn the_example_by_gcc_gives_the_scores_of_the_host() {
             .arg(place.path())
             .arg(use_it),
     );
+}
+
+/// A library for an M55 has the kernels of Helium in it, beside those for what Helium is slower at.
+#[test]
+fn a_library_for_an_m55_has_its_kernels() {
+    let place = tempfile::tempdir().unwrap();
+    let library = Library {
+        target: "thumbv8m.main-none-eabihf",
+        processor: Some(Processor::M55),
+        front_end: false,
+    };
+    library.write(place.path()).unwrap();
+    let symbols = Command::new("arm-none-eabi-nm")
+        .arg(place.path().join("libbt_core.a"))
+        .output()
+        .unwrap();
+    let symbols = String::from_utf8(symbols.stdout).unwrap();
+    for kernels in ["6kernel6helium", "6kernel7armv7em"] {
+        assert!(symbols.contains(kernels), "{kernels}");
+    }
 }
 
 #[test]

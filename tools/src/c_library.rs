@@ -114,8 +114,10 @@ impl Library<'_> {
             command.arg("--no-default-features");
         }
         // An M33 without the DSP extension is built for without --core.
-        if matches!(self.processor, Some(Processor::M33 | Processor::M55)) {
-            command.args(["--features", "dsp"]);
+        match self.processor {
+            Some(Processor::M33) => drop(command.args(["--features", "dsp"])),
+            Some(Processor::M55) => drop(command.args(["--features", "helium"])),
+            _ => {}
         }
         let messages = firmware::messages(&mut command, || {
             format!(
