@@ -4,7 +4,8 @@
 //!
 //! `FRAMES.npy`: u8, 57,600 values a frame in any shape; `image_frames.py` makes it of images. Every
 //! other frame is calibrated on, the others are measured. The weights are random, of the scale that
-//! training starts from; the plan is the one that `bt-train plan --ram 10K` puts first.
+//! training starts from; the plan is the one that `bt-train plan --ram 10K` puts first, for an M4F where no core
+//! is named.
 
 use bt_core::InputType;
 use bt_core::about::{Cell, Pool};
@@ -50,7 +51,7 @@ fn main() -> Result<()> {
     let s = deviation(&shape);
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let map = TensorMap::from_fn(shape.clone(), |_, _, _| s * normal(&mut rng));
-    let chosen = chosen_plan(&shape)?;
+    let chosen = chosen_plan(&shape, Kernels::default())?;
     let count = frames.len();
     println!("{count} frames, half of them measured; plan: {chosen}\n");
 
@@ -73,7 +74,7 @@ fn main() -> Result<()> {
         for (at, input) in [Input::Bytes, Input::Words].into_iter().enumerate() {
             let trial = Trial::new(&lowered, &map, &frames, 1.0, input);
             let calibrated = trial.calibrated();
-            cells[at].push(trial.measured(&trial.best(&calibrated)?));
+            cells[at].push(trial.measured(&trial.best(&calibrated, Kernels::default())?));
             cells[at + 2].push(trial.measured(&trial.best_of_8_bits(&calibrated)?));
         }
     }
@@ -95,7 +96,7 @@ fn main() -> Result<()> {
         let integers = trial.quantized(&calibrated, width)?;
         println!("| {name} | {:.1} |", trial.measured(&integers));
     }
-    let best = trial.best(&calibrated)?;
+    let best = trial.best(&calibrated, Kernels::default())?;
     println!("| as `quantize` chooses | {:.1} |", trial.measured(&best));
 
     let mut of_frames = trial.of_frames(&best);
@@ -107,13 +108,33 @@ fn main() -> Result<()> {
         println!("| best frame | {finest:.1} |");
     }
 
+    println!("\n| as `quantize` chooses for | dB | worst frame |\n|---|---:|---:|");
+    for (name, kernels) in [
+        ("M4F, M7, M33", Kernels::M4f),
+        ("M4 without FPU", Kernels::M4),
+        ("M55", Kernels::M55),
+        ("M3", Kernels::M3),
+        ("M0", Kernels::M0),
+        ("RV32", Kernels::Rv32),
+    ] {
+        let lowered = lower(&shape, &chosen_plan(&shape, kernels)?)?;
+        let trial = Trial::new(&lowered, &map, &frames, 1.0, Input::Bytes);
+        let best = trial.best(&trial.calibrated(), kernels)?;
+        let worst = trial
+            .of_frames(&best)
+            .into_iter()
+            .fold(f64::INFINITY, f64::min);
+        let db = trial.measured(&best);
+        println!("| {name} | {db:.1} | {worst:.1} |");
+    }
+
     println!("\n| light times {DIMMED}, the chosen plan | dB |\n|---|---:|");
     for (name, input) in [
         ("rounded to u8", Input::Bytes),
         ("rounded to i16", Input::Words),
     ] {
         let trial = Trial::new(&lowered, &map, &frames, DIMMED, input);
-        let best = trial.best(&trial.calibrated())?;
+        let best = trial.best(&trial.calibrated(), Kernels::default())?;
         println!("| {name} | {:.1} |", trial.measured(&best));
     }
     Ok(())
@@ -139,7 +160,7 @@ fn read(path: &Path) -> Result<Vec<Vec<u8>>> {
 }
 
 /// The plan of the input map of the paper's layer.
-fn chosen_plan(shape: &MapShape) -> Result<Plan> {
+fn chosen_plan(shape: &MapShape, kernels: Kernels) -> Result<Plan> {
     let recurrent = MapKind::BlockTerm { blocks: 2, rank: 2 };
     let layers = Layers {
         input: shape.clone(),
@@ -151,6 +172,7 @@ fn chosen_plan(shape: &MapShape) -> Result<Plan> {
     };
     let limits = Limits {
         ram_bytes: Some(RAM_BYTES),
+        kernels,
         ..Limits::default()
     };
     match best(&layers, &limits) {
@@ -262,14 +284,14 @@ impl<'a> Trial<'a> {
     }
 
     /// The integers that `quantize` would choose.
-    fn best(&self, calibrated: &Calibrated<'_>) -> Result<IntegerMap> {
+    fn best(&self, calibrated: &Calibrated<'_>, kernels: Kernels) -> Result<IntegerMap> {
         let every = self
             .integers
             .len()
             .div_ceil(SEARCH_FRAMES)
             .next_multiple_of(2);
         let frames: Vec<Vec<i16>> = self.integers.iter().step_by(every).cloned().collect();
-        let widths = calibrated.best(&frames, self.map, Kernels::default());
+        let widths = calibrated.best(&frames, self.map, kernels);
         widths
             .and_then(|widths| calibrated.quantize(&widths))
             .map_err(refused_integers)

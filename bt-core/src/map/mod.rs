@@ -29,8 +29,14 @@ impl Progress {
     }
 
     /// Whether no value of the frame has come yet.
+    #[inline(always)]
     pub(crate) fn is_start(&self) -> bool {
-        *self == Self::new()
+        self.filled == 0 && self.is_first()
+    }
+
+    /// Whether the slab or slice under way is the frame's first.
+    fn is_first(&self) -> bool {
+        self.slice == 0 && self.odometer == Odometer::new()
     }
 
     /// Values of the frame taken so far.
@@ -65,11 +71,12 @@ pub(crate) fn feed<S: Sample>(
 ) -> (usize, bool) {
     let mut taken = 0;
     while let Some(rest) = values.get(taken..).filter(|rest| !rest.is_empty()) {
-        let now = rest.get(..missing(&model.input, progress)).unwrap_or(rest);
+        let missing = missing(&model.input, progress);
+        let now = rest.get(..missing).unwrap_or(rest);
         gather(model, progress.filled as usize, now, memory);
         taken += now.len();
         progress.filled += now.len() as u32;
-        if missing(&model.input, progress) == 0 {
+        if now.len() == missing {
             progress.filled = 0;
             if advance(model, progress, memory) {
                 return (taken, true);

@@ -85,8 +85,8 @@ impl ProgramRecord {
     /// Values of a row of the slab where two rows share their words: the gather table puts each value of the
     /// first of two rows to the low half of a word, its neighbour of the second row to the high half, and
     /// neighbours of a row to one word after the other but from one group of four words, whose first is at a
-    /// multiple of four from `slab_word`, to the next. So tables are where a slab's panels hold its rows as k.
-    /// 0 where there is no table or it is any other.
+    /// multiple of four from `slab_word`, to the next, always as far away. So tables are where a slab's panels
+    /// hold its rows as k. 0 where there is no table or it is any other.
     #[inline(never)]
     pub fn paired_row(&self, tables: &[u16]) -> usize {
         let find = || {
@@ -96,8 +96,18 @@ impl ProgramRecord {
             let table = entries(tables, self.gather_table, self.slab_values.into())?;
             let second = table.first()?.checked_add(1)?;
             let row = table.iter().position(|&place| place == second)?;
+            let is_last = |place: u16| place / 2 % TILE_N as u16 == TILE_N as u16 - 1;
+            let step = |a: u16, b: u16| i32::from(b) - i32::from(a);
+            let mut neighbours = table.iter().zip(table.get(1..row)?);
+            let to_next = neighbours.find(|&(&a, _)| is_last(a));
+            let to_next = to_next.map(|(&a, &b)| step(a, b));
             let goes_on = |a: u16, b: u16| {
-                b.wrapping_sub(a) == 2 || a / 2 % TILE_N as u16 == 3 && (b / 2).is_multiple_of(4)
+                let step = step(a, b);
+                if is_last(a) {
+                    Some(step) == to_next && (b / 2).is_multiple_of(TILE_N as u16)
+                } else {
+                    step == 2
+                }
             };
             let is_paired = |rows: &[u16]| {
                 rows.split_at_checked(row).is_some_and(|(low, high)| {

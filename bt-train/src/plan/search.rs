@@ -18,7 +18,7 @@ pub use super::front::{MapPlan, MapRanked};
 /// The share of the speed that [`best`] gives up for a smaller arena, without a limit of RAM.
 const SPEED_FOR_RAM: f64 = 0.02;
 /// The same within a limit of RAM.
-const SPEED_FOR_RAM_WITHIN: f64 = 0.005;
+const SPEED_FOR_RAM_WITHIN: f64 = 0.003;
 
 /// What the device has, and which it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -128,7 +128,7 @@ pub fn refused(error: &SearchError, limits: &Limits) -> Error {
     })
 }
 
-/// The plan to use: of those within the limits that are at most 0.5 % slower than the fastest (2 %
+/// The plan to use: of those within the limits that are at most 0.3 % slower than the fastest (2 %
 /// without a limit of RAM), the one of least RAM.
 ///
 /// # Errors

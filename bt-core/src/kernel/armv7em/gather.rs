@@ -1,17 +1,17 @@
-//! Values to the places of a table by `gather.s`, four at a time, or pairs of rows that share words.
+//! Values to the places of a table by `gather.s`, or pairs of rows that share words.
 
 use super::places::to_places;
 use crate::kernel::{Centred, ToPlaces, portable};
 
 unsafe extern "C" {
-    fn bt_core_places_bytes(panels: *mut i16, table: *const u16, values: *const u8, fours: usize);
+    fn bt_core_places_bytes(panels: *mut i16, table: *const u16, values: *const u8, count: usize);
     fn bt_core_places_centred(
         panels: *mut i16,
         table: *const u16,
         values: *const Centred,
-        fours: usize,
+        count: usize,
     );
-    fn bt_core_places_halves(panels: *mut i16, table: *const u16, values: *const i16, fours: usize);
+    fn bt_core_places_halves(panels: *mut i16, table: *const u16, values: *const i16, count: usize);
 
     fn bt_core_pairs_bytes(
         panels: *mut u32,
@@ -69,7 +69,7 @@ macro_rules! assembled {
             fn to_places(panels: &mut [i16], table: &[u16], values: &[Self]) {
                 // SAFETY: `parse` has found that every place of a gather table lies in the scratch, which
                 // `panels` leads into; only this crate can call it, with the table of a `Model`.
-                unsafe { to_places::<_, 4>($places, panels, table, values) };
+                unsafe { to_places::<_, 1>($places, panels, table, values) };
             }
 
             $(fn pairs_to_places(panels: &mut [u32], table: &[u16], row: usize, values: &[Self]) {

@@ -207,8 +207,8 @@ bt_core_gather_\name:
     .size bt_core_gather_\name, . - bt_core_gather_\name
     .endm
 
-    @ Values by a table of their places: r0 panels, r1 places, r2 values, r3 fours of them, two of which
-    @ make a round. Places are halves from r0.
+    @ Values by a table of their places: r0 panels, r1 places, r2 values, r3 how many, at least one. They go by fours,
+    @ two of which make a round, then one by one. Places are halves from r0.
     .macro by_places kind, a, b, c, d
     ldrh r6, [r1], #8
     ldrh r7, [r1, #-6]
@@ -243,8 +243,16 @@ bt_core_gather_\name:
     by_places halves, r4, r4, r5, r5
     .endm
 
-    @ An odd four is done by half a round.
+    .macro one_placed load, step
+    \load r6, [r2], #\step
+    ldrh r7, [r1], #2
+    .endm
+
+    @ An odd four is done by half a round; what is left to lr.
     .macro rounds name, four:vararg
+    and lr, r3, #3
+    lsrs r3, r3, #2
+    beq .Lbt_places_rest_\name
     tst r3, #1
     add r3, r3, #1
     lsr r3, r3, #1
@@ -255,6 +263,9 @@ bt_core_gather_\name:
     \four
     subs r3, r3, #1
     bne .Lbt_places_\name
+    cmp lr, #0
+    beq .Lbt_places_done_\name
+.Lbt_places_rest_\name:
     .endm
 
     .macro gather_places name, mask
@@ -267,6 +278,12 @@ bt_core_places_\name:
     push {r4-r9, lr}
     ldr r9, =\mask
     rounds \name, four_bytes_placed \name
+    one_placed ldrb, 1
+    widen_single_\name
+    strh r6, [r0, r7, lsl #1]
+    subs lr, lr, #1
+    bne .Lbt_places_rest_\name
+.Lbt_places_done_\name:
     pop {r4-r9, pc}
     .ltorg
     .size bt_core_places_\name, . - bt_core_places_\name
@@ -285,49 +302,60 @@ bt_core_places_\name:
 bt_core_places_halves:
     push {r4-r7, lr}
     rounds halves, four_halves_placed
+    one_placed ldrh, 2
+    strh r6, [r0, r7, lsl #1]
+    subs lr, lr, #1
+    bne .Lbt_places_rest_halves
+.Lbt_places_done_halves:
     pop {r4-r7, pc}
     .size bt_core_places_halves, . - bt_core_places_halves
 
     gather bytes, 0x7f807f80
     gather centred, 0xff00ff00
 
-    @ Pairs of rows whose values share words, by a table of places: r0 panels, r1 places, r2 values of the
-    @ first row, r3 of the second; on the stack one past the last value. Of a pair of rows come first the
-    @ columns up to a group of four words (code r5), then groups, two a round (code r8, rounds r10), then what
-    @ is left (code lr). That depends on the word of the first value in its group, r12, and waits on the stack
-    @ for the next pair of rows. r11 the code addresses.
-    .equ PAIRED_ROW, 20     @ values of a row
-    .equ PAIRED_END, 64     @ behind nine registers
+    @ Pairs of rows whose values share words, by a table of places: r0 panels, r1 places, r2 values, r3 how many a row
+    @ has; on the stack one past the last value. Of a pair of rows come first the columns up to a group of four words
+    @ (code r6), then groups, then what is left (code lr; of more than four groups in rounds of four, r11, that code
+    @ counts them). That depends on the word of the first value in its group, which r4 tells by the lowest bits of its
+    @ address, and waits on the stack for the next pair of rows. r12 is where words go, r10 the bytes from a group to the
+    @ next. As long as pairs of rows begin at the same word of a group, nothing but their first place is looked up.
+    .equ PAIRED_END, 20     @ of all values
+    .equ PAIRED_FOURS, 24   @ code of the groups
+    .equ PAIRED_TAIL, 28    @ code of what is left
+    .equ PAIRED_FRAME, 32
+    .equ PAIRED_GIVEN, 68   @ the end, behind nine registers
 
     .macro paired_four name
-    ldrh r12, [r1], #8
+    ldr r7, [r2, r3]
     ldr r5, [r2], #4
-    ldr r7, [r3], #4
     pkhbt r6, r5, r7, lsl #16
     pkhtb r8, r7, r5, asr #16
     widen_\name r4, r5
     widen_\name r6, r7, r8
-    add r12, r0, r12, lsl #1
     stmia r12, {r4-r7}
+    add r12, r12, r10
     .endm
 
+    @ Two columns, one.
     .macro paired_two name
+    ldrh r7, [r2, r3]
     ldrh r6, [r2], #2
-    ldrh r7, [r3], #2
-    ldrh r12, [r1], #4
     pkhbt r6, r6, r7, lsl #16
     widen_\name r4, r5
-    add r12, r0, r12, lsl #1
-    strd r4, r5, [r12]
     .endm
 
     .macro paired_one name
+    ldrb r7, [r2, r3]
     ldrb r6, [r2], #1
-    ldrb r7, [r3], #1
-    ldrh r12, [r1], #2
     pkhbt r6, r6, r7, lsl #16
     widen_\name r4, r5
-    str r4, [r0, r12, lsl #1]
+    .endm
+
+    @ The group behind the first columns.
+    .macro headed columns
+    ldrh r12, [r1, #2 * \columns]
+    add r12, r0, r12, lsl #1
+    ldr pc, [sp, #PAIRED_FOURS]
     .endm
 
     .macro gather_pairs name, mask
@@ -339,83 +367,112 @@ bt_core_places_halves:
 bt_core_pairs_\name:
     push {r4-r11, lr}
     ldr r9, =\mask
-    ldr r11, =bt_core_pairs_code_\name
+    sub sp, sp, #PAIRED_FRAME
+    ldr r5, [sp, #PAIRED_GIVEN]
     @ As if of a word that is none.
-    mvn r12, #0
-    push {r3, lr}
-    add r3, r3, r2
-    push {r5, r8, r10, r12, lr}
+    mov r4, #1
+    str r4, [sp]
+    str r5, [sp, #PAIRED_END]
 .Lbt_pairs_\name\()_row:
-    ldrh r4, [r1]
-    ldmia sp, {r5, r8, r10, r12, lr}
-    ubfx r4, r4, #1, #2
-    cmp r4, r12
+    ldrh r12, [r1]
+    ldmia sp, {r4, r6, r10, r11, lr}
+    add r12, r0, r12, lsl #1
+    cmp r4, r12, lsl #28
     bne .Lbt_pairs_\name\()_other
-    bx r5
+    bx r6
+    @ Codes and rounds of pairs of rows that begin at another word of a group.
 .Lbt_pairs_\name\()_other:
-    mov r12, r4
-    rsb r4, r4, #4
-    and r4, r4, #3
-    ldr r6, [sp, #PAIRED_ROW]
-    sub r6, r6, r4
-    and r7, r6, #3
+    lsl r4, r12, #28
+    sub r5, r12, r0
+    ubfx r5, r5, #2, #2
+    rsb r5, r5, #4
+    and r5, r5, #3
+    ldr r11, =bt_core_pairs_code_\name
+    sub r8, r3, r5
+    and r7, r8, #3
     ldr lr, [r11, r7, lsl #2]
-    lsrs r6, r6, #2
-    and r7, r6, #1
+    str lr, [sp, #PAIRED_TAIL]
+    @ Groups, and how far they are apart if there is more than one or something behind it.
+    lsr r8, r8, #2
+    add r10, r1, r5, lsl #1
+    ldrh r6, [r10]
+    ldrh r10, [r10, #8]
+    sub r10, r10, r6
+    lsl r10, r10, #1
+    rsb r7, r8, #0
+    and r7, r7, #3
     add r7, r11, r7, lsl #2
-    ldr r8, [r7, #28]
+    ldr r7, [r7, #28]
+    cmp r8, #0
     it eq
-    moveq r8, lr
-    add r6, r6, #1
-    lsr r10, r6, #1
-    add r6, r11, r4, lsl #2
-    ldr r5, [r6, #12]
-    cmp r4, #0
-    it eq
-    moveq r5, r8
-    stmia sp, {r5, r8, r10, r12, lr}
-    bx r5
+    moveq r7, lr
+    cmp r8, #4
+    it hi
+    ldrhi lr, [r11, #44]
+    str r7, [sp, #PAIRED_FOURS]
+    add r6, r11, r5, lsl #2
+    add r11, r8, #3
+    lsr r11, r11, #2
+    cmp r5, #0
+    ite eq
+    moveq r6, r7
+    ldrne r6, [r6, #12]
+    stmia sp, {r4, r6, r10, r11, lr}
+    bx r6
 .Lbt_pairs_\name\()_head_3:
     paired_one \name
+    str r4, [r12], #4
+    paired_two \name
+    strd r4, r5, [r12]
+    headed 3
 .Lbt_pairs_\name\()_head_2:
     paired_two \name
-    bx r8
+    strd r4, r5, [r12]
+    headed 2
 .Lbt_pairs_\name\()_head_1:
     paired_one \name
-    bx r8
-.Lbt_pairs_\name\()_full:
+    str r4, [r12]
+    headed 1
+.Lbt_pairs_\name\()_round:
+    subs r11, r11, #1
+    it eq
+    ldreq pc, [sp, #PAIRED_TAIL]
+.Lbt_pairs_\name\()_four_0:
     paired_four \name
-.Lbt_pairs_\name\()_half:
+.Lbt_pairs_\name\()_four_1:
     paired_four \name
-    subs r10, r10, #1
-    bne .Lbt_pairs_\name\()_full
+.Lbt_pairs_\name\()_four_2:
+    paired_four \name
+.Lbt_pairs_\name\()_four_3:
+    paired_four \name
     bx lr
 .Lbt_pairs_\name\()_tail_3:
     paired_two \name
+    strd r4, r5, [r12], #8
 .Lbt_pairs_\name\()_tail_1:
     paired_one \name
+    str r4, [r12]
     b .Lbt_pairs_\name\()_tail_0
 .Lbt_pairs_\name\()_tail_2:
     paired_two \name
+    strd r4, r5, [r12]
 .Lbt_pairs_\name\()_tail_0:
-    ldr r4, [sp, #PAIRED_ROW]
     ldr r5, [sp, #PAIRED_END]
-    mov r2, r3
-    add r3, r3, r4
-    add r1, r1, r4, lsl #1
+    add r2, r2, r3
+    add r1, r1, r3, lsl #2
     cmp r2, r5
     bne .Lbt_pairs_\name\()_row
-    add sp, sp, #28
+    add sp, sp, #PAIRED_FRAME
     pop {r4-r11, pc}
     .ltorg
     .size bt_core_pairs_\name, . - bt_core_pairs_\name
 
-    @ Code addresses: tails by what is left, heads, groups.
+    @ Code addresses: tails by what is left, heads, groups, what comes after a round of them.
     .section .rodata.bt_core_pairs_code_\name, "a", %progbits
     .p2align 2
     .type bt_core_pairs_code_\name, %object
 bt_core_pairs_code_\name:
-    .irp code, tail_0, tail_1, tail_2, tail_3, head_1, head_2, head_3, full, half
+    .irp code, tail_0, tail_1, tail_2, tail_3, head_1, head_2, head_3, four_0, four_1, four_2, four_3, round
     .word .Lbt_pairs_\name\()_\code + 1
     .endr
     .size bt_core_pairs_code_\name, . - bt_core_pairs_code_\name

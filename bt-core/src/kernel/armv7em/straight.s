@@ -1,5 +1,6 @@
 @ The tiles of the most frequent stages: up to 16 pairs of k and 16 tiles a row; one slice, whose sums' tops, or sums
-@ shifted by 13 to 15 and saturated to 15 or 16 bits, are stored at even distances; or one slice of several, whose sums are
+@ shifted by 13 to 15 and saturated to 15 or 16 bits, are stored at even distances, or added to z where they are of up to
+@ 8 pairs; or one slice of several, whose sums are
 @ shifted by 2 to 5 and join the kept ones. After weights_fp.s and contract.s.
 @
 @ What becomes of a tile and where it goes wait on the stack, pushed for a whole row of tiles at once and popped
@@ -8,11 +9,12 @@
 @ So neither is looked up, and nothing asks whether the row is done. A tile that is saturated or joins kept sums has one
 @ address more: POP {pc} leads from that to what stores its values, or to the next tile.
 @
-@ The first block takes the weights of d0; the others wait right-aligned up to d15, so that which comes second
-@ depends on their number, and with it how many words of X the first has to load ahead. It loads all of them at once,
-@ since registers whose sums have not begun take them: x0 to x2 are where their columns' sums of row m0 will be, and the
-@ constant is where the last column's sum of row m1 will be. Sums of n0 to n3 are in r2, r3, r4, r1 (row m0) and r8-r11
-@ (row m1), words of X in r5-r7. The last sum of all ends in lr, so that r11 is free for the next constant.
+@ The first block takes the weights of d0, or where it has code for its number of pairs those before the others. These
+@ wait right-aligned up to d15, so that which comes second depends on their number, and with it how many words of X the
+@ first has to load ahead. It loads all of them at once, since registers whose sums have not begun take them: x0 to x2
+@ are where their columns' sums of row m0 will be, and the constant is where the last column's sum of row m1 will be.
+@ Sums of n0 to n3 are in r2, r3, r4, r1 (row m0) and r8-r11 (row m1), words of X in r5-r7. The last sum of all ends in
+@ lr, so that r11 is free for the next constant.
 
     .equ ST_W, 4            @ next weights, next rows
     .equ ST_LOAD, 56        @ code: loads the weights
@@ -27,6 +29,16 @@
     .equ TS_PAIRS, 76
     .equ TS_FRAME, 80
     .equ TS_PUSHED, 20
+
+    .equ TS_OUT, TS_FRAME + 100
+
+    @ Offsets in the table of their codes.
+    .equ TWO_STEP_ODD, 32
+    .equ TWO_STEP_LOADED, 36
+    .equ TWO_STEP_ROW, 40
+    .equ TWO_STEP_SHIFTS, 44
+    .equ TWO_STEP_SATURATE, 60      @ by store, bits from 15 on and shift from 13 on
+    .equ TWO_STEP_ENDINGS, 108
 
     @ Offsets in the table of codes, from the entry that stages of no pairs would have.
     .equ ST_TWOS, 17 * 12
@@ -83,14 +95,15 @@
     .word .Lbt_saturating_\store\()_\bits\()_\shift + 1
     .endm
 
-    @ A tile whose blocks stand behind its first one: POP takes no second block's address but drops it.
-    .macro straight_through store, second
+    @ A tile whose blocks stand behind its first one: POP takes no second block's address but drops it. Its weights all
+    @ wait right-aligned.
+    .macro straight_through store, second, own
 .Lbt_straight_\store\()_\second:
     straight_top_\store
 .Lbt_saturating_put_\store\()_\second:
     straight_put_\store
 .Lbt_straight_first_\store\()_\second:
-    straight_first ((2*\second+1)%3)
+    straight_first ((2*\second+1)%3), \own
     .irp b, 7, 8, 9, 10, 11, 12, 13, 14, 15
     .if \b >= \second
     straight_pair \b
@@ -105,8 +118,8 @@
     smlad \a, r12, \a, r11
     .endm
 
-    .macro straight_first ahead
-    vmov r12, lr, d0
+    .macro straight_first ahead, own=0
+    vmov r12, lr, d\own
     .if \ahead == 0
     ldmia r0!, {r2, r3, r4, r5}
     .elseif \ahead == 1
@@ -119,6 +132,17 @@
     straight_begin r4, r10
     smlad r1, r12, r5, r11
     smlad r11, lr, r5, r11
+    .endm
+
+    @ Such a first block alone, of tiles stored as pairs.
+    .macro straight_apart second, own
+.Lbt_straight_pairs_\second:
+    straight_top_pairs
+.Lbt_saturating_put_pairs_\second:
+    straight_put_pairs
+.Lbt_straight_first_pairs_\second:
+    straight_first ((2*\second+1)%3), \own
+    pop {pc}
     .endm
 
     .macro straight_top_pairs
@@ -158,6 +182,24 @@
     strd r4, r5, [r6, #16]
     .endm
 
+    @ Rows of z: packed as columns, and added. s2 are the words from one row to the other.
+    .macro straight_top_rows
+    straight_top_columns
+    .endm
+
+    .macro straight_put_rows
+    vmov r7, s2
+    ldrd r8, r9, [r6]
+    qadd16 r2, r8, r2
+    qadd16 r4, r9, r4
+    strd r2, r4, [r6]
+    add r6, r6, r7, lsl #2
+    ldrd r8, r9, [r6]
+    qadd16 r3, r8, r3
+    qadd16 r5, r9, r5
+    strd r3, r5, [r6]
+    .endm
+
     @ r0 the stage, r1 its weights, r2 its rows, r3 the arena; on the stack its destination.
     .section .text.bt_core_straight, "ax", %progbits
     .p2align 2
@@ -173,6 +215,7 @@ bt_core_straight:
     ldrh r7, [r0, #STEP_N_TILES]
     ldrh r8, [r0, #STEP_M_TILES]
     ldrh r6, [r0, #STEP_K_PAIRS]
+    vldr s2, [r0, #STEP_ROW_STRIDE]
     ldr r0, [r0, #STEP_INPUT_WORD]
     ldr lr, [sp, #ST_OUT]
     add r0, r3, r0, lsl #2
@@ -214,18 +257,27 @@ bt_core_straight:
     beq .Lbt_straight_done
 .Lbt_straight_begin:
     ldrh r8, [r2], #2
-    vldmia r1!, {d0}
     add r8, r4, r8, lsl #2
     push {r7, r8, r9, r12}
     sub r8, r8, r11
     ldr r12, [sp, #ST_PUSHED + ST_FIRST]
     ldr pc, [sp, #ST_PUSHED + ST_LOAD]
-    .irp b, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    .irp b, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 .Lbt_straight_load_\b:
+    vldmia r1!, {d0}
     vldmia r1!, {d\b-d15}
     strd r1, r2, [sp, #ST_PUSHED + ST_W]
     bx lr
     .endr
+    .macro straight_load_all name, first
+.Lbt_straight_load_\name:
+    vldmia r1!, {d\first-d15}
+    strd r1, r2, [sp, #ST_PUSHED + ST_W]
+    bx lr
+    .endm
+    straight_load_all 1, 0
+    straight_load_all apart_7, 6
+    straight_load_all apart_8, 7
     @ An odd one, then two at a time.
 .Lbt_straight_odd:
     push {r7-r10}
@@ -253,7 +305,7 @@ bt_core_straight:
     .endr
     pop {r6, r11, pc}
 
-    .irp store, pairs, columns
+    .irp store, pairs, columns, rows
     .irp ahead, 0, 1, 2
 .Lbt_straight_\store\()_\ahead:
     straight_top_\store
@@ -270,6 +322,8 @@ bt_core_straight:
 .Lbt_saturating_last_\store:
     straight_put_\store
     b .Lbt_saturating_row
+    .endr
+    .irp store, pairs, columns
     .irp bits, 15, 16
     .irp shift, 13, 14, 15
     saturating \store, \bits, \shift
@@ -277,8 +331,10 @@ bt_core_straight:
     .endr
     .endr
     @ What is most frequent of all: rows of 10 and of 9 pairs, modes of about 20, of which the next stage sums over n.
-    straight_through columns, 7
-    straight_through columns, 8
+    straight_through columns, 7, 6
+    straight_through columns, 8, 7
+    straight_apart 7, 6
+    straight_apart 8, 7
     .irp shift, 2, 3, 4, 5
 .Lbt_folding_\shift:
     ldmia r6!, {r5, r7, r12}
@@ -297,18 +353,8 @@ bt_core_straight:
     .endr
     .size bt_core_straight, . - bt_core_straight
 
-    @ r0: struct Saturating of straight.rs, or Folding, as they come to lie on the stack.
-    .macro two_step_frame
-    push {r4-r11, lr}
-    vpush {d8-d15}
-    add r12, r0, #56
-    ldmia r12, {r1-r6}
-    push {r1-r6}
-    ldmia r0, {r0-r12, lr}
-    push {r0-r12, lr}
-    .endm
-
-    @ Rows of tiles that are saturated: r1 W, r2 rows and r3 their end, r4 destination of the last tile of row 0, r5 code
+    @ Rows of tiles that are saturated: r0 the stage, r1 its weights, r2 its rows, r3 the arena; on the stack its
+    @ destination. Of a row r1 W, r2 rows and r3 their end, r4 destination of the last tile of row 0, r5 code
     @ that loads W and goes on at lr. Then r0 X, r11 bytes from tile to tile, lr code that pushes. Pushed for each tile:
     @ r1, r6 the code of the second block, its destination in r2 and r7, r3 and r8 the rounding constant, r4 and r9 what
     @ saturates it, r5 and r10 what stores it; r12 what stores the last tile, then the first block.
@@ -316,14 +362,71 @@ bt_core_straight:
     .type bt_core_saturating, %function
     .thumb_func
 bt_core_saturating:
-    two_step_frame
+    push {r4-r11, lr}
+    vpush {d8-d15}
+    sub sp, sp, #TS_FRAME
+    ldr lr, =.Lbt_straight_codes - 24
+    ldrh r4, [r0, #STEP_K_PAIRS]
+    ldrb r7, [r0, #STEP_STORE]
+    ldrb r8, [r0, #STEP_SHIFT]
+    ldrb r9, [r0, #STEP_BITS]
+    vldr s2, [r0, #STEP_ROW_STRIDE]
+    @ By the number of pairs: r10 the second block, r11 what loads W, r12 the offset of the ending.
+    add r4, r4, r4, lsl #1
+    add r4, lr, r4, lsl #2
+    ldmia r4, {r10, r11, r12}
+    @ By the store: r4 what stores the last tile, r8 the others, r12 the first block; r7 what saturates, r9 half of the
+    @ shift.
+    ldr lr, =.Lbt_two_step_codes
+    mov r4, #ST_STORE
+    mla r4, r7, r4, lr
+    add r12, r12, r4
+    cmp r7, #1
+    it hs
+    movhs r7, #6
+    add r7, r7, r9
+    add r7, r7, r9, lsl #1
+    add r7, r7, r8
+    add r7, lr, r7, lsl #2
+    ldr r7, [r7, #TWO_STEP_SATURATE - 4 * (3 * 15 + 13)]
+    sub r8, r8, #1
+    mov r9, #1
+    lsl r9, r9, r8
+    ldr r4, [r4, #TWO_STEP_ENDINGS + ST_LAST]
+    ldrd r8, r12, [r12, #TWO_STEP_ENDINGS]
+    strd r10, r9, [sp, #32]
+    strd r7, r8, [sp, #40]
+    strd r10, r9, [sp, #48]
+    strd r7, r8, [sp, #56]
+    strd r12, r1, [sp, #16]
+    ldr r7, [lr, #TWO_STEP_LOADED]
+    ldr r8, [r0, #STEP_INPUT_WORD]
+    ldrh r9, [r0, #STEP_COL_STRIDE]
+    ldrh r5, [r0, #STEP_N_TILES]
+    ldrh r6, [r0, #STEP_M_TILES]
+    strd r11, r7, [sp, #8]
+    add r8, r3, r8, lsl #2
+    strd r2, r8, [sp, #24]
+    lsl r9, r9, #2
+    strd r9, r4, [sp, #64]
+    sub r5, r5, #1
+    ldr r8, [sp, #TS_OUT]
+    mla r8, r5, r9, r8
+    add r6, r2, r6, lsl #1
+    strd r6, r8, [sp]
+    @ By the tiles beside one: pushes.
+    lsrs r5, r5, #1
+    ldr r7, [lr, r5, lsl #2]
+    ldr r8, [lr, #TWO_STEP_ODD]
+    it cc
+    movcc r8, r7
+    strd r8, r7, [sp, #72]
 .Lbt_saturating_row:
     ldmia sp, {r3-r5, lr}
     ldrd r1, r2, [sp, #TS_W]
     cmp r2, r3
     beq .Lbt_two_step_done
     ldrh r7, [r2], #2
-    vldmia r1!, {d0}
     add r7, r4, r7, lsl #2
     bx r5
 .Lbt_two_step_loaded:
@@ -351,16 +454,64 @@ bt_core_saturating:
     add sp, sp, #TS_FRAME
     vpop {d8-d15}
     pop {r4-r11, pc}
+    .ltorg
     .size bt_core_saturating, . - bt_core_saturating
 
-    @ Rows of tiles that join kept sums, as above with these instead: r2 the last tile's kept sums, r4 bytes of a row
-    @ of them, r3 r2 behind the last row; r4 and r9 what joins them, r5 and r10 the next tile's first block, r12 the next
-    @ row.
+    @ r0 the stage, r1 its weights, r2 the arena. The frame is as above but for these: for rows the last tile's kept
+    @ sums, for their end the same behind the last row, for the destination bytes of a row of them; for what saturates a
+    @ tile what joins them, for what stores it the next tile's first block, for what stores the last one the next row.
     .global bt_core_folding
     .type bt_core_folding, %function
     .thumb_func
 bt_core_folding:
-    two_step_frame
+    push {r4-r11, lr}
+    vpush {d8-d15}
+    ldr lr, =.Lbt_straight_codes - 24
+    ldrh r3, [r0, #STEP_K_PAIRS]
+    ldrh r5, [r0, #STEP_N_TILES]
+    ldrh r6, [r0, #STEP_M_TILES]
+    ldrb r7, [r0, #STEP_SLICE_SHIFT]
+    ldr r8, [r0, #STEP_ACC_WORD]
+    ldr r9, [r0, #STEP_INPUT_WORD]
+    @ By the number of pairs: r10 the second block, r11 what loads W, r4 the first block.
+    add r3, r3, r3, lsl #1
+    add r3, lr, r3, lsl #2
+    ldmia r3, {r10, r11, r12}
+    add r12, r12, lr
+    ldr r4, [r12, #ST_ENDINGS + 4]
+    @ By tiles and shift: r0 pushes of two tiles, lr of the others, r12 what joins kept sums; r2 half of the shift.
+    ldr r3, =.Lbt_two_step_codes
+    add r9, r2, r9, lsl #2
+    add r8, r2, r8, lsl #2
+    add r12, r3, r7, lsl #2
+    ldr r12, [r12, #TWO_STEP_SHIFTS - 8]
+    mov r2, #1
+    sub r7, r7, #1
+    lsl r2, r2, r7
+    sub lr, r5, #1
+    lsrs lr, lr, #1
+    ldr r0, [r3, lr, lsl #2]
+    ldr lr, [r3, #TWO_STEP_ODD]
+    it cc
+    movcc lr, r0
+    strd lr, r0, [sp, #-8]!
+    mov r0, #32
+    ldr lr, [r3, #TWO_STEP_ROW]
+    strd r0, lr, [sp, #-8]!
+    strd r12, r4, [sp, #-8]!
+    strd r10, r2, [sp, #-8]!
+    strd r12, r4, [sp, #-8]!
+    strd r10, r2, [sp, #-8]!
+    @ r5 bytes of a row of kept sums, r8 those of the last tile of row 0, r6 behind the last row; r9 X.
+    lsl r5, r5, #5
+    add r8, r8, r5
+    sub r8, r8, #32
+    mla r6, r6, r5, r8
+    ldr r2, [r3, #TWO_STEP_LOADED]
+    strd r8, r9, [sp, #-8]!
+    strd r4, r1, [sp, #-8]!
+    strd r11, r2, [sp, #-8]!
+    strd r6, r5, [sp, #-8]!
 .Lbt_folding_row:
     ldmia sp, {r3-r5, lr}
     ldrd r1, r2, [sp, #TS_W]
@@ -368,8 +519,8 @@ bt_core_folding:
     beq .Lbt_two_step_done
     mov r7, r2
     add r2, r2, r4
-    vldmia r1!, {d0}
     bx r5
+    .ltorg
     .size bt_core_folding, . - bt_core_folding
 
     @ Code addresses: by pairs of k, the second block, what loads W, the offset of the ending by the words of X that the
@@ -380,13 +531,13 @@ bt_core_folding:
     .type .Lbt_straight_codes, %object
 .Lbt_straight_codes:
     .irp b, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1
-    .word .Lbt_straight_pair_\b + 1, .Lbt_straight_load_\b + 1
+    .word .Lbt_straight_pair_\b + 1
     .if \b == 7
-    .word 24
+    .word .Lbt_straight_load_apart_7 + 1, 24
     .elseif \b == 8
-    .word 32
+    .word .Lbt_straight_load_apart_8 + 1, 32
     .else
-    .word 8 * ((2 * \b + 1) % 3)
+    .word .Lbt_straight_load_\b + 1, 8 * ((2 * \b + 1) % 3)
     .endif
     .endr
     .irp twos, 0, 1, 2, 3, 4, 5, 6, 7
@@ -399,40 +550,40 @@ bt_core_folding:
     .endr
     .word .Lbt_straight_last_\store + 1
     .endm
-    straight_codes pairs, 0, 1, 2, 0, 2
+    straight_codes pairs, 0, 1, 2, 7, 8
     straight_codes columns, 0, 1, 2, 7, 8
+    @ No rows of z have 9 or 10 pairs here.
+    straight_codes rows, 0, 1, 2, 0, 2
     .size .Lbt_straight_codes, . - .Lbt_straight_codes
 
-    @ As struct Codes of straight.rs has them.
-    .section .rodata.bt_core_two_step_code, "a", %progbits
+    @ Of tiles that are saturated or join kept sums: pushes, what goes on when the weights are loaded, the next row of a
+    @ slice; by shift what joins a tile; what saturates it; and as above what stores it.
+    .section .rodata.bt_core_two_step_codes, "a", %progbits
     .p2align 2
-    .global bt_core_two_step_code
-    .type bt_core_two_step_code, %object
-bt_core_two_step_code:
-    .irp b, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-    .word .Lbt_straight_load_\b + 1, .Lbt_straight_pair_\b + 1
-    .endr
+    .type .Lbt_two_step_codes, %object
+.Lbt_two_step_codes:
     .irp twos, 0, 1, 2, 3, 4, 5, 6, 7
     .word .Lbt_two_step_twos_\twos + 1
     .endr
-    .word .Lbt_two_step_odd + 1
-    .irp store, pairs, columns
-    .irp ahead, 0, 1, 2
-    .word .Lbt_saturating_put_\store\()_\ahead + 1, .Lbt_straight_first_\store\()_\ahead + 1
+    .word .Lbt_two_step_odd + 1, .Lbt_two_step_loaded + 1, .Lbt_folding_row + 1
+    .irp shift, 2, 3, 4, 5
+    .word .Lbt_folding_\shift + 1
     .endr
-    .word .Lbt_saturating_last_\store + 1
+    .irp store, pairs, columns
     .irp bits, 15, 16
     .irp shift, 13, 14, 15
     saturating_code \store, \bits, \shift
     .endr
     .endr
     .endr
-    .irp shift, 2, 3, 4, 5
-    .word .Lbt_folding_\shift + 1
+    .macro two_step_codes store, endings:vararg
+    .irp ending, \endings
+    .word .Lbt_saturating_put_\store\()_\ending + 1, .Lbt_straight_first_\store\()_\ending + 1
     .endr
-    .word .Lbt_two_step_loaded + 1, .Lbt_folding_row + 1
-    .irp second, 7, 8
-    .word .Lbt_saturating_put_columns_\second + 1, .Lbt_straight_first_columns_\second + 1
-    .endr
-    .size bt_core_two_step_code, . - bt_core_two_step_code
+    .word .Lbt_saturating_last_\store + 1
+    .endm
+    two_step_codes pairs, 0, 1, 2, 7, 8
+    two_step_codes columns, 0, 1, 2, 7, 8
+    two_step_codes rows, 0, 1, 2, 0, 2
+    .size .Lbt_two_step_codes, . - .Lbt_two_step_codes
     .text
