@@ -49,6 +49,7 @@ fn projects_give_the_scores_of_the_host_in_qemu() {
     let bytes = bt_train::device::read_model(&path).unwrap();
     let model = Model::parse(bytes.bytes()).unwrap();
     let part = test_part(&model, &data("bytes.npz"), &Recordings::default()).unwrap();
+    let mut instructions = Vec::new();
     for board in projects().filter(|board| board.qemu.is_some()) {
         let outcome = Evaluation {
             board,
@@ -63,6 +64,7 @@ fn projects_give_the_scores_of_the_host_in_qemu() {
         assert_eq!(outcome.identity.board, board.name);
         let steps = outcome.statistics.steps as usize;
         assert!(steps > 0 && outcome.instructions_per_step() > 500.0);
+        instructions.push((board.core, outcome.instructions_per_step()));
         // What the table of boards says that the program takes.
         let size = tools::size::read(outcome.elf.as_deref().unwrap()).unwrap();
         let flash = size.flash_bytes as usize - model.flash_bytes();
@@ -74,6 +76,18 @@ fn projects_give_the_scores_of_the_host_in_qemu() {
         );
         assert!(ram <= board.ram.bytes() - board.room().ram_bytes, "{ram}");
     }
+    // An M0, whose counter is not that of its clock, needs more of them than an M4F, and not ten times as many.
+    let of = |core: &str| {
+        instructions
+            .iter()
+            .find(|(name, _)| *name == core)
+            .unwrap()
+            .1
+    };
+    assert!(
+        of("m0") > of("m4f") && of("m0") < 10.0 * of("m4f"),
+        "{instructions:?}"
+    );
 }
 
 /// The same project with slots: it serves the model in the program, and takes others. QEMU's machine has no controller

@@ -114,7 +114,7 @@ pub fn run(args: Args) -> Result<()> {
     // The clock of a real board counts time, QEMU's instructions.
     let instructions = |ticks: f64| match args.port {
         Some(_) => None,
-        None => Some(emulator::instructions(ticks, board.clock_hz).round()),
+        None => Some(emulator::instructions(ticks, board.ticks_hz()).round()),
     };
     let of_word = instructions(told.word_ticks);
     let of_scores = instructions(told.scores_ticks.into());

@@ -70,7 +70,7 @@ pub fn run(args: Args) -> Result<()> {
         );
     }
     let ticks = statistics.ticks as f64 / size.0 as f64;
-    let instructions = emulator::instructions(ticks, board.clock_hz).round();
+    let instructions = emulator::instructions(ticks, board.ticks_hz()).round();
     if args.json {
         say!(
             "{}",

@@ -97,14 +97,14 @@ pub struct Outcome {
     /// The firmware, where it was built for this.
     pub elf: Option<PathBuf>,
     /// Ticks in a second of the emulated clock, whatever the firmware takes it for.
-    clock_hz: u32,
+    ticks_hz: u32,
 }
 
 impl Outcome {
     /// Instructions of one step on average, pushes included.
     pub fn instructions_per_step(&self) -> f64 {
         let ticks = self.statistics.ticks as f64 / f64::from(self.statistics.steps.max(1));
-        emulator::instructions(ticks, self.clock_hz)
+        emulator::instructions(ticks, self.ticks_hz)
     }
 }
 
@@ -147,7 +147,7 @@ pub fn run(args: Args) -> Result<()> {
         let logits = scores::logits(&model, &outcome.raw)?;
         scores::rows(&model, &part).write(path, &logits, Some(&outcome.raw))?;
     }
-    let instructions = |ticks: u32| emulator::instructions(ticks.into(), outcome.clock_hz);
+    let instructions = |ticks: u32| emulator::instructions(ticks.into(), outcome.ticks_hz);
     let report = Report {
         instructions_per_step: outcome.instructions_per_step().round(),
         instructions_step_max: instructions(outcome.statistics.step_ticks_max).round(),
@@ -321,7 +321,7 @@ impl Evaluation<'_> {
             statistics,
             repeats: device.repeats(),
             elf: None,
-            clock_hz: board.clock_hz,
+            ticks_hz: board.ticks_hz(),
         })
     }
 }

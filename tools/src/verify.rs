@@ -107,16 +107,18 @@ fn speed(outcome: &Outcome, board: &Board, on_silicon: bool) -> String {
         return format!("{:.0} instructions a step", outcome.instructions_per_step());
     }
     let statistics = &outcome.statistics;
-    let ticks = statistics.ticks as f64 / f64::from(statistics.steps.max(1));
+    // Of a counter slower than the processor: a tick is so many cycles.
+    let a_tick = f64::from(board.clock_hz) / f64::from(board.ticks_hz());
+    let cycles = a_tick * statistics.ticks as f64 / f64::from(statistics.steps.max(1));
     let hertz = outcome.identity.tick_hz;
-    let slow = if hertz == board.clock_hz {
+    let slow = if hertz == board.ticks_hz() {
         ""
     } else {
         ", not the clock it should have"
     };
     format!(
-        "{ticks:.0} cycles a step, the longest {} ({} MHz{slow})",
-        statistics.step_ticks_max,
-        f64::from(hertz) / 1e6
+        "{cycles:.0} cycles a step, the longest {:.0} ({} MHz{slow})",
+        a_tick * f64::from(statistics.step_ticks_max),
+        a_tick * f64::from(hertz) / 1e6
     )
 }

@@ -38,6 +38,8 @@ pub struct Board {
     pub slots: Option<Slots>,
     /// Clock of the processor.
     pub clock_hz: u32,
+    /// Clock of the counter that tells times, where that is not the processor's.
+    pub tick_hz: Option<u32>,
     /// Longest frame on the wire.
     pub line_bytes: usize,
     /// QEMU's machine, if it has one.
@@ -264,6 +266,11 @@ impl Board {
         })
     }
 
+    /// Clock of the counter that tells times.
+    pub fn ticks_hz(&self) -> u32 {
+        self.tick_hz.unwrap_or(self.clock_hz)
+    }
+
     /// Name of the board's firmware: a binary of `bt-embed`, or of its project.
     pub fn binary(&self) -> String {
         match self.project {
@@ -463,6 +470,10 @@ mod tests {
                 assert!(program.contains(&arena), "{}: {arena}", board.name);
             }
             let line = format!("LINE_BYTES: usize = {};", board.line_bytes);
+            if let Some(hertz) = board.tick_hz {
+                let told = program.replace('_', "").contains(&hertz.to_string());
+                assert!(told, "{}: {hertz}", board.name);
+            }
             for told in [format!("name: {:?}", board.name), line] {
                 assert!(program.contains(&told), "{}: {told}", board.name);
             }
