@@ -33,6 +33,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 CLASSES = 11
@@ -210,17 +211,17 @@ def main():
     inner = ["--inner", str(args.inner)]
     command = [sys.executable, __file__, "--threads", str(args.threads), *shape, *inner, "--worker"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    errors = None if sys.stderr.isatty() else subprocess.DEVNULL
+    errors = {name: tempfile.TemporaryFile("w+") for name in args.only}
     workers = {
-        name: subprocess.Popen([*command, name], stderr=errors, **pipes) for name in args.only
+        name: subprocess.Popen([*command, name], stderr=errors[name], **pipes)
+        for name in args.only
     }
     times, peaks, ours = {name: [] for name in workers}, {}, []
     for round_ in range(args.rounds + 2):
         for name, process in list(workers.items()):
-            print("step", file=process.stdin, flush=True)
-            answer = process.stdout.readline()
+            answer = asked(process)
             if not answer:
-                print(f"{name}: does not run here; left out", file=sys.stderr)
+                print(f"{name}: left out, it ended: {last_line(errors[name])}", file=sys.stderr)
                 del workers[name], times[name]
                 continue
             milliseconds, peaks[name] = json.loads(answer)
@@ -262,6 +263,22 @@ def main():
             f"{row['name']:32} {row['milliseconds']:8.2f} {row['milliseconds_median']:8.2f}"
             f" {row['peak_rss_bytes'] / 1e6:8.0f} {row.get('to_ours', 1):8.2f}"
         )
+
+
+def asked(process):
+    """A worker's answer to a round; nothing if it has ended."""
+    try:
+        print("step", file=process.stdin, flush=True)
+    except BrokenPipeError:
+        return ""
+    return process.stdout.readline()
+
+
+def last_line(file):
+    """What a worker said last: where Python stops, the reason."""
+    file.seek(0)
+    said = [line.strip() for line in file if line.strip()]
+    return said[-1] if said else "without a word"
 
 
 def pairs(taken, ours):
