@@ -1,6 +1,6 @@
 //! Power that fails, or a reset, in the middle of every request: the device boots, what is left of the frame is noise to
 //! it, and the request that its host repeats is answered as by a device that has just begun. Where a stream cannot go on
-//! it says what is due; nothing is computed with half of it. (Models in flash: `store.rs`.)
+//! it says what is due; nothing is computed with half of it. (Models in flash: `store/`.)
 
 use bt_core::captions::{END, Teller, Temperature};
 use bt_core::detection::Rule;

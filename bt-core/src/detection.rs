@@ -1,9 +1,34 @@
-//! From scores after every step to detections: probabilities, smoothed, held against a threshold, with a pause behind
-//! each detection. Integers only: host and device tell the same detections at the same steps.
+//! From scores after every step to detections.
 //!
-//! `Detector` stands behind a session and says once when something was heard or seen: the softmax of the scores, smoothed, a
-//! threshold and a hold-off for each class, all integers (a probability of K classes is at most 2 + ⅜·K of 32,768 off). Its
-//! memory is a `Watch` for each class. `bt-train detect` counts misses and false alarms an hour of the same code.
+//! [`Detector`] stands behind a session and says once when something was heard or seen: the softmax of the scores,
+//! smoothed, a threshold and a hold-off for each class. All in integers, so that host and device tell the same detections
+//! at the same steps; a probability of K classes is at most 2 + ⅜·K of 32,768 off. Its memory is a [`Watch`] for each
+//! class. `bt-train detect` counts misses and false alarms an hour by the same code.
+//!
+//! ```
+//! use bt_core::{Error, Model, Session};
+//! use bt_core::detection::{Detection, Detector, Rule, Watch};
+//!
+//! //! The first time that class 0 is detected in these samples.
+//! fn wait_for_wake_word(
+//!     model: &Model,
+//!     arena: &mut [u32],
+//!     mut samples: &[u8],
+//! ) -> Result<Option<Detection>, Error> {
+//!     let (mut watches, mut scores) = ([Watch::OFF; 12], [0; 12]);
+//!     let mut detector = Detector::new(model, &mut watches)?;
+//!     // From 0.8 on, smoothed over 8 steps, and then a pause of 62.
+//!     detector.watch(0, Some(Rule { threshold: 26_214, smoothing: 3, hold_off: 62 }))?;
+//!     let mut session = Session::new(model, arena)?;
+//!     while session.feed(&mut samples)? {
+//!         session.step()?;
+//!         if let Some(detection) = detector.step(&mut session, &mut scores)? {
+//!             return Ok(Some(detection));
+//!         }
+//!     }
+//!     Ok(None)
+//! }
+//! ```
 
 pub(crate) mod error;
 
@@ -90,31 +115,6 @@ impl Watch {
 ///
 /// The state (h, c) goes on for ever, or, with a [window](Detector::set_window), begins anew every so many steps: then
 /// there is one look, at the window's end. Smoothing and hold-off count looks.
-///
-/// ```
-/// use bt_core::{Error, Model, Session};
-/// use bt_core::detection::{Detection, Detector, Rule, Watch};
-///
-/// /// The first time that class 0 is detected in these samples.
-/// fn wait_for_wake_word(
-///     model: &Model,
-///     arena: &mut [u32],
-///     mut samples: &[u8],
-/// ) -> Result<Option<Detection>, Error> {
-///     let (mut watches, mut scores) = ([Watch::OFF; 12], [0; 12]);
-///     let mut detector = Detector::new(model, &mut watches)?;
-///     // From 0.8 on, smoothed over 8 steps, and then a pause of 62.
-///     detector.watch(0, Some(Rule { threshold: 26_214, smoothing: 3, hold_off: 62 }))?;
-///     let mut session = Session::new(model, arena)?;
-///     while session.feed(&mut samples)? {
-///         session.step()?;
-///         if let Some(detection) = detector.step(&mut session, &mut scores)? {
-///             return Ok(Some(detection));
-///         }
-///     }
-///     Ok(None)
-/// }
-/// ```
 pub struct Detector<'a> {
     watches: &'a mut [Watch],
     score_shift: i32,

@@ -4,7 +4,7 @@
 //! use bt_core::error::ParseError;
 //! use bt_core::{Error, Session};
 //!
-//! /// Whether another file would do: of a session that was refused, the arena's size would.
+//! /// Whether the file is at fault, and should be copied again.
 //! fn is_the_file(error: Error) -> bool {
 //!     matches!(error, Error::Parse(ParseError::Crc { .. } | ParseError::Truncated { .. }))
 //! }

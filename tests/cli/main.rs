@@ -211,3 +211,50 @@ fn evaluates_without_labels_and_without_a_training_part() {
     let object: serde_json::Value = serde_json::from_str(&left.out).unwrap();
     assert_eq!(object, serde_json::json!({ "sequences": 2 }));
 }
+
+/// The same test part with its classes in another order: whoever scores it goes by their names.
+#[test]
+fn classes_go_by_their_names() {
+    let place = tempfile::tempdir().unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let mut named = Toy::new(90);
+    named.name_classes(["down", "left", "up"]);
+    let data = named.write(place.path());
+    let mut renumbered = Toy::renumbered(90, [2, 0, 1]);
+    renumbered.name_classes(["left", "up", "down"]);
+    let renumbered = renumbered.write(other.path());
+
+    let (out, model) = (place.path().join("run"), place.path().join("m.btm"));
+    let trained = train_words(&data, text(&out), &["--epochs", "30", "--lr", "0.02"]);
+    assert_eq!(run(&trained).status, Some(0));
+    let words = [
+        "quantize",
+        text(&out),
+        "--data",
+        &data,
+        "--out",
+        text(&model),
+    ];
+    assert_eq!(run(&words).status, Some(0));
+    for (command, model) in [("eval", &out), ("run", &model)] {
+        let score = |data: &str| {
+            let left = run(&[command, text(model), "--data", data, "--json"]);
+            assert_eq!((left.status, &*left.err), (Some(0), ""), "{left:?}");
+            serde_json::from_str::<serde_json::Value>(&left.out).unwrap()
+        };
+        let expected = score(&data);
+        assert!(expected["accuracy"].as_f64().unwrap() > 0.8, "{expected}");
+        assert_eq!(score(&renumbered), expected, "{command}");
+    }
+
+    // A class that the model does not know is named, and the numbers count.
+    let mut foreign = Toy::renumbered(90, [0, 1, 2]);
+    foreign.name_classes(["down", "noise", "up"]);
+    let foreign = foreign.write(other.path());
+    let left = run(&["eval", text(&out), "--data", &foreign, "--json"]);
+    assert_eq!(left.status, Some(0), "{left:?}");
+    assert!(
+        left.err.contains("the model has no class `noise`"),
+        "{left:?}"
+    );
+}

@@ -97,6 +97,17 @@ impl Toy {
         toy
     }
 
+    /// A test part alone, which numbers class k of [`Toy::new`] as `numbers[k]`.
+    pub fn renumbered(sequences: usize, numbers: [i64; 3]) -> Toy {
+        let mut toy = Toy::empty();
+        let (x, y, lengths) = toy_part(sequences, 2);
+        let y: Vec<i64> = y.into_iter().map(|class| numbers[class as usize]).collect();
+        toy.add("x_test", &[sequences, 4, TOY_WIDTH], &x);
+        toy.add("y_test", &[sequences], &y);
+        toy.add("lengths_test", &[sequences], &lengths);
+        toy
+    }
+
     /// No array yet.
     pub fn empty() -> Toy {
         Toy {
@@ -117,6 +128,11 @@ impl Toy {
         self.writer
             .array(name, shape, values)
             .expect("shape and values fit");
+    }
+
+    /// Adds the names of the classes.
+    pub fn name_classes(&mut self, names: [&str; 3]) {
+        self.writer.texts("labels", &names.map(str::to_owned));
     }
 
     /// Writes the file and returns its path as text.

@@ -243,6 +243,11 @@ impl Firmware<'_> {
                         "{scores_bytes} bytes are for its {} scores: train it with fewer, or take a larger board",
                         model.outputs()
                     ),
+                    // What `--board` alone plans for is more than slots leave beside them.
+                    Err(_) if matches!(self.model, ModelIn::Slots(_)) => format!(
+                        "export it for what is left beside the slots, bt-train quantize … --board {} --ram {} --flash {}",
+                        board.name, room.ram_bytes, room.flash_bytes
+                    ),
                     Err(_) => format!(
                         "export it for this board, bt-train quantize … --board {}",
                         board.name

@@ -103,7 +103,8 @@ pub fn put(
     let (need, have) = (model.arena_bytes(), device.slots()?.arena_bytes_max);
     if need > have && have > 0 {
         bail!(
-            "the model needs {need} bytes of RAM, this firmware leaves {have} to a model in a slot"
+            "the model needs {need} bytes of RAM, this firmware leaves {have} to a model in a slot: \
+             export it with --slots, or with --ram {have}"
         );
     }
     device.put_model(image)?;

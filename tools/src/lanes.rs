@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 /// Those that take longest and so begin first; the rest in their order.
@@ -25,13 +25,15 @@ struct Program {
 ///
 /// # Errors
 ///
-/// A program could not be started.
+/// There is none, or one could not be started.
 pub(crate) fn run(
     messages: &[u8],
     variable: Option<(&str, &str)>,
     mut ended: impl FnMut(&str, Output) + Send,
 ) -> Result<()> {
-    let queue = Mutex::new(programs(messages));
+    let programs = programs(messages);
+    ensure!(!programs.is_empty(), "cargo told of no test program");
+    let queue = Mutex::new(programs);
     let ended = Mutex::new(&mut ended);
     let next = || {
         let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -134,6 +136,7 @@ mod tests {
             ("/bin/true", true),
         ];
         assert_eq!(seen, expected.map(|(name, good)| (name.to_owned(), good)));
+        assert!(run(b"", None, |_, _| ()).is_err());
         assert!(run(message("/no/such").as_bytes(), None, |_, _| ()).is_err());
     }
 }

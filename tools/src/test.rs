@@ -363,8 +363,12 @@ fn execute(check: &Check, bless: bool) -> Result<(Count, bool)> {
 /// Builds the test programs and runs several at a time; each one's output is passed on when it ends.
 fn side_by_side(command: &mut Command, bless: bool) -> Result<(Count, bool)> {
     let failed = || "the tests do not build".to_owned();
-    let Ok(messages) = firmware::messages(command.arg("--no-run"), failed) else {
-        return Ok((counted(Count::default(), false), false));
+    let messages = match firmware::messages(command.arg("--no-run"), failed) {
+        Ok(messages) => messages,
+        Err(error) => {
+            remark!("{error:#}");
+            return Ok((counted(Count::default(), false), false));
+        }
     };
     let (mut count, mut success) = (Count::default(), true);
     let bless = bless.then_some(("BT_BLESS", "1"));

@@ -31,12 +31,7 @@ impl Progress {
     /// Whether no value of the frame has come yet.
     #[inline(always)]
     pub(crate) fn is_start(&self) -> bool {
-        self.filled == 0 && self.is_first()
-    }
-
-    /// Whether the slab or slice under way is the frame's first.
-    fn is_first(&self) -> bool {
-        self.slice == 0 && self.odometer == Odometer::new()
+        self.filled == 0 && self.slice == 0 && self.odometer == Odometer::new()
     }
 
     /// Values of the frame taken so far.

@@ -228,6 +228,8 @@ function classesOf(file) {
   if (!names?.length || about.labels.every((label) => !label)) return labels;
   const unknown = names.find((name) => !about.labels.includes(name));
   if (unknown !== undefined) throw new Error(`${file.name}: has a class ${unknown}; the model has ${about.labels.join(", ")}`);
+  const beyond = labels.find((label) => !(label in names));
+  if (beyond !== undefined) throw new Error(`${file.name}: class ${beyond} has no name; its labels name ${names.length}`);
   return labels.map((label) => about.labels.indexOf(names[label]));
 }
 
@@ -290,6 +292,8 @@ async function listen() {
   const source = context.createMediaStreamSource(stream);
   const node = new AudioWorkletNode(context, "listener", { numberOfOutputs: 0 });
   source.connect(node);
+  // A file under way ends: its frames are none of the microphone's.
+  opening++;
   microphone = { stream, context };
   $("microphone").setAttribute("aria-pressed", "true");
   $("microphone").textContent = "Stop";
@@ -358,7 +362,11 @@ const showChosen = () => attempt(() => {
   showSequence(index);
 });
 for (const id of ["sequence", "temperature", "word-seed"]) $(id).onchange = showChosen;
-$("reset").onclick = () => attempt(forget);
+// A file under way ends, too.
+$("reset").onclick = () => attempt(() => {
+  opening++;
+  forget();
+});
 $("draw").onclick = () => attempt(() => drawPicture(seedIn("seed"), Number($("rows").value)));
 $("microphone").onclick = () => attempt(() => microphone ? stopListening() : listen());
 $("examples").append(...bundle.examples.map(({ name, file }) => {

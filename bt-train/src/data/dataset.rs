@@ -184,8 +184,10 @@ impl DataSet {
                 None => "missing".to_owned(),
             };
             let (here, there) = (is(&self.labels), is(theirs));
+            let unknown = self.labels.iter().find(|label| !theirs.contains(*label));
+            let unknown = unknown.map_or("", String::as_str);
             return Some(format!(
-                "labels: class {class} is {here} here and {there} in the model; the order must be the same"
+                "labels: the model has no class `{unknown}`, so classes go by their numbers: class {class} is {here} here and {there} in the model"
             ));
         };
         for part in [&mut self.train, &mut self.validation, &mut self.test] {
@@ -545,6 +547,7 @@ pub(super) mod tests {
         }
         let mut other = set(&["down", "right"]);
         let said = number(&mut other).unwrap();
+        assert!(said.contains("the model has no class `right`"), "{said}");
         assert!(
             said.contains("class 1 is `right` here and `left` in the model"),
             "{said}"

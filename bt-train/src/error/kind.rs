@@ -147,7 +147,7 @@ pub enum ErrorKind {
         /// What the head gives.
         expected: HeadName,
     },
-    /// A setting, flag or field beside another with which it contradicts itself or means nothing.
+    /// A setting, flag or field that contradicts another, or means nothing beside it.
     #[error("{why}")]
     Conflict {
         /// The other.
@@ -158,7 +158,7 @@ pub enum ErrorKind {
     /// Something asked of a model that gives something else, or does not take it.
     #[error("{why}")]
     NotForHead {
-        /// What the model gives.
+        /// What the model gives, or what the targets ask of it.
         head: HeadName,
         /// Why it is nothing for such a model, in words that go on from the field.
         why: &'static str,

@@ -14,7 +14,7 @@ pub enum With {
     File,
     /// Frames, which are no sound.
     Frames,
-    /// Nothing of what it belongs to: `frame` of images, `frames` of those drawn.
+    /// The setting that it needs is not given: `frame` for variations of images, `frames` for `jitter`.
     Nothing,
     /// The search, which sets it for every trial.
     Search,

@@ -4,6 +4,7 @@ use super::map::IntegerForm;
 use crate::float::checkpoint::Checkpoint;
 use crate::shape::{Cell, name};
 use bt_core::internals::model::layout::{CELL_FRACTION, CELL_FRACTION_MIN, FilterRecord};
+
 /// The cell state c, i32.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct CellReport {

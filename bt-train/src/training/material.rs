@@ -211,7 +211,7 @@ fn weights(settings: &Settings, train: &Part, config: &ModelConfig) -> Result<Lo
         return Err(Error::new(ErrorKind::ClassMissing { class })
             .field("y_train")
             .remedy(
-                "add sequences of it, number the classes without gaps, or lower `validation`",
+                "add sequences of it, or lower `validation`; classes that `labels` do not name are numbered without gaps",
             ));
     }
     Ok(LossWeights {

@@ -315,8 +315,8 @@ bt_core_places_halves:
 
     @ Pairs of rows whose values share words, by a table of places: r0 panels, r1 places, r2 values, r3 how many a row
     @ has; on the stack one past the last value. Of a pair of rows come first the columns up to a group of four words
-    @ (code r6), then groups, then what is left (code lr; of more than four groups in rounds of four, r11, that code
-    @ counts them). That depends on the word of the first value in its group, which r4 tells by the lowest bits of its
+    @ (code r6), then groups, then what is left (code lr). Where there are more than four groups, lr is the code that
+    @ counts rounds of four in r11, and what is left waits at PAIRED_TAIL. The code depends on the word of the first value in its group, which r4 tells by the lowest bits of its
     @ address, and waits on the stack for the next pair of rows. r12 is where words go, r10 the bytes from a group to the
     @ next. As long as pairs of rows begin at the same word of a group, nothing but their first place is looked up.
     .equ PAIRED_END, 20     @ of all values

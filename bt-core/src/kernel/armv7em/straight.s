@@ -1,7 +1,6 @@
-@ The tiles of the most frequent stages: up to 16 pairs of k and 16 tiles a row; one slice, whose sums' tops, or sums
-@ shifted by 13 to 15 and saturated to 15 or 16 bits, are stored at even distances, or added to z where they are of up to
-@ 8 pairs; or one slice of several, whose sums are
-@ shifted by 2 to 5 and join the kept ones. After weights_fp.s and contract.s.
+@ The tiles of the most frequent stages, of up to 16 pairs of k and 16 tiles a row. Of one slice: the tops of sums, or
+@ sums shifted by 13 to 15 and saturated to 15 or 16 bits, stored at even distances, or with up to 8 pairs added to rows
+@ of z. Of one slice of several: sums shifted by 2 to 5 that join the kept ones. After weights_fp.s and contract.s.
 @
 @ What becomes of a tile and where it goes wait on the stack, pushed for a whole row of tiles at once and popped
 @ tile by tile: POP {r6, r11, pc} leads from the last block to the ending with the tile's destination and the rounding
