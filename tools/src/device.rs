@@ -1,14 +1,14 @@
 //! The host's end of the wire: asks, waits, asks again.
 
-use std::io::{ErrorKind, Read, Write};
+mod asking;
+
+use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use bt_core::detection::{Detection, Rule};
 use bt_core::{InputType, Model};
-use bt_embed::wire::{
-    Decoder, Error, Golden, NO_TAG, Reply, Request, Statistics, detection_of, frame,
-};
+use bt_embed::wire::{Decoder, Golden, NO_TAG, Reply, Request, Statistics, detection_of, frame};
 
 /// Longest frame that we read; longer than any that firmware sends.
 const LINE_BYTES_MAX: usize = 4096;
@@ -18,9 +18,6 @@ const REPLY_PATIENCE: Duration = Duration::from_secs(3);
 
 /// So much longer may a step take than the device says: emulators share their host with others.
 const SLACK: u64 = 2;
-
-/// How often a request is sent before the line is given up.
-const TRIES: usize = 12;
 
 /// Who a device says it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -580,114 +577,6 @@ impl<S: Read + Write> Device<S> {
         }
         Ok(())
     }
-
-    /// Sends a request until its reply comes. `read` takes the reply that
-    /// answers it and `None` of any other.
-    fn ask<T>(
-        &mut self,
-        request: &Request<'_>,
-        read: impl Fn(Reply<'_>) -> Option<T>,
-    ) -> Result<T> {
-        self.tag = if self.tag == u8::MAX { 1 } else { self.tag + 1 };
-        let mut line = [0; LINE_BYTES_MAX];
-        // A delimiter in front ends whatever noise the device holds.
-        let length = request
-            .encode(self.tag, &mut line[1..])
-            .map_err(|error| anyhow!("{error}"))?;
-        let mut last = None;
-        // Of silence: each is waited for twice as long as the one before, up to eight times. What is asked again while
-        // the first is on its way fills the line, and the reply to the next request waits behind all of it.
-        let mut silences = 0;
-        for attempt in 0..TRIES {
-            self.repeats += u32::from(attempt > 0);
-            let frame = if attempt == 0 {
-                &line[1..=length]
-            } else {
-                &line[..=length]
-            };
-            self.send(frame)?;
-            match self.reply(1 << silences, &read)? {
-                Answer::Reply(value) => return Ok(value),
-                Answer::Refused(error) => bail!("the device answered: {error}"),
-                Answer::NoModel(reason) => bail!("the device has no model to serve: {reason}"),
-                Answer::Garbled(error) => last = Some(error),
-                Answer::Silence => silences = 3.min(silences + 1),
-            }
-        }
-        match last {
-            Some(error) => bail!("the line is too noisy: {error}, {TRIES} times in a row"),
-            None => bail!("the device does not answer"),
-        }
-    }
-
-    /// Waits for the reply with our tag, so many times as long as usual, or for a reason to send again.
-    fn reply<T>(&mut self, times: u32, read: impl Fn(Reply<'_>) -> Option<T>) -> Result<Answer<T>> {
-        let until = Instant::now() + times * (self.patience + self.steps_of_chunk);
-        loop {
-            while let Some(byte) = self.unread.pop() {
-                if !self.decoder.ends_frame(byte) {
-                    continue;
-                }
-                match self.decoder.take().and_then(Reply::decode) {
-                    Ok((tag, Reply::Error(error))) if tag == self.tag => {
-                        return Ok(Answer::Refused(error));
-                    }
-                    Ok((tag, Reply::Refused { reason })) if tag == self.tag => {
-                        return Ok(Answer::NoModel(reason.to_owned()));
-                    }
-                    Ok((NO_TAG, Reply::Error(error))) => return Ok(Answer::Garbled(error)),
-                    Ok((tag, reply)) if tag == self.tag => {
-                        if let Some(value) = read(reply) {
-                            return Ok(Answer::Reply(value));
-                        }
-                    }
-                    // A late answer to an earlier sending.
-                    Ok(_) => {}
-                    // Not noise, the checksum holds: asking again changes nothing.
-                    Err(error @ Error::Version { .. }) => return Ok(Answer::Refused(error)),
-                    // Noise on its way to us: the device has answered, ask again.
-                    Err(error) => return Ok(Answer::Garbled(error)),
-                }
-            }
-            if Instant::now() >= until {
-                return Ok(Answer::Silence);
-            }
-            self.read_more()?;
-        }
-    }
-
-    fn read_more(&mut self) -> Result<()> {
-        let mut bytes = [0; 1024];
-        match self.stream.read(&mut bytes) {
-            Ok(0) => bail!("the device is gone"),
-            Ok(count) => self.unread.extend(bytes[..count].iter().rev()),
-            Err(error) if waits(error.kind()) => self.in_time()?,
-            Err(error) => return Err(error).context("reading from the device"),
-        }
-        Ok(())
-    }
-
-    fn send(&mut self, mut frame: &[u8]) -> Result<()> {
-        while !frame.is_empty() {
-            match self.stream.write(frame) {
-                Ok(0) => bail!("the device is gone"),
-                Ok(count) => frame = &frame[count..],
-                Err(error) if waits(error.kind()) => self.in_time()?,
-                Err(error) if error.kind() == ErrorKind::BrokenPipe => {
-                    bail!("the device is gone")
-                }
-                Err(error) => return Err(error).context("writing to the device"),
-            }
-        }
-        Ok(())
-    }
-
-    fn in_time(&self) -> Result<()> {
-        if Instant::now() >= self.deadline {
-            bail!("the device was not done in time");
-        }
-        Ok(())
-    }
 }
 
 /// How long the steps of the longest chunk of a device may take.
@@ -698,62 +587,7 @@ fn steps_of_chunk(identity: &Identity) -> Duration {
     Duration::from_secs_f64(ticks as f64 / f64::from(identity.tick_hz.max(1)))
 }
 
-/// What came of one sending.
-enum Answer<T> {
-    Reply(T),
-    Refused(Error),
-    NoModel(String),
-    Garbled(Error),
-    Silence,
-}
-
-fn waits(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
-    )
-}
-
 const _: () = assert!(LINE_BYTES_MAX > frame::line_bytes_max(u8::MAX as usize));
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn identity(frame_values: usize, step_ticks: u32) -> Identity {
-        Identity {
-            firmware: [0, 1, 0],
-            input: InputType::I16,
-            golden: Golden::Passed,
-            score_shift: 0,
-            chunk_bytes_max: 1000,
-            classes: 2,
-            hidden: 4,
-            frame_values,
-            arena_bytes: 256,
-            model_crc: 0,
-            tick_hz: 16_000_000,
-            step_ticks,
-            sample_hz: 0,
-            board: String::new(),
-            model: String::new(),
-        }
-    }
-
-    /// By hand: twice the ticks · steps of a chunk / clock.
-    #[test]
-    fn a_slow_core_is_given_the_time_that_it_needs() {
-        // 5 s a step, of which a chunk ends one at most.
-        let longest = steps_of_chunk(&identity(57_600, 80_000_000));
-        assert_eq!(longest, Duration::from_secs(10));
-        // Five frames of 200 bytes end in a chunk of 1000, and a sixth that began before.
-        let several = steps_of_chunk(&identity(100, 16_000_000));
-        assert_eq!(several, Duration::from_secs(12));
-        // What a device says wrongly does no harm.
-        let strange = Identity {
-            tick_hz: 0,
-            ..identity(0, u32::MAX)
-        };
-        assert!(steps_of_chunk(&strange) > Duration::from_secs(1));
-    }
-}
+mod tests;
