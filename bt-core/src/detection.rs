@@ -9,7 +9,7 @@
 //! use bt_core::{Error, Model, Session};
 //! use bt_core::detection::{Detection, Detector, Rule, Watch};
 //!
-//! //! The first time that class 0 is detected in these samples.
+//! /// The first time that class 0 is detected in these samples.
 //! fn wait_for_wake_word(
 //!     model: &Model,
 //!     arena: &mut [u32],
