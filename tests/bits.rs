@@ -2,7 +2,7 @@
 //! next frame.
 
 use bt_tests::model::Noise;
-use bt_tests::program::{Toy, fails, run, text};
+use bt_tests::program::{Toy, fails, quantize_words, run, text};
 use serde_json::Value;
 use std::fs::File;
 use std::path::Path;
@@ -89,7 +89,7 @@ fn the_likelihood_of_frames_is_that_of_their_source() {
     let told = json(&[&train[..], &MODEL, &["--head", "next-bits"]].concat());
     assert_eq!(told["keep"], "nats");
     let (float_scores, integer_scores) = (at("f.npz"), at("i.npz"));
-    let left = run(&["quantize", &folder, "--data", &data, "--out", &model]);
+    let left = run(&quantize_words(&folder, &data, &model, &[]));
     assert_eq!(left.status, Some(0), "{left:?}");
     assert!(
         left.out.contains("\nnats ") && !left.out.contains("warning"),

@@ -1,6 +1,6 @@
 //! Captions, the whole way down in floats: words and pictures of a file, training, captions and their figures.
 
-use bt_tests::program::{fails, run, text};
+use bt_tests::program::{fails, quantize_words, run, text};
 use bt_train::data::NpzWriter;
 use serde_json::Value;
 use std::path::Path;
@@ -176,7 +176,7 @@ fn captions_say_what_is_in_the_picture() {
 
     // The integers tell the same.
     let btm = place.path().join("m.btm");
-    let quantize = ["quantize", text(&out), "--data", &data, "--out", text(&btm)];
+    let quantize = quantize_words(text(&out), &data, text(&btm), &[]);
     let quantized = json(&[&quantize[..], &["--json"]].concat());
     let comparison = &quantized["comparison"];
     let share = |key: &str| comparison[key].as_f64().unwrap();

@@ -2,7 +2,7 @@
 //! data, training, integers, and scores that a host and a device give.
 
 use bt_tests::model::Noise;
-use bt_tests::program::{Toy, fails, run, text};
+use bt_tests::program::{Toy, fails, quantize_words, run, text};
 use serde_json::Value;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -113,14 +113,7 @@ struct Both {
 fn both(place: &Path, run_folder: &Path, data: &str) -> Both {
     let [model, float_scores, integer_scores] =
         ["m.btm", "f.npz", "i.npz"].map(|name| place.join(name));
-    let left = run(&[
-        "quantize",
-        text(run_folder),
-        "--data",
-        data,
-        "--out",
-        text(&model),
-    ]);
+    let left = run(&quantize_words(text(run_folder), data, text(&model), &[]));
     assert_eq!(left.status, Some(0), "{left:?}");
     assert!(!left.out.contains("warning"), "{left:?}");
     let scores = |command, of, to: &Path| {
@@ -383,17 +376,12 @@ fn values_of_every_step_from_recent_states() {
 
     // Fine-tuning goes through the same head.
     let tuned = place.path().join("tuned.btm");
-    let told = json(&[
-        "quantize",
+    let told = json(&quantize_words(
         text(&folder),
-        "--data",
         &data,
-        "--out",
         text(&tuned),
-        "--fine-tune",
-        "1",
-        "--json",
-    ]);
+        &["--fine-tune", "1", "--json"],
+    ));
     assert!(
         number(&told["comparison"], "fixed_rmse")
             <= 1.05 * number(&told["comparison"], "float_rmse")

@@ -3,7 +3,7 @@
 //! `data/torch/make.py` made state dicts, frames and the logits they must give with PyTorch.
 
 use bt_core::drawing::Random;
-use bt_tests::program::{Left, Toy, fails, run, text};
+use bt_tests::program::{Left, Toy, fails, quantize_words, run, text};
 use bt_train::data::{PartName, Recordings, load};
 use bt_train::float::checkpoint::{Checkpoint, METADATA_KEY};
 use bt_train::float::tensors::{read_tensors, write_tensors};
@@ -223,14 +223,7 @@ fn values_come_over_in_their_units_and_learn() {
         ["imported", "fine_tuned"].map(|which| told["rmse"][which].as_f64().unwrap());
     assert!(before > 1_000.0 && tuned < 0.9 * before, "{told}");
     let file = place.path().join("m.btm");
-    let left = run(&[
-        "quantize",
-        text(&out),
-        "--data",
-        &data,
-        "--out",
-        text(&file),
-    ]);
+    let left = run(&quantize_words(text(&out), &data, text(&file), &[]));
     assert_eq!(left.status, Some(0), "{left:?}");
 }
 
@@ -312,7 +305,7 @@ fn decomposes_and_learns() {
     );
 
     let btm = place.path().join("m.btm");
-    let words = ["quantize", text(&out), "--data", data, "--out", text(&btm)];
+    let words = quantize_words(text(&out), data, text(&btm), &[]);
     let Left {
         status, out: told, ..
     } = run(&words);

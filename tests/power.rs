@@ -7,10 +7,9 @@ use bt_core::detection::Rule;
 use bt_core::drawing::Random;
 use bt_core::{Model, Session};
 use bt_embed::app::{Ended, Memory, run};
-use bt_embed::board::{Board, Stack};
 use bt_embed::wire::{Decoder, Error, NO_TAG, Reply, Request};
 use bt_tests::model::{Dense, Noise, scores_of};
-use bt_tests::still::Still;
+use bt_tests::still::board;
 use embedded_io::{ErrorType, Read, Write};
 
 /// A line that says these bytes and ends, and what was answered.
@@ -47,16 +46,10 @@ impl Write for Script<'_> {
 /// The frames that a device answers from boot to the end of these bytes, each with its 0x00.
 fn life(model: &[u8], says: &[u8]) -> Vec<Vec<u8>> {
     let mut answers = Vec::new();
-    let board = Board {
-        name: "in memory",
-        stream: Script {
-            says,
-            answers: &mut answers,
-        },
-        ticks: Still,
-        led: Still,
-        stack: Stack::default,
-    };
+    let board = board(Script {
+        says,
+        answers: &mut answers,
+    });
     let mut memory = Memory::<300, 1000, 40>::new();
     assert_eq!(run(board, model, &mut memory), Ended::End);
     let frames = answers.split_inclusive(|&byte| byte == 0);

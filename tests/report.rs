@@ -1,6 +1,6 @@
 //! `report.html` in the folder of a run.
 
-use bt_tests::program::{Toy, run, text, train_words};
+use bt_tests::program::{Toy, quantize_words, run, text, train_words};
 
 /// What `quantize` says is in the report that it writes again, beside what `train` wrote.
 #[test]
@@ -31,14 +31,7 @@ fn a_run_has_a_report_that_quantize_writes_again() {
     assert_eq!(trained.matches(&best).count(), 2);
 
     let model = place.path().join("<m>.btm");
-    let words = [
-        "quantize",
-        text(&out),
-        "--data",
-        &data,
-        "--out",
-        text(&model),
-    ];
+    let words = quantize_words(text(&out), &data, text(&model), &[]);
     let words = [&words[..], &["--board", "mps2-an386", "--json"]].concat();
     let left = run(&words);
     assert_eq!(left.status, Some(0), "{left:?}");
@@ -62,14 +55,7 @@ fn a_run_has_a_report_that_quantize_writes_again() {
     // A model without a run has no place for one.
     let alone = place.path().join("alone.safetensors");
     std::fs::copy(out.join("best.safetensors"), &alone).unwrap();
-    let words = [
-        "quantize",
-        text(&alone),
-        "--data",
-        &data,
-        "--out",
-        text(&model),
-    ];
+    let words = quantize_words(text(&alone), &data, text(&model), &[]);
     assert_eq!(run(&words).status, Some(0));
     let reports = std::fs::read_dir(place.path()).unwrap();
     assert!(

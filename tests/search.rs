@@ -1,6 +1,6 @@
 //! `search`: trials, rungs, kills, the front and the commands that it prints.
 
-use bt_tests::program::{Toy, bt_train, run, text};
+use bt_tests::program::{Toy, bt_train, quantize_words, run, text};
 use serde_json::Value;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -87,19 +87,12 @@ fn a_search_comes_to_the_same_however_it_is_run() {
         std::fs::read(of_trial).unwrap()
     );
     let btm = place.path().join("model.btm");
-    let quantized = json(&[
-        "quantize",
+    let quantized = json(&quantize_words(
         text(&model),
-        "--data",
         &data,
-        "--out",
         text(&btm),
-        "--ram",
-        "1K",
-        "--flash",
-        "8K",
-        "--json",
-    ]);
+        &["--ram", "1K", "--flash", "8K", "--json"],
+    ));
     for field in ["ram_bytes", "flash_bytes", "instructions"] {
         assert_eq!(quantized[field], row[field], "{field}");
     }

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use bt_core::drawing::Random;
-use bt_tests::program::{Left, Toy, run, text};
+use bt_tests::program::{Left, Toy, quantize_words, run, text};
 use serde_json::Value;
 
 /// Numbers of a normal distribution, by the sum of twelve.
@@ -65,7 +65,7 @@ fn trained(place: &Path, data: &str, flags: &[&str]) -> String {
 
 fn quantize(place: &Path, model: &str, data: &str) -> Left {
     let btm = place.join("m.btm");
-    run(&["quantize", model, "--data", data, "--out", text(&btm)])
+    run(&quantize_words(model, data, text(&btm), &[]))
 }
 
 fn accuracy(words: &[&str]) -> f64 {

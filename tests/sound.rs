@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bt_core::Model;
-use bt_tests::program::{run, text};
+use bt_tests::program::{quantize_words, run, text};
 use bt_train::command::scores;
 use bt_train::data::{Part, PartName, Recordings, Values, load};
 use bt_train::device;
@@ -47,14 +47,7 @@ fn an_offset_or_a_plop_under_quiet_speech_costs_little() {
         "--epochs",
         "30",
     ];
-    let quantize = [
-        "quantize",
-        text(&out),
-        "--data",
-        text(&sound),
-        "--out",
-        text(&file),
-    ];
+    let quantize = quantize_words(text(&out), text(&sound), text(&file), &[]);
     for words in [&train[..], &quantize] {
         let left = run(words);
         assert_eq!(left.status, Some(0), "{left:?}");

@@ -1,7 +1,7 @@
 //! A model of streams: learned from recordings with events, a class for every step, and counted in a stream that goes on.
 
 use bt_tests::model::Noise;
-use bt_tests::program::{fails, run, text, wav};
+use bt_tests::program::{fails, quantize_words, run, text, wav};
 use serde_json::Value;
 use std::f64::consts::TAU;
 use std::fs;
@@ -78,15 +78,7 @@ fn events_are_learned_from_streams_and_detected_in_others() {
     assert!((1_250 - 6..=1_250).contains(&steps), "{steps}");
     assert_eq!(told["recall"].as_array().unwrap().len(), 3);
     assert!(told["macro_f1"].as_f64().unwrap() > 0.9, "{told}");
-    let words = [
-        "quantize",
-        text(&out),
-        "--data",
-        &data,
-        "--out",
-        text(&file),
-        "--json",
-    ];
+    let words = quantize_words(text(&out), &data, text(&file), &["--json"]);
     object(&words);
     let logits = path("l.npz");
     let integers = object(&[

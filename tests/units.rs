@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bt_core::{Model, Session};
-use bt_tests::program::{Toy, run, text};
+use bt_tests::program::{Toy, quantize_words, run, text};
 use bt_train::data::{Part, Values};
 use bt_train::float::checkpoint::Checkpoint;
 use bt_train::float::config::{Gate, ModelConfig, Pool};
@@ -282,7 +282,7 @@ fn odd_models_are_as_good_in_integers_as_in_floats() {
                 let left = run(&words);
                 assert_eq!(left.status, Some(0), "{left:?}");
                 let floats = accuracy(&["eval", out, "--data", &data, "--json"]);
-                let left = run(&["quantize", out, "--data", &data, "--out", model]);
+                let left = run(&quantize_words(out, &data, model, &[]));
                 assert_eq!((left.status, left.err.as_str()), (Some(0), ""), "{left:?}");
                 let integers = accuracy(&["run", model, "--data", &data, "--json"]);
                 assert!(floats > 0.9, "{name}: {floats}");

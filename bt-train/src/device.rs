@@ -2,8 +2,7 @@
 
 use crate::data::{ElementType, Part};
 use crate::error::{Error, ErrorKind, Result};
-use crate::float::config::HeadName;
-use crate::float::config::ModelConfig;
+use crate::float::config::{HeadName, ModelConfig};
 use bt_core::about::FloatInput;
 use bt_core::captions::{END, Teller};
 use bt_core::error::{ParseError, WordError};

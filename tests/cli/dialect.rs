@@ -1,6 +1,6 @@
 //! Flags, sizes, help; and shapes that `plan` looks for.
 
-use bt_tests::program::{Toy, fails, run, text, train_words};
+use bt_tests::program::{Toy, fails, quantize_words, run, text, train_words};
 
 /// Old and new spellings of flags and sizes say the same; every core has its kernels.
 #[test]
@@ -74,14 +74,7 @@ fn plan_and_quantize_speak_one_dialect() {
         Some(0)
     );
     let model = place.path().join("m.btm");
-    let words = [
-        "quantize",
-        text(&out),
-        "--data",
-        &data,
-        "--out",
-        text(&model),
-    ];
+    let words = quantize_words(text(&out), &data, text(&model), &[]);
     let instructions = |core: &str| {
         let left = run(&[&words[..], &["--json", "--core", core]].concat());
         let object: serde_json::Value = serde_json::from_str(&left.out).unwrap();

@@ -1,6 +1,6 @@
 //! From data that nobody prepared to a model: logs cut, modes found.
 
-use bt_tests::program::{Toy, fails, run, text};
+use bt_tests::program::{Toy, fails, quantize_words, run, text};
 
 /// Logs of sensors become a data set that is trained on.
 #[test]
@@ -157,7 +157,7 @@ fn a_first_run_needs_no_modes() {
             "{left:?}"
         );
         let btm = place.path().join("m.btm");
-        let words = ["quantize", text(&out), "--data", &data, "--out", text(&btm)];
+        let words = quantize_words(text(&out), &data, text(&btm), &[]);
         assert_eq!(run(&words).status, Some(0));
         let left = run(&["run", text(&btm), "--data", &data, "--json"]);
         let object: serde_json::Value = serde_json::from_str(&left.out).unwrap();

@@ -5,7 +5,7 @@ mod dialect;
 mod first_runs;
 mod streams;
 
-use bt_tests::program::{Toy, bt_train, fails, run, text, train_words};
+use bt_tests::program::{Toy, bt_train, fails, quantize_words, run, text, train_words};
 
 #[test]
 fn trains_evaluates_and_describes() {
@@ -47,14 +47,7 @@ fn trains_evaluates_and_describes() {
     assert_eq!(object["parameters"], 2 * (160 + 16) + 256 + 32 + 27);
 
     let model = place.path().join("m.btm");
-    let left = run(&[
-        "quantize",
-        text(&out),
-        "--data",
-        &data,
-        "--out",
-        text(&model),
-    ]);
+    let left = run(&quantize_words(text(&out), &data, text(&model), &[]));
     assert_eq!(left.status, Some(0), "{left:?}");
     let left = run(&["inspect", text(&model), "--json"]);
     let object: serde_json::Value = serde_json::from_str(&left.out).unwrap();
@@ -128,14 +121,7 @@ fn reports_and_fine_tunes_the_integers() {
     let bare = place.path().join("bare");
     std::fs::create_dir(&bare).unwrap();
     let bare = unlabelled.write(&bare);
-    let words = [
-        "quantize",
-        text(&out),
-        "--data",
-        &bare,
-        "--out",
-        text(&model),
-    ];
+    let words = quantize_words(text(&out), &bare, text(&model), &[]);
     let left = run(&words);
     assert_eq!((left.status, left.err.as_str()), (Some(0), ""), "{left:?}");
     fails(
@@ -227,14 +213,7 @@ fn classes_go_by_their_names() {
     let (out, model) = (place.path().join("run"), place.path().join("m.btm"));
     let trained = train_words(&data, text(&out), &["--epochs", "30", "--lr", "0.02"]);
     assert_eq!(run(&trained).status, Some(0));
-    let words = [
-        "quantize",
-        text(&out),
-        "--data",
-        &data,
-        "--out",
-        text(&model),
-    ];
+    let words = quantize_words(text(&out), &data, text(&model), &[]);
     assert_eq!(run(&words).status, Some(0));
     for (command, model) in [("eval", &out), ("run", &model)] {
         let score = |data: &str| {

@@ -9,7 +9,6 @@ mod line;
 
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::fmt;
 
 use bt_core::detection::{Detection, Detector, Rule, Watch};
@@ -20,7 +19,7 @@ use bt_embed::wire::{
     DETECTION_BYTES, Decoder, Error, LineCounts, NO_TAG, PART_BYTES_MAX, Reply, Request, Statistics,
 };
 use bt_tests::model::{Dense, Noise};
-use embedded_hal::digital::{ErrorType, OutputPin};
+use bt_tests::still::Still;
 use embedded_io::{ErrorKind, Read, Write};
 use host::Streaming;
 use line::{Failed, Faulty, Host, said};
@@ -52,29 +51,13 @@ impl Ticks for Count<'_> {
     }
 }
 
-struct NoLamp;
-
-impl ErrorType for NoLamp {
-    type Error = Infallible;
-}
-
-impl OutputPin for NoLamp {
-    fn set_low(&mut self) -> Result<(), Infallible> {
-        Ok(())
-    }
-
-    fn set_high(&mut self) -> Result<(), Infallible> {
-        Ok(())
-    }
-}
-
 /// Serves a model on a stream until its host hangs up.
 fn serve<S: Read + Write>(stream: S, model: &[u8], clock: &Cell<u32>, pace: u32) {
     let board = Board {
         name: "in memory",
         stream,
         ticks: Count(clock, pace),
-        led: NoLamp,
+        led: Still,
         stack: Stack::default,
     };
     let mut memory = Memory::<LINE, ARENA, CLASSES>::new();

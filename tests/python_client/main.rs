@@ -20,11 +20,11 @@ use bt_core::internals::front_end::FORMAT;
 use bt_core::internals::model::cases;
 use bt_core::{InputType, Model, ModelBytes, Session};
 use bt_embed::app::{Ended, Memory, run};
-use bt_embed::board::{Board, Stack};
+use bt_embed::board::Board;
 use bt_embed::wire::{Error, Reply, frame};
 use bt_tests::exported::{self, recordings};
 use bt_tests::model::{Dense, Noise, pictures, scores_of};
-use bt_tests::still::Still;
+use bt_tests::still::{Still, board};
 use bt_train::command::captions::Drawing;
 use bt_train::data::{NpzWriter, Values};
 use bt_train::drawing;
@@ -121,17 +121,11 @@ impl embedded_io::Write for Noisy {
 
 /// A board at the end of a line that strikes once in so many bytes; 0 for never.
 fn in_memory(stream: UnixStream, once_in: u16) -> Board<Noisy, Still, Still> {
-    Board {
-        name: "in memory",
-        stream: Noisy {
-            stream,
-            noise: Noise::new(4),
-            once_in,
-        },
-        ticks: Still,
-        led: Still,
-        stack: Stack::default,
-    }
+    board(Noisy {
+        stream,
+        noise: Noise::new(4),
+        once_in,
+    })
 }
 
 #[test]

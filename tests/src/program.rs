@@ -190,6 +190,18 @@ pub fn train_words<'a>(data: &'a str, out: &'a str, more: &[&'a str]) -> Vec<&'a
     words
 }
 
+/// `quantize` of a model with its data, with more flags.
+pub fn quantize_words<'a>(
+    model: &'a str,
+    data: &'a str,
+    out: &'a str,
+    more: &[&'a str],
+) -> Vec<&'a str> {
+    let mut words = vec!["quantize", model, "--data", data, "--out", out];
+    words.extend(more);
+    words
+}
+
 /// A path of a test is UTF-8.
 ///
 /// # Panics

@@ -2,8 +2,20 @@
 
 use std::convert::Infallible;
 
-use bt_embed::board::Ticks;
+use bt_embed::board::{Board, Stack, Ticks};
 use embedded_hal::digital::{ErrorType, OutputPin};
+use embedded_io::{Read, Write};
+
+/// A board at the end of a stream, of whose parts a test looks at nothing else.
+pub fn board<S: Read + Write>(stream: S) -> Board<S, Still, Still> {
+    Board {
+        name: "in memory",
+        stream,
+        ticks: Still,
+        led: Still,
+        stack: Stack::default,
+    }
+}
 
 /// A clock that stands still, and an LED that nobody sees.
 pub struct Still;

@@ -23,13 +23,7 @@ fn booted<T>(
 ) -> T {
     let (host, device) = line(faults, faults, 3);
     thread::scope(|scope| {
-        let board = Board {
-            name: "in memory",
-            stream: Uart(device),
-            ticks: Still,
-            led: Still,
-            stack: Stack::default,
-        };
+        let board = board(Uart(device));
         let served = scope.spawn(move || {
             let mut memory = Memory::<300, ARENA, CLASSES>::new();
             run_with_slots(board, Some(slots), program, &mut memory)
@@ -262,13 +256,7 @@ fn without_slots_there_is_a_word_for_it() {
     let (host, device) = line(Faults::default(), Faults::default(), 1);
     thread::scope(|scope| {
         scope.spawn(|| {
-            let board = Board {
-                name: "in memory",
-                stream: Uart(device),
-                ticks: Still,
-                led: Still,
-                stack: Stack::default,
-            };
+            let board = board(Uart(device));
             bt_embed::app::run(
                 board,
                 file.bytes(),

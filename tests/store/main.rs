@@ -13,7 +13,6 @@ use bt_core::health::{Crc32c, Scrub};
 use bt_core::internals::model::layout;
 use bt_core::{Model, ModelBytes, SelfTest, Session};
 use bt_embed::app::{Ended, Memory, run_with_slots};
-use bt_embed::board::{Board, Stack};
 use bt_embed::store::{
     PIECE_ALIGN, Part, RECORD_BYTES, Slot, Slots, StoreError, Update, image_bytes, model_in,
 };
@@ -21,7 +20,7 @@ use bt_embed::wire::{self, Decoder, Reply, Request};
 use bt_tests::line::{End, Faults, Uart, line};
 use bt_tests::model::{Dense, Noise, scores_of};
 use bt_tests::serving::{Room, surroundings};
-use bt_tests::still::Still;
+use bt_tests::still::board;
 use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_write,
 };

@@ -82,6 +82,9 @@ pub fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
+// The table of boards cannot ask the firmware, whose build reads it.
+const _: () = assert!(bt_boards::SLOT_RECORD_BYTES == bt_embed::store::RECORD_BYTES);
+
 /// The command that makes a model for a slot.
 fn for_slot(board: &Board) -> String {
     format!("bt-train quantize … --board {} --slots", board.name)

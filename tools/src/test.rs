@@ -2,6 +2,7 @@
 //! gathered to the end. Continuous integration runs this and nothing else.
 
 use std::io::{BufRead, BufReader};
+use std::ops::AddAssign;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -268,6 +269,13 @@ struct Count {
     failed: usize,
 }
 
+impl AddAssign for Count {
+    fn add_assign(&mut self, other: Count) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+}
+
 /// Runs the checks and prints, last, how many tests passed and failed.
 ///
 /// # Errors
@@ -301,8 +309,7 @@ pub fn run(args: Args) -> Result<()> {
         let start = Instant::now();
         say!("== {}: cargo {}", check.name, check.cargo.join(" "));
         let (count, success) = execute(check, args.bless)?;
-        total.passed += count.passed;
-        total.failed += count.failed;
+        total += count;
         let verdict = if success { "passed" } else { "FAILED" };
         say!(
             "== {} {verdict} in {:.0} s",
@@ -350,10 +357,7 @@ fn execute(check: &Check, bless: bool) -> Result<(Count, bool)> {
         for line in BufReader::new(output).lines() {
             let line = line.context("reading the check's output")?;
             say!("{line}");
-            if let Some(found) = results(&line) {
-                count.passed += found.passed;
-                count.failed += found.failed;
-            }
+            count += results(&line).unwrap_or_default();
         }
     }
     let success = child.wait().context("waiting for the check")?.success();
@@ -377,10 +381,7 @@ fn side_by_side(command: &mut Command, bless: bool) -> Result<(Count, bool)> {
         let mut own = Count::default();
         for line in String::from_utf8_lossy(&output.stdout).lines() {
             say!("{line}");
-            if let Some(found) = results(line) {
-                own.passed += found.passed;
-                own.failed += found.failed;
-            }
+            own += results(line).unwrap_or_default();
         }
         if !output.stderr.is_empty() {
             remark!("{}", String::from_utf8_lossy(&output.stderr).trim_end());
@@ -389,8 +390,7 @@ fn side_by_side(command: &mut Command, bless: bool) -> Result<(Count, bool)> {
         if !output.status.success() && own.failed == 0 {
             own.failed = 1;
         }
-        count.passed += own.passed;
-        count.failed += own.failed;
+        count += own;
     })?;
     Ok((counted(count, success), success))
 }

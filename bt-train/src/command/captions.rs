@@ -4,10 +4,11 @@ use crate::command::progress::bar;
 use crate::command::{load, scores};
 use crate::data::{DataSet, Normalization, Part, PartName, Recordings, Targets};
 use crate::device;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::file::write_atomic;
 use crate::float::checkpoint::Checkpoint;
 use crate::float::model::Model as Network;
+use crate::heads::HeadName;
 use crate::say;
 use crate::training::caption::{Pictures, captions};
 use crate::training::evaluate::{self, Score};
@@ -18,6 +19,25 @@ use bt_core::drawing::Random;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
+
+/// `--logits` of a model of captions.
+pub fn no_logits() -> Error {
+    let why = "is a table of all words at every word";
+    Error::new(ErrorKind::NotForHead {
+        head: HeadName::NextWords,
+        why,
+    })
+    .field("logits")
+    .remedy("leave it out; `captions` writes the captions")
+}
+
+/// A flag of captions beside a model that gives something else.
+pub fn only_of_captions(flag: &'static str, head: HeadName) -> Error {
+    let why = "is for a model of captions";
+    Error::new(ErrorKind::NotForHead { head, why })
+        .field(flag)
+        .remedy("leave it out")
+}
 
 /// What is asked of the test part.
 pub struct Asked<'a> {

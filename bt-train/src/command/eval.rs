@@ -52,13 +52,7 @@ pub fn run(args: Args) -> Result<()> {
     let recordings = crate::command::recordings(&args.model, args.hold_out)?;
     if checkpoint.config.head.gives.is_next_word() {
         if args.logits.is_some() {
-            let why = "is a table of all words at every word";
-            return Err(Error::new(ErrorKind::NotForHead {
-                head: HeadName::NextWords,
-                why,
-            })
-            .field("logits")
-            .remedy("leave it out; `captions` writes the captions"));
+            return Err(captions::no_logits());
         }
         let asked = captions::Asked {
             beam: args.beam.into(),
@@ -73,13 +67,10 @@ pub fn run(args: Args) -> Result<()> {
         } else {
             "beam"
         };
-        let why = "is for a model of captions";
-        return Err(Error::new(ErrorKind::NotForHead {
-            head: checkpoint.config.head.gives.name(),
-            why,
-        })
-        .field(field)
-        .remedy("leave it out"));
+        return Err(captions::only_of_captions(
+            field,
+            checkpoint.config.head.gives.name(),
+        ));
     }
     let mut data = load(&args.data, &recordings, &[PartName::Test])?;
     number_classes(&mut data, &checkpoint.config, &args.data);

@@ -4,8 +4,7 @@ use crate::command::progress::bar;
 use crate::command::{captions, load, number_classes, scores};
 use crate::data::{PartName, Recordings};
 use crate::device;
-use crate::error::{Error, ErrorKind, Result};
-use crate::float::config::HeadName;
+use crate::error::{Error, Result};
 use crate::say;
 use std::path::PathBuf;
 
@@ -56,13 +55,7 @@ pub fn run(args: Args) -> Result<()> {
     let part = data.part(PartName::Test)?;
     if model.caption_words().is_some() {
         if args.logits.is_some() {
-            let why = "is a table of all words at every word";
-            return Err(Error::new(ErrorKind::NotForHead {
-                head: HeadName::NextWords,
-                why,
-            })
-            .field("logits")
-            .remedy("leave it out; `captions` writes the captions"));
+            return Err(captions::no_logits());
         }
         let asked = captions::OfDevice {
             drawing: &args.drawing,
@@ -76,13 +69,7 @@ pub fn run(args: Args) -> Result<()> {
         ("temperature", args.drawing.temperature.is_some()),
     ] {
         if is_given {
-            let why = "is for a model of captions";
-            return Err(Error::new(ErrorKind::NotForHead {
-                head: config.head.gives.name(),
-                why,
-            })
-            .field(field)
-            .remedy("leave it out"));
+            return Err(captions::only_of_captions(field, config.head.gives.name()));
         }
     }
     let progress = bar(part.sequences(), "sequences");

@@ -174,9 +174,7 @@ impl DataSet {
         {
             return None;
         }
-        let place = |label: &String| theirs.iter().position(|known| known == label);
-        let places: Option<Vec<usize>> = self.labels.iter().map(place).collect();
-        let Some(places) = places else {
+        if let Some(unknown) = self.labels.iter().find(|label| !theirs.contains(*label)) {
             let same = self.labels.iter().zip(theirs).take_while(|(a, b)| a == b);
             let class = same.count();
             let is = |names: &[String]| match names.get(class) {
@@ -184,12 +182,12 @@ impl DataSet {
                 None => "missing".to_owned(),
             };
             let (here, there) = (is(&self.labels), is(theirs));
-            let unknown = self.labels.iter().find(|label| !theirs.contains(*label));
-            let unknown = unknown.map_or("", String::as_str);
             return Some(format!(
                 "labels: the model has no class `{unknown}`, so classes go by their numbers: class {class} is {here} here and {there} in the model"
             ));
-        };
+        }
+        let place = |label: &String| theirs.iter().position(|known| known == label);
+        let places: Vec<usize> = self.labels.iter().filter_map(place).collect();
         for part in [&mut self.train, &mut self.validation, &mut self.test] {
             let targets = part.as_mut().and_then(|part| part.targets.as_mut());
             if let Some(Items::Classes(classes)) = targets.map(|targets| &mut targets.items) {
