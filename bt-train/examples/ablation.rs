@@ -15,6 +15,7 @@ use bt_train::float::init::{deviation, normal};
 use bt_train::plan::kernels::Kernels;
 use bt_train::plan::search::{Layers, Limits, MapPlan, WholeMap, best, refused};
 use bt_train::plan::{Lowered, Plan, TensorMap, lower};
+use bt_train::quantize::basis::Bases;
 use bt_train::quantize::integer::{IntegerMap, PerBlock};
 use bt_train::quantize::rounding::{Rounding, roundings};
 use bt_train::quantize::simulate::Simulation;
@@ -195,7 +196,8 @@ enum Input {
 /// A map, its plan and frames as one type of input.
 struct Trial<'a> {
     lowered: &'a Lowered,
-    map: &'a TensorMap,
+    /// In the bases of its ranks that lose least.
+    map: TensorMap,
     /// The map's integers of every frame, and the real value of one.
     integers: Vec<Vec<i16>>,
     step: f64,
@@ -211,11 +213,12 @@ struct Trial<'a> {
 impl<'a> Trial<'a> {
     fn new(
         lowered: &'a Lowered,
-        map: &'a TensorMap,
+        map: &TensorMap,
         frames: &[Vec<u8>],
         light: f64,
         input: Input,
     ) -> Self {
+        let map = Bases::of(map, lowered).applied(map);
         let real: Vec<Vec<f64>> = frames
             .iter()
             .map(|frame| frame.iter().map(|&x| f64::from(x) * light).collect())
@@ -244,7 +247,7 @@ impl<'a> Trial<'a> {
             .iter()
             .map(|frame| frame.iter().map(|&x| whole(x) as i16).collect())
             .collect();
-        let mut simulation = Simulation::new(lowered, map);
+        let mut simulation = Simulation::new(lowered, &map);
         let mut less = |offset: f64| -> Vec<Vec<f64>> {
             real.iter()
                 .map(|frame| {
@@ -259,6 +262,8 @@ impl<'a> Trial<'a> {
             .step_by(2)
             .map(|frame| frame.iter().map(|x| (x - zero) / deviation).collect())
             .collect();
+        let ranges = with_headroom(&maxima(lowered, &map, &seen, &[]));
+        let roundings = roundings(lowered, &map, &seen, &[]);
         Self {
             lowered,
             map,
@@ -267,15 +272,15 @@ impl<'a> Trial<'a> {
             shares,
             signals,
             input_max,
-            ranges: with_headroom(&maxima(lowered, map, &seen, &[])),
-            roundings: roundings(lowered, map, &seen, &[]),
+            ranges,
+            roundings,
         }
     }
 
     fn calibrated(&self) -> Calibrated<'_> {
         Calibrated::new(
             self.lowered,
-            self.map,
+            &self.map,
             &self.ranges,
             self.input_max,
             self.step,
@@ -291,7 +296,7 @@ impl<'a> Trial<'a> {
             .div_ceil(SEARCH_FRAMES)
             .next_multiple_of(2);
         let frames: Vec<Vec<i16>> = self.integers.iter().step_by(every).cloned().collect();
-        let widths = calibrated.best(&frames, self.map, kernels);
+        let widths = calibrated.best(&frames, &self.map, kernels);
         widths
             .and_then(|widths| calibrated.quantize(&widths))
             .map_err(refused_integers)

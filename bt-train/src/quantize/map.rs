@@ -1,5 +1,6 @@
 //! One map of a model: real weights under a plan, what calibration decides about it, its integers.
 
+use super::basis::Bases;
 use super::dense::{self, IntegerDense};
 use super::integer::{IntegerMap, Noise, PerBlock, adds, place};
 use super::rounding::{Rounding, roundings};
@@ -152,6 +153,8 @@ pub(super) struct Reads {
 #[derive(Debug)]
 pub(super) struct MapScheme {
     reads: Reads,
+    /// In which its ranks are counted.
+    bases: Bases,
     /// Largest output of every stage in calibration.
     maxima: PerBlock,
     /// What a stage has to hold ([`with_headroom`]).
@@ -215,6 +218,7 @@ impl MapScheme {
             z_scale,
             centre,
             reads,
+            bases: Bases::default(),
             maxima: Vec::new(),
             ranges: Vec::new(),
             widths: Vec::new(),
@@ -222,6 +226,8 @@ impl MapScheme {
         };
         let z = scheme.z(map);
         if let RealMap::Tensor { map, lowered } = map {
+            scheme.bases = Bases::of(map, lowered);
+            let map = &scheme.bases.applied(map);
             scheme.maxima = tensor::maxima(lowered, map, &real(frames, reads.lsb), &z.start);
             scheme.ranges = with_headroom(&scheme.maxima);
             let some = |count: usize| -> Vec<Vec<i16>> {
@@ -275,14 +281,15 @@ impl MapScheme {
     pub fn integers<'a>(&self, map: &'a RealMap<'_>) -> Result<IntegerForm<'a>> {
         let z = self.z(map);
         let form = match map {
-            RealMap::Tensor { map, lowered } => self
-                .calibrated(map, lowered, z)
-                .quantize(&self.widths)
-                .map(|integers| IntegerForm::Tensor {
+            RealMap::Tensor { map, lowered } => {
+                let map = self.bases.applied(map);
+                let integers = self.calibrated(&map, lowered, z).quantize(&self.widths);
+                integers.map(|integers| IntegerForm::Tensor {
                     map,
                     lowered,
                     integers,
-                }),
+                })
+            }
             RealMap::Dense {
                 weight,
                 slice_values,
@@ -478,7 +485,8 @@ fn failed(error: QuantizeError, reads: &Reads) -> Error {
 /// A map in integers, beside what they are made of.
 pub(super) enum IntegerForm<'a> {
     Tensor {
-        map: &'a TensorMap,
+        /// In the bases of its scheme.
+        map: TensorMap,
         lowered: &'a Lowered,
         integers: IntegerMap,
     },

@@ -3,6 +3,7 @@
 //!
 //! Of a model that paints pictures only the decoder becomes integers: a device draws, and looks at nothing.
 
+pub mod basis;
 mod calibration;
 mod contents;
 pub(crate) mod decoder;

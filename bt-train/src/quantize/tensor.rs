@@ -463,7 +463,7 @@ impl<'a> Calibrated<'a> {
 pub const TOP_LOSS_DB: f64 = 3.0;
 
 /// The same where sums of slices are shifted, which has been paid for, and other stores cost little.
-const SHIFTED_TOP_LOSS_DB: f64 = 0.5;
+const SHIFTED_TOP_LOSS_DB: f64 = 1.5;
 
 /// What it must gain for sums of slices to be shifted before they are added, which costs a frame about 1 %.
 pub const SHIFT_GAIN_DB: f64 = 1.0;
