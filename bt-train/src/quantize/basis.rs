@@ -14,7 +14,7 @@
 
 use crate::plan::lower::Lowered;
 use crate::plan::{Join, TensorMap};
-use ndarray::{Array1, Array2, ArrayD, ArrayView1, Axis};
+use ndarray::{Array2, ArrayD, ArrayView1, Axis};
 
 /// The first change of a column that is tried, as a share of another; it is halved until nothing is found.
 const FIRST_STEP: f64 = 0.5;
@@ -121,7 +121,7 @@ fn add_products(sum: &mut Array2<f64>, a: &ArrayD<f64>, b: &ArrayD<f64>, axis: u
 /// A basis on its way: columns of A·T and of T, rows of T⁻¹.
 struct Search {
     /// Per rank A·T as [I, J].
-    factor: Vec<Array2<f64>>,
+    factor: Vec<ArrayD<f64>>,
     /// Per rank the largest sum of magnitudes over i.
     reach: Vec<f64>,
     to: Array2<f64>,
@@ -134,18 +134,11 @@ struct Search {
 impl Search {
     fn new(factor: &ArrayD<f64>, gain: Array2<f64>) -> Self {
         let rank = gain.nrows();
-        let last = factor.ndim() - 1;
-        let rows = (
-            factor.len_of(Axis(0)),
-            factor.len() / factor.len_of(Axis(0)).max(1) / rank.max(1),
-        );
-        let column = |at: usize| {
-            let values = factor.index_axis(Axis(last), at);
-            let values = values.iter().copied().collect();
-            // Every factor is [I, J', R].
-            Array2::from_shape_vec(rows, values).unwrap_or_default()
-        };
-        let factor: Vec<Array2<f64>> = (0..rank).map(column).collect();
+        let last = Axis(factor.ndim() - 1);
+        let factor: Vec<ArrayD<f64>> = factor
+            .axis_iter(last)
+            .map(|column| column.to_owned())
+            .collect();
         let back = Array2::eye(rank);
         Self {
             reach: factor.iter().map(reach).collect(),
@@ -192,8 +185,7 @@ impl Search {
 
     /// Adds a share of another column to one, itself included, if that is worth it.
     fn tries(&mut self, column: usize, other: usize, share: f64) -> bool {
-        let with = |columns: &Array2<f64>, add: &Array2<f64>| columns + &(add * share);
-        let grown = with(&self.factor[column], &self.factor[other]);
+        let grown = &self.factor[column] + &(&self.factor[other] * share);
         // What T gains on the right its inverse loses on the left.
         let (row, lost) = match column == other {
             true => (column, &self.back.row(column) / (1.0 + share)),
@@ -210,8 +202,8 @@ impl Search {
         if is_worth_it {
             (self.reach, self.noise) = (reaches, noise);
             self.factor[column] = grown;
-            let added: Array1<f64> = &self.to.column(other) * share;
-            self.to.column_mut(column).scaled_add(1.0, &added);
+            let other = self.to.column(other).to_owned();
+            self.to.column_mut(column).scaled_add(share, &other);
             self.back.row_mut(row).assign(&lost);
         }
         is_worth_it
@@ -225,10 +217,9 @@ fn cost(reach: &[f64], noise: &[f64]) -> f64 {
 }
 
 /// The largest sum of magnitudes over i.
-fn reach(column: &Array2<f64>) -> f64 {
-    let sums = column.columns().into_iter();
-    let sums = sums.map(|of_j| of_j.iter().map(|x| x.abs()).sum());
-    sums.fold(0.0, f64::max)
+fn reach(column: &ArrayD<f64>) -> f64 {
+    let sums = column.mapv(f64::abs).sum_axis(Axis(0));
+    sums.iter().fold(0.0, |a, &b| f64::max(a, b))
 }
 
 /// v Q vᵀ.
