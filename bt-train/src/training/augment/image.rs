@@ -1,4 +1,4 @@
-//! Shift, flip and crop of a frame that is an image.
+//! Shift, flip, crop and stretch of a frame that is an image.
 
 use super::Augment;
 use crate::float::init::uniform;
@@ -38,10 +38,17 @@ impl Warp {
             let reach = table.shift as f64;
             // Every whole number as often as any other.
             let shift = (uniform(rng) * (2.0 * reach + 1.0)).floor() - reach;
+            // Drawn where it is asked for alone, so that other tables draw what they drew before.
+            let stretch = match table.stretch {
+                0.0 => 1.0,
+                most => 1.0 + f64::from(most) * (2.0 * uniform(rng) - 1.0),
+            };
+            let middle = (size - 1) as f64 / 2.0;
             let source = |at: usize| {
                 let at = if is_mirrored { size - 1 - at } else { at };
                 // Centres of pixels; without a crop exactly `at`.
-                let place = start + (at as f64 + 0.5) * window - 0.5 + shift;
+                let at = middle + (at as f64 - middle) / stretch;
+                let place = start + (at + 0.5) * window - 0.5 + shift;
                 let place = place.clamp(0.0, (size - 1) as f64);
                 let first = place.floor();
                 Source {
@@ -192,5 +199,33 @@ mod tests {
             steepest = steepest.max(slope);
         }
         assert!(steepest > 9.0);
+    }
+
+    /// About the middle, which stays; rows and columns by factors of their own, to both sides of 1.
+    #[test]
+    fn a_stretch_keeps_the_middle() {
+        let table = Augment {
+            stretch: 0.5,
+            ..Augment::default()
+        };
+        let (mut least, mut most, mut differ) = (f32::MAX, 0f32, 0);
+        for seed in 0..100 {
+            let found = varied(&table, seed);
+            let value = |row: usize, column: usize| found[row * 14 + column * 2];
+            assert!((value(2, 3) - 230.0).abs() < 1e-3);
+            // One pixel beside the middle is one of the image divided by the factor.
+            let right = 10.0 / (value(2, 4) - value(2, 3));
+            let down = 100.0 / (value(3, 3) - value(2, 3));
+            for factor in [right, down] {
+                assert!((0.499..=1.501).contains(&factor), "{factor}");
+                least = least.min(factor);
+                most = most.max(factor);
+            }
+            differ += usize::from((right - down).abs() > 0.1);
+        }
+        assert!(
+            least < 0.55 && most > 1.45 && differ > 60,
+            "{least} {most} {differ}"
+        );
     }
 }

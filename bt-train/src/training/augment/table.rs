@@ -54,6 +54,9 @@ table! {
     flip: f32;
     /// Images: a window with sides of 1 − this to 1 of the image's, anywhere in it, stretched to the whole.
     crop: f32;
+    /// Images: rows and columns, each by its own draw, 1 − this to 1 + this times as large, about the middle; the edge
+    /// is repeated.
+    stretch: f32;
     /// Frames: time runs up to 1 + this times as fast at one end, and as much slower at the other.
     time_warp: f32;
     /// Frames that are drawn (`frames`): each by up to half of this share of their distance earlier or later, and all
@@ -84,7 +87,7 @@ fn kebab(name: &'static str) -> &'static str {
 }
 
 /// Keys that say something of images.
-const IMAGES: [&str; 3] = ["shift", "flip", "crop"];
+const IMAGES: [&str; 4] = ["shift", "flip", "crop", "stretch"];
 /// Keys that say something of frames, images or not.
 const FRAMES: [&str; 5] = ["frame", "scale", "brightness", "time-warp", "jitter"];
 /// Keys that say something of sound.
@@ -107,6 +110,7 @@ impl Augment {
         let share = "give a share from 0 to below 1";
         let limited = [
             ("crop", self.crop, 0.999, share),
+            ("stretch", self.stretch, 0.999, share),
             ("scale", self.scale, 0.999, share),
             ("time-warp", self.time_warp, 0.999, share),
             (

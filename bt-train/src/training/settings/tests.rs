@@ -187,6 +187,10 @@ fn augmentations_are_a_table() {
             "augment.crop: is NaN; give a share",
         ),
         (
+            "[augment]\nstretch = 1.0",
+            "augment.stretch: is 1; give a share",
+        ),
+        (
             "[augment]\nnoise = -1.0",
             "augment.noise: is -1; give 0 or more",
         ),
