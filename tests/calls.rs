@@ -9,7 +9,7 @@ use bt_core::internals::front_end::FORMAT;
 use bt_core::internals::model::layout::FilterRecord;
 use bt_core::{InputType, Model, ModelBytes};
 use bt_tests::exported;
-use bt_tests::model::Dense;
+use bt_tests::model::{Dense, Noise};
 use bt_tests::program::bt_train;
 use bt_train::plan::calls::Calls;
 use bt_train::plan::timing::Processor;
@@ -18,14 +18,18 @@ use serde_json::Value;
 use tools::board::Board;
 use tools::emulator::{instructions, run_to_end};
 use tools::firmware::{Firmware, ModelIn, fill};
+use tools::qemu::Evaluation;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
 const SLOT: ModelIn<'static> = ModelIn::Slot {
-    flash_bytes: 64 << 10,
+    flash_bytes: 96 << 10,
     arena_bytes: 8 << 10,
     classes: 208,
 };
+
+/// The kind of the demo's model.
+const DIGITS: &str = "sound of digits";
 
 /// Models of every kind of map, cell and input.
 fn models() -> Vec<(&'static str, ModelBytes)> {
@@ -113,6 +117,9 @@ fn models() -> Vec<(&'static str, ModelBytes)> {
             .painting(4, 14),
         ),
         ("sound", exported::sound(3, FORMAT)),
+        (DIGITS, exported::digits(3)),
+        ("sound_512", exported::windowed(16_000, 512, 160, 40)),
+        ("sound_1024", exported::windowed(8_000, 1024, 256, 120)),
         ("streamed", exported::streamed(3)),
     ];
     all.extend([4, 9, 10].map(|seed| ("random", exported::random(seed))));
@@ -152,7 +159,7 @@ fn inspected(path: &Path) -> Value {
 
 #[test]
 fn the_longest_calls_are_told_before_anything_is_built() {
-    let (mut worst, mut worst_scores) = (1.0, 1.0);
+    let (mut worst, mut worst_scores, mut worst_sound) = (1.0, 1.0, 1.0);
     for name in [
         "microbit",
         "mps2-an385",
@@ -184,10 +191,48 @@ fn the_longest_calls_are_told_before_anything_is_built() {
             };
             worst = (0..3).map(|call| off(call, 300.0)).fold(worst, f64::max);
             worst_scores = off(3, 1000.0).max(worst_scores);
+            if kind.starts_with("sound") {
+                let step = (counted[1] + counted[2]) / (predicted[1] + predicted[2]);
+                println!("{name} {kind}: a frame and its step, counted by predicted {step:.3}");
+                worst_sound = off(0, 0.0).max(step).max(1.0 / step).max(worst_sound);
+            }
         }
     }
-    println!("worst factor {worst:.2}, of scores {worst_scores:.2}");
+    println!("worst factor {worst:.2}, of scores {worst_scores:.2}, of sound {worst_sound:.3}");
     assert!(worst < 1.4 && worst_scores < 1.1, "{worst}, {worst_scores}");
+    assert!(worst_sound < 1.1, "{worst_sound}");
+}
+
+/// What the firmware counts of a step of sound, its pushes over the wire included, beside what `inspect` says of both.
+#[test]
+fn a_step_of_sound_takes_what_inspect_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut noise = Noise::new(4);
+    let part = exported::recordings(&[(0..4096).map(|_| noise.bits() as i16 >> 3).collect()]);
+    for (kind, file) in [
+        (DIGITS, exported::digits(3)),
+        ("sound_512", exported::windowed(16_000, 512, 160, 40)),
+    ] {
+        let path = folder.path().join("model.btm");
+        std::fs::write(&path, file.bytes()).unwrap();
+        let model = Model::parse(file.bytes()).unwrap();
+        for name in ["mps2-an386", "mps3-an547"] {
+            let board = Board::find(name).unwrap();
+            let evaluation = Evaluation {
+                board,
+                model: &path,
+                part: &part,
+                log: false,
+                limit: LIMIT,
+            };
+            let counted = evaluation.run().unwrap().instructions_per_step();
+            let processor = Processor::from_str(board.core, false).unwrap();
+            let calls = Calls::of(&model, processor);
+            let predicted = (calls.frame.instructions + calls.step.instructions) as f64;
+            println!("{name} {kind}: counted {counted:.0}, predicted {predicted}");
+            assert!((0.9..1.1).contains(&(predicted / counted)), "{name} {kind}");
+        }
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bt_core::ModelBytes;
+use bt_core::internals::front_end::FORMAT;
 use bt_train::data::{ElementType, Part, Values};
 use bt_train::error::Result;
 use bt_train::float::checkpoint::Checkpoint;
@@ -168,27 +169,79 @@ pub fn sound(seed: u64, format: u32) -> ModelBytes {
 ///
 /// As [`sound`].
 pub fn named_sound(seed: u64, format: u32, labels: &[String]) -> ModelBytes {
+    heard(
+        seed,
+        labels,
+        json!({
+            "input": { "map": "block-term", "modes": [4, 4], "blocks": 2, "rank": 2 },
+            "hidden": { "modes": [2, 4] },
+            "recurrent": { "map": "dense" },
+            "gate": "sigmoid",
+            "head": { "classes": 4, "pool": "last" },
+            "front_end": { "sample_rate_hz": 8000, "window": 64, "hop": 32, "bands": 8, "low_hz": 300,
+                "high_hz": 3800, "level": "relative", "vectors_per_step": 2, "format": format },
+        }),
+    )
+}
+
+/// A model of the demo's shape: 128 units over windows of spoken digits.
+///
+/// # Panics
+///
+/// When the exporter refuses it.
+pub fn digits(seed: u64) -> ModelBytes {
+    heard(
+        seed,
+        &[],
+        json!({
+            "input": { "map": "block-term", "modes": [4, 8, 8], "blocks": 2, "rank": 4 },
+            "hidden": { "modes": [2, 8, 8] },
+            "recurrent": { "map": "dense" },
+            "head": { "classes": 10, "pool": "last" },
+            "front_end": { "sample_rate_hz": 8000, "window": 256, "hop": 128, "bands": 32, "low_hz": 80,
+                "high_hz": 3800, "level": "relative", "vectors_per_step": 8, "format": FORMAT },
+        }),
+    )
+}
+
+/// A small model of sound with a front end of this window, hop and bands up to half the sample rate, a vector a step.
+///
+/// # Panics
+///
+/// When the exporter refuses it.
+pub fn windowed(sample_rate_hz: u32, window: usize, hop: usize, bands: usize) -> ModelBytes {
+    heard(
+        5,
+        &[],
+        json!({
+            "input": { "map": "dense", "modes": [bands] },
+            "hidden": { "modes": [2, 4] },
+            "recurrent": { "map": "dense" },
+            "head": { "classes": 4, "pool": "last" },
+            "front_end": { "sample_rate_hz": sample_rate_hz, "window": window, "hop": hop, "bands": bands,
+                "low_hz": 100, "high_hz": sample_rate_hz / 2, "level": "relative", "vectors_per_step": 1,
+            "format": FORMAT },
+        }),
+    )
+}
+
+/// A model of sound with random weights.
+fn heard(seed: u64, labels: &[String], config: serde_json::Value) -> ModelBytes {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let config: ModelConfig = serde_json::from_value(json!({
-        "input": { "map": "block-term", "modes": [4, 4], "blocks": 2, "rank": 2 },
-        "hidden": { "modes": [2, 4] },
-        "recurrent": { "map": "dense" },
-        "gate": "sigmoid",
-        "head": { "classes": 4, "pool": "last" },
-        "front_end": { "sample_rate_hz": 8000, "window": 64, "hop": 32, "bands": 8, "low_hz": 300,
-            "high_hz": 3800, "level": "relative", "vectors_per_step": 2, "format": format },
-    }))
-    .expect("a configuration");
+    let config: ModelConfig = serde_json::from_value(config).expect("a configuration");
+    let width = config.inputs();
     let mut model = Model::new(config, &mut rng).expect("a model");
     // Vectors lie some ten octaves of 1,024 below their level.
     model.offset = vec![-5_000.0].into();
     model.scale = vec![1.0 / 3_000.0].into();
     let part = Part {
         values: Arc::new(Values::I16(
-            (0..8 * 16).map(|_| rng.random_range(-12_000..=0)).collect(),
+            (0..8 * width)
+                .map(|_| rng.random_range(-12_000..=0))
+                .collect(),
         )),
-        width: 16,
-        starts: (0..8).map(|sequence| sequence * 16).collect(),
+        width,
+        starts: (0..8).map(|sequence| sequence * width).collect(),
         lengths: vec![1; 8],
         targets: None,
         groups: None,
