@@ -13,6 +13,7 @@ use bt_core::{InputType, Model, Session};
 use bt_tests::model::{Dense, Noise, scores_of};
 use bt_train::drawing;
 use bt_train::plan::timing::Processor;
+use clap::Parser;
 use tools::board::Board;
 use tools::c_library::{Library, Sources};
 use tools::emulator::Emulator;
@@ -36,7 +37,8 @@ fn library(folder: &Path, target: &str, model: &[u8]) {
         front_end: true,
     };
     library.write(folder).unwrap();
-    Sources::read(&path).unwrap().write(folder).unwrap();
+    let sources = Sources::read(&path, "model").unwrap();
+    sources.write(folder).unwrap();
 }
 
 fn succeeds(command: &mut Command) {
@@ -45,6 +47,15 @@ fn succeeds(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {said}");
     // Neither header nor sources give a warning.
     assert!(!said.contains("warning"), "{command:?}: {said}");
+}
+
+/// The sources of the models in a folder of the library.
+fn models(library: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(library).unwrap();
+    let paths = files.map(|file| file.unwrap().path());
+    paths
+        .filter(|path| path.extension().is_some_and(|end| end == "c"))
+        .collect()
 }
 
 /// One of the examples by one line of the compiler, for a Cortex-M4F.
@@ -60,7 +71,8 @@ fn compiled(library: &Path, (main, program): (&str, &str), flags: &[&str]) -> Pa
         .arg("-I")
         .arg(library)
         .args([main, "mps2.c", "text.c"].map(|name| example.join(name)))
-        .args([library.join("model.c"), library.join("libbt_core.a")])
+        .args(models(library))
+        .arg(library.join("libbt_core.a"))
         .arg("-T")
         .arg(example.join("mps2.ld"))
         .arg("-o")
@@ -212,6 +224,95 @@ fn the_example_by_cmake_gives_the_scores_of_the_host() {
     let expected = expected(&model, &bytes, 40);
     let lines = said("mps2-an385", &build.join("example"), &bytes, expected.len());
     assert_eq!(lines, expected);
+}
+
+/// `cargo xtask c-library`, its words as a user gives them.
+#[derive(Parser)]
+struct Words {
+    #[command(flatten)]
+    args: tools::c_library::Args,
+}
+
+/// Two models in one program, each under a name of its own, beside the one without: their CRCs as C reads them.
+#[test]
+fn several_models_have_names_of_their_own() {
+    const PROGRAM: &str = r#"
+        #include "commands.h"
+        #include "model.h"
+        #include "text.h"
+        #include "wake.h"
+
+        static uint32_t memory[WAKE_SESSION_BYTES / 4 + COMMANDS_SESSION_BYTES / 4];
+
+        static void tell(const uint32_t *data, size_t bytes) {
+            bt_model_info info;
+            bt_status status = bt_model_read(data, bytes, &info);
+            write_text(bt_status_name(status));
+            write_text(" ");
+            write_number((int32_t)info.crc);
+            write_text("\n");
+        }
+
+        int main(void) {
+            memory[0] = WAKE_OUTPUTS + COMMANDS_OUTPUTS;
+            tell(wake_data, WAKE_DATA_BYTES);
+            tell(commands_data, COMMANDS_DATA_BYTES);
+            tell(model_data, MODEL_DATA_BYTES);
+            write_text(wake_labels[0]);
+            write_text(WAKE_CRC == COMMANDS_CRC ? " same\n" : " others\n");
+            for (;;) {
+            }
+        }
+    "#;
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    let shape = |hidden| Dense {
+        hidden,
+        ..Dense::default()
+    };
+    let files = [7, 9, 12].map(|hidden| shape(hidden).model());
+    let mut crcs = Vec::new();
+    // The file's name says nothing: both are called alike.
+    for (file, name) in files.iter().zip([Some("wake"), Some("commands"), None]) {
+        let path = folder.join("a name.btm");
+        std::fs::write(&path, file.bytes()).unwrap();
+        let [out, path] = [folder, &path].map(|path| path.to_str().unwrap());
+        let mut words = vec![
+            "c-library",
+            "--target",
+            "thumbv7em-none-eabihf",
+            "--out",
+            out,
+        ];
+        words.extend(["--model", path]);
+        words.extend(name.iter().flat_map(|name| ["--name", name]));
+        tools::c_library::run(&Words::try_parse_from(words).unwrap().args).unwrap();
+        crcs.push(Model::parse(file.bytes()).unwrap().crc().cast_signed());
+    }
+    std::fs::create_dir(folder.join("program")).unwrap();
+    let program = folder.join("program/several.c");
+    std::fs::write(&program, PROGRAM).unwrap();
+    let elf = compiled(
+        folder,
+        (program.to_str().unwrap(), "several.elf"),
+        &["-I", example().to_str().unwrap()],
+    );
+    let mut expected: Vec<String> = crcs.iter().map(|crc| format!("BT_OK {crc}")).collect();
+    let label = Model::parse(files[0].bytes()).unwrap();
+    expected.push(format!("{} others", label.label(0).unwrap_or("")));
+    assert_eq!(said("mps2-an386", &elf, &[], 4), expected);
+
+    let words = [
+        "c-library",
+        "--target",
+        "thumbv7em-none-eabihf",
+        "--out",
+        "x",
+    ];
+    let more = ["--model", "m.btm", "--name", "2nd"];
+    let refused = Words::try_parse_from(words.iter().chain(&more)).err();
+    let refused = refused.unwrap().to_string();
+    assert!(refused.contains("a letter first"), "{refused}");
 }
 
 /// Pictures in C: what the host paints of the same seed, on a Cortex-M4F.

@@ -1,8 +1,8 @@
 /* bt-core for C: block-term LSTMs in integers, on Cortex-M.
  *
- *   static uint32_t memory[GESTURES_SESSION_BYTES / 4]; // from model.h, as all names with GESTURES
+ *   static uint32_t memory[MODEL_SESSION_BYTES / 4]; // from model.h, as all names with MODEL
  *   bt_session *session;
- *   bt_status status = bt_session_start(gestures_data, GESTURES_DATA_BYTES, memory, sizeof memory, &session);
+ *   bt_status status = bt_session_start(model_data, MODEL_DATA_BYTES, memory, sizeof memory, &session);
  *   while (status == BT_OK) {
  *       size_t taken;
  *       status = bt_session_push_i16(session, samples, count, &taken);   // any count; the rest later

@@ -30,6 +30,10 @@ pub struct Args {
     /// A model to write as model.h and model.c.
     #[arg(long, value_name = "M.btm")]
     model: Option<PathBuf>,
+    /// What its two files and all names in them begin with. Programs with several models have one for each; run the
+    /// command once for each, into the same folder.
+    #[arg(long, default_value = "model", requires = "model", value_parser = model::name)]
+    name: String,
     /// Leave the audio front end out.
     #[arg(long)]
     no_front_end: bool,
@@ -48,7 +52,10 @@ const FILES: [(&str, &str); 3] = [
 ///
 /// The target does not go with the processor, the model is none, or the compiler's messages are above.
 pub fn run(args: &Args) -> Result<()> {
-    let model = args.model.as_deref().map(Sources::read).transpose()?;
+    let model = args.model.as_deref();
+    let model = model
+        .map(|path| Sources::read(path, &args.name))
+        .transpose()?;
     let library = Library {
         target: &args.target,
         processor: args.processor,
@@ -58,9 +65,9 @@ pub fn run(args: &Args) -> Result<()> {
     let of_model = match model {
         Some(model) => {
             model.write(&args.out)?;
-            ", model.h, model.c"
+            format!(", {0}.h, {0}.c", args.name)
         }
-        None => "",
+        None => String::new(),
     };
     let files = FILES.map(|(_, file)| file).join(", ");
     say!("{}: libbt_core.a, {files}{of_model}", args.out.display());

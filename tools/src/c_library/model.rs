@@ -4,16 +4,17 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use bt_core::{InputType, Model, OutputKind};
 use bt_train::device;
 
 /// Words a line of the array.
 const WORDS_A_LINE: usize = 8;
 
-/// `model.h` and `model.c`.
+/// A header and a source file, `model.h` and `model.c`, or of another name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sources {
+    name: String,
     /// Sizes and names.
     pub header: String,
     /// The bytes.
@@ -21,23 +22,19 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// The sources of a model's file, whose name becomes that of everything in them.
+    /// The sources of a model's file; everything in them begins with `name`.
     ///
     /// # Errors
     ///
-    /// Names the file: it is no model, or its name has no letter.
-    pub fn read(path: &Path) -> Result<Sources> {
+    /// Names the file: it is no model.
+    pub fn read(path: &Path, name: &str) -> Result<Sources> {
         let bytes = device::read_model(path)?;
         let model = device::parse(&bytes).map_err(|error| error.file(path))?;
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        let name = identifier(&stem);
-        if !name.starts_with(|first: char| first.is_ascii_alphabetic()) {
-            bail!(
-                "{}: the file's name becomes that of C constants; begin it with a letter",
-                path.display()
-            );
-        }
-        Ok(Sources::new(&name, &model, bytes.bytes()))
+        Ok(Sources {
+            name: name.to_owned(),
+            header: header(name, &model, bytes.bytes().len()),
+            source: source(name, &model, bytes.bytes()),
+        })
     }
 
     /// Writes them into a folder.
@@ -46,16 +43,23 @@ impl Sources {
     ///
     /// Names the file that cannot be written.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        super::write(&folder.join("model.h"), self.header.as_bytes())?;
-        super::write(&folder.join("model.c"), self.source.as_bytes())
+        let file = |ending| folder.join(format!("{}.{ending}", self.name));
+        super::write(&file("h"), self.header.as_bytes())?;
+        super::write(&file("c"), self.source.as_bytes())
     }
+}
 
-    fn new(name: &str, model: &Model<'_>, bytes: &[u8]) -> Sources {
-        Sources {
-            header: header(name, model, bytes.len()),
-            source: source(name, model, bytes),
-        }
+/// What names in C may begin with, if they are not the library's.
+pub(super) fn name(text: &str) -> Result<String, String> {
+    let is_own = text == "bt" || text.starts_with("bt_");
+    let begins_well = text.starts_with(|first: char| first.is_ascii_lowercase());
+    if !begins_well || is_own || identifier(text) != text || text.to_lowercase() != text {
+        return Err(
+            "names of C shall begin so: small letters of ASCII, digits and low lines, a letter first, not bt_"
+                .to_owned(),
+        );
     }
+    Ok(text.to_owned())
 }
 
 fn header(name: &str, model: &Model<'_>, length: usize) -> String {
@@ -72,8 +76,8 @@ fn header(name: &str, model: &Model<'_>, length: usize) -> String {
     };
     let mut text = format!(
         "/* Made by cargo xtask c-library of the model {}. */\n\
-         #ifndef {upper}_MODEL_H\n\
-         #define {upper}_MODEL_H\n\n\
+         #ifndef {upper}_H\n\
+         #define {upper}_H\n\n\
          #include \"bt_core.h\"\n\n\
          #define {upper}_DATA_BYTES {length}u\n\
          #define {upper}_ARENA_BYTES {}u\n\
@@ -127,7 +131,7 @@ fn pictures(model: &Model<'_>) -> Vec<(&'static str, usize)> {
 }
 
 fn source(name: &str, model: &Model<'_>, bytes: &[u8]) -> String {
-    let mut text = format!("#include \"model.h\"\n\nconst uint32_t {name}_data[] = {{\n");
+    let mut text = format!("#include \"{name}.h\"\n\nconst uint32_t {name}_data[] = {{\n");
     for line in bytes.chunks(4 * WORDS_A_LINE) {
         text.push_str("   ");
         for word in line.chunks(4) {
@@ -217,6 +221,25 @@ mod tests {
         assert_eq!(literal("a\"b\\c??)"), r#""a\"b\\c\?\?)""#);
         // 0xC3 0xA4, then a digit that is no part of the octal number.
         assert_eq!(literal("ä1"), r#""\303\2441""#);
+    }
+
+    #[test]
+    fn names_that_are_c_and_not_the_library_s() {
+        for good in ["model", "wake_word", "a1"] {
+            assert_eq!(name(good).as_deref(), Ok(good));
+        }
+        for bad in [
+            "",
+            "1st",
+            "wake word",
+            "Wake",
+            "grün",
+            "_a",
+            "bt",
+            "bt_core",
+        ] {
+            assert!(name(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]
