@@ -248,6 +248,8 @@ fn verify_proves_itself_in_qemu_and_over_a_port() {
     };
     let (mut qemu, port) = with_a_port(&elf.build().unwrap());
     let result = verify(&["--board", "netduinoplus2", "--port", &port]);
+    // A board of the user's own, that no table knows.
+    let own = verify(&["--port", &port, "--limit", "2"]);
     // A board that holds another model is told apart before anything is compared.
     let other = data("registers.btm");
     let set = data("registers.npz");
@@ -258,13 +260,22 @@ fn verify_proves_itself_in_qemu_and_over_a_port() {
         "--data",
         set.to_str().unwrap(),
     ];
-    let parsed = Verify::parse_from(words.iter().chain(&files));
-    let mismatch = verify::run(parsed.args);
+    let run = |words: &[&str]| {
+        let parsed = Verify::parse_from(words.iter().chain(&files));
+        verify::run(parsed.args).map_err(|error| format!("{error:#}"))
+    };
+    let mismatch = run(&words);
+    let own_mismatch = run(&["verify", "--port", &port]);
     let _ = qemu.kill();
     let _ = qemu.wait();
     result.unwrap();
-    let mismatch = format!("{:#}", mismatch.unwrap_err());
+    own.unwrap();
+    let mismatch = mismatch.unwrap_err();
     assert_eq!(mismatch, "netduinoplus2: the firmware holds another model");
+    let expected = format!("{port}: the firmware holds another model");
+    assert_eq!(own_mismatch.unwrap_err(), expected);
+    let neither = verify(&["--limit", "2"]).unwrap_err();
+    assert!(neither.contains("--board <BOARD>"), "{neither}");
 }
 
 /// QEMU with the first UART at a terminal device of its own, and that device.

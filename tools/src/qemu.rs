@@ -25,13 +25,10 @@ use crate::{progress, setup, stream};
 /// How long a read or write of the UART's socket waits before it looks at the clock.
 const UART_PATIENCE: Duration = Duration::from_millis(100);
 
-/// What is flashed where, and what is sent to it.
+/// A model, and what is sent to it.
 #[derive(Debug, clap::Args)]
 pub struct Subject {
-    /// The board; `cargo xtask boards` lists them.
-    #[arg(long, default_value = board::DEFAULT)]
-    pub board: String,
-    /// The model to flash.
+    /// The model.
     #[arg(long, value_name = "M.btm")]
     pub model: PathBuf,
     /// The data set; its test part is sent: an .npz file or a directory of .wav files.
@@ -64,6 +61,9 @@ impl Subject {
 /// A model on an emulated board.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// The board; `cargo xtask boards` lists them.
+    #[arg(long, default_value = board::DEFAULT)]
+    board: String,
     #[command(flatten)]
     subject: Subject,
     /// Send only the first K sequences.
@@ -96,7 +96,7 @@ pub struct Outcome {
     pub repeats: u32,
     /// The firmware, where it was built for this.
     pub elf: Option<PathBuf>,
-    /// Ticks in a second of the emulated clock, whatever the firmware takes it for.
+    /// Ticks in a second, as the device says; of an emulated one, whose firmware may be wrong about it, as they are.
     ticks_hz: u32,
 }
 
@@ -125,7 +125,7 @@ struct Report {
 ///
 /// Names the file, or says what the device or QEMU did.
 pub fn run(args: Args) -> Result<()> {
-    let board = Board::find(&args.subject.board)?;
+    let board = Board::find(&args.board)?;
     let bytes = device::read_model(&args.subject.model)?;
     let model = device::parse(&bytes)?;
     let part = args.subject.test_part(&model)?;
@@ -279,49 +279,55 @@ impl Evaluation<'_> {
     ///
     /// As [`run`].
     pub fn run(&self) -> Result<Outcome> {
+        let bytes = device::read_model(self.model)?;
+        let model = device::parse(&bytes)?;
         let served = Served::start(self.board, self.model, self.log)?;
-        let outcome = self.over(&served.line, Instant::now() + self.limit)?;
+        let deadline = Instant::now() + self.limit;
+        let outcome = send(&model, self.part, self.board.name, &served.line, deadline)?;
         Ok(Outcome {
             elf: Some(served.elf),
+            ticks_hz: self.board.ticks_hz(),
             ..outcome
         })
     }
+}
 
-    /// Streams the sequences over a line to a device that holds the model.
-    ///
-    /// # Errors
-    ///
-    /// The device holds another model, refuses, or does not answer.
-    pub fn over(&self, line: impl Read + Write, deadline: Instant) -> Result<Outcome> {
-        let board = self.board;
-        let bytes = device::read_model(self.model)?;
-        let model = device::parse(&bytes)?;
-        let count = self.part.sequences();
-        let mut device = Device::new(line, deadline);
-        let identity = device.hello_with(&model).context(board.name)?;
-        device.clear()?;
-        let bar = progress::bar(count, &format!("streaming to {}", board.name));
-        let mut raw = Vec::with_capacity(count);
-        for sequence in 0..count {
-            let bytes = device::stream(&model, self.part, sequence);
-            let scores =
-                stream::sequence(&mut device, &identity, &bytes, model.scores_every_step())
-                    .with_context(|| format!("sequence {sequence} on {}", board.name))?;
-            if scores.is_empty() {
-                bail!("sequence {sequence} of x_test is empty");
-            }
-            raw.extend(scores.into_iter().map(|scores| scores.raw));
-            bar.inc(1);
+/// Streams sequences over a line to a device that holds the model; errors call it by `name`.
+///
+/// # Errors
+///
+/// The device holds another model, refuses, or does not answer.
+pub fn send(
+    model: &Model<'_>,
+    part: &Part,
+    name: &str,
+    line: impl Read + Write,
+    deadline: Instant,
+) -> Result<Outcome> {
+    let count = part.sequences();
+    let mut device = Device::new(line, deadline);
+    let identity = device.hello_with(model).with_context(|| name.to_owned())?;
+    device.clear()?;
+    let bar = progress::bar(count, &format!("streaming to {name}"));
+    let mut raw = Vec::with_capacity(count);
+    for sequence in 0..count {
+        let bytes = device::stream(model, part, sequence);
+        let scores = stream::sequence(&mut device, &identity, &bytes, model.scores_every_step())
+            .with_context(|| format!("sequence {sequence} on {name}"))?;
+        if scores.is_empty() {
+            bail!("sequence {sequence} of x_test is empty");
         }
-        bar.finish_and_clear();
-        let statistics = device.statistics()?;
-        Ok(Outcome {
-            identity,
-            raw,
-            statistics,
-            repeats: device.repeats(),
-            elf: None,
-            ticks_hz: board.ticks_hz(),
-        })
+        raw.extend(scores.into_iter().map(|scores| scores.raw));
+        bar.inc(1);
     }
+    bar.finish_and_clear();
+    let statistics = device.statistics()?;
+    Ok(Outcome {
+        ticks_hz: identity.tick_hz,
+        identity,
+        raw,
+        statistics,
+        repeats: device.repeats(),
+        elf: None,
+    })
 }

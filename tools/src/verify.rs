@@ -1,5 +1,5 @@
 //! `cargo xtask verify`: a data set through the flashed board, its scores against the host's, bit for bit. Without a
-//! port the same in QEMU, firmware and all.
+//! port the same in QEMU, firmware and all; with a port alone whatever speaks the wire there, a board of the user's own.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -11,12 +11,16 @@ use bt_train::{device, say};
 
 use crate::board::Board;
 use crate::port::Port;
-use crate::qemu::{Evaluation, Outcome, Subject};
+use crate::qemu::{self, Evaluation, Outcome, Subject};
 use crate::setup;
 
 /// A model on a board against the host.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// The board; `cargo xtask boards` lists them. With a port it can be left out: then nothing is taken for granted
+    /// of what answers there.
+    #[arg(long, required_unless_present = "port")]
+    board: Option<String>,
     #[command(flatten)]
     subject: Subject,
     /// The serial port of a flashed board; without it QEMU runs the firmware that would be flashed.
@@ -36,26 +40,32 @@ pub struct Args {
 ///
 /// Scores differ, the board holds another model or does not answer, or its self test failed.
 pub fn run(args: Args) -> Result<()> {
-    let board = Board::find(&args.subject.board)?;
+    let board = args.board.as_deref().map(Board::find).transpose()?;
     let bytes = device::read_model(&args.subject.model)?;
     let model = device::parse(&bytes)?;
     let part = args.subject.test_part(&model)?;
     let count = part.sequences().min(args.limit.unwrap_or(usize::MAX));
     let part = part.subset(&(0..count).collect::<Vec<_>>());
     let limit = Duration::from_secs(args.timeout);
-    let evaluation = Evaluation {
-        board,
-        model: &args.subject.model,
-        part: &part,
-        log: false,
-        limit,
-    };
-    let outcome = match &args.port {
-        Some(port) => evaluation.over(Port::open(port)?, Instant::now() + limit)?,
-        None => {
-            setup::ensure(&[board])?;
-            evaluation.run()?
+    let (name, outcome) = match (&args.port, board) {
+        (Some(path), board) => {
+            let name = board.map_or_else(|| path.display().to_string(), |board| board.name.into());
+            let deadline = Instant::now() + limit;
+            let outcome = qemu::send(&model, &part, &name, Port::open(path)?, deadline)?;
+            (name, outcome)
         }
+        (None, Some(board)) => {
+            setup::ensure(&[board])?;
+            let evaluation = Evaluation {
+                board,
+                model: &args.subject.model,
+                part: &part,
+                log: false,
+                limit,
+            };
+            (board.name.to_owned(), evaluation.run()?)
+        }
+        (None, None) => bail!("give --board, --port, or both"),
     };
     let host = device::run(&model, &part, || ())?;
     let same: Vec<bool> = by_sequence(&part, model.scores_every_step(), &outcome.raw)
@@ -64,7 +74,14 @@ pub fn run(args: Args) -> Result<()> {
         .collect();
     let agree = same.iter().filter(|same| **same).count();
     say!("{agree}/{count} sequences bit-identical");
-    say!("{}", speed(&outcome, board, args.port.is_some()));
+    say!(
+        "{}",
+        match (board, args.port.is_some()) {
+            (_, false) => format!("{:.0} instructions a step", outcome.instructions_per_step()),
+            (Some(board), true) => cycles(&outcome, board),
+            (None, true) => times(&outcome),
+        }
+    );
     let statistics = &outcome.statistics;
     say!(
         "stack    {} of {} bytes",
@@ -72,16 +89,13 @@ pub fn run(args: Args) -> Result<()> {
         statistics.stack_bytes
     );
     if let Some(first) = same.iter().position(|same| !same) {
-        bail!(
-            "{}: the scores of sequence {first} are not the host's",
-            board.name
-        );
+        bail!("{name}: the scores of sequence {first} are not the host's");
     }
     if count == 0 {
         bail!("{}: no sequence was sent", args.subject.data.display());
     }
     if outcome.identity.golden == Golden::Failed {
-        bail!("{}: the device's self test failed", board.name);
+        bail!("{name}: the device's self test failed");
     }
     Ok(())
 }
@@ -101,11 +115,8 @@ fn by_sequence<'r>(
     })
 }
 
-/// What a step takes: cycles by the clock of a board, instructions by that of QEMU.
-fn speed(outcome: &Outcome, board: &Board, on_silicon: bool) -> String {
-    if !on_silicon {
-        return format!("{:.0} instructions a step", outcome.instructions_per_step());
-    }
+/// What a step takes, in cycles by the clock of a board.
+fn cycles(outcome: &Outcome, board: &Board) -> String {
     let statistics = &outcome.statistics;
     // Of a counter slower than the processor: a tick is so many cycles.
     let a_tick = f64::from(board.clock_hz) / f64::from(board.ticks_hz());
@@ -120,5 +131,21 @@ fn speed(outcome: &Outcome, board: &Board, on_silicon: bool) -> String {
         "{cycles:.0} cycles a step, the longest {:.0} ({} MHz{slow})",
         a_tick * f64::from(statistics.step_ticks_max),
         a_tick * f64::from(hertz) / 1e6
+    )
+}
+
+/// What a step takes, by the clock that the device itself tells of.
+fn times(outcome: &Outcome) -> String {
+    let (identity, statistics) = (&outcome.identity, &outcome.statistics);
+    let hertz = f64::from(identity.tick_hz.max(1));
+    let ticks = statistics.ticks as f64 / f64::from(statistics.steps.max(1));
+    let milliseconds = |ticks: f64| 1000.0 * ticks / hertz;
+    format!(
+        "{ticks:.0} ticks of its {} MHz a step ({:.3} ms), the longest {} ({:.3} ms), by a device that calls itself {}",
+        hertz / 1e6,
+        milliseconds(ticks),
+        statistics.step_ticks_max,
+        milliseconds(statistics.step_ticks_max.into()),
+        identity.board
     )
 }

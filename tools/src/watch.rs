@@ -8,7 +8,7 @@ use bt_core::OutputKind;
 use bt_train::device as host;
 use bt_train::say;
 
-use crate::board::Board;
+use crate::board::{self, Board};
 use crate::device::Device;
 use crate::qemu::{Served, Subject};
 use crate::setup;
@@ -19,6 +19,9 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// One sequence through a model on an emulated board, step by step.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// The board; `cargo xtask boards` lists them.
+    #[arg(long, default_value = board::DEFAULT)]
+    board: String,
     #[command(flatten)]
     subject: Subject,
     /// Index of the sequence in the test part.
@@ -32,7 +35,7 @@ pub struct Args {
 ///
 /// Names the file, or says what the device or QEMU did.
 pub fn run(args: Args) -> Result<()> {
-    let board = Board::find(&args.subject.board)?;
+    let board = Board::find(&args.board)?;
     let bytes = host::read_model(&args.subject.model)?;
     let model = host::parse(&bytes)?;
     let part = args.subject.test_part(&model)?;
