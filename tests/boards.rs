@@ -15,6 +15,7 @@ use tools::emulator::Emulator;
 use tools::firmware::{Firmware, ModelIn, workspace};
 use tools::port::Port;
 use tools::qemu::{Evaluation, test_part};
+use tools::stack::Program;
 use tools::verify;
 
 /// `cargo xtask verify`, its words as a user gives them.
@@ -75,6 +76,18 @@ fn projects_give_the_scores_of_the_host_in_qemu() {
             "{flash}"
         );
         assert!(ram <= board.ram.bytes() - board.room().ram_bytes, "{ram}");
+        // The bound of the stack is one, and not made of air.
+        let row = Row::of(outcome.elf.as_deref().unwrap(), &model);
+        println!(
+            "{}: stack {stack}, at most {}",
+            board.name, row.stack_bytes_max
+        );
+        assert!(
+            stack <= row.stack_bytes_max && row.stack_bytes_max < 2 * stack,
+            "{}: {stack}, {row:?}",
+            board.name
+        );
+        row.is_told_of(board);
     }
     // An M0, whose counter is not that of its clock, needs more of them than an M4F, and not ten times as many.
     let of = |core: &str| {
@@ -168,10 +181,57 @@ fn the_flash_of_an_stm32f405_is_written_by_the_manual() {
     assert!(status.success());
 }
 
+/// What the README says of a project: beside the model and its arena, and the most stack that it can need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Row {
+    flash_bytes: usize,
+    ram_bytes: usize,
+    stack_bytes_max: usize,
+}
+
+impl Row {
+    fn of(elf: &Path, model: &Model<'_>) -> Self {
+        let size = tools::size::read(elf).unwrap();
+        let program = Program::read(elf).unwrap();
+        Self {
+            flash_bytes: size.flash_bytes as usize - model.flash_bytes(),
+            ram_bytes: size.ram_bytes as usize - model.arena_bytes(),
+            stack_bytes_max: program.bound().unwrap().bytes as usize,
+        }
+    }
+
+    /// Another compiler may move figures by one in a hundred.
+    fn is_told_of(self, board: &Board) {
+        let readme = std::fs::read_to_string(workspace().join("bt-embed/README.md")).unwrap();
+        let begin = format!("| `{}` (", board.name);
+        let line = readme
+            .lines()
+            .find(|line| line.starts_with(&begin))
+            .unwrap();
+        let number = |column: &str| {
+            column
+                .trim()
+                .strip_suffix(" bytes")?
+                .replace(',', "")
+                .parse()
+                .ok()
+        };
+        let cells: Vec<Option<usize>> = line.split('|').map(number).collect();
+        let [flash_bytes, ram_bytes, stack_bytes_max] = [4, 5, 7].map(|at| cells[at].unwrap());
+        for (found, told) in [
+            (self.flash_bytes, flash_bytes),
+            (self.ram_bytes, ram_bytes),
+            (self.stack_bytes_max, stack_bytes_max),
+        ] {
+            assert!(100 * found.abs_diff(told) <= told, "{line}: {self:?}");
+        }
+    }
+}
+
 /// Those that QEMU does not have, too. Their HALs take minutes to compile.
 #[test]
 #[ignore = "long"]
-fn every_project_builds_and_takes_what_the_table_says() {
+fn every_project_builds_and_takes_what_the_tables_say() {
     let path = data("bytes.btm");
     let bytes = bt_train::device::read_model(&path).unwrap();
     let model = Model::parse(bytes.bytes()).unwrap();
@@ -183,14 +243,67 @@ fn every_project_builds_and_takes_what_the_table_says() {
             log: false,
             binary: None,
         };
-        let size = tools::size::read(&firmware.build().unwrap()).unwrap();
-        let flash = size.flash_bytes as usize - model.flash_bytes();
-        println!("{}: {flash} bytes of flash beside the model", board.name);
-        assert!(
-            flash <= board.flash.bytes() - board.room().flash_bytes,
-            "{flash}"
-        );
+        let row = Row::of(&firmware.build().unwrap(), &model);
+        println!("{}: {row:?}", board.name);
+        assert!(row.flash_bytes <= board.flash.bytes() - board.room().flash_bytes);
+        // With all the stack that it can need: none overflows.
+        let ram_bytes = row.ram_bytes + row.stack_bytes_max;
+        assert!(ram_bytes <= board.ram.bytes() - board.room().ram_bytes);
+        row.is_told_of(board);
     }
+}
+
+/// `cargo xtask size`, its words as a user gives them.
+#[derive(Parser)]
+struct Sizes {
+    #[command(flatten)]
+    args: tools::size::Args,
+}
+
+fn sizes(words: &[&str]) -> Result<(), String> {
+    let parsed = Sizes::try_parse_from(["size"].iter().chain(words));
+    let args = parsed.map_err(|error| error.to_string())?.args;
+    tools::size::run(args).map_err(|error| format!("{error:#}"))
+}
+
+/// A program that was built elsewhere; one that was linked without what is needed says so.
+#[test]
+fn the_stack_of_a_program_of_ones_own() {
+    let firmware = Firmware {
+        board: Board::find("microbit-v1").unwrap(),
+        model: ModelIn::Program(&data("bytes.btm")),
+        log: false,
+        binary: None,
+    };
+    let elf = firmware.build().unwrap();
+    let name = elf.to_str().unwrap();
+    sizes(&["--elf", name, "--stack"]).unwrap();
+    sizes(&["--elf", name, "--stack", "--json"]).unwrap();
+    let error = sizes(&["--elf", name, "--board", "microbit-v1"]).unwrap_err();
+    assert!(error.contains("cannot be used with"), "{error}");
+
+    let mut bytes = std::fs::read(&elf).unwrap();
+    let number = |bytes: &[u8], at: usize, count: usize| {
+        let digits = bytes[at..at + count].iter().rev();
+        digits.fold(0, |number, &byte| number << 8 | usize::from(byte))
+    };
+    let headers = number(&bytes, 0x20, 4);
+    let (header_bytes, count) = (number(&bytes, 0x2E, 2), number(&bytes, 0x30, 2));
+    for header in (0..count).map(|section| headers + section * header_bytes) {
+        const REL: usize = 9;
+        if number(&bytes, header + 4, 4) == REL {
+            bytes[header + 4] = 0;
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let bare = folder.path().join("bare.elf");
+    std::fs::write(&bare, bytes).unwrap();
+    let name = bare.to_str().unwrap();
+    sizes(&["--elf", name]).unwrap();
+    let error = sizes(&["--elf", name, "--stack"]).unwrap_err();
+    let expected =
+        "it does not say what points to a function; link it with -C link-arg=--emit-relocs";
+    assert!(error.ends_with(expected), "{error}");
 }
 
 /// The `Cargo.toml` of a board's project.

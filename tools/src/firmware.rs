@@ -18,7 +18,6 @@ use serde_json::Value;
 use tempfile::NamedTempFile;
 
 use crate::board::Board;
-use crate::stack;
 
 /// What to build.
 #[derive(Clone, Copy, Debug)]
@@ -40,8 +39,6 @@ pub enum Purpose<'a> {
     Use,
     /// To run, the registers of the FPU left alone by the kernels.
     NoFpRegisters,
-    /// To read stack frames off.
-    Stack,
     /// To count its flash: with these features of `bt-core`, as a product is built whose model needs no other.
     Flash(&'a str),
 }
@@ -173,13 +170,6 @@ impl Firmware<'_> {
         }
         if let Purpose::Flash(features) = purpose {
             command.args(["--no-default-features", "--features", features]);
-        }
-        if purpose == Purpose::Stack {
-            let target = board.target.to_uppercase().replace(['-', '.'], "_");
-            let flags = format!("CARGO_TARGET_{target}_RUSTFLAGS");
-            command
-                .env(flags, stack::RUSTFLAGS)
-                .env("RUSTC_BOOTSTRAP", "1");
         }
         command.envs(level.map(|level| ("DEFMT_LOG", level)));
         for variable in ["BT_MODEL", "BT_WAKE_MODEL", "BT_MODEL_SLOT", "BT_SLOTS"] {

@@ -43,7 +43,7 @@ enum Command {
     FlashModel(tools::flash_model::Args),
     /// Stream a data set through a flashed board, or QEMU, and compare its scores with the host's
     Verify(tools::verify::Args),
-    /// Print flash and RAM of a board's firmware
+    /// Print flash, RAM and a bound of the stack of a firmware
     Size(tools::size::Args),
     /// Write a page that runs a model in the browser, from disk or a file server
     Web(tools::web::Args),
