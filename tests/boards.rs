@@ -116,7 +116,13 @@ fn a_project_with_slots_serves_and_says_what_its_flash_refuses() {
         log: false,
         binary: None,
     };
-    let emulator = Emulator::start(board, &firmware.build().unwrap(), false).unwrap();
+    let elf = firmware.build().unwrap();
+    // All of the RAM is the models' and the program's, its deepest stack counted.
+    let size = tools::size::read(&elf).unwrap();
+    let stack_bytes_max = Program::read(&elf).unwrap().bound().unwrap().bytes;
+    println!("{size:?}, stack at most {stack_bytes_max}");
+    assert!(size.ram_bytes + stack_bytes_max <= board.ram.bytes() as u64);
+    let emulator = Emulator::start(board, &elf, false).unwrap();
     let uart = emulator.uart(Duration::from_millis(50)).unwrap();
     let mut device = Device::new(uart, Instant::now() + Duration::from_secs(60));
     let served = device.hello().unwrap();
