@@ -20,6 +20,18 @@ pub struct FuzzArgs {
     /// Bytes of the longest input.
     #[arg(long, default_value_t = 8192)]
     longest: u32,
+    /// Bits of an address: 32 as on a device (of an x86-64 Linux host), or as here.
+    #[arg(long, value_enum, default_value_t = Bits::Here)]
+    bits: Bits,
+}
+
+/// What the fuzzer is built for.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Bits {
+    #[value(name = "32")]
+    Narrow,
+    #[value(name = "64")]
+    Here,
 }
 
 /// How many models.
@@ -47,7 +59,7 @@ const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-l
 ///
 /// When something is found.
 pub fn fuzz(args: FuzzArgs) -> Result<()> {
-    let program = build()?;
+    let program = build(args.bits)?;
     let all = targets(&program)?;
     let wanted: Vec<&String> = match &args.target {
         Some(name) => all.iter().filter(|&target| target == name).collect(),
@@ -97,10 +109,21 @@ pub fn fuzz(args: FuzzArgs) -> Result<()> {
 }
 
 /// Builds the fuzzer, counters in everything, and returns its path.
-fn build() -> Result<PathBuf> {
-    setup::cxx()?;
+fn build(bits: Bits) -> Result<PathBuf> {
+    let target = match bits {
+        Bits::Narrow => {
+            if cfg!(not(all(target_os = "linux", target_arch = "x86_64"))) {
+                bail!("programs of 32 bits run on Linux on x86-64; leave out --bits 32");
+            }
+            setup::cxx_32_bit()?;
+            setup::FUZZER_32_BIT.to_owned()
+        }
+        Bits::Here => {
+            setup::cxx()?;
+            host()?
+        }
+    };
     let target_dir = firmware::workspace().join("target/coverage");
-    let host = host()?;
     let status = firmware::cargo()
         .current_dir(firmware::workspace().join("tests/fuzz"))
         .args([
@@ -108,7 +131,7 @@ fn build() -> Result<PathBuf> {
             "--release",
             "--locked",
             "--target",
-            &host,
+            &target,
             "--target-dir",
         ])
         .arg(&target_dir)
@@ -118,7 +141,7 @@ fn build() -> Result<PathBuf> {
     if !status.success() {
         bail!("the fuzzer does not build; see above");
     }
-    Ok(target_dir.join(host).join("release/bt-fuzz"))
+    Ok(target_dir.join(target).join("release/bt-fuzz"))
 }
 
 /// The target that programs for this machine are built for. With a target named, build scripts and macros are

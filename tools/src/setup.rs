@@ -73,6 +73,17 @@ const CXX: Package = Package {
     by_hand: "install a compiler for C++ (Fedora: dnf install gcc-c++; macOS: xcode-select --install)",
 };
 
+/// The target that libFuzzer is built for, for 32 bits: with the C library of the compiler for C++.
+pub const FUZZER_32_BIT: &str = "i686-unknown-linux-gnu";
+
+/// What compiles it then, by the same program.
+const CXX_32_BIT: Package = Package {
+    program: "c++ -m32",
+    debian: "g++-multilib",
+    by_hand: "install headers and libraries of C++ for 32 bits (Fedora: dnf install glibc-devel.i686 libstdc++-devel.i686)",
+    ..CXX
+};
+
 /// What decodes clips of video.
 const DECODER: Package = Package {
     program: "ffmpeg",
@@ -142,6 +153,29 @@ pub fn c_tools() -> Result<()> {
 /// As [`run`].
 pub fn cxx() -> Result<()> {
     package(&CXX)
+}
+
+/// Installs what compiles C++ for 32 bits where it is missing, and the target.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn cxx_32_bit() -> Result<()> {
+    cxx()?;
+    target(FUZZER_32_BIT)?;
+    // The package brings no program of its own: whether a header of C++ is found tells.
+    let probe = [
+        "-m32",
+        "-xc++",
+        "-fsyntax-only",
+        "-include",
+        "vector",
+        "/dev/null",
+    ];
+    match output(Command::new("c++").args(probe)) {
+        Ok(_) => Ok(()),
+        Err(_) => install_package(&CXX_32_BIT),
+    }
 }
 
 /// Installs FFmpeg where it is missing.
@@ -257,15 +291,19 @@ fn install_targets(wanted: &BTreeSet<&str>) -> Result<()> {
 }
 
 fn package(package: &Package) -> Result<()> {
+    match output(Command::new(package.program).arg(package.version)) {
+        Ok(_) => Ok(()),
+        Err(_) => install_package(package),
+    }
+}
+
+fn install_package(package: &Package) -> Result<()> {
     let Package {
         program,
-        version,
         debian,
         by_hand,
+        ..
     } = package;
-    if output(Command::new(program).arg(version)).is_ok() {
-        return Ok(());
-    }
     if output(Command::new("apt-get").arg("--version")).is_err() {
         bail!("{program} is missing: {by_hand}");
     }
