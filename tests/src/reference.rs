@@ -407,7 +407,11 @@ impl<'m> Reference<'m> {
         for tile in 0..m_tiles * n_tiles {
             let (m_tile, n_tile) = (tile / n_tiles, tile % n_tiles);
             for (m, n) in (0..2).flat_map(|m| (0..4).map(move |n| (m, n))) {
-                let acc = stage.acc_word as usize + tile * 8 + m * 4 + n;
+                // Without sums that are kept the word is none.
+                let acc = match accumulates {
+                    true => stage.acc_word as usize + tile * 8 + m * 4 + n,
+                    false => usize::MAX,
+                };
                 let start = if accumulates && slice > 0 {
                     let is_own = self.kept[acc] == Some(std::ptr::from_ref(stage));
                     assert!(is_own, "word {acc} is no sum of this stage any more");

@@ -18,6 +18,7 @@ pub mod flash;
 pub mod flash_model;
 pub mod fuzz;
 mod lanes;
+pub mod miri;
 pub mod port;
 pub mod progress;
 pub mod python;

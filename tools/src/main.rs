@@ -23,6 +23,8 @@ enum Command {
     Python(tools::python::Args),
     /// Feed damaged bytes to everything that reads them: models, states, the wire, every file
     Fuzz(tools::fuzz::FuzzArgs),
+    /// Run bt-core's own tests in Miri, which sees what a run does not tell
+    Miri(tools::miri::Args),
     /// Export random models of every kind and compare their integers with the floats
     CompareIntegers(tools::fuzz::CompareArgs),
     /// Run a model on an emulated board and stream a data set through it
@@ -77,6 +79,7 @@ fn run() -> ExitCode {
         Command::Test(args) => tools::test::run(args),
         Command::Python(args) => tools::python::run(args),
         Command::Fuzz(args) => tools::fuzz::fuzz(args),
+        Command::Miri(args) => tools::miri::run(args),
         Command::CompareIntegers(args) => tools::fuzz::compare(args),
         Command::Qemu(args) => tools::qemu::run(args),
         Command::Stream(args) => tools::watch::run(args),

@@ -73,7 +73,7 @@ const CXX: Package = Package {
     by_hand: "install a compiler for C++ (Fedora: dnf install gcc-c++; macOS: xcode-select --install)",
 };
 
-/// The target that libFuzzer is built for, for 32 bits: with the C library of the compiler for C++.
+/// The target that libFuzzer is built for, for 32 bits: with the C library of the compiler for C++. Miri's too.
 pub const FUZZER_32_BIT: &str = "i686-unknown-linux-gnu";
 
 /// What compiles it then, by the same program.
@@ -212,6 +212,21 @@ pub fn targets(boards: &[&Board]) -> Result<()> {
 /// As [`run`].
 pub fn host_32_bit() -> Result<()> {
     install_targets(&BTreeSet::from([HOST_32_BIT]))
+}
+
+/// Installs Miri, which is not of the stable compiler, where it is missing.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn miri() -> Result<()> {
+    let version = ["run", "nightly", "cargo", "miri", "--version"];
+    if output(Command::new("rustup").args(version)).is_ok() {
+        return Ok(());
+    }
+    let mut command = vec!["rustup", "toolchain", "install", "nightly"];
+    command.extend(["--profile=minimal", "--component=miri,rust-src"]);
+    install(&command, "Miri, of the nightly compiler")
 }
 
 /// Installs what testing the page takes: the target and a browser.

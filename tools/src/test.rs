@@ -56,7 +56,7 @@ impl Check {
     };
 }
 
-const CHECKS: [Check; 20] = [
+const CHECKS: [Check; 22] = [
     Check {
         name: "format",
         cargo: &["fmt", "--all", "--check"],
@@ -239,6 +239,19 @@ const CHECKS: [Check; 20] = [
     Check {
         name: "fuzzer",
         cargo: &["xtask", "fuzz", "--seconds=10"],
+        long: true,
+        ..Check::PLAIN
+    },
+    Check {
+        name: "fuzzer-32",
+        cargo: &["xtask", "fuzz", "--bits=32", "--seconds=10"],
+        long: true,
+        ..Check::PLAIN
+    },
+    // Loops of some hundred steps; the kernels' own cases take an hour.
+    Check {
+        name: "miri",
+        cargo: &["xtask", "miri", "words"],
         long: true,
         ..Check::PLAIN
     },

@@ -18,7 +18,8 @@ pub fn parse(bytes: &[u8]) -> Result<Sound> {
     if !header.starts_with(b"RIFF") || !header.ends_with(b"WAVE") {
         return Err(malformed("it has no RIFF header"));
     }
-    let is_closed = u32_at(header, 4) as usize + 8 == bytes.len();
+    // Not the size and eight: 32 bits do not hold what a header may say.
+    let is_closed = bytes.len().checked_sub(8) == Some(u32_at(header, 4) as usize);
     let mut format = None;
     loop {
         let Some((head, content)) = rest.split_first_chunk::<8>() else {

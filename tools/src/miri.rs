@@ -1,0 +1,59 @@
+//! `cargo xtask miri`: bt-core's own tests in an interpreter, which sees what a run does not tell: memory that is not
+//! one's own, values that are none, places that are not aligned. Kernels are the portable ones there.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use bt_train::remark;
+
+use crate::{firmware, setup};
+
+/// What runs.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only tests whose name contains this, as kernel, model or words; all of them take hours.
+    #[arg(default_value = "kernel")]
+    word: String,
+    /// Bits of an address, one or both: 32 as on a device.
+    #[arg(long, value_enum, default_values = ["32", "64"])]
+    bits: Vec<Bits>,
+}
+
+/// What programs are interpreted for.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Bits {
+    #[value(name = "32")]
+    Narrow,
+    #[value(name = "64")]
+    Wide,
+}
+
+/// Interprets the tests.
+///
+/// # Errors
+///
+/// Miri cannot be installed, or a test fails in it.
+pub fn run(args: Args) -> Result<()> {
+    setup::miri()?;
+    for bits in args.bits {
+        // An interpreter needs no linker, so either runs on every host.
+        let target = match bits {
+            Bits::Narrow => setup::FUZZER_32_BIT,
+            Bits::Wide => "x86_64-unknown-linux-gnu",
+        };
+        remark!("Interpreting tests of {} for {target}.", args.word);
+        // The proxy of rustup: the cargo that runs this is the stable one itself.
+        let status = Command::new("rustup")
+            .current_dir(firmware::workspace())
+            .args(["run", "nightly", "cargo", "miri", "test"])
+            .args(["--package=bt-core", "--lib"])
+            .args(["--features=alloc", "--target", target])
+            .args(["--target-dir", "target/miri", "--", &args.word])
+            .status()
+            .context("Miri could not be started")?;
+        if !status.success() {
+            bail!("a test fails in Miri; see above");
+        }
+    }
+    Ok(())
+}
