@@ -156,13 +156,13 @@ bt_status bt_session_load(bt_session *session, const void *state, size_t bytes);
  * detected, unless a detection before still holds it off. All integers, the same on every processor; `bt-train
  * detect` finds the thresholds in recordings.
  *
- *   static uint64_t place[(BT_DETECTOR_BYTES(GESTURES_OUTPUTS) + 7) / 8];
+ *   static uint64_t place[(BT_DETECTOR_BYTES(MODEL_OUTPUTS) + 7) / 8];
  *   static const bt_rule rule = {26214, 3, 62}; // from 0.8 on, smoothed over 8 steps, then a pause of 62
  *   status = bt_detector_start(session, place, sizeof place, &detector);
- *   status = bt_detector_watch(detector, GESTURES_WAVE, &rule);
+ *   status = bt_detector_watch(detector, MODEL_CLASS_WAVE, &rule);
  *   ...
  *   status = bt_session_step(session);
- *   status = bt_detector_step(detector, session, scores, GESTURES_OUTPUTS, &detected, &detection);
+ *   status = bt_detector_step(detector, session, scores, MODEL_OUTPUTS, &detected, &detection);
  */
 typedef struct bt_detector bt_detector;
 

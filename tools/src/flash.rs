@@ -102,10 +102,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (program, words) = (folder.path().join("probe"), folder.path().join("words"));
         let script = format!(
-            "#!/bin/sh\necho \"$@\" >> {}\n[ \"$1\" != {fails_at} ]\n",
+            "#!/bin/sh\necho \"$@\" >> '{}'\n[ \"$1\" != {fails_at} ]\n",
             words.display()
         );
-        fs::write(&program, script).unwrap();
+        // By another program: one that is started meanwhile would inherit what this one has open to write.
+        let draft = folder.path().join("draft");
+        fs::write(&draft, script).unwrap();
+        let copied = Command::new("cp").args([&draft, &program]).status();
+        assert!(copied.unwrap().success());
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         let probe = Probe {
             program: &program,

@@ -41,16 +41,32 @@ pub fn run(args: Args) -> Result<()> {
             Bits::Narrow => setup::FUZZER_32_BIT,
             Bits::Wide => "x86_64-unknown-linux-gnu",
         };
+        let test = |more: &[&str]| {
+            // The proxy of rustup: the cargo that runs this is the stable one itself.
+            let mut command = Command::new("rustup");
+            command
+                .current_dir(firmware::workspace())
+                .args([
+                    "run",
+                    "nightly",
+                    "cargo",
+                    "miri",
+                    "test",
+                    "--package=bt-core",
+                ])
+                .args(["--lib", "--features=alloc", "--target", target])
+                .args(["--target-dir", "target/miri", "--", &args.word])
+                .args(more);
+            command
+        };
         remark!("Interpreting tests of {} for {target}.", args.word);
-        // The proxy of rustup: the cargo that runs this is the stable one itself.
-        let status = Command::new("rustup")
-            .current_dir(firmware::workspace())
-            .args(["run", "nightly", "cargo", "miri", "test"])
-            .args(["--package=bt-core", "--lib"])
-            .args(["--features=alloc", "--target", target])
-            .args(["--target-dir", "target/miri", "--", &args.word])
-            .status()
-            .context("Miri could not be started")?;
+        let listed = test(&["--list"]).output();
+        let listed = listed.context("Miri could not be started")?;
+        let names = String::from_utf8_lossy(&listed.stdout);
+        if listed.status.success() && !names.contains(": test") {
+            bail!("no test's name contains {}", args.word);
+        }
+        let status = test(&[]).status().context("Miri could not be started")?;
         if !status.success() {
             bail!("a test fails in Miri; see above");
         }

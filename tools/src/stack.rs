@@ -9,6 +9,8 @@
 //!   nothing else reaches those. A type that formats itself is not seen.
 //! - Functions that calls reach again, and those that set the stack pointer to what is not known here, have no bound.
 //! - A panic, a fault and the handler of interrupts that nobody expects end a program. What they need is not counted.
+//! - Handlers of interrupts stand in the section `.vector_table`. Vectors that a program moves to RAM, and the stacks of
+//!   an RTOS's threads, are not seen.
 //! - A pointer from elsewhere (a ROM) is not seen. Kernels in assembly jump through tables of their own places.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +38,9 @@ pub const LINK: &str = "--emit-relocs";
 /// the floating-point unit.
 const INTERRUPT_BYTES: u64 = 32 + 4;
 const FLOAT_INTERRUPT_BYTES: u64 = 104 + 4;
+
+/// Where `cortex-m-rt` and most linker scripts put the vectors.
+const VECTORS: &str = ".vector_table";
 
 /// Vectors of reset and faults, by their numbers.
 const RESET_AND_FAULTS: [u64; 6] = [1, 3, 4, 5, 6, 7];
@@ -116,6 +121,9 @@ impl Program {
             interrupt_bytes: INTERRUPT_BYTES,
             ..Self::default()
         };
+        if file.section_by_name(VECTORS).is_none() {
+            bail!("it has no section {VECTORS}, where handlers of interrupts are looked for");
+        }
         let sections: Vec<_> = file.sections().filter(is_loaded).collect();
         for section in &sections {
             program.read_code(&file, section)?;
@@ -239,7 +247,7 @@ impl Program {
             if !self.functions.contains_key(&target) {
                 continue;
             }
-            if section.name() == Ok(".vector_table") {
+            if section.name() == Ok(VECTORS) {
                 let vector = (at - section.address()) / 4;
                 if !RESET_AND_FAULTS.contains(&vector) {
                     self.handlers.insert(target);
@@ -290,7 +298,11 @@ impl Program {
             bytes: program.bytes + nested,
             program,
             interrupts,
-            pointers: walk.pointers,
+            pointers: walk
+                .pointers
+                .into_iter()
+                .map(|(caller, (_, deepest))| (caller, deepest))
+                .collect(),
             ends: walk.ends,
         })
     }
@@ -360,6 +372,12 @@ impl Reader<'_> {
                     function.calls.insert(target);
                 }
             }
+            // A function that calls itself has no bound. Assembly may call a part of its own, whose pushes count.
+            Effect::Call(target) => {
+                if !(self.stays && self.range.contains(&target)) {
+                    function.calls.insert(target);
+                }
+            }
             Effect::CallPointer => function.by_pointer = true,
             Effect::JumpPointer => function.by_pointer |= !self.stays,
             Effect::Push(bytes) => function.frame_bytes += bytes,
@@ -410,7 +428,8 @@ struct Walk<'p> {
     known: BTreeSet<u64>,
     /// Depths found, by function and the two sets.
     found: BTreeMap<(u64, BTreeSet<u64>, BTreeSet<u64>), Depth<'p>>,
-    pointers: BTreeMap<&'p str, Option<&'p str>>,
+    /// By caller the bytes and the name of the deepest.
+    pointers: BTreeMap<&'p str, (u64, Option<&'p str>)>,
     ends: BTreeSet<&'p str>,
 }
 
@@ -471,8 +490,11 @@ impl<'p> Walk<'p> {
         if function.by_pointer {
             let depth = self.through_pointer(function)?;
             let reached = depth.chain.first().map(|found| found.name.as_str());
+            // A caller is met anew for each set of what formats; the deepest is what is told.
             let told = self.pointers.entry(&function.name).or_default();
-            *told = reached.or(*told);
+            if depth.bytes > told.0 {
+                *told = (depth.bytes, reached);
+            }
             deepest.or(depth);
         }
         self.callers.pop();

@@ -20,6 +20,8 @@ use ndarray::{Array2, ArrayD, ArrayView1, Axis};
 const FIRST_STEP: f64 = 0.5;
 /// The last.
 const LAST_STEP: f64 = 0.01;
+/// Below this share of the first cost nothing is left to gain.
+const LEAST: f64 = 1e-12;
 /// What a change has to leave of the cost, at most.
 const WORTH: f64 = 0.999;
 
@@ -49,6 +51,9 @@ impl Bases {
             for &mode in before_core.unwrap_or(&[]) {
                 let gain = gain(&map, block, mode);
                 let (to, back) = Search::new(&map.factors[block][mode], gain).run();
+                if to == Array2::<f64>::eye(to.nrows()) {
+                    continue;
+                }
                 let basis = Basis {
                     block,
                     mode,
@@ -162,7 +167,9 @@ impl Search {
     fn run(mut self) -> (Array2<f64>, Array2<f64>) {
         let ranks = self.to.nrows();
         let mut step = FIRST_STEP;
-        while step >= LAST_STEP {
+        // A rank that gives nothing could be multiplied for ever.
+        let least = LEAST * self.cost();
+        while step >= LAST_STEP && self.cost() > least {
             let mut found = false;
             for column in 0..ranks {
                 for other in 0..ranks {

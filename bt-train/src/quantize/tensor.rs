@@ -9,9 +9,9 @@ use super::integer::{IntegerMap, PerBlock, adds};
 use super::rounding::Rounding;
 use super::simulate::Simulation;
 use super::z::{ZFormat, snr_db};
-use crate::plan::TensorMap;
 use crate::plan::kernels::Kernels;
 use crate::plan::lower::{Lowered, LoweredStage};
+use crate::plan::{Join, TensorMap};
 use bt_core::internals::model::bound;
 use bt_core::internals::program::{NONE, Program, StageRecord, TILE_N, panel};
 
@@ -432,7 +432,7 @@ impl<'a> Calibrated<'a> {
         };
         let shifts = (0..levels).any(|at| is_shifted(at, &widths));
         let loss = match shifts && kernels.shifts_and_saturates_at_once() {
-            true => SHIFTED_TOP_LOSS_DB,
+            true => SHIFTED_TOP_LOSS_DB[usize::from(lowered.plan.join == Join::NoCore)],
             false => TOP_LOSS_DB,
         };
         let floor = best - loss;
@@ -462,8 +462,9 @@ impl<'a> Calibrated<'a> {
 /// What the signal-to-noise ratio of z may lose in all for the sake of cheaper stores.
 pub const TOP_LOSS_DB: f64 = 3.0;
 
-/// The same where sums of slices are shifted, which has been paid for, and other stores cost little.
-const SHIFTED_TOP_LOSS_DB: f64 = 1.5;
+/// The same where sums of slices are shifted, which has been paid for, and other stores cost little: of block-term maps,
+/// to which [bases](super::basis) give some of it back, and of trains.
+const SHIFTED_TOP_LOSS_DB: [f64; 2] = [1.5, 0.5];
 
 /// What it must gain for sums of slices to be shifted before they are added, which costs a frame about 1 %.
 pub const SHIFT_GAIN_DB: f64 = 1.0;

@@ -49,13 +49,20 @@ impl Sources {
     }
 }
 
+/// Headers that `bt_core.h` or a program includes: a file of that name beside them would be taken instead.
+const HEADERS: [&str; 12] = [
+    "assert", "errno", "float", "inttypes", "limits", "math", "stdbool", "stddef", "stdint",
+    "stdio", "stdlib", "string",
+];
+
 /// What names in C may begin with, if they are not the library's.
 pub(super) fn name(text: &str) -> Result<String, String> {
     let is_own = text == "bt" || text.starts_with("bt_");
     let begins_well = text.starts_with(|first: char| first.is_ascii_lowercase());
-    if !begins_well || is_own || identifier(text) != text || text.to_lowercase() != text {
+    let is_taken = is_own || HEADERS.contains(&text);
+    if !begins_well || is_taken || identifier(text) != text || text.to_lowercase() != text {
         return Err(
-            "names of C shall begin so: small letters of ASCII, digits and low lines, a letter first, not bt_"
+            "names of C shall begin so: small letters of ASCII, digits and low lines, a letter first, not bt_ nor a header of C"
                 .to_owned(),
         );
     }
@@ -237,6 +244,7 @@ mod tests {
             "_a",
             "bt",
             "bt_core",
+            "stdint",
         ] {
             assert!(name(bad).is_err(), "{bad}");
         }

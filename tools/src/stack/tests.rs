@@ -134,6 +134,65 @@ fn read(effects: &[Effect]) -> (u64, bool) {
 }
 
 #[test]
+fn calls_of_itself_and_jumps_within() {
+    let calls = |effect: Effect, stays| {
+        let mut function = Function::default();
+        let mut reader = Reader {
+            function: &mut function,
+            range: 0..100,
+            stays,
+            last: None,
+        };
+        reader.take(effect, 50, |_| 0);
+        function.calls
+    };
+    assert_eq!(calls(Effect::Call(0), false), [0].into());
+    assert_eq!(calls(Effect::Call(200), true), [200].into());
+    assert!(calls(Effect::Call(60), true).is_empty());
+    assert!(calls(Effect::Jump(0), false).is_empty());
+    assert_eq!(calls(Effect::Jump(100), false), [100].into());
+}
+
+/// By one way it reaches little, by another more: more is told, whichever comes first.
+#[test]
+fn what_is_told_of_a_pointer_is_the_deepest() {
+    for [one, other] in [[6, 8], [8, 6]] {
+        let mut program = program([
+            function(8, &[one, other]),
+            function(16, &[]),
+            function(40, &[]),
+            function(24, &[2]),
+            function(32, &[2]),
+            function(60, &[]),
+        ]);
+        let names = [
+            (2, "core::fmt::write"),
+            (4, "<shallow as core::fmt::Debug>::fmt"),
+            (10, "<deep as core::fmt::Debug>::fmt"),
+        ];
+        for (at, name) in names {
+            program.functions.get_mut(&at).unwrap().name = name.into();
+        }
+        program.functions.get_mut(&2).unwrap().by_pointer = true;
+        program
+            .functions
+            .get_mut(&one)
+            .unwrap()
+            .points_to
+            .insert(10);
+        program
+            .functions
+            .get_mut(&other)
+            .unwrap()
+            .points_to
+            .insert(4);
+        let bound = program.bound().unwrap();
+        let deep = Some("<deep as core::fmt::Debug>::fmt");
+        assert_eq!(bound.pointers, [("core::fmt::write", deep)].into());
+    }
+}
+
+#[test]
 fn frames_by_a_register() {
     let load = |place| Effect::Load { to: 6, place };
     let less = |to, from, bytes| Effect::Less { to, from, bytes };

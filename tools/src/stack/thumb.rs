@@ -7,6 +7,8 @@ pub(super) enum Effect {
     None,
     /// Goes, or may go, to an address.
     Jump(u64),
+    /// Goes there and comes back.
+    Call(u64),
     /// Calls what a register points to.
     CallPointer,
     /// Goes where a register or a word of memory points to, and does not come back.
@@ -59,8 +61,12 @@ fn words(count: u32) -> Effect {
 
 /// A jump by an offset of so many bits, its sign included.
 fn jump(at: u64, offset: u32, width: u32) -> Effect {
+    Effect::Jump(target(at, offset, width))
+}
+
+fn target(at: u64, offset: u32, width: u32) -> u64 {
     let signed = (offset << (32 - width)) as i32 >> (32 - width);
-    Effect::Jump((at + 4).wrapping_add_signed(signed.into()) & 0xFFFF_FFFF)
+    (at + 4).wrapping_add_signed(signed.into()) & 0xFFFF_FFFF
 }
 
 fn short(code: u16, at: u64) -> Effect {
@@ -143,7 +149,11 @@ fn branch(first: u16, second: u16, at: u64) -> Effect {
         0x9000 | 0xD000 => {
             let (i1, i2) = (1 ^ j1 ^ s, 1 ^ j2 ^ s);
             let high = s << 24 | i1 << 23 | i2 << 22 | bits(first, 0, 10) << 12;
-            jump(at, high | low, 25)
+            // BL, or B.
+            match second & 0x4000 {
+                0 => jump(at, high | low, 25),
+                _ => Effect::Call(target(at, high | low, 25)),
+            }
         }
         0x8000 if bits(first, 6, 4) < 14 => {
             let high = s << 20 | j2 << 19 | j1 << 18 | bits(first, 0, 6) << 12;
@@ -210,8 +220,8 @@ mod tests {
             (0xEBAD, 0x0D04, Effect::Unknown),     // sub.w sp, sp, r4
             (0xF380, 0x8808, Effect::Unknown),     // msr msp, r0
             (0xF380, 0x880A, Effect::None),        // msr msplim, r0
-            (0xF000, 0xF802, Effect::Jump(0x108)), // bl +4
-            (0xF7FF, 0xFFFE, Effect::Jump(0x100)), // bl −4
+            (0xF000, 0xF802, Effect::Call(0x108)), // bl +4
+            (0xF7FF, 0xFFFE, Effect::Call(0x100)), // bl −4
             (0xF7FF, 0xBFFE, Effect::Jump(0x100)), // b.w −4
             (0xF43F, 0xAFFE, Effect::Jump(0x100)), // beq.w −4
             (0xF00F, 0xC005, Effect::None),        // le lr, −8
