@@ -372,9 +372,10 @@ impl Reader<'_> {
                     function.calls.insert(target);
                 }
             }
-            // A function that calls itself has no bound. Assembly may call a part of its own, whose pushes count.
+            // A function that calls its beginning calls itself, and has no bound. Into its middle Armv6-M jumps so, which
+            // has no other jump as long.
             Effect::Call(target) => {
-                if !(self.stays && self.range.contains(&target)) {
+                if !self.range.contains(&target) || (target == self.range.start && !self.stays) {
                     function.calls.insert(target);
                 }
             }
