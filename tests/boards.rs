@@ -18,11 +18,11 @@ use tools::qemu::{Evaluation, test_part};
 use tools::stack::Program;
 use tools::verify;
 
-/// `cargo xtask verify`, its words as a user gives them.
+/// A command of `cargo xtask`, its words as a user gives them.
 #[derive(Parser)]
-struct Verify {
+struct Words<A: clap::Args> {
     #[command(flatten)]
-    args: verify::Args,
+    args: A,
 }
 
 fn data(name: &str) -> PathBuf {
@@ -36,7 +36,7 @@ fn verify(words: &[&str]) -> Result<(), String> {
     let mut all = vec!["verify", "--model", model.to_str().unwrap()];
     all.extend(["--data", set.to_str().unwrap()]);
     all.extend(words);
-    let parsed = Verify::try_parse_from(all).map_err(|error| error.to_string())?;
+    let parsed = Words::try_parse_from(all).map_err(|error| error.to_string())?;
     verify::run(parsed.args).map_err(|error| format!("{error:#}"))
 }
 
@@ -259,15 +259,8 @@ fn every_project_builds_and_takes_what_the_tables_say() {
     }
 }
 
-/// `cargo xtask size`, its words as a user gives them.
-#[derive(Parser)]
-struct Sizes {
-    #[command(flatten)]
-    args: tools::size::Args,
-}
-
 fn sizes(words: &[&str]) -> Result<(), String> {
-    let parsed = Sizes::try_parse_from(["size"].iter().chain(words));
+    let parsed = Words::try_parse_from(["size"].iter().chain(words));
     let args = parsed.map_err(|error| error.to_string())?.args;
     tools::size::run(args).map_err(|error| format!("{error:#}"))
 }
@@ -380,7 +373,7 @@ fn verify_proves_itself_in_qemu_and_over_a_port() {
         set.to_str().unwrap(),
     ];
     let run = |words: &[&str]| {
-        let parsed = Verify::parse_from(words.iter().chain(&files));
+        let parsed = Words::parse_from(words.iter().chain(&files));
         verify::run(parsed.args).map_err(|error| format!("{error:#}"))
     };
     let mismatch = run(&words);

@@ -68,6 +68,14 @@ fn reference(map: &TensorMap, x: &[f64]) -> Vec<f64> {
 /// Plans tried of a shape at most, evenly over all of them.
 const PLANS: usize = 300;
 
+fn block_term(inputs: &[usize], outputs: &[usize], blocks: usize, rank: usize) -> MapShape {
+    MapShape {
+        kind: MapKind::BlockTerm { blocks, rank },
+        inputs: inputs.to_vec(),
+        outputs: outputs.to_vec(),
+    }
+}
+
 fn random_map(shape: MapShape, rng: &mut ChaCha8Rng) -> TensorMap {
     TensorMap::from_fn(shape, |_, _, _| rng.random_range(-1.0..1.0))
 }
@@ -75,11 +83,6 @@ fn random_map(shape: MapShape, rng: &mut ChaCha8Rng) -> TensorMap {
 #[test]
 fn every_plan_computes_the_map() {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
-    let block_term = |inputs: &[usize], outputs: &[usize], blocks, rank| MapShape {
-        kind: MapKind::BlockTerm { blocks, rank },
-        inputs: inputs.to_vec(),
-        outputs: outputs.to_vec(),
-    };
     let shapes = [
         block_term(&[6, 4], &[8, 4], 2, 4),
         block_term(&[4, 6, 5], &[8, 3, 4], 2, 2),
@@ -178,11 +181,7 @@ fn every_plan_computes_the_map() {
 #[test]
 fn no_level_of_the_widths_chosen_wants_another() {
     let mut rng = ChaCha8Rng::seed_from_u64(11);
-    let shape = MapShape {
-        kind: MapKind::BlockTerm { blocks: 2, rank: 4 },
-        inputs: vec![8, 4, 6],
-        outputs: vec![16, 4, 4],
-    };
+    let shape = block_term(&[8, 4, 6], &[16, 4, 4], 2, 4);
     let map = random_map(shape.clone(), &mut rng);
     // Most frames are faint beside the largest: it is the rounding of levels that counts.
     let light = |at: usize| if at == 0 { 255 } else { 40 };
@@ -255,11 +254,7 @@ fn no_level_of_the_widths_chosen_wants_another() {
 #[test]
 fn bases_leave_the_map_and_less_noise() {
     let mut rng = ChaCha8Rng::seed_from_u64(5);
-    let shape = MapShape {
-        kind: MapKind::BlockTerm { blocks: 2, rank: 4 },
-        inputs: vec![3, 10, 12],
-        outputs: vec![4, 4, 4],
-    };
+    let shape = block_term(&[3, 10, 12], &[4, 4, 4], 2, 4);
     let merged_last = |plan: &Plan| plan.join == Join::Merged(2) && plan.buffer == 1;
     let plan = plans(&shape).into_iter().find(merged_last).unwrap();
     let lowered = lower(&shape, &plan).unwrap();
@@ -314,13 +309,8 @@ fn bases_leave_the_map_and_less_noise() {
 /// Where nothing can be gained a map stays as it is: of one rank, of zeros, of weights that are not finite.
 #[test]
 fn bases_of_what_has_none_are_its_own() {
-    let shape = |rank| MapShape {
-        kind: MapKind::BlockTerm { blocks: 1, rank },
-        inputs: vec![2, 4, 4],
-        outputs: vec![4, 2, 2],
-    };
     let of = |rank, entry: fn(Option<usize>, &[usize]) -> f64| {
-        let shape = shape(rank);
+        let shape = block_term(&[2, 4, 4], &[4, 2, 2], 1, rank);
         let map = TensorMap::from_fn(shape.clone(), |_, mode, at| entry(mode, at));
         let plan = plans(&shape)
             .into_iter()
@@ -329,17 +319,13 @@ fn bases_of_what_has_none_are_its_own() {
         let lowered = lower(&shape, &plan).unwrap();
         (map.clone(), Bases::of(&map, &lowered).applied(&map))
     };
+    let entries = |map: &TensorMap| -> Vec<f64> {
+        let tensors = map.cores.iter().chain(map.factors.iter().flatten());
+        tensors.flatten().copied().collect()
+    };
     let is_same = |(map, other): (TensorMap, TensorMap)| {
-        let bits = |map: TensorMap| -> Vec<u64> {
-            let tensors = map
-                .cores
-                .into_iter()
-                .chain(map.factors.into_iter().flatten());
-            tensors
-                .flat_map(|tensor| tensor.iter().map(|x| x.to_bits()).collect::<Vec<_>>())
-                .collect()
-        };
-        bits(map) == bits(other)
+        let bits = |map| -> Vec<u64> { entries(map).into_iter().map(f64::to_bits).collect() };
+        bits(&map) == bits(&other)
     };
     assert!(is_same(of(1, |_, at| 1.0 + at[0] as f64)));
     assert!(is_same(of(3, |_, _| 0.0)));
@@ -358,15 +344,8 @@ fn bases_of_what_has_none_are_its_own() {
         Some(2) if at[2] == 2 => 0.0,
         _ => 1.0,
     });
-    let entries = || other.factors[0].iter().flatten().chain(&other.cores[0]);
-    assert!(entries().all(|x| x.abs() < 1e9), "{other:?}");
+    assert!(entries(&other).iter().all(|x| x.abs() < 1e9), "{other:?}");
     // Ranks that are all alike are one rank: what can be gained is, and nothing runs away.
     let (_, other) = of(3, |_, _| 1.0);
-    assert!(
-        other.factors[0]
-            .iter()
-            .flatten()
-            .chain(&other.cores[0])
-            .all(|x| x.is_finite())
-    );
+    assert!(entries(&other).iter().all(|x| x.is_finite()));
 }

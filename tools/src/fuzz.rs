@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use bt_train::remark;
 
+use crate::bits::Bits;
 use crate::{firmware, setup};
 
 /// What to fuzz, and how long.
@@ -23,15 +24,6 @@ pub struct FuzzArgs {
     /// Bits of an address: 32 as on a device (of an x86-64 Linux host), or as here.
     #[arg(long, value_enum, default_value_t = Bits::Here)]
     bits: Bits,
-}
-
-/// What the fuzzer is built for.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Bits {
-    #[value(name = "32")]
-    Narrow,
-    #[value(name = "64")]
-    Here,
 }
 
 /// How many models.
@@ -110,19 +102,15 @@ pub fn fuzz(args: FuzzArgs) -> Result<()> {
 
 /// Builds the fuzzer, counters in everything, and returns its path.
 fn build(bits: Bits) -> Result<PathBuf> {
-    let target = match bits {
-        Bits::Narrow => {
-            if cfg!(not(all(target_os = "linux", target_arch = "x86_64"))) {
-                bail!("programs of 32 bits run on Linux on x86-64; leave out --bits 32");
-            }
-            setup::cxx_32_bit()?;
-            setup::FUZZER_32_BIT.to_owned()
+    match bits {
+        Bits::Narrow if cfg!(not(all(target_os = "linux", target_arch = "x86_64"))) => {
+            bail!("programs of 32 bits run on Linux on x86-64; leave out --bits 32");
         }
-        Bits::Here => {
-            setup::cxx()?;
-            host()?
-        }
-    };
+        Bits::Narrow => setup::cxx_32_bit()?,
+        Bits::Here => setup::cxx()?,
+    }
+    // With a target named, build scripts and macros are built without counters, which they could not be linked with.
+    let target = bits.target()?;
     let target_dir = firmware::workspace().join("target/coverage");
     let status = firmware::cargo()
         .current_dir(firmware::workspace().join("tests/fuzz"))
@@ -142,15 +130,6 @@ fn build(bits: Bits) -> Result<PathBuf> {
         bail!("the fuzzer does not build; see above");
     }
     Ok(target_dir.join(target).join("release/bt-fuzz"))
-}
-
-/// The target that programs for this machine are built for. With a target named, build scripts and macros are
-/// built without counters, which they could not be linked with.
-fn host() -> Result<String> {
-    let rustc = Command::new("rustc").arg("-vV").output();
-    let text = String::from_utf8(rustc.context("rustc could not be started")?.stdout)?;
-    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
-    Ok(host.context("rustc -vV names no host")?.to_owned())
 }
 
 /// Names of the targets, which the fuzzer tells when none is asked for.

@@ -6,6 +6,7 @@
 //! [`stream`] sends it sequences.
 
 pub mod bench;
+pub mod bits;
 pub mod board;
 pub mod c_library;
 pub mod caption;

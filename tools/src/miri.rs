@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use bt_train::remark;
 
+use crate::bits::Bits;
 use crate::{firmware, setup};
 
 /// What runs.
@@ -19,15 +20,6 @@ pub struct Args {
     bits: Vec<Bits>,
 }
 
-/// What programs are interpreted for.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Bits {
-    #[value(name = "32")]
-    Narrow,
-    #[value(name = "64")]
-    Wide,
-}
-
 /// Interprets the tests.
 ///
 /// # Errors
@@ -37,10 +29,7 @@ pub fn run(args: Args) -> Result<()> {
     setup::miri()?;
     for bits in args.bits {
         // An interpreter needs no linker, so either runs on every host.
-        let target = match bits {
-            Bits::Narrow => setup::FUZZER_32_BIT,
-            Bits::Wide => "x86_64-unknown-linux-gnu",
-        };
+        let target = bits.target()?;
         let test = |more: &[&str]| {
             // The proxy of rustup: the cargo that runs this is the stable one itself.
             let mut command = Command::new("rustup");
@@ -54,7 +43,7 @@ pub fn run(args: Args) -> Result<()> {
                     "test",
                     "--package=bt-core",
                 ])
-                .args(["--lib", "--features=alloc", "--target", target])
+                .args(["--lib", "--features=alloc", "--target", &target])
                 .args(["--target-dir", "target/miri", "--", &args.word])
                 .args(more);
             command

@@ -73,8 +73,8 @@ const CXX: Package = Package {
     by_hand: "install a compiler for C++ (Fedora: dnf install gcc-c++; macOS: xcode-select --install)",
 };
 
-/// The target that libFuzzer is built for, for 32 bits: with the C library of the compiler for C++. Miri's too.
-pub const FUZZER_32_BIT: &str = "i686-unknown-linux-gnu";
+/// The 32-bit target of programs that need the C library of the compiler for C++, such as libFuzzer.
+pub const GNU_32_BIT: &str = "i686-unknown-linux-gnu";
 
 /// What compiles it then, by the same program.
 const CXX_32_BIT: Package = Package {
@@ -162,7 +162,7 @@ pub fn cxx() -> Result<()> {
 /// As [`run`].
 pub fn cxx_32_bit() -> Result<()> {
     cxx()?;
-    target(FUZZER_32_BIT)?;
+    target(GNU_32_BIT)?;
     // The package brings no program of its own: whether a header of C++ is found tells.
     let probe = [
         "-m32",

@@ -47,12 +47,13 @@ pub fn run(args: Args) -> Result<()> {
     let count = part.sequences().min(args.limit.unwrap_or(usize::MAX));
     let part = part.subset(&(0..count).collect::<Vec<_>>());
     let limit = Duration::from_secs(args.timeout);
-    let (name, outcome) = match (&args.port, board) {
+    let (name, outcome, speed) = match (&args.port, board) {
         (Some(path), board) => {
             let name = board.map_or_else(|| path.display().to_string(), |board| board.name.into());
             let deadline = Instant::now() + limit;
             let outcome = qemu::send(&model, &part, &name, Port::open(path)?, deadline)?;
-            (name, outcome)
+            let speed = board.map_or_else(|| times(&outcome), |board| cycles(&outcome, board));
+            (name, outcome, speed)
         }
         (None, Some(board)) => {
             setup::ensure(&[board])?;
@@ -63,7 +64,9 @@ pub fn run(args: Args) -> Result<()> {
                 log: false,
                 limit,
             };
-            (board.name.to_owned(), evaluation.run()?)
+            let outcome = evaluation.run()?;
+            let speed = format!("{:.0} instructions a step", outcome.instructions_per_step());
+            (board.name.to_owned(), outcome, speed)
         }
         (None, None) => bail!("give --board, --port, or both"),
     };
@@ -74,14 +77,7 @@ pub fn run(args: Args) -> Result<()> {
         .collect();
     let agree = same.iter().filter(|same| **same).count();
     say!("{agree}/{count} sequences bit-identical");
-    say!(
-        "{}",
-        match (board, args.port.is_some()) {
-            (_, false) => format!("{:.0} instructions a step", outcome.instructions_per_step()),
-            (Some(board), true) => cycles(&outcome, board),
-            (None, true) => times(&outcome),
-        }
-    );
+    say!("{speed}");
     let statistics = &outcome.statistics;
     say!(
         "stack    {} of {} bytes",

@@ -432,7 +432,8 @@ impl<'a> Calibrated<'a> {
         };
         let shifts = (0..levels).any(|at| is_shifted(at, &widths));
         let loss = match shifts && kernels.shifts_and_saturates_at_once() {
-            true => SHIFTED_TOP_LOSS_DB[usize::from(lowered.plan.join == Join::NoCore)],
+            true if lowered.plan.join == Join::NoCore => SHIFTED_TRAIN_TOP_LOSS_DB,
+            true => SHIFTED_TOP_LOSS_DB,
             false => TOP_LOSS_DB,
         };
         let floor = best - loss;
@@ -463,8 +464,11 @@ impl<'a> Calibrated<'a> {
 pub const TOP_LOSS_DB: f64 = 3.0;
 
 /// The same where sums of slices are shifted, which has been paid for, and other stores cost little: of block-term maps,
-/// to which [bases](super::basis) give some of it back, and of trains.
-const SHIFTED_TOP_LOSS_DB: [f64; 2] = [1.5, 0.5];
+/// to which [bases](super::basis) give some of it back.
+const SHIFTED_TOP_LOSS_DB: f64 = 1.5;
+
+/// The same of trains, which have no bases to choose.
+const SHIFTED_TRAIN_TOP_LOSS_DB: f64 = 0.5;
 
 /// What it must gain for sums of slices to be shifted before they are added, which costs a frame about 1 %.
 pub const SHIFT_GAIN_DB: f64 = 1.0;

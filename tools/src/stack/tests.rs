@@ -22,6 +22,14 @@ fn program<const N: usize>(functions: [Function; N]) -> Program {
     }
 }
 
+/// Gives functions of a program names, the first of them calling through a pointer.
+fn name_formatting<const N: usize>(program: &mut Program, names: [(u64, &str); N]) {
+    for (at, name) in names {
+        program.functions.get_mut(&at).unwrap().name = name.into();
+    }
+    program.functions.get_mut(&names[0].0).unwrap().by_pointer = true;
+}
+
 fn frames(depth: &Depth<'_>) -> Vec<u64> {
     depth.chain.iter().map(|f| f.frame_bytes).collect()
 }
@@ -83,10 +91,7 @@ fn what_formats_is_reached_once_and_only_from_what_points_to_it() {
         (6, "<inner as core::fmt::Display>::fmt"),
         (8, "<a::Panic as core::fmt::Display>::fmt"),
     ];
-    for (at, name) in names {
-        program.functions.get_mut(&at).unwrap().name = name.into();
-    }
-    program.functions.get_mut(&2).unwrap().by_pointer = true;
+    name_formatting(&mut program, names);
     assert_eq!(frames(&program.depth(0).unwrap()), [8, 16]);
     program.functions.get_mut(&0).unwrap().points_to.insert(4);
     assert_eq!(frames(&program.depth(0).unwrap()), [8, 16, 40, 16]);
@@ -118,34 +123,30 @@ fn interrupts_come_on_top_and_panics_are_told() {
     assert_eq!(bound.ends, ["core::panicking::panic_fmt"].into());
 }
 
-/// A frame of a function in the order of its instructions, and whether its stack pointer is understood.
-fn read(effects: &[Effect]) -> (u64, bool) {
+/// What is read of a function of 100 bytes whose instructions, all of them at 50, have these effects.
+fn taken(effects: &[Effect], stays: bool) -> Function {
     let mut function = Function::default();
     let mut reader = Reader {
         function: &mut function,
         range: 0..100,
-        stays: false,
+        stays,
         last: None,
     };
     for &effect in effects {
         reader.take(effect, 50, |place| [0xFFFF_F800, 0x800][place as usize]);
     }
+    function
+}
+
+/// A frame of a function in the order of its instructions, and whether its stack pointer is understood.
+fn read(effects: &[Effect]) -> (u64, bool) {
+    let function = taken(effects, false);
     (function.frame_bytes, function.unknown.is_none())
 }
 
 #[test]
 fn calls_of_itself_and_jumps_within() {
-    let calls = |effect: Effect, stays| {
-        let mut function = Function::default();
-        let mut reader = Reader {
-            function: &mut function,
-            range: 0..100,
-            stays,
-            last: None,
-        };
-        reader.take(effect, 50, |_| 0);
-        function.calls
-    };
+    let calls = |effect: Effect, stays| taken(&[effect], stays).calls;
     assert_eq!(calls(Effect::Call(0), false), [0].into());
     assert_eq!(calls(Effect::Call(200), true), [200].into());
     assert!(calls(Effect::Call(0), true).is_empty());
@@ -172,10 +173,7 @@ fn what_is_told_of_a_pointer_is_the_deepest() {
             (4, "<shallow as core::fmt::Debug>::fmt"),
             (10, "<deep as core::fmt::Debug>::fmt"),
         ];
-        for (at, name) in names {
-            program.functions.get_mut(&at).unwrap().name = name.into();
-        }
-        program.functions.get_mut(&2).unwrap().by_pointer = true;
+        name_formatting(&mut program, names);
         program
             .functions
             .get_mut(&one)
