@@ -52,6 +52,7 @@ fn every_byte_and_every_cut_is_refused() {
         ("of version 5", older("version5/layers.btm")),
         ("of version 6", older("version6/motion.btm")),
         ("of version 7", older("version7/captions.btm")),
+        ("of version 8", older("version8/painting.btm")),
         ("of motion", exported::random(3)),
     ];
     std::thread::scope(|scope| {

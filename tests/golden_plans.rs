@@ -38,7 +38,7 @@ fn table() -> String {
                         shape: MapShape::to_gates(4, kind, hidden, hidden),
                         apart_words: 0,
                     }],
-                    arena: ArenaLayout::new((Cell::Lstm, 1), units, Pool::Last, None, 0, 0),
+                    arena: ArenaLayout::new((Cell::Lstm, 1), units, (Pool::Last, None), None, 0, 0),
                 };
                 let limits = Limits {
                     ram_bytes: Some(10 << 10),

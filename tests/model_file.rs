@@ -5,7 +5,7 @@ use bt_core::error::{Field, ParseError};
 use bt_core::internals::model::cases;
 use bt_core::internals::model::layout::{
     self, DenseRecord, DrawRecord, FormatRecord, HostRecord, MetaRecord, OutputsRecord, Section,
-    ValueRecord, WordsRecord,
+    ValueRecord, WindowRecord, WordsRecord,
 };
 use bt_core::internals::model::write::{MapContents, Outputs};
 use bt_core::internals::program::{ProgramRecord, StageRecord, Store};
@@ -199,6 +199,22 @@ fn rows_of_bytes_in_an_older_file_are_refused() {
     assert_eq!(parse(&older), Err(refused));
 }
 
+/// No model before version 9 painted through a window.
+#[test]
+fn a_window_in_an_older_file_is_refused() {
+    let bytes = cases::attended().write().unwrap();
+    assert!(parse(bytes.bytes()).is_ok());
+    let mut older = bytes.bytes().to_vec();
+    older[layout::VERSION_AT.start] = 8;
+    reseal(&mut older);
+    let refused = ParseError::Field {
+        section: Section::Meta,
+        field: Field::Pool,
+        found: 4,
+    };
+    assert_eq!(parse(&older), Err(refused));
+}
+
 /// What the scores are: every number of the record has its name, and values come in their units.
 #[test]
 fn what_scores_are_is_read_or_refused_by_name() {
@@ -364,6 +380,8 @@ fn the_page_of_the_format_has_every_field_where_it_is() {
     page_agrees(&table_below("WORD"), &words, size_of::<WordsRecord>());
     let draw = fields!(DrawRecord: steps rows sum_shift);
     page_agrees(&table_below("DRAW"), &draw, size_of::<DrawRecord>());
+    let window = fields!(WindowRecord: points patch_shift place_shift);
+    page_agrees(&table_below("Window"), &window, size_of::<WindowRecord>());
     let units = fields!(ValueRecord: offset lsb);
     page_agrees(
         &table_below("Units of a value"),

@@ -158,6 +158,7 @@ fn what_parses_stays_in_its_words_and_its_32_bits() {
             ..Dense::default()
         };
         ran += mutants(steps, &shape.painting(steps, 2));
+        ran += mutants(steps, &shape.attended((steps, 2), 1 + hidden as u32));
     }
     println!("{ran} files ran, {accumulate} stages of the exporter accumulate");
     assert!(ran > 10_000 && accumulate >= 4, "{ran}, {accumulate}");

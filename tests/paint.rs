@@ -172,37 +172,40 @@ fn what_cannot_be_painted_is_refused() {
 /// A picture goes on from a saved state, with the source where it was; one that no session saves is refused.
 #[test]
 fn a_picture_goes_on_from_a_saved_state() {
-    let file = model(4);
-    let model = Model::parse(file.bytes()).unwrap();
-    let [mut one, mut two] = [(); 2].map(|()| vec![u32::MAX; model.arena_words()]);
-    let mut random = Random::new(3, 1);
-    let mut session = Session::new(&model, &mut one).unwrap();
-    for _ in 0..2 {
-        session.paint(&mut random).unwrap();
-    }
-    let mut state = vec![0; session.saved_bytes()];
-    session.save(&mut state).unwrap();
-    let mut other = Session::new(&model, &mut two).unwrap();
-    other.load(&state).unwrap();
-    let mut again = random.clone();
-    for _ in 2..STEPS {
-        session.paint(&mut random).unwrap();
-        other.paint(&mut again).unwrap();
-    }
-    assert_eq!(scores(&other), scores(&session));
-    let complete = DrawError::PictureComplete { steps: STEPS };
-    assert_eq!(other.paint(&mut again), Err(complete));
+    let files = [(model(4), 2), (shape(4).attended((STEPS, ROWS), 3), 1)];
+    for (file, wrong_states) in files {
+        let model = Model::parse(file.bytes()).unwrap();
+        let [mut one, mut two] = [(); 2].map(|()| vec![u32::MAX; model.arena_words()]);
+        let mut random = Random::new(3, 1);
+        let mut session = Session::new(&model, &mut one).unwrap();
+        for _ in 0..2 {
+            session.paint(&mut random).unwrap();
+        }
+        let mut state = vec![0; session.saved_bytes()];
+        session.save(&mut state).unwrap();
+        let mut other = Session::new(&model, &mut two).unwrap();
+        other.load(&state).unwrap();
+        let mut again = random.clone();
+        for _ in 2..STEPS {
+            session.paint(&mut random).unwrap();
+            other.paint(&mut again).unwrap();
+        }
+        assert_eq!(scores(&other), scores(&session));
+        let complete = DrawError::PictureComplete { steps: STEPS };
+        assert_eq!(other.paint(&mut again), Err(complete));
 
-    // More steps than a picture has, and something behind the last of nine sums.
-    for (at, value) in [(4, STEPS as u8 + 1), (state.len() - 5, 1)] {
-        let mut wrong = state.clone();
-        wrong[at] = value;
-        let end = wrong.len() - 4;
-        let crc = bt_core::health::Crc32c::new().with(&wrong[..end]).value();
-        wrong[end..].copy_from_slice(&crc.to_le_bytes());
-        assert_eq!(other.load(&wrong), Err(StateError::Damaged), "byte {at}");
+        // More steps than a picture has, and something behind the last of nine sums; a canvas holds any words.
+        let wrongs = [(4, STEPS as u8 + 1), (state.len() - 5, 1)];
+        for (at, value) in wrongs.into_iter().take(wrong_states) {
+            let mut wrong = state.clone();
+            wrong[at] = value;
+            let end = wrong.len() - 4;
+            let crc = bt_core::health::Crc32c::new().with(&wrong[..end]).value();
+            wrong[end..].copy_from_slice(&crc.to_le_bytes());
+            assert_eq!(other.load(&wrong), Err(StateError::Damaged), "byte {at}");
+        }
+        other.load(&state).unwrap();
     }
-    other.load(&state).unwrap();
 }
 
 /// Its integers, which need no data: a painting is calibrated on numbers drawn from a seed.
@@ -286,26 +289,148 @@ fn integers_paint_what_floats_paint() {
     }
 }
 
-/// Windows are for floats: they paint, and integers of them are refused by name.
+/// The same with attention: windows of random places, which a picture's five numbers move from step to step.
 #[test]
-fn attention_is_for_floats() {
-    let config = json!({
-        "input": {"map": "block-term", "modes": [5, 10], "blocks": 2, "rank": 2},
-        "hidden": {"modes": [4, 8]},
-        "head": {"draw": 48, "steps": 3, "latent": [2, 4], "rows": 6, "attention": 3},
-    });
-    let config = serde_json::from_value(config).unwrap();
-    let float = Network::new(config, &mut ChaCha8Rng::seed_from_u64(8)).unwrap();
-    let painted = drawing::paint(&float, 5, 4, || ()).unwrap();
-    assert_eq!((painted.width, painted.steps), (8, 6));
-    // Faintly, by weights that have learned nothing.
-    let distinct: std::collections::BTreeSet<_> = painted.bits.concat().into_iter().collect();
-    assert!(distinct.len() > 10, "{}", distinct.len());
-    let line = exported(&float).unwrap_err().to_string();
-    assert!(
-        line.starts_with("head.attention: is not for devices"),
-        "{line}"
-    );
+fn integers_paint_through_the_windows_of_floats() {
+    let shapes = [
+        (
+            json!({"input": {"map": "block-term", "modes": [5, 10], "blocks": 2, "rank": 2}}),
+            [2, 4],
+            (3, 3, 6),
+        ),
+        (
+            json!({"input": {"map": "dense", "modes": [8, 16]}}),
+            [2, 2],
+            (5, 5, 8),
+        ),
+        (
+            json!({"input": {"map": "tensor-train", "modes": [5, 10], "rank": 3}}),
+            [2, 2],
+            (1, 2, 6),
+        ),
+    ];
+    for (seed, (config, latent, (steps, points, rows))) in (1..).zip(shapes) {
+        let mut config = config;
+        config["hidden"] = json!({"modes": [4, 8]});
+        config["head"] = json!({
+            "draw": 48, "steps": steps, "latent": latent, "rows": rows, "attention": points,
+        });
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let config = serde_json::from_value(config).unwrap();
+        let mut float = Network::new(config, &mut rng).unwrap();
+        for (name, mut values) in float.parameters_mut() {
+            match name.as_str() {
+                "head.weight" => values.mapv_inplace(|w| 6.0 * w),
+                // Windows that are narrower than pictures, some of them half outside.
+                "attention.weight" => values.mapv_inplace(|w| 3.0 * w),
+                "attention.bias" => values
+                    .iter_mut()
+                    .zip([0.0, 0.0, -0.5, -0.5, -0.2].iter().cycle())
+                    .for_each(|(b, &value)| *b = value),
+                name if name.contains("factor") => values.mapv_inplace(|w| 1.3 * w),
+                _ => {}
+            }
+        }
+        let exported = exported(&float).unwrap();
+        let model = bt_train::device::parse(&exported.bytes).unwrap();
+        let window = exported.window.unwrap();
+        assert!(
+            window.canvas_max > 1.0 && window.place_max[0] > 0.3,
+            "{window:?}"
+        );
+        let found = Agreement::new(&float, &model, 77, 40).unwrap();
+        assert!(
+            found.snr_db > 40.0 && found.error_max < 0.03,
+            "{seed}: {found:?}"
+        );
+        let draw = || drawing::draw(&model, 5, (8, steps), || ()).unwrap();
+        let integers = draw();
+        assert_eq!(draw(), integers);
+        let floats = drawing::paint(&float, 5, 8, || ()).unwrap();
+        assert_eq!(
+            (integers.width, integers.steps),
+            (floats.width, floats.steps)
+        );
+        let (integers, floats) = (integers.bits.concat(), floats.bits.concat());
+        let far = integers
+            .iter()
+            .zip(&floats)
+            .filter(|(a, b)| a.abs_diff(**b) > 8);
+        assert_eq!(far.count(), 0);
+        let distinct: std::collections::BTreeSet<_> = integers.iter().collect();
+        assert!(distinct.len() > 40, "{seed}: {}", distinct.len());
+    }
+}
+
+/// h as it comes, its sums in i64, and the paper's equations in f64, loop by loop.
+#[test]
+fn a_canvas_is_what_windows_leave_on_it() {
+    const POINTS: usize = 3;
+    const COLUMNS: usize = PIXELS / ROWS as usize;
+    for (seed, cell, layers) in [(1, Cell::Lstm, 1), (2, Cell::Gru, 2), (3, Cell::MinGru, 1)] {
+        let shape = Dense {
+            cell,
+            layers,
+            ..shape(seed)
+        };
+        let file = shape.attended((STEPS, ROWS), POINTS as u32);
+        let model = Model::parse(file.bytes()).unwrap();
+        let mut arena = vec![0; model.arena_words()];
+        let mut session = Session::new(&model, &mut arena).unwrap();
+        let mut random = Random::new(seed.into(), 8);
+        let rows = POINTS * POINTS + 5;
+        let weights = shape.head_rows(rows);
+        let mut canvas = [0.0; PIXELS];
+        let mut largest = 0.0f64;
+        for _ in 0..STEPS {
+            session.paint(&mut random).unwrap();
+            let value = |row: usize| {
+                let products = weights[9 * row..][..9].iter().zip(session.hidden_state());
+                let sum: i64 = products.map(|(&w, &h)| i64::from(w) * i64::from(h)).sum();
+                (sum + ((row as i64 % 5 - 2) << 17)) as f64
+            };
+            // Shifts of `Dense::attended`.
+            let patch: Vec<f64> = (0..POINTS * POINTS)
+                .map(|row| value(row) / f64::from(1 << 17))
+                .collect();
+            let place: Vec<f64> = (POINTS * POINTS..rows)
+                .map(|row| value(row) / f64::from(1 << 21))
+                .collect();
+            let stride = (COLUMNS as f64 - 1.0) / (POINTS as f64 - 1.0) * place[3].exp();
+            let filters = |length: usize, centre: f64| -> Vec<Vec<f64>> {
+                let middle = (length as f64 + 1.0) / 2.0 * (centre + 1.0);
+                let filter = |i: usize| {
+                    let mu = middle + (i as f64 + 0.5 - POINTS as f64 / 2.0) * stride;
+                    let square = |a: usize| (a as f64 - mu).powi(2);
+                    let least = (1..=length).map(square).fold(f64::INFINITY, f64::min);
+                    let each =
+                        (1..=length).map(|a| ((least - square(a)) / 2.0 / place[2].exp()).exp());
+                    let sum: f64 = each.clone().sum();
+                    each.map(|value| value / sum).collect()
+                };
+                (0..POINTS).map(filter).collect()
+            };
+            let (across, down) = (filters(COLUMNS, place[0]), filters(ROWS as usize, place[1]));
+            for (at, pixel) in canvas.iter_mut().enumerate() {
+                for (j, down) in down.iter().enumerate() {
+                    for (i, across) in across.iter().enumerate() {
+                        let weight = down[at / COLUMNS] * across[at % COLUMNS];
+                        *pixel += weight * patch[POINTS * j + i] / place[4].exp();
+                    }
+                }
+            }
+            largest = canvas
+                .iter()
+                .fold(largest, |most, pixel| most.max(pixel.abs()));
+            for (raw, exact) in scores(&session).into_iter().zip(canvas) {
+                // Half an LSB a step, and what `bt_core`'s tests allow of the largest value.
+                let slack = 0.5 * f64::from(STEPS) + 512.0 * largest / 400.0;
+                let error = (f64::from(raw) - 512.0 * exact).abs();
+                assert!(error <= slack, "{cell:?}: {raw} {}", 512.0 * exact);
+            }
+        }
+        assert!(largest > 1.0, "{largest}");
+    }
 }
 
 /// Over the line, a step a request: pixels when they are asked for, repetitions without a step.

@@ -37,7 +37,7 @@ fn refusals_of_the_library_have_kinds() {
     let layers = Layers {
         input: kind(map),
         whole: vec![],
-        arena: ArenaLayout::new((Cell::Lstm, 1), 128, Pool::Last, None, 0, 0),
+        arena: ArenaLayout::new((Cell::Lstm, 1), 128, (Pool::Last, None), None, 0, 0),
     };
     let limits = Limits {
         ram_bytes: Some(1 << 10),

@@ -285,6 +285,7 @@ fn files_of_older_versions_give_the_same_scores() {
     gives_the_same_scores(5, &["steps", "layers"]);
     gives_the_same_scores(6, &["motion", "drawing"]);
     gives_the_same_scores(7, &["dense"]);
+    gives_the_same_scores(8, &["rows"]);
 }
 
 fn gives_the_same_scores(version: u8, names: &[&str]) {

@@ -21,6 +21,11 @@ pub mod kernel {
     pub use crate::kernel::*;
 }
 
+/// Windows through which pictures are painted.
+pub mod window {
+    pub use crate::window::Window;
+}
+
 /// How a map runs.
 pub mod map {
     pub use crate::map::*;

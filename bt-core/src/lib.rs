@@ -94,6 +94,7 @@ mod session;
 mod size;
 mod softmax;
 pub mod sound;
+mod window;
 mod words;
 
 pub use argmax::argmax;

@@ -64,6 +64,7 @@ mod tests {
         assert_eq!(Pool::from_number(1), Some(Pool::Mean));
         assert_eq!(Pool::from_number(2), Some(Pool::Recent));
         assert_eq!(Pool::from_number(3), Some(Pool::Sum));
+        assert_eq!(Pool::from_number(4), Some(Pool::Canvas));
         assert_eq!(OutputKind::from_number(0), Some(OutputKind::Classes));
         assert_eq!(OutputKind::from_number(1), Some(OutputKind::Values));
         assert_eq!(OutputKind::from_number(2), Some(OutputKind::Bits));
@@ -98,7 +99,7 @@ mod tests {
         assert!((5..=u8::MAX).all(|n| Store::from_number(n).is_none()));
         assert!((3..=u8::MAX).all(|n| InputType::from_number(n).is_none()));
         assert!((2..=u8::MAX).all(|n| Gate::from_number(n).is_none()));
-        assert!((4..=u8::MAX).all(|n| Pool::from_number(n).is_none()));
+        assert!((5..=u8::MAX).all(|n| Pool::from_number(n).is_none()));
         assert!((3..=u8::MAX).all(|n| OutputKind::from_number(n).is_none()));
         assert!((3..=u8::MAX).all(|n| NextFrame::from_number(n).is_none()));
         assert!((2..=u16::MAX).all(|n| Level::from_number(n).is_none()));

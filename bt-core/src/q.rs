@@ -76,6 +76,20 @@ pub const fn round_shift_saturate(value: i32, bits: u32) -> i16 {
     saturate(round_shift(value, bits))
 }
 
+/// value · 2^−right, rounded half up: what an i32 of one format is in another, whatever exponents a file states.
+///
+/// Beyond 20 to the left it is that of 20, for all that a narrow format keeps of it; beyond 40 to the right it is 0.
+#[inline(always)]
+#[must_use]
+pub(crate) fn rescale(value: i32, right: i32) -> i64 {
+    let (wide, right) = (i64::from(value), right.clamp(-20, 40));
+    match u32::try_from(right) {
+        Ok(0) => wide,
+        Ok(right) => (wide + (1 << (right - 1))) >> right,
+        Err(_) => wide << right.unsigned_abs(),
+    }
+}
+
 /// (a·b) >> 16, rounded down, without the 64-bit product: SMULWB.
 ///
 /// Armv7E-M has that instruction and LLVM finds it in the 64-bit form; Armv8-M

@@ -169,7 +169,7 @@ fn chosen_plan(shape: &MapShape, kernels: Kernels) -> Result<Plan> {
             shape: MapShape::to_gates(4, recurrent, &HIDDEN, &HIDDEN),
             apart_words: 0,
         }],
-        arena: ArenaLayout::new((Cell::Lstm, 1), 256, Pool::Last, None, 0, 0),
+        arena: ArenaLayout::new((Cell::Lstm, 1), 256, (Pool::Last, None), None, 0, 0),
     };
     let limits = Limits {
         ram_bytes: Some(RAM_BYTES),

@@ -180,27 +180,40 @@ fn an_m4f_draws_what_the_host_draws() {
     assert_eq!(device.statistics().unwrap().steps, 48);
 }
 
-/// Pictures that a Cortex-M0 and an M4F paint from a seed: the host's, bit for bit, and the golden one too.
+/// Pictures that boards paint from a seed, as a whole and through windows: the host's, bit for bit, and the golden one too.
 #[test]
 fn boards_paint_what_the_host_paints() {
-    let file = Dense {
+    let shape = Dense {
         values: 12,
         hidden: 7,
         classes: 60,
         ..Dense::default()
-    }
-    .painting(6, 5);
-    let model = Model::parse(file.bytes()).unwrap();
-    let expected = drawing::draw(&model, 1 << 40, (3, 6), || ()).unwrap();
-    assert_ne!(expected.bits[0], expected.bits[1]);
-    for board in ["microbit", "mps2-an386"] {
-        let board = Board::find(board).unwrap();
+    };
+    let boards = [
+        "microbit",
+        "mps2-an385",
+        "mps2-an386",
+        "mps3-an547",
+        "virt-rv32imac",
+    ];
+    for name in boards {
+        let board = Board::find(name).unwrap();
         let program = std::fs::read(built(board, SLOT, None)).unwrap();
-        let device = &mut Running::start(board, &program, file.bytes(), LIMIT).device;
-        assert_eq!(device.hello().unwrap().golden, Golden::Passed);
-        let found = tools::draw::draw(device, &model, 1 << 40, (3, 6)).unwrap();
-        assert_eq!(found, expected, "{}", board.name);
-        assert_eq!(device.statistics().unwrap().steps, 18);
+        // Lines of an even number of points, and of an odd one.
+        for file in [
+            shape.painting(6, 5),
+            shape.attended((6, 5), 4),
+            shape.attended((6, 5), 3),
+        ] {
+            let model = Model::parse(file.bytes()).unwrap();
+            let expected = drawing::draw(&model, 1 << 40, (3, 6), || ()).unwrap();
+            assert_ne!(expected.bits[0], expected.bits[1]);
+            let device = &mut Running::start(board, &program, file.bytes(), LIMIT).device;
+            assert_eq!(device.hello().unwrap().golden, Golden::Passed);
+            let found = tools::draw::draw(device, &model, 1 << 40, (3, 6)).unwrap();
+            assert_eq!(found, expected, "{name}");
+            assert_eq!(device.statistics().unwrap().steps, 18);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use bt_core::health::Gate;
 use bt_core::internals::front_end::{self, Config};
 use bt_core::internals::kernel::{ByteRows, RowsForm};
 use bt_core::internals::model::layout::{
-    CELL_FRACTION, DenseRecord, DrawRecord, FilterRecord, WordsRecord,
+    CELL_FRACTION, DenseRecord, DrawRecord, FilterRecord, WindowRecord, WordsRecord,
 };
 use bt_core::internals::model::write::{
     Contents, Elements, LayerContents, MapContents, Outputs, WordsContents,
@@ -94,7 +94,12 @@ impl Default for Dense {
 impl Dense {
     /// Weights of the head, `[classes][hidden]`.
     pub fn head_weights(&self) -> Vec<i16> {
-        (0..self.classes * self.hidden)
+        self.head_rows(self.classes)
+    }
+
+    /// The same of so many rows.
+    pub fn head_rows(&self, rows: usize) -> Vec<i16> {
+        (0..rows * self.hidden)
             .map(|at| (at as i16).wrapping_mul(7919) >> (3 + self.hidden.ilog2()))
             .collect()
     }
@@ -215,6 +220,37 @@ impl Dense {
         })
     }
 
+    /// The same through windows of so many points, on a canvas of 9 fraction bits.
+    ///
+    /// # Panics
+    ///
+    /// The shape is none that the format holds.
+    pub fn attended(self, (steps, rows): (u32, u32), points: u32) -> ModelBytes {
+        let window = WindowRecord {
+            points,
+            patch_shift: 17,
+            place_shift: 21,
+        };
+        let shape = Dense {
+            input_type: InputType::I16,
+            pool: Pool::Canvas,
+            score_shift: 9,
+            ..self
+        };
+        shape.with(Outputs {
+            kind: OutputKind::Bits,
+            every_step: true,
+            next_frame: NextFrame::Latent,
+            draw: Some(DrawRecord {
+                steps,
+                rows,
+                sum_shift: 0,
+            }),
+            window: Some((window, self.classes)),
+            ..Outputs::default()
+        })
+    }
+
     /// The model's file whose scores are others.
     ///
     /// # Panics
@@ -283,6 +319,8 @@ impl Dense {
             })
         };
         let draw = outputs.draw;
+        let window = outputs.window;
+        let head_rows = window.map_or(self.classes, |(window, _)| window.head_rows());
         let mut parts = Contents {
             name: format!("dense {}x{}", self.values, self.hidden),
             labels: (0..self.classes)
@@ -311,13 +349,11 @@ impl Dense {
             front_end: self.front_end(),
             weights: Vec::new(),
             tables: Vec::new(),
-            head_weights: self.head_weights(),
+            head_weights: self.head_rows(head_rows),
             head_bias: match draw {
                 // A canvas counts them.
-                Some(_) => (0..self.classes)
-                    .map(|at| (at as i32 % 5 - 2) << 17)
-                    .collect(),
-                None => vec![0; self.classes],
+                Some(_) => (0..head_rows).map(|at| (at as i32 % 5 - 2) << 17).collect(),
+                None => vec![0; head_rows],
             },
             scratch_words: 0,
             golden_seed: self.seed,
@@ -329,7 +365,7 @@ impl Dense {
             InputType::I16 => 1 << 18,
         };
         let buffer = self.values.div_ceil(2);
-        parts.scratch_words = buffer.max(arena.apart_words());
+        parts.scratch_words = buffer.max(arena.scratch_words_min());
         for (at, layer) in parts.layers.iter_mut().enumerate() {
             layer.input = match at {
                 0 => dense(self.values, arena.scratch_word, gain),

@@ -119,7 +119,7 @@ const CHECKS: [Check; 22] = [
             "--package=bt-core",
             "--lib",
             "--no-default-features",
-            "--features=alloc,dense,cells,filter,scales,words,painting",
+            "--features=alloc,dense,cells,filter,scales,words,attention",
             "model",
         ],
         ..Check::PLAIN

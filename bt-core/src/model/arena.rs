@@ -3,6 +3,7 @@
 use super::Pool;
 use super::layout::FilterRecord;
 use crate::cell::Cell;
+use crate::window::Window;
 
 /// What a session keeps of the input map's share of z beside z itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,8 @@ pub struct ArenaLayout {
     pub hidden_word: usize,
     /// c of the first layer, [`Model::cell_fraction`](super::Model::cell_fraction) fraction bits.
     pub cell_word: usize,
-    /// Sums of h of the last layer, i32 `[J]`, when the head reads a mean; i16 `[J]` of a picture.
+    /// Sums of h of the last layer, i32 `[J]`, when the head reads a mean; i16 `[J]` of a picture, or its canvas, i32
+    /// `[outputs]`.
     pub pool_word: usize,
     /// What is [`Kept`] of the input map's share, `[gates·J]`.
     pub kept_word: usize,
@@ -45,29 +47,36 @@ pub struct ArenaLayout {
     pub recurrent_z_word: usize,
     /// Levels of recurrent maps.
     pub recurrent_scratch_word: usize,
+    /// Words of the scratch that painting through a window takes, when the maps have left it.
+    painting_words: usize,
     /// J.
     hidden: usize,
 }
 
 impl ArenaLayout {
-    /// Places for so many `layers` of a cell and `hidden` units, a pool or none, what is kept of the input
-    /// map's share, a front end of so many state words and bands.
+    /// Places for so many `layers` of a cell and `hidden` units, a pool or none and the window with [`Pool::Canvas`], what
+    /// is kept of the input map's share, a front end of so many state words and bands.
     pub const fn new(
         (cell, layers): (Cell, usize),
         hidden: usize,
-        pool: Pool,
+        (pool, window): (Pool, Option<Window<'_>>),
         kept: Option<Kept>,
         front_end_words: usize,
         bands: usize,
     ) -> Self {
         let hidden_word = (cell.gates() * hidden).div_ceil(2);
         let cell_word = hidden_word + hidden.div_ceil(2);
+        let (canvas_words, painting_words) = match window {
+            Some(window) => (window.pixels(), window.scratch_words()),
+            None => (0, 0),
+        };
         let pool_word = hidden_word + layers * (hidden.div_ceil(2) + hidden);
         let kept_word = pool_word
             + match pool {
                 Pool::Last => 0,
                 Pool::Mean | Pool::Recent => hidden,
                 Pool::Sum => hidden.div_ceil(2),
+                Pool::Canvas => canvas_words,
             };
         let front_end_word = kept_word
             + match kept {
@@ -91,6 +100,7 @@ impl ArenaLayout {
             scratch_word,
             recurrent_z_word,
             recurrent_scratch_word: scratch_word + apart,
+            painting_words,
             hidden,
         }
     }
@@ -129,6 +139,15 @@ impl ArenaLayout {
     /// Words of a layer's h.
     pub const fn h_words(&self) -> usize {
         self.hidden.div_ceil(2)
+    }
+
+    /// Words of scratch that there must be, whatever the maps need.
+    pub const fn scratch_words_min(&self) -> usize {
+        if self.painting_words > self.apart_words() {
+            self.painting_words
+        } else {
+            self.apart_words()
+        }
     }
 
     /// Words of the scratch that are no level of a recurrent map.

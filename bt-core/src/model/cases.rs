@@ -9,7 +9,7 @@ mod models;
 mod outputs;
 mod whole;
 
-pub use models::{byte_rows, captions, odd_dense, painting, program};
+pub use models::{attended, byte_rows, captions, odd_dense, painting, program};
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -40,6 +40,7 @@ pub fn crafted() -> Vec<Crafted> {
         whole::work(),
         outputs::scores(),
         outputs::pictures(),
+        outputs::windows(),
         outputs::words(),
     ];
     all.into_iter().flatten().flatten().collect()
@@ -90,6 +91,10 @@ mod tests {
         assert_eq!(work(odd_dense()), 8 * 4 + 16);
         assert_eq!(work(captions()), 8 * 4 + 16);
         assert_eq!(work(painting()), work(program()));
+        // Nine rows of two units, a patch of four values across and down four pixels, and weights of two points on five
+        // rows and columns, sixteen each.
+        let painted = 9 * 2 + 4 * 4 + 2 * 4 + 16 * 2 * 5;
+        assert_eq!(work(attended()), work(program()) + painted);
         let mut contents = program();
         if let MapContents::Program { stages, .. } = &mut contents.layers[0].input {
             rows(&mut stages[0]);
@@ -101,7 +106,7 @@ mod tests {
     #[test]
     fn each_is_refused_by_name() {
         let crafted = crafted();
-        assert_eq!(crafted.len(), 83);
+        assert_eq!(crafted.len(), 94);
         for file in crafted {
             let parsed = Model::parse(file.bytes.bytes()).map(|_| ());
             assert_eq!(parsed, Err(file.refused), "{}", file.name);

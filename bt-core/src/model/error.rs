@@ -29,7 +29,7 @@ pub enum ParseError {
     Magic,
     /// Made by another version of the exporter; export the model again.
     Version {
-        /// The file's version; this build reads 3 to 8.
+        /// The file's version; this build reads 3 to 9.
         found: u16,
     },
     /// A byte has changed since the export.
@@ -102,17 +102,20 @@ pub enum Feature {
     Words,
     /// Pictures painted from latent values: `painting`.
     Painting,
+    /// The same through windows: `attention`.
+    Attention,
 }
 
 impl Feature {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Dense,
         Self::Cells,
         Self::Filter,
         Self::Scales,
         Self::Words,
         Self::Painting,
+        Self::Attention,
     ];
 
     /// Whether this build has it.
@@ -124,6 +127,7 @@ impl Feature {
             Self::Scales => cfg!(feature = "scales"),
             Self::Words => cfg!(feature = "words"),
             Self::Painting => cfg!(feature = "painting"),
+            Self::Attention => cfg!(feature = "attention"),
         }
     }
 
@@ -136,6 +140,7 @@ impl Feature {
             Self::Scales => "scales",
             Self::Words => "words",
             Self::Painting => "painting",
+            Self::Attention => "attention",
         }
     }
 
@@ -235,6 +240,8 @@ pub enum Field {
     Values,
     VectorsPerStep,
     WeightsWord,
+    /// Points of a window each way.
+    WindowPoints,
     /// [`Model::frame_work`](crate::Model::frame_work).
     Work,
 }
@@ -341,6 +348,7 @@ impl core::fmt::Display for ParseError {
                     Feature::Scales => "offsets or scales of values",
                     Feature::Words => "words",
                     Feature::Painting => "pictures painted from latent values",
+                    Feature::Attention => "pictures painted through windows",
                 };
                 write!(
                     f,

@@ -27,13 +27,16 @@ pub const MAGIC: [u8; 4] = *b"BTM\x1a";
 /// | 6 | [`FilterRecord`]: what moves, not what is seen; [`StageRecord::slice_shift`](crate::program::StageRecord::slice_shift); [`OutputsRecord`]: scores of bits, the next frame drawn from them |
 /// | 7 | [`WordsRecord`]: a picture read once, then words; [`DrawRecord`]: pictures painted from latent values |
 /// | 8 | [`DenseRecord::form`]: rows of bytes |
-pub const VERSION: u16 = 8;
+/// | 9 | [`WindowRecord`]: pictures painted through a window |
+pub const VERSION: u16 = 9;
 /// The oldest version that is read; its files are files of [`VERSION`] without the later sections.
 pub const VERSION_OLDEST: u16 = 3;
 /// The first version whose stages shift sums of slices.
 pub const VERSION_SLICE_SHIFT: u16 = 6;
 /// The first version whose dense maps may have rows of bytes.
 pub const VERSION_BYTE_ROWS: u16 = 8;
+/// The first version whose pictures may be painted through a window.
+pub const VERSION_WINDOW: u16 = 9;
 
 /// Header: magic.
 pub const MAGIC_AT: Range<usize> = 0..4;
@@ -80,7 +83,8 @@ numbered! {
         /// Bias of z, i16 Q4.11 `[gates·J]`, layer by layer; behind each, where the cell keeps the recurrent
         /// map's share apart, the bias of its last gate `[J]`. Each is padded to a word.
         Bias = u32::from_le_bytes(*b"BIAS"),
-        /// Head: i16 weights `[classes][J]`, padded to a word, then i32 biases `[classes]`.
+        /// Head: i16 weights `[classes][J]`, padded to a word, then i32 biases `[classes]`; of a model that paints through
+        /// a window not classes but [`WindowRecord::head_rows`].
         Head = u32::from_le_bytes(*b"HEAD"),
         /// Tables of the audio front end.
         FrontEnd = u32::from_le_bytes(*b"FRNT"),
@@ -112,7 +116,8 @@ numbered! {
         /// What each word adds to z, of a model that tells captions: a [`WordsRecord`], then scales, u16
         /// `[classes]`, and rows, i8 `[classes][gates·J]`, each padded to a word.
         Words = u32::from_le_bytes(*b"WORD"),
-        /// Of a model that paints pictures, how: a [`DrawRecord`].
+        /// Of a model that paints pictures, how: a [`DrawRecord`], and behind it a [`WindowRecord`] where it paints through
+        /// a window.
         Draw = u32::from_le_bytes(*b"DRAW"),
     }
 }
@@ -307,6 +312,9 @@ pub struct FilterRecord {
 /// ```text
 /// S = Σ round(h / 2^sum_shift)      canvas = W·S + t·b
 /// ```
+///
+/// With attention that does not do, for h places what it paints: the device keeps the canvas itself, a word a pixel of
+/// [`MetaRecord::score_shift`] fraction bits, and a [`WindowRecord`] follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct DrawRecord {
@@ -314,8 +322,41 @@ pub struct DrawRecord {
     pub steps: u32,
     /// Rows of a picture; its pixels, the scores, lie row by row.
     pub rows: u32,
-    /// log₂ of what h is divided by, 0..=10, so that 2^sum_shift is T at least: no sum leaves an i16.
+    /// log₂ of what h is divided by, 0..=10, so that 2^sum_shift is T at least: no sum leaves an i16. 0 where the canvas
+    /// is kept.
     pub sum_shift: u32,
+}
+
+/// The window that h places anew in every step, and through which a patch is painted; see [`crate::window`].
+///
+/// The head has a row for each of the N·N values of the patch, then one for each of the five numbers x̃, ỹ, ln σ², ln δ̃ and
+/// ln γ, and reads the last h.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct WindowRecord {
+    /// N: points of the window each way, 2..=[`WINDOW_POINTS_MAX`].
+    pub points: u32,
+    /// A value of the patch is the sum of its row · 2^−patch_shift.
+    pub patch_shift: i32,
+    /// A number that places the window is the sum of its row · 2^−place_shift, saturated at ±16.
+    pub place_shift: i32,
+}
+
+/// Most points of a window each way.
+pub const WINDOW_POINTS_MAX: u32 = 64;
+
+/// Most rows, and most columns, of a picture that is painted through a window.
+pub const WINDOW_SIDE_MAX: u32 = 256;
+
+impl WindowRecord {
+    /// Numbers that place it.
+    pub const PLACE: usize = 5;
+
+    /// Rows of the head.
+    pub const fn head_rows(&self) -> usize {
+        let points = self.points as usize;
+        points * points + Self::PLACE
+    }
 }
 
 /// Most steps of a picture.

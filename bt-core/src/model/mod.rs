@@ -22,6 +22,7 @@ use crate::front_end::FrontEnd;
 use crate::numbered::numbered;
 use crate::program::{NONE, Operands, Program};
 use crate::proven::Proven;
+use crate::window::Window;
 use crate::words::Words;
 pub use arena::{ArenaLayout, Kept};
 pub use error::{Feature, Field, ParseError};
@@ -50,6 +51,8 @@ numbered! {
         Recent = 2,
         /// Sum of h over the steps of a picture, each in parts of [`DrawRecord::sum_shift`]: the scores are its canvas.
         Sum = 3,
+        /// h of the step under way, from which the head paints through a window on a canvas: that is the scores.
+        Canvas = 4,
     }
 }
 
@@ -133,6 +136,8 @@ pub struct Model<'m> {
     /// Of a model that tells captions, what each word adds to z.
     pub(crate) words: Option<Words<'m>>,
     pub(crate) draw: Option<&'m DrawRecord>,
+    /// With [`Pool::Canvas`].
+    pub(crate) window: Option<Window<'m>>,
     /// Of the first layer, as `recurrent` is.
     pub(crate) input: Map<'m>,
     recurrent: Option<Map<'m>>,
@@ -292,10 +297,11 @@ impl<'m> Model<'m> {
     /// Work of one step, in multiply-accumulates as the kernels execute them: those of both maps, padding
     /// included; what it takes to look at their stages and to run the front end counts as the
     /// multiply-accumulates that take as long. At most 2²⁸, or `parse` refuses the file. The gates and the
-    /// head are not in it.
+    /// head are not in it, but for one that paints through a window in every step.
     pub fn frame_work(&self) -> u32 {
         let window = self.front_end().map_or(0, FrontEnd::window);
-        let windows = work::of_windows(self.meta, window);
+        let windows =
+            work::of_windows(self.meta, window) + work::of_painting(self.meta, self.window);
         let maps = self
             .maps(Self::input_of)
             .chain(self.maps(Self::recurrent_of));
@@ -360,6 +366,7 @@ impl<'m> Model<'m> {
             Feature::Scales => takes_scales(self.meta, self.format),
             Feature::Words => self.words.is_some(),
             Feature::Painting => self.draw.is_some(),
+            Feature::Attention => self.window.is_some(),
         }
     }
 
@@ -403,6 +410,14 @@ impl<'m> Model<'m> {
     #[inline(always)]
     pub fn words(&self) -> Option<Words<'m>> {
         self.words.filter(|_| Feature::Words.is_built())
+    }
+
+    /// The window through which a model with attention paints; never without feature `attention`.
+    // Whatever uses it is left out of the program then.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn window(&self) -> Option<Window<'m>> {
+        self.window.filter(|_| Feature::Attention.is_built())
     }
 
     /// The map from the frame to z.

@@ -10,7 +10,7 @@ use super::checks::{MapChecks, MapIn};
 use super::error::{Fault, Feature, Field, ParseError, check};
 use super::layout::{self, FormatRecord, MetaRecord, Section};
 use super::sections::Sections;
-use super::work::{FRAME_WORK_MAX, OF_VALUE, SELF_TEST_WORK_MAX, of_windows};
+use super::work::{FRAME_WORK_MAX, OF_VALUE, SELF_TEST_WORK_MAX, of_painting, of_windows};
 use super::{ArenaLayout, InputType, Kept, Model, Pool};
 use crate::cell::{Cell, Gate};
 use crate::front_end::FrontEnd;
@@ -64,16 +64,27 @@ impl<'m> Model<'m> {
         let filter = filter(&sections, cell.gates() * hidden)?;
         let (outputs, units) = outputs(&sections, meta, pool)?;
         let words = words(&sections, meta, outputs, cell.gates() * hidden)?;
+        let (draw, window) = draw(&sections, meta, pool, outputs)?;
+        // What follows of windows is left out of the program then.
+        let window = window.filter(|_| Feature::Attention.is_built());
         let kept = match (filter, words) {
             (Some((record, _)), _) => Some(Kept::Filter(record.horizon_shift)),
             (None, words) => words.map(|_| Kept::Picture),
         };
-        let arena = ArenaLayout::new((cell, layers), hidden, pool, kept, front_end_words, bands);
+        let pool_and = (pool, window);
+        let arena = ArenaLayout::new(
+            (cell, layers),
+            hidden,
+            pool_and,
+            kept,
+            front_end_words,
+            bands,
+        );
+        let least = arena.scratch_word + arena.scratch_words_min();
         let arena_bytes = sections.word(layout::ARENA_AT);
         let arena_words = arena_bytes as usize / 4;
         check(
-            arena_bytes.is_multiple_of(4)
-                && (arena.recurrent_scratch_word..=1 << 24).contains(&arena_words),
+            arena_bytes.is_multiple_of(4) && (least..=1 << 24).contains(&arena_words),
             Field::ArenaBytes,
             arena_bytes,
         )
@@ -82,10 +93,9 @@ impl<'m> Model<'m> {
             Some(_) => InputType::I16,
             None => input_type,
         };
-        let window = front_end.as_ref().map_or(0, FrontEnd::window);
+        let samples = front_end.as_ref().map_or(0, FrontEnd::window);
         let format = format(&sections, cell)?;
         host(&sections, meta, front_end.is_some())?;
-        let draw = draw(&sections, meta, pool, outputs)?;
 
         let checks = MapChecks {
             weights: sections.slice(Section::Weights)?,
@@ -122,7 +132,7 @@ impl<'m> Model<'m> {
         };
         checks.all(&map)?;
         progress();
-        let mut frame_work = of_windows(meta, window) + input.work();
+        let mut frame_work = of_windows(meta, samples) + of_painting(meta, window) + input.work();
         for section in Section::INPUTS.into_iter().take(layers).skip(1) {
             map = of_h(section, z, scratch(arena.scratch_word))?;
             checks.all(&map)?;
@@ -147,8 +157,7 @@ impl<'m> Model<'m> {
         if bias.len() != layers * layout::bias_words(cell, hidden) {
             return Err(ParseError::SectionBounds(Section::Bias));
         }
-        let steps = draw.map_or(1, |record| record.steps);
-        let (head_weights, head_bias) = head(&sections, meta, steps)?;
+        let (head_weights, head_bias) = head(&sections, meta, draw, window)?;
         for section in [Section::Name, Section::Labels, Section::About] {
             sections.text(section)?;
         }
@@ -166,6 +175,7 @@ impl<'m> Model<'m> {
             filter,
             words,
             draw,
+            window,
             input,
             recurrent,
             weights: checks.weights,

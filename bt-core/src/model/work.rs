@@ -14,6 +14,7 @@ use super::layout::{DenseRecord, MetaRecord};
 use crate::kernel::RowsForm;
 use crate::program::Program;
 use crate::size::Size;
+use crate::window::Window;
 
 /// Most work of one frame: [`Model::frame_work`](super::Model::frame_work).
 pub const FRAME_WORK_MAX: u32 = 1 << 28;
@@ -76,6 +77,13 @@ impl Map<'_> {
         };
         self.macs() + visits
     }
+}
+
+/// Work of what is painted through a window, if there is one, and of the head that gives it.
+pub(super) fn of_painting(meta: &MetaRecord, window: Option<Window<'_>>) -> Size {
+    window
+        .map_or(0, |window| window.work(meta.hidden as usize))
+        .into()
 }
 
 /// Work of the windows of one frame, each of so many samples.

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::layout::{
     self, DenseRecord, DrawRecord, FilterRecord, FormatRecord, HostRecord, MapKind, MetaRecord,
-    OutputsRecord, Section, ValueRecord, WordsRecord,
+    OutputsRecord, Section, ValueRecord, WindowRecord, WordsRecord,
 };
 use super::{
     ArenaLayout, FloatInput, FloatOutput, InputType, Kept, NextFrame, OutputKind, ParseError, Pool,
@@ -15,6 +15,7 @@ use super::{
 use crate::cell::{Cell, Gate};
 use crate::program::{NONE, ProgramRecord, StageRecord};
 use crate::size::Size;
+use crate::window::Window;
 
 /// A map to be written; its weights and tables are in [`Contents`].
 #[derive(Clone, Debug, PartialEq)]
@@ -90,6 +91,8 @@ pub struct Outputs {
     pub next_frame: NextFrame,
     /// How pictures are painted, where they are.
     pub draw: Option<DrawRecord>,
+    /// Through which window, and of how many pixels, where through one: the head then has the window's rows.
+    pub window: Option<(WindowRecord, usize)>,
 }
 
 impl Default for Outputs {
@@ -101,11 +104,18 @@ impl Default for Outputs {
             values: Vec::new(),
             next_frame: NextFrame::Pushed,
             draw: None,
+            window: None,
         }
     }
 }
 
 impl Outputs {
+    /// On the picture.
+    fn window(&self) -> Option<Window<'_>> {
+        let ((record, pixels), draw) = self.window.as_ref().zip(self.draw)?;
+        Some(Window::new(record, draw.rows as usize, *pixels))
+    }
+
     /// Its section; none where a file without it means the same.
     fn bytes(&self) -> Option<Vec<u8>> {
         if *self == Self::default() {
@@ -237,11 +247,17 @@ impl Contents {
         Ok(ArenaLayout::new(
             layers,
             self.hidden,
-            self.pool,
+            (self.pool, self.outputs.window()),
             self.kept(),
             words,
             bands,
         ))
+    }
+
+    /// Scores: one a row of the head, but for one that paints through a window.
+    fn scores(&self) -> usize {
+        let window = self.outputs.window;
+        window.map_or(self.head_bias.len(), |(_, pixels)| pixels)
     }
 
     /// What a session keeps of the input map's share.
@@ -304,7 +320,7 @@ impl Contents {
         };
         let meta = MetaRecord {
             hidden: self.hidden as u32,
-            classes: self.head_bias.len() as u32,
+            classes: self.scores() as u32,
             map_values: self.map_values as u32,
             input_type: self.input_type.number(),
             gate: self.gate.number(),
@@ -377,7 +393,11 @@ impl Contents {
             sections.push((Section::Outputs, bytes));
         }
         if let Some(record) = &self.outputs.draw {
-            sections.push((Section::Draw, bytemuck::bytes_of(record).to_vec()));
+            let mut bytes = bytemuck::bytes_of(record).to_vec();
+            if let Some((window, _)) = &self.outputs.window {
+                bytes.extend(bytemuck::bytes_of(window));
+            }
+            sections.push((Section::Draw, bytes));
         }
 
         let mut table = Vec::new();

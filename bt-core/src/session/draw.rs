@@ -3,6 +3,7 @@
 use super::{DrawError, PIECE, Session};
 use crate::model::NextFrame;
 use crate::nonlinearity::sigmoid;
+use crate::q::rescale;
 use crate::random::Random;
 
 impl Session<'_, '_> {
@@ -87,14 +88,8 @@ impl Session<'_, '_> {
 
 /// score · 2^−shift in Q4.11, rounded half up, saturated.
 pub(super) fn pre_activation(score: i32, shift: i32) -> i16 {
-    // Further to the left every score but 0 saturates, further to the right each is 0.
-    let right = shift.saturating_sub(Q_FRACTION).clamp(-20, 40);
-    let wide = i64::from(score);
-    let scaled = match u32::try_from(right) {
-        Ok(0) => wide,
-        Ok(right) => (wide + (1 << (right - 1))) >> right,
-        Err(_) => wide << right.unsigned_abs(),
-    };
+    // 20 to the left every score but 0 saturates.
+    let scaled = rescale(score, shift.saturating_sub(Q_FRACTION));
     scaled.clamp(i16::MIN.into(), i16::MAX.into()) as i16
 }
 

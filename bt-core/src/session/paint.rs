@@ -1,12 +1,16 @@
 //! Pictures from latent values: a step for each set of them, and the pixels as they stand.
 //!
 //! What a step paints is linear in its h, so that no canvas is kept: the head reads the sum of h over the steps
-//! ([`DrawRecord`](crate::model::layout::DrawRecord)), once, when somebody looks.
+//! ([`DrawRecord`](crate::model::layout::DrawRecord)), once, when somebody looks. With attention h places what it paints
+//! as well: the head is read in every step, and what it paints goes through a [`Window`] onto a canvas that is kept.
 
 use super::draw::pre_activation;
 use super::{DrawError, PIECE, ScoresError, Session, StepError};
+use crate::kernel::{self, HeadRows};
 use crate::nonlinearity::sigmoid;
+use crate::proven::Proven;
 use crate::random::Random;
+use crate::window::Window;
 
 impl Session<'_, '_> {
     /// Takes a step of a picture on latent values that `random` gives, one [`normal`](Random::normal) a value of the
@@ -74,6 +78,38 @@ impl Session<'_, '_> {
             debug_assert_eq!(taken, Ok(count));
             left -= count;
         }
+    }
+
+    /// Paints on the canvas what h gives and places.
+    // The maps have left the scratch by now.
+    #[inline(never)]
+    pub(super) fn paint_through(&mut self, window: Window<'_>) {
+        let model = self.model;
+        let layout = &model.arena;
+        let parts = self.memory.split_at_mut_checked(layout.scratch_word);
+        let parts = parts.and_then(|(memory, scratch)| {
+            let (memory, canvas) = memory.split_at_mut_checked(layout.pool_word)?;
+            let canvas: &mut [i32] = bytemuck::cast_slice_mut(canvas);
+            let hidden = memory.get(layout.h_word(model.layers() - 1)..)?;
+            let hidden = hidden.get(..layout.h_words())?;
+            Some((hidden, canvas.get_mut(..model.outputs())?, scratch))
+        });
+        let Some((hidden, canvas, scratch)) = parts.proven() else {
+            return;
+        };
+        let sums: &mut [i32] = bytemuck::cast_slice_mut(scratch);
+        let sums = sums.get_mut(..model.head_bias.len()).proven();
+        let sums = sums.unwrap_or(&mut []);
+        for (sum, &bias) in sums.iter_mut().zip(model.head_bias) {
+            *sum = bias;
+        }
+        let rows = HeadRows {
+            weights: model.head_weights,
+            stride: model.hidden(),
+            values: model.hidden(),
+        };
+        kernel::head_add(&rows, hidden, sums);
+        window.paint(scratch, canvas, model.score_shift());
     }
 
     /// The steps of a picture that has them all.

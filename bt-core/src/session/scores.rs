@@ -56,6 +56,13 @@ impl Session<'_, '_> {
     /// Raw scores of as many outputs as there are places, from output `first` on.
     #[inline(never)]
     fn score(&self, first: usize, scores: &mut [i32]) {
+        if self.model.window().is_some() {
+            let canvas = self.canvas().get(first..).proven().unwrap_or(&[]);
+            for (score, &logit) in scores.iter_mut().zip(canvas) {
+                *score = logit;
+            }
+            return;
+        }
         let hidden = self.model.hidden();
         let weights = self.model.head_weights.get(first.saturating_mul(hidden)..);
         let bias = self.model.head_bias.get(first..);
@@ -76,6 +83,8 @@ impl Session<'_, '_> {
         };
         match self.model.pool {
             Pool::Last => kernel::head_add(&rows, self.hidden_words(), scores),
+            // The canvas is there already, in builds that have one.
+            Pool::Canvas => {}
             Pool::Sum if !Feature::Painting.is_built() => {}
             Pool::Sum => kernel::head_add(&rows, self.hidden_sum(), scores),
             Pool::Mean | Pool::Recent => self.score_means(&rows, scores),
@@ -104,6 +113,13 @@ impl Session<'_, '_> {
             kernel::head_add(&rows, means, scores);
             weights = weights.get(sums.len()..).unwrap_or(&[]);
         }
+    }
+
+    /// The canvas that is painted through a window.
+    fn canvas(&self) -> &[i32] {
+        let layout = &self.model.arena;
+        let canvas = self.memory.get(layout.pool_word..layout.kept_word).proven();
+        bytemuck::cast_slice(canvas.unwrap_or(&[]))
     }
 
     /// The sum of h of a picture's steps, `[J]`, two values a word.

@@ -237,7 +237,9 @@ impl Session<'_, '_> {
             Pool::Mean if steps <= POOLED_MAX => pooled == steps,
             Pool::Mean => (POOLED_MAX.div_ceil(2)..=POOLED_MAX).contains(&pooled),
             Pool::Recent => pooled == steps.min(self.model.horizon()),
-            Pool::Sum => pooled == 0 && self.model.draw.is_some_and(|draw| steps <= draw.steps),
+            Pool::Sum | Pool::Canvas => {
+                pooled == 0 && self.model.draw.is_some_and(|draw| steps <= draw.steps)
+            }
         };
         let mut sums = from(layout.pool_word).take(layout.kept_word - layout.pool_word);
         let sums = match self.model.pool {
@@ -246,6 +248,7 @@ impl Session<'_, '_> {
                 self.model.hidden().is_multiple_of(2)
                     || sums.last().is_some_and(|sum| sum >> 16 == 0)
             }
+            Pool::Canvas => true,
             _ => sums.all(|sum| (sum as i32).unsigned_abs() <= pooled << 15),
         };
         let values = self.model.cell.gates() * self.model.hidden();

@@ -192,13 +192,16 @@ impl Session<'_, '_> {
         }
     }
 
-    /// Adds h of the last layer to the sums of a mean.
+    /// Adds h of the last layer to the sums of a mean, or paints what the head makes of it.
     fn pool(&mut self) {
+        if let Some(window) = self.model.window() {
+            return self.paint_through(window);
+        }
         let Some((h, sums)) = pooled_parts(self.model, self.memory).proven() else {
             return;
         };
         match self.model.pool {
-            Pool::Last => {}
+            Pool::Last | Pool::Canvas => {}
             Pool::Mean => pool(sums, h, &mut self.pooled),
             Pool::Recent => pool_recent(sums, h, &mut self.pooled, self.model.horizon_shift()),
             Pool::Sum => {

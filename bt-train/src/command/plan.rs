@@ -207,7 +207,14 @@ fn arena(args: &Args, layers: usize, units: usize) -> ArenaLayout {
         InputFilter::Difference => Some(Kept::Filter(0)),
         InputFilter::HighPass => Some(Kept::Filter(1)),
     };
-    ArenaLayout::new((args.cell.device(), layers), units, pool, kept, 0, 0)
+    ArenaLayout::new(
+        (args.cell.device(), layers),
+        units,
+        (pool, None),
+        kept,
+        0,
+        0,
+    )
 }
 
 fn shapes(args: &Args) -> Result<Vec<Found>> {

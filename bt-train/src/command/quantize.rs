@@ -146,6 +146,18 @@ pub fn run(args: Args) -> Result<()> {
             words.max
         );
     }
+    if let Some(window) = &exported.window {
+        let [x, y, log_variance, log_stride, log_gain] = window.place_max;
+        say!(
+            "window     |x̃| up to {x:.2}, |ỹ| {y:.2}, |ln σ²| {log_variance:.2}, |ln δ̃| {log_stride:.2}, |ln γ| {log_gain:.2}, all of 16"
+        );
+        say!(
+            "canvas     logits up to {:.1} of {}, {} fraction bits",
+            window.canvas_max,
+            2f64.powi(31 - window.canvas_fraction),
+            window.canvas_fraction
+        );
+    }
     if let Some(comparison) = &comparison {
         comparison.print(args.report);
     }
@@ -337,6 +349,7 @@ impl Quantized {
             "cell": first.cell,
             "layers": self.exported.layers,
             "words": self.exported.words,
+            "window": self.exported.window,
             "warnings": self.warnings,
         });
         if let Some(comparison) = &self.comparison {

@@ -173,9 +173,6 @@ pub enum ErrorKind {
         /// What of a picture it reads: `pictures` or `windows`.
         read: &'static str,
     },
-    /// Attention, which a device does not have.
-    #[error("is not for devices: their decoder paints a picture as a whole")]
-    Attention,
     /// A file or folder of another kind than what is read here.
     #[error("{0}")]
     FileKind(FileKind),

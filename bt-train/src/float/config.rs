@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::heads::HeadName;
 pub use crate::shape::Gate;
+pub(crate) use head::PAINT_PLACES;
 pub(in crate::float) use head::PLACES;
 pub use head::{DRAW_STEPS_MAX, END, HORIZON, HeadConfig, HeadKind, Pool, UNKNOWN};
 

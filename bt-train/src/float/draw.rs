@@ -49,7 +49,7 @@ pub(crate) const DECODER: usize = 1;
 pub(super) const LATENT: [&str; 2] = ["latent.weight", "latent.bias"];
 
 /// Names of A and a.
-pub(super) const ATTENTION: [&str; 2] = ["attention.weight", "attention.bias"];
+pub(crate) const ATTENTION: [&str; 2] = ["attention.weight", "attention.bias"];
 
 impl<T: Real> Decoder<T> {
     /// All zero; none where the model does not draw pictures.
@@ -432,8 +432,13 @@ impl<'a, T: Real> Draw<'a, T> {
         }
     }
 
-    /// Logits of pixels [batch, K] drawn from latent values `z` [T, batch, Z] of N(0, 1).
-    pub fn draw(&self, z: ArrayView3<'_, T>) -> Array2<T> {
+    /// Logits of pixels [batch, K] drawn from latent values `z` [T, batch, Z] of N(0, 1). After each step `watch` sees the
+    /// numbers that placed windows, [batch, 10] with attention and none without, and the canvas [batch, K].
+    pub fn draw(
+        &self,
+        z: ArrayView3<'_, T>,
+        mut watch: impl FnMut(&[T], ArrayView2<'_, T>),
+    ) -> Array2<T> {
         let (steps, rows, count) = z.dim();
         let mut decoder = Walk::new(&self.decoder, rows, count, steps);
         let pixels = match &self.attention {
@@ -452,6 +457,8 @@ impl<'a, T: Real> Draw<'a, T> {
                 Some(views) => views.paint(decoder.hidden(t + 1), values),
                 None => self.paint.add(decoder.hidden(t + 1), values),
             }
+            let places = views.as_ref().map_or(&[][..], Views::latest);
+            watch(places, canvas.view());
         }
         canvas
     }

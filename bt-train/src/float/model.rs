@@ -508,13 +508,26 @@ impl<T: Real> Network<T> {
     /// # Panics
     /// If the model does not draw pictures, or `z` does not fit it.
     pub fn drawn(&self, z: ArrayView3<'_, T>) -> Array2<T> {
+        self.drawn_watched(z, |_, _| ())
+    }
+
+    /// The same. After each step `watch` sees the numbers that placed windows, [batch, 10] with attention and none
+    /// without, and the canvas [batch, K].
+    ///
+    /// # Panics
+    /// As [`drawn`](Self::drawn).
+    pub fn drawn_watched(
+        &self,
+        z: ArrayView3<'_, T>,
+        watch: impl FnMut(&[T], ArrayView2<'_, T>),
+    ) -> Array2<T> {
         let (steps, _, values) = z.dim();
         assert_eq!(
             (Some(steps), values),
             (self.config.head.steps, self.config.latent_values())
         );
         let parts = self.parts();
-        self.draw(&parts).draw(z)
+        self.draw(&parts).draw(z, watch)
     }
 
     /// The bound, a pixel: cross entropy and divergence.

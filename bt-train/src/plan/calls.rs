@@ -11,6 +11,7 @@ use bt_core::Model;
 use bt_core::about::{Cell, Feature, Pool};
 use bt_core::internals::model::Map;
 use bt_core::internals::model::layout::CELL_FRACTION;
+use bt_core::internals::window::Window;
 use bt_core::sound::FrontEnd;
 
 /// Instructions of what is no map, fitted to counts of QEMU (the test `calls` prints both side by side).
@@ -44,6 +45,12 @@ struct Counts {
     mean: f64,
     /// A score that joins a checksum.
     checksum: f64,
+    /// A weight of a window's point for a row or a column.
+    weight: f64,
+    /// A value that a window's lines leave, beside their products.
+    painted: f64,
+    /// A logit of a canvas.
+    logit: f64,
 }
 
 /// Instructions of the audio front end, which is portable code: fitted to 14 windows of 32 to 1,024 samples, 1.6 % off at most.
@@ -109,6 +116,9 @@ impl Counts {
             odd_row: 36.8,
             mean: 20.0,
             checksum: 55.0,
+            weight: 25.0,
+            painted: 8.0,
+            logit: 5.0,
         };
         match kernels {
             Kernels::M4f => dsp,
@@ -383,11 +393,35 @@ fn step(model: &Model<'_>, kernels: Kernels) -> Work {
     }
     work.instructions += units
         * match model.pool() {
-            Pool::Last => 0.0,
+            Pool::Last | Pool::Canvas => 0.0,
             Pool::Mean | Pool::Recent => counts.pool,
             Pool::Sum => counts.sum,
         };
+    if let Some(window) = model.window() {
+        work.instructions += painted(model, window, counts);
+    }
     work
+}
+
+/// What a step paints through a window: the head's rows, weights, and two products of lines.
+fn painted(model: &Model<'_>, window: Window<'_>, counts: Counts) -> f64 {
+    let (points, rows) = (window.record().points as usize, window.record().head_rows());
+    let of_rows = |rows: usize, values: usize| rows as f64 * row(counts, values);
+    let [down, across] = window.sides();
+    let lines = (points + down) * across;
+    let line = counts.painted + row(counts, points.next_multiple_of(2));
+    of_rows(rows, model.hidden())
+        + (points * (down + across)) as f64 * counts.weight
+        + lines as f64 * line
+}
+
+/// A row of a head of so many values.
+fn row(counts: Counts, values: usize) -> f64 {
+    let (product, row) = match values.is_multiple_of(2) {
+        true => (counts.score, counts.score_row),
+        false => (counts.odd_score, counts.odd_row),
+    };
+    values as f64 * product + row
 }
 
 /// Scores of all outputs.
@@ -399,6 +433,7 @@ fn scores(model: &Model<'_>, counts: Counts) -> Work {
     };
     // Means are divided for so many units at once, and rows read as far as these go.
     let (stretches, mean) = match model.pool() {
+        Pool::Canvas => return Work::other(rows * counts.logit),
         Pool::Last | Pool::Sum => (1, 0.0),
         Pool::Mean | Pool::Recent => (units.div_ceil(MEANS), counts.mean),
     };

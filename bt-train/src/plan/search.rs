@@ -196,13 +196,17 @@ fn all_plans(layers: &Layers, limits: &Limits, flash_counts: bool) -> Vec<Ranked
             tensor_front(shape, limits.kernels, excess, flash_counts)
         }
     };
-    let of_input = |input: MapRanked| Ranked {
-        instructions: input.cost.instructions,
-        scratch_words: input.cost.scratch_words,
-        ram_bytes: (fixed_words + input.cost.scratch_words) * 4,
-        flash_bytes: input.cost.flash_bytes,
-        input,
-        whole: Vec::new(),
+    let of_input = |input: MapRanked| {
+        let least = layers.arena.scratch_words_min();
+        let scratch_words = input.cost.scratch_words.max(least);
+        Ranked {
+            instructions: input.cost.instructions,
+            scratch_words,
+            ram_bytes: (fixed_words + scratch_words) * 4,
+            flash_bytes: input.cost.flash_bytes,
+            input,
+            whole: Vec::new(),
+        }
     };
     let mut all: Vec<Ranked> = front(&layers.input, true)
         .into_iter()
@@ -270,7 +274,14 @@ mod tests {
 
     fn of_maps(input: MapShape, recurrent: MapShape) -> Layers {
         Layers {
-            arena: ArenaLayout::new((Cell::Lstm, 1), recurrent.width(), Pool::Last, None, 0, 0),
+            arena: ArenaLayout::new(
+                (Cell::Lstm, 1),
+                recurrent.width(),
+                (Pool::Last, None),
+                None,
+                0,
+                0,
+            ),
             whole: vec![WholeMap {
                 shape: recurrent,
                 apart_words: 0,

@@ -212,7 +212,7 @@ mod tests {
                 flash_bytes: None,
                 kernels: Kernels::M4f,
             },
-            arena: ArenaLayout::new((Cell::Lstm, 1), 256, Pool::Last, None, 0, 0),
+            arena: ArenaLayout::new((Cell::Lstm, 1), 256, (Pool::Last, None), None, 0, 0),
         };
         let found = search(&request);
         for of_pair in found.chunk_by(|a, b| (a.blocks, a.rank) == (b.blocks, b.rank)) {

@@ -4,19 +4,21 @@ use super::head::head;
 use super::input::InputFormat;
 use super::layer::{CellReport, Weights};
 use super::map::Pool;
+use super::window::{self, WindowReport};
 use super::z::Z_SCALE;
 use crate::error::{Error, ErrorKind, Result};
-use crate::float::checkpoint::{Checkpoint, HEAD_OFFSET, HEAD_SCALE};
-use crate::float::config::{self, FrontEndConfig, HeadName, ModelConfig};
+use crate::float::checkpoint::{Checkpoint, HEAD_BIAS, HEAD_OFFSET, HEAD_SCALE, HEAD_WEIGHT};
+use crate::float::config::{self, FrontEndConfig, HeadName, ModelConfig, PAINT_PLACES};
+use crate::float::draw::ATTENTION;
 use crate::float::filter::Filter;
 use bt_core::about::FloatOutput;
 use bt_core::drawing::NextFrame;
 use bt_core::internals::cell::Gate;
-use bt_core::internals::model::layout::{CELL_FRACTION, DrawRecord};
+use bt_core::internals::model::layout::{CELL_FRACTION, DrawRecord, WindowRecord};
 use bt_core::internals::model::write::{Contents, LayerContents, ModelBytes, Outputs};
 use bt_core::internals::model::{self, ArenaLayout, Kept};
 use bt_core::{InputType, OutputKind};
-use ndarray::Ix2;
+use ndarray::{Ix2, s};
 
 /// What a model file is made of.
 pub(super) struct FileContents<'a> {
@@ -32,8 +34,10 @@ pub(super) struct FileContents<'a> {
     /// Of the head.
     pub checkpoint: &'a Checkpoint,
     pub layers: &'a [Weights<'a>],
-    /// Words that the maps share, by their plans.
+    /// Words that the maps share, by their plans, and what paints.
     pub scratch_words: usize,
+    /// Where the model has attention.
+    pub window: Option<&'a WindowReport>,
 }
 
 impl FileContents<'_> {
@@ -53,7 +57,7 @@ impl FileContents<'_> {
 
     /// What the scores are. A raw score is a logit · 2^score_shift, and a value is its logit times a scale plus
     /// an offset.
-    fn outputs(&self, score_shift: i32) -> Outputs {
+    fn outputs(&self, score_shift: i32, window: Option<WindowRecord>) -> Outputs {
         let head = &self.config.head;
         let values = match head.gives.kind() {
             OutputKind::Classes | OutputKind::Bits => Vec::new(),
@@ -83,6 +87,7 @@ impl FileContents<'_> {
                 _ => NextFrame::Pushed,
             },
             draw: self.draw(),
+            window: window.map(|window| (window, head.gives.outputs())),
         }
     }
 
@@ -94,25 +99,44 @@ impl FileContents<'_> {
         Some(DrawRecord {
             steps: steps as u32,
             rows: rows as u32,
-            sum_shift: DrawRecord::shift_of(steps as u32),
+            // A canvas has its own format.
+            sum_shift: match self.window {
+                None => DrawRecord::shift_of(steps as u32),
+                Some(_) => 0,
+            },
         })
     }
 
     fn write(&self, front_end: Option<&FrontEndConfig>, about: String) -> Result<ModelBytes> {
         let config = self.config;
-        let weight = self.checkpoint.tensors["head.weight"]
-            .mapv(f64::from)
-            .into_dimensionality::<Ix2>()
-            .map_err(Error::malformed)?;
-        let head_bias = self.checkpoint.values("head.bias");
+        let rows = |[weight, bias]: [&str; 2]| {
+            let weight = self.checkpoint.tensors[weight].mapv(f64::from);
+            let weight = weight.into_dimensionality::<Ix2>();
+            Ok::<_, Error>((
+                weight.map_err(Error::malformed)?,
+                self.checkpoint.values(bias),
+            ))
+        };
+        let (weight, bias) = rows([HEAD_WEIGHT, HEAD_BIAS])?;
+        let fraction = config.cell.device().hidden_fraction() as i32;
         let draw = self.draw();
-        let (steps, lost) = draw.map_or((1, 0), |draw| (draw.steps, draw.sum_shift));
-        let (head_weights, head_bias, score_shift) = head(
-            weight.view(),
-            &head_bias,
-            config.cell.device().hidden_fraction() as i32 - lost as i32,
-            steps,
-        );
+        let (mut head_weights, mut head_bias, mut score_shift) = match draw {
+            Some(draw) if self.window.is_none() => {
+                let fraction = fraction - draw.sum_shift as i32;
+                head(weight.view(), &bias, fraction, draw.steps)
+            }
+            _ => head(weight.view(), &bias, fraction, 1),
+        };
+        let mut window = None;
+        if let Some(report) = self.window {
+            let (weight, bias) = rows(ATTENTION)?;
+            let own = weight.slice(s![PAINT_PLACES, ..]);
+            let (weights, biases, place_shift) = head(own, &bias[PAINT_PLACES], fraction, 1);
+            head_weights.extend(weights);
+            head_bias.extend(biases);
+            window = window::record(&config.head, score_shift, place_shift);
+            score_shift = report.canvas_fraction;
+        }
         let arena = arena(config, front_end)?;
         let is_raw = self.format.left_shift > 0;
         let mut pool = Pool::default();
@@ -152,7 +176,7 @@ impl FileContents<'_> {
             pool: pooled(config),
             elements: self.format.elements.clone(),
             score_shift,
-            outputs: self.outputs(score_shift),
+            outputs: self.outputs(score_shift, window),
             float_inputs: self.format.floats.clone(),
             cell: config.cell.device(),
             layers,
@@ -193,10 +217,14 @@ pub(super) fn arena(
         Some(front_end) => (front_end.state_words()?, front_end.bands),
         None => (0, 0),
     };
+    let record = window::record(&config.head, 0, 0);
     Ok(ArenaLayout::new(
         (config.cell.device(), config.layers),
         config.units(),
-        pooled(config),
+        (
+            pooled(config),
+            window::on_pictures(&config.head, record.as_ref()),
+        ),
         kept(config),
         words,
         bands,
@@ -211,7 +239,10 @@ fn kept(config: &ModelConfig) -> Option<Kept> {
 
 fn pooled(config: &ModelConfig) -> model::Pool {
     if config.head.gives.is_pictures() {
-        return model::Pool::Sum;
+        return match config.head.attention {
+            None => model::Pool::Sum,
+            Some(_) => model::Pool::Canvas,
+        };
     }
     match config.head.pool {
         config::Pool::Last => model::Pool::Last,

@@ -4,7 +4,7 @@ use crate::data::{Normalization, Part, Values};
 use crate::error::Result;
 use crate::float::checkpoint::{Checkpoint, HEAD_BIAS, HEAD_WEIGHT};
 use crate::float::config::{InputConfig, InputFilter, ModelConfig};
-use crate::float::draw::DECODER;
+use crate::float::draw::{ATTENTION, DECODER};
 use crate::float::tensors::Tensors;
 use crate::shape::name;
 use bt_core::drawing::Random;
@@ -31,6 +31,8 @@ pub(super) fn of_device(checkpoint: &Checkpoint) -> Cow<'_, Checkpoint> {
         (name::bias(config.cell, DECODER), name::bias(config.cell, 0)),
         (HEAD_WEIGHT.into(), HEAD_WEIGHT.into()),
         (HEAD_BIAS.into(), HEAD_BIAS.into()),
+        (ATTENTION[0].into(), ATTENTION[0].into()),
+        (ATTENTION[1].into(), ATTENTION[1].into()),
     ] {
         for (found, tensor) in &checkpoint.tensors {
             let rest = found.strip_prefix(&of_whole);
@@ -101,4 +103,4 @@ pub(crate) fn latent(seed: u64, number: usize, count: usize) -> Vec<i16> {
 pub(crate) const LATENT_SCALE: f32 = 4096.0;
 
 /// Of pictures that nobody asks for by their numbers.
-const CALIBRATION_SEED: u64 = 0x5eed_b10c;
+pub(super) const CALIBRATION_SEED: u64 = 0x5eed_b10c;

@@ -20,6 +20,7 @@ pub use super::gates::ZReport;
 pub use super::layer::CellReport;
 pub use super::map::{LevelReport, MapReport, Z_MAX};
 pub use super::scheme::{Options, Scheme};
+pub use super::window::WindowReport;
 pub use super::words::WordsReport;
 
 /// A quantized model and how well its parts came out.
@@ -31,6 +32,8 @@ pub struct Exported {
     pub layers: Vec<LayerReport>,
     /// The table of words of a model that tells captions.
     pub words: Option<WordsReport>,
+    /// What a model with attention paints through.
+    pub window: Option<WindowReport>,
     /// Predicted instructions of all maps for one step.
     pub instructions: u64,
 }
@@ -127,6 +130,7 @@ impl Scheme {
             bytes,
             layers,
             words: super::words::integers(checkpoint)?.map(|(_, report)| report),
+            window: self.window,
             instructions: self.plans.instructions,
         })
     }

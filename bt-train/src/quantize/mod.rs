@@ -22,5 +22,6 @@ mod scheme;
 pub mod simulate;
 pub(crate) mod spread;
 pub mod tensor;
+mod window;
 mod words;
 pub mod z;

@@ -8,6 +8,7 @@ use super::layer::{CellReport, Weights, recurrent_bias};
 use super::map::{MapScheme, Reads, apply_matrix};
 use super::real::{RealLayer, RealMaps, folded_bias, frames, hidden_lsb, states};
 use super::spread::spread;
+use super::window::{WindowReport, check_sides};
 use super::words::RealWords;
 use crate::data::Part;
 use crate::error::{Error, ErrorKind, Result};
@@ -48,6 +49,8 @@ pub struct Scheme {
     pub(super) format: InputFormat,
     /// From the frame on.
     pub(super) layers: Vec<LayerScheme>,
+    /// What pictures are painted through, where a model has attention.
+    pub(super) window: Option<WindowReport>,
     /// Sequences of calibration that the report looks at.
     pub(super) sample: Part,
 }
@@ -65,18 +68,13 @@ pub(super) struct LayerScheme {
 /// Checks that a model of such a kind can be made integers at all.
 ///
 /// # Errors
-/// When it has more words than a device takes, or attention.
+/// When it has more words than a device takes, or with attention larger pictures.
 fn check_quantizable(config: &ModelConfig) -> Result<()> {
     if let Some(words) = config.words().filter(|&words| words > SCORES_MAX) {
         let most = format!("a device takes at most {SCORES_MAX}");
         return Err(Error::out_of_range(words, most).field("head.next_words"));
     }
-    if config.head.attention.is_some() {
-        return Err(Error::new(ErrorKind::Attention)
-            .field("head.attention")
-            .remedy("train without `attention`; `generate` paints with the floats"));
-    }
-    Ok(())
+    check_sides(&config.head)
 }
 
 impl Scheme {
@@ -97,10 +95,15 @@ impl Scheme {
         let own = of_device(checkpoint);
         let layers = layers(&own.config)?;
         let limits = &options.limits;
+        let window = match own.config.head.window() {
+            Some(_) => WindowReport::new(&checkpoint.model()?, options.sequences)?,
+            None => None,
+        };
         let planned = |plans| {
             let scheme = Scheme::planned(plans, &own, part, labels, options)?;
             Ok(Scheme {
                 whole: checkpoint.config.clone(),
+                window,
                 ..scheme
             })
         };
@@ -207,6 +210,7 @@ impl Scheme {
             plans,
             format,
             layers,
+            window: None,
             sample: part.subset(&spread(chosen, REPORT_SEQUENCES)),
         })
     }
@@ -361,6 +365,7 @@ impl Scheme {
             checkpoint,
             layers: weights,
             scratch_words: self.plans.scratch_words,
+            window: self.window.as_ref(),
         }
     }
 }

@@ -321,6 +321,7 @@ fn models() -> &'static [ModelBytes] {
             cases::byte_rows(),
             cases::captions(),
             cases::painting(),
+            cases::attended(),
         ];
         let crafted = crafted.map(|contents| contents.write().expect("a sound model"));
         let mut models = vec![
@@ -341,6 +342,7 @@ fn models() -> &'static [ModelBytes] {
             ..Dense::default()
         };
         models.push(shape.painting(3, 2));
+        models.push(shape.attended((3, 2), 3));
         let is_small = |model: &ModelBytes| {
             let parsed = Model::parse(model.bytes()).expect("a sound model");
             parsed.frame_work() < 1 << 12

@@ -7,7 +7,7 @@ use bytemuck::Zeroable;
 
 use crate::cell::{Cell, Gate};
 use crate::kernel::{ByteRows, RowsForm};
-use crate::model::layout::{CELL_FRACTION, DenseRecord, DrawRecord, WordsRecord};
+use crate::model::layout::{CELL_FRACTION, DenseRecord, DrawRecord, WindowRecord, WordsRecord};
 use crate::model::write::{Contents, Elements, LayerContents, MapContents, Outputs, WordsContents};
 use crate::model::{FloatInput, InputType, NextFrame, OutputKind, Pool};
 use crate::program::{DISCARD, NONE, ProgramRecord, StageRecord, Store};
@@ -180,6 +180,35 @@ pub(super) fn painted(draw: Option<DrawRecord>) -> Contents {
         ..contents
     }
 }
+
+/// A model that paints four pixels through a window.
+pub fn attended() -> Contents {
+    const ROWS: usize = WINDOW.head_rows();
+    let mut contents = painted(Some(DrawRecord {
+        sum_shift: 0,
+        ..DRAW
+    }));
+    // Four words of canvas stand where one of sums stood.
+    if let MapContents::Program { record, stages } = &mut contents.layers[0].input {
+        record.slab_word += 3;
+        for stage in stages {
+            stage.input_word += 3;
+            stage.acc_word += 3;
+        }
+    }
+    contents.pool = Pool::Canvas;
+    contents.outputs.window = Some((WINDOW, 4));
+    contents.head_weights = vec![0; ROWS * HIDDEN];
+    contents.head_bias = vec![0; ROWS];
+    contents
+}
+
+/// Two by two points.
+pub(super) const WINDOW: WindowRecord = WindowRecord {
+    points: 2,
+    patch_shift: 20,
+    place_shift: 20,
+};
 
 /// One pixel in two steps.
 pub(super) const DRAW: DrawRecord = DrawRecord {

@@ -3,10 +3,12 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::models::{DRAW, HIDDEN, SCRATCH, captions, dense, painted, painting, program};
+use super::models::{
+    DRAW, HIDDEN, SCRATCH, WINDOW, attended, captions, dense, painted, painting, program,
+};
 use super::{Crafted, changed, filter, in_field};
 use crate::model::error::{Field, ParseError};
-use crate::model::layout::{DenseRecord, DrawRecord, Section};
+use crate::model::layout::{DenseRecord, DrawRecord, Section, WindowRecord};
 use crate::model::write::{Contents, MapContents, Outputs, WordsContents};
 use crate::model::{FloatOutput, InputType, NextFrame, OutputKind, Pool};
 
@@ -239,6 +241,107 @@ pub(super) fn pictures() -> Vec<Option<Crafted>> {
             ParseError::Overflow {
                 section: Section::Head,
                 index: 0,
+            },
+        ),
+    ]
+}
+
+/// [`attended`] that is changed.
+fn with_window(
+    name: &'static str,
+    refused: ParseError,
+    change: impl FnOnce(&mut Contents, &mut WindowRecord, &mut usize),
+) -> Option<Crafted> {
+    let mut contents = attended();
+    let (mut window, mut pixels) = contents.outputs.window?;
+    change(&mut contents, &mut window, &mut pixels);
+    if contents.outputs.window.is_some() {
+        contents.outputs.window = Some((window, pixels));
+    }
+    changed(name, &contents, refused)
+}
+
+/// Windows through which nothing can be painted.
+pub(super) fn windows() -> Vec<Option<Crafted>> {
+    vec![
+        with_window(
+            "a canvas, but no window to it",
+            ParseError::SectionBounds(Section::Draw),
+            |contents, _, _| contents.outputs.window = None,
+        ),
+        changed(
+            "a window on the sum of h",
+            &Contents {
+                outputs: Outputs {
+                    window: Some((WINDOW, 1)),
+                    ..painting().outputs
+                },
+                ..painting()
+            },
+            ParseError::SectionBounds(Section::Draw),
+        ),
+        changed(
+            "a canvas of classes",
+            &Contents {
+                pool: Pool::Canvas,
+                ..program()
+            },
+            in_field(Section::Meta, Field::Pool, 4),
+        ),
+        with_window(
+            "a window of one point",
+            in_field(Section::Draw, Field::WindowPoints, 1),
+            |_, window, _| window.points = 1,
+        ),
+        with_window(
+            "a window of more points than there are",
+            in_field(Section::Draw, Field::WindowPoints, 1 << 16),
+            |_, window, _| window.points = 1 << 16,
+        ),
+        with_window(
+            "a canvas of h in parts",
+            in_field(Section::Draw, Field::SumShift, 1),
+            |contents, _, _| contents.outputs.draw = Some(DRAW),
+        ),
+        with_window(
+            "rows longer than a window finds its way on",
+            in_field(Section::Draw, Field::PictureRows, 1),
+            |_, _, pixels| *pixels = 257,
+        ),
+        with_window(
+            "more rows than a window finds its way on",
+            in_field(Section::Draw, Field::PictureRows, 257),
+            |contents, _, pixels| {
+                contents.outputs.draw = Some(DrawRecord {
+                    rows: 257,
+                    sum_shift: 0,
+                    ..DRAW
+                });
+                *pixels = 257;
+            },
+        ),
+        with_window(
+            "a window larger than the scratch",
+            in_field(Section::Meta, Field::ArenaBytes, 4 * (SCRATCH + 16 + 20)),
+            |_, _, pixels| *pixels = 16,
+        ),
+        with_window(
+            "a patch that nothing places",
+            ParseError::SectionBounds(Section::Head),
+            |contents, _, _| {
+                contents.head_weights.truncate(4 * HIDDEN);
+                contents.head_bias.truncate(4);
+            },
+        ),
+        with_window(
+            "a place beyond 32 bits",
+            ParseError::Overflow {
+                section: Section::Head,
+                index: 8,
+            },
+            |contents, _, _| {
+                contents.head_weights[8 * HIDDEN] = i16::MIN;
+                contents.head_bias[8] = i32::MAX - (1 << 30) + 1;
             },
         ),
     ]

@@ -5,10 +5,12 @@ use bytemuck::{try_cast_slice, try_from_bytes};
 use super::super::error::{Fault, Feature, Field, ParseError, check};
 use super::super::layout::{
     CAPTION_WORDS_MAX, DRAW_STEPS_MAX, DrawRecord, HORIZON_SHIFT_MAX, MetaRecord, OutputsRecord,
-    Section, ValueRecord, WORDS_MIN, WORDS_SHIFT_MAX, WordsRecord,
+    Section, VERSION_WINDOW, ValueRecord, WINDOW_POINTS_MAX, WINDOW_SIDE_MAX, WORDS_MIN,
+    WORDS_SHIFT_MAX, WindowRecord, WordsRecord,
 };
 use super::super::sections::Sections;
 use super::super::{InputType, NextFrame, OutputKind, Pool, bound};
+use crate::window::Window;
 use crate::words::Words;
 
 /// What the scores are; the units of every value.
@@ -47,7 +49,7 @@ pub(super) fn outputs<'m>(
     let (every, shift) = (record.every_step, record.horizon_shift);
     let horizon = match pool {
         Pool::Recent => 1..=HORIZON_SHIFT_MAX,
-        Pool::Last | Pool::Mean | Pool::Sum => 0..=0,
+        Pool::Last | Pool::Mean | Pool::Sum | Pool::Canvas => 0..=0,
     };
     check(
         next_frame_is_possible(record, meta),
@@ -164,26 +166,48 @@ pub(super) fn words<'m>(
     }))
 }
 
-/// How pictures are painted, where they are; the head then reads their sum, and only then.
+/// How pictures are painted, where they are, and through which window if through one; the head then reads their sum, or
+/// paints a canvas, and only then.
 #[inline(never)]
 pub(super) fn draw<'m>(
     sections: &Sections<'m>,
     meta: &MetaRecord,
     pool: Pool,
     outputs: &OutputsRecord,
-) -> Result<Option<&'m DrawRecord>, ParseError> {
+) -> Result<(Option<&'m DrawRecord>, Option<Window<'m>>), ParseError> {
     let paints = outputs.next_frame == NextFrame::Latent.number();
-    check(paints == (pool == Pool::Sum), Field::Pool, meta.pool.into())
-        .map_err(|fault| fault.of(Section::Meta))?;
-    match (sections.find(Section::Draw).is_some(), paints) {
-        (false, false) => return Ok(None),
-        (true, false) => return Err(ParseError::StraySection(Section::Draw)),
-        (false, true) => return Err(ParseError::MissingSection(Section::Draw)),
-        (true, true) => {}
-    }
+    let has_window = pool == Pool::Canvas;
+    check(
+        paints == (pool == Pool::Sum || has_window)
+            && (!has_window || sections.version() >= VERSION_WINDOW),
+        Field::Pool,
+        meta.pool.into(),
+    )
+    .map_err(|fault| fault.of(Section::Meta))?;
+    let bytes = match (sections.find(Section::Draw), paints) {
+        (None, false) => return Ok((None, None)),
+        (Some(_), false) => return Err(ParseError::StraySection(Section::Draw)),
+        (None, true) => return Err(ParseError::MissingSection(Section::Draw)),
+        (Some(bytes), true) => bytes,
+    };
     Feature::Painting.check()?;
-    let record: &DrawRecord = sections.record(Section::Draw)?;
+    if has_window {
+        Feature::Attention.check()?;
+    }
+    let bounds = ParseError::SectionBounds(Section::Draw);
+    let (record, rest) = bytes
+        .split_at_checked(size_of::<DrawRecord>())
+        .ok_or(bounds)?;
+    let record: &DrawRecord = try_from_bytes(record).map_err(|_| bounds)?;
+    let window: &[WindowRecord] = try_cast_slice(rest).map_err(|_| bounds)?;
+    if window.len() != usize::from(has_window) {
+        return Err(bounds);
+    }
     let (steps, rows, shift) = (record.steps, record.rows, record.sum_shift);
+    let sums = match has_window {
+        true => 1,
+        false => steps,
+    };
     check(
         (1..=DRAW_STEPS_MAX).contains(&steps),
         Field::DrawSteps,
@@ -195,7 +219,9 @@ pub(super) fn draw<'m>(
         rows,
     ))
     .and(check(
-        shift <= DrawRecord::shift_of(DRAW_STEPS_MAX) && steps <= 1 << shift,
+        shift <= DrawRecord::shift_of(DRAW_STEPS_MAX)
+            && sums <= 1 << shift
+            && !(has_window && shift > 0),
         Field::SumShift,
         shift,
     ))
@@ -206,22 +232,46 @@ pub(super) fn draw<'m>(
         meta.golden_steps,
     )
     .map_err(|fault| fault.of(Section::Meta))?;
-    Ok(Some(record))
+    let pixels = meta.classes as usize;
+    let window = window.first();
+    let window = window.map(|record| Window::new(record, rows as usize, pixels));
+    if let Some(window) = &window {
+        let is_near = |side: usize| side <= WINDOW_SIDE_MAX as usize;
+        let points = window.record().points;
+        check(
+            window.sides().into_iter().all(is_near),
+            Field::PictureRows,
+            rows,
+        )
+        .and(check(
+            (2..=WINDOW_POINTS_MAX).contains(&points),
+            Field::WindowPoints,
+            points,
+        ))
+        .map_err(|fault| fault.of(Section::Draw))?;
+    }
+    Ok((Some(record), window))
 }
 
-/// Weights and biases of the head, which adds so many of each bias up.
+/// Weights and biases of the head: a row a score, or those that give and place what a window paints.
 #[inline(never)]
 pub(super) fn head<'m>(
     sections: &Sections<'m>,
     meta: &MetaRecord,
-    steps: u32,
+    draw: Option<&DrawRecord>,
+    window: Option<Window<'m>>,
 ) -> Result<(&'m [i16], &'m [i32]), ParseError> {
     let bounds = ParseError::SectionBounds(Section::Head);
-    let (hidden, classes) = (meta.hidden as usize, meta.classes as usize);
+    // The head of a picture without a window adds so many of each bias up.
+    let (rows, steps) = match (window, draw) {
+        (Some(window), _) => (window.record().head_rows(), 1),
+        (None, draw) => (meta.classes as usize, draw.map_or(1, |record| record.steps)),
+    };
+    let hidden = meta.hidden as usize;
     let words: &[u32] = sections.slice(Section::Head)?;
     let (weights, bias) = words
-        .split_at_checked((hidden * classes).div_ceil(2))
-        .filter(|(_, bias)| bias.len() == classes)
+        .split_at_checked((hidden * rows).div_ceil(2))
+        .filter(|(_, bias)| bias.len() == rows)
         .ok_or(bounds)?;
     let weights: &[i16] = try_cast_slice(weights).map_err(|_| bounds)?;
     let bias: &[i32] = try_cast_slice(bias).map_err(|_| bounds)?;

@@ -138,6 +138,11 @@ fn what_a_build_has_not_is_refused_by_name() {
         painting.write().map(|_| ()),
         expected(&[Feature::Painting, Feature::Dense])
     );
+    let attended = super::super::cases::attended();
+    assert_eq!(
+        attended.write().map(|_| ()),
+        expected(&[Feature::Painting, Feature::Attention, Feature::Dense])
+    );
 
     // 128 off bytes costs nothing; any other offset, or that off other values, is a feature's.
     for (zero, input_type, needs) in [

@@ -195,6 +195,9 @@ impl HeadConfig {
 /// Numbers that place the two windows of a step, the one that reads and the one that paints.
 pub(in crate::float) const PLACES: usize = 10;
 
+/// Those of them that place the one that paints.
+pub(crate) const PAINT_PLACES: std::ops::Range<usize> = PLACES / 2..PLACES;
+
 /// Words of a caption at most, of a head that does not say.
 const CAPTION_WORDS: usize = 40;
 

@@ -63,8 +63,8 @@ impl<'l, T: Real> Views<'l, T> {
         self.dplaces.resize(self.places.len(), T::zero());
     }
 
-    /// The places of the step under way, [batch, 10].
-    fn latest(&self) -> &[T] {
+    /// The numbers that place the windows by the latest hidden states, [batch, 10].
+    pub fn latest(&self) -> &[T] {
         &self.places[self.places.len() - self.batch * PLACES..]
     }
 
