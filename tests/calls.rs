@@ -116,6 +116,22 @@ fn models() -> Vec<(&'static str, ModelBytes)> {
             }
             .painting(4, 14),
         ),
+        (
+            "attended",
+            Dense {
+                classes: 196,
+                ..dense
+            }
+            .attended((4, 14), 5),
+        ),
+        (
+            "attended_by_many",
+            Dense {
+                classes: 120,
+                ..dense
+            }
+            .attended((4, 10), 8),
+        ),
         ("sound", exported::sound(3, FORMAT)),
         (DIGITS, exported::digits(3)),
         ("sound_512", exported::windowed(16_000, 512, 160, 40)),

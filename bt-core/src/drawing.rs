@@ -30,6 +30,10 @@
 //! keeps the sum of h, 2 bytes a unit, and reads the head when somebody looks: 784 pixels of 112 units take 224 bytes
 //! of RAM, not 3,136. Proven at export and in `parse`: no sum of T steps leaves its bits.
 //!
+//! With attention (feature `attention`) h places what it paints, a patch of N × N points through Gaussian windows, so that the head
+//! is read in every step and the session keeps the canvas itself, 4 bytes a pixel; that of a step is part of
+//! [`Session::paint`], and pixels cost next to nothing. [`Session::paint`] and [`Session::pixels`] are the same.
+//!
 //! ```rust
 //! use bt_core::drawing::Random;
 //! use bt_core::{Error, Session};
@@ -49,6 +53,8 @@
 //! [`Model::next_frame`]: crate::Model::next_frame
 //! [`Session::draw`]: crate::Session::draw
 //! [`Model::painting`]: crate::Model::painting
+//! [`Session::paint`]: crate::Session::paint
+//! [`Session::pixels`]: crate::Session::pixels
 
 pub use crate::model::{NextFrame, Painting};
 pub use crate::random::Random;

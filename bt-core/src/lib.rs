@@ -41,6 +41,8 @@
 //! **Words** ([`captions::Teller`]): a model that tells captions reads its picture once and a word at every step; which word
 //! comes next is chosen of the scores, always the likeliest or drawn, beside the session.
 //!
+//! **The window**: where a step of a model with attention paints, and with what weights; the session calls it when the cell is done.
+//!
 //! Beside them stands the **model** ([`Model`]): bytes of flash become a checked view, or an error that
 //! names the field. Everything above relies on what it has proven, so that nobody asks «valid?» again.
 

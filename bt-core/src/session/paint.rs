@@ -119,7 +119,8 @@ impl Session<'_, '_> {
     }
 
     /// Greys of a picture as it stands, as many as there are places, from pixel `first` on: 255 times the probability
-    /// of a 1, rounded half up, of σ at most 1.43 LSB of Q0.15 off. Costs a row of the head for each.
+    /// of a 1, rounded half up, of σ at most 1.43 LSB of Q0.15 off. Costs a row of the head for each, but of a canvas that
+    /// was painted through windows.
     ///
     /// # Errors
     ///

@@ -45,9 +45,10 @@ struct Counts {
     mean: f64,
     /// A score that joins a checksum.
     checksum: f64,
-    /// A weight of a window's point for a row or a column.
+    /// A point of a window in one direction, a weight of it for a row or a column, and a value that a window's lines
+    /// leave, beside their products.
+    point: f64,
     weight: f64,
-    /// A value that a window's lines leave, beside their products.
     painted: f64,
     /// A logit of a canvas.
     logit: f64,
@@ -116,9 +117,10 @@ impl Counts {
             odd_row: 36.8,
             mean: 20.0,
             checksum: 55.0,
-            weight: 25.0,
-            painted: 8.0,
-            logit: 5.0,
+            point: 700.0,
+            weight: 45.0,
+            painted: 27.0,
+            logit: 3.0,
         };
         match kernels {
             Kernels::M4f => dsp,
@@ -147,6 +149,8 @@ impl Counts {
                 odd_score: 0.32,
                 odd_row: 8.2,
                 mean: 17.0,
+                point: 830.0,
+                painted: 21.0,
                 ..dsp
             },
             Kernels::M3 => Counts {
@@ -167,6 +171,10 @@ impl Counts {
                 odd_score: 3.0,
                 odd_row: 24.0,
                 mean: 20.0,
+                point: 655.0,
+                weight: 70.0,
+                painted: 19.0,
+                logit: 1.8,
                 ..dsp
             },
             Kernels::Rv32 => Counts {
@@ -192,6 +200,10 @@ impl Counts {
                 odd_row: 20.7,
                 mean: 16.0,
                 call: 150.0,
+                point: 850.0,
+                weight: 70.0,
+                painted: 15.0,
+                logit: 4.4,
                 ..dsp
             },
             Kernels::M0 => Counts {
@@ -219,6 +231,10 @@ impl Counts {
                 odd_row: 43.5,
                 mean: 182.0,
                 checksum: 70.0,
+                point: 1015.0,
+                weight: 130.0,
+                painted: 22.0,
+                logit: 2.4,
                 ..dsp
             },
         }
@@ -411,6 +427,7 @@ fn painted(model: &Model<'_>, window: Window<'_>, counts: Counts) -> f64 {
     let lines = (points + down) * across;
     let line = counts.painted + row(counts, points.next_multiple_of(2));
     of_rows(rows, model.hidden())
+        + 2.0 * points as f64 * counts.point
         + (points * (down + across)) as f64 * counts.weight
         + lines as f64 * line
 }
