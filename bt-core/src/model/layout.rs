@@ -327,7 +327,7 @@ pub struct DrawRecord {
     pub sum_shift: u32,
 }
 
-/// The window that h places anew in every step, and through which a patch is painted; see [`crate::window`].
+/// The window that h places anew in every step, and through which a patch is painted.
 ///
 /// The head has a row for each of the N·N values of the patch, then one for each of the five numbers x̃, ỹ, ln σ², ln δ̃ and
 /// ln γ, and reads the last h.
