@@ -504,6 +504,18 @@ fn a_service_takes_each_step_once() {
     assert_eq!(reply, Reply::Error(complete));
 }
 
+/// A picture of the golden seed, greys and all, as the exporter of version 8 painted it.
+#[test]
+fn a_file_of_version_8_paints_what_it_painted() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/version8/painting.btm");
+    let file = bt_train::device::read_model(&path).unwrap();
+    assert_eq!(file.bytes()[4..6], [8, 0]);
+    let model = Model::parse(file.bytes()).unwrap();
+    let mut arena = vec![0; model.arena_words()];
+    let mut session = Session::new(&model, &mut arena).unwrap();
+    assert_eq!(session.self_test(), bt_core::SelfTest::Passed);
+}
+
 /// From pictures to a sheet by the device's integers; what does not go is said in one line.
 #[test]
 fn the_program_paints_in_integers() {
@@ -587,4 +599,27 @@ fn the_program_paints_in_integers() {
     fails(1, &tuned, &["fine-tune: ", "pictures"]);
     let read = [&quantize[..], &["--data", "none.npz"]].concat();
     fails(1, &read, &["data: is not for pictures", "leave it out"]);
+
+    // With attention, to how far windows and canvas went.
+    let folder = at("attended");
+    let mut words = vec!["train", "--data", &data, "--out", &folder, "--json"];
+    words.extend(train.split(' ').chain(["--attention", "2"]));
+    ran(&words);
+    let quantize = ["quantize", &folder, "--out", &btm];
+    let said: Value = serde_json::from_str(&ran(&[&quantize[..], &["--json"]].concat())).unwrap();
+    let window = &said["window"];
+    assert_eq!(window["place_max"].as_array().map(Vec::len), Some(5));
+    assert!(window["canvas_max"].as_f64() > Some(0.0), "{said}");
+    assert!(said["drawing"]["snr_db"].as_f64() > Some(40.0), "{said}");
+    let text = ran(&quantize);
+    assert!(
+        text.contains("window     |x̃| up to ") && text.contains("canvas     logits up to "),
+        "{text}"
+    );
+    let (integers, floats) = (drawn(&btm, "ia.npz"), drawn(&folder, "fa.npz"));
+    let near = integers
+        .iter()
+        .zip(&floats)
+        .all(|(a, b)| a.abs_diff(*b) <= 3);
+    assert!(near, "{integers:?} {floats:?}");
 }
