@@ -6,15 +6,15 @@
     python3 tools/peers/train_step.py [--json] [--rounds 10] [--threads 2]
             [--ours target/release/examples/train_step] [--only NAME …]
             [--input 8x20x20x18] [--hidden 4x4x4x4] [--blocks 2] [--rank 4] [--batch 16] [--steps 6]
-            [--cell lstm|gru] [--layers 1] [--map block-term|dense] [--inner 1]
+            [--cell lstm|gru] [--layers 1] [--map block-term|dense] [--inner 10]
 
 One step: loss and gradients of 16 sequences of 6 frames of 57,600 values
 (8·20·20·18), hidden 256 (4·4·4·4), N = 2, R = 4, dense recurrent matrix, and a
 plain descent of all parameters; or of any other shape. Every peer lives in a process of its own, so
 that its peak memory is its own; rounds are interleaved, so that a busy moment
 of the machine meets all alike, and `to_ours` is the median over the rounds of a peer's time by ours in the same one.
-With another cell, several layers or a dense map there is one peer, torch's own nn.LSTM or nn.GRU; --inner steps
-of small shapes are taken in a round, of which the median counts.
+With another cell, several layers or a dense map there is one peer, torch's own nn.LSTM or nn.GRU. In a round everyone
+takes --inner steps, one behind the other, of which the median counts.
 
 tednet_bttlstm    BTTLSTM of the package tednet, dropout off
 dense_lstm        torch.nn.LSTM with a dense input matrix
@@ -190,7 +190,7 @@ def main():
     parser.add_argument("--map", choices=["block-term", "dense"], default="block-term")
     parser.add_argument("--input", type=modes, default=modes("8x20x20x18"))
     parser.add_argument("--hidden", type=modes, default=modes("4x4x4x4"))
-    for name, default in {"blocks": 2, "rank": 4, "batch": 16, "steps": 6, "layers": 1, "inner": 1}.items():
+    for name, default in {"blocks": 2, "rank": 4, "batch": 16, "steps": 6, "layers": 1, "inner": 10}.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--worker", choices=PEERS, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -230,7 +230,7 @@ def main():
                 times[name].append(milliseconds)
         if args.ours and round_ >= 2:
             environment = os.environ | {"RAYON_NUM_THREADS": str(args.threads)}
-            ours_now = [args.ours, "--json", "--repetitions", "10", *shape]
+            ours_now = [args.ours, "--json", "--repetitions", str(args.inner), *shape]
             out = subprocess.run(ours_now, env=environment, check=True, capture_output=True)
             ours.append(json.loads(out.stdout))
     for process in workers.values():

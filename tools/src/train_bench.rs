@@ -19,7 +19,7 @@ const REPETITIONS: &str = "50";
 /// What is timed, as the words of the example and of the peers, and the steps of a round: the paper's layer, and what
 /// most sensors have, 112 values a step and 64 units.
 const SHAPES: [(&[&str], &str); 5] = [
-    (&[], "1"),
+    (&[], "10"),
     (&small("lstm", "1"), "20"),
     (&small("gru", "1"), "20"),
     (&small("lstm", "2"), "20"),

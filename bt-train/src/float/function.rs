@@ -11,6 +11,7 @@ use crate::float::map::{self, Frames, Map};
 use crate::float::packing::{Packing, values};
 use crate::float::pool::Reads;
 use crate::float::real::Real;
+use crate::float::workers::on_workers;
 use crate::shape::MapShape;
 use ndarray::{Array2, ArrayD, ArrayView1, ArrayView2, ArrayViewD, ArrayViewMutD};
 
@@ -45,7 +46,7 @@ impl<T: Real> MapFunction<T> {
     pub fn forward(&self, x: &[T]) -> (Vec<T>, Vec<T>) {
         let frames = self.frames(x);
         let mut z = vec![T::zero(); frames.len() * self.map.outputs()];
-        let kept = self.map.prepare().forward(&frames, &mut z);
+        let kept = on_workers(|| self.map.prepare().forward(&frames, &mut z));
         (z, kept)
     }
 
@@ -63,12 +64,14 @@ impl<T: Real> MapFunction<T> {
     ) -> Vec<ArrayD<T>> {
         let frames = self.frames(x);
         assert_eq!(dz.dim(), (frames.len(), self.map.outputs()), "gradients");
-        let prepared = self.map.prepare();
-        if let Some(dx) = dx {
-            assert_eq!(dx.len(), x.len(), "gradients of the frames");
-            prepared.input_gradient(dz, dx);
-        }
-        prepared.weight_gradient(&frames, kept, dz)
+        on_workers(|| {
+            let prepared = self.map.prepare();
+            if let Some(dx) = dx {
+                assert_eq!(dx.len(), x.len(), "gradients of the frames");
+                prepared.input_gradient(dz, dx);
+            }
+            prepared.weight_gradient(&frames, kept, dz)
+        })
     }
 
     fn frames<'x>(&self, x: &'x [T]) -> Frames<'x, T> {
@@ -128,9 +131,12 @@ impl<T: Real> LayerFunction<T> {
         assert_eq!(x.len(), lengths.len() * steps * self.inputs, "frames");
         assert!(lengths.iter().all(|&length| length <= steps), "lengths");
         let packing = Packing::new(lengths, Reads::STATES);
-        let layer = self.weights.prepare(self.kind, self.filter, None);
-        let trace = layer.forward(&self.frames(x, &packing, steps), &packing, None, None);
-        let units = layer.units();
+        let frames = self.frames(x, &packing, steps);
+        let trace = on_workers(|| {
+            let layer = self.weights.prepare(self.kind, self.filter, None);
+            layer.forward(&frames, &packing, None, None)
+        });
+        let units = trace.outputs().ncols();
         let mut h = vec![T::zero(); lengths.len() * steps * units];
         for (row, place) in places(&packing, steps).enumerate() {
             let from = &values(trace.outputs())[row * units..][..units];
@@ -161,8 +167,7 @@ impl<T: Real> LayerFunction<T> {
             packing,
             steps,
         } = passed;
-        let layer = self.weights.prepare(self.kind, self.filter, None);
-        let (units, inputs) = (layer.units(), self.inputs);
+        let (units, inputs) = (trace.outputs().ncols(), self.inputs);
         let mut outputs = Array2::zeros((packing.rows(), units));
         for (mut row, place) in outputs.outer_iter_mut().zip(places(packing, *steps)) {
             row.assign(&ArrayView1::from(&dh[place * units..][..units]));
@@ -172,7 +177,10 @@ impl<T: Real> LayerFunction<T> {
             .is_some()
             .then(|| vec![T::zero(); packing.rows() * inputs]);
         let to_below = below.as_deref_mut();
-        let gradients = layer.backward(trace.clone(), &frames, packing, None, &outputs, to_below);
+        let gradients = on_workers(|| {
+            let layer = self.weights.prepare(self.kind, self.filter, None);
+            layer.backward(trace.clone(), &frames, packing, None, &outputs, to_below)
+        });
         if let (Some(dx), Some(below)) = (dx, &below) {
             for (row, place) in places(packing, *steps).enumerate() {
                 let from = &below[row * inputs..][..inputs];

@@ -238,13 +238,18 @@ impl<T: Real> Layer<'_, T> {
     ) -> LayerTrace<T> {
         let units = self.units();
         let rows = packing.rows();
-        let mut gates = Array2::zeros((rows, self.bias.len()));
+        let shape = (rows, self.bias.len());
+        let mut gates = match self.filter {
+            Some(_) => Array2::zeros(shape),
+            None => self
+                .bias
+                .broadcast(shape)
+                .expect("a row for each")
+                .to_owned(),
+        };
         let mut apart = Array2::zeros((rows, self.kind.apart_values(units)));
         let last = apart.ncols() - self.recurrent_bias.len();
         apart.slice_mut(s![.., last..]).assign(self.recurrent_bias);
-        if self.filter.is_none() {
-            gates.assign(self.bias);
-        }
         let kept_input = match &self.words {
             None => self.input.forward(frames, values_mut(&mut gates)),
             Some(words) => {

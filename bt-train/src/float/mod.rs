@@ -30,3 +30,4 @@ pub mod real;
 mod recurrence;
 pub mod tensors;
 pub mod words;
+mod workers;

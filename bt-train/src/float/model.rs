@@ -10,6 +10,7 @@ use super::pool::Reads;
 use super::real::Real;
 use super::recurrence::{Masks, Recurrence, Trace};
 use super::words::{hide, words_before};
+use super::workers::on_workers;
 use crate::error::Result;
 use crate::shape::{Cell, MapKind};
 use bt_core::OutputKind;
@@ -285,8 +286,10 @@ impl<T: Real> Network<T> {
             input: None,
             recurrent: None,
         };
-        let trace: Trace<'_, T> = self.recurrence(read).forward(&x, lengths, masks, None);
-        self.head.forward(trace.pooled.view())
+        on_workers(|| {
+            let trace: Trace<'_, T> = self.recurrence(read).forward(&x, lengths, masks, None);
+            self.head.forward(trace.pooled.view())
+        })
     }
 
     /// Logits of values in the units of the data; others stay as they are.
@@ -324,15 +327,17 @@ impl<T: Real> Network<T> {
         if let Some(hidden) = &options.hidden_words {
             hide(read.as_mut().expect("a model that reads words"), hidden);
         }
-        let recurrence = self.recurrence(read.as_deref());
-        let mut trace = recurrence.forward(&x, lengths, masks, None);
-        let output = options.output_mask.as_ref();
-        let output = output.map(|mask| self.rows_of(mask, lengths));
-        if let Some(mask) = &output {
-            trace.pooled *= mask;
-        }
-        let logits = self.head.forward(trace.pooled.view());
-        self.backward(&recurrence, trace, logits.view(), wanted, options, output)
+        on_workers(|| {
+            let recurrence = self.recurrence(read.as_deref());
+            let mut trace = recurrence.forward(&x, lengths, masks, None);
+            let output = options.output_mask.as_ref();
+            let output = output.map(|mask| self.rows_of(mask, lengths));
+            if let Some(mask) = &output {
+                trace.pooled *= mask;
+            }
+            let logits = self.head.forward(trace.pooled.view());
+            self.backward(&recurrence, trace, logits.view(), wanted, options, output)
+        })
     }
 
     /// The same at values found elsewhere: `states` of every sequence, layer by layer, and `logits` [rows, K].
@@ -365,9 +370,11 @@ impl<T: Real> Network<T> {
         );
         let wanted = wanted.into();
         let read = self.read(wanted, lengths);
-        let recurrence = self.recurrence(read.as_deref());
-        let trace = recurrence.forward(&x, lengths, masks, Some(states));
-        self.backward(&recurrence, trace, logits, wanted, options, None)
+        on_workers(|| {
+            let recurrence = self.recurrence(read.as_deref());
+            let trace = recurrence.forward(&x, lengths, masks, Some(states));
+            self.backward(&recurrence, trace, logits, wanted, options, None)
+        })
     }
 
     /// A mask's row for every row that the head reads, from one for every sequence.
@@ -494,13 +501,15 @@ impl<T: Real> Network<T> {
         noise: Option<&Array3<T>>,
     ) -> (Array2<T>, f64) {
         let (x, noise) = self.pictures(&x, lengths, noise);
-        let parts = self.parts();
-        let draw = self.draw(&parts);
-        let trace = draw.forward(x, noise.view());
-        (
-            trace.canvas().to_owned(),
-            trace.divergence(self.config.latent_values()),
-        )
+        on_workers(|| {
+            let parts = self.parts();
+            let draw = self.draw(&parts);
+            let trace = draw.forward(x, noise.view());
+            (
+                trace.canvas().to_owned(),
+                trace.divergence(self.config.latent_values()),
+            )
+        })
     }
 
     /// The logits [batch, K] of pictures that the model draws from latent values `z` [T, batch, Z] of N(0, 1).
@@ -519,15 +528,17 @@ impl<T: Real> Network<T> {
     pub fn drawn_watched(
         &self,
         z: ArrayView3<'_, T>,
-        watch: impl FnMut(&[T], ArrayView2<'_, T>),
+        watch: impl FnMut(&[T], ArrayView2<'_, T>) + Send,
     ) -> Array2<T> {
         let (steps, _, values) = z.dim();
         assert_eq!(
             (Some(steps), values),
             (self.config.head.steps, self.config.latent_values())
         );
-        let parts = self.parts();
-        self.draw(&parts).draw(z, watch)
+        on_workers(|| {
+            let parts = self.parts();
+            self.draw(&parts).draw(z, watch)
+        })
     }
 
     /// The bound, a pixel: cross entropy and divergence.
@@ -539,15 +550,17 @@ impl<T: Real> Network<T> {
         options: &LossOptions<T>,
     ) -> (Loss, Gradients<T>) {
         let (x, noise) = self.pictures(&x, lengths, options.noise.as_ref());
-        let parts = self.parts();
-        let draw = self.draw(&parts);
-        let trace = draw.forward(x, noise.view());
-        let (mut loss, dcanvas) = self.loss(trace.canvas(), wanted, &options.weights);
-        let scale = 1.0 / x.len().max(1) as f64;
-        loss.loss += scale * trace.divergence(self.config.latent_values());
-        let gradients = draw.backward(trace, noise.view(), dcanvas, T::from_f64(scale));
-        let arrays = gradients.arrays();
-        (loss, Gradients { arrays })
+        on_workers(|| {
+            let parts = self.parts();
+            let draw = self.draw(&parts);
+            let trace = draw.forward(x, noise.view());
+            let (mut loss, dcanvas) = self.loss(trace.canvas(), wanted, &options.weights);
+            let scale = 1.0 / x.len().max(1) as f64;
+            loss.loss += scale * trace.divergence(self.config.latent_values());
+            let gradients = draw.backward(trace, noise.view(), dcanvas, T::from_f64(scale));
+            let arrays = gradients.arrays();
+            (loss, Gradients { arrays })
+        })
     }
 }
 

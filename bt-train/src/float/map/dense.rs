@@ -96,13 +96,11 @@ fn packed<'a, T: Real>(x: &Frames<'a, T>, width: usize) -> Cow<'a, [T]> {
     if contiguous {
         return Cow::Borrowed(&x.values()[start..start + x.len() * width]);
     }
-    let frames = x.starts().iter();
-    Cow::Owned(
-        frames
-            .flat_map(|&start| &x.values()[start..start + width])
-            .copied()
-            .collect(),
-    )
+    let mut frames = Vec::with_capacity(x.len() * width);
+    for &start in x.starts() {
+        frames.extend_from_slice(&x.values()[start..start + width]);
+    }
+    Cow::Owned(frames)
 }
 
 /// `c [rows, cols] (+)= a · b` by panels of columns in parallel.
