@@ -60,6 +60,14 @@ def hapt(source):
     return parts(source, "hapt", lambda d, part: {"x": wide(d[f"x_{part}"], 8)})
 
 
+def hapt_basic(source):
+    """The same without windows of transitions: walking, upstairs, downstairs, sitting, standing, lying."""
+    whole = hapt(source)
+    basic = {part: whole[f"y_{part}"] < 6 for part in ("train", "test")}
+    kept = {key: value[basic[key.split("_")[1]]] for key, value in whole.items() if key != "labels"}
+    return kept | {"labels": whole["labels"][:6]}
+
+
 def japanese_vowels(source):
     """As it is: up to 29 steps of 12 coefficients."""
     return parts(
@@ -232,7 +240,7 @@ def captions_pixels(source):
     return captioned(source, np.stack([pictures[line["image"]] for line in lines])[:, None])
 
 
-ALL = (captions, captions_pixels, mmwave_gesture8, mmwave_gesture5, hapt, japanese_vowels, mnist, binarized_mnist, fight_video)
+ALL = (captions, captions_pixels, mmwave_gesture8, mmwave_gesture5, hapt, hapt_basic, japanese_vowels, mnist, binarized_mnist, fight_video)
 SETS = {f.__name__: f for f in ALL} | lips_sets()
 
 
