@@ -12,7 +12,7 @@ use crate::{firmware, setup};
 /// What runs.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only tests whose name contains this, as kernel, model or words; all of them take hours.
+    /// Only tests whose name contains this, as kernel, model or words; all of them take hours, those of kernels minutes.
     #[arg(default_value = "kernel")]
     word: String,
     /// Bits of an address, one or both: 32 as on a device.
