@@ -469,6 +469,7 @@ fn divide<'v>(values: impl Iterator<Item = &'v mut i32>, sum: u32) {
 #[cfg(all(test, feature = "alloc"))]
 mod tests {
     use super::*;
+    use crate::cases::{Digest, Noise};
     use crate::random::Random;
     use alloc::vec;
     use alloc::vec::Vec;
@@ -667,6 +668,103 @@ mod tests {
             // Nine points of 1, to 2⁻¹⁴ of each.
             expected[corner] = 9 << 8;
             assert_eq!(canvas, expected);
+        }
+    }
+
+    /// The values of a Python program that was written from `docs/format.md`, not from this file. Case n, from 1 on, takes
+    /// numbers of [`Noise`]`(n)`: a canvas, then thrice a patch that is painted on it, shifted to the right by `narrow`;
+    /// the digest is of the canvas after that.
+    #[test]
+    fn paints_as_the_page_says() {
+        // Points, rows and columns; patch_shift, place_shift and score_shift; narrow; the sums that place; the digest.
+        let cases = [
+            (
+                (5, 28, 28),
+                [22, 24, 12],
+                6,
+                [4_194_304, -6_291_456, 35_165_824, -16_777_216, 8_388_608],
+                0x7e35_b857,
+            ),
+            (
+                (2, 7, 5),
+                [30, 10, 13],
+                0,
+                [-517, 133, -1_100, -700, -1_999],
+                0xf919_4eb9,
+            ),
+            (
+                (3, 1, 40),
+                [8, 31, 20],
+                13,
+                [
+                    1_900_000_000,
+                    77_777_777,
+                    -123_456_789,
+                    -2_000_000_000,
+                    -2_147_483_648,
+                ],
+                0x6806_e2ca,
+            ),
+            (
+                (64, 16, 24),
+                [24, 17, 9],
+                1,
+                [9_999, -131_071, 400_001, -65_432, 100_003],
+                0x87b8_6ab0,
+            ),
+            (
+                (7, 256, 2),
+                [40, 20, 33],
+                3,
+                [-1_048_576, 1_000_000, 7_340_032, -2_345_678, 1_500_000],
+                0x05c3_23c3,
+            ),
+            ((4, 1, 1), [31, 3, 12], 0, [3, -5, -40, 2, 11], 0x1edc_e666),
+            (
+                (6, 9, 30),
+                [17, 50, 10],
+                5,
+                [
+                    2_147_483_647,
+                    -2_147_483_648,
+                    1_234_567_890,
+                    -1_987_654_321,
+                    987_654_321,
+                ],
+                0x2bea_4c8e,
+            ),
+            (
+                (3, 2, 200),
+                [20, -9, 10],
+                10,
+                [0, -1, 1, 0, -1],
+                0x92c6_c194,
+            ),
+            (
+                (4, 3, 250),
+                [20, 22, 10],
+                10,
+                [4_500_000, 0, 67_108_864, 46_000_000, -6_000_000],
+                0xe566_f0c2,
+            ),
+        ];
+        for (number, (sizes, shifts, narrow, place, expected)) in (1..).zip(cases) {
+            let ((points, rows, columns), [patch_shift, place_shift, score_shift]) =
+                (sizes, shifts);
+            let record = record(points, patch_shift, place_shift);
+            let window = Window::new(&record, rows, rows * columns);
+            let mut noise = Noise(number);
+            let mut canvas: Vec<i32> = (0..rows * columns).map(|_| noise.next() as i32).collect();
+            for _ in 0..3 {
+                let patch = (0..points * points).map(|_| noise.next() as i32 >> narrow);
+                let sums: Vec<i32> = patch.chain(place).collect();
+                painted(&window, &sums, &mut canvas, score_shift);
+            }
+            let mut digest = Digest::new();
+            for pixel in canvas {
+                digest.add(pixel as u32);
+            }
+            assert_eq!(digest.value(), expected, "case {number}");
         }
     }
 }
