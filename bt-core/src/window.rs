@@ -98,10 +98,13 @@ impl<'m> Window<'m> {
     }
 
     /// Words of the scratch that painting takes: the sums of the head's rows, and lines of a half a point, rounded up to a
-    /// word, of the patch, of both directions' weights, and of what the patch comes to in each column.
+    /// word, of the patch, of both directions' weights, and of what the patch comes to in each column. Of a file that is yet
+    /// to be checked they saturate.
     pub const fn scratch_words(&self) -> usize {
-        let lines = self.points() + 2 * self.columns + self.rows;
-        self.record.head_rows() + lines * self.half_points()
+        let of_picture = self.columns.saturating_mul(2).saturating_add(self.rows);
+        let lines = self.points().saturating_add(of_picture);
+        let words = lines.saturating_mul(self.half_points());
+        self.record.head_rows().saturating_add(words)
     }
 
     /// Multiply-accumulates of a step, with those of the head's rows of so many units; a weight counts as

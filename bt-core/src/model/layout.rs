@@ -352,10 +352,10 @@ impl WindowRecord {
     /// Numbers that place it.
     pub const PLACE: usize = 5;
 
-    /// Rows of the head.
+    /// Rows of the head; of a file that is yet to be checked they saturate.
     pub const fn head_rows(&self) -> usize {
         let points = self.points as usize;
-        points * points + Self::PLACE
+        points.saturating_mul(points).saturating_add(Self::PLACE)
     }
 }
 
