@@ -241,7 +241,7 @@ fn every_project_builds_and_takes_what_the_tables_say() {
     let path = data("bytes.btm");
     let bytes = bt_train::device::read_model(&path).unwrap();
     let model = Model::parse(bytes.bytes()).unwrap();
-    for board in projects() {
+    let rows = projects().map(|board| {
         tools::setup::targets(&[board]).unwrap();
         let firmware = Firmware {
             board,
@@ -251,6 +251,10 @@ fn every_project_builds_and_takes_what_the_tables_say() {
         };
         let row = Row::of(&firmware.build().unwrap(), &model);
         println!("{}: {row:?}", board.name);
+        (board, row)
+    });
+    // All are told before one of them fails.
+    for (board, row) in rows.collect::<Vec<_>>() {
         assert!(row.flash_bytes <= board.flash.bytes() - board.room().flash_bytes);
         // With all the stack that it can need: none overflows.
         let ram_bytes = row.ram_bytes + row.stack_bytes_max;

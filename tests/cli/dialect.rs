@@ -57,7 +57,7 @@ fn plan_and_quantize_speak_one_dialect() {
     let words = [
         "board: no plan fits",
         "bytes of RAM",
-        "microbit has 10240 bytes of RAM and 147456 of flash beside its program",
+        "microbit has 10240 bytes of RAM and 139264 of flash beside its program",
     ];
     fails(1, &large, &words);
     fails(

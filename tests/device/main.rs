@@ -419,7 +419,7 @@ fn a_model_too_large_for_its_board_is_refused_before_the_build() {
         "bt-train quantize … --board microbit".to_owned(),
         "large.btm".to_owned(),
         format!(
-            "needs {} bytes of flash, microbit has 147456",
+            "needs {} bytes of flash, microbit has 139264",
             model.flash_bytes()
         ),
     ]);
