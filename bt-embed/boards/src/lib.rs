@@ -493,7 +493,7 @@ mod tests {
     #[test]
     fn a_model_that_is_too_large_is_refused_with_need_and_have() {
         let board = Board::find("microbit").unwrap();
-        let (flash, ram) = ((256 - 112) * 1024, (16 - 6) * 1024);
+        let (flash, ram) = ((256 - 120) * 1024, (16 - 6) * 1024);
         let room = board.room();
         assert_eq!(room.fits(flash, ram), Ok(()));
         let error = room.fits(flash + 1, ram + 4).unwrap_err();
@@ -515,8 +515,8 @@ mod tests {
         );
         let error = slot.unwrap().fits(64 * 1024, 9 * 1024).unwrap_err();
         assert_eq!((error.memory, error.have), (Kind::Flash, 65_472));
-        let error = beside.unwrap().fits(16 * 1024 + 1, 4).unwrap_err();
-        assert_eq!((error.memory, error.have), (Kind::Flash, 16 * 1024));
+        let error = beside.unwrap().fits(8 * 1024 + 1, 4).unwrap_err();
+        assert_eq!((error.memory, error.have), (Kind::Flash, 8 * 1024));
         assert_eq!(Board::find("nrf52840dk").unwrap().room_in_slot(), None);
     }
 

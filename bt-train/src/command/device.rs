@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn a_slot_leaves_less_than_the_board() {
         let board = limits("--board microbit").unwrap();
-        assert_eq!(board, (Some(10 << 10), Some(144 << 10)));
+        assert_eq!(board, (Some(10 << 10), Some(136 << 10)));
         let slot = limits("--board microbit --slots").unwrap();
         assert_eq!(slot, (Some(9 << 10), Some((64 << 10) - 64)));
         let slot = limits("--board microbit --slots --ram 2K").unwrap();
