@@ -163,6 +163,14 @@ fn sums_of_slices_are_not_shifted_by_one() {
     assert_eq!(steps, (0..steps.len()).collect::<Vec<_>>());
 }
 
+/// The same file, but for the version that it states.
+fn of_version(version: u8, file: &[u8]) -> Vec<u8> {
+    let mut file = file.to_vec();
+    file[layout::VERSION_AT.start] = version;
+    reseal(&mut file);
+    file
+}
+
 /// Byte 45 of a stage had no meaning before version 6 and had to be 0.
 #[test]
 fn a_slice_shift_in_an_older_file_is_refused() {
@@ -172,9 +180,7 @@ fn a_slice_shift_in_an_older_file_is_refused() {
     };
     stages.iter_mut().for_each(|stage| stage.slice_shift = 4);
     let bytes = parts.write().unwrap();
-    let mut older = bytes.bytes().to_vec();
-    older[layout::VERSION_AT.start] = 5;
-    reseal(&mut older);
+    let older = of_version(5, bytes.bytes());
     let refused = ParseError::Stage {
         section: Section::Input,
         stage: 0,
@@ -188,9 +194,7 @@ fn a_slice_shift_in_an_older_file_is_refused() {
 fn rows_of_bytes_in_an_older_file_are_refused() {
     let bytes = cases::byte_rows().write().unwrap();
     assert!(parse(bytes.bytes()).is_ok());
-    let mut older = bytes.bytes().to_vec();
-    older[layout::VERSION_AT.start] = 7;
-    reseal(&mut older);
+    let older = of_version(7, bytes.bytes());
     let refused = ParseError::Field {
         section: Section::Input,
         field: Field::Form,
@@ -204,9 +208,7 @@ fn rows_of_bytes_in_an_older_file_are_refused() {
 fn a_window_in_an_older_file_is_refused() {
     let bytes = cases::attended().write().unwrap();
     assert!(parse(bytes.bytes()).is_ok());
-    let mut older = bytes.bytes().to_vec();
-    older[layout::VERSION_AT.start] = 8;
-    reseal(&mut older);
+    let older = of_version(8, bytes.bytes());
     let refused = ParseError::Field {
         section: Section::Meta,
         field: Field::Pool,

@@ -279,14 +279,20 @@ fn integers_paint_what_floats_paint() {
         let steps = steps as usize;
         let integers = greys(drawing::draw(&model, 5, (8, steps), || ()).unwrap());
         let floats = greys(drawing::paint(&float, 5, 8, || ()).unwrap());
-        let far = integers
-            .iter()
-            .zip(&floats)
-            .filter(|(a, b)| a.abs_diff(**b) > 5);
-        assert_eq!(far.count(), 0);
-        let distinct: std::collections::BTreeSet<_> = integers.iter().collect();
-        assert!(distinct.len() > 40, "{steps}: {}", distinct.len());
+        agree(&integers, &floats, 5);
     }
+}
+
+/// No grey of integers is more than `most` off that of floats, and they are many different ones.
+#[track_caller]
+fn agree(integers: &[u8], floats: &[u8], most: u8) {
+    let far = integers
+        .iter()
+        .zip(floats)
+        .filter(|(a, b)| a.abs_diff(**b) > most);
+    assert_eq!(far.count(), 0);
+    let distinct: std::collections::BTreeSet<_> = integers.iter().collect();
+    assert!(distinct.len() > 40, "{}", distinct.len());
 }
 
 /// The same with attention: windows of random places, which a picture's five numbers move from step to step.
@@ -351,14 +357,7 @@ fn integers_paint_through_the_windows_of_floats() {
             (integers.width, integers.steps),
             (floats.width, floats.steps)
         );
-        let (integers, floats) = (integers.bits.concat(), floats.bits.concat());
-        let far = integers
-            .iter()
-            .zip(&floats)
-            .filter(|(a, b)| a.abs_diff(**b) > 8);
-        assert_eq!(far.count(), 0);
-        let distinct: std::collections::BTreeSet<_> = integers.iter().collect();
-        assert!(distinct.len() > 40, "{seed}: {}", distinct.len());
+        agree(&integers.bits.concat(), &floats.bits.concat(), 8);
     }
 }
 

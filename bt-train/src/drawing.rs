@@ -3,11 +3,11 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::model::Model as Network;
 use crate::float::real::Real;
-use crate::quantize::decoder::{LATENT_SCALE, latent};
+use crate::quantize::decoder::latent_floats;
 use bt_core::drawing::{NextFrame, Random};
 use bt_core::error::DrawError;
 use bt_core::{Model, Session};
-use ndarray::{Array2, Array3};
+use ndarray::Array2;
 use std::io::Write;
 
 /// Pictures of one size.
@@ -157,10 +157,7 @@ fn logits(model: &Network, seed: u64, number: usize) -> Result<Array2<f32>> {
         .remedy("train one with `head draw`, or quantize one of `head next-bits`"));
     };
     let width = model.config.latent_values();
-    let z = latent(seed, number, steps * width);
-    let z = z.into_iter().map(|z| f32::from(z) / LATENT_SCALE);
-    let z = Array3::from_shape_vec((steps, 1, width), z.collect()).map_err(Error::malformed)?;
-    Ok(model.drawn(z.view()))
+    Ok(model.drawn(latent_floats(seed, number, (steps, width)).view()))
 }
 
 /// Pictures 0 to `count` − 1 of a seed in floats, by a model that paints them from latent values; `done` is called after

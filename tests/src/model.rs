@@ -201,23 +201,17 @@ impl Dense {
     ///
     /// The shape is none that the format holds.
     pub fn painting(self, steps: u32, rows: u32) -> ModelBytes {
+        let draw = DrawRecord {
+            steps,
+            rows,
+            sum_shift: DrawRecord::shift_of(steps),
+        };
         let shape = Dense {
-            input_type: InputType::I16,
             pool: Pool::Sum,
             score_shift: 21,
             ..self
         };
-        shape.with(Outputs {
-            kind: OutputKind::Bits,
-            every_step: true,
-            next_frame: NextFrame::Latent,
-            draw: Some(DrawRecord {
-                steps,
-                rows,
-                sum_shift: DrawRecord::shift_of(steps),
-            }),
-            ..Outputs::default()
-        })
+        shape.pictures(draw, None)
     }
 
     /// The same through windows of so many points, on a canvas of 9 fraction bits.
@@ -231,22 +225,31 @@ impl Dense {
             patch_shift: 17,
             place_shift: 21,
         };
+        let draw = DrawRecord {
+            steps,
+            rows,
+            sum_shift: 0,
+        };
         let shape = Dense {
-            input_type: InputType::I16,
             pool: Pool::Canvas,
             score_shift: 9,
+            ..self
+        };
+        shape.pictures(draw, Some((window, self.classes)))
+    }
+
+    /// A file of pictures from latent values, through a window on so many pixels where there is one.
+    fn pictures(self, draw: DrawRecord, window: Option<(WindowRecord, usize)>) -> ModelBytes {
+        let shape = Dense {
+            input_type: InputType::I16,
             ..self
         };
         shape.with(Outputs {
             kind: OutputKind::Bits,
             every_step: true,
             next_frame: NextFrame::Latent,
-            draw: Some(DrawRecord {
-                steps,
-                rows,
-                sum_shift: 0,
-            }),
-            window: Some((window, self.classes)),
+            draw: Some(draw),
+            window,
             ..Outputs::default()
         })
     }

@@ -434,20 +434,22 @@ fn painted(model: &Model<'_>, window: Window<'_>, counts: Counts) -> f64 {
 
 /// A row of a head of so many values.
 fn row(counts: Counts, values: usize) -> f64 {
-    let (product, row) = match values.is_multiple_of(2) {
+    let (product, row) = parts_of_row(counts, values);
+    values as f64 * product + row
+}
+
+/// A product of such a row, and the row beside its products.
+fn parts_of_row(counts: Counts, values: usize) -> (f64, f64) {
+    match values.is_multiple_of(2) {
         true => (counts.score, counts.score_row),
         false => (counts.odd_score, counts.odd_row),
-    };
-    values as f64 * product + row
+    }
 }
 
 /// Scores of all outputs.
 fn scores(model: &Model<'_>, counts: Counts) -> Work {
     let (units, rows) = (model.hidden(), model.outputs() as f64);
-    let (product, row) = match units.is_multiple_of(2) {
-        true => (counts.score, counts.score_row),
-        false => (counts.odd_score, counts.odd_row),
-    };
+    let (product, row) = parts_of_row(counts, units);
     // Means are divided for so many units at once, and rows read as far as these go.
     let (stretches, mean) = match model.pool() {
         Pool::Canvas => return Work::other(rows * counts.logit),

@@ -8,6 +8,7 @@ use crate::float::draw::{ATTENTION, DECODER};
 use crate::float::tensors::Tensors;
 use crate::shape::name;
 use bt_core::drawing::Random;
+use ndarray::Array3;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -94,13 +95,25 @@ pub(super) fn material(
 }
 
 /// So many latent values of a picture of a seed, Q3.12, as every device draws them.
-pub(crate) fn latent(seed: u64, number: usize, count: usize) -> Vec<i16> {
+fn latent(seed: u64, number: usize, count: usize) -> Vec<i16> {
     let mut random = Random::new(seed, number as u64);
     (0..count).map(|_| random.normal()).collect()
 }
 
+/// The latent values of a picture of a seed in floats, as the float model reads them: [steps, 1, width].
+pub(crate) fn latent_floats(
+    seed: u64,
+    number: usize,
+    (steps, width): (usize, usize),
+) -> Array3<f32> {
+    let z = latent(seed, number, steps * width);
+    Array3::from_shape_fn((steps, 1, width), |(t, _, at)| {
+        f32::from(z[t * width + at]) / LATENT_SCALE
+    })
+}
+
 /// Integers of 1 in latent values.
-pub(crate) const LATENT_SCALE: f32 = 4096.0;
+const LATENT_SCALE: f32 = 4096.0;
 
 /// Of pictures that nobody asks for by their numbers.
 pub(super) const CALIBRATION_SEED: u64 = 0x5eed_b10c;

@@ -96,7 +96,7 @@ impl Scheme {
         let layers = layers(&own.config)?;
         let limits = &options.limits;
         let window = match own.config.head.window() {
-            Some(_) => WindowReport::new(&checkpoint.model()?, options.sequences)?,
+            Some(_) => Some(WindowReport::new(&checkpoint.model()?, options.sequences)),
             None => None,
         };
         let planned = |plans| {

@@ -1,12 +1,11 @@
 //! What a model with attention paints through, and on what: ranges of pictures that it draws.
 
-use super::decoder::{CALIBRATION_SEED, LATENT_SCALE, latent};
+use super::decoder::{CALIBRATION_SEED, latent_floats};
 use crate::error::{Error, Result};
 use crate::float::config::{HeadConfig, PAINT_PLACES};
 use crate::float::model::Model;
 use bt_core::internals::model::layout::{WINDOW_SIDE_MAX, WindowRecord};
 use bt_core::internals::window::Window;
-use ndarray::Array3;
 
 /// How far windows and canvas went, and the format of the canvas. A device holds numbers that place a window to ±16, and
 /// saturates.
@@ -21,21 +20,13 @@ pub struct WindowReport {
 }
 
 impl WindowReport {
-    /// Of as many pictures as are to be calibrated on; none of a model without attention.
-    ///
-    /// # Errors
-    /// When the model's tensors do not fit.
-    pub(super) fn new(model: &Model, pictures: usize) -> Result<Option<WindowReport>> {
+    /// Of a model with attention, by as many pictures as are to be calibrated on.
+    pub(super) fn new(model: &Model, pictures: usize) -> WindowReport {
         let config = &model.config;
-        if config.head.window().is_none() {
-            return Ok(None);
-        }
         let (steps, width) = (config.head.steps.unwrap_or(1), config.latent_values());
         let (mut place_max, mut canvas_max) = ([0.0f64; WindowRecord::PLACE], 0.0f64);
         for number in 0..pictures {
-            let z = latent(CALIBRATION_SEED, number, steps * width);
-            let z = z.into_iter().map(|z| f32::from(z) / LATENT_SCALE).collect();
-            let z = Array3::from_shape_vec((steps, 1, width), z).map_err(Error::malformed)?;
+            let z = latent_floats(CALIBRATION_SEED, number, (steps, width));
             model.drawn_watched(z.view(), |places, canvas| {
                 for (most, &place) in place_max.iter_mut().zip(&places[PAINT_PLACES]) {
                     *most = most.max(f64::from(place).abs());
@@ -47,11 +38,11 @@ impl WindowReport {
         }
         // Four times as much as was seen fits.
         let fraction = (f64::from(1 << 29) / canvas_max).log2().floor();
-        Ok(Some(WindowReport {
+        WindowReport {
             place_max,
             canvas_max,
             canvas_fraction: fraction.min(CANVAS_FRACTION_MAX) as i32,
-        }))
+        }
     }
 }
 
