@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bt_core::Model;
 use bt_tests::model::Noise;
-use bt_tests::mutate;
+use bt_tests::mutate::{self, Ran};
 use bt_tests::units::normal;
 use bt_train::data::{Part, Values};
 use bt_train::device;
@@ -280,8 +280,9 @@ fn integers_follow_the_floats() {
             assert_eq!((file.cell(), file.layers()), (cell.device(), layers));
             let snr = snr_db(&floats, &integers(&exported, &part));
             assert!(snr > 25.0, "{context}: {snr}");
-            assert!(
+            assert_eq!(
                 mutate::run(&exported.bytes, &mut Noise::new(case as u32)),
+                Ran::Told,
                 "{context}"
             );
         }

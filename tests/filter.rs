@@ -6,7 +6,7 @@ use bt_core::error::StateError;
 use bt_core::internals::model::layout::FilterRecord;
 use bt_core::{InputType, Model, SelfTest, Session};
 use bt_tests::model::{Dense, Noise, feed, scores, scores_carried_on, scores_of};
-use bt_tests::mutate;
+use bt_tests::mutate::{self, Ran};
 use bt_tests::program::run as run_program;
 use crc::{CRC_32_ISCSI, Crc};
 
@@ -44,7 +44,11 @@ fn every_step_is_that_of_plain_loops() {
         let mut arena = vec![0; model.arena_words()];
         let mut session = Session::new(&model, &mut arena).unwrap();
         assert_eq!(session.self_test(), SelfTest::Passed);
-        assert!(mutate::run(&file, &mut Noise::new(shape.seed)), "{shape:?}");
+        assert_eq!(
+            mutate::run(&file, &mut Noise::new(shape.seed)),
+            Ran::Told,
+            "{shape:?}"
+        );
     }
 }
 

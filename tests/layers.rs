@@ -5,7 +5,7 @@ use bt_core::error::StateError;
 use bt_core::internals::kernel::RowsForm;
 use bt_core::{Model, ModelBytes, SelfTest, Session};
 use bt_tests::model::{Dense, Noise, scores_carried_on, scores_of};
-use bt_tests::mutate;
+use bt_tests::mutate::{self, Ran};
 use crc::{CRC_32_ISCSI, Crc};
 
 const CELLS: [Cell; 3] = [Cell::Lstm, Cell::Gru, Cell::MinGru];
@@ -44,7 +44,11 @@ fn every_step_is_that_of_plain_loops() {
         let mut arena = vec![0; model.arena_words()];
         let mut session = Session::new(&model, &mut arena).unwrap();
         assert_eq!(session.self_test(), SelfTest::Passed);
-        assert!(mutate::run(&file, &mut Noise::new(shape.seed)), "{shape:?}");
+        assert_eq!(
+            mutate::run(&file, &mut Noise::new(shape.seed)),
+            Ran::Told,
+            "{shape:?}"
+        );
     }
 }
 

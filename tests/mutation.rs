@@ -11,13 +11,13 @@ use bt_core::internals::model::write::ModelBytes;
 use bt_core::{InputType, Model};
 use bt_tests::exported;
 use bt_tests::model::{Dense, Noise};
-use bt_tests::mutate::{edges, places, read, run, seal, write};
+use bt_tests::mutate::{Ran, edges, places, read, run, seal, write};
 
 /// Files that ran, of the whole one and those made of it.
 fn mutants(seed: u32, model: &ModelBytes) -> usize {
     let mut noise = Noise::new(seed);
     let whole = model.bytes();
-    assert!(run(model, &mut noise), "seed {seed}");
+    assert_eq!(run(model, &mut noise), Ran::Told, "seed {seed}");
     let arena_words = Model::parse(whole).unwrap().arena_bytes() as u32 / 4;
     let mut ran = 1;
     let places = places(whole, &mut noise);
@@ -49,7 +49,7 @@ fn mutants(seed: u32, model: &ModelBytes) -> usize {
             let result =
                 std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(&file, &mut noise)));
             match result {
-                Ok(did) => ran += usize::from(did),
+                Ok(did) => ran += usize::from(did != Ran::Not),
                 Err(_) => panic!(
                     "seed {seed}: {value:#x} in the {} bytes at {}",
                     place.1, place.0

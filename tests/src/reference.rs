@@ -2,6 +2,8 @@
 //! and held to 32 bits, every word touched held to where the map may be. Kernels in assembly check
 //! neither.
 
+use std::ops::Range;
+
 use bt_core::about::Cell;
 use bt_core::health::Gate;
 use bt_core::internals::model::layout::{self, DenseRecord, Section};
@@ -25,6 +27,9 @@ pub struct Reference<'m> {
     words: Option<Words>,
     picture: Vec<i16>,
     memory: Vec<u32>,
+    /// Which halves of words somebody has written since the map began.
+    written: Vec<[bool; 2]>,
+    is_told: bool,
     /// Which stage keeps a partial sum in a word, if one does.
     kept: Vec<Option<*const StageRecord>>,
 }
@@ -156,8 +161,17 @@ impl<'m> Reference<'m> {
             words: Words::of(model, file),
             picture: Vec::new(),
             memory: vec![0; model.arena_bytes() / 4],
+            written: vec![[false; 2]; model.arena_bytes() / 4],
+            is_told: true,
             kept: vec![None; model.arena_bytes() / 4],
         }
+    }
+
+    /// Whether the file alone says what z has been so far. A damaged file can have a stage multiply a column of
+    /// its panel that nothing fills, by a weight that is not 0: the sum stays in its bounds whatever the
+    /// scratch holds there, but depends on it from then on.
+    pub fn is_told(&self) -> bool {
+        self.is_told
     }
 
     /// z after a frame of pushed values, before the recurrent map.
@@ -264,8 +278,7 @@ impl<'m> Reference<'m> {
             return Vec::new();
         };
         self.clear(&map, first + words);
-        self.memory[first..first + words].fill(0);
-        self.kept[first..first + words].fill(None);
+        self.zero(first..first + words);
         let (hidden, values) = (h.len(), self.values());
         let biases = self.biases(layer);
         for (at, bias) in biases
@@ -315,17 +328,25 @@ impl<'m> Reference<'m> {
         self.model.arena_layout().scratch_word
     }
 
-    /// The scratch is zero where the bounds rely on it, and holds what it may where they do not.
+    /// The scratch is zero where the bounds rely on it; where they do not it holds anything, here the worst.
     fn clear(&mut self, map: &Map<'_>, first: usize) {
+        self.written[first..].fill([false; 2]);
+        self.memory[first..].fill(0x8000_8000);
+        self.kept[first..].fill(None);
         if let Map::Program(program) = map
             && program
                 .stages
                 .iter()
                 .any(|stage| !bound::fits(stage, &self.weights, 1 << 15))
         {
-            self.memory[first..].fill(0);
-            self.kept[first..].fill(None);
+            self.zero(first..self.memory.len());
         }
+    }
+
+    fn zero(&mut self, words: Range<usize>) {
+        self.memory[words.clone()].fill(0);
+        self.written[words.clone()].fill([true; 2]);
+        self.kept[words].fill(None);
     }
 
     fn word(&mut self, at: usize) -> &mut u32 {
@@ -343,6 +364,7 @@ impl<'m> Reference<'m> {
 
     fn put(&mut self, word: usize, half_at: usize, value: i16) {
         self.kept[word + half_at / 2] = None;
+        self.written[word + half_at / 2][half_at % 2] = true;
         let place = self.word(word + half_at / 2);
         let shift = half_at % 2 * 16;
         *place = *place & !(0xFFFF << shift) | u32::from(value as u16) << shift;
@@ -419,6 +441,7 @@ impl<'m> Reference<'m> {
                 } else {
                     1 << (stage.shift - 1)
                 };
+                let mut is_told = !(accumulates && slice > 0) || self.written[acc] == [true; 2];
                 let shifts = accumulates && stage.slice_shift > 0;
                 let mut sum = if shifts { 0 } else { start };
                 for k in 0..2 * pairs {
@@ -428,6 +451,7 @@ impl<'m> Reference<'m> {
                     let stages = program.stages.as_ptr_range();
                     let is_sum = self.kept[x].is_some_and(|keeper| stages.contains(&keeper));
                     assert!(!is_sum, "word {x} of a panel is half a sum");
+                    is_told &= w == 0 || self.written[x][k % 2];
                     let x = half(*self.word(x), k % 2 == 1);
                     sum = held(sum + w * x);
                 }
@@ -438,6 +462,7 @@ impl<'m> Reference<'m> {
                 if accumulates && slice + 1 < slices {
                     *self.word(acc) = sum as i32 as u32;
                     self.kept[acc] = Some(std::ptr::from_ref(stage));
+                    self.written[acc] = [is_told; 2];
                     continue;
                 }
                 let most = (1 << (stage.bits - 1)) - 1;
@@ -466,6 +491,11 @@ impl<'m> Reference<'m> {
                     value
                 };
                 self.put(out, place, value);
+                if store.adds() {
+                    self.is_told &= is_told;
+                } else {
+                    self.written[out + place / 2][place % 2] = is_told;
+                }
             }
         }
     }

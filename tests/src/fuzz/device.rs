@@ -16,7 +16,7 @@ use bt_embed::wire::{Decoder, Reply, Request};
 use super::{Target, below, bytes, pick};
 use crate::exported;
 use crate::model::{Dense, Noise};
-use crate::mutate::{self, edges, places};
+use crate::mutate::{self, Ran, edges, places};
 use crate::serving::{Room, surroundings};
 
 /// Model files: fields at their edges under a right checksum, then everything on what parses.
@@ -61,7 +61,7 @@ pub const PARSE: Target = Target {
     },
     run: |file| {
         let mut noise = Noise::new(layout::crc(file).unwrap_or(1));
-        mutate::run(&ModelBytes::from_unaligned(file), &mut noise)
+        mutate::run(&ModelBytes::from_unaligned(file), &mut noise) != Ran::Not
     },
 };
 
