@@ -15,6 +15,7 @@ pub trait Real: NdFloat + Default + std::iter::Sum {
     fn squash(self) -> Self;
 
     /// 1 / (1 + e^−x).
+    #[inline(always)]
     fn sigmoid(self) -> Self {
         let half = Self::from_f64(0.5);
         half + half * (half * self).squash()
@@ -22,6 +23,7 @@ pub trait Real: NdFloat + Default + std::iter::Sum {
 }
 
 impl Real for f32 {
+    #[inline(always)]
     fn from_f64(value: f64) -> f32 {
         value as f32
     }

@@ -6,33 +6,53 @@
 //!
 //! x is what the input map gives with its bias, u what the recurrent map gives, with a bias of its own in n.
 
-use super::{gate, slope};
+use super::{gates, hard_sigmoid, hard_sigmoid_slope, sigmoid_slope};
 use crate::float::real::Real;
 use crate::shape::Gate;
 
 /// See [`Kind::activate`](super::Kind::activate).
+#[inline(always)]
 pub fn activate<T: Real>(kind: Gate, x: &mut [T], u: &[T]) {
+    // One loop per kind, so that each is straight code for the vectoriser.
+    match kind {
+        Gate::Sigmoid => activate_with(T::sigmoid, x, u),
+        Gate::HardSigmoid => activate_with(hard_sigmoid, x, u),
+    }
+}
+
+#[inline(always)]
+fn activate_with<T: Real>(gate: impl Fn(T) -> T, x: &mut [T], u: &[T]) {
     let units = x.len() / 3;
-    for j in 0..units {
-        let (r, z, n) = (j, units + j, 2 * units + j);
-        x[r] = gate(kind, x[r] + u[r]);
-        x[z] = gate(kind, x[z] + u[z]);
-        x[n] = (x[n] + x[r] * u[n]).squash();
+    let [r, z, n] = gates(x, units);
+    let (u_r, rest) = u.split_at(units);
+    let (u_z, u_n) = rest.split_at(units);
+    // Gate by gate: of more arrays at once the vectoriser no longer finds out that none is another.
+    for (r, &u) in r.iter_mut().zip(u_r) {
+        *r = gate(*r + u);
+    }
+    for (z, &u) in z.iter_mut().zip(u_z) {
+        *z = gate(*z + u);
+    }
+    for ((n, &r), &u) in n.iter_mut().zip(&*r).zip(u_n) {
+        *n = (*n + r * u).squash();
     }
 }
 
 /// See [`Kind::forward`](super::Kind::forward).
+#[inline(always)]
 pub fn forward<T: Real>(kind: Gate, x: &mut [T], u: &[T], c: &mut [T], h: &mut [T]) {
     activate(kind, x, u);
     let units = c.len();
+    let [_, z, n] = gates(x, units);
+    let h = &mut h[..units];
     for j in 0..units {
-        let (z, n) = (x[units + j], x[2 * units + j]);
-        c[j] = n + z * (c[j] - n);
+        c[j] = n[j] + z[j] * (c[j] - n[j]);
         h[j] = c[j];
     }
 }
 
 /// See [`Kind::backward`](super::Kind::backward).
+#[inline(always)]
 pub fn backward<T: Real>(
     kind: Gate,
     x: &mut [T],
@@ -41,17 +61,35 @@ pub fn backward<T: Real>(
     dh: &[T],
     dc: &mut [T],
 ) {
+    match kind {
+        Gate::Sigmoid => backward_with(sigmoid_slope, x, u, c_before, dh, dc),
+        Gate::HardSigmoid => backward_with(hard_sigmoid_slope, x, u, c_before, dh, dc),
+    }
+}
+
+/// `slope` is the gate's derivative, from its value.
+#[inline(always)]
+fn backward_with<T: Real>(
+    slope: impl Fn(T) -> T,
+    x: &mut [T],
+    u: &mut [T],
+    c_before: &[T],
+    dh: &[T],
+    dc: &mut [T],
+) {
     let one = T::one();
     let units = dc.len();
+    let [x_r, x_z, x_n] = gates(x, units);
+    let [u_r, u_z, u_n] = gates(u, units);
+    let (c_before, dh) = (&c_before[..units], &dh[..units]);
     for j in 0..units {
-        let at = [j, units + j, 2 * units + j];
-        let [r, z, n] = at.map(|at| x[at]);
+        let (r, z, n) = (x_r[j], x_z[j], x_n[j]);
         let total = dc[j] + dh[j];
         let dn = total * (one - z) * (one - n * n);
-        let dz = total * (c_before[j] - n) * slope(kind, z);
-        let dr = dn * u[at[2]] * slope(kind, r);
+        let dz = total * (c_before[j] - n) * slope(z);
+        let dr = dn * u_n[j] * slope(r);
         dc[j] = total * z;
-        (x[at[0]], x[at[1]], x[at[2]]) = (dr, dz, dn);
-        (u[at[0]], u[at[1]], u[at[2]]) = (dr, dz, dn * r);
+        (x_r[j], x_z[j], x_n[j]) = (dr, dz, dn);
+        (u_r[j], u_z[j], u_n[j]) = (dr, dz, dn * r);
     }
 }

@@ -4,11 +4,12 @@
 //! c' = σ(z_f)·c + σ(z_i)·tanh(z_g)        h' = σ(z_o)·tanh(c')
 //! ```
 
-use super::{gate, hard_sigmoid};
+use super::{gate, gates, hard_sigmoid, hard_sigmoid_slope, sigmoid_slope};
 use crate::float::real::Real;
 use crate::shape::Gate;
 
 /// Gates' values [4·J] from pre-activations, in place: what [`forward`] leaves in `z`.
+#[inline(always)]
 pub fn activate<T: Real>(kind: Gate, z: &mut [T]) {
     let units = z.len() / 4;
     for (at, z) in z.iter_mut().enumerate() {
@@ -23,6 +24,7 @@ pub fn activate<T: Real>(kind: Gate, z: &mut [T]) {
 /// One row's step. `z` [4·J] holds pre-activations and is left holding the
 /// gates' values, which [`backward`] wants; `c` `[J]` is the state after the
 /// previous step and becomes the new one; `h` `[J]` is overwritten.
+#[inline(always)]
 pub fn forward<T: Real>(kind: Gate, z: &mut [T], c: &mut [T], h: &mut [T]) {
     // One loop per kind, so that each is straight code for the vectoriser.
     match kind {
@@ -34,7 +36,7 @@ pub fn forward<T: Real>(kind: Gate, z: &mut [T], c: &mut [T], h: &mut [T]) {
 #[inline(always)]
 fn forward_with<T: Real>(gate: impl Fn(T) -> T, z: &mut [T], c: &mut [T], h: &mut [T]) {
     let units = c.len();
-    let (input, forget, candidate, output) = quarters(z, units);
+    let [input, forget, candidate, output] = gates(z, units);
     let h = &mut h[..units];
     for j in 0..units {
         input[j] = gate(input[j]);
@@ -46,29 +48,22 @@ fn forward_with<T: Real>(gate: impl Fn(T) -> T, z: &mut [T], c: &mut [T], h: &mu
     }
 }
 
-/// One row's step back. `gates` [4·J] are the values [`forward`] left; they
+/// One row's step back. `row` [4·J] are the values [`forward`] left; they
 /// become the gradient of the pre-activations. `c_before` and `c` are the
 /// states around the step, `dh` the gradient of h', and `dc` turns from the
 /// gradient of c' that later steps left into that of c.
+#[inline(always)]
 pub fn backward<T: Real>(
     kind: Gate,
-    gates: &mut [T],
+    row: &mut [T],
     c_before: &[T],
     c: &[T],
     dh: &[T],
     dc: &mut [T],
 ) {
-    let (zero, one) = (T::zero(), T::one());
     match kind {
-        Gate::Sigmoid => {
-            backward_with(|value| value * (one - value), gates, c_before, c, dh, dc);
-        }
-        Gate::HardSigmoid => {
-            let slope = T::from_f64(0.2);
-            let inside = |value| value > zero && value < one;
-            let slope = |value| if inside(value) { slope } else { zero };
-            backward_with(slope, gates, c_before, c, dh, dc);
-        }
+        Gate::Sigmoid => backward_with(sigmoid_slope, row, c_before, c, dh, dc),
+        Gate::HardSigmoid => backward_with(hard_sigmoid_slope, row, c_before, c, dh, dc),
     }
 }
 
@@ -76,7 +71,7 @@ pub fn backward<T: Real>(
 #[inline(always)]
 fn backward_with<T: Real>(
     slope: impl Fn(T) -> T,
-    gates: &mut [T],
+    row: &mut [T],
     c_before: &[T],
     c: &[T],
     dh: &[T],
@@ -84,7 +79,7 @@ fn backward_with<T: Real>(
 ) {
     let one = T::one();
     let units = c.len();
-    let (input, forget, candidate, output) = quarters(gates, units);
+    let [input, forget, candidate, output] = gates(row, units);
     let (c_before, dh, dc) = (&c_before[..units], &dh[..units], &mut dc[..units]);
     for j in 0..units {
         let squashed = c[j].squash();
@@ -96,15 +91,6 @@ fn backward_with<T: Real>(
         candidate[j] = dc_total * i * (one - g * g);
         dc[j] = dc_total * f;
     }
-}
-
-/// The four gates' parts of a row.
-#[inline(always)]
-fn quarters<T>(z: &mut [T], units: usize) -> (&mut [T], &mut [T], &mut [T], &mut [T]) {
-    let (input, rest) = z.split_at_mut(units);
-    let (forget, rest) = rest.split_at_mut(units);
-    let (candidate, rest) = rest.split_at_mut(units);
-    (input, forget, candidate, &mut rest[..units])
 }
 
 #[cfg(test)]

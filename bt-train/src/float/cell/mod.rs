@@ -6,6 +6,7 @@ mod min_gru;
 
 use crate::float::real::Real;
 use crate::shape::{Cell, Gate};
+use pulp::{Arch, NullaryFnOnce};
 
 /// A cell and the function of its gates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,11 +53,12 @@ impl Kind {
     /// One row's step: the state `c` `[J]` after the previous step becomes the new one, `h` `[J]` is
     /// overwritten.
     pub fn forward<T: Real>(self, row: Row<'_, T>, c: &mut [T], h: &mut [T]) {
-        match self.cell {
-            Cell::Lstm => lstm::forward(self.gate, row.z, c, h),
-            Cell::Gru => gru::forward(self.gate, row.z, row.apart, c, h),
-            Cell::MinGru => min_gru::forward(self.gate, row.z, c, h),
-        }
+        Arch::new().dispatch(Forward {
+            kind: self,
+            row,
+            c,
+            h,
+        });
     }
 
     /// One row's step back. `c_before` and `c` are the states around the step, `dh` the gradient of h', and
@@ -69,15 +71,73 @@ impl Kind {
         dh: &[T],
         dc: &mut [T],
     ) {
-        match self.cell {
-            Cell::Lstm => lstm::backward(self.gate, row.z, c_before, c, dh, dc),
-            Cell::Gru => gru::backward(self.gate, row.z, row.apart, c_before, dh, dc),
-            Cell::MinGru => min_gru::backward(self.gate, row.z, c_before, dh, dc),
+        Arch::new().dispatch(Backward {
+            kind: self,
+            row,
+            c_before,
+            c,
+            dh,
+            dc,
+        });
+    }
+}
+
+/// [`Kind::forward`], compiled for the widest registers that the processor has. The same operations one by one: the
+/// same bits.
+struct Forward<'a, T> {
+    kind: Kind,
+    row: Row<'a, T>,
+    c: &'a mut [T],
+    h: &'a mut [T],
+}
+
+impl<T: Real> NullaryFnOnce for Forward<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Forward { kind, row, c, h } = self;
+        match kind.cell {
+            Cell::Lstm => lstm::forward(kind.gate, row.z, c, h),
+            Cell::Gru => gru::forward(kind.gate, row.z, row.apart, c, h),
+            Cell::MinGru => min_gru::forward(kind.gate, row.z, c, h),
+        }
+    }
+}
+
+/// [`Kind::backward`] likewise.
+struct Backward<'a, T> {
+    kind: Kind,
+    row: Row<'a, T>,
+    c_before: &'a [T],
+    c: &'a [T],
+    dh: &'a [T],
+    dc: &'a mut [T],
+}
+
+impl<T: Real> NullaryFnOnce for Backward<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Backward {
+            kind,
+            row,
+            c_before,
+            c,
+            dh,
+            dc,
+        } = self;
+        match kind.cell {
+            Cell::Lstm => lstm::backward(kind.gate, row.z, c_before, c, dh, dc),
+            Cell::Gru => gru::backward(kind.gate, row.z, row.apart, c_before, dh, dc),
+            Cell::MinGru => min_gru::backward(kind.gate, row.z, c_before, dh, dc),
         }
     }
 }
 
 /// The gates' nonlinearity.
+#[inline(always)]
 pub fn gate<T: Real>(kind: Gate, z: T) -> T {
     match kind {
         Gate::Sigmoid => z.sigmoid(),
@@ -85,19 +145,37 @@ pub fn gate<T: Real>(kind: Gate, z: T) -> T {
     }
 }
 
+#[inline(always)]
 fn hard_sigmoid<T: Real>(z: T) -> T {
     (T::from_f64(0.2) * z + T::from_f64(0.5))
         .max(T::zero())
         .min(T::one())
 }
 
-/// The gate's derivative, from its value.
-fn slope<T: Real>(kind: Gate, value: T) -> T {
-    match kind {
-        Gate::Sigmoid => value * (T::one() - value),
-        Gate::HardSigmoid if value > T::zero() && value < T::one() => T::from_f64(0.2),
-        Gate::HardSigmoid => T::zero(),
+/// The sigmoid's derivative, from its value.
+#[inline(always)]
+fn sigmoid_slope<T: Real>(value: T) -> T {
+    value * (T::one() - value)
+}
+
+/// The hard sigmoid's derivative, from its value.
+#[inline(always)]
+fn hard_sigmoid_slope<T: Real>(value: T) -> T {
+    match value > T::zero() && value < T::one() {
+        true => T::from_f64(0.2),
+        false => T::zero(),
     }
+}
+
+/// The parts of a row of G·J values that are each gate's.
+#[inline(always)]
+fn gates<const G: usize, T>(row: &mut [T], units: usize) -> [&mut [T]; G] {
+    let mut rest = row;
+    std::array::from_fn(|_| {
+        let (gate, behind) = std::mem::take(&mut rest).split_at_mut(units);
+        rest = behind;
+        gate
+    })
 }
 
 #[cfg(test)]
