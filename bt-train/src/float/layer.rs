@@ -11,6 +11,7 @@ use crate::float::words::Words;
 use crate::shape::{Cell, name};
 use ndarray::{Array1, Array2, ArrayD, ArrayView2, ArrayViewD, ArrayViewMutD, Axis, s};
 use rayon::prelude::*;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What a layer learns.
@@ -198,6 +199,18 @@ impl<T> LayerTrace<T> {
     }
 }
 
+/// Sequences that one task takes forward, and what it writes, by steps.
+struct Group<'a, T> {
+    /// Among all, longest first.
+    rows: Range<usize>,
+    gates: Vec<&'a mut [T]>,
+    apart: Vec<&'a mut [T]>,
+    cells: Vec<&'a mut [T]>,
+    hidden: Vec<&'a mut [T]>,
+    /// Nothing where there is no mask.
+    unmasked: Vec<&'a mut [T]>,
+}
+
 /// Gradients of a layer's weights, in the order of its parameters.
 pub(super) struct LayerGradients<T> {
     pub input: Vec<ArrayD<T>>,
@@ -272,68 +285,98 @@ impl<T: Real> Layer<'_, T> {
             kept_input: Arc::new(kept_input),
             kept_recurrent: Vec::new(),
         };
-        for t in 0..packing.steps() {
-            self.step(t, packing, mask, given, &mut trace);
+        let groups = packing.groups();
+        let (width, apart_width) = (trace.gates.ncols(), trace.apart.ncols());
+        let (unmasked, unmasked_width) = match &mut trace.unmasked {
+            Some(unmasked) => (values_mut(unmasked), units),
+            None => (&mut [][..], 0),
+        };
+        let parts: Vec<_> = groups
+            .iter()
+            .zip(packing.split(&groups, values_mut(&mut trace.gates), width))
+            .zip(packing.split(&groups, values_mut(&mut trace.apart), apart_width))
+            .zip(packing.split(&groups, values_mut(&mut trace.cells), units))
+            .zip(packing.split(&groups, values_mut(&mut trace.hidden), units))
+            .zip(packing.split(&groups, unmasked, unmasked_width))
+            .map(
+                |(((((rows, gates), apart), cells), hidden), unmasked)| Group {
+                    rows: rows.clone(),
+                    gates,
+                    apart,
+                    cells,
+                    hidden,
+                    unmasked,
+                },
+            )
+            .collect();
+        let kept: Vec<_> = parts
+            .into_par_iter()
+            .map(|group| self.group_forward(group, packing, mask, given))
+            .collect();
+        // Step by step, as the rows.
+        for t in 1..packing.steps() {
+            let kept = kept.iter().filter_map(|kept| kept.get(t - 1));
+            kept.for_each(|kept| trace.kept_recurrent.extend_from_slice(kept));
         }
         trace
     }
 
-    fn step(
+    /// Takes a group of sequences through all steps. Returns what the recurrent map keeps of each but the first.
+    fn group_forward(
         &self,
-        t: usize,
+        mut group: Group<'_, T>,
         packing: &Packing,
         mask: Option<ArrayView2<'_, T>>,
         given: Option<(&[Vec<States<T>>], usize)>,
-        trace: &mut LayerTrace<T>,
-    ) {
+    ) -> Vec<Vec<T>> {
         let units = self.units();
-        let Packing { order, offsets, .. } = packing;
-        let (first, end) = (offsets[t], offsets[t + 1]);
-        let (width, apart_width) = (trace.gates.ncols(), trace.apart.ncols());
-        let gates = &mut values_mut(&mut trace.gates)[first * width..end * width];
-        let apart = &mut values_mut(&mut trace.apart)[first * apart_width..end * apart_width];
-        let hidden = &mut values_mut(&mut trace.hidden)[..end * units];
-        let (hidden_before, hidden) = hidden.split_at_mut(first * units);
-        let cells = &mut values_mut(&mut trace.cells)[..end * units];
-        let (cells_before, cells) = cells.split_at_mut(first * units);
-        if t > 0 {
-            let before = offsets[t - 1] * units..offsets[t - 1] * units + hidden.len();
-            if let Some(recurrent) = &self.recurrent {
-                let frames = Frames::packed(&hidden_before[before.clone()], units);
-                let share = if apart.is_empty() {
-                    &mut *gates
-                } else {
-                    &mut *apart
-                };
-                trace
-                    .kept_recurrent
-                    .extend(recurrent.forward(&frames, share));
+        let (width, apart_width) = (self.bias.len(), self.kind.apart_values(units));
+        let order = &packing.order[group.rows.clone()];
+        let mut kept = Vec::new();
+        for t in 0..packing.steps() {
+            let rows = packing.active_in(&group.rows, t);
+            if rows == 0 {
+                break;
             }
-            cells.copy_from_slice(&cells_before[before]);
-        }
-        gates
-            .par_chunks_mut(width)
-            .zip(chunks(apart, apart_width, end - first))
-            .zip(cells.par_chunks_mut(units))
-            .zip(hidden.par_chunks_mut(units))
-            .enumerate()
-            .for_each(|(row, (((z, apart), c), h))| {
-                let of_cell = Row { z, apart };
+            let (gates, apart) = (&mut *group.gates[t], &mut *group.apart[t]);
+            let (hidden_before, hidden) = group.hidden.split_at_mut(t);
+            let (cells_before, cells) = group.cells.split_at_mut(t);
+            let (hidden, cells) = (&mut *hidden[0], &mut *cells[0]);
+            if t > 0 {
+                if let Some(recurrent) = &self.recurrent {
+                    let frames = Frames::packed(&hidden_before[t - 1][..rows * units], units);
+                    let share = if apart.is_empty() {
+                        &mut *gates
+                    } else {
+                        &mut *apart
+                    };
+                    kept.push(recurrent.forward(&frames, share));
+                }
+                cells.copy_from_slice(&cells_before[t - 1][..rows * units]);
+            }
+            for (row, &sequence) in order[..rows].iter().enumerate() {
+                let own = |width: usize| row * width..(row + 1) * width;
+                let of_cell = Row {
+                    z: &mut gates[own(width)],
+                    apart: &mut apart[own(apart_width)],
+                };
+                let (c, h) = (&mut cells[own(units)], &mut hidden[own(units)]);
                 match given {
                     Some((states, layer)) => {
-                        states[order[row]][layer].copy(t, self.kind, of_cell, c, h);
+                        states[sequence][layer].copy(t, self.kind, of_cell, c, h);
                     }
                     None => self.kind.forward(of_cell, c, h),
                 }
-            });
-        if let (Some(mask), Some(unmasked)) = (mask, &mut trace.unmasked) {
-            let unmasked = &mut values_mut(unmasked)[first * units..end * units];
-            unmasked.copy_from_slice(hidden);
-            for (row, h) in hidden.chunks_exact_mut(units).enumerate() {
-                let mask = mask.row(order[row]);
-                h.iter_mut().zip(mask).for_each(|(h, &m)| *h *= m);
+            }
+            if let Some(mask) = mask {
+                group.unmasked[t].copy_from_slice(hidden);
+                for (h, &sequence) in hidden.chunks_exact_mut(units).zip(order) {
+                    let mask = mask.row(sequence);
+                    h.iter_mut().zip(mask).for_each(|(h, &m)| *h *= m);
+                }
             }
         }
+        kept
     }
 
     /// Gradients of the weights, and of the `frames` that the input map read where there is a `below` [rows, I]
@@ -349,62 +392,19 @@ impl<T: Real> Layer<'_, T> {
     ) -> LayerGradients<T> {
         let units = self.units();
         let Packing {
-            order,
-            active,
-            offsets,
-            ..
+            active, offsets, ..
         } = packing;
         let (width, apart_width) = (trace.gates.ncols(), trace.apart.ncols());
-        let mut dh = Array2::<T>::zeros((order.len(), units));
-        let mut dc = dh.clone();
-        let cells = values(&trace.cells);
-        let start_cells = vec![T::zero(); active.first().map_or(0, |rows| rows * units)];
-        for t in (0..packing.steps()).rev() {
-            let rows = active[t];
-            let (first, end) = (offsets[t], offsets[t + 1]);
-            let mut own = dh.slice_mut(s![..rows, ..]);
-            own += &outputs.slice(s![first..end, ..]);
-            let before = match t.checked_sub(1) {
-                Some(t) => &cells[offsets[t] * units..][..rows * units],
-                None => &start_cells,
-            };
-            let after = &cells[first * units..end * units];
-            let gates = &mut values_mut(&mut trace.gates)[first * width..end * width];
-            let apart = &mut values_mut(&mut trace.apart)[first * apart_width..end * apart_width];
-            gates
-                .par_chunks_mut(width)
-                .zip(chunks(apart, apart_width, rows))
-                .zip(values_mut(&mut dc)[..rows * units].par_chunks_mut(units))
-                .zip(values(&dh).par_chunks(units))
-                .enumerate()
-                .for_each(|(row, (((z, apart), dc), dh))| {
-                    let at = row * units..(row + 1) * units;
-                    let before = &before[at.clone()];
-                    self.kind
-                        .backward(Row { z, apart }, before, &after[at], dh, dc);
-                });
-            if t == 0 {
-                continue;
-            }
-            let Some(recurrent) = &self.recurrent else {
-                dh.fill(T::zero());
-                continue;
-            };
-            let share = if apart_width > 0 {
-                &trace.apart
-            } else {
-                &trace.gates
-            };
-            let dshare = share.slice(s![first..end, ..]);
-            let dh = &mut values_mut(&mut dh)[..rows * units];
-            recurrent.input_gradient(dshare, dh);
-            if let Some(mask) = mask {
-                for (row, dh) in dh.chunks_exact_mut(units).enumerate() {
-                    let mask = mask.row(order[row]);
-                    dh.iter_mut().zip(mask).for_each(|(d, &m)| *d *= m);
-                }
-            }
-        }
+        let groups = packing.groups();
+        let (gates, apart) = (values_mut(&mut trace.gates), values_mut(&mut trace.apart));
+        groups
+            .par_iter()
+            .zip(packing.split(&groups, gates, width))
+            .zip(packing.split(&groups, apart, apart_width))
+            .for_each(|((rows, gates), apart)| {
+                let states = (values(&trace.cells), values(outputs));
+                self.group_backward((rows, gates, apart), packing, mask, states);
+            });
         let later = offsets.get(1).copied().unwrap_or(0);
         let starts = (1..packing.steps())
             .flat_map(|t| (0..active[t]).map(move |row| (offsets[t - 1] + row) * units));
@@ -444,20 +444,65 @@ impl<T: Real> Layer<'_, T> {
             words,
         }
     }
-}
 
-/// So many chunks of `width` values, which may be 0.
-fn chunks<T: Real>(
-    values: &mut [T],
-    width: usize,
-    count: usize,
-) -> impl IndexedParallelIterator<Item = &mut [T]> {
-    let mut rest = values;
-    let mut all = Vec::with_capacity(count);
-    for _ in 0..count {
-        let (chunk, behind) = rest.split_at_mut(width);
-        all.push(chunk);
-        rest = behind;
+    /// Takes a group of sequences back through all steps, and its gates' values (by steps) into the gradients of their
+    /// pre-activations, from the states of all sequences and the gradients of the hidden ones [rows, J].
+    fn group_backward(
+        &self,
+        (group, mut gates, mut apart): (&Range<usize>, Vec<&mut [T]>, Vec<&mut [T]>),
+        packing: &Packing,
+        mask: Option<ArrayView2<'_, T>>,
+        (cells, outputs): (&[T], &[T]),
+    ) {
+        let units = self.units();
+        let (width, apart_width) = (self.bias.len(), self.kind.apart_values(units));
+        let order = &packing.order[group.clone()];
+        let mut dh = vec![T::zero(); order.len() * units];
+        let mut dc = dh.clone();
+        let start_cells = dh.clone();
+        for t in (0..packing.steps()).rev() {
+            let rows = packing.active_in(group, t);
+            if rows == 0 {
+                continue;
+            }
+            let at = |t: usize| (packing.offsets[t] + group.start) * units;
+            let dh = &mut dh[..rows * units];
+            dh.iter_mut()
+                .zip(&outputs[at(t)..])
+                .for_each(|(dh, &own)| *dh += own);
+            let before = match t.checked_sub(1) {
+                Some(t) => &cells[at(t)..],
+                None => &start_cells,
+            };
+            let after = &cells[at(t)..];
+            let (gates, apart) = (&mut *gates[t], &mut *apart[t]);
+            for row in 0..rows {
+                let own = |width: usize| row * width..(row + 1) * width;
+                let of_cell = Row {
+                    z: &mut gates[own(width)],
+                    apart: &mut apart[own(apart_width)],
+                };
+                let units = own(units);
+                let (before, after) = (&before[units.clone()], &after[units.clone()]);
+                let (dh, dc) = (&dh[units.clone()], &mut dc[units]);
+                self.kind.backward(of_cell, before, after, dh, dc);
+            }
+            if t == 0 {
+                continue;
+            }
+            let Some(recurrent) = &self.recurrent else {
+                dh.fill(T::zero());
+                continue;
+            };
+            let share = if apart_width > 0 { apart } else { gates };
+            let dshare = ArrayView2::from_shape((rows, width), share).expect("a row for each");
+            recurrent.input_gradient(dshare, dh);
+            if let Some(mask) = mask {
+                for (dh, &sequence) in dh.chunks_exact_mut(units).zip(order) {
+                    let mask = mask.row(sequence);
+                    dh.iter_mut().zip(mask).for_each(|(d, &m)| *d *= m);
+                }
+            }
+        }
     }
-    all.into_par_iter()
 }

@@ -19,6 +19,9 @@ pub(super) struct Packing {
     read: Vec<Range<usize>>,
 }
 
+/// Fewest sequences that are worth a task.
+const GROUP_MIN: usize = 8;
+
 impl Packing {
     pub fn new(lengths: &[usize], reads: Reads) -> Packing {
         let mut read = Vec::with_capacity(lengths.len());
@@ -64,6 +67,48 @@ impl Packing {
 
     pub fn steps(&self) -> usize {
         self.active.len()
+    }
+
+    /// Sequences in as many groups as there are threads, of about as many rows each: a task takes one through all
+    /// steps by itself. Results are the same for any grouping.
+    pub fn groups(&self) -> Vec<Range<usize>> {
+        let sequences = self.order.len();
+        let count = rayon::current_num_threads().min(sequences / GROUP_MIN);
+        let count = count.max(1);
+        let mut groups = Vec::with_capacity(count);
+        let (mut start, mut rows) = (0, 0);
+        for (at, length) in self.lengths.iter().enumerate() {
+            rows += length;
+            if rows * count >= self.rows() * (groups.len() + 1) {
+                groups.push(start..at + 1);
+                start = at + 1;
+            }
+        }
+        groups
+    }
+
+    /// How many sequences of a group have step t: its first ones.
+    pub fn active_in(&self, group: &Range<usize>, t: usize) -> usize {
+        self.active[t].clamp(group.start, group.end) - group.start
+    }
+
+    /// Rows of `width` values, which may be 0, as each group's at each step.
+    pub fn split<'v, T>(
+        &self,
+        groups: &[Range<usize>],
+        values: &'v mut [T],
+        width: usize,
+    ) -> Vec<Vec<&'v mut [T]>> {
+        let mut parts: Vec<Vec<_>> = groups.iter().map(|_| Vec::new()).collect();
+        let mut rest = values;
+        for t in 0..self.steps() {
+            for (part, group) in parts.iter_mut().zip(groups) {
+                let (own, behind) = rest.split_at_mut(self.active_in(group, t) * width);
+                part.push(own);
+                rest = behind;
+            }
+        }
+        parts
     }
 }
 

@@ -8,8 +8,11 @@ use ndarray::{Array2, ArrayD, ArrayView2, ArrayViewD, ArrayViewMutD};
 use rayon::prelude::*;
 use std::borrow::Cow;
 
-/// Columns that one task computes.
+/// Columns that one task computes of a large matrix, rows of a small one.
 const PANEL: usize = 128;
+const ROWS: usize = 32;
+/// Most multiplications that are not worth a task, some 50 µs of them.
+const ALONE_MAX: usize = 1 << 22;
 
 /// A weight matrix [outputs, inputs].
 #[derive(Debug, Clone)]
@@ -60,7 +63,7 @@ pub(in crate::float) struct PreparedDense<'a, T> {
     turned: Option<Buffer<T>>,
 }
 
-/// Most weights of a matrix that is transposed.
+/// Most weights of a matrix that is transposed, and taken as near.
 const TURNED_MAX: usize = 1 << 20;
 
 impl<'a, T: Real> PreparedDense<'a, T> {
@@ -103,9 +106,32 @@ fn packed<'a, T: Real>(x: &Frames<'a, T>, width: usize) -> Cow<'a, [T]> {
     Cow::Owned(frames)
 }
 
-/// `c [rows, cols] (+)= a · b` by panels of columns in parallel.
-fn by_panels<T: Real>(product: Product, a: &[T], b: &[T], b_col: usize, c: &mut [T], add: bool) {
+/// `c [rows, cols] (+)= a · b`, in parallel where it is worth that: by rows, in place, where there are many and all of
+/// `b` stays near the processor, otherwise by panels of columns.
+fn multiply<T: Real>(product: Product, a: &[T], b: &[T], b_col: usize, c: &mut [T], add: bool) {
     let (rows, cols) = (product.rows, product.cols);
+    if rows * cols * product.inner <= ALONE_MAX {
+        let product = Product {
+            c_row: cols,
+            add,
+            ..product
+        };
+        return product.run(a, b, c);
+    }
+    if rows > ROWS && cols * product.inner <= TURNED_MAX {
+        let parts = a.par_chunks(ROWS * product.inner);
+        let parts = parts.zip(c[..rows * cols].par_chunks_mut(ROWS * cols));
+        parts.for_each(|(a, c)| {
+            let product = Product {
+                rows: c.len() / cols,
+                c_row: cols,
+                add,
+                ..product
+            };
+            product.run(a, b, c);
+        });
+        return;
+    }
     let panels: Vec<Buffer<T>> = (0..cols.div_ceil(PANEL))
         .into_par_iter()
         .map(|panel| {
@@ -160,7 +186,7 @@ impl<T: Real> Prepared<T> for PreparedDense<'_, T> {
                 c_col: 1,
                 ..Product::default()
             };
-            by_panels(product, &packed(x, inputs), values, line, z, true);
+            multiply(product, &packed(x, inputs), values, line, z, true);
         }
         Vec::new()
     }
@@ -191,7 +217,7 @@ impl<T: Real> Prepared<T> for PreparedDense<'_, T> {
             ..Product::default()
         };
         let dz = dz.as_slice().expect("standard layout");
-        by_panels(product, dz, self.values(), 1, dx, false);
+        multiply(product, dz, self.values(), 1, dx, false);
     }
 
     fn weight_gradient(
@@ -206,7 +232,8 @@ impl<T: Real> Prepared<T> for PreparedDense<'_, T> {
             let x_values = packed(x, inputs);
             let dz = dz.as_standard_layout();
             let dz = dz.as_slice().expect("standard layout");
-            let rows = 16;
+            // Two tiles of the products' kernels.
+            let rows = 24;
             gradient
                 .as_slice_mut()
                 .expect("standard layout")
