@@ -1,27 +1,26 @@
 //! The page in a real browser, without a window: the scores of the device's code on the host, bit for bit.
 
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use bt_core::about::Pool;
 use bt_core::captions::Temperature;
-use bt_core::{InputType, Model, ModelBytes};
+use bt_core::{InputType, Model, ModelBytes, Session, argmax};
 use bt_tests::model::{Dense, Noise};
 use bt_train::command::captions::Drawing;
 use bt_train::data::{NpzWriter, PartName, Recordings, load};
 use bt_train::{device, drawing};
 use tools::{setup, web};
 
-/// What the page says when it was opened with these files: its raw scores, or else the problem shown.
-fn opened(folder: &Path, query: &str) -> Result<Vec<Vec<i32>>, String> {
-    shown(folder, &format!("index.html?{query}"))
-}
-
-/// As [`opened`], of any page.
-fn shown(folder: &Path, page: &str) -> Result<Vec<Vec<i32>>, String> {
-    let profile = tempfile::tempdir().unwrap();
+/// A browser without a window that shows a page of the folder.
+fn browser(folder: &Path, page: &str, profile: &Path) -> Command {
     let page = format!("file://{}/{page}", folder.display());
-    let output = Command::new(setup::CHROMIUM)
+    let mut browser = Command::new(setup::CHROMIUM);
+    browser
         .args([
             "--headless",
             "--no-sandbox",
@@ -36,11 +35,23 @@ fn shown(folder: &Path, page: &str) -> Result<Vec<Vec<i32>>, String> {
         .args(["--disable-background-networking", "--disable-dev-shm-usage"])
         // A page opened from disk reads what lies beside it only so; from a file server always.
         .arg("--allow-file-access-from-files")
-        .args(["--virtual-time-budget=60000", "--dump-dom"])
-        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .arg(format!("--user-data-dir={}", profile.display()))
         .arg(page)
         .stdin(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(Stdio::null());
+    browser
+}
+
+/// What the page says when it was opened with these files: its raw scores, or else the problem shown.
+fn opened(folder: &Path, query: &str) -> Result<Vec<Vec<i32>>, String> {
+    shown(folder, &format!("index.html?{query}"))
+}
+
+/// As [`opened`], of any page.
+fn shown(folder: &Path, page: &str) -> Result<Vec<Vec<i32>>, String> {
+    let profile = tempfile::tempdir().unwrap();
+    let output = browser(folder, page, profile.path())
+        .args(["--virtual-time-budget=60000", "--dump-dom"])
         .output()
         .unwrap();
     let page = String::from_utf8(output.stdout).unwrap();
@@ -98,11 +109,14 @@ fn the_page_gives_the_scores_of_the_host() {
     let sound = heard();
     let model = Model::parse(sound.bytes()).unwrap();
     std::fs::write(folder.join("sound.btm"), sound.bytes()).unwrap();
-    let step = model.frame_values();
+    let (step, rate) = (
+        model.frame_values(),
+        model.front_end().unwrap().sample_rate_hz(),
+    );
     let samples: Vec<i16> = (0..3 * step + step / 2)
         .map(|n| 400 + (8_000.0 * (n as f64 * 0.31).sin()) as i16)
         .collect();
-    std::fs::write(folder.join("sound.wav"), wav(&model, &samples)).unwrap();
+    std::fs::write(folder.join("sound.wav"), wav(rate, &samples)).unwrap();
     let mut npz = NpzWriter::new();
     npz.array("x_test", &[1, samples.len(), 1], &samples)
         .unwrap();
@@ -260,6 +274,183 @@ fn the_page_gives_the_scores_of_the_host() {
     );
 }
 
+/// What a page that listens tells.
+#[derive(serde::Deserialize)]
+struct Listened {
+    /// Every sample since the button was pressed.
+    heard: Vec<f64>,
+    /// How many of them, and the result shown then.
+    shown: Vec<(usize, String)>,
+    /// While it listened, and after it was told to stop.
+    pressed: [String; 2],
+    problem: String,
+}
+
+/// The microphone is a file of 1 kHz at 48 kHz that the browser plays; the page hears it at the model's rate, as loud as
+/// it is, and shows what the host makes of the same samples.
+#[test]
+fn the_page_hears_as_the_host() {
+    setup::web().unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    let sound = heard();
+    let model = Model::parse(sound.bytes()).unwrap();
+    web::write(folder, sound.bytes(), &[]).unwrap();
+    let (amplitude, turn) = (8_000.0, std::f64::consts::TAU * 1_000.0);
+    let samples: Vec<i16> = (0..48_000)
+        .map(|n| (amplitude * (turn * f64::from(n) / 48_000.0).sin()).round() as i16)
+        .collect();
+    let tone = folder.join("tone.wav");
+    std::fs::write(&tone, wav(48_000, &samples)).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let page = std::fs::read_to_string(folder.join("index.html")).unwrap();
+    let script = LISTENS.replace("PORT", &port.to_string());
+    std::fs::write(folder.join("listens.html"), page + &script).unwrap();
+    let profile = tempfile::tempdir().unwrap();
+    let mut browser = browser(folder, "listens.html", profile.path())
+        .args([
+            "--use-fake-device-for-media-stream",
+            "--use-fake-ui-for-media-stream",
+        ])
+        .arg(format!(
+            "--use-file-for-fake-audio-capture={}",
+            tone.display()
+        ))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let told = posted(&listener, Duration::from_secs(60));
+    browser.kill().unwrap();
+    browser.wait().unwrap();
+    let told: Listened = serde_json::from_str(&told.expect("the page tells")).unwrap();
+    assert_eq!(told.problem, "");
+    assert_eq!(told.pressed, ["true", "false"]);
+
+    // A busy machine leaves gaps: most tenths of a second have the tone as it is, and nothing else.
+    let rate = f64::from(model.front_end().unwrap().sample_rate_hz());
+    let tenths = told.heard.chunks_exact(rate as usize / 10);
+    let is_tone = |tenth: &[f64]| {
+        let (mut cosine, mut sine, mut power) = (0.0, 0.0, 0.0);
+        for (n, x) in tenth.iter().enumerate() {
+            let angle = turn * n as f64 / rate;
+            cosine += x * angle.cos();
+            sine += x * angle.sin();
+            power += x * x;
+        }
+        let count = tenth.len() as f64;
+        let heard = 2.0 / count * cosine.hypot(sine);
+        let is_as_loud = (heard * 32_768.0 / amplitude - 1.0).abs() < 0.02;
+        is_as_loud && heard * heard / 2.0 > 0.99 * power / count
+    };
+    let (all, tones) = (tenths.len(), tenths.filter(|tenth| is_tone(tenth)).count());
+    assert!(2 * tones > all, "{tones} of {all}");
+
+    // The page feeds four hops at once.
+    let mut arena = vec![0; model.arena_bytes() / 4];
+    let mut session = Session::new(&model, &mut arena).unwrap();
+    let input = model.float_inputs().next().unwrap();
+    let (mut fed, mut compared) = (0, 0);
+    let mut different = BTreeSet::new();
+    for (count, result) in told.shown {
+        if count - fed < 4 * model.front_end().unwrap().hop() {
+            continue;
+        }
+        for x in &told.heard[fed..count] {
+            // Halves go up, as in JavaScript.
+            let sample = (x * 32_768.0 + 0.5).floor() as f32;
+            let sample = input.integer(InputType::I16, sample);
+            assert_eq!(session.push_i16(&[sample]), Ok(1));
+            if session.frame_complete() {
+                session.step().unwrap();
+                compared += 1;
+            }
+        }
+        fed = count;
+        if compared > 0 {
+            let mut scores = vec![0; model.outputs()];
+            session.scores(&mut scores).unwrap();
+            let best = argmax(&scores).unwrap();
+            let logit = |score: i32| f64::from(score) * 0.5f64.powi(model.score_shift());
+            let rest = scores
+                .iter()
+                .map(|&score| (logit(score) - logit(scores[best])).exp());
+            let share = 100.0 / rest.sum::<f64>();
+            let expected = format!("{} ({share:.0} %)", model.label(best).unwrap());
+            assert_eq!(
+                result, expected,
+                "{count} samples, {compared} steps: {scores:?}"
+            );
+            different.insert(result);
+        }
+    }
+    assert!(different.len() > 1, "{different:?}");
+    assert!(compared > 20, "{compared} steps");
+}
+
+/// The body of what is posted here first.
+fn posted(listener: &TcpListener, patience: Duration) -> Option<String> {
+    listener.set_nonblocking(true).unwrap();
+    let end = Instant::now() + patience;
+    let stream = loop {
+        match listener.accept() {
+            Ok((stream, _)) => break stream,
+            Err(_) if Instant::now() > end => return None,
+            Err(_) => std::thread::sleep(Duration::from_millis(20)),
+        }
+    };
+    stream.set_nonblocking(false).unwrap();
+    stream.set_read_timeout(Some(patience)).unwrap();
+    let mut lines = BufReader::new(stream);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        lines.read_line(&mut line).unwrap();
+        if line.trim().is_empty() {
+            break;
+        }
+        if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+    }
+    let mut body = vec![0; length];
+    lines.read_exact(&mut body).unwrap();
+    Some(String::from_utf8(body).unwrap())
+}
+
+/// Presses Listen, takes down what comes from the microphone and what is shown, and presses again after two seconds of it.
+const LISTENS: &str = r#"<script type="module">
+const button = document.getElementById("microphone");
+const text = (id) => document.getElementById(id).textContent;
+const [heard, shown] = [[], []];
+const Node = AudioWorkletNode;
+window.AudioWorkletNode = class extends Node {
+  constructor(...all) {
+    super(...all);
+    const port = this.port;
+    Object.defineProperty(port, "onmessage", { set: (own) => {
+      port.addEventListener("message", (event) => {
+        heard.push(...event.data);
+        own(event);
+        shown.push([heard.length, text("result")]);
+      });
+      port.start();
+    } });
+  }
+};
+const until = async (is) => {
+  for (let waited = 0; !is() && waited < 40000; waited += 50) await new Promise((resolve) => setTimeout(resolve, 50));
+};
+await until(() => !button.hidden);
+button.click();
+await until(() => heard.length > 16000);
+const pressed = [button.getAttribute("aria-pressed")];
+button.click();
+pressed.push(button.getAttribute("aria-pressed"));
+const body = JSON.stringify({ heard, shown, pressed, problem: text("problem") });
+await fetch("http://127.0.0.1:PORT/", { method: "POST", mode: "no-cors", body });
+</script>"#;
+
 /// Drops `sound.btm`, looks that nothing is left of what was open, and drops it and `sound.wav` together, the recording
 /// first. What goes wrong takes the mark of the scores away.
 const DROPS: &str = r#"<script type="module">
@@ -306,14 +497,15 @@ fn heard() -> ModelBytes {
         values: 24,
         vectors: 3,
         input_type: InputType::I16,
+        // Logits of some units, so that not one class has all.
+        score_shift: 22,
         ..Dense::default()
     }
     .model()
 }
 
-/// A recording at the model's rate, one channel.
-fn wav(model: &Model<'_>, samples: &[i16]) -> Vec<u8> {
-    let rate = model.front_end().unwrap().sample_rate_hz();
+/// A recording of one channel.
+fn wav(rate: u32, samples: &[i16]) -> Vec<u8> {
     let length = 2 * samples.len() as u32;
     let mut file = b"RIFF".to_vec();
     file.extend((36 + length).to_le_bytes());

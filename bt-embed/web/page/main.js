@@ -10,6 +10,7 @@ let wasm; // what bt-core exports
 let about; // of the model that is open
 let data; // the file that is open
 let microphone; // while it is heard
+let asked = 0; // how often the browser was asked for it: the last time counts
 let opening = 0; // files opened so far: one that is slow gives way to the next
 
 /** Calls one of bt-core's functions with bytes in its buffer; gives the answer or throws its reason. */
@@ -286,32 +287,49 @@ const LISTENER = `registerProcessor("listener", class extends AudioWorkletProces
 });`;
 
 async function listen() {
-  const stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1 } });
-  const context = new AudioContext({ sampleRate: about.sound.rate });
-  await context.audioWorklet.addModule(`data:text/javascript,${encodeURIComponent(LISTENER)}`);
-  const source = context.createMediaStreamSource(stream);
-  const node = new AudioWorkletNode(context, "listener", { numberOfOutputs: 0 });
-  source.connect(node);
+  const [own, opened, { rate, hop }] = [++asked, opening, about.sound];
+  // As a device hears: without what a browser does to a voice in a call.
+  const audio = { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+  const stream = await navigator.mediaDevices.getUserMedia({ audio });
+  const context = new AudioContext({ sampleRate: rate });
+  const heard = { stream, context };
+  let node;
+  try {
+    await context.audioWorklet.addModule(`data:text/javascript,${encodeURIComponent(LISTENER)}`);
+    node = new AudioWorkletNode(context, "listener", { numberOfOutputs: 0 });
+    context.createMediaStreamSource(stream).connect(node);
+  } catch (error) {
+    release(heard);
+    throw error;
+  }
+  // Something else was opened, or the button pressed again, while the browser asked whether it may.
+  if (own !== asked || opened !== opening) return release(heard);
   // A file under way ends: its frames are none of the microphone's.
   opening++;
-  microphone = { stream, context };
+  microphone = heard;
   $("microphone").setAttribute("aria-pressed", "true");
   $("microphone").textContent = "Stop";
   start();
   let waiting = [];
   node.port.onmessage = ({ data: block }) => {
+    // A block that was still on its way is not for what was opened since.
+    if (microphone !== heard) return;
     waiting.push(...block);
-    if (waiting.length < about.sound.hop * 4) return;
+    if (waiting.length < hop * 4) return;
     const samples = Float32Array.from(waiting, (x) => Math.max(-32768, Math.min(32767, Math.round(x * 32768))));
     waiting = [];
     attempt(() => draw(samples, 1, feed(samples)));
   };
 }
 
+function release({ stream, context }) {
+  for (const track of stream.getTracks()) track.stop();
+  context.close();
+}
+
 function stopListening() {
   if (!microphone) return;
-  for (const track of microphone.stream.getTracks()) track.stop();
-  microphone.context.close();
+  release(microphone);
   microphone = undefined;
   $("microphone").setAttribute("aria-pressed", "false");
   $("microphone").textContent = "Listen";
