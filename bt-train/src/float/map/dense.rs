@@ -7,10 +7,18 @@ use crate::shape::name;
 use ndarray::{Array2, ArrayD, ArrayView2, ArrayViewD, ArrayViewMutD};
 use rayon::prelude::*;
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// Columns that one task computes of a large matrix, rows of a small one.
 const PANEL: usize = 128;
 const ROWS: usize = 32;
+/// Rows of a gradient that one task computes: two tiles of the products' kernels.
+const TILES: usize = 24;
+/// Widest rows, and most values, of which columns are read as they lie.
+const NARROW: usize = 256;
+const NEAR: usize = 1 << 17;
+/// Columns that are laid side by side: those of a tile.
+const PACKED: usize = 32;
 /// Most multiplications that are not worth a task, some 50 µs of them.
 const ALONE_MAX: usize = 1 << 22;
 
@@ -159,6 +167,77 @@ fn multiply<T: Real>(product: Product, a: &[T], b: &[T], b_col: usize, c: &mut [
     }
 }
 
+/// Columns of rows of `width` values side by side, [rows, columns].
+fn columns<T: Real>(values: &[T], width: usize, columns: Range<usize>) -> Buffer<T> {
+    let mut out = Buffer::new(values.len() / width * columns.len());
+    let rows = values.chunks_exact(width);
+    for (out, row) in out.chunks_exact_mut(columns.len()).zip(rows) {
+        out.copy_from_slice(&row[columns.clone()]);
+    }
+    out
+}
+
+/// `gradient [outputs, inputs] = dzᵀ · x`, by rows in parallel, for `x [frames, inputs]` and `dz [frames, outputs]`.
+fn gradient_of_product<T: Real>(
+    x: &[T],
+    dz: &[T],
+    gradient: &mut [T],
+    (inputs, outputs): (usize, usize),
+) {
+    let frames = x.len() / inputs;
+    let product = Product {
+        outer: 1,
+        inner: frames,
+        batch: 1,
+        c_row: inputs,
+        c_col: 1,
+        ..Product::default()
+    };
+    let strides = |inner| Strides {
+        line: 1,
+        inner,
+        ..Strides::default()
+    };
+    if outputs <= NARROW || dz.len() <= NEAR {
+        let rows = gradient.par_chunks_mut(TILES * inputs).enumerate();
+        rows.for_each(|(chunk, out)| {
+            let product = Product {
+                rows: out.len() / inputs,
+                cols: inputs,
+                a: strides(outputs),
+                b: strides(inputs),
+                ..product
+            };
+            product.run(&dz[chunk * TILES..], x, out);
+        });
+        return;
+    }
+    // What a tile reads of wide rows lies on a page of its own for each frame: side by side it is read at once.
+    let panels: Vec<Range<usize>> = (0..inputs)
+        .step_by(PACKED)
+        .map(|start| start..inputs.min(start + PACKED))
+        .collect();
+    let x: Vec<Buffer<T>> = panels
+        .par_iter()
+        .map(|panel| columns(x, inputs, panel.clone()))
+        .collect();
+    let rows = gradient.par_chunks_mut(2 * TILES * inputs).enumerate();
+    rows.for_each(|(chunk, out)| {
+        let first = 2 * TILES * chunk;
+        let dz = columns(dz, outputs, first..first + out.len() / inputs);
+        for (panel, x) in panels.iter().zip(&x) {
+            let product = Product {
+                rows: out.len() / inputs,
+                cols: panel.len(),
+                a: strides(out.len() / inputs),
+                b: strides(panel.len()),
+                ..product
+            };
+            product.run(&dz, x, &mut out[panel.start..]);
+        }
+    });
+}
+
 impl<T: Real> Prepared<T> for PreparedDense<'_, T> {
     fn forward(&self, x: &Frames<'_, T>, z: &mut [T]) -> Vec<T> {
         let (outputs, inputs) = self.weight.dim();
@@ -229,39 +308,11 @@ impl<T: Real> Prepared<T> for PreparedDense<'_, T> {
         let (outputs, inputs) = self.weight.dim();
         let mut gradient = Array2::zeros((outputs, inputs));
         if !x.is_empty() {
-            let x_values = packed(x, inputs);
+            let x = packed(x, inputs);
             let dz = dz.as_standard_layout();
             let dz = dz.as_slice().expect("standard layout");
-            // Two tiles of the products' kernels.
-            let rows = 24;
-            gradient
-                .as_slice_mut()
-                .expect("standard layout")
-                .par_chunks_mut(rows * inputs)
-                .enumerate()
-                .for_each(|(chunk, out)| {
-                    let product = Product {
-                        rows: out.len() / inputs,
-                        cols: inputs,
-                        outer: 1,
-                        inner: x.len(),
-                        batch: 1,
-                        a: Strides {
-                            line: 1,
-                            inner: outputs,
-                            ..Strides::default()
-                        },
-                        b: Strides {
-                            line: 1,
-                            inner: inputs,
-                            ..Strides::default()
-                        },
-                        c_row: inputs,
-                        c_col: 1,
-                        ..Product::default()
-                    };
-                    product.run(&dz[chunk * rows..], &x_values, out);
-                });
+            let gradient = gradient.as_slice_mut().expect("standard layout");
+            gradient_of_product(&x, dz, gradient, (inputs, outputs));
         }
         vec![gradient.into_dyn()]
     }
@@ -281,6 +332,25 @@ mod tests {
             assert_eq!(check::matrix(&map), map.weight);
             check::gradients(&mut map, 5);
             check::same_on_any_number_of_threads(&map, 17);
+        }
+    }
+
+    /// Columns that are laid side by side and such that are not, whole tiles and less.
+    #[test]
+    fn gradients_of_any_width() {
+        for (frames, inputs, outputs) in [(30, 7, 20), (3, 40, 600), (300, 70, 500)] {
+            let (x, dz) = (
+                check::noise(frames * inputs, 1),
+                check::noise(frames * outputs, 2),
+            );
+            let mut found = vec![0.0; inputs * outputs];
+            gradient_of_product(&x, &dz, &mut found, (inputs, outputs));
+            for (at, found) in found.iter().enumerate() {
+                let (output, input) = (at / inputs, at % inputs);
+                let term = |t: usize| x[t * inputs + input] * dz[t * outputs + output];
+                let expected: f64 = (0..frames).map(term).sum();
+                assert!((found - expected).abs() < 1e-11, "{found} for {expected}");
+            }
         }
     }
 
