@@ -6,32 +6,22 @@
 //!
 //! x is what the input map gives with its bias, u what the recurrent map gives, with a bias of its own in n.
 
-use super::{gates, hard_sigmoid, hard_sigmoid_slope, sigmoid_slope};
+use super::{Function, gates};
 use crate::float::real::Real;
-use crate::shape::Gate;
 
 /// See [`Kind::activate`](super::Kind::activate).
 #[inline(always)]
-pub fn activate<T: Real>(kind: Gate, x: &mut [T], u: &[T]) {
-    // One loop per kind, so that each is straight code for the vectoriser.
-    match kind {
-        Gate::Sigmoid => activate_with(T::sigmoid, x, u),
-        Gate::HardSigmoid => activate_with(hard_sigmoid, x, u),
-    }
-}
-
-#[inline(always)]
-fn activate_with<T: Real>(gate: impl Fn(T) -> T, x: &mut [T], u: &[T]) {
+pub fn activate<G: Function, T: Real>(x: &mut [T], u: &[T]) {
     let units = x.len() / 3;
     let [r, z, n] = gates(x, units);
     let (u_r, rest) = u.split_at(units);
     let (u_z, u_n) = rest.split_at(units);
     // Gate by gate: of more arrays at once the vectoriser no longer finds out that none is another.
     for (r, &u) in r.iter_mut().zip(u_r) {
-        *r = gate(*r + u);
+        *r = G::value(*r + u);
     }
     for (z, &u) in z.iter_mut().zip(u_z) {
-        *z = gate(*z + u);
+        *z = G::value(*z + u);
     }
     for ((n, &r), &u) in n.iter_mut().zip(&*r).zip(u_n) {
         *n = (*n + r * u).squash();
@@ -40,8 +30,8 @@ fn activate_with<T: Real>(gate: impl Fn(T) -> T, x: &mut [T], u: &[T]) {
 
 /// See [`Kind::forward`](super::Kind::forward).
 #[inline(always)]
-pub fn forward<T: Real>(kind: Gate, x: &mut [T], u: &[T], c: &mut [T], h: &mut [T]) {
-    activate(kind, x, u);
+pub fn forward<G: Function, T: Real>(x: &mut [T], u: &[T], c: &mut [T], h: &mut [T]) {
+    activate::<G, T>(x, u);
     let units = c.len();
     let [_, z, n] = gates(x, units);
     let h = &mut h[..units];
@@ -53,24 +43,7 @@ pub fn forward<T: Real>(kind: Gate, x: &mut [T], u: &[T], c: &mut [T], h: &mut [
 
 /// See [`Kind::backward`](super::Kind::backward).
 #[inline(always)]
-pub fn backward<T: Real>(
-    kind: Gate,
-    x: &mut [T],
-    u: &mut [T],
-    c_before: &[T],
-    dh: &[T],
-    dc: &mut [T],
-) {
-    match kind {
-        Gate::Sigmoid => backward_with(sigmoid_slope, x, u, c_before, dh, dc),
-        Gate::HardSigmoid => backward_with(hard_sigmoid_slope, x, u, c_before, dh, dc),
-    }
-}
-
-/// `slope` is the gate's derivative, from its value.
-#[inline(always)]
-fn backward_with<T: Real>(
-    slope: impl Fn(T) -> T,
+pub fn backward<G: Function, T: Real>(
     x: &mut [T],
     u: &mut [T],
     c_before: &[T],
@@ -86,8 +59,8 @@ fn backward_with<T: Real>(
         let (r, z, n) = (x_r[j], x_z[j], x_n[j]);
         let total = dc[j] + dh[j];
         let dn = total * (one - z) * (one - n * n);
-        let dz = total * (c_before[j] - n) * slope(z);
-        let dr = dn * u_n[j] * slope(r);
+        let dz = total * (c_before[j] - n) * G::slope(z);
+        let dr = dn * u_n[j] * G::slope(r);
         dc[j] = total * z;
         (x_r[j], x_z[j], x_n[j]) = (dr, dz, dn);
         (u_r[j], u_z[j], u_n[j]) = (dr, dz, dn * r);

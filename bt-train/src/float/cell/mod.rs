@@ -43,10 +43,17 @@ impl Kind {
 
     /// Gates' values from pre-activations, in place: what [`forward`](Self::forward) leaves in `z`.
     pub fn activate<T: Real>(self, z: &mut [T], apart: &[T]) {
+        match self.gate {
+            Gate::Sigmoid => self.activate_with::<Sigmoid, T>(z, apart),
+            Gate::HardSigmoid => self.activate_with::<HardSigmoid, T>(z, apart),
+        }
+    }
+
+    fn activate_with<G: Function, T: Real>(self, z: &mut [T], apart: &[T]) {
         match self.cell {
-            Cell::Lstm => lstm::activate(self.gate, z),
-            Cell::Gru => gru::activate(self.gate, z, apart),
-            Cell::MinGru => min_gru::activate(self.gate, z),
+            Cell::Lstm => lstm::activate::<G, T>(z),
+            Cell::Gru => gru::activate::<G, T>(z, apart),
+            Cell::MinGru => min_gru::activate::<G, T>(z),
         }
     }
 
@@ -91,16 +98,26 @@ struct Forward<'a, T> {
     h: &'a mut [T],
 }
 
+impl<T: Real> Forward<'_, T> {
+    #[inline(always)]
+    fn with<G: Function>(self) {
+        let Forward { kind, row, c, h } = self;
+        match kind.cell {
+            Cell::Lstm => lstm::forward::<G, T>(row.z, c, h),
+            Cell::Gru => gru::forward::<G, T>(row.z, row.apart, c, h),
+            Cell::MinGru => min_gru::forward::<G, T>(row.z, c, h),
+        }
+    }
+}
+
 impl<T: Real> NullaryFnOnce for Forward<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn call(self) {
-        let Forward { kind, row, c, h } = self;
-        match kind.cell {
-            Cell::Lstm => lstm::forward(kind.gate, row.z, c, h),
-            Cell::Gru => gru::forward(kind.gate, row.z, row.apart, c, h),
-            Cell::MinGru => min_gru::forward(kind.gate, row.z, c, h),
+        match self.kind.gate {
+            Gate::Sigmoid => self.with::<Sigmoid>(),
+            Gate::HardSigmoid => self.with::<HardSigmoid>(),
         }
     }
 }
@@ -115,11 +132,9 @@ struct Backward<'a, T> {
     dc: &'a mut [T],
 }
 
-impl<T: Real> NullaryFnOnce for Backward<'_, T> {
-    type Output = ();
-
+impl<T: Real> Backward<'_, T> {
     #[inline(always)]
-    fn call(self) {
+    fn with<G: Function>(self) {
         let Backward {
             kind,
             row,
@@ -129,41 +144,63 @@ impl<T: Real> NullaryFnOnce for Backward<'_, T> {
             dc,
         } = self;
         match kind.cell {
-            Cell::Lstm => lstm::backward(kind.gate, row.z, c_before, c, dh, dc),
-            Cell::Gru => gru::backward(kind.gate, row.z, row.apart, c_before, dh, dc),
-            Cell::MinGru => min_gru::backward(kind.gate, row.z, c_before, dh, dc),
+            Cell::Lstm => lstm::backward::<G, T>(row.z, c_before, c, dh, dc),
+            Cell::Gru => gru::backward::<G, T>(row.z, row.apart, c_before, dh, dc),
+            Cell::MinGru => min_gru::backward::<G, T>(row.z, c_before, dh, dc),
         }
     }
 }
 
-/// The gates' nonlinearity.
-#[inline(always)]
-pub fn gate<T: Real>(kind: Gate, z: T) -> T {
-    match kind {
-        Gate::Sigmoid => z.sigmoid(),
-        Gate::HardSigmoid => hard_sigmoid(z),
+impl<T: Real> NullaryFnOnce for Backward<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        match self.kind.gate {
+            Gate::Sigmoid => self.with::<Sigmoid>(),
+            Gate::HardSigmoid => self.with::<HardSigmoid>(),
+        }
     }
 }
 
-#[inline(always)]
-fn hard_sigmoid<T: Real>(z: T) -> T {
-    (T::from_f64(0.2) * z + T::from_f64(0.5))
-        .max(T::zero())
-        .min(T::one())
+/// The gates' nonlinearity. It is known where a loop is compiled, so that each is straight code for the vectoriser.
+trait Function {
+    fn value<T: Real>(z: T) -> T;
+
+    /// Its derivative, from its value.
+    fn slope<T: Real>(value: T) -> T;
 }
 
-/// The sigmoid's derivative, from its value.
-#[inline(always)]
-fn sigmoid_slope<T: Real>(value: T) -> T {
-    value * (T::one() - value)
+struct Sigmoid;
+
+impl Function for Sigmoid {
+    #[inline(always)]
+    fn value<T: Real>(z: T) -> T {
+        z.sigmoid()
+    }
+
+    #[inline(always)]
+    fn slope<T: Real>(value: T) -> T {
+        value * (T::one() - value)
+    }
 }
 
-/// The hard sigmoid's derivative, from its value.
-#[inline(always)]
-fn hard_sigmoid_slope<T: Real>(value: T) -> T {
-    match value > T::zero() && value < T::one() {
-        true => T::from_f64(0.2),
-        false => T::zero(),
+struct HardSigmoid;
+
+impl Function for HardSigmoid {
+    #[inline(always)]
+    fn value<T: Real>(z: T) -> T {
+        (T::from_f64(0.2) * z + T::from_f64(0.5))
+            .max(T::zero())
+            .min(T::one())
+    }
+
+    #[inline(always)]
+    fn slope<T: Real>(value: T) -> T {
+        match value > T::zero() && value < T::one() {
+            true => T::from_f64(0.2),
+            false => T::zero(),
+        }
     }
 }
 
@@ -187,7 +224,7 @@ mod tests {
     fn hard_sigmoid_is_keras() {
         let expected = [(-3.0, 0.0), (-2.5, 0.0), (0.0, 0.5), (1.0, 0.7), (9.0, 1.0)];
         for (z, y) in expected {
-            assert!((gate::<f64>(Gate::HardSigmoid, z) - y).abs() < 1e-15, "{z}");
+            assert!((HardSigmoid::value::<f64>(z) - y).abs() < 1e-15, "{z}");
         }
     }
 
