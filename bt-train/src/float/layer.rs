@@ -370,10 +370,7 @@ impl<T: Real> Layer<'_, T> {
             }
             if let Some(mask) = mask {
                 group.unmasked[t].copy_from_slice(hidden);
-                for (h, &sequence) in hidden.chunks_exact_mut(units).zip(order) {
-                    let mask = mask.row(sequence);
-                    h.iter_mut().zip(mask).for_each(|(h, &m)| *h *= m);
-                }
+                drop_out(mask, order, hidden);
             }
         }
         kept
@@ -498,11 +495,16 @@ impl<T: Real> Layer<'_, T> {
             let dshare = ArrayView2::from_shape((rows, width), share).expect("a row for each");
             recurrent.input_gradient(dshare, dh);
             if let Some(mask) = mask {
-                for (dh, &sequence) in dh.chunks_exact_mut(units).zip(order) {
-                    let mask = mask.row(sequence);
-                    dh.iter_mut().zip(mask).for_each(|(d, &m)| *d *= m);
-                }
+                drop_out(mask, order, dh);
             }
         }
+    }
+}
+
+/// Multiplies rows by those of a mask [batch, J], each by its sequence's.
+fn drop_out<T: Real>(mask: ArrayView2<'_, T>, order: &[usize], rows: &mut [T]) {
+    for (row, &sequence) in rows.chunks_exact_mut(mask.ncols()).zip(order) {
+        let mask = mask.row(sequence);
+        row.iter_mut().zip(mask).for_each(|(x, &m)| *x *= m);
     }
 }

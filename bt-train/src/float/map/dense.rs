@@ -12,8 +12,8 @@ use std::ops::Range;
 /// Columns that one task computes of a large matrix, rows of a small one.
 const PANEL: usize = 128;
 const ROWS: usize = 32;
-/// Rows of a gradient that one task computes: two tiles of the products' kernels.
-const TILES: usize = 24;
+/// Rows of a gradient that one task computes: four tiles of the products' kernels.
+const TILES: usize = 48;
 /// Widest rows, and most values, of which columns are read as they lie.
 const NARROW: usize = 256;
 const NEAR: usize = 1 << 17;
@@ -118,17 +118,11 @@ fn packed<'a, T: Real>(x: &Frames<'a, T>, width: usize) -> Cow<'a, [T]> {
 /// `b` stays near the processor, otherwise by panels of columns.
 fn multiply<T: Real>(product: Product, a: &[T], b: &[T], b_col: usize, c: &mut [T], add: bool) {
     let (rows, cols) = (product.rows, product.cols);
-    if rows * cols * product.inner <= ALONE_MAX {
-        let product = Product {
-            c_row: cols,
-            add,
-            ..product
-        };
-        return product.run(a, b, c);
-    }
-    if rows > ROWS && cols * product.inner <= TURNED_MAX {
-        let parts = a.par_chunks(ROWS * product.inner);
-        let parts = parts.zip(c[..rows * cols].par_chunks_mut(ROWS * cols));
+    let is_small = rows * cols * product.inner <= ALONE_MAX;
+    if is_small || rows > ROWS && cols * product.inner <= TURNED_MAX {
+        let part = if is_small { rows } else { ROWS };
+        let parts = a.par_chunks(part * product.inner);
+        let parts = parts.zip(c[..rows * cols].par_chunks_mut(part * cols));
         parts.for_each(|(a, c)| {
             let product = Product {
                 rows: c.len() / cols,
@@ -184,56 +178,51 @@ fn gradient_of_product<T: Real>(
     gradient: &mut [T],
     (inputs, outputs): (usize, usize),
 ) {
-    let frames = x.len() / inputs;
-    let product = Product {
-        outer: 1,
-        inner: frames,
-        batch: 1,
-        c_row: inputs,
-        c_col: 1,
-        ..Product::default()
+    // What a tile reads of wide rows lies on a page of its own for each frame: side by side it is read at once.
+    let is_far = outputs > NARROW && dz.len() > NEAR;
+    let width = if is_far { PACKED } else { inputs };
+    let panels: Vec<Range<usize>> = (0..inputs)
+        .step_by(width)
+        .map(|start| start..inputs.min(start + width))
+        .collect();
+    let packed: Vec<Buffer<T>> = match is_far {
+        true => {
+            let panels = panels.par_iter();
+            panels
+                .map(|panel| columns(x, inputs, panel.clone()))
+                .collect()
+        }
+        false => Vec::new(),
     };
     let strides = |inner| Strides {
         line: 1,
         inner,
         ..Strides::default()
     };
-    if outputs <= NARROW || dz.len() <= NEAR {
-        let rows = gradient.par_chunks_mut(TILES * inputs).enumerate();
-        rows.for_each(|(chunk, out)| {
+    let tasks = gradient.par_chunks_mut(TILES * inputs).enumerate();
+    tasks.for_each(|(task, out)| {
+        let rows = out.len() / inputs;
+        let first = TILES * task;
+        let own = is_far.then(|| columns(dz, outputs, first..first + rows));
+        let (dz, dz_width) = match &own {
+            Some(own) => (&**own, rows),
+            None => (&dz[first..], outputs),
+        };
+        for (at, panel) in panels.iter().enumerate() {
             let product = Product {
-                rows: out.len() / inputs,
-                cols: inputs,
-                a: strides(outputs),
-                b: strides(inputs),
-                ..product
-            };
-            product.run(&dz[chunk * TILES..], x, out);
-        });
-        return;
-    }
-    // What a tile reads of wide rows lies on a page of its own for each frame: side by side it is read at once.
-    let panels: Vec<Range<usize>> = (0..inputs)
-        .step_by(PACKED)
-        .map(|start| start..inputs.min(start + PACKED))
-        .collect();
-    let x: Vec<Buffer<T>> = panels
-        .par_iter()
-        .map(|panel| columns(x, inputs, panel.clone()))
-        .collect();
-    let rows = gradient.par_chunks_mut(2 * TILES * inputs).enumerate();
-    rows.for_each(|(chunk, out)| {
-        let first = 2 * TILES * chunk;
-        let dz = columns(dz, outputs, first..first + out.len() / inputs);
-        for (panel, x) in panels.iter().zip(&x) {
-            let product = Product {
-                rows: out.len() / inputs,
+                rows,
                 cols: panel.len(),
-                a: strides(out.len() / inputs),
+                outer: 1,
+                inner: x.len() / inputs,
+                batch: 1,
+                a: strides(dz_width),
                 b: strides(panel.len()),
-                ..product
+                c_row: inputs,
+                c_col: 1,
+                ..Product::default()
             };
-            product.run(&dz, x, &mut out[panel.start..]);
+            let x = packed.get(at).map_or(x, |packed| &**packed);
+            product.run(dz, x, &mut out[panel.start..]);
         }
     });
 }
