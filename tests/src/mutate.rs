@@ -223,13 +223,13 @@ impl<'m> Beside<'m> {
     fn step(&mut self, is_compared: bool, watched: &Watched<'_>) {
         let (model, layer) = (self.model, watched.layer);
         let (h, c) = &mut self.before[layer];
-        // What a damaged file does not say is the session's alone.
-        if is_compared && self.reference.is_told() {
+        if is_compared {
             if layer > 0 {
                 self.reference.later(layer, &self.below);
             }
             let apart = self.reference.recur(layer, h);
             let z = self.reference.z();
+            // What a damaged file does not say is the session's alone.
             if self.reference.is_told() {
                 assert_eq!((watched.z, watched.recurrent_z), (&z[..], &apart[..]));
                 let fraction = model.cell_fraction(layer);
