@@ -291,10 +291,10 @@ async function listen() {
   // As a device hears: without what a browser does to a voice in a call.
   const audio = { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false };
   const stream = await navigator.mediaDevices.getUserMedia({ audio });
-  const context = new AudioContext({ sampleRate: rate });
-  const heard = { stream, context };
+  const heard = { stream };
   let node;
   try {
+    const context = heard.context = new AudioContext({ sampleRate: rate });
     await context.audioWorklet.addModule(`data:text/javascript,${encodeURIComponent(LISTENER)}`);
     node = new AudioWorkletNode(context, "listener", { numberOfOutputs: 0 });
     context.createMediaStreamSource(stream).connect(node);
@@ -324,7 +324,7 @@ async function listen() {
 
 function release({ stream, context }) {
   for (const track of stream.getTracks()) track.stop();
-  context.close();
+  context?.close();
 }
 
 function stopListening() {
