@@ -6,10 +6,12 @@ use crate::float::config::LayerShape;
 use crate::float::filter::Filter;
 use crate::float::map::{self, Frames, Map, Prepared};
 use crate::float::packing::{Packing, values, values_mut};
+use crate::float::product::sum_of_rows;
 use crate::float::real::Real;
+use crate::float::spare::Spare;
 use crate::float::words::Words;
 use crate::shape::{Cell, name};
-use ndarray::{Array1, Array2, ArrayD, ArrayView2, ArrayViewD, ArrayViewMutD, Axis, s};
+use ndarray::{Array1, Array2, ArrayD, ArrayView2, ArrayViewD, ArrayViewMutD, s};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,7 +27,12 @@ pub(super) struct LayerWeights<T> {
     pub recurrent_bias: Array1<T>,
     /// What each word adds to z [V, G·J], where the layer reads words.
     pub words: Option<Array2<T>>,
+    /// Memory of passes.
+    spare: Spare<Vec<T>>,
 }
+
+/// Arrays that a pass leaves to the next at most: those of two traces.
+const SPARE_MAX: usize = 10;
 
 impl<T: Real> LayerWeights<T> {
     /// All zero, with a table of so many words.
@@ -41,6 +48,7 @@ impl<T: Real> LayerWeights<T> {
             bias: Array1::zeros(height),
             recurrent_bias: Array1::zeros(apart),
             words: words.map(|words| Array2::zeros((words, height))),
+            spare: Spare::default(),
         }
     }
 
@@ -75,6 +83,7 @@ impl<T: Real> LayerWeights<T> {
                 .as_ref()
                 .zip(read)
                 .map(|(table, read)| Words { table, read }),
+            spare: &self.spare,
         }
     }
 
@@ -126,6 +135,7 @@ impl<T: Real> Clone for LayerWeights<T> {
             bias: self.bias.clone(),
             recurrent_bias: self.recurrent_bias.clone(),
             words: self.words.clone(),
+            spare: self.spare.clone(),
         }
     }
 }
@@ -143,6 +153,7 @@ pub(super) struct Layer<'a, T> {
     pub recurrent_bias: &'a Array1<T>,
     /// Read at every step, where the layer reads words; its frame is then a picture, the same at every step.
     pub words: Option<Words<'a, T>>,
+    spare: &'a Spare<Vec<T>>,
 }
 
 /// What a sequence went through elsewhere in a layer, in integers on the device: the backward pass then
@@ -251,18 +262,23 @@ impl<T: Real> Layer<'_, T> {
     ) -> LayerTrace<T> {
         let units = self.units();
         let rows = packing.rows();
-        let shape = (rows, self.bias.len());
-        let mut gates = match self.filter {
-            Some(_) => Array2::zeros(shape),
-            None => self
-                .bias
-                .broadcast(shape)
-                .expect("a row for each")
-                .to_owned(),
-        };
-        let mut apart = Array2::zeros((rows, self.kind.apart_values(units)));
-        let last = apart.ncols() - self.recurrent_bias.len();
-        apart.slice_mut(s![.., last..]).assign(self.recurrent_bias);
+        let zeros = Array1::zeros(self.bias.len());
+        let mut gates = self.array(rows, self.bias.len());
+        fill(
+            &mut gates,
+            if self.filter.is_some() {
+                &zeros
+            } else {
+                self.bias
+            },
+        );
+        let mut apart = self.array(rows, self.kind.apart_values(units));
+        if !apart.is_empty() {
+            let mut row = Array1::zeros(apart.ncols());
+            let last = row.len() - self.recurrent_bias.len();
+            row.slice_mut(s![last..]).assign(self.recurrent_bias);
+            fill(&mut apart, &row);
+        }
         let kept_input = match &self.words {
             None => self.input.forward(frames, values_mut(&mut gates)),
             Some(words) => {
@@ -279,9 +295,9 @@ impl<T: Real> Layer<'_, T> {
         let mut trace = LayerTrace {
             gates,
             apart,
-            cells: Array2::zeros((rows, units)),
-            hidden: Array2::zeros((rows, units)),
-            unmasked: mask.map(|_| Array2::zeros((rows, units))),
+            cells: self.array(rows, units),
+            hidden: self.array(rows, units),
+            unmasked: mask.map(|_| self.array(rows, units)),
             kept_input: Arc::new(kept_input),
             kept_recurrent: Vec::new(),
         };
@@ -321,6 +337,15 @@ impl<T: Real> Layer<'_, T> {
         trace
     }
 
+    /// An array of which every row will be written before it is read.
+    fn array(&self, rows: usize, width: usize) -> Array2<T> {
+        let wanted = rows * width;
+        let serves = |spare: &Vec<T>| (1..=spare.capacity()).contains(&wanted);
+        let mut values = self.spare.take(serves).unwrap_or_default();
+        values.resize(wanted, T::zero());
+        Array2::from_shape_vec((rows, width), values).expect("as many values")
+    }
+
     /// Takes a group of sequences through all steps. Returns what the recurrent map keeps of each but the first.
     fn group_forward(
         &self,
@@ -353,6 +378,8 @@ impl<T: Real> Layer<'_, T> {
                     kept.push(recurrent.forward(&frames, share));
                 }
                 cells.copy_from_slice(&cells_before[t - 1][..rows * units]);
+            } else {
+                cells.fill(T::zero());
             }
             for (row, &sequence) in order[..rows].iter().enumerate() {
                 let own = |width: usize| row * width..(row + 1) * width;
@@ -416,7 +443,7 @@ impl<T: Real> Layer<'_, T> {
             recurrent.weight_gradient(&hidden, &trace.kept_recurrent, dshare)
         });
         let last = apart_width - self.recurrent_bias.len();
-        let bias = trace.gates.sum_axis(Axis(0));
+        let bias = sum_of_rows(trace.gates.view());
         if let Some(filter) = self.filter {
             filter.backward(packing, &mut trace.gates);
         }
@@ -431,15 +458,23 @@ impl<T: Real> Layer<'_, T> {
         if let Some(below) = below {
             self.input.input_gradient(dz.view(), below);
         }
-        LayerGradients {
+        let gradients = LayerGradients {
             input: self
                 .input
                 .weight_gradient(frames, &trace.kept_input, dz.view()),
             recurrent: recurrent.unwrap_or_default(),
             bias,
-            recurrent_bias: trace.apart.slice(s![.., last..]).sum_axis(Axis(0)),
+            recurrent_bias: sum_of_rows(trace.apart.slice(s![.., last..])),
             words,
+        };
+        let arrays = [trace.gates, trace.apart, trace.cells, trace.hidden];
+        for array in arrays.into_iter().chain(trace.unmasked) {
+            let (values, _) = array.into_raw_vec_and_offset();
+            if !values.is_empty() {
+                self.spare.leave(values, SPARE_MAX);
+            }
         }
+        gradients
     }
 
     /// Takes a group of sequences back through all steps, and its gates' values (by steps) into the gradients of their
@@ -499,6 +534,18 @@ impl<T: Real> Layer<'_, T> {
             }
         }
     }
+}
+
+/// Writes the same row into every one, in parallel.
+fn fill<T: Real>(rows: &mut Array2<T>, row: &Array1<T>) {
+    /// Rows that a task fills.
+    const ROWS: usize = 32;
+    let row = row.as_slice().expect("standard layout");
+    let tasks = values_mut(rows).par_chunks_mut(ROWS * row.len());
+    tasks.for_each(|rows| {
+        let rows = rows.chunks_exact_mut(row.len());
+        rows.for_each(|to| to.copy_from_slice(row));
+    });
 }
 
 /// Multiplies rows by those of a mask [batch, J], each by its sequence's.

@@ -28,6 +28,7 @@ mod pool;
 pub mod product;
 pub mod real;
 mod recurrence;
+mod spare;
 pub mod tensors;
 pub mod words;
-mod workers;
+pub mod workers;

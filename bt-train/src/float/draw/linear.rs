@@ -3,8 +3,9 @@
 use crate::float::head::Head;
 use crate::float::map::dense::PreparedDense;
 use crate::float::map::{Frames, Prepared};
+use crate::float::product::sum_of_rows;
 use crate::float::real::Real;
-use ndarray::{ArrayView2, Axis};
+use ndarray::ArrayView2;
 
 /// `W h + b`, ready to run.
 pub(super) struct Linear<'a, T> {
@@ -48,7 +49,7 @@ impl<'a, T: Real> Linear<'a, T> {
         let weight = self.map.weight_gradient(&frames, &[], dvalues).remove(0);
         Head {
             weight: weight.into_dimensionality().expect("a matrix"),
-            bias: dvalues.sum_axis(Axis(0)),
+            bias: sum_of_rows(dvalues),
         }
     }
 

@@ -3,8 +3,9 @@
 use crate::float::cell::Row;
 use crate::float::layer::{Layer, LayerGradients};
 use crate::float::map::{Frames, Prepared};
+use crate::float::product::sum_of_rows;
 use crate::float::real::Real;
-use ndarray::{Array1, Array2, ArrayD, ArrayView2, Axis, s};
+use ndarray::{Array1, Array2, ArrayD, ArrayView2, s};
 use rayon::prelude::*;
 
 /// A layer under way. Rows are time-major.
@@ -183,7 +184,7 @@ impl<'l, T: Real> Walk<'l, T> {
         LayerGradients {
             input,
             recurrent: recurrent.unwrap_or_default(),
-            bias: dz.sum_axis(Axis(0)),
+            bias: sum_of_rows(dz.view()),
             recurrent_bias: Array1::zeros(0),
             words: None,
         }

@@ -6,10 +6,11 @@
 //! first, where the core joins, merged into a factor or by itself) the
 //! constructor takes the one that [`Stages::cost`] finds cheapest.
 
-use super::chain::{Chain, Spare};
+use super::chain::{Chain, Scratch};
 use super::stages::{Shuffle, Stage, Stages};
 use super::{Frames, Map, Prepared};
 use crate::float::real::Real;
+use crate::float::spare::Spare;
 use crate::shape::name;
 use ndarray::{Array2, Array3, ArrayD, ArrayView2, ArrayViewD, ArrayViewMutD, Axis, IxDyn};
 
@@ -21,7 +22,7 @@ pub struct BlockTerm<T> {
     factors: Vec<Vec<Array3<T>>>,
     order: Order,
     plan: Stages,
-    spare: Spare<T>,
+    spare: Spare<Scratch<T>>,
 }
 
 /// How the weights take part in the stages of the plan.

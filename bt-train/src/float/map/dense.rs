@@ -8,9 +8,10 @@ use ndarray::{Array2, ArrayD, ArrayView2, ArrayViewD, ArrayViewMutD};
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 /// Columns that one task computes of a large matrix, rows of a small one.
-const PANEL: usize = 128;
+const STRIP: usize = 128;
 const ROWS: usize = 32;
 /// Rows of a gradient that one task computes: four tiles of the products' kernels.
 const TILES: usize = 48;
@@ -18,7 +19,7 @@ const TILES: usize = 48;
 const NARROW: usize = 256;
 const NEAR: usize = 1 << 17;
 /// Columns that are laid side by side: those of a tile.
-const PACKED: usize = 32;
+const PANEL: usize = 32;
 /// Most multiplications that are not worth a task, some 50 µs of them.
 const ALONE_MAX: usize = 1 << 22;
 
@@ -66,13 +67,14 @@ impl<T: Real> Map<T> for Dense<T> {
 /// A matrix [outputs, inputs] ready to run.
 pub(in crate::float) struct PreparedDense<'a, T> {
     weight: ArrayView2<'a, T>,
-    /// The transpose [inputs, outputs] of a small matrix, whose products are
-    /// then of the fast kind; a large one is left to the `gemm` crate.
-    turned: Option<Buffer<T>>,
+    /// The transpose [inputs, outputs] of a small matrix; a large one is left to the `gemm` crate.
+    turned: Option<Panels<T>>,
+    /// A small matrix itself, once the gradient of a frame has been asked for.
+    straight: OnceLock<Panels<T>>,
 }
 
-/// Most weights of a matrix that is transposed, and taken as near.
-const TURNED_MAX: usize = 1 << 20;
+/// Most weights of a matrix that is laid out anew for its products.
+const SMALL_MAX: usize = 1 << 20;
 
 impl<'a, T: Real> PreparedDense<'a, T> {
     /// Of this matrix.
@@ -81,15 +83,12 @@ impl<'a, T: Real> PreparedDense<'a, T> {
     /// If it is not in standard layout.
     pub fn new(matrix: ArrayView2<'a, T>) -> PreparedDense<'a, T> {
         let weight = matrix.as_slice().expect("made in standard layout");
-        let (outputs, inputs) = matrix.dim();
-        let turned = (weight.len() <= TURNED_MAX).then(|| {
-            let mut turned = Buffer::new(weight.len());
-            transpose(weight, &mut turned, outputs, inputs);
-            turned
-        });
+        let inputs = matrix.ncols();
+        let is_small = weight.len() <= SMALL_MAX;
         PreparedDense {
             weight: matrix,
-            turned,
+            turned: is_small.then(|| Panels::turned(weight, inputs)),
+            straight: OnceLock::new(),
         }
     }
 }
@@ -97,6 +96,100 @@ impl<'a, T: Real> PreparedDense<'a, T> {
 impl<T: Real> PreparedDense<'_, T> {
     fn values(&self) -> &[T] {
         self.weight.as_slice().expect("made in standard layout")
+    }
+}
+
+/// A matrix [rows, columns] as the right factor of products: its columns side by side in panels as wide as a tile, each
+/// of which a product reads from its first value to its last.
+struct Panels<T> {
+    panels: Vec<Buffer<T>>,
+    rows: usize,
+    columns: usize,
+}
+
+impl<T: Real> Panels<T> {
+    /// The transpose of a matrix with so many columns.
+    fn turned(matrix: &[T], columns: usize) -> Panels<T> {
+        let panels = matrix.chunks(PANEL * columns).map(|rows| {
+            let mut panel = Buffer::new(rows.len());
+            transpose(rows, &mut panel, rows.len() / columns, columns);
+            panel
+        });
+        Panels {
+            panels: panels.collect(),
+            rows: columns,
+            columns: matrix.len() / columns,
+        }
+    }
+
+    /// A matrix with so many columns.
+    fn straight(matrix: &[T], columns: usize) -> Panels<T> {
+        let panels = panels(columns, PANEL).map(|panel| cut(matrix, columns, panel));
+        Panels {
+            panels: panels.collect(),
+            rows: matrix.len() / columns,
+            columns,
+        }
+    }
+
+    /// `c [lines, columns] (+)= a · matrix`, for `a [lines, rows]`, in parallel where it is worth that.
+    fn multiply(&self, a: &[T], c: &mut [T], add: bool) {
+        let lines = match a.len() * self.columns <= ALONE_MAX {
+            true => (a.len() / self.rows).max(1),
+            false => ROWS,
+        };
+        let parts = a.par_chunks(lines * self.rows);
+        let parts = parts.zip(c.par_chunks_mut(lines * self.columns));
+        parts.for_each(|(a, c)| {
+            for (at, panel) in self.panels.iter().enumerate() {
+                let product = Product {
+                    rows: a.len() / self.rows,
+                    c_row: self.columns,
+                    add,
+                    ..product(self.rows, panel.len() / self.rows)
+                };
+                product.run(a, panel, &mut c[at * PANEL..]);
+            }
+        });
+    }
+}
+
+/// Where the panels of so many columns lie, each `width` wide.
+fn panels(columns: usize, width: usize) -> impl Iterator<Item = Range<usize>> {
+    let starts = (0..columns).step_by(width);
+    starts.map(move |start| start..columns.min(start + width))
+}
+
+/// Some of the columns of a matrix, side by side.
+fn cut<T: Real>(matrix: &[T], columns: usize, wanted: Range<usize>) -> Buffer<T> {
+    let mut panel = Buffer::new(matrix.len() / columns * wanted.len());
+    let rows = matrix.chunks_exact(columns);
+    for (to, row) in panel.chunks_exact_mut(wanted.len()).zip(rows) {
+        to.copy_from_slice(&row[wanted.clone()]);
+    }
+    panel
+}
+
+/// The product of rows of `inner` values and a matrix [inner, cols], all side by side.
+fn product(inner: usize, cols: usize) -> Product {
+    Product {
+        cols,
+        outer: 1,
+        inner,
+        batch: 1,
+        a: Strides {
+            line: inner,
+            inner: 1,
+            ..Strides::default()
+        },
+        b: Strides {
+            line: 1,
+            inner: cols,
+            ..Strides::default()
+        },
+        c_row: cols,
+        c_col: 1,
+        ..Product::default()
     }
 }
 
@@ -114,44 +207,30 @@ fn packed<'a, T: Real>(x: &Frames<'a, T>, width: usize) -> Cow<'a, [T]> {
     Cow::Owned(frames)
 }
 
-/// `c [rows, cols] (+)= a · b`, in parallel where it is worth that: by rows, in place, where there are many and all of
-/// `b` stays near the processor, otherwise by panels of columns.
-fn multiply<T: Real>(product: Product, a: &[T], b: &[T], b_col: usize, c: &mut [T], add: bool) {
-    let (rows, cols) = (product.rows, product.cols);
-    let is_small = rows * cols * product.inner <= ALONE_MAX;
-    if is_small || rows > ROWS && cols * product.inner <= TURNED_MAX {
-        let part = if is_small { rows } else { ROWS };
-        let parts = a.par_chunks(part * product.inner);
-        let parts = parts.zip(c[..rows * cols].par_chunks_mut(part * cols));
-        parts.for_each(|(a, c)| {
-            let product = Product {
-                rows: c.len() / cols,
-                c_row: cols,
-                add,
-                ..product
-            };
-            product.run(a, b, c);
-        });
-        return;
+/// `c [rows, cols] (+)= a · b` for a large matrix b, in parallel where it is worth that, by strips of columns.
+fn multiply<T: Real>(product: Product, a: &[T], b: &[T], c: &mut [T], add: bool) {
+    let Product { rows, cols, .. } = product;
+    if rows * cols * product.inner <= ALONE_MAX {
+        return Product { add, ..product }.run(a, b, c);
     }
-    let panels: Vec<Buffer<T>> = (0..cols.div_ceil(PANEL))
+    let strips: Vec<Buffer<T>> = (0..cols.div_ceil(STRIP))
         .into_par_iter()
-        .map(|panel| {
-            let start = panel * PANEL;
-            let width = PANEL.min(cols - start);
+        .map(|strip| {
+            let start = strip * STRIP;
+            let width = STRIP.min(cols - start);
             let mut out = Buffer::new(rows * width);
             let product = Product {
                 cols: width,
                 c_row: width,
                 ..product
             };
-            product.run(a, &b[start * b_col..], &mut out);
+            product.run(a, &b[start * product.b.line..], &mut out);
             out
         })
         .collect();
-    for (panel, values) in panels.iter().enumerate() {
-        let start = panel * PANEL;
-        let width = PANEL.min(cols - start);
+    for (strip, values) in strips.iter().enumerate() {
+        let start = strip * STRIP;
+        let width = STRIP.min(cols - start);
         for (row, values) in values.chunks_exact(width).enumerate() {
             let out = &mut c[row * cols + start..][..width];
             for (out, &value) in out.iter_mut().zip(values) {
@@ -159,16 +238,6 @@ fn multiply<T: Real>(product: Product, a: &[T], b: &[T], b_col: usize, c: &mut [
             }
         }
     }
-}
-
-/// Columns of rows of `width` values side by side, [rows, columns].
-fn columns<T: Real>(values: &[T], width: usize, columns: Range<usize>) -> Buffer<T> {
-    let mut out = Buffer::new(values.len() / width * columns.len());
-    let rows = values.chunks_exact(width);
-    for (out, row) in out.chunks_exact_mut(columns.len()).zip(rows) {
-        out.copy_from_slice(&row[columns.clone()]);
-    }
-    out
 }
 
 /// `gradient [outputs, inputs] = dzᵀ · x`, by rows in parallel, for `x [frames, inputs]` and `dz [frames, outputs]`.
@@ -180,30 +249,20 @@ fn gradient_of_product<T: Real>(
 ) {
     // What a tile reads of wide rows lies on a page of its own for each frame: side by side it is read at once.
     let is_far = outputs > NARROW && dz.len() > NEAR;
-    let width = if is_far { PACKED } else { inputs };
-    let panels: Vec<Range<usize>> = (0..inputs)
-        .step_by(width)
-        .map(|start| start..inputs.min(start + width))
-        .collect();
-    let packed: Vec<Buffer<T>> = match is_far {
-        true => {
-            let panels = panels.par_iter();
-            panels
-                .map(|panel| columns(x, inputs, panel.clone()))
-                .collect()
-        }
+    let width = if is_far { PANEL } else { inputs };
+    let panels: Vec<Range<usize>> = panels(inputs, width).collect();
+    let cuts: Vec<Buffer<T>> = match is_far {
+        true => panels
+            .par_iter()
+            .map(|panel| cut(x, inputs, panel.clone()))
+            .collect(),
         false => Vec::new(),
-    };
-    let strides = |inner| Strides {
-        line: 1,
-        inner,
-        ..Strides::default()
     };
     let tasks = gradient.par_chunks_mut(TILES * inputs).enumerate();
     tasks.for_each(|(task, out)| {
         let rows = out.len() / inputs;
         let first = TILES * task;
-        let own = is_far.then(|| columns(dz, outputs, first..first + rows));
+        let own = is_far.then(|| cut(dz, outputs, first..first + rows));
         let (dz, dz_width) = match &own {
             Some(own) => (&**own, rows),
             None => (&dz[first..], outputs),
@@ -211,97 +270,78 @@ fn gradient_of_product<T: Real>(
         for (at, panel) in panels.iter().enumerate() {
             let product = Product {
                 rows,
-                cols: panel.len(),
-                outer: 1,
-                inner: x.len() / inputs,
-                batch: 1,
-                a: strides(dz_width),
-                b: strides(panel.len()),
+                a: Strides {
+                    line: 1,
+                    inner: dz_width,
+                    ..Strides::default()
+                },
                 c_row: inputs,
-                c_col: 1,
-                ..Product::default()
+                ..product(x.len() / inputs, panel.len())
             };
-            let x = packed.get(at).map_or(x, |packed| &**packed);
+            let x = cuts.get(at).map_or(x, |cut| &**cut);
             product.run(dz, x, &mut out[panel.start..]);
         }
     });
 }
 
 impl<T: Real> Prepared<T> for PreparedDense<'_, T> {
+    /// Returns the frames one behind the other where they were not so.
     fn forward(&self, x: &Frames<'_, T>, z: &mut [T]) -> Vec<T> {
         let (outputs, inputs) = self.weight.dim();
-        if !x.is_empty() {
-            let (values, line, inner) = match &self.turned {
-                Some(turned) => (&**turned, 1, outputs),
-                None => (self.values(), inputs, 1),
-            };
-            let product = Product {
-                rows: x.len(),
-                cols: outputs,
-                outer: 1,
-                inner: inputs,
-                batch: 1,
-                a: Strides {
-                    line: inputs,
-                    inner: 1,
-                    ..Strides::default()
-                },
-                b: Strides {
-                    line,
-                    inner,
-                    ..Strides::default()
-                },
-                c_col: 1,
-                ..Product::default()
-            };
-            multiply(product, &packed(x, inputs), values, line, z, true);
+        let packed = packed(x, inputs);
+        match &self.turned {
+            Some(turned) => turned.multiply(&packed, z, true),
+            None => {
+                let product = Product {
+                    rows: x.len(),
+                    b: Strides {
+                        line: inputs,
+                        inner: 1,
+                        ..Strides::default()
+                    },
+                    ..product(inputs, outputs)
+                };
+                multiply(product, &packed, self.values(), z, true);
+            }
         }
-        Vec::new()
+        match packed {
+            Cow::Borrowed(_) => Vec::new(),
+            Cow::Owned(frames) => frames,
+        }
     }
 
     fn input_gradient(&self, dz: ArrayView2<'_, T>, dx: &mut [T]) {
         let (outputs, inputs) = self.weight.dim();
         let dz = dz.as_standard_layout();
-        if dz.is_empty() {
-            return;
-        }
-        let product = Product {
-            rows: dz.nrows(),
-            cols: inputs,
-            outer: 1,
-            inner: outputs,
-            batch: 1,
-            a: Strides {
-                line: outputs,
-                inner: 1,
-                ..Strides::default()
-            },
-            b: Strides {
-                line: 1,
-                inner: inputs,
-                ..Strides::default()
-            },
-            c_col: 1,
-            ..Product::default()
-        };
         let dz = dz.as_slice().expect("standard layout");
-        multiply(product, dz, self.values(), 1, dx, false);
+        if self.turned.is_none() {
+            let product = Product {
+                rows: dz.len() / outputs,
+                ..product(outputs, inputs)
+            };
+            return multiply(product, dz, self.values(), dx, false);
+        }
+        let straight = || Panels::straight(self.values(), inputs);
+        self.straight.get_or_init(straight).multiply(dz, dx, false);
     }
 
     fn weight_gradient(
         &self,
         x: &Frames<'_, T>,
-        _kept: &[T],
+        kept: &[T],
         dz: ArrayView2<'_, T>,
     ) -> Vec<ArrayD<T>> {
         let (outputs, inputs) = self.weight.dim();
         let mut gradient = Array2::zeros((outputs, inputs));
         if !x.is_empty() {
-            let x = packed(x, inputs);
+            let frames = match kept {
+                [] => packed(x, inputs),
+                kept => Cow::Borrowed(kept),
+            };
             let dz = dz.as_standard_layout();
             let dz = dz.as_slice().expect("standard layout");
             let gradient = gradient.as_slice_mut().expect("standard layout");
-            gradient_of_product(&x, dz, gradient, (inputs, outputs));
+            gradient_of_product(&frames, dz, gradient, (inputs, outputs));
         }
         vec![gradient.into_dyn()]
     }

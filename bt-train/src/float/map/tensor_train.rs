@@ -3,10 +3,11 @@
 //! `W[j, i] = Π_k C_k[·, i_k, j_k, ·]`, a product of matrices [r_{k−1}, r_k]
 //! with r_0 = r_d = 1. Contracted last core first, by the same engine.
 
-use super::chain::{Chain, Spare};
+use super::chain::{Chain, Scratch};
 use super::stages::{Stage, Stages};
 use super::{Frames, Map, Prepared};
 use crate::float::real::Real;
+use crate::float::spare::Spare;
 use crate::shape::name;
 use ndarray::{Array3, Array4, ArrayD, ArrayView2, ArrayViewD, ArrayViewMutD};
 
@@ -15,7 +16,7 @@ use ndarray::{Array3, Array4, ArrayD, ArrayView2, ArrayViewD, ArrayViewMutD};
 pub struct TensorTrain<T> {
     cores: Vec<Array4<T>>,
     plan: Stages,
-    spare: Spare<T>,
+    spare: Spare<Scratch<T>>,
 }
 
 impl<T: Real> TensorTrain<T> {

@@ -326,6 +326,31 @@ fn threads_do_not_matter() {
     }
 }
 
+/// A pass that leaves nothing but NaN behind changes no bit of the next one.
+#[test]
+fn what_a_pass_leaves_is_not_read() {
+    for text in CONFIGS {
+        let new = || Model::new(config(text), &mut ChaCha8Rng::seed_from_u64(7)).unwrap();
+        let (mut used, mut fresh) = (new(), new());
+        let mut rng = ChaCha8Rng::seed_from_u64(8);
+        let x = Array3::from_shape_simple_fn((9, 4, 12), || init::normal(&mut rng) as f32);
+        let lengths: Vec<usize> = (0..9).map(|b| b % 5).collect();
+        let rows = Rows::new(&mut fresh, &lengths);
+        Rows::new(&mut used, &lengths);
+        let hidden = fresh.config.layers * fresh.config.units();
+        let options = LossOptions {
+            recurrent_mask: Some(dropout_mask(9, hidden, 0.3, &mut rng)),
+            ..LossOptions::default()
+        };
+        let run = |model: &Model, x: &Array3<f32>| {
+            model.loss_and_gradients(x.view(), &lengths, rows.wanted(), &options)
+        };
+        let (_, spoilt) = run(&used, &x.mapv(|_| f32::NAN));
+        assert!(spoilt.arrays[0].iter().all(|v| v.is_nan()), "{text}");
+        assert_eq!(run(&used, &x), run(&fresh, &x), "{text}");
+    }
+}
+
 /// Gradient descent on ten random sequences learns them by heart.
 #[test]
 fn learns() {

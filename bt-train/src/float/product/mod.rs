@@ -11,6 +11,9 @@ mod tiles;
 pub use buffer::Buffer;
 
 use crate::float::real::Real;
+use ndarray::{Array1, ArrayView2};
+use pulp::Arch;
+use rayon::prelude::*;
 use std::any::TypeId;
 
 /// `c[batch][row, col] (+)= Σ_outer Σ_inner a[batch][row, (outer, inner)] · b[batch][(outer, inner), col]`
@@ -210,9 +213,32 @@ pub fn transpose<T: Real>(input: &[T], out: &mut [T], rows: usize, cols: usize) 
     }
 }
 
+/// The sum of rows, one after the other.
+///
+/// # Panics
+/// If a row's values do not lie side by side.
+pub fn sum_of_rows<T: Real>(rows: ArrayView2<'_, T>) -> Array1<T> {
+    /// Columns that one task adds up: several registers, so that no sum waits for the one before.
+    const COLUMNS: usize = 128;
+    let mut sums = Array1::zeros(rows.ncols());
+    let parts = sums.as_slice_mut().expect("standard layout");
+    let parts = parts.par_chunks_mut(COLUMNS).enumerate();
+    parts.for_each(|(part, sums)| {
+        Arch::new().dispatch(|| {
+            for row in rows.outer_iter() {
+                let row = row.to_slice().expect("values side by side");
+                let row = &row[part * COLUMNS..];
+                sums.iter_mut().zip(row).for_each(|(sum, &v)| *sum += v);
+            }
+        });
+    });
+    sums
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ndarray::{Array2, Axis, s};
 
     /// Values that differ everywhere and are exact in `f32`.
     fn ramp(len: usize) -> Vec<f32> {
@@ -301,6 +327,16 @@ mod tests {
                         }
                     }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn sums_rows() {
+        for (rows, width) in [(0, 3), (1, 1), (5, 130), (3, 256)] {
+            let values = Array2::from_shape_vec((rows, width), ramp(rows * width)).unwrap();
+            for rows in [values.view(), values.slice(s![.., width / 2..])] {
+                assert_eq!(sum_of_rows(rows), rows.sum_axis(Axis(0)));
             }
         }
     }

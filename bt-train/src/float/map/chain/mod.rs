@@ -10,9 +10,9 @@ use super::Frames;
 use super::stages::{Stage, Stages};
 use crate::float::product::{Buffer, transpose};
 use crate::float::real::Real;
+use crate::float::spare::Spare;
 use ndarray::{Array3, ArrayView2};
 use rayon::prelude::*;
-use std::sync::{Arc, Mutex};
 
 /// Tasks the gradient of the weights is cut into. Their partial sums are added
 /// in order, so the result does not depend on the number of threads.
@@ -31,18 +31,7 @@ pub struct Chain<'a, T> {
     /// Where the first stage reads the frame's last axis, its weights the other way round, `[…, new, sum]`: the
     /// gradient of the frames is then a product of the fast kind.
     turned_first: Option<Buffer<T>>,
-    spare: Spare<T>,
-}
-
-/// Buffers of a plan that no task uses at the moment: of a map and its clones, for all their passes.
-#[derive(Debug, Clone)]
-pub struct Spare<T>(Arc<Mutex<Vec<Scratch<T>>>>);
-
-impl<T> Default for Spare<T> {
-    /// None yet.
-    fn default() -> Self {
-        Spare(Arc::default())
-    }
+    spare: Spare<Scratch<T>>,
 }
 
 /// What is worked on in one go.
@@ -58,7 +47,7 @@ struct Piece {
 
 /// Buffers of one task.
 #[derive(Debug)]
-struct Scratch<T> {
+pub struct Scratch<T> {
     /// `levels[s]`: what stage s left, shuffled; of a slice for the inner stages.
     levels: Vec<Buffer<T>>,
     /// Gradients of `levels`, same sizes.
@@ -71,7 +60,11 @@ struct Scratch<T> {
 
 impl<'a, T: Real> Chain<'a, T> {
     /// `weights[s]`: `[blocks, sum, new]` of stage s; `spare` are buffers of this plan.
-    pub fn new(plan: &'a Stages, weights: Vec<Array3<T>>, spare: &Spare<T>) -> Chain<'a, T> {
+    pub fn new(
+        plan: &'a Stages,
+        weights: Vec<Array3<T>>,
+        spare: &Spare<Scratch<T>>,
+    ) -> Chain<'a, T> {
         let weights = weights.into_iter().enumerate().map(|(s, weight)| {
             let stage = &plan.stages[s];
             assert_eq!(weight.dim(), (plan.blocks, stage.sum, stage.new));
@@ -268,15 +261,12 @@ impl<'a, T: Real> Chain<'a, T> {
         lengths.map(Buffer::new).collect()
     }
 
-    /// Lends buffers, kept for the next task: fresh memory costs a page fault
-    /// every 4 KiB. What an earlier task left in them is never read.
+    /// Lends buffers, kept for the next task.
     fn with_scratch<R>(&self, work: impl FnOnce(&mut Scratch<T>) -> R) -> R {
-        let spare = self.spare.0.lock().ok().and_then(|mut spare| spare.pop());
+        let spare = self.spare.take(|_| true);
         let mut scratch = spare.unwrap_or_else(|| self.scratch());
         let result = work(&mut scratch);
-        if let Ok(mut spare) = self.spare.0.lock() {
-            spare.push(scratch);
-        }
+        self.spare.leave(scratch, usize::MAX);
         result
     }
 
