@@ -5,6 +5,7 @@ use bt_train::float::config::ModelConfig;
 use bt_train::float::head::Wanted;
 use bt_train::float::init;
 use bt_train::float::model::{LossOptions, Model};
+use bt_train::float::workers;
 use bt_train::training::optimizer::{Adam, Decay, clip};
 use clap::Parser;
 use ndarray::{Array2, Array3};
@@ -26,7 +27,13 @@ struct Args {
     updates: usize,
 }
 
+/// As in the program `bt-train`.
+#[cfg(target_pointer_width = "64")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    workers::join();
     let args = Args::parse();
     let config: ModelConfig = serde_json::from_str(&args.config)?;
     let mut rng = ChaCha8Rng::seed_from_u64(1);

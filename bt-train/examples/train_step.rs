@@ -1,6 +1,7 @@
 //! Times a training step, at the paper's UCF11 shape unless told otherwise; `--help` lists the options.
 
 use bt_train::benchmark::{Shape, train_step};
+use bt_train::float::workers;
 use bt_train::shape::{Cell, MapName};
 use bt_train::training::modes::Modes;
 use clap::Parser;
@@ -43,7 +44,13 @@ struct Args {
     steps: usize,
 }
 
+/// As in the program `bt-train`.
+#[cfg(target_pointer_width = "64")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    workers::join();
     let args = Args::parse();
     let shape = Shape {
         cell: args.cell,

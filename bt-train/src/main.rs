@@ -2,13 +2,21 @@
 
 use bt_train::command::Cli;
 use bt_train::error::one_line;
+use bt_train::float::workers;
 use bt_train::output::{tell_warnings, until_unread};
 use bt_train::remark;
 use clap::Parser;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+/// Keeps what an update frees for the next one, and starts every large array on a cache line: a fifth of a small layer's
+/// time.
+#[cfg(target_pointer_width = "64")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
+    workers::join();
     until_unread(run)
 }
 

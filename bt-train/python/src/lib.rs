@@ -14,6 +14,11 @@ mod words;
 
 use pyo3::prelude::*;
 
+/// As in the program `bt-train`.
+#[cfg(target_pointer_width = "64")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Block-term LSTMs: trained here, run in integers as on the device.
 #[pymodule]
 mod _native {

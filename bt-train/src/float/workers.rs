@@ -1,7 +1,6 @@
 //! Where parallel loops begin, and who waits for them.
 
 use std::hint;
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -9,11 +8,20 @@ use std::time::{Duration, Instant};
 /// some 10 µs, on a virtual machine 80, and a step has a dozen parallel loops.
 const AWAKE: Duration = Duration::from_micros(200);
 
+/// Makes the calling thread, the program's first one, one of rayon's: loops begin on it at once, where any other hands
+/// each over and sleeps until it is done. From then on only it may begin loops outside of loops, for it may be the only
+/// one that works on them.
+pub fn join() {
+    // There are no others yet unless a loop has begun already; it goes on with them then.
+    let _ = rayon::ThreadPoolBuilder::new()
+        .use_current_thread()
+        .build_global();
+}
+
 /// Runs `f` on one of rayon's threads, while the others stay awake between its parallel loops. A loop that begins there
 /// starts at once; each that begins on another thread wakes one and waits for it, which is a fifth of a small layer's
 /// time.
 pub(super) fn on_workers<R: Send>(f: impl FnOnce() -> R + Send) -> R {
-    keep_freed_memory();
     let is_over = AtomicBool::new(false);
     rayon::scope(|scope| {
         let (here, is_over) = (rayon::current_thread_index(), &is_over);
@@ -26,18 +34,6 @@ pub(super) fn on_workers<R: Send>(f: impl FnOnce() -> R + Send) -> R {
         is_over.store(true, Ordering::Relaxed);
         result
     })
-}
-
-/// Has glibc's allocator keep what a step frees for the next one. It hands more than twice the largest block that it
-/// saw freed, of up to 32 MB, back to the system, from which every step would then fetch it page by page: up to a
-/// quarter of a small layer's time. Nothing is written to the block, so that it takes no memory.
-fn keep_freed_memory() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        drop(hint::black_box(Vec::<u8>::with_capacity(
-            (32 << 20) - (64 << 10),
-        )))
-    });
 }
 
 /// Does what work there is until all is over, or there has been none for too long.
