@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""An epoch of a small dense layer, by `bt-train train` and as it is usually written in PyTorch.
+
+    pip install numpy torch
+    cargo build --release -p bt-train
+    python3 tools/peers/epoch.py --ours target/release/bt-train [--cell gru] [--layers 2] [--threads 2] [--rounds 8]
+
+112 values, 64 units, 11 classes, 8,192 sequences of 16 steps in random order, 64 an update: cross entropy, gradients, clipping and
+Adam. Ours is the difference between a run of many epochs and one of a single one, so that neither start nor report counts; what an
+epoch ends with does: 64 sequences of validation and the files that a killed run goes on from. PyTorch's tensors are in memory, and
+nothing but the updates is timed, after an epoch that warms up. Rounds are interleaved, so that a busy moment of the machine meets
+both, and each has processes of its own: how fast PyTorch is differs from process to process, by a third and more. Told are least and
+median seconds, of the clock and of the processors, and the median over the rounds of PyTorch's by ours in the same round.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+INPUTS, UNITS, CLASSES, BATCH, STEPS, SEQUENCES = 112, 64, 11, 64, 16, 8192
+
+
+def data(path):
+    import numpy
+
+    rng = numpy.random.default_rng(0)
+    arrays = {}
+    for part, count in (("train", SEQUENCES), ("val", BATCH), ("test", BATCH)):
+        arrays[f"x_{part}"] = rng.standard_normal((count, STEPS, INPUTS)).astype("f4")
+        arrays[f"y_{part}"] = rng.integers(0, CLASSES, count)
+    numpy.savez(path, **arrays)
+
+
+def peer(path, cell, layers, threads, epochs):
+    """Prints the seconds of so many epochs, of the clock and of the processors, after one more."""
+    import numpy
+    import torch
+    from torch import nn
+
+    torch.set_num_threads(threads)
+    arrays = numpy.load(path)
+    x, y = torch.from_numpy(arrays["x_train"]), torch.from_numpy(arrays["y_train"])
+    layer = (nn.LSTM if cell == "lstm" else nn.GRU)(INPUTS, UNITS, layers, batch_first=True)
+    head = nn.Linear(UNITS, CLASSES)
+    weights = [*layer.parameters(), *head.parameters()]
+    adam = torch.optim.Adam(weights, 1e-3)
+    for epoch in range(1 + epochs):
+        if epoch == 1:
+            clock, busy = time.perf_counter(), time.process_time()
+        for part in torch.randperm(len(x)).split(BATCH):
+            adam.zero_grad()
+            logits = head(layer(x[part])[0][:, -1])
+            nn.functional.cross_entropy(logits, y[part]).backward()
+            nn.utils.clip_grad_norm_(weights, 1.0)
+            adam.step()
+    print(json.dumps([time.perf_counter() - clock, time.process_time() - busy]))
+
+
+def run(args, path, epochs):
+    """Seconds of a run of ours, of the clock and of the processors."""
+    with tempfile.TemporaryDirectory() as folder:
+        before, clock = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        shape = ["--input-map", "dense", "--cell", args.cell, "--units", str(UNITS), "--layers", str(args.layers)]
+        shape += ["--batch", str(BATCH), "--epochs", str(epochs), "--lr", "1e-3"]
+        command = [args.ours, "train", "--data", path, "--out", f"{folder}/run", *shape]
+        environment = os.environ | {"RAYON_NUM_THREADS": str(args.threads)}
+        subprocess.run(command, check=True, capture_output=True, env=environment)
+        clock, after = time.perf_counter() - clock, resource.getrusage(resource.RUSAGE_CHILDREN)
+    busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return clock, busy
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ours", help="the program bt-train")
+    parser.add_argument("--cell", choices=("lstm", "gru"), default="lstm")
+    parser.add_argument("--layers", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=5, help="timed in a round")
+    parser.add_argument("--peer", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.peer:
+        return peer(args.peer, args.cell, args.layers, args.threads, args.epochs)
+    if not args.ours:
+        parser.error("--ours is missing")
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/small.npz"
+        data(path)
+        shape = [f"--{name}={getattr(args, name)}" for name in ("cell", "layers", "threads", "epochs")]
+        command = [sys.executable, Path(__file__), "--peer", path, *shape]
+        environment = os.environ | {"OMP_NUM_THREADS": str(args.threads)}
+        ours, theirs = [], []
+        for _ in range(args.rounds):
+            once, more = (run(args, path, epochs) for epochs in (1, 1 + args.epochs))
+            ours.append([(b - a) / args.epochs for a, b in zip(once, more)])
+            told = subprocess.run(command, check=True, capture_output=True, env=environment).stdout
+            theirs.append([seconds / args.epochs for seconds in json.loads(told)])
+    for at, what in enumerate(("clock", "processors")):
+        a, b = ([row[at] for row in rows] for rows in (ours, theirs))
+        ratio = statistics.median(theirs / ours for ours, theirs in zip(a, b))
+        figures = [f"{name} {min(v):.3f} least {statistics.median(v):.3f} median" for name, v in (("ours", a), ("PyTorch", b))]
+        print(f"{args.cell} {args.layers} threads {args.threads} {what:10} s: {', '.join(figures)}, to ours {ratio:.2f}")
+
+
+if __name__ == "__main__":
+    main()
