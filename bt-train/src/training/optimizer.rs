@@ -3,11 +3,16 @@
 use crate::float::model::{Gradients, Model};
 use crate::shape::name;
 use ndarray::ArrayD;
+use pulp::Arch;
+use rayon::prelude::*;
 
 /// Decay of the first moment.
 const BETA_1: f32 = 0.9;
 /// Added to the root of the second moment.
 const EPSILON: f32 = 1e-8;
+
+/// Parameters that one task moves.
+const VALUES: usize = 1 << 14;
 
 /// Moments of every parameter, in the order of [`Model::parameters`].
 #[derive(Debug, Clone, PartialEq)]
@@ -89,15 +94,26 @@ impl Adam {
             let (Some(values), Some(gradient), Some(first), Some(second)) = all else {
                 unreachable!("parameters and moments are made in standard layout");
             };
-            let moments = first.iter_mut().zip(second);
-            for ((value, &gradient), (first, second)) in
-                values.iter_mut().zip(gradient).zip(moments)
-            {
-                *first = BETA_1 * *first + (1.0 - BETA_1) * gradient;
-                *second = beta2 * *second + (1.0 - beta2) * gradient * gradient;
-                let step = *first * first_unbias / ((*second * second_unbias).sqrt() + EPSILON);
-                *value = *value * keep - rate * step;
-            }
+            let values = values
+                .par_chunks_mut(VALUES)
+                .zip(gradient.par_chunks(VALUES));
+            let moments = first
+                .par_chunks_mut(VALUES)
+                .zip(second.par_chunks_mut(VALUES));
+            values
+                .zip(moments)
+                .for_each(|((values, gradient), (first, second))| {
+                    Arch::new().dispatch(|| {
+                        let moments = first.iter_mut().zip(second);
+                        let each = values.iter_mut().zip(gradient).zip(moments);
+                        for ((value, &gradient), (first, second)) in each {
+                            *first = BETA_1 * *first + (1.0 - BETA_1) * gradient;
+                            *second = beta2 * *second + (1.0 - beta2) * gradient * gradient;
+                            let root = (*second * second_unbias).sqrt() + EPSILON;
+                            *value = *value * keep - rate * (*first * first_unbias / root);
+                        }
+                    });
+                });
         }
     }
 }
