@@ -12,6 +12,7 @@
 //! divergence of N(μ, s²) from N(0, 1): (μ² + s² − 1)/2 − ln s. To draw without a picture, z is ε.
 
 mod attention;
+mod batch;
 mod linear;
 mod views;
 mod walk;
@@ -156,8 +157,8 @@ pub(super) struct Draw<'a, T> {
     attention: Option<Attention<'a, T>>,
 }
 
-/// What the backward pass needs of the forward pass.
-pub(super) struct Trace<'l, T> {
+/// What the backward pass needs of a group's way forward.
+struct Trace<'l, T> {
     /// [batch, K], row by row.
     pictures: Vec<T>,
     encoder: Walk<'l, T>,
@@ -171,24 +172,17 @@ pub(super) struct Trace<'l, T> {
     views: Option<Views<'l, T>>,
 }
 
-impl<T: Real> Trace<'_, T> {
-    /// The logits of the pixels, [batch, K].
-    pub fn canvas(&self) -> ArrayView2<'_, T> {
-        self.canvas.view()
-    }
-
-    /// The divergence of all latent values of all pictures, of which a step has `count`, in nats.
-    pub fn divergence(&self, count: usize) -> f64 {
-        let of = |row: &[T]| {
-            let (mean, log) = row.split_at(count);
-            let each = mean.iter().zip(log).map(|(mean, log)| {
-                let (mean, log) = (mean.widen(), log.widen());
-                0.5 * (mean * mean + (2.0 * log).exp() - 1.0) - log
-            });
-            each.sum::<f64>()
-        };
-        self.latents.chunks_exact(2 * count).map(of).sum()
-    }
+/// What the gradients of the weights need of a group's way back.
+struct Back<'l, T> {
+    pictures: Vec<T>,
+    encoder: Walk<'l, T>,
+    kept_still: Vec<T>,
+    decoder: Walk<'l, T>,
+    /// The gradient of μ and ln s, [T, batch, 2·Z].
+    dvalues: Vec<T>,
+    /// That of the canvas after each step, [T, batch, K].
+    dcanvases: Vec<T>,
+    views: Option<Views<'l, T>>,
 }
 
 /// Gradients of all weights.
@@ -251,7 +245,7 @@ impl<'a, T: Real> Draw<'a, T> {
     }
 
     /// Looks at pictures `x` [batch, K] and paints them; `noise` [T, batch, Z] is ε.
-    pub fn forward(&self, x: ArrayView2<'_, T>, noise: ArrayView3<'_, T>) -> Trace<'_, T> {
+    fn group_forward(&self, x: ArrayView2<'_, T>, noise: ArrayView3<'_, T>) -> Trace<'_, T> {
         let (rows, pixels) = x.dim();
         let (steps, _, count) = noise.dim();
         let units = self.decoder.units();
@@ -320,15 +314,15 @@ impl<'a, T: Real> Draw<'a, T> {
         }
     }
 
-    /// Gradients of `scale` times the divergence and of what has the gradient `dcanvas` [batch, K] by the last
-    /// canvas.
-    pub fn backward(
+    /// The way back of a group, of `scale` times the divergence and of what has the gradient `dcanvas` [batch, K] by the
+    /// last canvas.
+    fn group_back<'l>(
         &self,
-        trace: Trace<'_, T>,
+        trace: Trace<'l, T>,
         noise: ArrayView3<'_, T>,
-        dcanvas: Array2<T>,
+        dcanvas: ArrayView2<'_, T>,
         scale: T,
-    ) -> DrawGradients<T> {
+    ) -> Back<'l, T> {
         let Trace {
             pictures,
             mut encoder,
@@ -408,24 +402,58 @@ impl<'a, T: Real> Draw<'a, T> {
                 of_decoder.for_each(|(dg, dframe)| add(dg, &dframe[read..][..units]));
             }
         }
-        let latent = self.latent.gradients(encoder.outputs(), &dvalues);
-        let (attention, paint) = match &views {
-            Some(views) => {
-                let (attention, paint) = views.gradients(decoder.all_hidden());
-                (Some(attention), paint)
+        Back {
+            pictures,
+            encoder,
+            kept_still,
+            decoder,
+            dvalues,
+            dcanvases,
+            views,
+        }
+    }
+
+    /// Gradients of all weights, of the ways back of groups.
+    fn gradients(&self, groups: Vec<Back<'_, T>>) -> DrawGradients<T> {
+        let latent = groups.iter().map(|g| (g.encoder.outputs(), &*g.dvalues));
+        let latent = self.latent.gradients(latent);
+        let with_views = || {
+            let groups = groups.iter();
+            groups.filter_map(|g| Some((&g.decoder, g.views.as_ref()?.gradients())))
+        };
+        let attention = self.attention.as_ref().map(|attention| {
+            let runs = with_views().map(|(walk, (dplaces, _))| (walk.all_hidden(), dplaces));
+            attention.place.gradients(runs)
+        });
+        let paint = match &self.attention {
+            Some(_) => {
+                let runs = with_views().map(|(walk, (_, dpatches))| (walk.outputs(), dpatches));
+                self.paint.gradients(runs)
             }
-            None => (None, self.paint.gradients(decoder.outputs(), &dcanvases)),
+            None => {
+                let runs = groups.iter();
+                let runs = runs.map(|g| (g.decoder.outputs(), &*g.dcanvases));
+                self.paint.gradients(runs)
+            }
         };
         let of_still = self.still.as_ref().map(|map| {
-            let starts = (0..rows).map(|row| row * pixels).collect();
-            let dz = encoder.start_gradient();
-            map.weight_gradient(&Frames::new(&pictures, starts), &kept_still, dz.view())
+            let mut sums = Vec::new();
+            for group in &groups {
+                let dz = group.encoder.start_gradient();
+                let pixels = group.pictures.len() / dz.nrows().max(1);
+                let starts = (0..dz.nrows()).map(|row| row * pixels).collect();
+                let frames = Frames::new(&group.pictures, starts);
+                map.add_weight_gradient(&frames, &group.kept_still, dz.view(), &mut sums);
+            }
+            sums
         });
-        let mut encoder = encoder.gradients();
+        let walks = groups.into_iter().map(|g| (g.encoder, g.decoder));
+        let (encoders, decoders) = walks.unzip();
+        let mut encoder = Walk::gradients(&self.encoder, encoders);
         encoder.input = self.parts.join(of_still.as_deref(), &encoder.input);
         DrawGradients {
             encoder,
-            decoder: decoder.gradients(),
+            decoder: Walk::gradients(&self.decoder, decoders),
             latent,
             attention,
             paint,

@@ -506,7 +506,7 @@ impl<T: Real> Network<T> {
             let draw = self.draw(&parts);
             let trace = draw.forward(x, noise.view());
             (
-                trace.canvas().to_owned(),
+                trace.canvas(),
                 trace.divergence(self.config.latent_values()),
             )
         })
@@ -554,10 +554,12 @@ impl<T: Real> Network<T> {
             let parts = self.parts();
             let draw = self.draw(&parts);
             let trace = draw.forward(x, noise.view());
-            let (mut loss, dcanvas) = self.loss(trace.canvas(), wanted, &options.weights);
+            let canvas = trace.canvas();
+            let (mut loss, dcanvas) = self.loss(canvas.view(), wanted, &options.weights);
             let scale = 1.0 / x.len().max(1) as f64;
             loss.loss += scale * trace.divergence(self.config.latent_values());
-            let gradients = draw.backward(trace, noise.view(), dcanvas, T::from_f64(scale));
+            let scale = T::from_f64(scale);
+            let gradients = draw.backward(trace, noise.view(), dcanvas.view(), scale);
             let arrays = gradients.arrays();
             (loss, Gradients { arrays })
         })

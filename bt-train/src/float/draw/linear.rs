@@ -42,15 +42,21 @@ impl<'a, T: Real> Linear<'a, T> {
         self.map.input_gradient(self.rows(dvalues), dh);
     }
 
-    /// The gradient of W and b, of rows `h` of all steps.
-    pub fn gradients(&self, h: &[T], dvalues: &[T]) -> Head<T> {
-        let dvalues = self.rows(dvalues);
-        let frames = Frames::packed(h, self.head.weight.ncols());
-        let weight = self.map.weight_gradient(&frames, &[], dvalues).remove(0);
-        Head {
-            weight: weight.into_dimensionality().expect("a matrix"),
-            bias: sum_of_rows(dvalues),
+    /// The gradient of W and b, of rows `h` of all steps and that of their values, run after run.
+    pub fn gradients<'r>(&self, runs: impl Iterator<Item = (&'r [T], &'r [T])>) -> Head<T> {
+        let mut sums = Head::zeros(self.head.weight.ncols(), self.outputs());
+        let mut weight = Vec::new();
+        for (h, dvalues) in runs {
+            let dvalues = self.rows(dvalues);
+            let frames = Frames::packed(h, self.head.weight.ncols());
+            self.map
+                .add_weight_gradient(&frames, &[], dvalues, &mut weight);
+            sums.bias += &sum_of_rows(dvalues);
         }
+        if let Some(weight) = weight.pop() {
+            sums.weight = weight.into_dimensionality().expect("a matrix");
+        }
+        sums
     }
 
     fn rows<'v>(&self, values: &'v [T]) -> ArrayView2<'v, T> {

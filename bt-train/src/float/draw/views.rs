@@ -3,7 +3,6 @@
 use super::attention::{PLACE, Scratch, Size, Window};
 use super::linear::Linear;
 use crate::float::config::PLACES;
-use crate::float::head::Head;
 use crate::float::real::Real;
 use rayon::prelude::*;
 
@@ -208,13 +207,9 @@ impl<'l, T: Real> Views<'l, T> {
             );
     }
 
-    /// Gradients of what places windows and of what gives patches, after the way back; of the decoder's hidden states
-    /// before every step and after the last.
-    pub fn gradients(&self, hidden: &[T]) -> (Head<T>, Head<T>) {
-        let first = hidden.len() / (self.places.len() / (self.batch * PLACES));
-        (
-            self.attention.place.gradients(hidden, &self.dplaces),
-            self.paint.gradients(&hidden[first..], &self.patches),
-        )
+    /// Gradients of the numbers that placed windows, before every step and after the last, and of what gave patches, after
+    /// the way back.
+    pub fn gradients(&self) -> (&[T], &[T]) {
+        (&self.dplaces, &self.patches)
     }
 }

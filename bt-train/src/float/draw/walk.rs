@@ -2,7 +2,7 @@
 
 use crate::float::cell::Row;
 use crate::float::layer::{Layer, LayerGradients};
-use crate::float::map::{Frames, Prepared};
+use crate::float::map::{self, Frames, Prepared};
 use crate::float::product::sum_of_rows;
 use crate::float::real::Real;
 use ndarray::{Array1, Array2, ArrayD, ArrayView2, s};
@@ -135,13 +135,13 @@ impl<'l, T: Real> Walk<'l, T> {
         let kept = &self.kept_input[t * kept..][..kept];
         match dframes {
             Some(dframes) => match layer.input.gradients(&frames, kept, dz, dframes) {
-                Some(more) => gather(&mut self.gathered, more),
+                Some(more) => map::add(&mut self.gathered, more),
                 None => layer.input.input_gradient(dz, dframes),
             },
             // What was gathered lacks this step.
             None if !self.gathered.is_empty() => {
-                let more = layer.input.weight_gradient(&frames, kept, dz);
-                gather(&mut self.gathered, more);
+                let sums = &mut self.gathered;
+                layer.input.add_weight_gradient(&frames, kept, dz, sums);
             }
             None => (),
         }
@@ -162,41 +162,37 @@ impl<'l, T: Real> Walk<'l, T> {
         sum
     }
 
-    /// Gradients of the weights, after all steps back.
-    pub fn gradients(self) -> LayerGradients<T> {
-        let (units, width) = (self.layer.units(), self.width());
-        let gates = self.layer.bias.len();
-        let dz = Array2::from_shape_vec((self.gates.len() / gates, gates), self.gates);
-        let dz = dz.expect("gates of all steps");
-        let frames = Frames::packed(&self.frames, self.inputs);
-        let last = self.hidden.len() - width;
-        let hidden = Frames::packed(&self.hidden[width..last], units);
-        let recurrent = self.layer.recurrent.as_ref().map(|recurrent| {
-            let later = dz.slice(s![self.batch.., ..]);
-            recurrent.weight_gradient(&hidden, &self.kept_recurrent, later)
-        });
-        let input = if self.gathered.is_empty() {
-            let map = &self.layer.input;
-            map.weight_gradient(&frames, &self.kept_input, dz.view())
-        } else {
-            self.gathered
-        };
+    /// Gradients of the weights of `layer`, after all steps back of its walks.
+    pub fn gradients(layer: &Layer<'_, T>, walks: Vec<Self>) -> LayerGradients<T> {
+        let (units, gates) = (layer.units(), layer.bias.len());
+        let (mut input, mut recurrent) = (Vec::new(), Vec::new());
+        let mut bias = Array1::zeros(gates);
+        for walk in walks {
+            let width = walk.width();
+            let dz = Array2::from_shape_vec((walk.gates.len() / gates, gates), walk.gates);
+            let dz = dz.expect("gates of all steps");
+            let last = walk.hidden.len() - width;
+            let hidden = Frames::packed(&walk.hidden[width..last], units);
+            if let Some(map) = &layer.recurrent {
+                let later = dz.slice(s![walk.batch.., ..]);
+                map.add_weight_gradient(&hidden, &walk.kept_recurrent, later, &mut recurrent);
+            }
+            if walk.gathered.is_empty() {
+                let frames = Frames::packed(&walk.frames, walk.inputs);
+                let kept = &walk.kept_input;
+                let map = &layer.input;
+                map.add_weight_gradient(&frames, kept, dz.view(), &mut input);
+            } else {
+                map::add(&mut input, walk.gathered);
+            }
+            bias += &sum_of_rows(dz.view());
+        }
         LayerGradients {
             input,
-            recurrent: recurrent.unwrap_or_default(),
-            bias: sum_of_rows(dz.view()),
+            recurrent,
+            bias,
             recurrent_bias: Array1::zeros(0),
             words: None,
         }
-    }
-}
-
-fn gather<T: Real>(sums: &mut Vec<ArrayD<T>>, more: Vec<ArrayD<T>>) {
-    if sums.is_empty() {
-        *sums = more;
-        return;
-    }
-    for (sum, more) in sums.iter_mut().zip(more) {
-        *sum += &more;
     }
 }

@@ -240,12 +240,13 @@ fn multiply<T: Real>(product: Product, a: &[T], b: &[T], c: &mut [T], add: bool)
     }
 }
 
-/// `gradient [outputs, inputs] = dzᵀ · x`, by rows in parallel, for `x [frames, inputs]` and `dz [frames, outputs]`.
+/// `gradient [outputs, inputs] (+)= dzᵀ · x`, by rows in parallel, for `x [frames, inputs]` and `dz [frames, outputs]`.
 fn gradient_of_product<T: Real>(
     x: &[T],
     dz: &[T],
     gradient: &mut [T],
     (inputs, outputs): (usize, usize),
+    add: bool,
 ) {
     // What a tile reads of wide rows lies on a page of its own for each frame: side by side it is read at once.
     let is_far = outputs > NARROW && dz.len() > NEAR;
@@ -276,6 +277,7 @@ fn gradient_of_product<T: Real>(
                     ..Strides::default()
                 },
                 c_row: inputs,
+                add,
                 ..product(x.len() / inputs, panel.len())
             };
             let x = cuts.get(at).map_or(x, |cut| &**cut);
@@ -331,19 +333,34 @@ impl<T: Real> Prepared<T> for PreparedDense<'_, T> {
         kept: &[T],
         dz: ArrayView2<'_, T>,
     ) -> Vec<ArrayD<T>> {
+        let mut sums = Vec::new();
+        self.add_weight_gradient(x, kept, dz, &mut sums);
+        sums
+    }
+
+    fn add_weight_gradient(
+        &self,
+        x: &Frames<'_, T>,
+        kept: &[T],
+        dz: ArrayView2<'_, T>,
+        sums: &mut Vec<ArrayD<T>>,
+    ) {
         let (outputs, inputs) = self.weight.dim();
-        let mut gradient = Array2::zeros((outputs, inputs));
-        if !x.is_empty() {
-            let frames = match kept {
-                [] => packed(x, inputs),
-                kept => Cow::Borrowed(kept),
-            };
-            let dz = dz.as_standard_layout();
-            let dz = dz.as_slice().expect("standard layout");
-            let gradient = gradient.as_slice_mut().expect("standard layout");
-            gradient_of_product(&frames, dz, gradient, (inputs, outputs));
+        let is_first = sums.is_empty();
+        if is_first {
+            sums.push(ArrayD::zeros(self.weight.shape()));
         }
-        vec![gradient.into_dyn()]
+        if x.is_empty() {
+            return;
+        }
+        let frames = match kept {
+            [] => packed(x, inputs),
+            kept => Cow::Borrowed(kept),
+        };
+        let dz = dz.as_standard_layout();
+        let dz = dz.as_slice().expect("standard layout");
+        let sum = sums[0].as_slice_mut().expect("standard layout");
+        gradient_of_product(&frames, dz, sum, (inputs, outputs), !is_first);
     }
 }
 
@@ -372,8 +389,13 @@ mod tests {
                 check::noise(frames * inputs, 1),
                 check::noise(frames * outputs, 2),
             );
-            let mut found = vec![0.0; inputs * outputs];
-            gradient_of_product(&x, &dz, &mut found, (inputs, outputs));
+            let mut found = vec![f64::NAN; inputs * outputs];
+            // In two parts, the second added to the first.
+            let (x1, x2) = x.split_at(frames / 3 * inputs);
+            let (dz1, dz2) = dz.split_at(frames / 3 * outputs);
+            for (x, dz, add) in [(x1, dz1, false), (x2, dz2, true)] {
+                gradient_of_product(x, dz, &mut found, (inputs, outputs), add);
+            }
             for (at, found) in found.iter().enumerate() {
                 let (output, input) = (at / inputs, at % inputs);
                 let term = |t: usize| x[t * inputs + input] * dz[t * outputs + output];

@@ -73,6 +73,17 @@ pub trait Prepared<T: Real>: Sync {
         dz: ArrayView2<'_, T>,
     ) -> Vec<ArrayD<T>>;
 
+    /// Adds that gradient to `sums`, which has nothing yet or an array for every parameter.
+    fn add_weight_gradient(
+        &self,
+        x: &Frames<'_, T>,
+        kept: &[T],
+        dz: ArrayView2<'_, T>,
+        sums: &mut Vec<ArrayD<T>>,
+    ) {
+        add(sums, self.weight_gradient(x, kept, dz));
+    }
+
     /// Both gradients of one step's frames, if that is less work than one after the other; otherwise
     /// nothing happens: the weights' gradient is better taken of all steps at once.
     fn gradients(
@@ -84,6 +95,17 @@ pub trait Prepared<T: Real>: Sync {
     ) -> Option<Vec<ArrayD<T>>> {
         let _ = (x, kept, dz, dx);
         None
+    }
+}
+
+/// Adds gradients to those there are.
+pub(super) fn add<T: Real>(sums: &mut Vec<ArrayD<T>>, more: Vec<ArrayD<T>>) {
+    if sums.is_empty() {
+        *sums = more;
+        return;
+    }
+    for (sum, more) in sums.iter_mut().zip(more) {
+        *sum += &more;
     }
 }
 

@@ -20,7 +20,7 @@ const TASKS: usize = 16;
 
 /// The same where frames of one step are taken by themselves: each task's sums
 /// cost as much as a few frames.
-const TASKS_OF_A_STEP: usize = 4;
+const TASKS_OF_A_STEP: usize = 2;
 
 /// A contraction with the weights of its stages, ready to run.
 #[derive(Debug)]
