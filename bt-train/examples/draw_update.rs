@@ -33,7 +33,7 @@ struct Args {
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    workers::join();
+    workers::join()?;
     let args = Args::parse();
     let config: ModelConfig = serde_json::from_str(&args.config)?;
     let mut rng = ChaCha8Rng::seed_from_u64(1);

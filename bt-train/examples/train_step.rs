@@ -50,7 +50,7 @@ struct Args {
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    workers::join();
+    workers::join()?;
     let args = Args::parse();
     let shape = Shape {
         cell: args.cell,

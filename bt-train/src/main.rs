@@ -9,14 +9,16 @@ use clap::Parser;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-/// Keeps what an update frees for the next one, and starts every large array on a cache line: a fifth of a small layer's
-/// time.
+/// Starts every large array on a cache line, and keeps what an update frees for the next one.
 #[cfg(target_pointer_width = "64")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    workers::join();
+    if let Err(error) = workers::join() {
+        remark!("error: {error}");
+        return ExitCode::FAILURE;
+    }
     until_unread(run)
 }
 

@@ -157,7 +157,7 @@ pub(super) struct Draw<'a, T> {
     attention: Option<Attention<'a, T>>,
 }
 
-/// What the backward pass needs of a group's way forward.
+/// What the backward pass needs of a bundle's way forward.
 struct Trace<'l, T> {
     /// [batch, K], row by row.
     pictures: Vec<T>,
@@ -172,7 +172,7 @@ struct Trace<'l, T> {
     views: Option<Views<'l, T>>,
 }
 
-/// What the gradients of the weights need of a group's way back.
+/// What the gradients of the weights need of a bundle's way back.
 struct Back<'l, T> {
     pictures: Vec<T>,
     encoder: Walk<'l, T>,
@@ -245,7 +245,7 @@ impl<'a, T: Real> Draw<'a, T> {
     }
 
     /// Looks at pictures `x` [batch, K] and paints them; `noise` [T, batch, Z] is ε.
-    fn group_forward(&self, x: ArrayView2<'_, T>, noise: ArrayView3<'_, T>) -> Trace<'_, T> {
+    fn bundle_forward(&self, x: ArrayView2<'_, T>, noise: ArrayView3<'_, T>) -> Trace<'_, T> {
         let (rows, pixels) = x.dim();
         let (steps, _, count) = noise.dim();
         let units = self.decoder.units();
@@ -314,9 +314,9 @@ impl<'a, T: Real> Draw<'a, T> {
         }
     }
 
-    /// The way back of a group, of `scale` times the divergence and of what has the gradient `dcanvas` [batch, K] by the
+    /// The way back of a bundle, of `scale` times the divergence and of what has the gradient `dcanvas` [batch, K] by the
     /// last canvas.
-    fn group_back<'l>(
+    fn bundle_back<'l>(
         &self,
         trace: Trace<'l, T>,
         noise: ArrayView3<'_, T>,
@@ -413,13 +413,13 @@ impl<'a, T: Real> Draw<'a, T> {
         }
     }
 
-    /// Gradients of all weights, of the ways back of groups.
-    fn gradients(&self, groups: Vec<Back<'_, T>>) -> DrawGradients<T> {
-        let latent = groups.iter().map(|g| (g.encoder.outputs(), &*g.dvalues));
+    /// Gradients of all weights, of the ways back of bundles.
+    fn gradients(&self, bundles: Vec<Back<'_, T>>) -> DrawGradients<T> {
+        let latent = bundles.iter().map(|b| (b.encoder.outputs(), &*b.dvalues));
         let latent = self.latent.gradients(latent);
         let with_views = || {
-            let groups = groups.iter();
-            groups.filter_map(|g| Some((&g.decoder, g.views.as_ref()?.gradients())))
+            let bundles = bundles.iter();
+            bundles.filter_map(|b| Some((&b.decoder, b.views.as_ref()?.gradients())))
         };
         let attention = self.attention.as_ref().map(|attention| {
             let runs = with_views().map(|(walk, (dplaces, _))| (walk.all_hidden(), dplaces));
@@ -431,23 +431,23 @@ impl<'a, T: Real> Draw<'a, T> {
                 self.paint.gradients(runs)
             }
             None => {
-                let runs = groups.iter();
-                let runs = runs.map(|g| (g.decoder.outputs(), &*g.dcanvases));
+                let runs = bundles.iter();
+                let runs = runs.map(|b| (b.decoder.outputs(), &*b.dcanvases));
                 self.paint.gradients(runs)
             }
         };
         let of_still = self.still.as_ref().map(|map| {
             let mut sums = Vec::new();
-            for group in &groups {
-                let dz = group.encoder.start_gradient();
-                let pixels = group.pictures.len() / dz.nrows().max(1);
+            for bundle in &bundles {
+                let dz = bundle.encoder.start_gradient();
+                let pixels = bundle.pictures.len() / dz.nrows();
                 let starts = (0..dz.nrows()).map(|row| row * pixels).collect();
-                let frames = Frames::new(&group.pictures, starts);
-                map.add_weight_gradient(&frames, &group.kept_still, dz.view(), &mut sums);
+                let frames = Frames::new(&bundle.pictures, starts);
+                map.add_weight_gradient(&frames, &bundle.kept_still, dz.view(), &mut sums);
             }
             sums
         });
-        let walks = groups.into_iter().map(|g| (g.encoder, g.decoder));
+        let walks = bundles.into_iter().map(|b| (b.encoder, b.decoder));
         let (encoders, decoders) = walks.unzip();
         let mut encoder = Walk::gradients(&self.encoder, encoders);
         encoder.input = self.parts.join(of_still.as_deref(), &encoder.input);

@@ -264,14 +264,12 @@ impl<T: Real> Layer<'_, T> {
         let rows = packing.rows();
         let zeros = Array1::zeros(self.bias.len());
         let mut gates = self.array(rows, self.bias.len());
-        fill(
-            &mut gates,
-            if self.filter.is_some() {
-                &zeros
-            } else {
-                self.bias
-            },
-        );
+        // What is filtered has no bias yet.
+        let start = match self.filter {
+            Some(_) => &zeros,
+            None => self.bias,
+        };
+        fill(&mut gates, start);
         let mut apart = self.array(rows, self.kind.apart_values(units));
         if !apart.is_empty() {
             let mut row = Array1::zeros(apart.ncols());
@@ -341,8 +339,11 @@ impl<T: Real> Layer<'_, T> {
     fn array(&self, rows: usize, width: usize) -> Array2<T> {
         let wanted = rows * width;
         let serves = |spare: &Vec<T>| (1..=spare.capacity()).contains(&wanted);
-        let mut values = self.spare.take(serves).unwrap_or_default();
-        values.resize(wanted, T::zero());
+        let spare = self.spare.take(serves).map(|mut values| {
+            values.resize(wanted, T::zero());
+            values
+        });
+        let values = spare.unwrap_or_else(|| vec![T::zero(); wanted]);
         Array2::from_shape_vec((rows, width), values).expect("as many values")
     }
 

@@ -1,5 +1,6 @@
 //! Where parallel loops begin, and who waits for them.
 
+use crate::error::{Error, Result};
 use std::hint;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -9,13 +10,15 @@ use std::time::{Duration, Instant};
 const AWAKE: Duration = Duration::from_micros(200);
 
 /// Makes the calling thread, the program's first one, one of rayon's: loops begin on it at once, where any other hands
-/// each over and sleeps until it is done. From then on only it may begin loops outside of loops, for it may be the only
-/// one that works on them.
-pub fn join() {
-    // There are no others yet unless a loop has begun already; it goes on with them then.
-    let _ = rayon::ThreadPoolBuilder::new()
-        .use_current_thread()
-        .build_global();
+/// each over and sleeps until it is done. From then on only it may begin loops outside of loops: all others would wait
+/// until it looks for work, for ever where it does not.
+///
+/// # Errors
+/// When the other threads cannot be had, or some loop has begun before. No loop may begin then.
+pub fn join() -> Result<()> {
+    let pool = rayon::ThreadPoolBuilder::new().use_current_thread();
+    pool.build_global()
+        .map_err(|error| Error::from(std::io::Error::other(error)).field("threads"))
 }
 
 /// Runs `f` on one of rayon's threads, while the others stay awake between its parallel loops. A loop that begins there

@@ -1,5 +1,5 @@
-//! A batch of pictures: groups of them go through all steps by themselves, in parallel, and their gradients are added in
-//! order. Groups are the same for any number of threads, and so is the result.
+//! A batch of pictures: bundles of them go through all steps by themselves, in parallel, and their gradients are added in
+//! order. Bundles are the same for any number of threads, and so is the result.
 
 use super::{Draw, DrawGradients, Trace};
 use crate::float::real::Real;
@@ -7,19 +7,19 @@ use ndarray::{Array2, ArrayView2, ArrayView3, Axis, concatenate, s};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Most pictures of a group, enough for the products' kernels.
-const GROUP_MAX: usize = 32;
+/// Most pictures of a bundle: enough for the products' kernels; two in tests, whose batches are then several bundles.
+const BUNDLE_MAX: usize = if cfg!(test) { 2 } else { 32 };
 
 /// What the backward pass needs of the forward pass.
 pub(in crate::float) struct BatchTrace<'l, T> {
     /// Which pictures, and their trace.
-    groups: Vec<(Range<usize>, Trace<'l, T>)>,
+    bundles: Vec<(Range<usize>, Trace<'l, T>)>,
 }
 
 impl<T: Real> BatchTrace<'_, T> {
     /// The logits of the pixels, [batch, K].
     pub fn canvas(&self) -> Array2<T> {
-        let canvases = self.groups.iter().map(|(_, trace)| trace.canvas.view());
+        let canvases = self.bundles.iter().map(|(_, trace)| trace.canvas.view());
         let canvases: Vec<_> = canvases.collect();
         concatenate(Axis(0), &canvases).expect("pictures of one size")
     }
@@ -34,11 +34,11 @@ impl<T: Real> BatchTrace<'_, T> {
             });
             each.sum::<f64>()
         };
-        let groups = self.groups.iter().map(|(_, trace)| {
+        let bundles = self.bundles.iter().map(|(_, trace)| {
             let rows = trace.latents.chunks_exact(2 * count);
             rows.map(of).sum::<f64>()
         });
-        groups.sum()
+        bundles.sum()
     }
 }
 
@@ -46,15 +46,16 @@ impl<T: Real> Draw<'_, T> {
     /// Looks at pictures `x` [batch, K] and paints them; `noise` [T, batch, Z] is ε.
     pub fn forward(&self, x: ArrayView2<'_, T>, noise: ArrayView3<'_, T>) -> BatchTrace<'_, T> {
         let pictures = x.nrows();
-        let count = pictures.div_ceil(GROUP_MAX).max(1);
-        let groups = (0..count).into_par_iter().map(|group| {
-            let own = pictures * group / count..pictures * (group + 1) / count;
+        let count = pictures.div_ceil(BUNDLE_MAX).max(1);
+        let own = |at: usize| pictures * at / count..pictures * (at + 1) / count;
+        let bundles = (0..count).into_par_iter().map(|at| {
+            let own = own(at);
             let noise = noise.slice(s![.., own.clone(), ..]);
-            let trace = self.group_forward(x.slice(s![own.clone(), ..]), noise);
+            let trace = self.bundle_forward(x.slice(s![own.clone(), ..]), noise);
             (own, trace)
         });
         BatchTrace {
-            groups: groups.collect(),
+            bundles: bundles.collect(),
         }
     }
 
@@ -67,11 +68,11 @@ impl<T: Real> Draw<'_, T> {
         dcanvas: ArrayView2<'_, T>,
         scale: T,
     ) -> DrawGradients<T> {
-        let groups = trace.groups.into_par_iter().map(|(own, trace)| {
+        let bundles = trace.bundles.into_par_iter().map(|(own, trace)| {
             let noise = noise.slice(s![.., own.clone(), ..]);
             let dcanvas = dcanvas.slice(s![own, ..]);
-            self.group_back(trace, noise, dcanvas, scale)
+            self.bundle_back(trace, noise, dcanvas, scale)
         });
-        self.gradients(groups.collect())
+        self.gradients(bundles.collect())
     }
 }

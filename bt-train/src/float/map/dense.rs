@@ -384,7 +384,7 @@ mod tests {
     /// Columns that are laid side by side and such that are not, whole tiles and less.
     #[test]
     fn gradients_of_any_width() {
-        for (frames, inputs, outputs) in [(30, 7, 20), (3, 40, 600), (300, 70, 500)] {
+        for (frames, inputs, outputs) in [(30, 7, 20), (3, 40, 600), (900, 70, 500)] {
             let (x, dz) = (
                 check::noise(frames * inputs, 1),
                 check::noise(frames * outputs, 2),
