@@ -8,6 +8,7 @@ use super::{Function, gates};
 use crate::float::real::Real;
 
 /// Gates' values [4·J] from pre-activations, in place: what [`forward`] leaves in `z`.
+#[inline(always)]
 pub fn activate<G: Function, T: Real>(z: &mut [T]) {
     let units = z.len() / 4;
     for (at, z) in z.iter_mut().enumerate() {

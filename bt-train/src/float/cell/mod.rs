@@ -43,29 +43,13 @@ impl Kind {
 
     /// Gates' values from pre-activations, in place: what [`forward`](Self::forward) leaves in `z`.
     pub fn activate<T: Real>(self, z: &mut [T], apart: &[T]) {
-        match self.gate {
-            Gate::Sigmoid => self.activate_with::<Sigmoid, T>(z, apart),
-            Gate::HardSigmoid => self.activate_with::<HardSigmoid, T>(z, apart),
-        }
-    }
-
-    fn activate_with<G: Function, T: Real>(self, z: &mut [T], apart: &[T]) {
-        match self.cell {
-            Cell::Lstm => lstm::activate::<G, T>(z),
-            Cell::Gru => gru::activate::<G, T>(z, apart),
-            Cell::MinGru => min_gru::activate::<G, T>(z),
-        }
+        self.pass(Activate { z, apart });
     }
 
     /// One row's step: the state `c` `[J]` after the previous step becomes the new one, `h` `[J]` is
     /// overwritten.
     pub fn forward<T: Real>(self, row: Row<'_, T>, c: &mut [T], h: &mut [T]) {
-        Arch::new().dispatch(Forward {
-            kind: self,
-            row,
-            c,
-            h,
-        });
+        self.pass(Forward { row, c, h });
     }
 
     /// One row's step back. `c_before` and `c` are the states around the step, `dh` the gradient of h', and
@@ -78,8 +62,7 @@ impl Kind {
         dh: &[T],
         dc: &mut [T],
     ) {
-        Arch::new().dispatch(Backward {
-            kind: self,
+        self.pass(Backward {
             row,
             c_before,
             c,
@@ -87,22 +70,67 @@ impl Kind {
             dc,
         });
     }
+
+    fn pass(self, pass: impl Pass) {
+        Arch::new().dispatch(Dispatched { kind: self, pass });
+    }
 }
 
-/// [`Kind::forward`], compiled for the widest registers that the processor has. The same operations one by one: the
+/// What is done with a row, once the cell and the gates' function are known.
+trait Pass {
+    fn run<G: Function>(self, cell: Cell);
+}
+
+/// A pass, compiled for the widest registers that the processor has. The same operations one by one: the
 /// same bits.
-struct Forward<'a, T> {
+struct Dispatched<P> {
     kind: Kind,
+    pass: P,
+}
+
+impl<P: Pass> NullaryFnOnce for Dispatched<P> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Kind { cell, gate } = self.kind;
+        match gate {
+            Gate::Sigmoid => self.pass.run::<Sigmoid>(cell),
+            Gate::HardSigmoid => self.pass.run::<HardSigmoid>(cell),
+        }
+    }
+}
+
+/// [`Kind::activate`].
+struct Activate<'a, T> {
+    z: &'a mut [T],
+    apart: &'a [T],
+}
+
+impl<T: Real> Pass for Activate<'_, T> {
+    #[inline(always)]
+    fn run<G: Function>(self, cell: Cell) {
+        let Activate { z, apart } = self;
+        match cell {
+            Cell::Lstm => lstm::activate::<G, T>(z),
+            Cell::Gru => gru::activate::<G, T>(z, apart),
+            Cell::MinGru => min_gru::activate::<G, T>(z),
+        }
+    }
+}
+
+/// [`Kind::forward`].
+struct Forward<'a, T> {
     row: Row<'a, T>,
     c: &'a mut [T],
     h: &'a mut [T],
 }
 
-impl<T: Real> Forward<'_, T> {
+impl<T: Real> Pass for Forward<'_, T> {
     #[inline(always)]
-    fn with<G: Function>(self) {
-        let Forward { kind, row, c, h } = self;
-        match kind.cell {
+    fn run<G: Function>(self, cell: Cell) {
+        let Forward { row, c, h } = self;
+        match cell {
             Cell::Lstm => lstm::forward::<G, T>(row.z, c, h),
             Cell::Gru => gru::forward::<G, T>(row.z, row.apart, c, h),
             Cell::MinGru => min_gru::forward::<G, T>(row.z, c, h),
@@ -110,21 +138,8 @@ impl<T: Real> Forward<'_, T> {
     }
 }
 
-impl<T: Real> NullaryFnOnce for Forward<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        match self.kind.gate {
-            Gate::Sigmoid => self.with::<Sigmoid>(),
-            Gate::HardSigmoid => self.with::<HardSigmoid>(),
-        }
-    }
-}
-
-/// [`Kind::backward`] likewise.
+/// [`Kind::backward`].
 struct Backward<'a, T> {
-    kind: Kind,
     row: Row<'a, T>,
     c_before: &'a [T],
     c: &'a [T],
@@ -132,33 +147,20 @@ struct Backward<'a, T> {
     dc: &'a mut [T],
 }
 
-impl<T: Real> Backward<'_, T> {
+impl<T: Real> Pass for Backward<'_, T> {
     #[inline(always)]
-    fn with<G: Function>(self) {
+    fn run<G: Function>(self, cell: Cell) {
         let Backward {
-            kind,
             row,
             c_before,
             c,
             dh,
             dc,
         } = self;
-        match kind.cell {
+        match cell {
             Cell::Lstm => lstm::backward::<G, T>(row.z, c_before, c, dh, dc),
             Cell::Gru => gru::backward::<G, T>(row.z, row.apart, c_before, dh, dc),
             Cell::MinGru => min_gru::backward::<G, T>(row.z, c_before, dh, dc),
-        }
-    }
-}
-
-impl<T: Real> NullaryFnOnce for Backward<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        match self.kind.gate {
-            Gate::Sigmoid => self.with::<Sigmoid>(),
-            Gate::HardSigmoid => self.with::<HardSigmoid>(),
         }
     }
 }
