@@ -157,32 +157,33 @@ pub(super) struct Draw<'a, T> {
     attention: Option<Attention<'a, T>>,
 }
 
-/// What the backward pass needs of a bundle's way forward.
-struct Trace<'l, T> {
+/// Pictures on their way through all steps together.
+struct Bundle<'l, T> {
     /// [batch, K], row by row.
     pictures: Vec<T>,
     encoder: Walk<'l, T>,
     /// Of the part of the encoder's map that stands still.
     kept_still: Vec<T>,
     decoder: Walk<'l, T>,
+    views: Option<Views<'l, T>>,
+}
+
+/// A bundle after the last step.
+struct Trace<'l, T> {
+    bundle: Bundle<'l, T>,
     /// The last canvas [batch, K].
     canvas: Array2<T>,
     /// μ and ln s [batch, 2·Z] of each step.
     latents: Vec<T>,
-    views: Option<Views<'l, T>>,
 }
 
-/// What the gradients of the weights need of a bundle's way back.
+/// A bundle after the way back.
 struct Back<'l, T> {
-    pictures: Vec<T>,
-    encoder: Walk<'l, T>,
-    kept_still: Vec<T>,
-    decoder: Walk<'l, T>,
+    bundle: Bundle<'l, T>,
     /// The gradient of μ and ln s, [T, batch, 2·Z].
     dvalues: Vec<T>,
     /// That of the canvas after each step, [T, batch, K].
     dcanvases: Vec<T>,
-    views: Option<Views<'l, T>>,
 }
 
 /// Gradients of all weights.
@@ -304,13 +305,15 @@ impl<'a, T: Real> Draw<'a, T> {
             }
         }
         Trace {
-            pictures,
-            encoder,
-            kept_still: kept_still.unwrap_or_default(),
-            decoder,
+            bundle: Bundle {
+                pictures,
+                encoder,
+                kept_still: kept_still.unwrap_or_default(),
+                decoder,
+                views,
+            },
             canvas: Array2::from_shape_vec((rows, pixels), canvas).expect("a canvas a picture"),
             latents,
-            views,
         }
     }
 
@@ -324,14 +327,17 @@ impl<'a, T: Real> Draw<'a, T> {
         scale: T,
     ) -> Back<'l, T> {
         let Trace {
-            pictures,
-            mut encoder,
-            kept_still,
-            mut decoder,
+            mut bundle,
             latents,
-            mut views,
             ..
         } = trace;
+        let Bundle {
+            pictures,
+            encoder,
+            decoder,
+            views,
+            ..
+        } = &mut bundle;
         let (rows, pixels) = dcanvas.dim();
         let (steps, _, count) = noise.dim();
         let units = self.decoder.units();
@@ -351,7 +357,7 @@ impl<'a, T: Real> Draw<'a, T> {
         for (t, noise) in noise.outer_iter().enumerate().rev() {
             let (before, own) = dcanvases.split_at_mut(t * rows * pixels);
             let own = &own[..rows * pixels];
-            match &mut views {
+            match views {
                 Some(views) => views.paint_back(t, own, &mut dg, &mut more),
                 None => {
                     self.paint.back(own, &mut more);
@@ -381,10 +387,10 @@ impl<'a, T: Real> Draw<'a, T> {
                 0 => &mut [],
                 _ => &mut before[(t - 1) * rows * pixels..],
             };
-            match &mut views {
+            match views {
                 Some(views) => {
                     let frames = [encoder.frames(t), &dframes];
-                    views.read_back(t, &pictures, frames, width, (own, before));
+                    views.read_back(t, pictures, frames, width, (own, before));
                 }
                 None => before
                     .par_chunks_mut(pixels)
@@ -403,39 +409,32 @@ impl<'a, T: Real> Draw<'a, T> {
             }
         }
         Back {
-            pictures,
-            encoder,
-            kept_still,
-            decoder,
+            bundle,
             dvalues,
             dcanvases,
-            views,
         }
     }
 
     /// Gradients of all weights, of the ways back of bundles.
-    fn gradients(&self, bundles: Vec<Back<'_, T>>) -> DrawGradients<T> {
-        let latent = bundles.iter().map(|b| (b.encoder.outputs(), &*b.dvalues));
+    fn gradients(&self, backs: Vec<Back<'_, T>>) -> DrawGradients<T> {
+        let latent = backs
+            .iter()
+            .map(|back| (back.bundle.encoder.outputs(), &*back.dvalues));
         let latent = self.latent.gradients(latent);
-        let with_views = || {
-            let bundles = bundles.iter();
-            bundles.filter_map(|b| Some((&b.decoder, b.views.as_ref()?.gradients())))
-        };
-        let attention = self.attention.as_ref().map(|attention| {
-            let runs = with_views().map(|(walk, (dplaces, _))| (walk.all_hidden(), dplaces));
-            attention.place.gradients(runs)
+        let paint = backs.iter().map(|back| {
+            let views = back.bundle.views.as_ref();
+            let dvalues = views.map_or(&*back.dcanvases, Views::dpatches);
+            (back.bundle.decoder.outputs(), dvalues)
         });
-        let paint = match &self.attention {
-            Some(_) => {
-                let runs = with_views().map(|(walk, (_, dpatches))| (walk.outputs(), dpatches));
-                self.paint.gradients(runs)
-            }
-            None => {
-                let runs = bundles.iter();
-                let runs = runs.map(|b| (b.decoder.outputs(), &*b.dcanvases));
-                self.paint.gradients(runs)
-            }
-        };
+        let paint = self.paint.gradients(paint);
+        let bundles: Vec<_> = backs.into_iter().map(|back| back.bundle).collect();
+        let attention = self.attention.as_ref().map(|attention| {
+            let places = bundles.iter().filter_map(|bundle| {
+                let views = bundle.views.as_ref()?;
+                Some((bundle.decoder.all_hidden(), views.dplaces()))
+            });
+            attention.place.gradients(places)
+        });
         let of_still = self.still.as_ref().map(|map| {
             let mut sums = Vec::new();
             for bundle in &bundles {
@@ -447,7 +446,8 @@ impl<'a, T: Real> Draw<'a, T> {
             }
             sums
         });
-        let walks = bundles.into_iter().map(|b| (b.encoder, b.decoder));
+        let walks = bundles.into_iter();
+        let walks = walks.map(|bundle| (bundle.encoder, bundle.decoder));
         let (encoders, decoders) = walks.unzip();
         let mut encoder = Walk::gradients(&self.encoder, encoders);
         encoder.input = self.parts.join(of_still.as_deref(), &encoder.input);

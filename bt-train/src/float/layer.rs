@@ -262,14 +262,12 @@ impl<T: Real> Layer<'_, T> {
     ) -> LayerTrace<T> {
         let units = self.units();
         let rows = packing.rows();
-        let zeros = Array1::zeros(self.bias.len());
         let mut gates = self.array(rows, self.bias.len());
-        // What is filtered has no bias yet.
-        let start = match self.filter {
-            Some(_) => &zeros,
-            None => self.bias,
-        };
-        fill(&mut gates, start);
+        match self.filter {
+            // What is filtered has no bias yet.
+            Some(_) => gates.fill(T::zero()),
+            None => fill(&mut gates, self.bias),
+        }
         let mut apart = self.array(rows, self.kind.apart_values(units));
         if !apart.is_empty() {
             let mut row = Array1::zeros(apart.ncols());

@@ -5,7 +5,7 @@ use crate::float::map::dense::PreparedDense;
 use crate::float::map::{Frames, Prepared};
 use crate::float::product::sum_of_rows;
 use crate::float::real::Real;
-use ndarray::ArrayView2;
+use ndarray::{Array1, ArrayView2};
 
 /// `W h + b`, ready to run.
 pub(super) struct Linear<'a, T> {
@@ -43,20 +43,23 @@ impl<'a, T: Real> Linear<'a, T> {
     }
 
     /// The gradient of W and b, of rows `h` of all steps and that of their values, run after run.
+    ///
+    /// # Panics
+    /// If there is no run.
     pub fn gradients<'r>(&self, runs: impl Iterator<Item = (&'r [T], &'r [T])>) -> Head<T> {
-        let mut sums = Head::zeros(self.head.weight.ncols(), self.outputs());
-        let mut weight = Vec::new();
+        let (mut weight, mut bias) = (Vec::new(), Array1::zeros(self.outputs()));
         for (h, dvalues) in runs {
             let dvalues = self.rows(dvalues);
             let frames = Frames::packed(h, self.head.weight.ncols());
             self.map
                 .add_weight_gradient(&frames, &[], dvalues, &mut weight);
-            sums.bias += &sum_of_rows(dvalues);
+            bias += &sum_of_rows(dvalues);
         }
-        if let Some(weight) = weight.pop() {
-            sums.weight = weight.into_dimensionality().expect("a matrix");
+        let weight = weight.pop().expect("a run");
+        Head {
+            weight: weight.into_dimensionality().expect("a matrix"),
+            bias,
         }
-        sums
     }
 
     fn rows<'v>(&self, values: &'v [T]) -> ArrayView2<'v, T> {

@@ -207,9 +207,13 @@ impl<'l, T: Real> Views<'l, T> {
             );
     }
 
-    /// Gradients of the numbers that placed windows, before every step and after the last, and of what gave patches, after
-    /// the way back.
-    pub fn gradients(&self) -> (&[T], &[T]) {
-        (&self.dplaces, &self.patches)
+    /// After the way back, the gradient of the numbers that placed windows, before every step and after the last.
+    pub fn dplaces(&self) -> &[T] {
+        &self.dplaces
+    }
+
+    /// After the way back, the gradient of what gave patches.
+    pub fn dpatches(&self) -> &[T] {
+        &self.patches
     }
 }

@@ -8,7 +8,7 @@
 
 use super::chain::{Chain, Scratch};
 use super::stages::{Shuffle, Stage, Stages};
-use super::{Frames, Map, Prepared};
+use super::{Frames, Map, Prepared, add};
 use crate::float::real::Real;
 use crate::float::spare::Spare;
 use crate::shape::name;
@@ -392,14 +392,15 @@ impl<T: Real> Prepared<T> for PreparedBlockTerm<'_, T> {
         self.chain.input_gradient(dz, dx);
     }
 
-    fn weight_gradient(
+    fn add_weight_gradient(
         &self,
         x: &Frames<'_, T>,
         kept: &[T],
         dz: ArrayView2<'_, T>,
-    ) -> Vec<ArrayD<T>> {
+        sums: &mut Vec<ArrayD<T>>,
+    ) {
         let stages = self.chain.weight_gradient(x, kept, dz);
-        self.map.parameter_gradients(stages)
+        add(sums, self.map.parameter_gradients(stages));
     }
 
     fn gradients(

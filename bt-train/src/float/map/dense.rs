@@ -154,7 +154,7 @@ impl<T: Real> Panels<T> {
     }
 }
 
-/// Where the panels of so many columns lie, each `width` wide.
+/// Where panels of so many columns lie, or strips, each `width` wide.
 fn panels(columns: usize, width: usize) -> impl Iterator<Item = Range<usize>> {
     let starts = (0..columns).step_by(width);
     starts.map(move |start| start..columns.min(start + width))
@@ -213,27 +213,24 @@ fn multiply<T: Real>(product: Product, a: &[T], b: &[T], c: &mut [T], add: bool)
     if rows * cols * product.inner <= ALONE_MAX {
         return Product { add, ..product }.run(a, b, c);
     }
-    let strips: Vec<Buffer<T>> = (0..cols.div_ceil(STRIP))
-        .into_par_iter()
+    let strips: Vec<Range<usize>> = panels(cols, STRIP).collect();
+    let results: Vec<Buffer<T>> = strips
+        .par_iter()
         .map(|strip| {
-            let start = strip * STRIP;
-            let width = STRIP.min(cols - start);
-            let mut out = Buffer::new(rows * width);
+            let mut out = Buffer::new(rows * strip.len());
             let product = Product {
-                cols: width,
-                c_row: width,
+                cols: strip.len(),
+                c_row: strip.len(),
                 ..product
             };
-            product.run(a, &b[start * product.b.line..], &mut out);
+            product.run(a, &b[strip.start * product.b.line..], &mut out);
             out
         })
         .collect();
-    for (strip, values) in strips.iter().enumerate() {
-        let start = strip * STRIP;
-        let width = STRIP.min(cols - start);
-        for (row, values) in values.chunks_exact(width).enumerate() {
-            let out = &mut c[row * cols + start..][..width];
-            for (out, &value) in out.iter_mut().zip(values) {
+    for (strip, values) in strips.iter().zip(&results) {
+        let rows = values.chunks_exact(strip.len());
+        for (out, values) in c.chunks_exact_mut(cols).zip(rows) {
+            for (out, &value) in out[strip.clone()].iter_mut().zip(values) {
                 *out = if add { *out + value } else { value };
             }
         }
@@ -325,17 +322,6 @@ impl<T: Real> Prepared<T> for PreparedDense<'_, T> {
         }
         let straight = || Panels::straight(self.values(), inputs);
         self.straight.get_or_init(straight).multiply(dz, dx, false);
-    }
-
-    fn weight_gradient(
-        &self,
-        x: &Frames<'_, T>,
-        kept: &[T],
-        dz: ArrayView2<'_, T>,
-    ) -> Vec<ArrayD<T>> {
-        let mut sums = Vec::new();
-        self.add_weight_gradient(x, kept, dz, &mut sums);
-        sums
     }
 
     fn add_weight_gradient(

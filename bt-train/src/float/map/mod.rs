@@ -71,7 +71,11 @@ pub trait Prepared<T: Real>: Sync {
         x: &Frames<'_, T>,
         kept: &[T],
         dz: ArrayView2<'_, T>,
-    ) -> Vec<ArrayD<T>>;
+    ) -> Vec<ArrayD<T>> {
+        let mut sums = Vec::new();
+        self.add_weight_gradient(x, kept, dz, &mut sums);
+        sums
+    }
 
     /// Adds that gradient to `sums`, which has nothing yet or an array for every parameter.
     fn add_weight_gradient(
@@ -80,9 +84,7 @@ pub trait Prepared<T: Real>: Sync {
         kept: &[T],
         dz: ArrayView2<'_, T>,
         sums: &mut Vec<ArrayD<T>>,
-    ) {
-        add(sums, self.weight_gradient(x, kept, dz));
-    }
+    );
 
     /// Both gradients of one step's frames, if that is less work than one after the other; otherwise
     /// nothing happens: the weights' gradient is better taken of all steps at once.

@@ -5,7 +5,7 @@
 
 use super::chain::{Chain, Scratch};
 use super::stages::{Stage, Stages};
-use super::{Frames, Map, Prepared};
+use super::{Frames, Map, Prepared, add};
 use crate::float::real::Real;
 use crate::float::spare::Spare;
 use crate::shape::name;
@@ -113,13 +113,14 @@ impl<T: Real> Prepared<T> for PreparedTensorTrain<'_, T> {
         self.chain.input_gradient(dz, dx);
     }
 
-    fn weight_gradient(
+    fn add_weight_gradient(
         &self,
         x: &Frames<'_, T>,
         kept: &[T],
         dz: ArrayView2<'_, T>,
-    ) -> Vec<ArrayD<T>> {
-        self.of_cores(self.chain.weight_gradient(x, kept, dz))
+        sums: &mut Vec<ArrayD<T>>,
+    ) {
+        add(sums, self.of_cores(self.chain.weight_gradient(x, kept, dz)));
     }
 
     fn gradients(
