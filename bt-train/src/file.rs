@@ -65,11 +65,11 @@ pub fn create_folder(path: &Path) -> Result<()> {
         .map_err(|error| Error::from(error).file(path))
 }
 
-/// A folder that no other process may write in. The operating system gives it
-/// free when this is dropped or the process ends, however it ends.
+/// A folder that no other process may write in. It is free again when this is
+/// dropped or the process ends, however it ends.
 #[derive(Debug)]
 pub struct FolderLock {
-    _file: File,
+    file: File,
 }
 
 impl FolderLock {
@@ -88,10 +88,19 @@ impl FolderLock {
             .open(&path)
             .map_err(in_file)?;
         match file.try_lock() {
-            Ok(()) => Ok(FolderLock { _file: file }),
+            Ok(()) => Ok(FolderLock { file }),
             Err(TryLockError::WouldBlock) => Err(Error::new(ErrorKind::InUse).file(folder)),
             Err(TryLockError::Error(error)) => Err(in_file(error)),
         }
+    }
+}
+
+impl Drop for FolderLock {
+    /// Closing the file would not do: a program that another thread is starting has a copy of it
+    /// for a moment, and the lock lasts as long as any copy.
+    fn drop(&mut self) {
+        // What cannot be given back here is given back with the last copy.
+        let _ = self.file.unlock();
     }
 }
 
@@ -283,8 +292,11 @@ mod tests {
         assert!(matches!(error.kind, ErrorKind::InUse), "{error}");
         let line = error.to_string();
         assert!(line.starts_with(place.path().to_str().unwrap()), "{line}");
+        // As a program that is being started has it for a moment.
+        let copy = owner.file.try_clone().unwrap();
         drop(owner);
         FolderLock::take(place.path()).unwrap();
+        drop(copy);
     }
 
     #[cfg(unix)]
