@@ -22,7 +22,7 @@ use crate::float::config::{HeadConfig, ModelConfig, PLACES};
 use crate::float::head::Head;
 use crate::float::layer::{Layer, LayerGradients, LayerWeights};
 use crate::float::map::part::MapPart;
-use crate::float::map::{Frames, Map, Prepared};
+use crate::float::map::{Frames, Map, Prepared, WeightSums};
 use crate::float::real::Real;
 use crate::shape::MapShape;
 use attention::Size;
@@ -436,7 +436,7 @@ impl<'a, T: Real> Draw<'a, T> {
             attention.place.gradients(places)
         });
         let of_still = self.still.as_ref().map(|map| {
-            let mut sums = Vec::new();
+            let mut sums = WeightSums::default();
             for bundle in &bundles {
                 let dz = bundle.encoder.start_gradient();
                 let pixels = bundle.pictures.len() / dz.nrows();
@@ -444,7 +444,7 @@ impl<'a, T: Real> Draw<'a, T> {
                 let frames = Frames::new(&bundle.pictures, starts);
                 map.add_weight_gradient(&frames, &bundle.kept_still, dz.view(), &mut sums);
             }
-            sums
+            map.of_parameters(sums)
         });
         let walks = bundles.into_iter();
         let walks = walks.map(|bundle| (bundle.encoder, bundle.decoder));

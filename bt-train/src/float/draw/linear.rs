@@ -2,7 +2,7 @@
 
 use crate::float::head::Head;
 use crate::float::map::dense::PreparedDense;
-use crate::float::map::{Frames, Prepared};
+use crate::float::map::{Frames, Prepared, WeightSums};
 use crate::float::product::sum_of_rows;
 use crate::float::real::Real;
 use ndarray::{Array1, ArrayView2};
@@ -47,15 +47,15 @@ impl<'a, T: Real> Linear<'a, T> {
     /// # Panics
     /// If there is no run.
     pub fn gradients<'r>(&self, runs: impl Iterator<Item = (&'r [T], &'r [T])>) -> Head<T> {
-        let (mut weight, mut bias) = (Vec::new(), Array1::zeros(self.outputs()));
+        let (mut sums, mut bias) = (WeightSums::default(), Array1::zeros(self.outputs()));
         for (h, dvalues) in runs {
             let dvalues = self.rows(dvalues);
             let frames = Frames::packed(h, self.head.weight.ncols());
             self.map
-                .add_weight_gradient(&frames, &[], dvalues, &mut weight);
+                .add_weight_gradient(&frames, &[], dvalues, &mut sums);
             bias += &sum_of_rows(dvalues);
         }
-        let weight = weight.pop().expect("a run");
+        let weight = self.map.of_parameters(sums).pop().expect("a run");
         Head {
             weight: weight.into_dimensionality().expect("a matrix"),
             bias,

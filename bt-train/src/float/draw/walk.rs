@@ -2,10 +2,10 @@
 
 use crate::float::cell::Row;
 use crate::float::layer::{Layer, LayerGradients};
-use crate::float::map::{self, Frames, Prepared};
+use crate::float::map::{Frames, Prepared, WeightSums};
 use crate::float::product::sum_of_rows;
 use crate::float::real::Real;
-use ndarray::{Array1, Array2, ArrayD, ArrayView2, s};
+use ndarray::{Array1, Array2, ArrayView2, s};
 use rayon::prelude::*;
 
 /// A layer under way. Rows are time-major.
@@ -25,7 +25,7 @@ pub(super) struct Walk<'l, T> {
     kept_recurrent: Vec<T>,
     /// Gradients of the input map's weights, of the steps whose frames' gradient was wanted, where the map gives both
     /// at once.
-    gathered: Vec<ArrayD<T>>,
+    gathered: WeightSums<T>,
 }
 
 impl<'l, T: Real> Walk<'l, T> {
@@ -50,7 +50,7 @@ impl<'l, T: Real> Walk<'l, T> {
             hidden: states(),
             kept_input: Vec::new(),
             kept_recurrent: Vec::new(),
-            gathered: Vec::new(),
+            gathered: WeightSums::default(),
         }
     }
 
@@ -134,10 +134,12 @@ impl<'l, T: Real> Walk<'l, T> {
         let kept = self.kept_input.len() / steps;
         let kept = &self.kept_input[t * kept..][..kept];
         match dframes {
-            Some(dframes) => match layer.input.gradients(&frames, kept, dz, dframes) {
-                Some(more) => map::add(&mut self.gathered, more),
-                None => layer.input.input_gradient(dz, dframes),
-            },
+            Some(dframes) => {
+                let (map, sums) = (&layer.input, &mut self.gathered);
+                if !map.add_both_gradients(&frames, kept, dz, dframes, sums) {
+                    map.input_gradient(dz, dframes);
+                }
+            }
             // What was gathered lacks this step.
             None if !self.gathered.is_empty() => {
                 let sums = &mut self.gathered;
@@ -165,7 +167,7 @@ impl<'l, T: Real> Walk<'l, T> {
     /// Gradients of the weights of `layer`, after all steps back of its walks.
     pub fn gradients(layer: &Layer<'_, T>, walks: Vec<Self>) -> LayerGradients<T> {
         let (units, gates) = (layer.units(), layer.bias.len());
-        let (mut input, mut recurrent) = (Vec::new(), Vec::new());
+        let (mut input, mut back) = (WeightSums::default(), WeightSums::default());
         let mut bias = Array1::zeros(gates);
         for walk in walks {
             let width = walk.width();
@@ -175,7 +177,7 @@ impl<'l, T: Real> Walk<'l, T> {
             let hidden = Frames::packed(&walk.hidden[width..last], units);
             if let Some(map) = &layer.recurrent {
                 let later = dz.slice(s![walk.batch.., ..]);
-                map.add_weight_gradient(&hidden, &walk.kept_recurrent, later, &mut recurrent);
+                map.add_weight_gradient(&hidden, &walk.kept_recurrent, later, &mut back);
             }
             if walk.gathered.is_empty() {
                 let frames = Frames::packed(&walk.frames, walk.inputs);
@@ -183,13 +185,14 @@ impl<'l, T: Real> Walk<'l, T> {
                 let map = &layer.input;
                 map.add_weight_gradient(&frames, kept, dz.view(), &mut input);
             } else {
-                map::add(&mut input, walk.gathered);
+                input.add(walk.gathered);
             }
             bias += &sum_of_rows(dz.view());
         }
+        let recurrent = layer.recurrent.as_ref();
         LayerGradients {
-            input,
-            recurrent,
+            input: layer.input.of_parameters(input),
+            recurrent: recurrent.map_or(Vec::new(), |map| map.of_parameters(back)),
             bias,
             recurrent_bias: Array1::zeros(0),
             words: None,

@@ -8,7 +8,7 @@
 
 use super::chain::{Chain, Scratch};
 use super::stages::{Shuffle, Stage, Stages};
-use super::{Frames, Map, Prepared, add};
+use super::{Frames, Map, Prepared, WeightSums};
 use crate::float::real::Real;
 use crate::float::spare::Spare;
 use crate::shape::name;
@@ -397,21 +397,25 @@ impl<T: Real> Prepared<T> for PreparedBlockTerm<'_, T> {
         x: &Frames<'_, T>,
         kept: &[T],
         dz: ArrayView2<'_, T>,
-        sums: &mut Vec<ArrayD<T>>,
+        sums: &mut WeightSums<T>,
     ) {
-        let stages = self.chain.weight_gradient(x, kept, dz);
-        add(sums, self.map.parameter_gradients(stages));
+        sums.add(self.chain.weight_gradient(x, kept, dz));
     }
 
-    fn gradients(
+    fn add_both_gradients(
         &self,
         x: &Frames<'_, T>,
         kept: &[T],
         dz: ArrayView2<'_, T>,
         dx: &mut [T],
-    ) -> Option<Vec<ArrayD<T>>> {
-        let stages = self.chain.both_gradients(x, kept, dz, dx);
-        Some(self.map.parameter_gradients(stages))
+        sums: &mut WeightSums<T>,
+    ) -> bool {
+        sums.add(self.chain.both_gradients(x, kept, dz, dx));
+        true
+    }
+
+    fn of_parameters(&self, sums: WeightSums<T>) -> Vec<ArrayD<T>> {
+        self.map.parameter_gradients(self.chain.of_stages(sums))
     }
 }
 

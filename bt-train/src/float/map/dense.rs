@@ -1,6 +1,6 @@
 //! The full matrix.
 
-use super::{Frames, Map, Prepared};
+use super::{Frames, Map, Prepared, WeightSums};
 use crate::float::product::{Buffer, Product, Strides, transpose};
 use crate::float::real::Real;
 use crate::shape::name;
@@ -67,8 +67,9 @@ impl<T: Real> Map<T> for Dense<T> {
 /// A matrix [outputs, inputs] ready to run.
 pub(in crate::float) struct PreparedDense<'a, T> {
     weight: ArrayView2<'a, T>,
-    /// The transpose [inputs, outputs] of a small matrix; a large one is left to the `gemm` crate.
-    turned: Option<Panels<T>>,
+    /// The transpose [inputs, outputs] of a small matrix, once a frame has been mapped; a large one is left to the
+    /// `gemm` crate.
+    turned: OnceLock<Panels<T>>,
     /// A small matrix itself, once the gradient of a frame has been asked for.
     straight: OnceLock<Panels<T>>,
 }
@@ -82,12 +83,10 @@ impl<'a, T: Real> PreparedDense<'a, T> {
     /// # Panics
     /// If it is not in standard layout.
     pub fn new(matrix: ArrayView2<'a, T>) -> PreparedDense<'a, T> {
-        let weight = matrix.as_slice().expect("made in standard layout");
-        let inputs = matrix.ncols();
-        let is_small = weight.len() <= SMALL_MAX;
+        assert!(matrix.is_standard_layout(), "made in standard layout");
         PreparedDense {
             weight: matrix,
-            turned: is_small.then(|| Panels::turned(weight, inputs)),
+            turned: OnceLock::new(),
             straight: OnceLock::new(),
         }
     }
@@ -96,6 +95,10 @@ impl<'a, T: Real> PreparedDense<'a, T> {
 impl<T: Real> PreparedDense<'_, T> {
     fn values(&self) -> &[T] {
         self.weight.as_slice().expect("made in standard layout")
+    }
+
+    fn is_small(&self) -> bool {
+        self.weight.len() <= SMALL_MAX
     }
 }
 
@@ -288,20 +291,20 @@ impl<T: Real> Prepared<T> for PreparedDense<'_, T> {
     fn forward(&self, x: &Frames<'_, T>, z: &mut [T]) -> Vec<T> {
         let (outputs, inputs) = self.weight.dim();
         let packed = packed(x, inputs);
-        match &self.turned {
-            Some(turned) => turned.multiply(&packed, z, true),
-            None => {
-                let product = Product {
-                    rows: x.len(),
-                    b: Strides {
-                        line: inputs,
-                        inner: 1,
-                        ..Strides::default()
-                    },
-                    ..product(inputs, outputs)
-                };
-                multiply(product, &packed, self.values(), z, true);
-            }
+        if self.is_small() {
+            let turned = || Panels::turned(self.values(), inputs);
+            self.turned.get_or_init(turned).multiply(&packed, z, true);
+        } else {
+            let product = Product {
+                rows: x.len(),
+                b: Strides {
+                    line: inputs,
+                    inner: 1,
+                    ..Strides::default()
+                },
+                ..product(inputs, outputs)
+            };
+            multiply(product, &packed, self.values(), z, true);
         }
         match packed {
             Cow::Borrowed(_) => Vec::new(),
@@ -313,7 +316,7 @@ impl<T: Real> Prepared<T> for PreparedDense<'_, T> {
         let (outputs, inputs) = self.weight.dim();
         let dz = dz.as_standard_layout();
         let dz = dz.as_slice().expect("standard layout");
-        if self.turned.is_none() {
+        if !self.is_small() {
             let product = Product {
                 rows: dz.len() / outputs,
                 ..product(outputs, inputs)
@@ -329,7 +332,7 @@ impl<T: Real> Prepared<T> for PreparedDense<'_, T> {
         x: &Frames<'_, T>,
         kept: &[T],
         dz: ArrayView2<'_, T>,
-        sums: &mut Vec<ArrayD<T>>,
+        WeightSums(sums): &mut WeightSums<T>,
     ) {
         let (outputs, inputs) = self.weight.dim();
         let is_first = sums.is_empty();

@@ -72,42 +72,67 @@ pub trait Prepared<T: Real>: Sync {
         kept: &[T],
         dz: ArrayView2<'_, T>,
     ) -> Vec<ArrayD<T>> {
-        let mut sums = Vec::new();
+        let mut sums = WeightSums::default();
         self.add_weight_gradient(x, kept, dz, &mut sums);
-        sums
+        self.of_parameters(sums)
     }
 
-    /// Adds that gradient to `sums`, which has nothing yet or an array for every parameter.
+    /// Adds the gradient of the weights to sums of this map.
     fn add_weight_gradient(
         &self,
         x: &Frames<'_, T>,
         kept: &[T],
         dz: ArrayView2<'_, T>,
-        sums: &mut Vec<ArrayD<T>>,
+        sums: &mut WeightSums<T>,
     );
 
-    /// Both gradients of one step's frames, if that is less work than one after the other; otherwise
-    /// nothing happens: the weights' gradient is better taken of all steps at once.
-    fn gradients(
+    /// Both gradients of one step's frames, that of the weights added to sums, if that is less work than one after the
+    /// other. Otherwise nothing happens, which `false` tells: the weights' gradient is better taken of all steps at once.
+    fn add_both_gradients(
         &self,
         x: &Frames<'_, T>,
         kept: &[T],
         dz: ArrayView2<'_, T>,
         dx: &mut [T],
-    ) -> Option<Vec<ArrayD<T>>> {
-        let _ = (x, kept, dz, dx);
-        None
+        sums: &mut WeightSums<T>,
+    ) -> bool {
+        let _ = (x, kept, dz, dx, sums);
+        false
+    }
+
+    /// Gradient of every parameter, in the order of [`Map::parameters`], of sums of this map.
+    fn of_parameters(&self, sums: WeightSums<T>) -> Vec<ArrayD<T>> {
+        sums.0
     }
 }
 
-/// Adds gradients to those there are.
-pub(super) fn add<T: Real>(sums: &mut Vec<ArrayD<T>>, more: Vec<ArrayD<T>>) {
-    if sums.is_empty() {
-        *sums = more;
-        return;
+/// Gradients of a map's weights in the form in which they are used, a contraction's by its stages, summed over several
+/// passes. Only the map that they are of turns them into those of its parameters, once for all passes.
+#[derive(Debug)]
+pub struct WeightSums<T>(Vec<ArrayD<T>>);
+
+impl<T> Default for WeightSums<T> {
+    /// Of no pass yet.
+    fn default() -> Self {
+        WeightSums(Vec::new())
     }
-    for (sum, more) in sums.iter_mut().zip(more) {
-        *sum += &more;
+}
+
+impl<T: Real> WeightSums<T> {
+    /// Of no pass yet?
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds those of another pass of the same map.
+    pub(super) fn add(&mut self, more: WeightSums<T>) {
+        if self.is_empty() {
+            *self = more;
+            return;
+        }
+        for (sum, more) in self.0.iter_mut().zip(more.0) {
+            *sum += &more;
+        }
     }
 }
 
@@ -213,11 +238,15 @@ pub(crate) mod check {
             prepared.input_gradient(dz.view(), &mut dx);
             let weights = prepared.weight_gradient(&view, &kept, dz.view());
             let mut again = vec![f64::NAN; x.len()];
-            if let Some(both) = prepared.gradients(&view, &kept, dz.view(), &mut again) {
+            let mut sums = WeightSums::default();
+            if prepared.add_both_gradients(&view, &kept, dz.view(), &mut again, &mut sums) {
                 let near = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-9 * (1.0 + b.abs());
                 assert!(again.iter().zip(&dx).all(near));
-                let both = both.iter().flatten();
-                assert!(both.zip(weights.iter().flatten()).all(near));
+                // Another pass adds to them: twice the gradient.
+                prepared.add_weight_gradient(&view, &kept, dz.view(), &mut sums);
+                let both = prepared.of_parameters(sums);
+                let both: Vec<f64> = both.iter().flatten().map(|twice| twice / 2.0).collect();
+                assert!(both.iter().zip(weights.iter().flatten()).all(near));
             }
             (weights, dx)
         };

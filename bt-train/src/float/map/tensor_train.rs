@@ -5,7 +5,7 @@
 
 use super::chain::{Chain, Scratch};
 use super::stages::{Stage, Stages};
-use super::{Frames, Map, Prepared, add};
+use super::{Frames, Map, Prepared, WeightSums};
 use crate::float::real::Real;
 use crate::float::spare::Spare;
 use crate::shape::name;
@@ -118,25 +118,25 @@ impl<T: Real> Prepared<T> for PreparedTensorTrain<'_, T> {
         x: &Frames<'_, T>,
         kept: &[T],
         dz: ArrayView2<'_, T>,
-        sums: &mut Vec<ArrayD<T>>,
+        sums: &mut WeightSums<T>,
     ) {
-        add(sums, self.of_cores(self.chain.weight_gradient(x, kept, dz)));
+        sums.add(self.chain.weight_gradient(x, kept, dz));
     }
 
-    fn gradients(
+    fn add_both_gradients(
         &self,
         x: &Frames<'_, T>,
         kept: &[T],
         dz: ArrayView2<'_, T>,
         dx: &mut [T],
-    ) -> Option<Vec<ArrayD<T>>> {
-        Some(self.of_cores(self.chain.both_gradients(x, kept, dz, dx)))
+        sums: &mut WeightSums<T>,
+    ) -> bool {
+        sums.add(self.chain.both_gradients(x, kept, dz, dx));
+        true
     }
-}
 
-impl<T: Real> PreparedTensorTrain<'_, T> {
-    /// Gradients of the cores, of those of the stages' weights.
-    fn of_cores(&self, stages: Vec<Array3<T>>) -> Vec<ArrayD<T>> {
+    fn of_parameters(&self, sums: WeightSums<T>) -> Vec<ArrayD<T>> {
+        let stages = self.chain.of_stages(sums);
         let gradients = self.map.cores.iter().zip(stages.into_iter().rev());
         gradients
             .map(|(core, gradient)| {

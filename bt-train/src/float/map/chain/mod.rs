@@ -6,12 +6,12 @@
 mod first;
 mod later;
 
-use super::Frames;
 use super::stages::{Stage, Stages};
+use super::{Frames, WeightSums};
 use crate::float::product::{Buffer, transpose};
 use crate::float::real::Real;
 use crate::float::spare::Spare;
-use ndarray::{Array3, ArrayView2};
+use ndarray::{Array1, Array3, ArrayView2};
 use rayon::prelude::*;
 
 /// Tasks the gradient of the weights is cut into. Their partial sums are added
@@ -173,7 +173,7 @@ impl<'a, T: Real> Chain<'a, T> {
         x: &Frames<'_, T>,
         kept: &[T],
         dz: ArrayView2<'_, T>,
-    ) -> Vec<Array3<T>> {
+    ) -> WeightSums<T> {
         let nothing = Vec::new();
         self.gradients(x, kept, dz, nothing, TASKS)
     }
@@ -185,7 +185,7 @@ impl<'a, T: Real> Chain<'a, T> {
         kept: &[T],
         dz: ArrayView2<'_, T>,
         dx: &mut [T],
-    ) -> Vec<Array3<T>> {
+    ) -> WeightSums<T> {
         let frames = self.frames_a_task(x.len(), TASKS_OF_A_STEP);
         let dx = dx.chunks_mut(frames * self.plan.inputs()).collect();
         self.gradients(x, kept, dz, dx, TASKS_OF_A_STEP)
@@ -205,7 +205,7 @@ impl<'a, T: Real> Chain<'a, T> {
         dz: ArrayView2<'_, T>,
         mut dx: Vec<&mut [T]>,
         tasks: usize,
-    ) -> Vec<Array3<T>> {
+    ) -> WeightSums<T> {
         let plan = self.plan;
         let dz = dz.as_standard_layout();
         let dz = dz.as_slice().unwrap_or(&[]);
@@ -242,14 +242,20 @@ impl<'a, T: Real> Chain<'a, T> {
                 }
             }
         }
-        let arrays = total.into_iter().enumerate().map(|(s, values)| {
+        let arrays = total.iter().map(|values| Array1::from(values.to_vec()));
+        WeightSums(arrays.map(Array1::into_dyn).collect())
+    }
+
+    /// Gradients of the stages' weights `[blocks, sum, new]`, of what this contraction's passes summed.
+    pub fn of_stages(&self, sums: WeightSums<T>) -> Vec<Array3<T>> {
+        let plan = self.plan;
+        let arrays = sums.0.into_iter().enumerate().map(|(s, values)| {
             let Stage { sum, new, .. } = plan.stages[s];
-            let values = values.to_vec();
             if s == 0 && plan.shared_first {
-                let array = Array3::from_shape_vec((sum, plan.blocks, new), values);
+                let array = values.into_shape_with_order((sum, plan.blocks, new));
                 array.map(|a| a.permuted_axes([1, 0, 2]).as_standard_layout().to_owned())
             } else {
-                Array3::from_shape_vec((plan.blocks, sum, new), values)
+                values.into_shape_with_order((plan.blocks, sum, new))
             }
             .expect("as many values as weights")
         });
