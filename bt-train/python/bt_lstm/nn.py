@@ -218,7 +218,7 @@ class _Normalization(nn.Module):
         self.register_buffer("scale", torch.ones(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        if (self.offset == 0).all() and (self.scale == 1).all():
+        if self.offset.numel() == self.scale.numel() == 1 and self.offset.item() == 0 and self.scale.item() == 1:
             return x
         return (x - self.offset) * self.scale
 
@@ -333,13 +333,12 @@ class BtLstm(nn.Module):
         if missing := math.prod(self.config["input"]["modes"]) - x.shape[2]:
             x = nn.functional.pad(x, (0, missing))
         x = self.input(x)
-        whole = lengths is None and not every and pool == "last"
-        valid = torch.as_tensor(steps if lengths is None else lengths, device=x.device).view(-1, 1)
-        each = valid.flatten().expand(len(x)).tolist()
+        each = [steps] * len(x) if lengths is None else torch.as_tensor(lengths).flatten().expand(len(x)).tolist()
         for layer in self.layers():
             x = layer(x, each)
-        if whole:
+        if lengths is None and not every and pool == "last":
             return self._units(self.head(x[:, -1]))
+        valid = torch.as_tensor(each, device=x.device).view(-1, 1)
         t = torch.arange(steps, device=x.device)
         if pool == "recent":  # of all steps at first, then of about the last `horizon`
             recent, means = 0, []
