@@ -58,7 +58,21 @@ class _Block(nn.Module):
         self.factor = nn.ParameterList(factors)
 
 
-class BtLinear(nn.Module):
+class _Formed(nn.Module):
+    """A module with a compiled `form`, which copies and pickled files make anew."""
+
+    def _make_form(self) -> Any:
+        raise NotImplementedError
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "form": None}
+
+    def __setstate__(self, state: dict) -> None:
+        super().__setstate__(state)
+        self.form = _native and self._make_form()
+
+
+class BtLinear(_Formed):
     """A linear map from frames of `input_modes` to results of `output_modes`, [..., I] to [..., J].
 
     map: "block-term" (N blocks of a Tucker product of rank R), "tensor-train" (of inner rank R) or "dense". Modes are
@@ -80,7 +94,7 @@ class BtLinear(nn.Module):
         if map != "dense" and len(inputs) != len(outputs):
             raise ValueError(f"{len(inputs)} input modes, {len(outputs)} output modes: give as many (1 is a mode too)")
         self.input_modes, self.output_modes, self.map, self.blocks, self.rank = inputs, outputs, map, blocks, rank
-        self.form = _native and _native.LinearMap(map, inputs, outputs, blocks, rank)
+        self.form = _native and self._make_form()
         if map == "block-term":
             self.block = nn.ModuleList(_Block(inputs, outputs, rank) for _ in range(blocks))
         elif map == "tensor-train":
@@ -93,6 +107,9 @@ class BtLinear(nn.Module):
             raise ValueError(f"map: is {map!r}; block-term, tensor-train and dense are possible")
         self.register_parameter("bias", nn.Parameter(torch.zeros(math.prod(outputs))) if bias else None)
         self.reset_parameters()
+
+    def _make_form(self) -> Any:
+        return _native.LinearMap(self.map, self.input_modes, self.output_modes, self.blocks, self.rank)
 
     def reset_parameters(self) -> None:
         """Draws weights that keep the variance of a frame: Var W = 1/I. The bias is 0."""
@@ -140,7 +157,7 @@ class BtLinear(nn.Module):
         return f"{times(self.input_modes)} -> {times(self.output_modes)}, {self.map}{form.get(self.map, '')}"
 
 
-class _Layer(nn.Module):
+class _Layer(_Formed):
     """One recurrent layer, [batch, steps, I] to its hidden states [batch, steps, J], from a state of zeros."""
 
     def __init__(
@@ -164,14 +181,17 @@ class _Layer(nn.Module):
         if cell == "gru":  # PyTorch's bias_hh of the gate n
             self.recurrent.bias = nn.Parameter(torch.zeros(self.units))
         self.horizon = horizon
-        back = self.recurrent.form if cell != "min-gru" else None
-        self.form = _native and _native.Layer(cell, gate, self.input.form, back, horizon)
+        self.form = _native and self._make_form()
         with torch.no_grad():  # The gate that remembers starts open, a dense recurrent matrix orthogonal.
             first = 0 if cell == "min-gru" else self.units
             self.bias[first : first + self.units] = -1 if cell == "min-gru" else 1
             if cell != "min-gru" and self.recurrent.map == "dense":
                 for rows in self.recurrent.weight.split(self.units):
                     nn.init.orthogonal_(rows)
+
+    def _make_form(self) -> Any:
+        back = self.recurrent.form if self.cell != "min-gru" else None
+        return _native.Layer(self.cell, self.gate, self.input.form, back, self.horizon)
 
     def forward(self, x: Tensor, lengths: list[int]) -> Tensor:
         if _is_planned(x):

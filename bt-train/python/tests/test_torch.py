@@ -1,5 +1,7 @@
 """BtLinear, BtLstm, imports, event files and the notebook, with the packages that they need."""
 
+import copy
+import io
 import json
 import math
 import pathlib
@@ -32,6 +34,28 @@ def test_gradients_of_a_map(map, inputs, outputs):
     assert (linear(x) - expected).abs().max() < 1e-12
     variance = torch.stack([bt_lstm.BtLinear(inputs, outputs, map=map).matrix().var() for _ in range(40)]).mean()
     assert 0.3 < variance * math.prod(inputs) < 3
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "min-gru"])
+def test_copies_and_pickled_modules_are_models_of_their_own(cell):
+    torch.manual_seed(0)
+    model = bt_lstm.BtLstm.new((3, 4), (2, 3), classes=3, cell=cell, layers=2, blocks=1, rank=2)
+    x = torch.randn(4, 5, 12)
+    expected = model(x)
+    saved = io.BytesIO()
+    torch.save(model, saved)
+    saved.seek(0)
+    averaged = torch.optim.swa_utils.AveragedModel(model)
+    for again in copy.deepcopy(model), torch.load(saved, weights_only=False), averaged.module:
+        assert all(layer.form is not None and layer.input.form is not None for layer in again.layers())
+        assert torch.equal(again(x), expected)
+        again(x).sum().backward()
+        with torch.no_grad():
+            for parameter in again.parameters():
+                assert parameter.grad.abs().max() > 0
+                parameter -= 0.1 * parameter.grad
+        assert not torch.equal(again(x), expected)
+    assert torch.equal(model(x), expected) and all(parameter.grad is None for parameter in model.parameters())
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "min-gru"])
