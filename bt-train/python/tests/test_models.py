@@ -100,6 +100,10 @@ def test_types_and_layouts_of_numpy(classes):
         assert (model(other) == expected).all(), other.dtype
     assert (model(levels.astype("f4")[::-1])[::-1] == expected).all()
     assert (model(levels.astype("f4").reshape(90, 6, 3, 4)) == expected).all()
+    # Values to be learned that are the same in every type; NumPy knows what a float of 16 bits is.
+    values = np.stack([y / 4 - 1, np.linspace(0, 1, len(y))], 1).astype("f2")
+    learned = [bt_lstm.train(x, values.astype(dtype), units=4, epochs=1)(x) for dtype in ("f2", ">f2", "f4", "f8")]
+    assert all((found == learned[0]).all() for found in learned) and learned[0].shape == (90, 2)
 
 
 def test_x_is_not_copied(classes):

@@ -114,7 +114,7 @@ fn too_fine(feature: usize, value: f64) -> Error {
 }
 
 /// The value of a float of 16 bits.
-fn half(bits: u16) -> f32 {
+pub(super) fn half(bits: u16) -> f32 {
     let sign = if bits >> 15 == 0 { 1.0 } else { -1.0 };
     let fraction = f32::from(bits & 0x3ff) / 1024.0;
     sign * match i32::from(bits >> 10 & 0x1f) {

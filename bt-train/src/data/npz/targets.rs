@@ -4,6 +4,7 @@ use super::Archive;
 use super::items::{
     LABEL_MAX, check_finite, is_integer, row_major, row_major_integers, wrong_type,
 };
+use super::natural::half;
 use crate::data::logs::in_order;
 use crate::data::{Items, PartName, Targets};
 use crate::error::{Error, ErrorKind, Result};
@@ -119,7 +120,7 @@ impl Archive {
                     _ => Targets::of_sequences(items),
                 });
             }
-            if header.kind != 'f' || !matches!(header.item_bytes, Some(4 | 8)) {
+            if header.kind != 'f' || !matches!(header.item_bytes, Some(2 | 4 | 8)) {
                 return Err(wrong_type(header)
                     .remedy("save classes as integers, values that are to be learned as f32"));
             }
@@ -140,6 +141,7 @@ impl Archive {
                 }
             };
             let all: Vec<f32> = match header.item_bytes {
+                Some(2) => row_major(header, reader, |item| half(u16::from_le_bytes(item)))?,
                 Some(4) => row_major(header, reader, f32::from_le_bytes)?,
                 _ => row_major(header, reader, |item| f64::from_le_bytes(item) as f32)?,
             };
