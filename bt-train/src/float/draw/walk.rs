@@ -167,7 +167,8 @@ impl<'l, T: Real> Walk<'l, T> {
     /// Gradients of the weights of `layer`, after all steps back of its walks.
     pub fn gradients(layer: &Layer<'_, T>, walks: Vec<Self>) -> LayerGradients<T> {
         let (units, gates) = (layer.units(), layer.bias.len());
-        let (mut input, mut back) = (WeightSums::default(), WeightSums::default());
+        let mut input_sums = WeightSums::default();
+        let mut recurrent_sums = WeightSums::default();
         let mut bias = Array1::zeros(gates);
         for walk in walks {
             let width = walk.width();
@@ -177,22 +178,22 @@ impl<'l, T: Real> Walk<'l, T> {
             let hidden = Frames::packed(&walk.hidden[width..last], units);
             if let Some(map) = &layer.recurrent {
                 let later = dz.slice(s![walk.batch.., ..]);
-                map.add_weight_gradient(&hidden, &walk.kept_recurrent, later, &mut back);
+                map.add_weight_gradient(&hidden, &walk.kept_recurrent, later, &mut recurrent_sums);
             }
             if walk.gathered.is_empty() {
                 let frames = Frames::packed(&walk.frames, walk.inputs);
                 let kept = &walk.kept_input;
                 let map = &layer.input;
-                map.add_weight_gradient(&frames, kept, dz.view(), &mut input);
+                map.add_weight_gradient(&frames, kept, dz.view(), &mut input_sums);
             } else {
-                input.add(walk.gathered);
+                input_sums.add(walk.gathered);
             }
             bias += &sum_of_rows(dz.view());
         }
         let recurrent = layer.recurrent.as_ref();
         LayerGradients {
-            input: layer.input.of_parameters(input),
-            recurrent: recurrent.map_or(Vec::new(), |map| map.of_parameters(back)),
+            input: layer.input.of_parameters(input_sums),
+            recurrent: recurrent.map_or(Vec::new(), |map| map.of_parameters(recurrent_sums)),
             bias,
             recurrent_bias: Array1::zeros(0),
             words: None,

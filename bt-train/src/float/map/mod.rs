@@ -86,8 +86,9 @@ pub trait Prepared<T: Real>: Sync {
         sums: &mut WeightSums<T>,
     );
 
-    /// Both gradients of one step's frames, that of the weights added to sums, if that is less work than one after the
-    /// other. Otherwise nothing happens, which `false` tells: the weights' gradient is better taken of all steps at once.
+    /// Both gradients of one step's frames, that of the weights added to sums and `dx` overwritten, if that is less work
+    /// than one after the other. Otherwise nothing happens, which `false` tells: the weights' gradient is better taken of
+    /// all steps at once.
     fn add_both_gradients(
         &self,
         x: &Frames<'_, T>,
@@ -239,14 +240,19 @@ pub(crate) mod check {
             let weights = prepared.weight_gradient(&view, &kept, dz.view());
             let mut again = vec![f64::NAN; x.len()];
             let mut sums = WeightSums::default();
-            if prepared.add_both_gradients(&view, &kept, dz.view(), &mut again, &mut sums) {
+            let both = prepared.add_both_gradients(&view, &kept, dz.view(), &mut again, &mut sums);
+            assert_eq!(both, map.parameters()[0].0 != crate::shape::name::MATRIX);
+            if both {
                 let near = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-9 * (1.0 + b.abs());
                 assert!(again.iter().zip(&dx).all(near));
                 // Another pass adds to them: twice the gradient.
                 prepared.add_weight_gradient(&view, &kept, dz.view(), &mut sums);
                 let both = prepared.of_parameters(sums);
-                let both: Vec<f64> = both.iter().flatten().map(|twice| twice / 2.0).collect();
-                assert!(both.iter().zip(weights.iter().flatten()).all(near));
+                assert_eq!(both.len(), weights.len());
+                for (both, weights) in both.iter().zip(&weights) {
+                    assert_eq!(both.shape(), weights.shape());
+                    assert!((both / 2.0).iter().zip(weights).all(near));
+                }
             }
             (weights, dx)
         };

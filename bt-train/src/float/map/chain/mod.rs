@@ -242,8 +242,8 @@ impl<'a, T: Real> Chain<'a, T> {
                 }
             }
         }
-        let arrays = total.iter().map(|values| Array1::from(values.to_vec()));
-        WeightSums(arrays.map(Array1::into_dyn).collect())
+        let arrays = total.iter().map(|v| Array1::from(v.to_vec()).into_dyn());
+        WeightSums(arrays.collect())
     }
 
     /// Gradients of the stages' weights `[blocks, sum, new]`, of what this contraction's passes summed.
