@@ -6,25 +6,20 @@
     cargo build --release -p bt-train
     python3 tools/peers/draw_epoch.py --ours target/release/bt-train --data binarized_mnist.npz [--threads 2] [--rounds 3]
 
-The models are those of draw_update.py, the block-term one of PyTorch's with the matrix that is made once an update, which is the
-faster way: 64 digits an update in random order, noise, loss, gradients, clipping and Adam. Ours is the difference between runs of
-two epochs and of one, so that neither start nor report counts; what an epoch ends with does: the bound of the 10,000 digits of the
-validation part, which PyTorch's has to find too, and here the files that a killed run goes on from. PyTorch's tensors are in memory,
-and some updates warm it up. Rounds are interleaved, each has processes of its own. Told are least and median seconds of the clock, and the median over the
-rounds of PyTorch's by ours in the same round.
+The models are those of draw_update.py, the block-term one of PyTorch's with the matrix that is made once an update, which is
+the faster of its two: 64 digits an update in random order, noise, loss, gradients, clipping and Adam. Rounds and what is told
+are those of epoch.py. An epoch of either ends with the bound of the 10,000 digits of the validation part, one of ours also with
+the files that a killed run goes on from; PyTorch's tensors are in memory, and some updates warm it up. Its models take the
+picture's columns in all ten steps, ours once, and its large tensors lie on small pages unless THP_MEM_ALLOC_ENABLE=1 is set.
 """
 
 import argparse
 import json
-import os
-import statistics
-import subprocess
-import sys
-import tempfile
 import time
 from pathlib import Path
 
 from draw_update import BATCH, build
+from epoch import ours_in_a_round, tell, theirs_in_a_round
 
 RECIPE = Path(__file__).parents[2] / "bt-train/recipes/digits-drawn.toml"
 WARM = 20
@@ -32,7 +27,7 @@ KINDS = {"dense": "dense", "block-term": "block_term_full"}
 
 
 def peer(path, kind, threads):
-    """Prints the seconds of an epoch, and of how many digits."""
+    """Prints the seconds of an epoch, of the clock and of the processors."""
     import numpy
     import torch
 
@@ -45,25 +40,15 @@ def peer(path, kind, threads):
     order = torch.randperm(len(pictures)).split(BATCH)
     for at, part in enumerate(order[:WARM] + order):
         if at == WARM:
-            clock = time.perf_counter()
+            clock, busy = time.perf_counter(), time.process_time()
         adam.zero_grad(set_to_none=True)
         model(pictures[part].float()).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         adam.step()
     with torch.no_grad():
-        sum(model(part.float()).item() * len(part) for part in held_out.split(BATCH))
-    print(json.dumps([time.perf_counter() - clock, len(pictures)]))
-
-
-def run(args, kind, epochs):
-    """Seconds of a run of ours."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [args.ours, "train", "--config", RECIPE, "--data", args.data, "--out", f"{folder}/run"]
-        command += ["--input-map", kind, "--epochs", str(epochs)]
-        environment = os.environ | {"RAYON_NUM_THREADS": str(args.threads)}
-        clock = time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True, env=environment)
-        return time.perf_counter() - clock
+        for part in held_out.split(BATCH):
+            model(part.float()).item()
+    print(json.dumps([time.perf_counter() - clock, time.process_time() - busy]))
 
 
 def main():
@@ -79,19 +64,14 @@ def main():
         return peer(args.data, args.peer, args.threads)
     if not args.ours:
         parser.error("--ours is missing")
-    environment = os.environ | {"OMP_NUM_THREADS": str(args.threads)}
+    data = ["--data", args.data]
     for kind in args.kind:
         ours, theirs = [], []
         for _ in range(args.rounds):
-            once, twice = (run(args, kind, epochs) for epochs in (1, 2))
-            ours.append(twice - once)
-            command = [sys.executable, __file__, "--data", args.data, "--threads", str(args.threads), "--peer", KINDS[kind]]
-            told = subprocess.run(command, check=True, capture_output=True, env=environment).stdout
-            seconds, digits = json.loads(told)
-            theirs.append(seconds)
-        ratio = statistics.median(theirs / ours for ours, theirs in zip(ours, theirs))
-        figures = (f"{name} {min(v):.1f} least {statistics.median(v):.1f} median" for name, v in (("ours", ours), ("PyTorch", theirs)))
-        print(f"{kind} threads {args.threads}, s an epoch of {digits}: {', '.join(figures)}, to ours {ratio:.2f}", flush=True)
+            own = ["--config", RECIPE, "--input-map", kind]
+            ours.append(ours_in_a_round(args.ours, args.threads, [*data, *own], epochs=1))
+            theirs.append(theirs_in_a_round(args.threads, __file__, [*data, "--peer", KINDS[kind]]))
+        tell(f"{kind} threads {args.threads}", ours, theirs)
 
 
 if __name__ == "__main__":

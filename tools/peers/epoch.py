@@ -22,7 +22,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
 INPUTS, UNITS, CLASSES, BATCH, STEPS, SEQUENCES = 112, 64, 11, 64, 16, 8192
 
@@ -63,18 +62,38 @@ def peer(path, cell, layers, threads, epochs):
     print(json.dumps([time.perf_counter() - clock, time.process_time() - busy]))
 
 
-def run(args, path, epochs):
+def run(program, threads, flags):
     """Seconds of a run of ours, of the clock and of the processors."""
     with tempfile.TemporaryDirectory() as folder:
         before, clock = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        shape = ["--input-map", "dense", "--cell", args.cell, "--units", str(UNITS), "--layers", str(args.layers)]
-        shape += ["--batch", str(BATCH), "--epochs", str(epochs), "--lr", "1e-3"]
-        command = [args.ours, "train", "--data", path, "--out", f"{folder}/run", *shape]
-        environment = os.environ | {"RAYON_NUM_THREADS": str(args.threads)}
+        command = [program, "train", "--out", f"{folder}/run", *flags]
+        environment = os.environ | {"RAYON_NUM_THREADS": str(threads)}
         subprocess.run(command, check=True, capture_output=True, env=environment)
         clock, after = time.perf_counter() - clock, resource.getrusage(resource.RUSAGE_CHILDREN)
     busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return clock, busy
+
+
+def ours_in_a_round(program, threads, flags, epochs):
+    """The same of an epoch: the difference between a run of one and of so many more."""
+    once, more = (run(program, threads, [*flags, "--epochs", str(count)]) for count in (1, 1 + epochs))
+    return [(b - a) / epochs for a, b in zip(once, more)]
+
+
+def theirs_in_a_round(threads, script, flags):
+    """What a script of PyTorch's prints in a process of its own."""
+    command = [sys.executable, script, *flags, "--threads", str(threads)]
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment).stdout)
+
+
+def tell(what, ours, theirs):
+    """Prints seconds of the clock and of the processors over the rounds, and PyTorch's by ours in the same round."""
+    for at, which in enumerate(("clock", "processors")):
+        a, b = ([row[at] for row in rows] for rows in (ours, theirs))
+        ratio = statistics.median(theirs / ours for ours, theirs in zip(a, b))
+        figures = [f"{name} {min(v):.3f} least {statistics.median(v):.3f} median" for name, v in (("ours", a), ("PyTorch", b))]
+        print(f"{what} {which:10} s: {', '.join(figures)}, to ours {ratio:.2f}", flush=True)
 
 
 def main():
@@ -94,20 +113,15 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/small.npz"
         data(path)
-        shape = [f"--{name}={getattr(args, name)}" for name in ("cell", "layers", "threads", "epochs")]
-        command = [sys.executable, Path(__file__), "--peer", path, *shape]
-        environment = os.environ | {"OMP_NUM_THREADS": str(args.threads)}
+        shape = ["--cell", args.cell, "--layers", str(args.layers)]
+        own = ["--data", path, "--input-map", "dense", "--units", str(UNITS), "--batch", str(BATCH), "--lr", "1e-3"]
+        peers = ["--peer", path, "--epochs", str(args.epochs)]
         ours, theirs = [], []
         for _ in range(args.rounds):
-            once, more = (run(args, path, epochs) for epochs in (1, 1 + args.epochs))
-            ours.append([(b - a) / args.epochs for a, b in zip(once, more)])
-            told = subprocess.run(command, check=True, capture_output=True, env=environment).stdout
-            theirs.append([seconds / args.epochs for seconds in json.loads(told)])
-    for at, what in enumerate(("clock", "processors")):
-        a, b = ([row[at] for row in rows] for rows in (ours, theirs))
-        ratio = statistics.median(theirs / ours for ours, theirs in zip(a, b))
-        figures = [f"{name} {min(v):.3f} least {statistics.median(v):.3f} median" for name, v in (("ours", a), ("PyTorch", b))]
-        print(f"{args.cell} {args.layers} threads {args.threads} {what:10} s: {', '.join(figures)}, to ours {ratio:.2f}")
+            ours.append(ours_in_a_round(args.ours, args.threads, [*own, *shape], args.epochs))
+            told = theirs_in_a_round(args.threads, __file__, [*peers, *shape])
+            theirs.append([seconds / args.epochs for seconds in told])
+    tell(f"{args.cell} {args.layers} threads {args.threads}", ours, theirs)
 
 
 if __name__ == "__main__":

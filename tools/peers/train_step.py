@@ -12,8 +12,7 @@ One step: loss and gradients of 16 sequences of 6 frames of 57,600 values
 (8·20·20·18), hidden 256 (4·4·4·4), N = 2, R = 4, dense recurrent matrix, and a
 plain descent of all parameters; or of any other shape. Every peer lives in a process of its own, so
 that its peak memory is its own; rounds are interleaved, so that a busy moment
-of the machine meets all alike, and `to_ours` is the median over the rounds of a peer's time by ours in the same one, `gradients_to_ours`
-the same of its forward and backward passes by our whole step.
+of the machine meets all alike, and `to_ours` is the median over the rounds of a peer's time by ours in the same one.
 With another cell, several layers or a dense map there is one peer, torch's own nn.LSTM or nn.GRU. In a round everyone
 takes --inner steps, one behind the other, of which the median counts.
 
@@ -168,12 +167,11 @@ def worker(name, threads, shape):
             start = time.perf_counter()
             descent.zero_grad(set_to_none=True)
             torch.nn.functional.cross_entropy(model(x), labels).backward()
-            gradients = time.perf_counter()
             descent.step()
-            taken.append(((time.perf_counter() - start) * 1e3, (gradients - start) * 1e3))
-        medians = [statistics.median(column) for column in zip(*taken)]
+            taken.append((time.perf_counter() - start) * 1e3)
+        milliseconds = statistics.median(taken)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        print(json.dumps([*medians, peak]), file=answers, flush=True)
+        print(json.dumps([milliseconds, peak]), file=answers, flush=True)
 
 
 def modes(text):
@@ -228,7 +226,7 @@ def main():
                 print(f"{name}: left out, it ended: {last_line(errors[name])}", file=sys.stderr)
                 del workers[name], times[name]
                 continue
-            *milliseconds, peaks[name] = json.loads(answer)
+            milliseconds, peaks[name] = json.loads(answer)
             # The first two steps allocate, tune and compile.
             if round_ >= 2:
                 times[name].append(milliseconds)
@@ -244,8 +242,8 @@ def main():
     rows = [
         {
             "name": name,
-            "milliseconds": min(step for step, _ in taken),
-            "milliseconds_median": statistics.median(step for step, _ in taken),
+            "milliseconds": min(taken),
+            "milliseconds_median": statistics.median(taken),
             "peak_rss_bytes": peaks[name],
             "threads": args.threads,
             **pairs(taken, ours),
@@ -261,11 +259,11 @@ def main():
     if args.json:
         print(json.dumps({"rows": rows}))
         return
-    print(f"{'':32} {'ms':>8} {'median':>8} {'peak MB':>8} {'to ours':>8} {'gradients alone':>16}")
+    print(f"{'':32} {'ms':>8} {'median':>8} {'peak MB':>8} {'to ours':>8}")
     for row in rows:
         print(
             f"{row['name']:32} {row['milliseconds']:8.2f} {row['milliseconds_median']:8.2f}"
-            f" {row['peak_rss_bytes'] / 1e6:8.0f} {row.get('to_ours', 1):8.2f} {row.get('gradients_to_ours', 1):16.2f}"
+            f" {row['peak_rss_bytes'] / 1e6:8.0f} {row.get('to_ours', 1):8.2f}"
         )
 
 
@@ -286,12 +284,11 @@ def last_line(file):
 
 
 def pairs(taken, ours):
-    """How many times our step a peer's takes, in the same round, and its forward and backward passes without the descent."""
+    """How many times ours a peer takes, in the same round."""
     if len(ours) != len(taken):
         return {}
-    ratios = ([peer / row["milliseconds_median"] for peer in peers] for peers, row in zip(taken, ours))
-    step, gradients = (statistics.median(column) for column in zip(*ratios))
-    return {"to_ours": step, "gradients_to_ours": gradients}
+    both = zip(taken, ours)
+    return {"to_ours": statistics.median(peer / row["milliseconds_median"] for peer, row in both)}
 
 
 if __name__ == "__main__":
