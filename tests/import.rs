@@ -46,6 +46,7 @@ fn logits(model: &Path) -> Array2<f32> {
         &torch("data.npz"),
         &Recordings::default(),
         &[PartName::Test],
+        None,
     );
     // Its targets are classes of sequences; other heads have none there.
     let mut data = data.unwrap();
@@ -112,7 +113,7 @@ fn logits_are_those_of_torch() {
     assert!(right.len() > y.len());
     let eval = run(&["eval", text(&out), "--data", text(&data), "--json"]);
     let told: Value = serde_json::from_str(&eval.out).unwrap();
-    let set = load(&data, &Recordings::default(), &[PartName::Test]).unwrap();
+    let set = load(&data, &Recordings::default(), &[PartName::Test], None).unwrap();
     let targets = set.test.unwrap().targets.unwrap();
     let labels = targets.labels().unwrap();
     let is_right = |(row, label): (&Vec<f64>, &usize)| row.iter().all(|v| *v <= row[*label]);

@@ -29,6 +29,7 @@ fn logits_are_those_of_numpy() {
             &interop().join("data.npz"),
             &Recordings::default(),
             &[PartName::Test],
+            None,
         )
         .unwrap()
         .for_model(&checkpoint.config)
@@ -49,7 +50,13 @@ fn numpy_files_load_in_all_their_variety() {
     // Fortran order, big-endian lengths, unsigned labels, Unicode names, and
     // arrays of types that nothing here knows.
     let parts = [PartName::Train, PartName::Test];
-    let data = load(&interop().join("data.npz"), &Recordings::default(), &parts).unwrap();
+    let data = load(
+        &interop().join("data.npz"),
+        &Recordings::default(),
+        &parts,
+        None,
+    )
+    .unwrap();
     assert_eq!(data.labels, ["nord", "süd", "est", "🧭"]);
     let train = data.train.unwrap();
     assert_eq!(train.targets, Some(vec![0, 1, 2, 3].into()));
@@ -177,7 +184,7 @@ fn pytorch_gives_the_same_logits_and_saves_back() {
         assert_ne!(before, after);
         for (path, rows) in [(path, before), (&out.join(name), after)] {
             let checkpoint = Checkpoint::read(path).unwrap();
-            let data = load(&data, &Recordings::default(), &[PartName::Test]);
+            let data = load(&data, &Recordings::default(), &[PartName::Test], None);
             let data = data.unwrap().for_model(&checkpoint.config).unwrap();
             let model = checkpoint.model().unwrap();
             let ours = evaluate::logits(&model, data.test.as_ref().unwrap());

@@ -81,10 +81,11 @@ fn refusals_of_the_library_have_kinds() {
     let log = place.path().join("log.csv");
     std::fs::write(&log, "t,x\n").unwrap();
     let held_out = Recordings::new("speaker=theo", "").unwrap();
-    let error = bt_train::data::load(&log, &held_out, &[]).unwrap_err();
+    let error = bt_train::data::load(&log, &held_out, &[], None).unwrap_err();
     let with = With::File;
     assert!(matches!(error.kind, ErrorKind::Conflict { with: found, .. } if found == with));
-    let load = |path: &Path| bt_train::data::load(path, &Recordings::default(), &[]).unwrap_err();
+    let load =
+        |path: &Path| bt_train::data::load(path, &Recordings::default(), &[], None).unwrap_err();
     let kind = load(&log).kind;
     assert!(matches!(kind, ErrorKind::FileKind(FileKind::Log)), "{kind}");
     let kind = load(place.path()).kind;

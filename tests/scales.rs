@@ -301,7 +301,7 @@ fn gives_the_same_scores(version: u8, names: &[&str]) {
         let mut session = bt_core::Session::new(&model, &mut arena).unwrap();
         assert_eq!(session.self_test(), bt_core::SelfTest::Passed);
         let data = place.join(format!("{name}.npz"));
-        let data: DataSet = load(&data, &Recordings::default(), &[PartName::Test]).unwrap();
+        let data: DataSet = load(&data, &Recordings::default(), &[PartName::Test], None).unwrap();
         let raw = device::run(&model, data.part(PartName::Test).unwrap(), || ()).unwrap();
         assert_eq!(raw, scores[name], "{name} of version {version}");
     }

@@ -56,7 +56,7 @@ fn an_offset_or_a_plop_under_quiet_speech_costs_little() {
     let bytes = device::read_model(&file).unwrap();
     let model = Model::parse(bytes.bytes()).unwrap();
     let config = device::config(&model).unwrap();
-    let data = load(&sound, &Recordings::default(), &[PartName::Test])
+    let data = load(&sound, &Recordings::default(), &[PartName::Test], None)
         .and_then(|data| data.raw_for_model(&config))
         .unwrap();
     let part = data.part(PartName::Test).unwrap();

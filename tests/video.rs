@@ -56,7 +56,7 @@ fn import(folder: &Path, out: &Path, more: &[&str]) -> (Value, String) {
 
 /// Values, labels and lengths of a part.
 fn part(npz: &Path, name: PartName) -> (Vec<u8>, usize, usize) {
-    let data = load(npz, &Recordings::default(), &[name]).unwrap();
+    let data = load(npz, &Recordings::default(), &[name], None).unwrap();
     let part = data.part(name).unwrap();
     let mut values = Vec::new();
     for sequence in 0..part.sequences() {

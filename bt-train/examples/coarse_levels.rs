@@ -26,7 +26,12 @@ fn main() -> Result<()> {
     let settings = Settings::resolve(Some(&folder.config()), &Flags::default())?;
     let checkpoint = Checkpoint::read(&folder.best())?;
     let parts = [PartName::Train, PartName::Validation, PartName::Test];
-    let data = load(Path::new(data), &settings.recordings()?, &parts)?;
+    let data = load(
+        Path::new(data),
+        &settings.recordings()?,
+        &parts,
+        settings.head.name(),
+    )?;
     let frames = data.clone().for_model(&checkpoint.config)?;
     let options = Options {
         name: "coarse".into(),

@@ -223,6 +223,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         &args.data,
         &Recordings::default(),
         &[PartName::Train, PartName::Validation],
+        Some(config.head.gives.name()),
     )?;
     let set = set.for_model(&config)?;
     let train = set.part(PartName::Train)?;

@@ -175,7 +175,12 @@ fn folder() -> Result<PathBuf> {
 
 fn train(settings: &Settings, data_path: &Path, folder: &Path) -> Result<Checkpoint> {
     let parts = [PartName::Train, PartName::Validation];
-    let data = load(data_path, &settings.recordings()?, &parts)?;
+    let data = load(
+        data_path,
+        &settings.recordings()?,
+        &parts,
+        settings.head.name(),
+    )?;
     let in_data = |error: bt_train::Error| error.file(data_path);
     let config = settings.model(&data).map_err(in_data)?;
     let mut trainer = Trainer::new(settings, config, &data).map_err(in_data)?;
@@ -186,8 +191,13 @@ fn train(settings: &Settings, data_path: &Path, folder: &Path) -> Result<Checkpo
 }
 
 fn float_accuracy(checkpoint: &Checkpoint, settings: &Settings, data_path: &Path) -> Result<f64> {
-    let data = load(data_path, &settings.recordings()?, &[PartName::Test])?
-        .for_model(&checkpoint.config)?;
+    let data = load(
+        data_path,
+        &settings.recordings()?,
+        &[PartName::Test],
+        settings.head.name(),
+    )?
+    .for_model(&checkpoint.config)?;
     let part = data.part(PartName::Test)?;
     let model = checkpoint.model()?;
     let targets = part.known_targets(PartName::Test)?;
@@ -202,8 +212,13 @@ fn quantize(
     data_path: &Path,
     path: &Path,
 ) -> Result<ModelBytes> {
-    let data = load(data_path, &settings.recordings()?, &[PartName::Train])?
-        .for_model(&checkpoint.config)?;
+    let data = load(
+        data_path,
+        &settings.recordings()?,
+        &[PartName::Train],
+        settings.head.name(),
+    )?
+    .for_model(&checkpoint.config)?;
     let options = Options {
         name: "spoken digits".to_owned(),
         limits: Limits::default(),

@@ -215,7 +215,12 @@ pub fn test_part(
     recordings: &Recordings,
 ) -> bt_train::Result<Part> {
     let config = device::config(model)?;
-    let mut data = data::load(path, recordings, &[PartName::Test])?;
+    let mut data = data::load(
+        path,
+        recordings,
+        &[PartName::Test],
+        Some(config.head.gives.name()),
+    )?;
     if let Some(warning) = data.number_classes_as(config.head.gives, &config.head.labels) {
         warn!("{}: {warning}", path.display());
     }

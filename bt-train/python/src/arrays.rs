@@ -4,6 +4,7 @@ use crate::error::{arguments, keywords, raised_of_arrays};
 use bt_train::command::scores::Rows;
 use bt_train::data::npz::{self, Array};
 use bt_train::data::{DataSet, Part, PartName, Recordings};
+use bt_train::float::config::HeadName;
 use ndarray::{ArrayD, IxDyn};
 use numpy::{Element, IntoPyArray, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
@@ -54,7 +55,7 @@ impl<'py> Given<'py> {
         }
     }
 
-    /// The parts of the data set. What is strange about it becomes Python's warnings.
+    /// The parts of the data set, y as a head of this name takes it. What is strange about it becomes Python's warnings.
     ///
     /// # Errors
     /// What the data set's reader says.
@@ -63,10 +64,11 @@ impl<'py> Given<'py> {
         py: Python<'py>,
         recordings: &Recordings,
         parts: &[PartName],
+        head: Option<HeadName>,
     ) -> PyResult<DataSet> {
         let (set, is_file) = match self.path {
             Some(path) => (
-                py.detach(|| bt_train::data::load(&path, recordings, parts)),
+                py.detach(|| bt_train::data::load(&path, recordings, parts, head)),
                 true,
             ),
             None => {
@@ -74,7 +76,7 @@ impl<'py> Given<'py> {
                 let arrays =
                     arrays.map(|(name, array)| Ok((name.clone(), borrowed(&name, &array)?)));
                 let arrays: BTreeMap<String, Array> = arrays.collect::<PyResult<_>>()?;
-                (py.detach(|| npz::load_arrays(arrays, parts)), false)
+                (py.detach(|| npz::load_arrays(arrays, parts, head)), false)
             }
         };
         let set = set.map_err(if is_file {
@@ -160,16 +162,22 @@ pub fn rows<'py, T: Element + Copy>(
     Ok(array.into_pyarray(py).into_any())
 }
 
-/// The part that a call is about, of the model's own data: `x` and `lengths`, perhaps `y`.
+/// The part that a call is about, of the data of a model with this head: `x` and `lengths`, perhaps `y`.
 pub fn test_part<'py>(
     x: &Bound<'py, PyAny>,
     y: Option<&Bound<'py, PyAny>>,
     lengths: Option<&Bound<'py, PyAny>>,
+    head: HeadName,
 ) -> PyResult<DataSet> {
     let mut given = Given::new(x, PartName::Test);
     given.add("y_test", y);
     given.add("lengths_test", lengths);
-    given.load(x.py(), &Recordings::default(), &[PartName::Test])
+    given.load(
+        x.py(),
+        &Recordings::default(),
+        &[PartName::Test],
+        Some(head),
+    )
 }
 
 /// The test part of a data set that has one.

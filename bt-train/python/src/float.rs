@@ -244,7 +244,8 @@ impl FloatModel {
         lengths: Option<&Bound<'py, PyAny>>,
         then: impl FnOnce(&Rows<'_>, &Evaluation) -> PyResult<R>,
     ) -> PyResult<R> {
-        let data = test_part(x, y, lengths)?.for_model(&self.checkpoint.config);
+        let data = test_part(x, y, lengths, self.checkpoint.config.head.gives.name())?
+            .for_model(&self.checkpoint.config);
         let data = data.map_err(raised_of_arrays)?;
         let part = part(&data)?;
         let found = x
@@ -332,12 +333,17 @@ pub fn train<'py>(
     let others = [y, x_val, y_val, lengths, lengths_val, groups, labels];
     let given = Given::training(x, others);
     let recordings = told.recordings().map_err(raised)?;
-    let data = given.load(py, &recordings, &[PartName::Train, PartName::Validation])?;
-    let settings = told.fitted(&data).map_err(raised_of_arrays)?;
-    let initial = match settings.init.as_str() {
+    let initial = match told.init.as_str() {
         "" => None,
         path => Some(Checkpoint::read(Path::new(path)).map_err(raised)?),
     };
+    let head = match &initial {
+        Some(checkpoint) => Some(checkpoint.config.head.gives.name()),
+        None => told.head.name(),
+    };
+    let parts = [PartName::Train, PartName::Validation];
+    let data = given.load(py, &recordings, &parts, head)?;
+    let settings = told.fitted(&data).map_err(raised_of_arrays)?;
     let trainer = py.detach(|| match &initial {
         Some(checkpoint) => Trainer::warm(&settings, checkpoint, &data),
         None => Trainer::new(&settings, settings.model(&data)?, &data),

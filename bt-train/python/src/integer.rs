@@ -46,7 +46,8 @@ impl IntegerModel {
         lengths: Option<&Bound<'py, PyAny>>,
         then: impl FnOnce(&bt_core::Model<'_>, &scores::Rows<'_>, &[Vec<i32>]) -> PyResult<R>,
     ) -> PyResult<R> {
-        let data = test_part(x, y, lengths)?.raw_for_model(&self.config);
+        let data =
+            test_part(x, y, lengths, self.config.head.gives.name())?.raw_for_model(&self.config);
         let data = data.map_err(raised_of_arrays)?;
         let part = part(&data)?;
         let model = device::parse(&self.bytes).map_err(raised)?;
@@ -217,7 +218,8 @@ pub fn quantize<'py>(
         .recordings()
         .unwrap_or_else(|_| Recordings::default());
     let parts = [PartName::Train, PartName::Validation];
-    let data = x.map(|x| Given::training(x, others).load(py, &recordings, &parts));
+    let head = Some(model.checkpoint.config.head.gives.name());
+    let data = x.map(|x| Given::training(x, others).load(py, &recordings, &parts, head));
     let data = data.transpose()?;
     let stem = out.as_ref().and_then(|out| out.file_stem());
     let stem = stem.map_or("model".into(), |stem| stem.to_string_lossy().into_owned());

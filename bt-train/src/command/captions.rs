@@ -60,7 +60,12 @@ pub fn run(
     asked: &Asked<'_>,
 ) -> Result<()> {
     let in_data = |error: Error| error.file(data);
-    let set = load(data, recordings, &[PartName::Train, PartName::Test])?;
+    let set = load(
+        data,
+        recordings,
+        &[PartName::Train, PartName::Test],
+        Some(HeadName::NextWords),
+    )?;
     let vocabulary = &checkpoint.config.head.labels;
     warn_of_other_words(&set, vocabulary, data);
     let set = set.for_model(&checkpoint.config).map_err(in_data)?;

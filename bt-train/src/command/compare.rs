@@ -126,7 +126,12 @@ pub fn run(args: Args) -> Result<()> {
     }
     let parts = [PartName::Train, PartName::Validation, PartName::Test];
     let in_data = |error: Error| error.file(&args.data);
-    let data = load(&args.data, &settings.recordings()?, &parts)?;
+    let data = load(
+        &args.data,
+        &settings.recordings()?,
+        &parts,
+        settings.head.name(),
+    )?;
     check(&settings, &data).map_err(in_data)?;
     catch_interrupts()?;
     let mut rows = Vec::new();

@@ -72,7 +72,12 @@ pub fn run(args: Args) -> Result<()> {
             checkpoint.config.head.gives.name(),
         ));
     }
-    let mut data = load(&args.data, &recordings, &[PartName::Test])?;
+    let mut data = load(
+        &args.data,
+        &recordings,
+        &[PartName::Test],
+        Some(checkpoint.config.head.gives.name()),
+    )?;
     number_classes(&mut data, &checkpoint.config, &args.data);
     let data = data
         .for_model(&checkpoint.config)

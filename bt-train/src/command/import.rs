@@ -189,6 +189,7 @@ pub fn run(args: Args) -> Result<()> {
                 path,
                 &Recordings::default(),
                 &[PartName::Train, PartName::Validation],
+                args.gives,
             )?,
         )),
         None => None,

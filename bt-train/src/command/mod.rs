@@ -26,7 +26,7 @@ pub mod units;
 use crate::data::{self, DataSet, PartName, Recordings};
 use crate::error::{Error, ErrorKind, FileKind, Result};
 use crate::float::checkpoint::Checkpoint;
-use crate::float::config::ModelConfig;
+use crate::float::config::{HeadName, ModelConfig};
 use crate::training::modes::Modes;
 use crate::training::run::RunFolder;
 use crate::training::settings::{Flags, Settings};
@@ -115,9 +115,14 @@ pub fn model_path(given: &Path) -> PathBuf {
     }
 }
 
-/// Reads the parts asked for and warns of what is strange about them.
-fn load(path: &Path, recordings: &Recordings, parts: &[PartName]) -> Result<DataSet> {
-    let set = data::load(path, recordings, parts)?;
+/// Reads the parts asked for, y as the head takes it where that is known, and warns of what is strange about them.
+fn load(
+    path: &Path,
+    recordings: &Recordings,
+    parts: &[PartName],
+    head: Option<HeadName>,
+) -> Result<DataSet> {
+    let set = data::load(path, recordings, parts, head)?;
     for warning in &set.warnings {
         warn!("{}: {}", path.display(), advice::flags(warning));
     }

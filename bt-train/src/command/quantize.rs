@@ -90,6 +90,7 @@ pub fn run(args: Args) -> Result<()> {
             data,
             &recordings,
             &[PartName::Train, PartName::Validation],
+            Some(checkpoint.config.head.gives.name()),
         )?),
         None => None,
     };

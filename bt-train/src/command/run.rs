@@ -49,7 +49,12 @@ pub fn run(args: Args) -> Result<()> {
         None => Recordings::default(),
     };
     let in_data = |error: Error| error.file(&args.data);
-    let mut data = load(&args.data, &recordings, &[PartName::Test])?;
+    let mut data = load(
+        &args.data,
+        &recordings,
+        &[PartName::Test],
+        Some(config.head.gives.name()),
+    )?;
     number_classes(&mut data, &config, &args.data);
     let data = data.raw_for_model(&config).map_err(in_data)?;
     let part = data.part(PartName::Test)?;

@@ -174,7 +174,12 @@ fn named_folder(args: &Args, asked: &Asked) -> Result<PathBuf> {
 
 fn read(args: &Args, settings: &Settings) -> Result<DataSet> {
     let parts = [PartName::Train, PartName::Validation];
-    load(&args.data, &settings.recordings()?, &parts)
+    load(
+        &args.data,
+        &settings.recordings()?,
+        &parts,
+        settings.head.name(),
+    )
 }
 
 fn error_of(error: Error, args: &Args) -> Error {

@@ -49,6 +49,7 @@ pub fn run(args: Args) -> Result<()> {
         &args.data,
         &settings.recordings()?,
         &[PartName::Train, PartName::Validation],
+        settings.head.name(),
     )?;
     let in_data = |error: Error| error.file(&args.data);
     let chosen = settings.input_modes.0.is_empty() || settings.hidden_modes.0.is_empty();

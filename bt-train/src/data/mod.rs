@@ -33,13 +33,20 @@ pub use values::{ElementType, Values};
 pub use wav::Recordings;
 
 use crate::error::{Error, ErrorKind, FileKind, Result, With};
+use crate::float::config::HeadName;
 use std::path::Path;
 
 /// Reads the parts asked for of an `.npz` file, or of a directory of `.wav` files: of one label each, or streams.
+/// The numbers of y are read as a head of the name given takes them, where there is one, see [`npz`].
 ///
 /// # Errors
 /// Names the file, the array or column, and the remedy.
-pub fn load(path: &Path, recordings: &Recordings, parts: &[PartName]) -> Result<DataSet> {
+pub fn load(
+    path: &Path,
+    recordings: &Recordings,
+    parts: &[PartName],
+    head: Option<HeadName>,
+) -> Result<DataSet> {
     let about = std::fs::metadata(path).map_err(|error| Error::from(error).file(path))?;
     if about.is_dir() && streams::are_in(path) {
         streams::load(path, recordings, parts)
@@ -60,6 +67,6 @@ pub fn load(path: &Path, recordings: &Recordings, parts: &[PartName]) -> Result<
             .file(path)
             .remedy("cut it into windows first: bt-train cut"))
     } else {
-        npz::load(path, parts)
+        npz::load(path, parts, head)
     }
 }

@@ -5,8 +5,9 @@
 //! of u8, i8, i16 or f32, or of another type of NumPy that becomes f32 without
 //! loss. y holds classes as integers of any type, `[sequences]`
 //! or [sequences, steps], values as floats, [sequences, K] or [sequences,
-//! steps, K], or bits as integers [sequences, steps, K]; what lies behind the end of a sequence is not looked at, and
-//! neither are other arrays, whatever they are.
+//! steps, K], or bits as integers [sequences, steps, K], K more than 1. A head that is named reads the same shapes of any
+//! numbers, with K = 1 where the last axis is missing: integers [sequences, K] as values, or as bits. What lies behind the
+//! end of a sequence is not looked at, and neither are other arrays, whatever they are.
 //!
 //! Of captions, x is a picture each, [pictures, 1, features…]. `words_*` [captions, words] holds each caption's words by
 //! their numbers in `labels`, 0 behind its end; word 0 is the end, word 1 stands for what `labels` has not.
@@ -24,6 +25,7 @@ use crate::data::npy::Header;
 use crate::data::twins;
 use crate::data::{DataSet, Part, PartName};
 use crate::error::{Error, Result};
+use crate::float::config::HeadName;
 use items::check_range;
 pub use source::Array;
 use source::{Place, Source};
@@ -32,20 +34,21 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Reads the parts asked for; `Validation` may be absent, the others may not.
+/// Reads the parts asked for; `Validation` may be absent, the others may not. y is read as a head of the name given
+/// takes it, where its shape allows that; without a name as what its type and shape say.
 ///
 /// # Errors
 /// Names the file, the array and the remedy.
-pub fn load(path: &Path, parts: &[PartName]) -> Result<DataSet> {
+pub fn load(path: &Path, parts: &[PartName], head: Option<HeadName>) -> Result<DataSet> {
     let room = Room {
         map_from: MAP_FROM,
         available: memory::available(),
     };
-    load_in(path, parts, room)
+    load_in(path, parts, head, room)
 }
 
-fn load_in(path: &Path, parts: &[PartName], room: Room) -> Result<DataSet> {
-    Archive::open(path, room)
+fn load_in(path: &Path, parts: &[PartName], head: Option<HeadName>, room: Room) -> Result<DataSet> {
+    Archive::open(path, head, room)
         .and_then(|mut archive| archive.data_set(parts))
         .map_err(|error| error.file(path))
 }
@@ -66,29 +69,36 @@ const MAP_FROM: u64 = 1 << 30;
 ///
 /// # Errors
 /// Names the array and the remedy.
-pub fn load_arrays(arrays: BTreeMap<String, Array>, parts: &[PartName]) -> Result<DataSet> {
+pub fn load_arrays(
+    arrays: BTreeMap<String, Array>,
+    parts: &[PartName],
+    head: Option<HeadName>,
+) -> Result<DataSet> {
     let room = Room {
         map_from: 0,
         available: memory::available(),
     };
-    Archive::new(Source::Arrays(arrays), room).data_set(parts)
+    Archive::new(Source::Arrays(arrays), head, room).data_set(parts)
 }
 
 struct Archive {
     source: Source,
+    /// What y is read for.
+    head: Option<HeadName>,
     room: Room,
     /// Names of the classes.
     names: Vec<String>,
 }
 
 impl Archive {
-    fn open(path: &Path, room: Room) -> Result<Archive> {
-        Ok(Archive::new(Source::open(path)?, room))
+    fn open(path: &Path, head: Option<HeadName>, room: Room) -> Result<Archive> {
+        Ok(Archive::new(Source::open(path)?, head, room))
     }
 
-    fn new(source: Source, room: Room) -> Archive {
+    fn new(source: Source, head: Option<HeadName>, room: Room) -> Archive {
         Archive {
             source,
+            head,
             room,
             names: Vec::new(),
         }
@@ -132,6 +142,10 @@ impl Archive {
         }
         if parts.contains(&PartName::Train) {
             set.warnings = self.twins(&set);
+            let train = set.part(PartName::Train)?;
+            let unsaid = train.targets.as_ref().filter(|_| self.head.is_none());
+            let doubt = unsaid.and_then(|targets| targets::doubt(targets, train.steps()));
+            set.warnings.extend(doubt);
         }
         Ok(set)
     }
@@ -170,7 +184,9 @@ impl Archive {
             vec![steps; sequences]
         };
         let field = format!("y_{suffix}");
-        let targets = match self.has(&field) {
+        // Heads whose targets are the frames read nothing else.
+        let is_of_x = matches!(self.head, Some(HeadName::NextBits | HeadName::Draw));
+        let targets = match self.has(&field) && !is_of_x {
             true => Some(self.targets(&field, steps, &lengths, classes)?),
             false => None,
         };

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use bt_train::data::{NpzWriter, PartName, Recordings, load};
 use bt_train::float::checkpoint::Checkpoint;
+use bt_train::float::config::HeadName;
 use bt_train::training::settings::{Flags, Settings};
 
 use super::{Target, bytes, text};
@@ -60,12 +61,11 @@ pub const NPZ: Target = Target {
     },
     run: |file| {
         read("d.npz", file, |path| {
-            load(
-                path,
-                &Recordings::default(),
-                &[PartName::Train, PartName::Test],
-            )
-            .is_ok()
+            // As what y is by itself, and as what other heads take.
+            let heads = [None, Some(HeadName::StepValues), Some(HeadName::Bits)];
+            let parts = [PartName::Train, PartName::Test];
+            let read = heads.map(|head| load(path, &Recordings::default(), &parts, head).is_ok());
+            read.contains(&true)
         })
     },
 };
@@ -85,8 +85,8 @@ pub const WAV: Target = Target {
                     .expect("a folder to write in");
             }
             let hold_out = Recordings::new("file=y.wav", "").unwrap_or_default();
-            let all = load(folder, &hold_out, &[PartName::Train]);
-            let by_name = load(folder, &Recordings::default(), &[PartName::Train]);
+            let all = load(folder, &hold_out, &[PartName::Train], None);
+            let by_name = load(folder, &Recordings::default(), &[PartName::Train], None);
             all.is_ok() || by_name.is_ok()
         })
     },
@@ -182,8 +182,8 @@ pub const CSV: Target = Target {
             }
             std::fs::write(folder.join("index.csv"), index).expect("a folder to write in");
             let hold_out = Recordings::new("speaker=t", "speaker").unwrap_or_default();
-            let all = load(folder, &hold_out, &[PartName::Train, PartName::Test]);
-            let by_name = load(folder, &Recordings::default(), &[PartName::Train]);
+            let all = load(folder, &hold_out, &[PartName::Train, PartName::Test], None);
+            let by_name = load(folder, &Recordings::default(), &[PartName::Train], None);
             all.is_ok() || by_name.is_ok()
         })
     },

@@ -8,11 +8,107 @@ use super::natural::half;
 use crate::data::logs::in_order;
 use crate::data::{Items, PartName, Targets};
 use crate::error::{Error, ErrorKind, Result};
+use crate::float::config::HeadName;
+use bt_core::OutputKind;
 use ndarray::Array2;
 use std::collections::BTreeSet;
 
+/// How y lies in its array.
+#[derive(Clone, Copy)]
+struct Form {
+    every_step: bool,
+    /// Numbers of each sequence, or of each step.
+    width: usize,
+}
+
+impl Form {
+    /// That of what a head of this name gives, if an array of this shape may be so. A last axis of 1 may stand or not.
+    fn of(name: HeadName, shape: &[usize], (sequences, steps): (usize, usize)) -> Option<Form> {
+        let every_step = name.every_step();
+        let lead = if every_step {
+            &[sequences, steps][..]
+        } else {
+            &[sequences]
+        };
+        let width = match shape.strip_prefix(lead)? {
+            [] => 1,
+            &[width] if width == 1 || name.kind() != OutputKind::Classes => width,
+            _ => return None,
+        };
+        (width > 0).then_some(Form { every_step, width })
+    }
+
+    /// Places of the numbers that count, sequences of `steps` steps of which `lengths` are valid.
+    fn places(self, steps: usize, lengths: &[usize]) -> Vec<usize> {
+        if !self.every_step {
+            return (0..lengths.len() * self.width).collect();
+        }
+        let of = |(sequence, &length): (usize, &usize)| {
+            let first = sequence * steps * self.width;
+            first..first + length * self.width
+        };
+        lengths.iter().enumerate().flat_map(of).collect()
+    }
+}
+
+/// What y is by its type and shape.
+fn by_itself(is_whole: bool, shape: &[usize], steps: usize) -> HeadName {
+    match (is_whole, shape) {
+        // A column of classes, as tables have them, is one for each sequence, or for each step.
+        (true, [_] | [_, 1]) if shape.len() == 1 || steps > 1 => HeadName::Classes,
+        (true, [_, _] | [_, _, 1]) if shape.len() == 2 || steps > 1 => HeadName::StepClasses,
+        (true, _) => HeadName::StepBits,
+        (false, [_, _, _]) => HeadName::StepValues,
+        (false, _) => HeadName::Values,
+    }
+}
+
+/// That y has no shape that it may have.
+fn wrong_shape(
+    is_whole: bool,
+    asked: Option<HeadName>,
+    shape: &[usize],
+    of: (usize, usize),
+) -> Error {
+    let (sequences, steps) = of;
+    let expected = match asked {
+        Some(name) => match (name.kind(), name.every_step()) {
+            (OutputKind::Classes, false) => {
+                format!("[{sequences}], a class for each sequence of x")
+            }
+            (OutputKind::Classes, true) => format!("[{sequences}, {steps}], a class for each step"),
+            (_, false) => {
+                format!("[{sequences}] or [{sequences}, K], a number or K for each sequence of x")
+            }
+            (_, true) => format!(
+                "[{sequences}, {steps}] or [{sequences}, {steps}, K], a number or K for each step"
+            ),
+        },
+        None if is_whole => format!(
+            "[{sequences}], a class for each sequence of x, or [{sequences}, {steps}], one for each step, or \
+             [{sequences}, {steps}, K], K bits for each step"
+        ),
+        None => format!(
+            "[{sequences}] or [{sequences}, K], a value or K for each sequence of x, or [{sequences}, {steps}, K], K \
+             for each step"
+        ),
+    };
+    Error::new(ErrorKind::Shape {
+        expected,
+        found: shape.to_vec(),
+    })
+    .remedy(match (asked, is_whole) {
+        (Some(_), _) => "x and y need equal counts; `head` says what y holds",
+        (None, true) => {
+            "x and y need equal counts; save values as f32, or say with `head` what integers are"
+        }
+        (None, false) => "x and y need equal counts; save classes as integers",
+    })
+}
+
 impl Archive {
-    /// Classes or values of sequences of `steps` steps, of which `lengths` are valid.
+    /// Classes, values or bits of sequences of `steps` steps, of which `lengths` are valid: what the head asked for
+    /// gives, where the array has a shape for that.
     pub(super) fn targets(
         &mut self,
         field: &str,
@@ -34,30 +130,17 @@ impl Archive {
         classes: Option<usize>,
         names: &[String],
     ) -> Result<Targets> {
-        let sequences = lengths.len();
+        let of = (lengths.len(), steps);
         let most = classes.map_or(LABEL_MAX, |classes| classes as i64 - 1);
+        let asked = self.head;
         self.array(field, |header, reader, _| {
             let shape = header.shape.as_slice();
-            let wrong_shape = |expected: String| {
-                Error::new(ErrorKind::Shape {
-                    expected,
-                    found: shape.to_vec(),
-                })
-            };
-            // Places of the values that count, and whether they are steps.
-            let valid = |per_step: usize| -> Vec<usize> {
-                let of = |(sequence, &length): (usize, &usize)| {
-                    let first = sequence * steps * per_step;
-                    first..first + length * per_step
-                };
-                lengths.iter().enumerate().flat_map(of).collect()
-            };
-            // A column of classes, as tables have them, is one for each sequence.
-            let is_column = shape == [sequences, 1] && steps > 1;
             if header.kind == 'U' {
-                if !(is_column || shape == [sequences]) {
-                    let expected = format!("[{sequences}], the name of a class for each sequence");
-                    return Err(wrong_shape(expected).remedy("x and y need equal counts"));
+                if Form::of(HeadName::Classes, shape, of).is_none() {
+                    let expected = format!("[{}], the name of a class for each sequence", of.0);
+                    let found = shape.to_vec();
+                    let error = Error::new(ErrorKind::Shape { expected, found });
+                    return Err(error.remedy("x and y need equal counts"));
                 }
                 let labels = header.texts(reader)?.into_iter().map(|text| {
                     let place = names.iter().position(|name| *name == text);
@@ -70,90 +153,56 @@ impl Archive {
                 return Ok(Targets::of_sequences(items));
             }
             let is_whole = is_integer(header) || header.kind == 'b';
-            if let (true, &[count, of_each, width]) = (is_whole, shape)
-                && width > 0
-                && (count, of_each) == (sequences, steps)
-            {
-                let all = row_major_integers(header, reader)?;
-                let bits = valid(width).into_iter().map(|at| match all[at] {
-                    bit @ (0 | 1) => Ok(bit == 1),
-                    found => Err(Error::new(ErrorKind::Range {
-                        found,
-                        index: at,
-                        low: 0,
-                        high: 1,
-                    })
-                    .remedy("integers [sequences, steps, K] are bits; save values as f32")),
-                });
-                let bits = bits.collect::<Result<Vec<_>>>()?;
-                let bits = Array2::from_shape_vec((bits.len() / width, width), bits);
-                let items = Items::Bits(bits.map_err(Error::malformed)?);
-                return Ok(Targets::of_steps(items, lengths));
+            let is_float = header.kind == 'f' && matches!(header.item_bytes, Some(2 | 4 | 8));
+            if !is_whole && !is_float {
+                return Err(wrong_type(header).remedy(match header.kind {
+                    'O' | 'S' => "make names of classes texts, `y.astype(str)`; save classes as integers, values that are to be learned as f32",
+                    _ => "save classes as integers, values that are to be learned as f32",
+                }));
             }
-            if is_whole {
-                let places = match shape {
-                    [count] if *count == sequences => (0..sequences).collect(),
-                    _ if is_column => (0..sequences).collect(),
-                    [count, of_each] if (*count, *of_each) == (sequences, steps) => valid(1),
-                    _ => {
-                        return Err(wrong_shape(format!(
-                            "[{sequences}], a class for each sequence of x, or [{sequences}, {steps}], \
-                             one for each step"
-                        ))
-                        .remedy("x and y need equal counts; save values as f32"));
+            let form_of = |name| Some((name, Form::of(name, shape, of)?));
+            // What is not as the head gives it is told when it is read for the head.
+            let found = asked.and_then(form_of);
+            let found = found.or_else(|| form_of(by_itself(is_whole, shape, steps)));
+            let (name, form) = found.ok_or_else(|| wrong_shape(is_whole, asked, shape, of))?;
+            let places = form.places(steps, lengths);
+            let kind = if is_float { OutputKind::Values } else { name.kind() };
+            let items = match kind {
+                OutputKind::Classes => {
+                    let all = row_major_integers(header, reader)?;
+                    let within = within(&all, most, "classes count from 0 and `labels`, if there, names each of them");
+                    let labels = places.into_iter().map(|at| Ok(within(at)? as usize));
+                    Items::Classes(labels.collect::<Result<_>>()?)
+                }
+                OutputKind::Bits => {
+                    let all = row_major_integers(header, reader)?;
+                    let within = within(&all, 1, "these integers are bits; save values as f32, or say with `head` what they are");
+                    let bits = places.into_iter().map(|at| Ok(within(at)? == 1));
+                    Items::Bits(rows(bits.collect::<Result<_>>()?, form.width)?)
+                }
+                OutputKind::Values => {
+                    let all: Vec<f32> = match header.item_bytes {
+                        _ if is_whole => {
+                            let all = row_major_integers(header, reader)?;
+                            all.into_iter().map(|value| value as f32).collect()
+                        }
+                        Some(2) => {
+                            row_major(header, reader, |item| half(u16::from_le_bytes(item)))?
+                        }
+                        Some(4) => row_major(header, reader, f32::from_le_bytes)?,
+                        _ => row_major(header, reader, |item| f64::from_le_bytes(item) as f32)?,
+                    };
+                    for &at in &places {
+                        check_finite(all[at], at, shape)?;
                     }
-                };
-                let all = row_major_integers(header, reader)?;
-                let labels = places.iter().map(|&at| match all[at] {
-                    label if (0..=most).contains(&label) => Ok(label as usize),
-                    found => Err(Error::new(ErrorKind::Range {
-                        found,
-                        index: at,
-                        low: 0,
-                        high: most,
-                    })
-                    .remedy("classes count from 0 and `labels`, if there, names each of them")),
-                });
-                let items = Items::Classes(labels.collect::<Result<_>>()?);
-                return Ok(match shape.len() {
-                    2 if !is_column => Targets::of_steps(items, lengths),
-                    _ => Targets::of_sequences(items),
-                });
-            }
-            if header.kind != 'f' || !matches!(header.item_bytes, Some(2 | 4 | 8)) {
-                return Err(wrong_type(header)
-                    .remedy("save classes as integers, values that are to be learned as f32"));
-            }
-            let (width, places) = match *shape {
-                [count] if count == sequences => (1, (0..count).collect::<Vec<_>>()),
-                [count, width] if count == sequences && width > 0 => {
-                    (width, (0..count * width).collect())
-                }
-                [count, of_each, width] if (count, of_each) == (sequences, steps) && width > 0 => {
-                    (width, valid(width))
-                }
-                _ => {
-                    return Err(wrong_shape(format!(
-                        "[{sequences}, K], K values for each sequence of x, or [{sequences}, {steps}, K], \
-                         for each step"
-                    ))
-                    .remedy("x and y need equal counts; save classes as integers"));
+                    let values = places.into_iter().map(|at| all[at]).collect();
+                    Items::Values(rows(values, form.width)?)
                 }
             };
-            let all: Vec<f32> = match header.item_bytes {
-                Some(2) => row_major(header, reader, |item| half(u16::from_le_bytes(item)))?,
-                Some(4) => row_major(header, reader, f32::from_le_bytes)?,
-                _ => row_major(header, reader, |item| f64::from_le_bytes(item) as f32)?,
-            };
-            for &at in &places {
-                check_finite(all[at], at, shape)?;
-            }
-            let values = places.iter().map(|&at| all[at]).collect();
-            let values = Array2::from_shape_vec((places.len() / width, width), values);
-            let items = Items::Values(values.map_err(Error::malformed)?);
-            Ok(match shape.len() {
-                3 => Targets::of_steps(items, lengths),
-                _ => Targets::of_sequences(items),
+            Ok(if form.every_step {
+                Targets::of_steps(items, lengths)
+            } else {
+                Targets::of_sequences(items)
             })
         })
     }
@@ -173,3 +222,49 @@ impl Archive {
         in_order(names)
     }
 }
+
+/// The integer at a place, from 0 to `high`.
+fn within(all: &[i64], high: i64, remedy: &'static str) -> impl Fn(usize) -> Result<i64> {
+    move |index| match all[index] {
+        found if (0..=high).contains(&found) => Ok(found),
+        found => Err(Error::new(ErrorKind::Range {
+            found,
+            index,
+            low: 0,
+            high,
+        })
+        .remedy(remedy)),
+    }
+}
+
+/// [items, width].
+fn rows<T>(all: Vec<T>, width: usize) -> Result<Array2<T>> {
+    Array2::from_shape_vec((all.len() / width, width), all).map_err(Error::malformed)
+}
+
+/// What y may be else, where nothing but its type and shape says what it is: a line.
+pub(super) fn doubt(targets: &Targets, steps: usize) -> Option<String> {
+    let values = targets.values().filter(|_| !targets.every_step())?;
+    let is_class =
+        |value: &f32| (0.0..CLASSES_AS_FLOATS as f32).contains(value) && value.fract() == 0.0;
+    if values.iter().all(is_class) && (values.ncols() == 1 || values.ncols() == steps) {
+        let head = if values.ncols() == 1 {
+            "classes"
+        } else {
+            "step-classes"
+        };
+        return Some(format!(
+            "y_train: floats, though all of them whole numbers, are taken as values to be learned; if they are \
+             classes, save integers or say `head {head}`"
+        ));
+    }
+    (values.ncols() == steps && steps > 1).then(|| {
+        format!(
+            "y_train: floats [sequences, {steps}] are taken as {steps} values of each sequence; if they are one of each \
+             step, say `head step-values`"
+        )
+    })
+}
+
+/// Fewer whole numbers than these may be classes.
+const CLASSES_AS_FLOATS: usize = 256;

@@ -29,9 +29,13 @@ impl Fixture {
     }
 
     fn load(&self) -> Result<DataSet> {
+        self.load_for(None)
+    }
+
+    fn load_for(&self, head: Option<HeadName>) -> Result<DataSet> {
         let path = self.place.path().join("d.npz");
         self.writer.write(&path).unwrap();
-        load(&path, &[PartName::Train])
+        load(&path, &[PartName::Train], head)
     }
 
     fn line(&self) -> String {
@@ -92,6 +96,139 @@ fn targets_are_classes_or_values_of_sequences_or_steps() {
     }
 }
 
+/// The same numbers, of whatever type, are what the head takes that was named; without one, what y is by itself.
+#[test]
+fn a_head_that_is_named_reads_the_shapes_that_it_takes() {
+    let read = |shape: &[usize], y: &[i32], head| {
+        let floats: Vec<f32> = y.iter().map(|&y| y as f32).collect();
+        let mut whole = Fixture::new();
+        whole.add("lengths_train", &[2], &[3u8, 1]);
+        whole.add("y_train", shape, y);
+        let mut float = Fixture::new();
+        float.add("lengths_train", &[2], &[3u8, 1]);
+        float.add("y_train", shape, &floats);
+        [whole, float].map(|fixture| {
+            let set = fixture
+                .load_for(head)?
+                .for_head(head.unwrap_or(HeadName::Classes));
+            Ok(set?.train.unwrap().targets.unwrap())
+        })
+    };
+    let each = |found: [Result<Targets>; 2], expected: Targets| {
+        for found in found {
+            assert_eq!(found.unwrap(), expected);
+        }
+    };
+    let values = |values| Targets::of_sequences(Items::Values(values));
+    let of_steps = |items| Targets::of_steps(items, &[3, 1]);
+    use ndarray::array;
+    // K = 2, and K as many as there are steps, which by itself is a class of each step.
+    let found = read(&[2, 2], &[-7, 1, 300, 2], Some(HeadName::Values));
+    each(found, values(array![[-7.0, 1.0], [300.0, 2.0]]));
+    let found = read(&[2, 3], &[1, 2, 3, 4, 5, 6], Some(HeadName::Values));
+    each(found, values(array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]));
+    for shape in [&[2][..], &[2, 1]] {
+        let found = read(shape, &[-3, 4], Some(HeadName::Values));
+        each(found, values(array![[-3.0], [4.0]]));
+        let found = read(shape, &[1, 0], Some(HeadName::Classes));
+        each(found, vec![1, 0].into());
+    }
+    for shape in [&[2, 3][..], &[2, 3, 1]] {
+        let y = [5, 6, 7, 8, -1, -1];
+        let expected = Items::Values(array![[5.0], [6.0], [7.0], [8.0]]);
+        each(
+            read(shape, &y, Some(HeadName::StepValues)),
+            of_steps(expected),
+        );
+        let expected = Items::Classes(vec![5, 6, 7, 8]);
+        each(
+            read(shape, &y, Some(HeadName::StepClasses)),
+            of_steps(expected),
+        );
+        let bits = Items::Bits(array![[true], [false], [true], [true]]);
+        let y = [1, 0, 1, 1, -1, -1];
+        each(read(shape, &y, Some(HeadName::StepBits)), of_steps(bits));
+    }
+    let y = [1, 0, 0, 1];
+    let bits = Items::Bits(array![[true, false], [false, true]]);
+    each(
+        read(&[2, 2], &y, Some(HeadName::Bits)),
+        Targets::of_sequences(bits),
+    );
+    let wide = [1, 0, 0, 1, 1, 1, 0, 0, -1, -1, -1, -1];
+    let bits = array![[true, false], [false, true], [true, true], [false, false]];
+    let found = read(&[2, 3, 2], &wide, Some(HeadName::StepBits));
+    each(found, of_steps(Items::Bits(bits)));
+    // A column of classes of steps is one, as is one of sequences.
+    let [by_itself, _] = read(
+        &[2, 3, 1],
+        &[5, 6, 7, 8, -1, -1],
+        Some(HeadName::StepClasses),
+    );
+    let mut fixture = Fixture::new();
+    fixture.add("lengths_train", &[2], &[3u8, 1]);
+    fixture.add("y_train", &[2, 3, 1], &[5i64, 6, 7, 8, -1, -1]);
+    let found = fixture.load().unwrap().train.unwrap().targets;
+    assert_eq!(found.unwrap(), by_itself.unwrap());
+    // What no shape holds, or no number is.
+    let refused = |shape: &[usize], y: &[i32], head, expected: &str| {
+        for found in read(shape, y, Some(head)) {
+            let line = found.unwrap_err().to_string();
+            assert!(line.contains(expected), "{line}");
+        }
+    };
+    let shape =
+        "y_train: has shape [2, 4, 1], expected [2, 3] or [2, 3, K], a number or K for each step";
+    refused(&[2, 4, 1], &[0; 8], HeadName::StepValues, shape);
+    let shape = "y_train: has shape [3], expected [2], a class for each sequence of x";
+    refused(&[3], &[0; 3], HeadName::Classes, shape);
+    refused(&[2, 2], &[0, 1, 2, 1], HeadName::Bits, "y_train: ");
+    // y is not looked at where the frames are what is to be learned.
+    let mut fixture = Fixture::new();
+    fixture.add("y_train", &[7], &[f32::NAN; 7]);
+    let set = fixture.load_for(Some(HeadName::NextBits)).unwrap();
+    assert_eq!(set.train.unwrap().targets, None);
+}
+
+/// Floats that may be something else are told of, where nothing was said of them.
+#[test]
+fn floats_that_may_be_classes_or_values_of_steps_are_told() {
+    let warnings = |shape: &[usize], y: &[f64], head| {
+        let mut fixture = Fixture::new();
+        fixture.add("y_train", shape, y);
+        fixture.load_for(head).unwrap().warnings
+    };
+    let told = |shape: &[usize], y: &[f64], expected: &[&str]| {
+        let warnings = warnings(shape, y, None);
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        for part in expected {
+            assert!(warnings[0].contains(part), "{warnings:?}");
+        }
+    };
+    let classes = "are taken as values to be learned";
+    told(
+        &[2],
+        &[3.0, 1.0],
+        &[classes, "save integers or say `head classes`"],
+    );
+    told(&[2, 1], &[3.0, 1.0], &[classes, "`head classes`"]);
+    let steps = [0.0, 1.0, 1.0, 2.0, 0.0, 0.0];
+    told(&[2, 3], &steps, &[classes, "`head step-classes`"]);
+    let steps = [0.5, 1.0, 1.0, 2.0, 0.0, 0.0];
+    let values = "are taken as 3 values of each sequence";
+    told(&[2, 3], &steps, &[values, "say `head step-values`"]);
+    for (shape, y) in [
+        (&[2][..], &[0.5, 1.0][..]),
+        (&[2], &[-1.0, 1.0]),
+        (&[2], &[1.0, 1e4]),
+        (&[2, 2], &[0.5, 1.0, 2.0, 3.0]),
+        (&[2, 3, 1], &steps),
+    ] {
+        assert_eq!(warnings(shape, y, None), [""; 0], "{shape:?} {y:?}");
+    }
+    assert_eq!(warnings(&[2], &[3.0, 1.0], Some(HeadName::Values)), [""; 0]);
+}
+
 #[test]
 fn targets_that_cannot_be_used_are_refused() {
     let line = |shape: &[usize], y: &[f32]| {
@@ -105,7 +242,7 @@ fn targets_that_cannot_be_used_are_refused() {
         "{found}"
     );
     let found = line(&[2, 2, 1], &[0.0; 4]);
-    let expected = "y_train: has shape [2, 2, 1], expected [2, K], K values for each sequence of x, or [2, 3, K]";
+    let expected = "y_train: has shape [2, 2, 1], expected [2] or [2, K], a value or K for each sequence of x, or [2, 3, K]";
     assert!(found.starts_with(expected), "{found}");
     let mut fixture = Fixture::new();
     fixture.add("y_train", &[2, 2], &[0i64; 4]);
@@ -267,7 +404,7 @@ fn large_arrays_stay_in_their_file() {
             map_from: 0,
             available: Some(1),
         };
-        load_in(path, &[PartName::Train], room)
+        load_in(path, &[PartName::Train], None, room)
     };
     fn check<T: npyz::AutoSerialize + Copy>(
         values: &[T],
@@ -310,7 +447,7 @@ fn large_arrays_stay_in_their_file() {
         map_from: u64::MAX,
         available: Some(11),
     };
-    let error = load_in(&path, &[PartName::Train], room).unwrap_err();
+    let error = load_in(&path, &[PartName::Train], None, room).unwrap_err();
     assert!(
         matches!(
             error.kind,
@@ -358,7 +495,9 @@ fn promises_that_a_file_cannot_keep_are_refused() {
         }
         zip.finish().unwrap();
         std::fs::write(&path, bytes.into_inner()).unwrap();
-        let line = load(&path, &[PartName::Train]).unwrap_err().to_string();
+        let line = load(&path, &[PartName::Train], None)
+            .unwrap_err()
+            .to_string();
         line.split_once("d.npz: ").unwrap().1.to_owned()
     };
     let x = ("x_train", "|u1", "(2, 3, 2)", 12);
@@ -415,7 +554,9 @@ fn promises_that_a_file_cannot_keep_are_refused() {
         .unwrap();
     bytes[at + 24..at + 28].copy_from_slice(&(u32::MAX - 1).to_le_bytes());
     std::fs::write(&path, bytes).unwrap();
-    let line = load(&path, &[PartName::Train]).unwrap_err().to_string();
+    let line = load(&path, &[PartName::Train], None)
+        .unwrap_err()
+        .to_string();
     assert!(
         line.contains("it promises 4294967294 bytes, which"),
         "{line}"
@@ -452,6 +593,9 @@ fn a_file_cut_short_is_an_error_at_every_length() {
     let whole = std::fs::read(&path).unwrap();
     for length in 0..whole.len() {
         std::fs::write(&path, &whole[..length]).unwrap();
-        assert!(load(&path, &[PartName::Train]).is_err(), "{length} bytes");
+        assert!(
+            load(&path, &[PartName::Train], None).is_err(),
+            "{length} bytes"
+        );
     }
 }

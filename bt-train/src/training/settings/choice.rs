@@ -57,7 +57,7 @@ impl HeadChoice {
     }
 
     /// Its name; none where y decides.
-    pub(super) fn name(self) -> Option<HeadName> {
+    pub fn name(self) -> Option<HeadName> {
         match self {
             HeadChoice::Auto => None,
             HeadChoice::Classes => Some(HeadName::Classes),
