@@ -156,6 +156,7 @@ fn a_first_run_needs_no_modes() {
             left.out.starts_with(&format!("taken: {expected}")),
             "{left:?}"
         );
+        assert!(left.out.contains("\ntaken: --normalize set\n"), "{left:?}");
         let btm = place.path().join("m.btm");
         let words = quantize_words(text(&out), &data, text(&btm), &[]);
         assert_eq!(run(&words).status, Some(0));

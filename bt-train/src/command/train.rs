@@ -68,6 +68,9 @@ pub fn run(args: Args) -> Result<()> {
     };
     let parameters = config.parameters();
     let mut trainer = trainer.map_err(in_data)?;
+    if let Some(over) = trainer.chosen().filter(|_| !args.json) {
+        say!("taken: --normalize {}", over.name());
+    }
     for warning in trainer.warnings() {
         warn!("{}: {}", args.data.display(), flags(warning));
     }
@@ -140,6 +143,7 @@ fn summary(folder: &RunFolder, trainer: &Trainer<'_>, parameters: usize) -> Resu
         "accuracy": null,
         "loss": null,
         "keep": trainer.keep(),
+        "normalize": trainer.chosen(),
         "warnings": warnings,
         "parameters": parameters,
         "sequences": { "train": train, "validation": validation },

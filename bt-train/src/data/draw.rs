@@ -9,6 +9,11 @@ pub fn even_position(t: usize, frames: usize, length: usize) -> f64 {
     t as f64 * (length - 1) as f64 / (frames - 1).max(1) as f64
 }
 
+/// The frame of such a sequence that is drawn as the one at `t`: the nearest there is, the later of two.
+pub fn drawn_place(t: usize, frames: usize, length: usize) -> usize {
+    (even_position(t, frames, length) + 0.5).floor() as usize
+}
+
 impl Part {
     /// So many frames of every sequence, 2 or more, evenly from its first to its last one, each the nearest there is
     /// (the later of two); of a shorter sequence some more than once. The device is given these.
@@ -37,7 +42,7 @@ impl Part {
             part.starts[sequence] = values.len();
             part.lengths[sequence] = frames;
             for t in 0..frames {
-                let place = (even_position(t, frames, length) + 0.5).floor() as usize;
+                let place = drawn_place(t, frames, length);
                 let start = self.starts[sequence] + place * self.width;
                 frame.clear();
                 let range = start..start + self.width;

@@ -25,9 +25,10 @@ pub mod video;
 pub mod wav;
 
 pub use dataset::{Batch, DataSet, Part, PartName};
-pub use draw::even_position;
+pub use draw::{drawn_place, even_position};
 pub use normalization::{Normalization, NormalizeOver};
 pub use npz_writer::NpzWriter;
+pub use survey::Outlier;
 pub use targets::{Items, Targets};
 pub use values::{ElementType, Values};
 pub use wav::Recordings;

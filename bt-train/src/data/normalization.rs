@@ -1,7 +1,7 @@
 //! Offset and scale by which raw values become those that a model learns from.
 
 use crate::data::Part;
-use crate::data::survey::{self, Spread};
+use crate::data::survey::{self, Outlier, Spread};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::filter::Filter;
 use crate::float::model::Model;
@@ -45,6 +45,14 @@ pub enum NormalizeOver {
     None,
 }
 
+impl NormalizeOver {
+    /// Its name among the settings.
+    pub fn name(self) -> String {
+        let value = clap::ValueEnum::to_possible_value(&self);
+        value.map_or(String::new(), |value| value.get_name().into())
+    }
+}
+
 /// Offset and scale of a training part.
 #[derive(Debug, Clone)]
 pub struct Fitted {
@@ -52,8 +60,10 @@ pub struct Fitted {
     pub normalization: Normalization,
     /// What they were taken over; never `Auto`.
     pub over: NormalizeOver,
-    /// What is strange about the values, a line each.
+    /// What is strange about the features, a line each.
     pub warnings: Vec<String>,
+    /// A value that flattens all others.
+    pub outlier: Option<Outlier>,
 }
 
 impl Normalization {
@@ -150,6 +160,7 @@ impl Normalization {
             NormalizeOver::None => (vec![0.0], vec![1.0]),
             NormalizeOver::Auto => unreachable!("chosen above"),
         };
+        let survey = survey::of(part, &spreads, over, filter.is_some());
         Ok(Fitted {
             normalization: Normalization {
                 width,
@@ -157,7 +168,8 @@ impl Normalization {
                 scale,
             },
             over,
-            warnings: survey::warnings(part, &spreads, over, filter.is_some()),
+            warnings: survey.warnings,
+            outlier: survey.outlier,
         })
     }
 

@@ -2,7 +2,7 @@
 //! of values.
 
 use crate::data::memory;
-use crate::data::split::split;
+use crate::data::split::{Split, split};
 use crate::data::{DataSet, Part, PartName, Targets};
 use crate::error::{Error, ErrorKind, Result, With};
 use crate::float::config::ModelConfig;
@@ -19,6 +19,8 @@ pub(super) struct Material {
     pub train: Part,
     /// One rendering.
     pub frames: Part,
+    /// Their places in `x_train`.
+    pub places: Vec<usize>,
     /// Varies the training sequences, where that is wanted.
     pub augmenter: Option<Augmenter>,
     pub validation: Option<Part>,
@@ -31,6 +33,7 @@ impl Material {
     /// Data as loaded: split, cut to the share asked for, rendered, weighed.
     pub fn new(settings: &Settings, config: &ModelConfig, data: &DataSet) -> Result<Material> {
         let read = data.clone().for_head(config.head.gives.name())?;
+        let places = learned(settings, &read)?;
         let (train, validation) = parts(settings, &read)?;
         let frames = DataSet {
             train: Some(train.clone()),
@@ -61,6 +64,7 @@ impl Material {
             weights: weights(settings, plain, config)?,
             units: units(plain)?,
             frames: plain.clone(),
+            places,
             validation: frames.validation,
         })
     }
@@ -72,14 +76,36 @@ impl Material {
 /// When there is no training part.
 pub fn split_off(settings: &Settings, data: &DataSet) -> Result<(Part, Option<Part>)> {
     let whole = data.part(PartName::Train)?;
-    let (train, validation) = match &data.validation {
-        Some(validation) => (whole.clone(), validation.clone()),
-        None => {
-            let parts = split(whole, settings.validation, settings.seed);
-            (whole.subset(&parts.train), whole.subset(&parts.validation))
-        }
+    let parts = places(settings, data)?;
+    let validation = match &data.validation {
+        Some(validation) => validation.clone(),
+        None => whole.subset(&parts.validation),
     };
-    Ok((train, Some(validation).filter(|part| part.sequences() > 0)))
+    let validation = Some(validation).filter(|part| part.sequences() > 0);
+    Ok((whole.subset(&parts.train), validation))
+}
+
+/// Which sequences of the training part these are; none of it validate where the data have a part for that.
+fn places(settings: &Settings, data: &DataSet) -> Result<Split> {
+    let whole = data.part(PartName::Train)?;
+    Ok(match &data.validation {
+        Some(_) => Split {
+            train: (0..whole.sequences()).collect(),
+            validation: Vec::new(),
+        },
+        None => split(whole, settings.validation, settings.seed),
+    })
+}
+
+/// Which sequences of the training part are learned from.
+fn learned(settings: &Settings, data: &DataSet) -> Result<Vec<usize>> {
+    let places = places(settings, data)?.train;
+    if settings.train_share >= 1.0 {
+        return Ok(places);
+    }
+    let train = data.part(PartName::Train)?.subset(&places);
+    let chosen = share(&ungrouped(train), settings).into_iter();
+    Ok(chosen.map(|at| places[at]).collect())
 }
 
 /// The same, less what is not learned from where only a share is.
@@ -88,20 +114,23 @@ pub fn split_off(settings: &Settings, data: &DataSet) -> Result<(Part, Option<Pa
 /// When there is no training part.
 pub fn parts(settings: &Settings, data: &DataSet) -> Result<(Part, Option<Part>)> {
     let (train, validation) = split_off(settings, data)?;
-    Ok((share(train, settings), validation))
+    if settings.train_share >= 1.0 {
+        return Ok((train, validation));
+    }
+    let train = ungrouped(train);
+    Ok((train.subset(&share(&train, settings)), validation))
 }
 
-/// The share of a part that the settings ask for, of every class alike.
-fn share(train: Part, settings: &Settings) -> Part {
-    if settings.train_share >= 1.0 {
-        return train;
-    }
-    let ungrouped = Part {
+/// Which sequences are the share of a part that the settings ask for, of every class alike.
+fn share(train: &Part, settings: &Settings) -> Vec<usize> {
+    split(train, 1.0 - settings.train_share, settings.seed).train
+}
+
+fn ungrouped(part: Part) -> Part {
+    Part {
         groups: None,
-        ..train
-    };
-    let rest = 1.0 - settings.train_share;
-    ungrouped.subset(&split(&ungrouped, rest, settings.seed).train)
+        ..part
+    }
 }
 
 /// The training frames and those of every delayed rendering, one part after the other.

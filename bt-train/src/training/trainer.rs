@@ -10,7 +10,7 @@ pub use epoch::{Epoch, Update};
 pub use state::{Best, State};
 
 use crate::data::memory;
-use crate::data::{DataSet, Normalization, NormalizeOver, Part, PartName};
+use crate::data::{DataSet, Normalization, NormalizeOver, Part, PartName, drawn_place};
 use crate::error::{Error, ErrorKind, Result, With};
 use crate::float::checkpoint::Checkpoint;
 use crate::float::config::ModelConfig;
@@ -44,6 +44,8 @@ pub struct Trainer<'a> {
     augmenter: Option<Augmenter>,
     validation: Option<Part>,
     normalization: Normalization,
+    /// What offset and scale were taken over, where the data decided.
+    chosen: Option<NormalizeOver>,
     /// What is strange about the values, a line each.
     warnings: Vec<String>,
     weights: LossWeights,
@@ -85,18 +87,29 @@ impl<'a> Trainer<'a> {
             .field("input-filter")
             .remedy("leave it out"));
         }
-        let (normalization, warnings) = if config.head.gives.is_pictures() {
+        let mut chosen = None;
+        let mut warnings = Vec::new();
+        let normalization = if config.head.gives.is_pictures() {
             // Pixels are read beside what is painted, in the same unit.
-            (Normalization::identity(config.frame_values()), Vec::new())
+            Normalization::identity(config.frame_values())
         } else {
             let fitted =
                 Normalization::fit_and_tell(&material.frames, config.inputs(), over, filter)
                     .map_err(|error| error.field("x_train"))?;
-            let warnings = match &config.front_end {
-                Some(_) => Vec::new(),
-                None => fitted.warnings,
-            };
-            (fitted.normalization, warnings)
+            if config.front_end.is_none() {
+                chosen = (over == NormalizeOver::Auto).then_some(fitted.over);
+                warnings = fitted.warnings;
+                if let Some(outlier) = fitted.outlier {
+                    let sequence = material.places[outlier.sequence];
+                    let length = data.part(PartName::Train)?.lengths[sequence];
+                    let step = match config.input.frames {
+                        Some(frames) => drawn_place(outlier.step, frames, length),
+                        None => outlier.step,
+                    };
+                    warnings.push(outlier.line(sequence, step));
+                }
+            }
+            fitted.normalization
         };
         let mut model = Model::new(config, &mut generator(settings.seed, 0))?;
         model.offset = normalization.offset.clone().into();
@@ -106,6 +119,7 @@ impl<'a> Trainer<'a> {
             model.value_scale = scale.clone().into();
         }
         Ok(Trainer {
+            chosen,
             warnings,
             ..Trainer::start(settings, model, normalization, material)
         })
@@ -175,6 +189,7 @@ impl<'a> Trainer<'a> {
             augmenter: material.augmenter,
             validation: material.validation,
             normalization,
+            chosen: None,
             warnings: Vec::new(),
             weights: material.weights,
             schedule: Schedule {
@@ -189,6 +204,11 @@ impl<'a> Trainer<'a> {
             epochs: 0,
             best: None,
         }
+    }
+
+    /// What offset and scale of raw values were taken over, where that was left to the data.
+    pub fn chosen(&self) -> Option<NormalizeOver> {
+        self.chosen
     }
 
     /// What is strange about the values that a run starts with, a line each.

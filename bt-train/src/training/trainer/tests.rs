@@ -471,3 +471,40 @@ fn a_device_is_pushed_the_frames_that_are_drawn() {
     let part = |data: &DataSet| data.part(PartName::Train).unwrap().values.clone();
     assert_eq!(part(&raw), part(&of_model));
 }
+
+/// The sequence of `x_train`, whatever part of it is learned from, and the step of it, whatever frames are drawn.
+#[test]
+fn an_outlier_is_told_by_its_place_in_the_data() {
+    let mut data = data();
+    let part = data.train.as_mut().unwrap();
+    let mut values = Vec::new();
+    part.values
+        .for_each(0..part.values.len(), |_, value| values.push(value));
+    // The last step, which is drawn whatever the length.
+    let step = part.lengths[44] - 1;
+    values[part.starts[44] + step * part.width + 5] = 1e6;
+    part.values = Arc::new(Values::F32(values));
+    let expected = format!("x_train: sequence 44, step {step}, feature 5 is 1000000, ");
+    let mut told = 0;
+    for seed in 0..6 {
+        for (frames, train_share) in [(0, 1.0), (0, 0.7), (3, 1.0), (3, 0.7)] {
+            let settings = Settings {
+                seed,
+                frames,
+                train_share,
+                ..settings()
+            };
+            let config = settings.model(&data).unwrap();
+            let trainer = Trainer::new(&settings, config, &data).unwrap();
+            // Where it validates, or is left out, nothing is learned from it.
+            for line in trainer.warnings() {
+                assert!(
+                    line.starts_with(&expected),
+                    "{seed} {frames} {train_share}: {line}"
+                );
+                told += 1;
+            }
+        }
+    }
+    assert!(told >= 12, "{told}");
+}
