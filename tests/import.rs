@@ -275,6 +275,15 @@ fn decomposes_and_learns() {
         let error = told["error"][map].as_f64().unwrap();
         assert!((0.2..1.0).contains(&error), "{told}");
     }
+    // Every smaller rank leaves more.
+    let by_rank = &told["error_by_rank"];
+    let of_rank = |rank: &str| by_rank["input"][rank].as_f64().unwrap();
+    assert_eq!(of_rank("2"), told["error"]["input"].as_f64().unwrap());
+    assert!(of_rank("1") > of_rank("2") && of_rank("1") < 1.0, "{told}");
+    assert_eq!(
+        by_rank["recurrent"],
+        serde_json::json!({ "1": told["error"]["recurrent"] })
+    );
     for model in ["imported", "decomposed", "fine_tuned"] {
         let accuracy = told["accuracy"][model].as_f64().unwrap();
         assert!((0.0..=1.0).contains(&accuracy), "{told}");
@@ -418,7 +427,7 @@ fn refuses_what_the_network_does_not_have() {
     let words = ["import", model, "--out", out];
     type Change<'a> = &'a dyn Fn(&mut bt_train::float::tensors::Tensors);
     let zeros = |shape: &[usize]| ArrayD::<f32>::zeros(shape);
-    let cases: [(Change<'_>, &[&str]); 13] = [
+    let cases: [(Change<'_>, &[&str]); 15] = [
         (
             &|t| drop(t.remove("rnn.weight_hh_l0")),
             &["rnn.weight_hh_l0: is missing"],
@@ -450,6 +459,18 @@ fn refuses_what_the_network_does_not_have() {
         (
             &|t| drop(t.insert("rnn.weight_hh_l0".into(), zeros(&[40, 0]))),
             &["rnn.weight_hh_l0", "shape [40, 0]"],
+        ),
+        (
+            &|t| drop(t.insert("rnn.weight_hh_l0".into(), zeros(&[40, 11]))),
+            &["rnn.weight_hh_l0: has shape [40, 11], expected [40, 10] of an nn.LSTM"],
+        ),
+        (
+            &|t| drop(t.insert("fc.weight".into(), zeros(&[4, 11]))),
+            &[
+                "nn.Linear: is missing",
+                "10 columns",
+                "fc.weight has [4, 11]",
+            ],
         ),
         (
             &|t| drop(t.insert("rnn.bias_hh_l0".into(), zeros(&[40, 1]))),
@@ -497,6 +518,26 @@ fn refuses_what_the_network_does_not_have() {
         fails(1, &words, &[&expected]);
     }
     write(&|_| ());
+    // A head in half precision is there, and says what to do.
+    let mut file = std::fs::read(model).unwrap();
+    let [whole_precision, half] =
+        [r#""F32","shape":[4,10]"#, r#""F16","shape":[8,10]"#].map(str::as_bytes);
+    let mut windows = file.windows(half.len());
+    let at = windows.position(|bytes| bytes == whole_precision).unwrap();
+    file[at..at + half.len()].copy_from_slice(half);
+    std::fs::write(model, file).unwrap();
+    fails(1, &words, &["fc.weight: is F16", "save it as f32"]);
+    // Neither the file that is read is written, nor one that is named as integers are.
+    write(&|_| ());
+    let before = std::fs::read(model).unwrap();
+    let lost = "changed.safetensors: is read here, and would be lost; write to another name";
+    fails(1, &["import", model, "--out", model], &[lost]);
+    assert_eq!(std::fs::read(model).unwrap(), before);
+    let btm = place.path().join("m.btm");
+    let named =
+        "m.btm: is named as integers are, and floats are written here; call it .safetensors";
+    fails(1, &["import", model, "--out", text(&btm)], &[named]);
+    assert!(!btm.exists());
     let with = |more: &[&'static str]| [&words[..], more].concat();
     fails(
         1,

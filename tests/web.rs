@@ -201,6 +201,7 @@ fn the_page_gives_the_scores_of_the_host() {
         &folder.join("pictures.npz"),
         &Recordings::default(),
         &[PartName::Test],
+        None,
     );
     let set = set.unwrap();
     let part = set.part(PartName::Test).unwrap();
@@ -487,7 +488,7 @@ fn draws() -> ModelBytes {
 
 /// Raw scores of a data set's test part.
 fn on_the_host(model: &Model<'_>, data: &Path) -> Vec<Vec<i32>> {
-    let data = load(data, &Recordings::default(), &[PartName::Test]).unwrap();
+    let data = load(data, &Recordings::default(), &[PartName::Test], None).unwrap();
     device::run(model, data.part(PartName::Test).unwrap(), || ()).unwrap()
 }
 

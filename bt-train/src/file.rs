@@ -8,7 +8,7 @@ mod fault;
 #[cfg(test)]
 pub(crate) use fault::{End, ending};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, With};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Write};
@@ -53,6 +53,40 @@ pub fn check_place(path: &Path) -> Result<()> {
         Ok(())
     };
     attempt().map_err(|error| Error::from(error).file(path))
+}
+
+/// As [`check_place`]; checks too that it is none of the files that are read, which would be lost.
+///
+/// # Errors
+/// As [`check_place`], or names the file.
+pub fn check_out(path: &Path, read: &[&Path]) -> Result<()> {
+    check_place(path)?;
+    let whole = |path: &Path| std::fs::canonicalize(path).ok();
+    let own = whole(path);
+    if own.is_some() && !is_special(path)? && read.iter().any(|read| whole(read) == own) {
+        let why = "is read here, and would be lost";
+        let with = With::Input;
+        return Err(Error::new(ErrorKind::Conflict { with, why })
+            .file(path)
+            .remedy("write to another name"));
+    }
+    Ok(())
+}
+
+/// Checks that a file is not named as one of the `other` kind is, which its readers would go by; `why` not, and what to
+/// do.
+///
+/// # Errors
+/// Names the file.
+pub fn check_ending(path: &Path, other: &str, [why, remedy]: [&'static str; 2]) -> Result<()> {
+    let ending = path.extension();
+    if !ending.is_some_and(|ending| ending.eq_ignore_ascii_case(other)) {
+        return Ok(());
+    }
+    let with = With::Kind;
+    Err(Error::new(ErrorKind::Conflict { with, why })
+        .file(path)
+        .remedy(remedy))
 }
 
 /// Makes a folder, and those above it, where there is none.

@@ -89,6 +89,13 @@ fn logs_are_cut_into_a_data_set() {
     let other = place.path().join("other");
     let words = ["train", "--data", text(&log), "--out", text(&other)];
     fails(1, &words, &["user0.csv: is a log", "bt-train cut"]);
+    let words = ["train", "--data", text(&logs), "--out", text(&other)];
+    fails(1, &words, &["logs: ", "bt-train cut"]);
+    // No log is written over.
+    let before = std::fs::read(&log).unwrap();
+    let words = ["cut", text(&logs), "--out", text(&log), "--window", "20"];
+    fails(1, &words, &["user0.csv: is read here, and would be lost"]);
+    assert_eq!(std::fs::read(&log).unwrap(), before);
     let bad = ["cut", text(&logs), "--out", text(&data), "--window", "90"];
     fails(
         1,

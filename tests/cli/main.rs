@@ -3,6 +3,7 @@
 mod compare;
 mod dialect;
 mod first_runs;
+mod outputs;
 mod streams;
 
 use bt_tests::program::{Toy, bt_train, fails, quantize_words, run, text, train_words};

@@ -9,7 +9,7 @@ use crate::command::{load, scores};
 use crate::data::{DataSet, Part, PartName};
 use crate::device;
 use crate::error::{Error, ErrorKind, Result};
-use crate::file::{check_place, write_atomic};
+use crate::file::{check_out, write_atomic};
 use crate::float::checkpoint::Checkpoint;
 use crate::float::config::ModelConfig;
 use crate::plan::search::Limits;
@@ -25,7 +25,7 @@ use crate::training::trainer::{Epoch, Trainer};
 use bt_core::OutputKind;
 use serde_json::json;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 use table::Row;
 
@@ -122,7 +122,9 @@ pub fn run(args: Args) -> Result<()> {
         ));
     }
     if let Some(path) = &args.curves {
-        check_place(path)?;
+        let config = args.config.iter().map(PathBuf::as_path);
+        let read: Vec<&Path> = config.chain([args.data.as_path()]).collect();
+        check_out(path, &read)?;
     }
     let parts = [PartName::Train, PartName::Validation, PartName::Test];
     let in_data = |error: Error| error.file(&args.data);

@@ -4,6 +4,7 @@ use crate::command::scores::{Rows, counted, merge, report};
 use crate::command::{advice, captions, checkpoint, load, model_path, number_classes};
 use crate::data::{Items, Part, PartName};
 use crate::error::{Error, ErrorKind, Result};
+use crate::file::check_out;
 use crate::float::checkpoint::Checkpoint;
 use crate::float::config::HeadName;
 use crate::say;
@@ -48,6 +49,9 @@ pub struct Args {
 /// When a file cannot be used or model and data do not fit.
 pub fn run(args: Args) -> Result<()> {
     let path = model_path(&args.model);
+    for out in args.logits.iter().chain(&args.captions) {
+        check_out(out, &[&path, &args.data])?;
+    }
     let checkpoint = checkpoint(&path)?;
     let recordings = crate::command::recordings(&args.model, args.hold_out)?;
     if checkpoint.config.head.gives.is_next_word() {

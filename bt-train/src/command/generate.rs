@@ -5,7 +5,7 @@ use crate::command::{checkpoint, model_path};
 use crate::data::NpzWriter;
 use crate::drawing::{self, Pictures};
 use crate::error::{Error, Result};
-use crate::file::{check_place, write_atomic};
+use crate::file::{check_out, write_atomic};
 use crate::{device, say};
 use bt_core::Model;
 use serde_json::json;
@@ -90,7 +90,7 @@ fn is_arrays(path: &Path) -> bool {
 /// When a file cannot be used or the model does not draw.
 pub fn run(args: Args) -> Result<()> {
     let wanted = &args.wanted;
-    check_place(&wanted.out)?;
+    check_out(&wanted.out, &[&model_path(&args.model)])?;
     let is_float = args
         .model
         .extension()

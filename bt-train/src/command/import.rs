@@ -1,27 +1,24 @@
 //! `bt-train import STATE.safetensors --out M.safetensors`
 
+use crate::command::decomposition::{Maps, Replaced, decompose};
 use crate::command::load;
-use crate::command::progress;
 use crate::command::tuning::{Tuned, tune};
 use crate::data::{DataSet, Part, PartName, Recordings, Targets};
 use crate::error::{Error, ErrorKind, FileKind, Result, times};
-use crate::file::check_place;
+use crate::file::{check_ending, check_out};
 use crate::float::checkpoint::{Checkpoint, METADATA_KEY};
 use crate::float::config::{HeadName, ModelConfig, Pool};
 use crate::float::tensors::read_tensors;
+use crate::import::head;
 use crate::import::torch::{self, Imported, Wanted};
-use crate::import::{decompose, head};
-use crate::shape::name::{self, MATRIX};
-use crate::shape::{MapKind, MapName, MapShape};
 use crate::training::evaluate::{self, Score};
 use crate::training::material;
 use crate::training::metrics::{Keep, digits};
-use crate::training::modes::{self, Modes};
+use crate::training::modes::Modes;
 use crate::training::settings::Settings;
 use crate::training::trainer::Trainer;
 use crate::{say, warn};
 use bt_core::OutputKind;
-use ndarray::{ArrayView2, Ix2};
 use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -58,108 +55,9 @@ pub struct Args {
     pub json: bool,
 }
 
-/// What the matrices become. Without any of these flags they stay as they are.
-#[derive(Debug, clap::Args)]
-struct Maps {
-    /// Decompose the matrix of the frames into this form
-    #[arg(long, value_name = "MAP", help_heading = "Decomposition")]
-    input_map: Option<MapName>,
-    /// Modes of a frame, slowest first [default: even ones]
-    #[arg(long, value_name = "MODES", help_heading = "Decomposition")]
-    input_modes: Option<Modes>,
-    /// Modes of the hidden state, as many as of a frame [default: even ones]
-    #[arg(long, value_name = "MODES", help_heading = "Decomposition")]
-    hidden_modes: Option<Modes>,
-    /// Blocks (N) of a block-term input map [default: 2]
-    #[arg(long, value_name = "N", help_heading = "Decomposition")]
-    blocks: Option<usize>,
-    /// Rank (R) of the input map [default: 4]
-    #[arg(long, value_name = "R", help_heading = "Decomposition")]
-    rank: Option<usize>,
-    /// Decompose the matrix of the hidden state into this form
-    #[arg(long, value_name = "MAP", help_heading = "Decomposition")]
-    recurrent_map: Option<MapName>,
-    /// Blocks of a block-term recurrent map [default: 2]
-    #[arg(long, value_name = "N", help_heading = "Decomposition")]
-    recurrent_blocks: Option<usize>,
-    /// Rank of the recurrent map [default: 4]
-    #[arg(long, value_name = "R", help_heading = "Decomposition")]
-    recurrent_rank: Option<usize>,
-}
-
-impl Maps {
-    /// The model with the maps asked for in the place of its matrices.
-    fn config(&self, dense: &ModelConfig) -> Result<ModelConfig> {
-        let kind = |map: Option<MapName>, blocks: Option<usize>, rank: Option<usize>| {
-            let implied = (blocks.is_some() || rank.is_some()).then_some(MapName::BlockTerm);
-            let map = map.or(implied).unwrap_or(MapName::Dense);
-            map.with(blocks.unwrap_or(2), rank.unwrap_or(4))
-        };
-        let input = match (self.input_map, &self.input_modes) {
-            (None, Some(_)) => Some(MapName::BlockTerm),
-            (map, _) => map,
-        };
-        let input = kind(input, self.blocks, self.rank);
-        let recurrent = kind(
-            self.recurrent_map,
-            self.recurrent_blocks,
-            self.recurrent_rank,
-        );
-        let mut config = dense.clone();
-        if dense.input.map != MapKind::Dense {
-            let of_input = [self.blocks, self.rank].iter().any(Option::is_some)
-                || self.input_map.is_some()
-                || self.input_modes.is_some()
-                || self.hidden_modes.is_some();
-            if of_input {
-                return Err(Error::usage(
-                    "the input map is no matrix, its modes are as they are; only --recurrent-map and what belongs \
-                     to it can be given",
-                ));
-            }
-            config.recurrent.map = recurrent;
-            config.validate()?;
-            return Ok(config);
-        }
-        if input == MapKind::Dense && recurrent == MapKind::Dense {
-            return match (&self.input_modes, &self.hidden_modes) {
-                (None, None) => Ok(config),
-                _ => Err(Error::usage(
-                    "modes are of use to a map only; give --input-map or --recurrent-map too",
-                )),
-            };
-        }
-        let (inputs, units) = (dense.inputs(), dense.units());
-        let given = self.input_modes.as_ref().or(self.hidden_modes.as_ref());
-        let order = given.map_or(modes::order(inputs), |modes| modes.0.len());
-        let or_even = |modes: &Option<Modes>, width| match modes {
-            Some(modes) => modes.0.clone(),
-            None => modes::even(width, order),
-        };
-        if input != MapKind::Dense {
-            config.input.modes = or_even(&self.input_modes, inputs);
-            modes::check(modes::INPUT, &config.input.modes, inputs, false)?;
-        }
-        config.hidden.modes = or_even(&self.hidden_modes, units);
-        modes::check(modes::HIDDEN, &config.hidden.modes, units, false)?;
-        config.input.map = input;
-        config.recurrent.map = recurrent;
-        config.validate()?;
-        Ok(config)
-    }
-}
-
 /// What to do when the loss explodes.
 const DIVERGED: &str =
     "leave --fine-tune out; train --init goes on from the model with an --lr of your own";
-
-/// A map that stands where a matrix was.
-#[derive(Debug, Serialize)]
-struct Replaced {
-    #[serde(skip)]
-    shape: MapShape,
-    error: f64,
-}
 
 /// How well the models do on sequences whose targets are known.
 #[derive(Debug, Serialize)]
@@ -181,7 +79,17 @@ struct Figures {
 /// When a file cannot be used, or holds what the network does not have.
 pub fn run(args: Args) -> Result<()> {
     refuse_other_formats(&args.model)?;
-    check_place(&args.out)?;
+    let data = args.data.iter().map(PathBuf::as_path);
+    let read_too: Vec<&Path> = data.chain([args.model.as_path()]).collect();
+    check_out(&args.out, &read_too)?;
+    check_ending(
+        &args.out,
+        "btm",
+        [
+            "is named as integers are, and floats are written here",
+            "call it .safetensors; `bt-train quantize` makes integers of it",
+        ],
+    )?;
     let data = match &args.data {
         Some(path) => Some((
             path,
@@ -208,6 +116,8 @@ pub fn run(args: Args) -> Result<()> {
         epochs: args.fine_tune.map_or(1, NonZeroUsize::get),
         ..Settings::default()
     };
+    let data_warnings = data.as_ref().map(|(_, data)| data.warnings.clone());
+    let data_warnings = data_warnings.unwrap_or_default();
     let mut figures = None;
     let mut tuned = None;
     if let Some((path, data)) = data {
@@ -238,10 +148,12 @@ pub fn run(args: Args) -> Result<()> {
             .remedy("it holds the best so far and can be used"));
     }
     if args.json {
-        let error: BTreeMap<&str, f64> = replaced
-            .iter()
-            .map(|(name, replaced)| (name.as_str(), replaced.error))
-            .collect();
+        let of_maps = replaced.iter();
+        let error: BTreeMap<&str, f64> = of_maps.map(|map| (&*map.name, map.error())).collect();
+        let of_maps = replaced.iter();
+        let of_ranks: BTreeMap<&str, &BTreeMap<usize, f64>> =
+            of_maps.map(|map| (&*map.name, &map.errors)).collect();
+        let warnings: Vec<&String> = data_warnings.iter().chain(&imported.warnings).collect();
         let gives = kept.config.head.gives;
         let classes = match gives.kind() {
             OutputKind::Classes => gives.outputs(),
@@ -255,8 +167,9 @@ pub fn run(args: Args) -> Result<()> {
             "classes": classes,
             "parameters": kept.config.parameters(),
             "error": error,
+            "error_by_rank": of_ranks,
             "accuracy": null,
-            "warnings": imported.warnings,
+            "warnings": warnings,
         });
         if let Some(figures) = figures {
             object[figures.keep.name()] = json!(figures);
@@ -309,57 +222,6 @@ fn refuse_other_formats(path: &Path) -> Result<()> {
             path.display(),
             out.display()
         )))
-}
-
-/// The same model with the maps of `config`, and what they cost, by map.
-fn decompose(
-    dense: &Checkpoint,
-    config: ModelConfig,
-) -> Result<(Checkpoint, Vec<(String, Replaced)>)> {
-    if config == dense.config {
-        return Ok((dense.clone(), Vec::new()));
-    }
-    let mut tensors = dense.tensors.clone();
-    let mut replaced = Vec::new();
-    let before = dense.config.layer_shapes();
-    for (at, (after, before)) in config.layer_shapes().into_iter().zip(before).enumerate() {
-        let maps = [
-            (
-                "input",
-                name::input_map(config.cell, at),
-                Some((after.input, before.input)),
-            ),
-            (
-                "recurrent",
-                name::recurrent_map(config.cell, at),
-                after.recurrent.zip(before.recurrent),
-            ),
-        ];
-        for (map, prefix, shapes) in maps {
-            let Some((shape, _)) = shapes.filter(|(after, before)| after.kind != before.kind)
-            else {
-                continue;
-            };
-            let matrix = tensors
-                .remove(&format!("{prefix}.{MATRIX}"))
-                .and_then(|matrix| matrix.into_dimensionality::<Ix2>().ok())
-                .expect("a dense map is a matrix");
-            let bar = progress::bar(decompose::SWEEPS, "sweeps");
-            let matrix = ArrayView2::from(&matrix);
-            let found = decompose::decompose(matrix, &shape, &mut || bar.inc(1))?;
-            bar.finish_and_clear();
-            for (tensor, values) in found.tensors {
-                tensors.insert(format!("{prefix}.{tensor}"), values);
-            }
-            let error = found.error;
-            let name = match at {
-                0 => map.to_owned(),
-                _ => format!("{map}.{at}"),
-            };
-            replaced.push((name, Replaced { shape, error }));
-        }
-    }
-    Ok((Checkpoint::new(config, tensors)?, replaced))
 }
 
 /// The part of the data that models are compared on.
@@ -419,7 +281,7 @@ fn print(
     args: &Args,
     imported: &Imported,
     kept: &Checkpoint,
-    replaced: &[(String, Replaced)],
+    replaced: &[Replaced],
     figures: Option<&Figures>,
     tuned: Option<&Tuned>,
 ) {
@@ -447,14 +309,20 @@ fn print(
             Pool::Recent => "recent",
         }
     );
-    for (name, Replaced { shape, error }) in replaced {
+    for map in replaced {
+        let shape = &map.shape;
         let (kind, parameters) = (shape.kind.name(), shape.parameters());
         say!(
-            "{name:<10} {kind} {} -> {}, {parameters} parameters, {:.1} times fewer, relative error {error:.4}",
+            "{:<10} {kind} {} -> {}, {parameters} parameters, {:.1} times fewer, relative error {:.4}",
+            map.name,
             times(&shape.inputs),
             times(&shape.outputs),
-            shape.dense().parameters() as f64 / parameters as f64
+            shape.dense().parameters() as f64 / parameters as f64,
+            map.error()
         );
+        let of_rank = |(rank, error): (&usize, &f64)| format!("{error:.4} of {rank}");
+        let errors: Vec<String> = map.errors.iter().map(of_rank).collect();
+        say!("{:<10} relative error by rank: {}", "", errors.join(", "));
     }
     if let Some(tuned) = tuned {
         tuned.print();

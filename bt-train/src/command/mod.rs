@@ -6,6 +6,7 @@ pub mod compare;
 pub mod comparison;
 mod controls;
 pub mod cut;
+pub mod decomposition;
 pub mod detect;
 pub mod device;
 pub mod eval;
@@ -24,17 +25,14 @@ pub mod tuning;
 pub mod units;
 
 use crate::data::{self, DataSet, PartName, Recordings};
-use crate::error::{Error, ErrorKind, FileKind, Result};
+use crate::error::{ErrorKind, FileKind, Result};
 use crate::float::checkpoint::Checkpoint;
 use crate::float::config::{HeadName, ModelConfig};
 use crate::training::modes::Modes;
 use crate::training::run::RunFolder;
 use crate::training::settings::{Flags, Settings};
 use crate::warn;
-use bt_core::internals::model::layout::MAGIC;
 use clap::{Parser, Subcommand};
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Train, evaluate and quantize block-term LSTMs.
@@ -139,23 +137,18 @@ fn number_classes(data: &mut DataSet, model: &ModelConfig, path: &Path) {
 
 /// Reads a model and warns of what is strange about its file.
 fn checkpoint(path: &Path) -> Result<Checkpoint> {
-    if is_integers(path) {
-        return Err(Error::new(ErrorKind::FileKind(FileKind::Integers))
-            .file(path)
-            .remedy("`bt-train run` evaluates it; of captions --captions writes them"));
-    }
-    let (checkpoint, warnings) = Checkpoint::read_with_warnings(path)?;
+    let (checkpoint, warnings) = Checkpoint::read_with_warnings(path).map_err(|error| {
+        match error.kind {
+            ErrorKind::FileKind(FileKind::Integers) => error.remedy(
+                "`bt-train run` evaluates it; of captions --captions writes them; quantize and train take the floats",
+            ),
+            _ => error,
+        }
+    })?;
     for warning in warnings {
         warn!("{}: {warning}", path.display());
     }
     Ok(checkpoint)
-}
-
-/// Whether a file is a `.btm`, whatever it is called.
-fn is_integers(path: &Path) -> bool {
-    let mut start = [0; MAGIC.len()];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
-    read.is_ok() && start == MAGIC
 }
 
 /// The hold-out asked for, or else the one that the run was trained with.

@@ -8,7 +8,7 @@ use crate::data::{DataSet, Part, PartName};
 use crate::device;
 use crate::drawing::Agreement;
 use crate::error::{Error, ErrorKind, Result};
-use crate::file::{check_place, write_atomic};
+use crate::file::{check_ending, check_out, write_atomic};
 use crate::float::checkpoint::Checkpoint;
 use crate::float::config::HeadName;
 use crate::quantize::export::{
@@ -78,8 +78,18 @@ const CELL_LEAKS: f64 = 4096.0;
 /// # Errors
 /// When a file cannot be used or nothing keeps to the limits.
 pub fn run(args: Args) -> Result<()> {
-    check_place(&args.out)?;
     let path = model_path(&args.model);
+    let data = args.data.iter().map(PathBuf::as_path);
+    let read: Vec<&Path> = data.chain([path.as_path()]).collect();
+    check_out(&args.out, &read)?;
+    check_ending(
+        &args.out,
+        "safetensors",
+        [
+            "is named as floats are, and integers are written here",
+            "call it .btm",
+        ],
+    )?;
     let checkpoint = checkpoint(&path)?;
     let settings = crate::command::settings(&args.model, &checkpoint.config)?;
     let recordings = crate::command::recordings(&args.model, args.hold_out.clone())?;

@@ -5,6 +5,7 @@ use crate::command::{captions, load, number_classes, scores};
 use crate::data::{PartName, Recordings};
 use crate::device;
 use crate::error::{Error, Result};
+use crate::file::check_out;
 use crate::say;
 use std::path::PathBuf;
 
@@ -40,6 +41,9 @@ pub struct Args {
 /// # Errors
 /// When a file cannot be used or model and data do not fit.
 pub fn run(args: Args) -> Result<()> {
+    for out in args.logits.iter().chain(&args.captions) {
+        check_out(out, &[&args.model, &args.data])?;
+    }
     let bytes = device::read_model(&args.model)?;
     let model = device::parse(&bytes)?;
     device::check_reads(&model).map_err(|error| error.file(&args.model))?;

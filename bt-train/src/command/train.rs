@@ -68,9 +68,6 @@ pub fn run(args: Args) -> Result<()> {
     };
     let parameters = config.parameters();
     let mut trainer = trainer.map_err(in_data)?;
-    if let Some(over) = trainer.chosen().filter(|_| !args.json) {
-        say!("taken: --normalize {}", over.name());
-    }
     for warning in trainer.warnings() {
         warn!("{}: {}", args.data.display(), flags(warning));
     }
@@ -79,6 +76,9 @@ pub fn run(args: Args) -> Result<()> {
     if args.json {
         say!("{}", summary(&folder, &trainer, parameters)?);
         return Ok(());
+    }
+    if let Some(over) = trainer.chosen() {
+        say!("taken: --normalize {}", over.name());
     }
     say!(
         "{}",

@@ -170,6 +170,7 @@ fn columns(logs: &[Log], how: &Cutting, warnings: &mut Vec<String>) -> Result<Ve
     let mut columns = Vec::new();
     for name in candidates {
         let mut text = None;
+        let [mut numbers, mut texts] = [0; 2];
         for log in logs {
             let Some(place) = log.header.iter().position(|column| *column == name) else {
                 return Err(Error::new(ErrorKind::Missing)
@@ -177,14 +178,21 @@ fn columns(logs: &[Log], how: &Cutting, warnings: &mut Vec<String>) -> Result<Ve
                     .file(&log.file)
                     .remedy(format!("the columns are {}", log.header.join(", "))));
             };
+            let [more_numbers, more_texts] = log.numbers_and_texts(place);
+            numbers += more_numbers;
+            texts += more_texts;
             text = text.or_else(|| log.text_in(place).map(|(line, cell)| (log, line, cell)));
         }
         match text {
             None => columns.push(name),
-            Some((log, line, cell)) if !how.columns.is_empty() => {
+            // A column of numbers is not left out for a few bad cells.
+            Some((log, line, cell)) if !how.columns.is_empty() || numbers > texts => {
                 return Err(Error::new(ErrorKind::NoNumber { found: (*cell).into() })
-                .field(format!("line {line}: column `{name}`"))
-                .file(&log.file));
+                    .field(format!("line {line}: column `{name}`"))
+                    .file(&log.file)
+                    .remedy(
+                        "leave the cell empty where the value is missing, or name other `columns`",
+                    ));
             }
             Some((log, line, cell)) => warnings.push(format!(
                 "{}: line {line}: column `{name}` holds `{cell}`, which is no number: it is left out",

@@ -296,8 +296,15 @@ fn from_folders(
         }
     }
     if entries.is_empty() {
-        return Err(Error::new(ErrorKind::Lacks(Lack::Index))
-            .remedy("put the recordings of each class into a folder named after it"));
+        let is_log = |path: &PathBuf| {
+            path.extension()
+                .is_some_and(|ending| ending.eq_ignore_ascii_case("csv"))
+        };
+        let remedy = match sorted(directory)?.iter().any(is_log) {
+            true => "it has logs of sensors, which are cut into windows first: bt-train cut",
+            false => "put the recordings of each class into a folder named after it",
+        };
+        return Err(Error::new(ErrorKind::Lacks(Lack::Index)).remedy(remedy));
     }
     Ok(entries)
 }

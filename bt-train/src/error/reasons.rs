@@ -14,6 +14,10 @@ pub enum With {
     File,
     /// Frames, which are no sound.
     Frames,
+    /// A file that is read, where another is to be written.
+    Input,
+    /// Floats where integers are written, or the other way round.
+    Kind,
     /// The setting that it needs is not given: `frame` for variations of images, `frames` for `jitter`.
     Nothing,
     /// The search, which sets it for every trial.

@@ -5,7 +5,7 @@
 //! `input.scale` may be absent: 0, 0, 0 and 1; so may `head.offset` and `head.scale`, which only values have:
 //! a value is its logit times the scale plus the offset.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, FileKind, Result};
 use crate::float::config::{ModelConfig, PLACES};
 use crate::float::draw::{ATTENTION, LATENT};
 use crate::float::model::Model;
@@ -13,9 +13,12 @@ use crate::float::tensors::{TensorFile, Tensors, read_tensors, write_tensors};
 use crate::shape::MapShape;
 use crate::shape::name;
 use bt_core::OutputKind;
+use bt_core::internals::model::layout::MAGIC;
 use ndarray::ArrayD;
 use serde::Deserialize;
 use serde_json::Value;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 /// Name of the metadata entry with the model's configuration.
@@ -112,6 +115,10 @@ impl Checkpoint {
     /// As [`Checkpoint::read`].
     pub fn read_with_warnings(path: &Path) -> Result<(Checkpoint, Vec<String>)> {
         let read = || {
+            if is_integers(path) {
+                return Err(Error::new(ErrorKind::FileKind(FileKind::Integers))
+                    .remedy("give the model of floats that was quantized"));
+            }
             let file = read_tensors(path)?;
             let text = file.metadata.get(METADATA_KEY).ok_or_else(|| {
                 Error::new(ErrorKind::Missing)
@@ -373,6 +380,13 @@ fn wrong_shape(name: String, expected: String, found: &[usize]) -> Error {
     })
     .field(name)
     .remedy("tensors and metadata must describe the same model")
+}
+
+/// Whether a file is a `.btm`, whatever it is called.
+fn is_integers(path: &Path) -> bool {
+    let mut start = [0; MAGIC.len()];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start == MAGIC
 }
 
 #[cfg(test)]

@@ -161,7 +161,9 @@ impl State {
             let hidden = of_layer("weight_hh", at);
             let recurrent = self.take(&hidden)?;
             if at == 0 {
-                (cell, units) = cell_and_units(&hidden, recurrent.shape())?;
+                let frame = self.file.tensors.get(&of_layer("weight_ih", 0));
+                let rows = frame.and_then(|frame| frame.shape().first().copied());
+                (cell, units) = cell_and_units(&hidden, recurrent.shape(), rows)?;
             }
             let rows = cell.device().gates() * units;
             if recurrent.shape() != [rows, units] {
@@ -229,7 +231,7 @@ impl State {
     fn tednet_layer(&mut self, layer: String) -> Result<Layer> {
         let of_layer = |name: &str| format!("{layer}{name}");
         let recurrent = self.take(&of_layer("weight_hh"))?;
-        let (cell, units) = cell_and_units(&of_layer("weight_hh"), recurrent.shape())?;
+        let (cell, units) = cell_and_units(&of_layer("weight_hh"), recurrent.shape(), None)?;
         if cell != Cell::Lstm {
             let expected = format!("[{}, {units}]", GATES * units);
             return Err(wrong_shape(
@@ -357,10 +359,22 @@ impl State {
             None => match fitting[..] {
                 [only] => only.to_owned(),
                 [] => {
+                    // One of another type says what to do about that.
+                    let other = self.file.other_types.keys().find(|name| is_weight(name));
+                    if let Some(name) = other.cloned() {
+                        self.take(&name)?;
+                    }
+                    let shape = |(name, [rows, columns]): &(String, [usize; 2])| {
+                        format!("{name} has [{rows}, {columns}]")
+                    };
+                    let near = match &matrices[..] {
+                        [] => "save the whole state_dict()".to_owned(),
+                        _ => matrices.iter().map(shape).collect::<Vec<_>>().join(", "),
+                    };
                     return Err(Error::new(ErrorKind::Missing)
                         .field("the weight of an nn.Linear")
                         .remedy(format!(
-                            "none has {units} columns, one a hidden unit; save the whole state_dict()"
+                            "none has {units} columns, one a hidden unit; {near}"
                         )));
                 }
                 _ => {
@@ -410,8 +424,9 @@ impl State {
     }
 }
 
-/// The cell with a recurrent matrix of this shape, [4J, J] or [3J, J], and J.
-fn cell_and_units(name: &str, shape: &[usize]) -> Result<(Cell, usize)> {
+/// The cell with a recurrent matrix of this shape, [4J, J] or [3J, J], and J. `of_frame` are the rows of the frame's
+/// matrix, where that is one.
+fn cell_and_units(name: &str, shape: &[usize], of_frame: Option<usize>) -> Result<(Cell, usize)> {
     let [rows, units] = *shape else {
         return Err(wrong_shape(name, "[4·units, units]".into(), shape));
     };
@@ -423,7 +438,19 @@ fn cell_and_units(name: &str, shape: &[usize]) -> Result<(Cell, usize)> {
         Some(3) => Ok((Cell::Gru, units)),
         Some(1) => Err(Error::new(ErrorKind::Foreign(Foreign::PlainRnn)).field(name)),
         _ => {
-            let expected = format!("[{}, {units}]", GATES * units);
+            // Rows that the other matrix has too are right, and the columns are not.
+            let expected = match of_frame == Some(rows) {
+                true => [(GATES, "nn.LSTM"), (3, "nn.GRU")]
+                    .into_iter()
+                    .filter(|(gates, _)| rows.is_multiple_of(*gates))
+                    .map(|(gates, layer)| format!("[{rows}, {}] of an {layer}", rows / gates))
+                    .collect(),
+                false => Vec::new(),
+            };
+            let expected = match expected.is_empty() {
+                true => format!("[{}, {units}]", GATES * units),
+                false => expected.join(" or "),
+            };
             Err(wrong_shape(name, expected, shape))
         }
     }

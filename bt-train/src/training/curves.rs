@@ -104,9 +104,21 @@ pub fn table(epochs: &[Epoch], best: Option<usize>, keep: Keep) -> String {
         keep => keep.name(),
     };
     let score = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.4}"));
+    // Values and bits have none.
+    let has_accuracy = epochs.iter().any(|epoch| epoch.accuracy.is_some());
+    let accuracy = |text: &str| match has_accuracy {
+        true => format!("{text:>10}"),
+        false => String::new(),
+    };
     let mut table = format!(
-        "{:>6}{:>10}{:>10}{:>12}{:>12}{:>11}{:>10}",
-        "epoch", "loss", "accuracy", validation, "its loss", "rate", "gradient"
+        "{:>6}{:>10}{}{:>12}{:>12}{:>11}{:>10}",
+        "epoch",
+        "loss",
+        accuracy("accuracy"),
+        validation,
+        "its loss",
+        "rate",
+        "gradient"
     );
     let stride = epochs.len().div_ceil(TABLE_EPOCHS).max(1);
     for epoch in epochs {
@@ -117,9 +129,9 @@ pub fn table(epochs: &[Epoch], best: Option<usize>, keep: Keep) -> String {
         }
         let _ = write!(
             table,
-            "\n{number:>6}{:>10.4}{:>10}{:>12}{:>12}{:>11.2e}{:>10.3}{}",
+            "\n{number:>6}{:>10.4}{}{:>12}{:>12}{:>11.2e}{:>10.3}{}",
             epoch.loss,
-            score(epoch.accuracy),
+            accuracy(&score(epoch.accuracy)),
             epoch
                 .validation
                 .and_then(|score| score.get(keep))

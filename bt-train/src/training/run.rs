@@ -126,9 +126,12 @@ impl RunFolder {
         };
         let mut told = Settings::resolve(file, flags)?;
         if !told.init.is_empty() {
-            let model = Checkpoint::read(Path::new(&told.init)).map_err(|error| {
-                error.remedy("the model of `init` is needed whenever the run starts or goes on")
-            })?;
+            let model =
+                Checkpoint::read(Path::new(&told.init)).map_err(|error| match error.kind {
+                    ErrorKind::Io(_) => error
+                        .remedy("the model of `init` is needed whenever the run starts or goes on"),
+                    _ => error,
+                })?;
             told = told.of_model(&model.config, flags)?;
         }
         if goes_on {

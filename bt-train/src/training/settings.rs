@@ -59,7 +59,7 @@ settings! {
     /// Modes of a frame, slowest first, such as 8x20x20x18; their product is the frame's width [default: even ones]
     input_modes: Modes = Modes::default(), [value_name = "MODES"];
     /// Hidden units [default: 64, or the product of the hidden modes]
-    units: usize = 0, [];
+    units: usize = 0, [value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..)];
     /// Modes of the hidden state, as many as of a frame, such as 4x4x4x4 [default: even ones]
     hidden_modes: Modes = Modes::default(), [value_name = "MODES"];
     /// Cell: what moves the state on [default: lstm]

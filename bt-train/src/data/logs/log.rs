@@ -142,6 +142,14 @@ impl Log {
         })
     }
 
+    /// Cells of a column that are numbers, and those that are neither numbers nor missing.
+    pub(super) fn numbers_and_texts(&self, column: usize) -> [usize; 2] {
+        let cells = || self.rows.iter().map(|(_, row)| &row[column]);
+        let numbers = cells().filter(|cell| number(cell).is_some()).count();
+        let missing = cells().filter(|cell| is_missing(cell)).count();
+        [numbers, self.rows.len() - numbers - missing]
+    }
+
     /// The rows cut wherever something changes or is missing; tells of what is.
     pub(super) fn stretches<'a>(
         &'a self,

@@ -162,9 +162,15 @@ fn names_file_line_and_column_of_what_cannot_be() {
         columns: vec!["note".into()],
         ..how()
     };
+    let remedy = "leave the cell empty where the value is missing, or name other `columns`";
     assert_eq!(
         line(&good, note),
-        "line 2: column `note`: `word` is no number"
+        format!("line 2: column `note`: `word` is no number; {remedy}")
+    );
+    // A column of numbers is not left out for one bad cell.
+    assert_eq!(
+        line(&good.replace(",7,word", ",7x,word"), how()),
+        format!("line 9: column `x`: `7x` is no number; {remedy}")
     );
     let time = Cutting {
         time: Some("note".into()),
