@@ -11,6 +11,7 @@ Everything takes and gives NumPy arrays. A mistake is a `bt_lstm.Error`, a Value
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 try:
@@ -35,7 +36,13 @@ __all__ = [
 
 
 def import_torch(
-    module: Any, *, head: str | None = None, gives: str = "classes", pool: str = "last", labels: Any = ()
+    module: Any,
+    *,
+    head: str | None = None,
+    gives: str = "classes",
+    pool: str = "last",
+    labels: Any = (),
+    **maps: Any,
 ) -> FloatModel:
     """Takes a PyTorch model over, nothing lost: an nn.LSTM or nn.GRU, any number of layers, with one nn.Linear behind.
 
@@ -43,11 +50,37 @@ def import_torch(
     is what it gives: "classes", "values" or "bits" of a sequence, or "step-classes", "step-values", "step-bits" where it
     reads every state. `pool` is the hidden state that it reads: "last", "mean" or "recent". `labels` are names of the
     classes, values or bits. A BtLstm comes over as it is.
+
+    The keywords of maps replace matrices by the nearest map: input_map, input_modes, hidden_modes, blocks, rank,
+    recurrent_map, recurrent_blocks, recurrent_rank, as those flags of `bt-train import`. `error_by_rank` of the model
+    says what that cost; train(x, y, init=path) goes on from a saved one.
+
+    What a module computes outside of its layers is not seen: only layers without weights that change values, such as
+    an nn.ReLU, are warned of.
     """
     if type(module).__name__ == "BtLstm" and hasattr(module, "config"):
+        if maps:
+            raise TypeError("import_torch: a BtLstm comes over as it is; leave the keywords of maps out")
         return FloatModel(module.config, _tensors(module.state_dict()))
+    for name, layer in _without_weights(module):
+        warnings.warn(
+            f"{name} ({type(layer).__name__}) is left out; if what the head reads or gives goes through it, scores differ",
+            stacklevel=2,
+        )
     state = module.state_dict() if hasattr(module, "state_dict") else module
-    return import_tensors(_tensors(state), head=head, gives=gives, pool=pool, labels=list(labels))
+    return import_tensors(_tensors(state), head=head, gives=gives, pool=pool, labels=list(labels), **maps)
+
+
+def _without_weights(module: Any) -> list[tuple[str, Any]]:
+    """Layers that change values and have nothing in the state_dict that would tell."""
+    named = getattr(module, "named_modules", lambda: [])()
+    harmless = ("Identity", "Dropout", "Flatten", "Unflatten", "Loss", "Sequential", "ModuleList", "ModuleDict")
+    bare = ((n, m) for n, m in named if n and not list(m.children()) and not list(m.state_dict()))
+    return [(n, m) for n, m in bare if type(m).__module__.startswith("torch.nn") and not _is(m, harmless)]
+
+
+def _is(module: Any, kinds: tuple[str, ...]) -> bool:
+    return any(kind in type(module).__name__ for kind in kinds)
 
 
 def _tensors(state: Any) -> dict[str, Any]:

@@ -50,6 +50,13 @@ def _is_planned(x: Tensor) -> bool:
     return _native is not None and x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
 
 
+def _check_width(x: Tensor, modes: Sequence[int], width: int | None = None) -> None:
+    width = width or math.prod(modes)
+    if x.shape[-1] != width:
+        read = "x".join(map(str, modes))
+        raise ValueError(f"x: has {x.shape[-1]} values a frame, and the map of modes {read} reads {width}")
+
+
 class _Block(nn.Module):
     def __init__(self, inputs: Sequence[int], outputs: Sequence[int], rank: int) -> None:
         super().__init__()
@@ -145,6 +152,7 @@ class BtLinear(_Formed):
         return whole.reshape(math.prod(self.output_modes), -1)
 
     def forward(self, x: Tensor) -> Tensor:
+        _check_width(x, self.input_modes)
         if self.map == "dense" or not _is_planned(x):
             return nn.functional.linear(x, self.matrix(), self.bias)
         frames = x.reshape(-1, math.prod(self.input_modes))
@@ -350,6 +358,7 @@ class BtLstm(nn.Module):
             place = (place + 0.5).floor().long().expand(len(x), -1)
             x, lengths, steps = x[torch.arange(len(x), device=x.device)[:, None], place], None, frames
         x = x.flatten(2).to(self.head.weight.dtype)
+        _check_width(x, self.config["input"]["modes"], self.config["input"].get("width"))
         if missing := math.prod(self.config["input"]["modes"]) - x.shape[2]:
             x = nn.functional.pad(x, (0, missing))
         x = self.input(x)

@@ -1,10 +1,10 @@
 //! NumPy's arrays as the trainer reads them, where they lie, and rows of scores as arrays.
 
-use crate::error::{arguments, keywords, raised_of_arrays};
+use crate::error::{arguments, in_words, raised_of_arrays};
 use bt_train::command::scores::Rows;
 use bt_train::data::npz::{self, Array};
 use bt_train::data::{DataSet, Part, PartName, Recordings};
-use bt_train::float::config::HeadName;
+use bt_train::float::config::{HeadName, ModelConfig};
 use ndarray::{ArrayD, IxDyn};
 use numpy::{Element, IntoPyArray, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
@@ -85,10 +85,18 @@ impl<'py> Given<'py> {
             raised_of_arrays
         })?;
         for warning in &set.warnings {
-            let text = keywords(&bt_train::command::advice::flags(warning));
+            let text = in_words(warning);
             warn(py, if is_file { text } else { arguments(&text) })?;
         }
         Ok(set)
+    }
+}
+
+/// Gives the classes the numbers that they have in the model, by their names; warns of names that it does not know.
+pub fn number_classes(py: Python<'_>, data: &mut DataSet, model: &ModelConfig) -> PyResult<()> {
+    match data.number_classes_as(model.head.gives, &model.head.labels) {
+        Some(warning) => warn(py, warning),
+        None => Ok(()),
     }
 }
 
@@ -162,22 +170,21 @@ pub fn rows<'py, T: Element + Copy>(
     Ok(array.into_pyarray(py).into_any())
 }
 
-/// The part that a call is about, of the data of a model with this head: `x` and `lengths`, perhaps `y`.
+/// The part that a call of this model is about: `x` and `lengths`, perhaps `y`.
 pub fn test_part<'py>(
     x: &Bound<'py, PyAny>,
     y: Option<&Bound<'py, PyAny>>,
     lengths: Option<&Bound<'py, PyAny>>,
-    head: HeadName,
+    model: &ModelConfig,
 ) -> PyResult<DataSet> {
     let mut given = Given::new(x, PartName::Test);
     given.add("y_test", y);
     given.add("lengths_test", lengths);
-    given.load(
-        x.py(),
-        &Recordings::default(),
-        &[PartName::Test],
-        Some(head),
-    )
+    let head = Some(model.head.gives.name());
+    let recordings = Recordings::default();
+    let mut data = given.load(x.py(), &recordings, &[PartName::Test], head)?;
+    number_classes(x.py(), &mut data, model)?;
+    Ok(data)
 }
 
 /// The test part of a data set that has one.

@@ -24,13 +24,33 @@ const ARGUMENTS: [(&str, &str); 7] = [
 
 /// The exception of an error.
 pub fn raised(error: bt_train::Error) -> PyErr {
-    Error::new_err(keywords(&advice::with_flags(error).to_string()))
+    Error::new_err(line(error))
+}
+
+/// An error in Python's words.
+pub fn line(error: bt_train::Error) -> String {
+    keywords(&advice::with_settings(error, keyword).to_string())
+}
+
+/// A warning in Python's words.
+pub fn in_words(text: &str) -> String {
+    keywords(&advice::settings(text, keyword))
+}
+
+/// A setting of the library, `weight-decay 0.1`, as a keyword argument.
+fn keyword(setting: &str) -> String {
+    let (name, value) = setting.split_once(' ').unwrap_or((setting, ""));
+    let name = name.replace('-', "_");
+    match value {
+        "" => format!("`{name}`"),
+        value if value.parse::<f64>().is_ok() => format!("`{name}={value}`"),
+        value => format!("`{name}=\"{value}\"`"),
+    }
 }
 
 /// The exception of an error about arrays that were arguments.
 pub fn raised_of_arrays(error: bt_train::Error) -> PyErr {
-    let text = keywords(&advice::with_flags(error).to_string());
-    Error::new_err(arguments(&text))
+    Error::new_err(arguments(&line(error)))
 }
 
 /// A text that names arrays as files have them, with the arguments' names.

@@ -1,13 +1,14 @@
 //! Float models: training, evaluation, import.
 
-use crate::arrays::{Given, part, rows, test_part, warn};
-use crate::error::{Error, keywords, raised, raised_of_arrays};
+use crate::arrays::{Given, number_classes, part, rows, test_part, warn};
+use crate::error::{Error, arguments, in_words, line, raised, raised_of_arrays};
 use crate::words::parsed;
 use bt_core::OutputKind;
+use bt_train::command::decomposition::{Maps, Replaced, decompose};
 use bt_train::command::eval::Evaluation;
+use bt_train::command::model_path;
 use bt_train::command::scores::Rows;
 use bt_train::command::tuning::watched;
-use bt_train::command::{advice, model_path};
 use bt_train::data::PartName;
 use bt_train::error::ErrorKind;
 use bt_train::float::checkpoint::Checkpoint;
@@ -101,6 +102,7 @@ pub struct FloatModel {
     pub checkpoint: Checkpoint,
     pub settings: Settings,
     epochs: Vec<Epoch>,
+    replaced: Vec<Replaced>,
 }
 
 #[pymethods]
@@ -135,6 +137,7 @@ impl FloatModel {
             checkpoint,
             settings,
             epochs: Vec::new(),
+            replaced: Vec::new(),
         })
     }
 
@@ -191,6 +194,14 @@ impl FloatModel {
         })
     }
 
+    /// By map that import_torch decomposed, ‖W − map‖/‖W‖ of ranks up to its own.
+    #[getter]
+    fn error_by_rank(&self) -> BTreeMap<String, BTreeMap<usize, f64>> {
+        let maps = self.replaced.iter();
+        maps.map(|map| (map.name.clone(), map.errors.clone()))
+            .collect()
+    }
+
     /// What the model is made of: the JSON object of the file's metadata.
     #[getter]
     fn config<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -244,8 +255,8 @@ impl FloatModel {
         lengths: Option<&Bound<'py, PyAny>>,
         then: impl FnOnce(&Rows<'_>, &Evaluation) -> PyResult<R>,
     ) -> PyResult<R> {
-        let data = test_part(x, y, lengths, self.checkpoint.config.head.gives.name())?
-            .for_model(&self.checkpoint.config);
+        let data =
+            test_part(x, y, lengths, &self.checkpoint.config)?.for_model(&self.checkpoint.config);
         let data = data.map_err(raised_of_arrays)?;
         let part = part(&data)?;
         let found = x
@@ -273,6 +284,7 @@ impl FloatModel {
             checkpoint,
             settings,
             epochs: Vec::new(),
+            replaced: Vec::new(),
         }
     }
 }
@@ -327,33 +339,29 @@ pub fn train<'py>(
     let told = match &folder {
         Some(folder) => folder.settings(config.as_deref(), &flags, resume),
         None if resume => return Err(Error::new_err("resume: there is no `out` to go on with")),
-        None => Settings::resolve(config.as_deref(), &flags),
+        None => Settings::of_run(config.as_deref(), &flags),
     };
     let told = told.map_err(raised)?;
     let others = [y, x_val, y_val, lengths, lengths_val, groups, labels];
     let given = Given::training(x, others);
     let recordings = told.recordings().map_err(raised)?;
-    let initial = match told.init.as_str() {
+    let parts = [PartName::Train, PartName::Validation];
+    let mut data = given.load(py, &recordings, &parts, told.head.name())?;
+    let settings = told.fitted(&data).map_err(raised_of_arrays)?;
+    let initial = match settings.init.as_str() {
         "" => None,
         path => Some(Checkpoint::read(Path::new(path)).map_err(raised)?),
     };
-    let head = match &initial {
-        Some(checkpoint) => Some(checkpoint.config.head.gives.name()),
-        None => told.head.name(),
-    };
-    let parts = [PartName::Train, PartName::Validation];
-    let data = given.load(py, &recordings, &parts, head)?;
-    let settings = told.fitted(&data).map_err(raised_of_arrays)?;
+    if let Some(checkpoint) = &initial {
+        number_classes(py, &mut data, &checkpoint.config)?;
+    }
     let trainer = py.detach(|| match &initial {
         Some(checkpoint) => Trainer::warm(&settings, checkpoint, &data),
         None => Trainer::new(&settings, settings.model(&data)?, &data),
     });
     let mut trainer = trainer.map_err(raised_of_arrays)?;
     for warning in trainer.warnings() {
-        warn(
-            py,
-            crate::error::arguments(&keywords(&advice::flags(warning))),
-        )?;
+        warn(py, arguments(&in_words(warning)))?;
     }
     let mut watch = Watch::new(progress);
     let (checkpoint, epochs) = match &folder {
@@ -362,7 +370,7 @@ pub fn train<'py>(
             match trained {
                 Ok(epochs) => (trainer.checkpoint(), epochs),
                 Err(error) if matches!(error.kind, ErrorKind::Interrupted { .. }) => {
-                    let left = keywords(&advice::with_flags(error).to_string());
+                    let left = line(error);
                     return Err(watch.broken_off(&left));
                 }
                 Err(error) => return Err(raised(error)),
@@ -383,12 +391,13 @@ pub fn train<'py>(
         checkpoint,
         settings,
         epochs,
+        replaced: Vec::new(),
     })
 }
 
 /// A model of PyTorch's tensors, by the names of its state_dict: see import_torch.
 #[pyfunction]
-#[pyo3(signature = (tensors, *, head=None, gives="classes", pool="last", labels=Vec::new()))]
+#[pyo3(signature = (tensors, *, head=None, gives="classes", pool="last", labels=Vec::new(), **maps))]
 pub fn import_tensors(
     py: Python<'_>,
     tensors: HashMap<String, PyReadonlyArrayDyn<'_, f32>>,
@@ -396,7 +405,9 @@ pub fn import_tensors(
     gives: &str,
     pool: &str,
     labels: Vec<String>,
+    maps: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<FloatModel> {
+    let maps: Maps = parsed("import_torch", maps)?;
     let gives = HeadName::from_str(gives, false).map_err(|_| {
         let names = HeadName::value_variants().iter();
         let names: Vec<_> = names.filter_map(|name| name.to_possible_value()).collect();
@@ -429,5 +440,11 @@ pub fn import_tensors(
     for warning in imported.warnings {
         warn(py, warning)?;
     }
-    Ok(FloatModel::of(imported.checkpoint))
+    let config = maps.config(&imported.checkpoint.config).map_err(raised)?;
+    let decomposed = py.detach(|| decompose(&imported.checkpoint, config));
+    let (checkpoint, replaced) = decomposed.map_err(raised)?;
+    Ok(FloatModel {
+        replaced,
+        ..FloatModel::of(checkpoint)
+    })
 }

@@ -1,6 +1,6 @@
 //! Models in integers: made, run with the device's own code, planned.
 
-use crate::arrays::{Given, part, rows, test_part, warn};
+use crate::arrays::{Given, number_classes, part, rows, test_part, warn};
 use crate::error::{Error, keywords, raised, raised_of_arrays};
 use crate::float::{FloatModel, Watch, classes, object};
 use crate::words::parsed;
@@ -46,8 +46,7 @@ impl IntegerModel {
         lengths: Option<&Bound<'py, PyAny>>,
         then: impl FnOnce(&bt_core::Model<'_>, &scores::Rows<'_>, &[Vec<i32>]) -> PyResult<R>,
     ) -> PyResult<R> {
-        let data =
-            test_part(x, y, lengths, self.config.head.gives.name())?.raw_for_model(&self.config);
+        let data = test_part(x, y, lengths, &self.config)?.raw_for_model(&self.config);
         let data = data.map_err(raised_of_arrays)?;
         let part = part(&data)?;
         let model = device::parse(&self.bytes).map_err(raised)?;
@@ -220,7 +219,10 @@ pub fn quantize<'py>(
     let parts = [PartName::Train, PartName::Validation];
     let head = Some(model.checkpoint.config.head.gives.name());
     let data = x.map(|x| Given::training(x, others).load(py, &recordings, &parts, head));
-    let data = data.transpose()?;
+    let mut data = data.transpose()?;
+    if let Some(data) = &mut data {
+        number_classes(py, data, &model.checkpoint.config)?;
+    }
     let stem = out.as_ref().and_then(|out| out.file_stem());
     let stem = stem.map_or("model".into(), |stem| stem.to_string_lossy().into_owned());
     let request = Request {

@@ -20,6 +20,9 @@ pub fn parsed<A: Args + FromArgMatches>(
         if value.is_none() {
             continue;
         }
+        if let Some(why) = no_word(&name, &value)? {
+            return Err(Error::new_err(format!("{function}: {name}: {why}")));
+        }
         let flag = format!("--{}", name.replace('_', "-"));
         match value.cast::<PyBool>() {
             Ok(is_set) if !is_set.is_true() => continue,
@@ -51,6 +54,30 @@ pub fn parsed<A: Args + FromArgMatches>(
             let line: String = parts.collect();
             Error::new_err(format!("{function}: {}", keywords(&line)))
         })
+}
+
+/// What a value is that no flag takes, and what does.
+fn no_word(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
+    if name == "augment" {
+        let why = "has no keyword; `config` takes a TOML file with the table [augment]";
+        return Ok(Some(why.into()));
+    }
+    if value.get_type().name()? == "FloatModel" {
+        let why = "is a model in memory; save it and give the path";
+        return Ok(Some(why.into()));
+    }
+    let axes = value
+        .getattr("ndim")
+        .and_then(|axes| axes.extract::<usize>());
+    Ok(match axes {
+        Ok(axes) if axes > 0 => Some(match name {
+            "validation" => {
+                "is an array, and a share is wanted; `x_val` and `y_val` take sequences".into()
+            }
+            _ => "is an array, and one value is wanted".into(),
+        }),
+        _ => None,
+    })
 }
 
 /// A value as the command line takes it: sizes as `8x20x20x18`.

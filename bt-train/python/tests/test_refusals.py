@@ -43,6 +43,12 @@ def model():
         ({"x_val": X[:, :, :5], "y_val": Y}, "^x_val: has 5 features a step, x has 6"),
         ({"groups": Y[:3]}, r"^groups: has shape \[3\], expected \[40\]"),
         ({"resume": True}, "^resume: there is no `out`"),
+        ({"validation": X}, "^train: validation: is an array, .*`x_val` and `y_val` take sequences"),
+        ({"class_weights": np.ones(2)}, "^train: class_weights: is an array, and one value is wanted"),
+        ({"augment": {"noise": 1}}, r"^train: augment: has no keyword; `config` takes a TOML file with the table \[augment\]"),
+        ({"y": Y.astype(object)}, r"^y: is object; make names of classes texts, `y.astype\(str\)`"),
+        ({"y": Y.astype("S")}, r"^y: is \|S\d+; make names of classes texts"),
+        ({"units": 0}, "^train: invalid value '0' for 'units': 0 is not in 1"),
     ],
 )
 def test_of_training(arguments, words):
@@ -65,6 +71,8 @@ def test_of_models(model, tmp_path):
         (lambda: bt_lstm.import_tensors({}, pool="first"), "pool: is `first`"),
         (lambda: bt_lstm.import_tensors({}, gives="all"), "gives: is `all`; classes, step-classes, values, "),
         (lambda: bt_lstm.plan((8, 20), (4, 4, 4)), "modes"),
+        (lambda: bt_lstm.train(X, Y, init=model), "^train: init: is a model in memory; save it and give the path"),
+        (lambda: bt_lstm.import_tensors({}, rank="four"), "^import_torch: invalid value 'four' for 'rank'"),
         (lambda: model.save(tmp_path / "no" / "m.safetensors"), "No such file"),
     ]:
         with pytest.raises(bt_lstm.Error, match=words):
@@ -73,6 +81,27 @@ def test_of_models(model, tmp_path):
     damaged[len(damaged) // 2] ^= 1
     with pytest.raises(bt_lstm.Error, match="cannot be read"):
         bt_lstm.IntegerModel(bytes(damaged))
+
+
+def test_what_a_model_to_start_from_says_otherwise(model, tmp_path):
+    path = tmp_path / "m.safetensors"
+    model.save(path)
+    with pytest.raises(bt_lstm.Error, match="^rank: is 8, but the model to start from has 4"):
+        bt_lstm.train(X, Y, init=path, rank=8)
+    bt_lstm.quantize(model, X, Y, out=tmp_path / "m.btm")
+    with pytest.raises(bt_lstm.Error, match="m.btm: is in integers already"):
+        bt_lstm.train(X, Y, init=tmp_path / "m.btm")
+
+
+def test_y_is_what_the_head_takes():
+    """Integers [sequences, K] as values; floats that may be classes are told."""
+    y = np.stack([np.arange(40) * 5 - 60, np.arange(40) % 7], 1)
+    with pytest.raises(bt_lstm.Error, match=r"^y: has shape \[40, 2\], expected \[40\]"):
+        bt_lstm.train(X, y, units=4, epochs=1)
+    model = bt_lstm.train(X, y, units=4, epochs=1, head="values")
+    assert model(X).shape == (40, 2) and set(model.evaluate(X, y)) >= {"rmse", "mae", "r2"}
+    with pytest.warns(UserWarning, match="^y: floats, though all of them whole numbers.*say `head=\"classes\"`"):
+        bt_lstm.train(X, Y.astype("f4"), units=4, epochs=1)
 
 
 def test_strange_data_are_warnings():

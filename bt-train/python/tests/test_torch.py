@@ -119,6 +119,52 @@ def test_a_model_that_torch_trains_goes_to_the_device(classes, tmp_path, program
     assert (from_memory.raw(x) == integers.raw(x)).all()
 
 
+def test_frames_of_another_width_are_refused():
+    linear = bt_lstm.BtLinear((3, 4), (2, 3))
+    for width in 11, 13, 24:  # 24 would be two frames.
+        with pytest.raises(ValueError, match=f"^x: has {width} values a frame, and the map of modes 3x4 reads 12"):
+            linear(torch.zeros(2, width))
+    model = bt_lstm.BtLstm.new((3, 4), (2, 3), classes=3)
+    for width in 11, 13, 24:
+        with pytest.raises(ValueError, match=f"^x: has {width} values a frame, .* reads 12"):
+            model(torch.zeros(2, 5, width))
+
+
+def test_layers_without_weights_do_not_vanish_in_silence(recwarn):
+    class Net(torch.nn.Module):
+        def __init__(self, between):
+            super().__init__()
+            self.rnn = torch.nn.LSTM(6, 5, batch_first=True)
+            self.head = torch.nn.Sequential(between, torch.nn.Linear(5, 3))
+            self.loss = torch.nn.CrossEntropyLoss()
+
+    with pytest.warns(UserWarning, match=r"^head\.0 \(ReLU\) is left out; .* scores differ"):
+        bt_lstm.import_torch(Net(torch.nn.ReLU()))
+    for harmless in torch.nn.Dropout(0.1), torch.nn.Identity(), torch.nn.Flatten():
+        recwarn.clear()
+        bt_lstm.import_torch(Net(harmless))
+        assert not recwarn
+
+
+def test_matrices_become_maps_on_the_way():
+    torch.manual_seed(3)
+    net = torch.nn.ModuleDict({"rnn": torch.nn.LSTM(12, 6, batch_first=True), "fc": torch.nn.Linear(6, 3)})
+    x = torch.randn(4, 7, 12)
+    expected = net["fc"](net["rnn"](x)[0][:, -1]).detach().numpy()
+    whole = bt_lstm.import_torch(net)
+    assert whole.error_by_rank == {} and np.abs(whole(x.numpy()) - expected).max() < 1e-5
+    # No matrix of 4x3 by 8x3 has a rank above 24.
+    full = bt_lstm.import_torch(net, input_map="tensor-train", input_modes=(4, 3), hidden_modes=(2, 3), rank=24)
+    errors = full.error_by_rank["input"]
+    assert list(errors) == [1, 2, 4, 8, 16, 24] and errors[24] < 1e-4 < errors[1] < 1
+    assert np.abs(full(x.numpy()) - expected).max() < 1e-3
+    small = bt_lstm.import_torch(net, blocks=1, rank=2, recurrent_map="block-term", recurrent_rank=1)
+    assert small.config["input"]["map"] == "block-term" and small.parameters < whole.parameters
+    assert list(small.error_by_rank) == ["input", "recurrent"]
+    with pytest.raises(bt_lstm.Error, match="input_modes: 5x2 multiply to 10, but the width is 12"):
+        bt_lstm.import_torch(net, input_modes=(5, 2))
+
+
 def test_modules_of_torch_come_over():
     torch.manual_seed(1)
 

@@ -5,13 +5,18 @@ use crate::error::{Error, ErrorKind};
 use clap::CommandFactory;
 
 /// The same error with field and remedy in the words of the command line.
-pub fn with_flags(mut error: Error) -> Error {
+pub fn with_flags(error: Error) -> Error {
+    with_settings(error, flag)
+}
+
+/// The same error with its settings as `write` has them; what the command line adds has flags.
+pub fn with_settings(mut error: Error, write: fn(&str) -> String) -> Error {
     // A key of a file stays one.
     if matches!(error.kind, ErrorKind::UnknownKey) {
         return error;
     }
     if let Some(remedy) = &mut error.remedy {
-        *remedy = flags(remedy);
+        *remedy = settings(remedy, write);
         return error;
     }
     match &error.kind {
@@ -44,9 +49,18 @@ pub fn with_flags(mut error: Error) -> Error {
     }
 }
 
-/// A text of the library with its settings, "`lr`" or "`weight-decay 0.1`", as flags: `--lr`. What stands
-/// in backticks and is no flag of any command stays.
+/// A text of the library with its settings, "`lr`" or "`weight-decay 0.1`", as flags: `--lr`.
 pub fn flags(text: &str) -> String {
+    settings(text, flag)
+}
+
+fn flag(setting: &str) -> String {
+    format!("--{setting}")
+}
+
+/// A text of the library with its settings as `write` has them. What stands in backticks and is no flag of any command
+/// stays.
+pub fn settings(text: &str, write: fn(&str) -> String) -> String {
     let program = Cli::command();
     let is_flag = |name: &str| {
         let mut arguments = program.get_subcommands().flat_map(|c| c.get_arguments());
@@ -61,7 +75,7 @@ pub fn flags(text: &str) -> String {
         written += before;
         let name = quoted.split_whitespace().next().unwrap_or_default();
         written += &if is_flag(name) {
-            format!("--{quoted}")
+            write(quoted)
         } else {
             format!("`{quoted}`")
         };

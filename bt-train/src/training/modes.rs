@@ -94,11 +94,14 @@ pub fn check(name: &str, modes: &[usize], width: usize, pad: bool) -> Result<()>
         .take(3)
         .map(|modes| times(modes))
         .collect();
-    if !usable.is_empty() {
-        remedy += &format!("use `{name}` {}", usable.join(" or "));
+    if let [first, others @ ..] = &usable[..] {
+        remedy += &format!("use `{name} {first}`");
+        others
+            .iter()
+            .for_each(|modes| remedy += &format!(" or {modes}"));
     } else if let Some(modes) = padded.filter(|_| name == INPUT) {
         remedy += &format!(
-            "{width} does not factor well: use `pad` `input-modes` {}",
+            "{width} does not factor well: use `pad` `input-modes {}`",
             times(&modes)
         );
     }
@@ -189,7 +192,7 @@ mod tests {
             .to_string();
         assert_eq!(
             line,
-            "input-modes: 4x8x9 multiply to 288, but the width is 256; use `input-modes` 8x8x4 or 16x4x4 or 16x8x2"
+            "input-modes: 4x8x9 multiply to 288, but the width is 256; use `input-modes 8x8x4` or 16x4x4 or 16x8x2"
         );
     }
 
@@ -215,7 +218,7 @@ mod tests {
     #[test]
     fn suggests_padding_where_the_width_does_not_factor() {
         let line = check(INPUT, &[2, 6], 13, false).unwrap_err().to_string();
-        assert!(line.ends_with("use `pad` `input-modes` 5x3"), "{line}");
+        assert!(line.ends_with("use `pad` `input-modes 5x3`"), "{line}");
         let line = check(INPUT, &[4, 8, 8], 257, false)
             .unwrap_err()
             .to_string();

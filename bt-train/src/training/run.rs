@@ -19,7 +19,6 @@
 use crate::chart;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{FolderLock, create_folder, write_atomic};
-use crate::float::checkpoint::Checkpoint;
 use crate::float::tensors::{Tensors, read_tensors, write_tensors};
 use crate::report::Report;
 use crate::training::outcome::Outcome;
@@ -124,16 +123,7 @@ impl RunFolder {
         } else {
             file
         };
-        let mut told = Settings::resolve(file, flags)?;
-        if !told.init.is_empty() {
-            let model =
-                Checkpoint::read(Path::new(&told.init)).map_err(|error| match error.kind {
-                    ErrorKind::Io(_) => error
-                        .remedy("the model of `init` is needed whenever the run starts or goes on"),
-                    _ => error,
-                })?;
-            told = told.of_model(&model.config, flags)?;
-        }
+        let mut told = Settings::of_run(file, flags)?;
         if goes_on {
             told = told.going_on(&self.started()?);
             self.check_started_with(&told)?;

@@ -4,12 +4,14 @@ use super::file::plain;
 use super::{Flags, HeadChoice, Settings};
 use crate::data::{DataSet, Part, PartName};
 use crate::error::{Error, ErrorKind, Result};
+use crate::float::checkpoint::Checkpoint;
 use crate::float::config::{
     FILTER_HORIZON, FrontEndConfig, HORIZON, HeadConfig, HeadKind, HeadName, HiddenConfig,
     InputConfig, InputFilter, ModelConfig, Pool, RecurrentConfig,
 };
 use crate::shape::MapName;
 use crate::training::modes::{self, Modes};
+use std::path::Path;
 
 /// Steps of the longest sequence.
 fn longest(part: &Part) -> usize {
@@ -20,11 +22,29 @@ fn longest(part: &Part) -> usize {
 const DEFAULT_UNITS: usize = 64;
 
 impl Settings {
+    /// As [`Settings::resolve`], with what the model of `init` is, where there is one.
+    ///
+    /// # Errors
+    /// As [`Settings::resolve`], when the model cannot be read, or has not what the flags say.
+    pub fn of_run(file: Option<&Path>, flags: &Flags) -> Result<Settings> {
+        let told = Settings::resolve(file, flags)?;
+        if told.init.is_empty() {
+            return Ok(told);
+        }
+        let model = Checkpoint::read(Path::new(&told.init)).map_err(|error| match error.kind {
+            ErrorKind::Io(_) => {
+                error.remedy("the model of `init` is needed whenever the run starts or goes on")
+            }
+            _ => error,
+        })?;
+        told.of_model(&model.config, flags)
+    }
+
     /// The settings of a model that learning starts from: what says how it is made is the model's.
     ///
     /// # Errors
     /// When a flag says otherwise.
-    pub fn of_model(&self, model: &ModelConfig, flags: &Flags) -> Result<Settings> {
+    fn of_model(&self, model: &ModelConfig, flags: &Flags) -> Result<Settings> {
         let (map, blocks, rank) = model.input.map.named();
         let (recurrent_map, recurrent_blocks, recurrent_rank) = model.recurrent.map.named();
         let mut settings = Settings {
