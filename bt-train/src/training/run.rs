@@ -348,6 +348,7 @@ fn write_text(path: &Path, text: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::float::checkpoint::Checkpoint;
     use crate::training::crash;
     use crate::training::settings::HeadChoice;
     use crate::training::trainer::tests::{data, drawing, pictures, settings, varied};
