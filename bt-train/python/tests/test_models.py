@@ -62,6 +62,27 @@ def test_the_program_and_the_package_train_the_same_model(classes, tmp_path, pro
     assert longer.epochs[:3] == ours.epochs and len(longer.epochs) == 5
 
 
+def test_classes_go_by_their_names(classes, tmp_path):
+    """A part with some of the classes, which alone would be numbered otherwise."""
+    x, y = classes
+    names = np.array(["low", "mid", "top"])[y]
+    model = bt_lstm.train(x, names, **SMALL)
+    some = y > 0
+    expected = model.predict(x[some]) == y[some]
+    assert model.evaluate(x[some], names[some])["accuracy"] == pytest.approx(expected.mean())
+    integers = bt_lstm.quantize(model, x[some], names[some])
+    expected = integers.predict(x[some]) == y[some]
+    assert expected.mean() > 0.8
+    assert integers.evaluate(x[some], names[some])["accuracy"] == pytest.approx(expected.mean())
+    comparison = integers.report["comparison"]
+    assert comparison["fixed_accuracy"] > 0.8 and comparison["float_accuracy"] > 0.8
+    model.save(tmp_path / "m.safetensors")
+    again = bt_lstm.train(x, names, init=tmp_path / "m.safetensors", epochs=1, lr=1e-6)
+    assert again.evaluate(x, names)["accuracy"] > 0.9
+    with pytest.warns(UserWarning, match="the model has no class `new`"):
+        model.evaluate(x[:2], np.array(["low", "new"]))
+
+
 @pytest.mark.parametrize(
     "y, shape",
     [
