@@ -353,7 +353,7 @@ fn heads_and_captions_go_together() {
     );
     let toy = tempfile::tempdir().unwrap();
     let classes = bt_tests::program::Toy::new(6).write(toy.path());
-    let expected = "y_train: holds the class of a sequence, wanted is the next word of a caption";
+    let expected = "words_train: is missing; save captions as `words_train` and `picture_train`";
     trains(&classes, "next-words", &[expected, "words_train"]);
     for flags in [["--keep", "bleu"], ["--hide-words", "0.1"]] {
         let words = bt_tests::program::train_words(&classes, text(&out), &flags);

@@ -406,7 +406,7 @@ fn values_of_every_step_from_recent_states() {
     fails(
         1,
         &with(&["--head", "values"]),
-        &["y_train", "save y as f32 [sequences, K]"],
+        &["y_train", "save y as numbers [sequences, K]"],
     );
     fails(
         1,

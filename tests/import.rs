@@ -526,7 +526,11 @@ fn refuses_what_the_network_does_not_have() {
     let at = windows.position(|bytes| bytes == whole_precision).unwrap();
     file[at..at + half.len()].copy_from_slice(half);
     std::fs::write(model, file).unwrap();
-    fails(1, &words, &["fc.weight: is F16", "save it as f32"]);
+    fails(
+        1,
+        &words,
+        &["nn.Linear: is missing", "fc.weight is F16: save it as f32"],
+    );
     // Neither the file that is read is written, nor one that is named as integers are.
     write(&|_| ());
     let before = std::fs::read(model).unwrap();

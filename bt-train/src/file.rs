@@ -55,30 +55,59 @@ pub fn check_place(path: &Path) -> Result<()> {
     attempt().map_err(|error| Error::from(error).file(path))
 }
 
-/// As [`check_place`]; checks too that it is none of the files that are read, which would be lost.
+/// As [`check_place`]; checks too that it is none of the files that are read, and nothing that lies in a folder that is,
+/// which would be lost.
 ///
 /// # Errors
 /// As [`check_place`], or names the file.
 pub fn check_out(path: &Path, read: &[&Path]) -> Result<()> {
     check_place(path)?;
-    let whole = |path: &Path| std::fs::canonicalize(path).ok();
-    let own = whole(path);
-    if own.is_some() && !is_special(path)? && read.iter().any(|read| whole(read) == own) {
-        let why = "is read here, and would be lost";
-        let with = With::Input;
-        return Err(Error::new(ErrorKind::Conflict { with, why })
-            .file(path)
-            .remedy("write to another name"));
+    if !is_special(path).unwrap_or(false) {
+        read.iter().try_for_each(|read| check_other(path, read))?;
     }
     Ok(())
 }
 
-/// Checks that a file is not named as one of the `other` kind is, which its readers would go by; `why` not, and what to
-/// do.
+/// Checks that a file, if it is there, is not what is read, nor in a folder that is.
 ///
 /// # Errors
 /// Names the file.
-pub fn check_ending(path: &Path, other: &str, [why, remedy]: [&'static str; 2]) -> Result<()> {
+pub fn check_other(path: &Path, read: &Path) -> Result<()> {
+    let whole = |path: &Path| std::fs::canonicalize(path).ok();
+    let (Some(own), Some(read)) = (whole(path), whole(read)) else {
+        return Ok(());
+    };
+    let why = match (own == read, own.starts_with(&read)) {
+        (true, _) => "is read here, and would be lost",
+        (false, true) => "is there already, in a folder that is read here, and would be lost",
+        (false, false) => return Ok(()),
+    };
+    let with = With::Input;
+    Err(Error::new(ErrorKind::Conflict { with, why })
+        .file(path)
+        .remedy("write to another name"))
+}
+
+/// Checks that a model in integers is not called what one in floats is.
+///
+/// # Errors
+/// Names the file.
+pub fn check_integers(path: &Path) -> Result<()> {
+    let why = "is named as floats are, and integers are written here";
+    check_ending(path, "safetensors", why, "call it .btm")
+}
+
+/// Checks that a model in floats is not called what one in integers is.
+///
+/// # Errors
+/// Names the file.
+pub fn check_floats(path: &Path) -> Result<()> {
+    let why = "is named as integers are, and floats are written here";
+    let remedy = "call it .safetensors; `bt-train quantize` makes integers of it";
+    check_ending(path, "btm", why, remedy)
+}
+
+fn check_ending(path: &Path, other: &str, why: &'static str, remedy: &str) -> Result<()> {
     let ending = path.extension();
     if !ending.is_some_and(|ending| ending.eq_ignore_ascii_case(other)) {
         return Ok(());

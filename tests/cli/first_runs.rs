@@ -94,7 +94,11 @@ fn logs_are_cut_into_a_data_set() {
     // No log is written over.
     let before = std::fs::read(&log).unwrap();
     let words = ["cut", text(&logs), "--out", text(&log), "--window", "20"];
-    fails(1, &words, &["user0.csv: is read here, and would be lost"]);
+    fails(
+        1,
+        &words,
+        &["user0.csv: is there already, in a folder that is read here"],
+    );
     assert_eq!(std::fs::read(&log).unwrap(), before);
     let bad = ["cut", text(&logs), "--out", text(&data), "--window", "90"];
     fails(

@@ -30,6 +30,47 @@ fn no_command_writes_over_what_it_reads() {
     ] {
         fails(1, words, &[lost]);
     }
+    // Nothing that is there in a folder that is read, which may be a part of it.
+    let folder = place.path().join("sound");
+    std::fs::create_dir(&folder).unwrap();
+    let index = folder.join("index.csv");
+    std::fs::write(&index, "file,label\n").unwrap();
+    let words = [
+        "eval",
+        run_,
+        "--data",
+        text(&folder),
+        "--logits",
+        text(&index),
+    ];
+    let in_folder = "index.csv: is there already, in a folder that is read here, and would be lost";
+    fails(1, &words, &[in_folder]);
+    let config = out.join("config.toml");
+    let words = ["eval", run_, "--data", &data, "--logits", text(&config)];
+    fails(1, &words, &["config.toml: is read here, and would be lost"]);
+    // What a run begins with, in its own folder.
+    let started = place.path().join("started");
+    std::fs::create_dir(&started).unwrap();
+    let [model_there, config_there] =
+        ["best.safetensors", "config.toml"].map(|name| started.join(name));
+    std::fs::copy(best, &model_there).unwrap();
+    let words = ["train", "--data", &data, "--out", text(&started)];
+    fails(
+        1,
+        &[&words[..], &["--init", text(&model_there)]].concat(),
+        &["best.safetensors: is read here"],
+    );
+    std::fs::remove_file(&model_there).unwrap();
+    std::fs::write(&config_there, "epochs = 1\n").unwrap();
+    fails(
+        1,
+        &[&words[..], &["--config", text(&config_there)]].concat(),
+        &["config.toml: is read here"],
+    );
+    assert_eq!(
+        std::fs::read_to_string(&config_there).unwrap(),
+        "epochs = 1\n"
+    );
     let floats = place.path().join("m.safetensors");
     let words = ["quantize", run_, "--data", &data, "--out", text(&floats)];
     let named =
@@ -45,16 +86,16 @@ fn no_command_writes_over_what_it_reads() {
         &words,
         &["m.btm: is in integers already", "the model of floats"],
     );
-    let words = [
-        "train",
-        "--data",
-        &data,
-        "--out",
-        text(&other),
-        "--units",
-        "0",
-    ];
-    fails(2, &words, &["--units", "1.."]);
+    let words = ["train", "--data", &data, "--out", text(&other)];
+    let none = "units: is 0; give 1 or more, or leave it out";
+    fails(2, &[&words[..], &["--units", "0"]].concat(), &[none]);
+    let config = place.path().join("c.toml");
+    std::fs::write(&config, "units = 0\n").unwrap();
+    fails(
+        1,
+        &[&words[..], &["--config", text(&config)]].concat(),
+        &["c.toml", none],
+    );
 }
 
 /// Integers are values where the head says so; floats that are whole numbers are told of, and values have no accuracy.
@@ -71,7 +112,7 @@ fn the_head_says_what_y_is() {
     let data = toy.write(place.path());
     let out = place.path().join("run");
     let words = train_words(&data, text(&out), &["--epochs", "1"]);
-    fails(1, &words, &["y_train: has shape [40, 2]", "--head"]);
+    fails(1, &words, &["y_train: has shape [40, 2]", "ask for a head"]);
     let words = train_words(&data, text(&out), &["--epochs", "1", "--head", "values"]);
     let left = run(&words);
     assert_eq!(left.status, Some(0), "{left:?}");
@@ -107,7 +148,7 @@ fn the_head_says_what_y_is() {
     let doubt = "floats, though all of them whole numbers, are taken as values";
     let err = told(&[]);
     assert!(
-        err.contains(doubt) && err.contains("say --head classes"),
+        err.contains(doubt) && err.contains("ask for the head classes"),
         "{err}"
     );
     assert_eq!(told(&["--head", "classes"]), "");

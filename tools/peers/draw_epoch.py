@@ -6,11 +6,10 @@
     cargo build --release -p bt-train
     python3 tools/peers/draw_epoch.py --ours target/release/bt-train --data binarized_mnist.npz [--threads 2] [--rounds 3]
 
-The models are those of draw_update.py, the block-term one of PyTorch's with the matrix that is made once an update, which is
-the faster of its two: 64 digits an update in random order, noise, loss, gradients, clipping and Adam. Rounds and what is told
-are those of epoch.py. An epoch of either ends with the bound of the 10,000 digits of the validation part, one of ours also with
-the files that a killed run goes on from; PyTorch's tensors are in memory, and some updates warm it up. Its models take the
-picture's columns in all ten steps, ours once, and its large tensors lie on small pages unless THP_MEM_ALLOC_ENABLE=1 is set.
+The models are those of draw_update.py, of PyTorch's the faster two: 64 digits an update in random order, noise, loss,
+gradients, clipping and fused Adam. Rounds and what is told are those of epoch.py. An epoch of either ends with the bound of the
+10,000 digits of the validation part, one of ours also with the files that a killed run goes on from; PyTorch's tensors are in
+memory, and some updates warm it up.
 """
 
 import argparse
@@ -23,7 +22,7 @@ from epoch import ours_in_a_round, tell, theirs_in_a_round
 
 RECIPE = Path(__file__).parents[2] / "bt-train/recipes/digits-drawn.toml"
 WARM = 20
-KINDS = {"dense": "dense", "block-term": "block_term_full"}
+KINDS = {"dense": ["dense", "dense_split"], "block-term": ["block_term_full"]}
 
 
 def peer(path, kind, threads):
@@ -34,7 +33,7 @@ def peer(path, kind, threads):
     torch.set_num_threads(threads)
     torch.manual_seed(1)
     model = build(kind, torch)
-    adam = torch.optim.Adam(model.parameters(), lr=1e-3)
+    adam = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
     arrays = numpy.load(path)
     pictures, held_out = (torch.from_numpy(arrays[f"x_{part}"]).flatten(1) for part in ("train", "val"))
     order = torch.randperm(len(pictures)).split(BATCH)
@@ -58,7 +57,7 @@ def main():
     parser.add_argument("--kind", choices=KINDS, nargs="*", default=list(KINDS))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--peer", choices=KINDS.values(), help=argparse.SUPPRESS)
+    parser.add_argument("--peer", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.peer:
         return peer(args.data, args.peer, args.threads)
@@ -66,12 +65,14 @@ def main():
         parser.error("--ours is missing")
     data = ["--data", args.data]
     for kind in args.kind:
-        ours, theirs = [], []
+        ours, theirs = [], {peer: [] for peer in KINDS[kind]}
         for _ in range(args.rounds):
             own = ["--config", RECIPE, "--input-map", kind]
             ours.append(ours_in_a_round(args.ours, args.threads, [*data, *own], epochs=1))
-            theirs.append(theirs_in_a_round(args.threads, __file__, [*data, "--peer", KINDS[kind]]))
-        tell(f"{kind} threads {args.threads}", ours, theirs)
+            for peer_, rounds in theirs.items():
+                rounds.append(theirs_in_a_round(args.threads, __file__, [*data, "--peer", peer_]))
+        for peer_, rounds in theirs.items():
+            tell(f"{peer_} threads {args.threads}", ours, rounds)
 
 
 if __name__ == "__main__":

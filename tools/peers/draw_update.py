@@ -11,8 +11,11 @@ the rounds for 640 pictures: seconds of the clock, of the processors (which othe
 latter a peer's by ours in the same round.
 
 dense            two torch.nn.LSTMCell
+dense_split      by hand: the picture's share of the encoder's product is taken once and not in every step
 block_term       by hand: a contraction of all pictures of a step in three large products
-block_term_full  by hand: the matrix is made of core and factors once an update, and used like a dense one
+block_term_full  by hand: the matrix is made of core and factors once an update, and used as in dense_split
+
+Adam is PyTorch's fused one, and its large tensors lie on huge pages, as ours do.
 """
 
 import argparse
@@ -26,7 +29,7 @@ import time
 
 BATCH, STEPS, LATENT, UNITS, PIXELS = 64, 10, 32, 112, 784
 INPUT, HIDDEN, CODE, BLOCKS, RANK = (15, 4, 28), (7, 4, 4), (2, 4, 4), 4, 6
-PEERS = {"dense": "dense", "block_term": "block-term", "block_term_full": "block-term"}
+PEERS = {"dense": "dense", "dense_split": "dense", "block_term": "block-term", "block_term_full": "block-term"}
 UPDATES = 5
 
 
@@ -71,13 +74,30 @@ def build(kind, torch):
             y = y.permute(1, 5, 3, 0, 2, 4).reshape(rows * o2 * o3, BLOCKS * i1 * RANK) @ self.first
             return y.reshape(rows, o2 * o3, o1).transpose(1, 2).reshape(rows, -1)
 
+    class Dense(nn.Module):
+        def __init__(self, modes):
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(math.prod(modes), 4 * UNITS) * math.prod(modes) ** -0.5)
+
+        def prepare(self):
+            self.matrix = self.weight
+
+        def forward(self, x):
+            return x @ self.matrix
+
     class Cell(nn.Module):
         def __init__(self, modes):
             super().__init__()
-            self.map, self.recurrent = BlockTerm(modes), nn.Linear(UNITS, 4 * UNITS)
+            self.map = Dense(modes) if kind == "dense_split" else BlockTerm(modes)
+            self.recurrent = nn.Linear(UNITS, 4 * UNITS)
 
-        def forward(self, x, state):
-            i, f, g, o = (self.map(x) + self.recurrent(state[0])).chunk(4, 1)
+        def share(self, x):
+            """Of z, what the first columns of the map's matrix give, as many as x has; and the other columns."""
+            return x @ self.map.matrix[: x.shape[1]], self.map.matrix[x.shape[1] :]
+
+        def forward(self, x, state, share=None):
+            z = self.map(x) if share is None else torch.addmm(share[0], x, share[1])
+            i, f, g, o = (z + self.recurrent(state[0])).chunk(4, 1)
             c = torch.sigmoid(f) * state[1] + torch.sigmoid(i) * torch.tanh(g)
             return torch.sigmoid(o) * torch.tanh(c), c
 
@@ -97,8 +117,13 @@ def build(kind, torch):
             if kind != "dense":
                 self.encoder.map.prepare()
                 self.decoder.map.prepare()
+            share = self.encoder.share(x) if kind in ("dense_split", "block_term_full") else None
             for _ in range(STEPS):
-                h = self.encoder(torch.cat([x, x - torch.sigmoid(canvas), g[0]], 1), h)
+                read = x - torch.sigmoid(canvas), g[0]
+                if share is None:
+                    h = self.encoder(torch.cat([x, *read], 1), h)
+                else:
+                    h = self.encoder(torch.cat(read, 1), h, share)
                 mean, log = self.latent(h[0]).chunk(2, 1)
                 deviation = log.exp()
                 divergence = divergence + (0.5 * (mean**2 + deviation**2 - 1) - log).sum()
@@ -119,7 +144,7 @@ def worker(kind, threads):
     torch.set_num_threads(threads)
     torch.manual_seed(1)
     model = build(kind, torch)
-    adam = torch.optim.Adam(model.parameters(), lr=1e-3)
+    adam = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
     x = (torch.rand(BATCH, PIXELS) < 0.2).float()
     for _ in sys.stdin:
         start = time.perf_counter(), time.process_time()
@@ -146,7 +171,7 @@ def main():
     ours = {f"ours, {kind}": [args.ours, json.dumps(config(kind))] for kind in sorted(set(PEERS.values()))}
     own = [sys.executable, __file__, "--threads", str(args.threads), "--worker"]
     commands = ours | {name: [*own, name] for name in PEERS}
-    environment = os.environ | {"RAYON_NUM_THREADS": str(args.threads)}
+    environment = os.environ | {"RAYON_NUM_THREADS": str(args.threads), "THP_MEM_ALLOC_ENABLE": "1"}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
     workers = {name: subprocess.Popen(command, **pipes) for name, command in commands.items()}
     taken = {name: [] for name in workers}

@@ -6,7 +6,7 @@
     python3 tools/peers/epoch.py --ours target/release/bt-train [--cell gru] [--layers 2] [--threads 2] [--rounds 8]
 
 112 values, 64 units, 11 classes, 8,192 sequences of 16 steps in random order, 64 an update: cross entropy, gradients, clipping and
-Adam. Ours is the difference between a run of many epochs and one of a single one, so that neither start nor report counts; what an
+fused Adam. PyTorch's large tensors lie on huge pages, as ours do. Ours is the difference between a run of many epochs and one of a single one, so that neither start nor report counts; what an
 epoch ends with does: 64 sequences of validation and the files that a killed run goes on from. PyTorch's tensors are in memory, and
 nothing but the updates is timed, after an epoch that warms up. Rounds are interleaved, so that a busy moment of the machine meets
 both, and each has processes of its own: how fast PyTorch is differs from process to process, by a third and more. Told are least and
@@ -49,7 +49,7 @@ def peer(path, cell, layers, threads, epochs):
     layer = (nn.LSTM if cell == "lstm" else nn.GRU)(INPUTS, UNITS, layers, batch_first=True)
     head = nn.Linear(UNITS, CLASSES)
     weights = [*layer.parameters(), *head.parameters()]
-    adam = torch.optim.Adam(weights, 1e-3)
+    adam = torch.optim.Adam(weights, 1e-3, fused=True)
     for epoch in range(1 + epochs):
         if epoch == 1:
             clock, busy = time.perf_counter(), time.process_time()
@@ -83,7 +83,7 @@ def ours_in_a_round(program, threads, flags, epochs):
 def theirs_in_a_round(threads, script, flags):
     """What a script of PyTorch's prints in a process of its own."""
     command = [sys.executable, script, *flags, "--threads", str(threads)]
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "THP_MEM_ALLOC_ENABLE": "1"}
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment).stdout)
 
 

@@ -9,7 +9,7 @@ use bt_core::Model;
 use bt_train::command::generate::Wanted;
 use bt_train::device as host;
 use bt_train::drawing::{self, Pictures};
-use bt_train::file::check_place;
+use bt_train::file::check_out;
 use bt_train::say;
 use serde_json::json;
 
@@ -46,7 +46,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let board = Board::find(&args.board)?;
     let wanted = &args.wanted;
-    check_place(&wanted.out)?;
+    check_out(&wanted.out, &[&args.model])?;
     let bytes = host::read_model(&args.model)?;
     let model = host::parse(&bytes)?;
     let in_model = |error: bt_train::Error| error.file(&args.model);

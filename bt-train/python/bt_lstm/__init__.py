@@ -59,8 +59,8 @@ def import_torch(
     an nn.ReLU, are warned of.
     """
     if type(module).__name__ == "BtLstm" and hasattr(module, "config"):
-        if maps:
-            raise TypeError("import_torch: a BtLstm comes over as it is; leave the keywords of maps out")
+        if maps or head is not None or len(labels) or (gives, pool) != ("classes", "last"):
+            raise Error("import_torch: a BtLstm comes over as it is; leave the keywords out")
         return FloatModel(module.config, _tensors(module.state_dict()))
     for name, layer in _without_weights(module):
         warnings.warn(

@@ -225,6 +225,7 @@ def import_tensors(
     gives: str = "classes",
     pool: str = "last",
     labels: Sequence[str] = (),
+    **maps: Any,
 ) -> FloatModel: ...
 def settings() -> list[str]: ...
 

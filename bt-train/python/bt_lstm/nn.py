@@ -52,9 +52,10 @@ def _is_planned(x: Tensor) -> bool:
 
 def _check_width(x: Tensor, modes: Sequence[int], width: int | None = None) -> None:
     width = width or math.prod(modes)
-    if x.shape[-1] != width:
+    if x.shape[-1:] != (width,):
         read = "x".join(map(str, modes))
-        raise ValueError(f"x: has {x.shape[-1]} values a frame, and the map of modes {read} reads {width}")
+        found = x.shape[-1] if x.dim() else "no"
+        raise ValueError(f"x: has {found} values a frame, and the map of modes {read} reads {width}")
 
 
 class _Block(nn.Module):

@@ -11,6 +11,7 @@ use bt_train::command::scores::Rows;
 use bt_train::command::tuning::watched;
 use bt_train::data::PartName;
 use bt_train::error::ErrorKind;
+use bt_train::file::check_floats;
 use bt_train::float::checkpoint::Checkpoint;
 use bt_train::float::config::{HeadName, Pool};
 use bt_train::float::tensors::{TensorFile, Tensors};
@@ -143,6 +144,7 @@ impl FloatModel {
 
     /// Writes a .safetensors file, which every command of bt-train reads.
     fn save(&self, path: PathBuf) -> PyResult<()> {
+        check_floats(&path).map_err(raised)?;
         self.checkpoint.write(&path).map_err(raised)
     }
 
@@ -441,7 +443,7 @@ pub fn import_tensors(
         warn(py, warning)?;
     }
     let config = maps.config(&imported.checkpoint.config).map_err(raised)?;
-    let decomposed = py.detach(|| decompose(&imported.checkpoint, config));
+    let decomposed = py.detach(|| decompose(&imported.checkpoint, config, &mut |_, _| ()));
     let (checkpoint, replaced) = decomposed.map_err(raised)?;
     Ok(FloatModel {
         replaced,

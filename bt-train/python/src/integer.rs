@@ -11,12 +11,12 @@ use bt_train::command::tuning::watched;
 use bt_train::command::{self, scores};
 use bt_train::data::{PartName, Recordings};
 use bt_train::device;
-use bt_train::file::write_atomic;
+use bt_train::file::{check_integers, check_out, write_atomic};
 use bt_train::float::config::ModelConfig;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A quantized model, run by the code that runs on the device: the same bits.
 ///
@@ -140,6 +140,7 @@ impl IntegerModel {
 
     /// Writes the .btm file.
     fn save(&self, path: PathBuf) -> PyResult<()> {
+        check_integers(&path).map_err(raised)?;
         write_atomic(&path, |file| Ok(file.write_all(self.bytes.bytes())?)).map_err(raised)
     }
 
@@ -216,6 +217,13 @@ pub fn quantize<'py>(
         .settings
         .recordings()
         .unwrap_or_else(|_| Recordings::default());
+    if let Some(out) = &out {
+        let read = x.and_then(|x| x.extract::<PathBuf>().ok());
+        let read: Vec<&Path> = read.iter().map(PathBuf::as_path).collect();
+        check_out(out, &read)
+            .and_then(|()| check_integers(out))
+            .map_err(raised)?;
+    }
     let parts = [PartName::Train, PartName::Validation];
     let head = Some(model.checkpoint.config.head.gives.name());
     let data = x.map(|x| Given::training(x, others).load(py, &recordings, &parts, head));

@@ -20,7 +20,7 @@ pub fn parsed<A: Args + FromArgMatches>(
         if value.is_none() {
             continue;
         }
-        if let Some(why) = no_word(&name, &value)? {
+        if let Some(why) = no_word(function, &name, &value)? {
             return Err(Error::new_err(format!("{function}: {name}: {why}")));
         }
         let flag = format!("--{}", name.replace('_', "-"));
@@ -57,8 +57,8 @@ pub fn parsed<A: Args + FromArgMatches>(
 }
 
 /// What a value is that no flag takes, and what does.
-fn no_word(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
-    if name == "augment" {
+fn no_word(function: &str, name: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
+    if (function, name) == ("train", "augment") {
         let why = "has no keyword; `config` takes a TOML file with the table [augment]";
         return Ok(Some(why.into()));
     }
@@ -70,6 +70,7 @@ fn no_word(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
         .getattr("ndim")
         .and_then(|axes| axes.extract::<usize>());
     Ok(match axes {
+        Ok(1) if name.ends_with("modes") => None,
         Ok(axes) if axes > 0 => Some(match name {
             "validation" => {
                 "is an array, and a share is wanted; `x_val` and `y_val` take sequences".into()
@@ -82,7 +83,8 @@ fn no_word(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
 
 /// A value as the command line takes it: sizes as `8x20x20x18`.
 fn text(value: &Bound<'_, PyAny>) -> PyResult<String> {
-    if !value.is_instance_of::<PyTuple>() && !value.is_instance_of::<PyList>() {
+    let is_array = value.hasattr("__array__")? && value.hasattr("__len__")?;
+    if !value.is_instance_of::<PyTuple>() && !value.is_instance_of::<PyList>() && !is_array {
         return Ok(value.str()?.to_string());
     }
     let items = value.try_iter()?.map(|item| Ok(item?.str()?.to_string()));

@@ -79,6 +79,9 @@ def test_classes_go_by_their_names(classes, tmp_path):
     model.save(tmp_path / "m.safetensors")
     again = bt_lstm.train(x, names, init=tmp_path / "m.safetensors", epochs=1, lr=1e-6)
     assert again.evaluate(x, names)["accuracy"] > 0.9
+    unnamed = bt_lstm.train(x, y, **SMALL)
+    with pytest.warns(UserWarning, match="does not name its classes, .* numbered as they are sorted: class 0 is `low`"):
+        unnamed.evaluate(x, names)
     with pytest.warns(UserWarning, match="the model has no class `new`"):
         model.evaluate(x[:2], np.array(["low", "new"]))
 

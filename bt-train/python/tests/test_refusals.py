@@ -48,7 +48,7 @@ def model():
         ({"augment": {"noise": 1}}, r"^train: augment: has no keyword; `config` takes a TOML file with the table \[augment\]"),
         ({"y": Y.astype(object)}, r"^y: is object; make names of classes texts, `y.astype\(str\)`"),
         ({"y": Y.astype("S")}, r"^y: is \|S\d+; make names of classes texts"),
-        ({"units": 0}, "^train: invalid value '0' for 'units': 0 is not in 1"),
+        ({"units": 0}, "^units: is 0; give 1 or more"),
     ],
 )
 def test_of_training(arguments, words):
@@ -93,6 +93,27 @@ def test_what_a_model_to_start_from_says_otherwise(model, tmp_path):
         bt_lstm.train(X, Y, init=tmp_path / "m.btm")
 
 
+def test_nothing_that_is_read_is_written_over(model, tmp_path):
+    path, data = tmp_path / "m.safetensors", tmp_path / "d.npz"
+    model.save(path)
+    np.savez(data, x_train=X, y_train=Y)
+    before = path.read_bytes(), data.read_bytes()
+    for call, words in [
+        (lambda: bt_lstm.quantize(model, data, out=data), "d.npz: is read here, and would be lost"),
+        (lambda: bt_lstm.quantize(model, X, Y, out=path), "m.safetensors: is named as floats are, .*call it .btm"),
+        (lambda: bt_lstm.quantize(model, X, Y).save(path), "m.safetensors: is named as floats are"),
+        (lambda: model.save(tmp_path / "m.btm"), "m.btm: is named as integers are, and floats are written here"),
+    ]:
+        with pytest.raises(bt_lstm.Error, match=words):
+            call()
+    assert (path.read_bytes(), data.read_bytes()) == before and not (tmp_path / "m.btm").exists()
+
+
+def test_sizes_may_be_an_array(model):
+    again = bt_lstm.train(X, Y, input_modes=np.array([2, 3]), hidden_modes=(2, 2), epochs=1)
+    assert again.config["input"]["modes"] == [2, 3]
+
+
 def test_y_is_what_the_head_takes():
     """Integers [sequences, K] as values; floats that may be classes are told."""
     y = np.stack([np.arange(40) * 5 - 60, np.arange(40) % 7], 1)
@@ -100,7 +121,7 @@ def test_y_is_what_the_head_takes():
         bt_lstm.train(X, y, units=4, epochs=1)
     model = bt_lstm.train(X, y, units=4, epochs=1, head="values")
     assert model(X).shape == (40, 2) and set(model.evaluate(X, y)) >= {"rmse", "mae", "r2"}
-    with pytest.warns(UserWarning, match="^y: floats, though all of them whole numbers.*say `head=\"classes\"`"):
+    with pytest.warns(UserWarning, match="^y: floats, though all of them whole numbers.*ask for the head classes"):
         bt_lstm.train(X, Y.astype("f4"), units=4, epochs=1)
 
 

@@ -124,7 +124,12 @@ def test_frames_of_another_width_are_refused():
     for width in 11, 13, 24:  # 24 would be two frames.
         with pytest.raises(ValueError, match=f"^x: has {width} values a frame, and the map of modes 3x4 reads 12"):
             linear(torch.zeros(2, width))
+    with pytest.raises(ValueError, match="^x: has no values a frame"):
+        linear(torch.tensor(1.0))
     model = bt_lstm.BtLstm.new((3, 4), (2, 3), classes=3)
+    for keyword in {"gives": "values"}, {"pool": "mean"}, {"labels": ["a"]}, {"head": "fc"}, {"rank": 2}:
+        with pytest.raises(bt_lstm.Error, match="a BtLstm comes over as it is"):
+            bt_lstm.import_torch(model, **keyword)
     for width in 11, 13, 24:
         with pytest.raises(ValueError, match=f"^x: has {width} values a frame, .* reads 12"):
             model(torch.zeros(2, 5, width))

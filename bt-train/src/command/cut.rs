@@ -8,7 +8,7 @@ use crate::file::check_out;
 use crate::{say, warn};
 use serde_json::json;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Arguments of `cut`.
 #[derive(Debug, clap::Args)]
@@ -49,19 +49,7 @@ pub struct Args {
 /// # Errors
 /// When a file cannot be used, or no window fits.
 pub fn run(args: Args) -> Result<()> {
-    // Of a folder every log is read.
-    let name = args.out.file_name().unwrap_or_default();
-    let among = args.logs.join(name);
-    let is_log = args
-        .out
-        .extension()
-        .is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
-    let read: &[&Path] = if is_log {
-        &[&args.logs, &among]
-    } else {
-        &[&args.logs]
-    };
-    check_out(&args.out, read)?;
+    check_out(&args.out, &[&args.logs])?;
     let hold_out = Recordings::new(args.hold_out.as_deref().unwrap_or_default(), "")?.hold_out;
     let window = args.window.get();
     let cut = logs::cut(

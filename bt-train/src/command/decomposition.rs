@@ -1,6 +1,5 @@
 //! Matrices of an imported model that become tensor maps.
 
-use crate::command::progress;
 use crate::error::{Error, Result};
 use crate::float::checkpoint::Checkpoint;
 use crate::float::config::ModelConfig;
@@ -124,11 +123,16 @@ impl Replaced {
     }
 }
 
-/// The same model with the maps of `config`, and what they cost. Smaller ranks are tried for their error alone.
+/// The same model with the maps of `config`, and what they cost. Smaller ranks are tried for their error alone. `swept`
+/// is told how many sweeps are done for a map, and how many there are at most.
 ///
 /// # Errors
 /// When there is no room for the work.
-pub fn decompose(dense: &Checkpoint, config: ModelConfig) -> Result<(Checkpoint, Vec<Replaced>)> {
+pub fn decompose(
+    dense: &Checkpoint,
+    config: ModelConfig,
+    swept: &mut dyn FnMut(usize, usize),
+) -> Result<(Checkpoint, Vec<Replaced>)> {
     if config == dense.config {
         return Ok((dense.clone(), Vec::new()));
     }
@@ -159,8 +163,14 @@ pub fn decompose(dense: &Checkpoint, config: ModelConfig) -> Result<(Checkpoint,
                 .expect("a dense map is a matrix");
             let matrix = ArrayView2::from(&matrix);
             let smaller = smaller_ranks(&shape);
-            let bar = progress::bar(decompose::SWEEPS * (smaller.len() + 1), "sweeps");
-            let near = |shape: &MapShape| decompose::decompose(matrix, shape, &mut || bar.inc(1));
+            let most = decompose::SWEEPS * (smaller.len() + 1);
+            let mut done = 0;
+            let mut near = |shape: &MapShape| {
+                decompose::decompose(matrix, shape, &mut || {
+                    done += 1;
+                    swept(done, most);
+                })
+            };
             let mut errors = BTreeMap::new();
             for (rank, shape) in smaller {
                 errors.insert(rank, near(&shape)?.error);
@@ -170,7 +180,6 @@ pub fn decompose(dense: &Checkpoint, config: ModelConfig) -> Result<(Checkpoint,
             for (tensor, values) in found.tensors {
                 tensors.insert(format!("{prefix}.{tensor}"), values);
             }
-            bar.finish_and_clear();
             let name = match at {
                 0 => map.to_owned(),
                 _ => format!("{map}.{at}"),

@@ -11,6 +11,7 @@ use crate::say;
 use crate::training::confusion::Confusion;
 use crate::training::evaluate::{self, Score};
 use crate::training::metrics::{Figures, ValueFigures};
+use crate::training::run::RunFolder;
 use ndarray::Array2;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -50,7 +51,8 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let path = model_path(&args.model);
     for out in args.logits.iter().chain(&args.captions) {
-        check_out(out, &[&path, &args.data])?;
+        let config = RunFolder::new(&args.model).config();
+        check_out(out, &[&path, &args.data, &config])?;
     }
     let checkpoint = checkpoint(&path)?;
     let recordings = crate::command::recordings(&args.model, args.hold_out)?;

@@ -1,11 +1,13 @@
 //! `bt-train import STATE.safetensors --out M.safetensors`
 
+use crate::command::advice::flags;
 use crate::command::decomposition::{Maps, Replaced, decompose};
 use crate::command::load;
+use crate::command::progress;
 use crate::command::tuning::{Tuned, tune};
 use crate::data::{DataSet, Part, PartName, Recordings, Targets};
 use crate::error::{Error, ErrorKind, FileKind, Result, times};
-use crate::file::{check_ending, check_out};
+use crate::file::{check_floats, check_out};
 use crate::float::checkpoint::{Checkpoint, METADATA_KEY};
 use crate::float::config::{HeadName, ModelConfig, Pool};
 use crate::float::tensors::read_tensors;
@@ -82,14 +84,7 @@ pub fn run(args: Args) -> Result<()> {
     let data = args.data.iter().map(PathBuf::as_path);
     let read_too: Vec<&Path> = data.chain([args.model.as_path()]).collect();
     check_out(&args.out, &read_too)?;
-    check_ending(
-        &args.out,
-        "btm",
-        [
-            "is named as integers are, and floats are written here",
-            "call it .safetensors; `bt-train quantize` makes integers of it",
-        ],
-    )?;
+    check_floats(&args.out)?;
     let data = match &args.data {
         Some(path) => Some((
             path,
@@ -109,7 +104,13 @@ pub fn run(args: Args) -> Result<()> {
     }
     let dense = &imported.checkpoint;
     let config = args.maps.config(&dense.config).map_err(Error::into_usage)?;
-    let (mut decomposed, replaced) = decompose(dense, config).map_err(|e| e.file(&args.model))?;
+    let bar = progress::bar(0, "sweeps");
+    let found = decompose(dense, config, &mut |done, of| {
+        bar.set_length(of as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    let (mut decomposed, replaced) = found.map_err(|error| error.file(&args.model))?;
     let settings = Settings {
         input_modes: Modes(decomposed.config.input.modes.clone()),
         hidden_modes: Modes(decomposed.config.hidden.modes.clone()),
@@ -153,7 +154,8 @@ pub fn run(args: Args) -> Result<()> {
         let of_maps = replaced.iter();
         let of_ranks: BTreeMap<&str, &BTreeMap<usize, f64>> =
             of_maps.map(|map| (&*map.name, &map.errors)).collect();
-        let warnings: Vec<&String> = data_warnings.iter().chain(&imported.warnings).collect();
+        let warnings = data_warnings.iter().chain(&imported.warnings);
+        let warnings: Vec<String> = warnings.map(|warning| flags(warning)).collect();
         let gives = kept.config.head.gives;
         let classes = match gives.kind() {
             OutputKind::Classes => gives.outputs(),

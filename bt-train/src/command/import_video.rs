@@ -5,7 +5,7 @@ use crate::data::hash::Fnv;
 use crate::data::video::{self, Clip, Clips, Frames};
 use crate::data::{NpzWriter, memory};
 use crate::error::{Error, ErrorKind, Lack, Result};
-use crate::file::{check_place, create_folder, write_atomic};
+use crate::file::{check_out, create_folder, write_atomic};
 use crate::{say, warn};
 use rayon::prelude::*;
 use serde_json::json;
@@ -82,7 +82,7 @@ impl FromStr for Size {
 /// # Errors
 /// When there are no clips, nothing decodes them, or a class is left without any.
 pub fn run(args: Args) -> Result<()> {
-    check_place(&args.out)?;
+    check_out(&args.out, &[&args.clips])?;
     if !(0.0..1.0).contains(&args.test_share) {
         let allowed = "give a share from 0 to below 1";
         let error = Error::out_of_range(args.test_share, allowed).field("test-share");

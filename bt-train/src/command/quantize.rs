@@ -8,7 +8,7 @@ use crate::data::{DataSet, Part, PartName};
 use crate::device;
 use crate::drawing::Agreement;
 use crate::error::{Error, ErrorKind, Result};
-use crate::file::{check_ending, check_out, write_atomic};
+use crate::file::{check_integers, check_out, write_atomic};
 use crate::float::checkpoint::Checkpoint;
 use crate::float::config::HeadName;
 use crate::quantize::export::{
@@ -80,16 +80,10 @@ const CELL_LEAKS: f64 = 4096.0;
 pub fn run(args: Args) -> Result<()> {
     let path = model_path(&args.model);
     let data = args.data.iter().map(PathBuf::as_path);
-    let read: Vec<&Path> = data.chain([path.as_path()]).collect();
+    let config = RunFolder::new(&args.model).config();
+    let read: Vec<&Path> = data.chain([path.as_path(), config.as_path()]).collect();
     check_out(&args.out, &read)?;
-    check_ending(
-        &args.out,
-        "safetensors",
-        [
-            "is named as floats are, and integers are written here",
-            "call it .btm",
-        ],
-    )?;
+    check_integers(&args.out)?;
     let checkpoint = checkpoint(&path)?;
     let settings = crate::command::settings(&args.model, &checkpoint.config)?;
     let recordings = crate::command::recordings(&args.model, args.hold_out.clone())?;

@@ -74,7 +74,10 @@ pub fn run(args: Args) -> Result<()> {
     catch_interrupts()?;
     let epochs = folder.train(&settings, &mut trainer, &mut Progress::new(""))?;
     if args.json {
-        say!("{}", summary(&folder, &trainer, parameters)?);
+        say!(
+            "{}",
+            summary(&folder, &trainer, parameters, &data.warnings)?
+        );
         return Ok(());
     }
     if let Some(over) = trainer.chosen() {
@@ -130,13 +133,20 @@ fn warning(trainer: &Trainer<'_>, confusion: Option<&Confusion>) -> Option<Strin
 
 /// What a finished run came to. The figures are those of the best epoch on the validation part, accuracy and
 /// loss null where nothing was kept for that.
-fn summary(folder: &RunFolder, trainer: &Trainer<'_>, parameters: usize) -> Result<Value> {
+fn summary(
+    folder: &RunFolder,
+    trainer: &Trainer<'_>,
+    parameters: usize,
+    of_data: &[String],
+) -> Result<Value> {
     let best = trainer.best();
     let score = best.and_then(|best| best.validation);
     let (train, validation) = trainer.sequences();
     let outcome = trainer.outcome()?;
     let confusion = outcome.as_ref().and_then(Outcome::confusion);
-    let warnings: Vec<String> = warning(trainer, confusion).into_iter().collect();
+    let of_data = of_data.iter().chain(trainer.warnings());
+    let of_data = of_data.map(|warning| flags(warning));
+    let warnings: Vec<String> = of_data.chain(warning(trainer, confusion)).collect();
     let mut summary = json!({
         "best_epoch": best.map(|best| best.epoch),
         "epochs": trainer.epochs(),

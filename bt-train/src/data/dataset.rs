@@ -20,6 +20,8 @@ pub struct DataSet {
     pub test: Option<Part>,
     /// Names of the classes; empty when the data set has none.
     pub labels: Vec<String>,
+    /// Whether these are those that occur in y, in order, so that their numbers mean nothing elsewhere.
+    pub are_named_by_y: bool,
     /// Samples a second, when the values are sound.
     pub sample_rate: Option<u32>,
     /// What is strange about the data, a line each, though they can be used.
@@ -169,10 +171,17 @@ impl DataSet {
         if head.kind() != OutputKind::Classes
             || head.is_next_word()
             || self.labels.is_empty()
-            || theirs.is_empty()
+            || (theirs.is_empty() && !self.are_named_by_y)
             || theirs.starts_with(&self.labels)
         {
             return None;
+        }
+        if theirs.is_empty() {
+            return Some(format!(
+                "labels: the model does not name its classes, and those of y are numbered as they are sorted: class 0 is \
+                 `{}`",
+                self.labels[0]
+            ));
         }
         if let Some(unknown) = self.labels.iter().find(|label| !theirs.contains(*label)) {
             let same = self.labels.iter().zip(theirs).take_while(|(a, b)| a == b);
@@ -202,7 +211,8 @@ impl DataSet {
     }
 
     /// A number that tells one training and validation part from another: of all that is learned
-    /// from, values, classes, lengths and groups (FNV-1a of 64 bits).
+    /// from, values, classes, lengths and groups (FNV-1a of 64 bits). Targets are to be as the head gives them, so that
+    /// it does not matter how they were saved.
     pub fn fingerprint(&self) -> u64 {
         let mut hash = Fnv::default();
         let mut add = |word: u64| hash.add(word);
@@ -210,7 +220,7 @@ impl DataSet {
             add(part.width as u64);
             for sequence in 0..part.sequences() {
                 add(part.lengths[sequence] as u64);
-                if let Some(targets) = &part.targets {
+                if let Some(targets) = part.targets.as_ref().filter(|targets| !targets.are_of_x()) {
                     targets.for_each_word(sequence, &mut add);
                 }
                 if let Some(groups) = &part.groups {

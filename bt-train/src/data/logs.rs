@@ -134,6 +134,12 @@ pub fn cut(path: &Path, how: &Cutting) -> Result<Cut> {
     Ok(set)
 }
 
+/// Whether a file is a log by its name.
+pub(crate) fn is_log(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|ending| ending.eq_ignore_ascii_case("csv"))
+}
+
 /// The file itself, or those of a folder, by name.
 fn files(path: &Path) -> Result<Vec<PathBuf>> {
     let about = std::fs::metadata(path).map_err(|error| Error::from(error).file(path))?;
@@ -145,10 +151,7 @@ fn files(path: &Path) -> Result<Vec<PathBuf>> {
         .map(|entry| Ok(entry?.path()))
         .collect::<std::io::Result<_>>()
         .map_err(|error| Error::from(error).file(path))?;
-    files.retain(|file| {
-        let ending = file.extension();
-        ending.is_some_and(|ending| ending.eq_ignore_ascii_case("csv"))
-    });
+    files.retain(|file| is_log(file));
     files.sort();
     if files.is_empty() {
         return Err(Error::new(ErrorKind::Lacks(Lack::Logs)).file(path));
@@ -170,7 +173,6 @@ fn columns(logs: &[Log], how: &Cutting, warnings: &mut Vec<String>) -> Result<Ve
     let mut columns = Vec::new();
     for name in candidates {
         let mut text = None;
-        let [mut numbers, mut texts] = [0; 2];
         for log in logs {
             let Some(place) = log.header.iter().position(|column| *column == name) else {
                 return Err(Error::new(ErrorKind::Missing)
@@ -178,10 +180,14 @@ fn columns(logs: &[Log], how: &Cutting, warnings: &mut Vec<String>) -> Result<Ve
                     .file(&log.file)
                     .remedy(format!("the columns are {}", log.header.join(", "))));
             };
-            let [more_numbers, more_texts] = log.numbers_and_texts(place);
+            text = text.or_else(|| log.text_in(place).map(|(line, cell)| (log, line, cell)));
+        }
+        let (mut numbers, mut texts) = (0, 0);
+        for log in logs.iter().filter(|_| text.is_some()) {
+            let place = log.header.iter().position(|column| *column == name);
+            let [more_numbers, more_texts] = log.numbers_and_texts(place.expect("found above"));
             numbers += more_numbers;
             texts += more_texts;
-            text = text.or_else(|| log.text_in(place).map(|(line, cell)| (log, line, cell)));
         }
         match text {
             None => columns.push(name),
@@ -191,7 +197,7 @@ fn columns(logs: &[Log], how: &Cutting, warnings: &mut Vec<String>) -> Result<Ve
                     .field(format!("line {line}: column `{name}`"))
                     .file(&log.file)
                     .remedy(
-                        "leave the cell empty where the value is missing, or name other `columns`",
+                        "leave the cell empty where the value is missing, or name the `columns` to take",
                     ));
             }
             Some((log, line, cell)) => warnings.push(format!(

@@ -60,10 +60,7 @@ pub fn load(
         })
         .file(path)
         .remedy("leave `hold-out` and `group` out"))
-    } else if path
-        .extension()
-        .is_some_and(|ending| ending.eq_ignore_ascii_case("csv"))
-    {
+    } else if logs::is_log(path) {
         Err(Error::new(ErrorKind::FileKind(FileKind::Log))
             .file(path)
             .remedy("cut it into windows first: bt-train cut"))

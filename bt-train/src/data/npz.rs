@@ -24,7 +24,7 @@ use crate::data::memory;
 use crate::data::npy::Header;
 use crate::data::twins;
 use crate::data::{DataSet, Part, PartName};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::HeadName;
 use items::check_range;
 pub use source::Array;
@@ -110,6 +110,7 @@ impl Archive {
             set.labels = self.strings("labels")?;
         } else {
             set.labels = self.names_in_y();
+            set.are_named_by_y = !set.labels.is_empty();
         }
         self.names = set.labels.clone();
         let classes = Some(set.labels.len()).filter(|&classes| classes > 0);
@@ -184,9 +185,16 @@ impl Archive {
             vec![steps; sequences]
         };
         let field = format!("y_{suffix}");
-        // Heads whose targets are the frames read nothing else.
+        let words = Some(HeadName::NextWords);
+        if name == PartName::Train && self.head == words {
+            return Err(Error::new(ErrorKind::Missing).field("words_train").remedy(
+                "save captions as `words_train` and `picture_train`, likewise of other parts",
+            ));
+        }
+        // Heads whose targets are the frames read nothing else, and of a part without captions pictures are enough.
         let is_of_x = matches!(self.head, Some(HeadName::NextBits | HeadName::Draw));
-        let targets = match self.has(&field) && !is_of_x {
+        let reads_y = !is_of_x && self.head != words;
+        let targets = match self.has(&field) && reads_y {
             true => Some(self.targets(&field, steps, &lengths, classes)?),
             false => None,
         };

@@ -71,7 +71,7 @@ pub struct Outlier {
     /// Its feature.
     pub feature: usize,
     /// It.
-    pub value: f64,
+    pub value: f32,
     /// The middle of the values.
     pub median: f64,
     /// Half of the values lie so close to the median.
@@ -115,24 +115,33 @@ pub(super) fn of(
         )),
     }
     let shares_scale = matches!(over, NormalizeOver::Set | NormalizeOver::Offset);
-    let moving = features.iter().filter(|feature| feature.deviation > 0.0);
-    let [least, most] = extremes(moving.map(|feature| feature.deviation));
+    let moving = || features.iter().filter(|feature| feature.deviation > 0.0);
+    let [least, most] = extremes(moving().map(|feature| feature.deviation));
+    let is_coarse = shares_scale && most > SCALE_TOO_COARSE * least;
     let unlike = || {
         format!(
             "x_train: features deviate by {least:.2e} to {most:.2e}, and one scale for all leaves little of the \
              small ones; `normalize feature` gives each its own"
         )
     };
-    if shares_scale && choose(features) == NormalizeOver::Feature && most > SCALE_TOO_COARSE * least
-    {
+    if is_coarse && choose(features) == NormalizeOver::Feature {
         survey.warnings.push(unlike());
     }
-    if over != NormalizeOver::None && !is_filtered {
-        match flattened(part, features) {
-            Some(Flattened::By(outlier)) => survey.outlier = Some(outlier),
-            Some(Flattened::ByFeatures) if shares_scale => survey.warnings.push(unlike()),
-            Some(Flattened::ByFeatures) | None => {}
+    if over == NormalizeOver::None || is_filtered {
+        return survey;
+    }
+    let is_wide = features.len() > SENSORS_MAX;
+    match flattened(part, features, over) {
+        Some(Flattened::By(outlier)) => survey.outlier = Some(outlier),
+        Some(Flattened::ByFeatures) if is_wide && is_coarse => survey.warnings.push(unlike()),
+        Some(Flattened::ByFeatures) if over == NormalizeOver::Set => {
+            let [lowest, highest] = extremes(moving().map(|feature| feature.mean));
+            survey.warnings.push(format!(
+                "x_train: features have means from {lowest:.2e} to {highest:.2e} and deviate by {most:.2e} at most, of \
+                 which one offset for all leaves little; `normalize offset` gives each its own"
+            ));
         }
+        Some(Flattened::ByFeatures) | None => {}
     }
     survey
 }
@@ -141,53 +150,199 @@ pub(super) fn of(
 enum Flattened {
     /// One value, or a few.
     By(Outlier),
-    /// Features of a wide frame that vary far more than the others.
+    /// Features of a wide frame that lie or vary far from the others.
     ByFeatures,
 }
 
-/// Values that are flattened by others far away.
-fn flattened(part: &Part, features: &[Spread]) -> Option<Flattened> {
+/// Values that are flattened by others far away: of all features of a wide frame that share a scale, or of one that has
+/// its own.
+fn flattened(part: &Part, features: &[Spread], over: NormalizeOver) -> Option<Flattened> {
     let is_wide = features.len() > SENSORS_MAX;
-    let groups: Vec<Group> = match is_wide {
-        true => vec![Group::All],
-        false => (0..features.len()).map(Group::Feature).collect(),
-    };
-    for group in groups {
-        let Some(middle) = Middle::of(part, group) else {
-            continue;
-        };
-        let own: Vec<&Spread> = match group {
-            Group::All => features.iter().collect(),
-            Group::Feature(feature) => vec![&features[feature]],
-        };
-        let squares = own
-            .iter()
-            .map(|feature| feature.deviation.powi(2) + (feature.mean - middle.median).powi(2));
-        let deviation = (squares.sum::<f64>() / own.len() as f64).sqrt();
-        if !middle.is_flattened_by(deviation) {
-            continue;
-        }
-        let outlier = furthest(part, group, middle);
-        let Spread { mean, deviation } = features[outlier.feature];
-        // Of a wide frame the feature may be as it is all the time.
-        let is_single = match Middle::of(part, Group::Feature(outlier.feature)) {
-            _ if !is_wide => true,
-            Some(own) if own.deviation > 0.0 => own.is_flattened_by(deviation),
-            _ => (outlier.value - mean).abs() > FLATTENED * deviation,
-        };
-        return Some(match is_single {
-            true => Flattened::By(outlier),
-            false => Flattened::ByFeatures,
-        });
+    if !is_wide {
+        let outlier = |feature| Group::Feature(feature).outlier(part, features);
+        return (0..features.len()).find_map(outlier).map(Flattened::By);
     }
-    None
+    if over == NormalizeOver::Feature {
+        // The feature with the value furthest out for its deviation speaks for all.
+        let feature = most_extreme(part, features)?;
+        return is_single(part, features, feature)
+            .then(|| Flattened::By(Group::Feature(feature).furthest(part, features)));
+    }
+    let group = match over {
+        NormalizeOver::Offset => Group::Centred,
+        _ => Group::All,
+    };
+    let outlier = group.outlier(part, features)?;
+    // The feature may be as it is all the time.
+    Some(match is_single(part, features, outlier.feature) {
+        true => Flattened::By(outlier),
+        false => Flattened::ByFeatures,
+    })
+}
+
+/// Whether a feature of a wide frame owes its deviation to few values.
+fn is_single(part: &Part, features: &[Spread], feature: usize) -> bool {
+    let group = Group::Feature(feature);
+    let Some(middle) = group.middle(part, features) else {
+        return false;
+    };
+    if middle.deviation > 0.0 {
+        return middle.is_flattened_by(group.deviation(features, middle));
+    }
+    // Half of the values are one: the others are few, or happen now and then.
+    let (mut others, mut count) = (0, 0);
+    group.for_each(part, features, |_, value| {
+        count += 1;
+        others += usize::from(value != middle.median);
+    });
+    others <= 1 + count / RARE
+}
+
+/// Of so many values at most one more is rare.
+const RARE: usize = 200;
+
+/// The feature that has the value furthest from its mean, by its deviation.
+fn most_extreme(part: &Part, features: &[Spread]) -> Option<usize> {
+    let mut most = vec![0.0f64; features.len()];
+    Group::Centred.for_each(part, features, |(_, _, feature), value| {
+        most[feature] = most[feature].max(value.abs());
+    });
+    let far = |feature: usize| most[feature] / features[feature].deviation;
+    (0..features.len())
+        .filter(|&feature| features[feature].deviation > 0.0)
+        .max_by(|&a, &b| far(a).total_cmp(&far(b)))
 }
 
 /// Values that are looked at together.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Group {
     All,
+    /// All, each less the mean of its feature.
+    Centred,
     Feature(usize),
+}
+
+impl Group {
+    /// What is taken off a feature's values; none where they are not looked at.
+    fn offset(self, features: &[Spread], feature: usize) -> Option<f64> {
+        match self {
+            Group::All => Some(0.0),
+            Group::Centred => Some(features[feature].mean),
+            Group::Feature(own) => (own == feature).then_some(0.0),
+        }
+    }
+
+    /// Every value with its sequence, step and feature.
+    fn for_each(
+        self,
+        part: &Part,
+        features: &[Spread],
+        mut look: impl FnMut((usize, usize, usize), f64),
+    ) {
+        let offsets: Vec<Option<f64>> = (0..features.len())
+            .map(|feature| self.offset(features, feature))
+            .collect();
+        for sequence in 0..part.sequences() {
+            let mut at = 0;
+            part.values.for_each(part.range(sequence), |_, value| {
+                let (step, feature) = (at / part.width, at % part.width);
+                at += 1;
+                if let Some(offset) = offsets[feature] {
+                    look((sequence, step, feature), f64::from(value) - offset);
+                }
+            });
+        }
+    }
+
+    /// The middle half of the values, by a sample; none of too few.
+    fn middle(self, part: &Part, features: &[Spread]) -> Option<Middle> {
+        let steps: usize = part.lengths.iter().sum();
+        let stride = steps.div_ceil(SAMPLE).max(1);
+        let mut sample = Vec::new();
+        let (mut step, mut next) = (0, 0);
+        for sequence in 0..part.sequences() {
+            let start = part.range(sequence).start;
+            while next < step + part.lengths[sequence] {
+                let first = start + (next - step) * part.width;
+                let mut take = |feature: usize, value: f32| {
+                    let offset = self.offset(features, feature);
+                    sample.extend(offset.map(|offset| f64::from(value) - offset));
+                };
+                match self {
+                    Group::Feature(feature) => {
+                        let at = first + feature;
+                        part.values
+                            .for_each(at..at + 1, |_, value| take(feature, value));
+                    }
+                    // Other features in every step.
+                    Group::All | Group::Centred => {
+                        let mut feature = 0;
+                        part.values.for_each(first..first + part.width, |i, value| {
+                            if (i + next).is_multiple_of(61) {
+                                take(feature, value);
+                            }
+                            feature += 1;
+                        });
+                    }
+                }
+                next += stride;
+            }
+            step += part.lengths[sequence];
+        }
+        if sample.len() < 8 {
+            return None;
+        }
+        sample.sort_by(f64::total_cmp);
+        let quantile = |share: usize| sample[sample.len() * share / 4];
+        Some(Middle {
+            median: quantile(2),
+            deviation: (quantile(3) - quantile(1)) / 1.349,
+        })
+    }
+
+    /// The deviation of the values from the median.
+    fn deviation(self, features: &[Spread], middle: Middle) -> f64 {
+        let (mut squares, mut count) = (0.0, 0);
+        for (feature, spread) in features.iter().enumerate() {
+            if let Some(offset) = self.offset(features, feature) {
+                squares +=
+                    spread.deviation.powi(2) + (spread.mean - offset - middle.median).powi(2);
+                count += 1;
+            }
+        }
+        (squares / f64::from(count)).sqrt()
+    }
+
+    /// The furthest value, where the deviation comes from few.
+    fn outlier(self, part: &Part, features: &[Spread]) -> Option<Outlier> {
+        let middle = self.middle(part, features)?;
+        middle
+            .is_flattened_by(self.deviation(features, middle))
+            .then(|| self.furthest(part, features))
+    }
+
+    /// The value that lies furthest from the median.
+    fn furthest(self, part: &Part, features: &[Spread]) -> Outlier {
+        let middle = self.middle(part, features);
+        let [median, deviation] =
+            middle.map_or([0.0; 2], |middle| [middle.median, middle.deviation]);
+        let (mut most, mut place) = (median, (0, 0, 0));
+        self.for_each(part, features, |at, value| {
+            if (value - median).abs() > (most - median).abs() {
+                (most, place) = (value, at);
+            }
+        });
+        let (sequence, step, feature) = place;
+        let offset = self.offset(features, feature).unwrap_or(0.0);
+        Outlier {
+            sequence,
+            step,
+            feature,
+            value: (most + offset) as f32,
+            median: median + offset,
+            within: 0.6745 * deviation,
+        }
+    }
 }
 
 /// The middle half of a group's values.
@@ -199,79 +354,9 @@ struct Middle {
 }
 
 impl Middle {
-    /// By a sample; none of too few values.
-    fn of(part: &Part, group: Group) -> Option<Middle> {
-        let steps: usize = part.lengths.iter().sum();
-        let stride = steps.div_ceil(SAMPLE).max(1);
-        let mut sample = Vec::new();
-        let (mut step, mut next) = (0, 0);
-        for sequence in 0..part.sequences() {
-            let start = part.range(sequence).start;
-            while next < step + part.lengths[sequence] {
-                let first = start + (next - step) * part.width;
-                match group {
-                    Group::Feature(feature) => {
-                        let at = first + feature;
-                        part.values
-                            .for_each(at..at + 1, |_, value| sample.push(value));
-                    }
-                    // Other features in every step.
-                    Group::All => part.values.for_each(first..first + part.width, |i, value| {
-                        if (i + next).is_multiple_of(61) {
-                            sample.push(value);
-                        }
-                    }),
-                }
-                next += stride;
-            }
-            step += part.lengths[sequence];
-        }
-        if sample.len() < 8 {
-            return None;
-        }
-        sample.sort_by(f32::total_cmp);
-        let quantile = |share: usize| f64::from(sample[sample.len() * share / 4]);
-        Some(Middle {
-            median: quantile(2),
-            deviation: (quantile(3) - quantile(1)) / 1.349,
-        })
-    }
-
     fn is_flattened_by(self, deviation: f64) -> bool {
         self.deviation > 0.0 && deviation > FLATTENED * self.deviation
     }
-}
-
-/// The value that lies furthest from the median.
-fn furthest(part: &Part, group: Group, middle: Middle) -> Outlier {
-    let mut found = Outlier {
-        sequence: 0,
-        step: 0,
-        feature: 0,
-        value: middle.median,
-        median: middle.median,
-        within: 0.6745 * middle.deviation,
-    };
-    for sequence in 0..part.sequences() {
-        let mut at = 0;
-        part.values.for_each(part.range(sequence), |_, value| {
-            let (step, feature) = (at / part.width, at % part.width);
-            at += 1;
-            let value = f64::from(value);
-            let is_nearer = (value - middle.median).abs() <= (found.value - middle.median).abs();
-            if is_nearer || !(group == Group::All || group == Group::Feature(feature)) {
-                return;
-            }
-            found = Outlier {
-                sequence,
-                step,
-                feature,
-                value,
-                ..found
-            };
-        });
-    }
-    found
 }
 
 #[cfg(test)]
@@ -407,6 +492,50 @@ mod tests {
         assert_eq!(told.len(), 1, "{told:?}");
         let place = "x_train: sequence 3, step 21, feature 40 is 1000000";
         assert!(told[0].starts_with(place), "{told:?}");
+    }
+
+    /// What cures an offset, or differing scales, is not asked for where it has been taken.
+    #[test]
+    fn a_wide_frame_is_told_what_is_wrong_with_it() {
+        let noise = |t: usize, feature: usize| ((t * 37 + feature * 101) % 97) as f32 - 48.0;
+        let only = |part: &Part, features: &[Spread], over, expected: &str| {
+            let told = warnings(part, features, over);
+            assert!(
+                told.len() == 1 && told[0].contains(expected),
+                "{over:?}: {told:?}"
+            );
+        };
+        // One feature far away from all others, which varies as they do.
+        let (part_, features) = wide_part(100, |t, feature| {
+            noise(t, feature) + if feature == 3 { 1e5 } else { 0.0 }
+        });
+        only(&part_, &features, NormalizeOver::Set, "`normalize offset`");
+        for over in [NormalizeOver::Offset, NormalizeOver::Feature] {
+            assert_eq!(warnings(&part_, &features, over), [""; 0], "{over:?}");
+        }
+        // An outlier beside it, whatever is taken, and beside a feature of a far larger scale.
+        for (scale, offset) in [(1.0, 1e5), (1e6, 0.0)] {
+            let (part_, features) = wide_part(100, |t, feature| match (t, feature) {
+                (321, 40) => 3e5,
+                (_, 3) => scale * noise(t, feature) + offset,
+                _ => noise(t, feature),
+            });
+            let place = "x_train: sequence 3, step 21, feature 40 is 300000";
+            only(&part_, &features, NormalizeOver::Feature, place);
+            if scale == 1.0 {
+                only(&part_, &features, NormalizeOver::Offset, place);
+            }
+        }
+        // In a feature that is nothing else, and of few steps.
+        let (part_, features) = wide_part(100, |t, feature| match (t, feature) {
+            (321, 40) => 1e6,
+            (_, 40) => 0.0,
+            _ => noise(t, feature),
+        });
+        let place = "x_train: sequence 3, step 21, feature 40 is 1000000";
+        for over in [NormalizeOver::Set, NormalizeOver::Feature] {
+            only(&part_, &features, over, place);
+        }
     }
 
     #[test]

@@ -350,13 +350,7 @@ impl Targets {
     /// # Errors
     /// When they are none, with what they are.
     pub fn read_as(&self, name: HeadName, lengths: &[usize]) -> Result<Targets> {
-        let refused = || {
-            Error::new(ErrorKind::Targets {
-                found: self.name(),
-                expected: name,
-            })
-            .remedy(remedy(name))
-        };
+        let refused = || Targets::refused(self.name(), name);
         let is_words = |name| name == HeadName::NextWords;
         if is_words(name) != is_words(self.name()) {
             return Err(refused());
@@ -417,6 +411,11 @@ impl Targets {
         })
     }
 
+    /// That they are of one kind where a head gives another.
+    pub(super) fn refused(found: HeadName, expected: HeadName) -> Error {
+        Error::new(ErrorKind::Targets { found, expected }).remedy(remedy(expected))
+    }
+
     /// K values of each sequence as one value of each valid step, where K holds them.
     fn by_step(&self, lengths: &[usize]) -> Option<Targets> {
         let values = self.values()?;
@@ -469,9 +468,9 @@ fn remedy(name: HeadName) -> &'static str {
     match name {
         HeadName::Classes => "save y as integers [sequences]",
         HeadName::StepClasses => "save y as integers [sequences, steps]",
-        HeadName::Values => "save y as f32 [sequences, K]",
-        HeadName::StepValues => "save y as f32 [sequences, steps, K]",
-        HeadName::Bits => "save y as zeros and ones, f32 [sequences, K]",
+        HeadName::Values => "save y as numbers [sequences, K]",
+        HeadName::StepValues => "save y as numbers [sequences, steps, K]",
+        HeadName::Bits => "save y as zeros and ones [sequences, K]",
         HeadName::StepBits => "save y as zeros and ones [sequences, steps, K]",
         // Their targets are their frames, whatever y is.
         HeadName::NextBits | HeadName::Draw => "save x as zeros and ones",

@@ -10,6 +10,7 @@
 
 use crate::data::hash::Fnv;
 use crate::data::logs::in_order;
+use crate::data::logs::is_log;
 use crate::data::{DataSet, Part, PartName, Targets, Values, sound, twins};
 use crate::error::{Error, ErrorKind, Lack, Result};
 use std::collections::{BTreeMap, BTreeSet};
@@ -269,9 +270,13 @@ fn from_folders(
     warnings: &mut Vec<String>,
 ) -> Result<Vec<Entry>> {
     if recordings.hold_out.is_some() || recordings.group.is_some() {
+        let remedy = match has_logs(directory)? {
+            true => OF_LOGS,
+            false => "`hold-out` and `group` name a column of it",
+        };
         return Err(Error::new(ErrorKind::Missing)
             .field("index.csv")
-            .remedy("`hold-out` and `group` name a column of it"));
+            .remedy(remedy));
     }
     let mut entries = Vec::new();
     let parts = part_folders(directory)?;
@@ -296,18 +301,22 @@ fn from_folders(
         }
     }
     if entries.is_empty() {
-        let is_log = |path: &PathBuf| {
-            path.extension()
-                .is_some_and(|ending| ending.eq_ignore_ascii_case("csv"))
-        };
-        let remedy = match sorted(directory)?.iter().any(is_log) {
-            true => "it has logs of sensors, which are cut into windows first: bt-train cut",
+        let remedy = match has_logs(directory)? {
+            true => OF_LOGS,
             false => "put the recordings of each class into a folder named after it",
         };
         return Err(Error::new(ErrorKind::Lacks(Lack::Index)).remedy(remedy));
     }
     Ok(entries)
 }
+
+fn has_logs(directory: &Path) -> Result<bool> {
+    Ok(sorted(directory)?.iter().any(|path| is_log(path)))
+}
+
+/// What to do with logs.
+const OF_LOGS: &str =
+    "if its .csv files are logs of sensors, cut them into windows first: bt-train cut";
 
 /// What folders of parts are called.
 pub(super) const PART_FOLDERS: [(&str, PartName); 4] = [

@@ -359,17 +359,20 @@ impl State {
             None => match fitting[..] {
                 [only] => only.to_owned(),
                 [] => {
-                    // One of another type says what to do about that.
-                    let other = self.file.other_types.keys().find(|name| is_weight(name));
-                    if let Some(name) = other.cloned() {
-                        self.take(&name)?;
-                    }
+                    let others = self.file.other_types.iter();
+                    let mut others = others.filter(|(name, _)| is_weight(name));
                     let shape = |(name, [rows, columns]): &(String, [usize; 2])| {
                         format!("{name} has [{rows}, {columns}]")
                     };
-                    let near = match &matrices[..] {
-                        [] => "save the whole state_dict()".to_owned(),
-                        _ => matrices.iter().map(shape).collect::<Vec<_>>().join(", "),
+                    let near = match (&matrices[..], others.next()) {
+                        ([], Some((name, found))) => {
+                            format!("{name} is {found:?}: save it as f32, tensor.float()")
+                        }
+                        ([], None) => "save the whole state_dict()".to_owned(),
+                        (some, _) => {
+                            let some: Vec<String> = some.iter().take(3).map(shape).collect();
+                            some.join(", ")
+                        }
                     };
                     return Err(Error::new(ErrorKind::Missing)
                         .field("the weight of an nn.Linear")

@@ -2,7 +2,7 @@
 //! of values.
 
 use crate::data::memory;
-use crate::data::split::{Split, split};
+use crate::data::split::split;
 use crate::data::{DataSet, Part, PartName, Targets};
 use crate::error::{Error, ErrorKind, Result, With};
 use crate::float::config::ModelConfig;
@@ -33,8 +33,7 @@ impl Material {
     /// Data as loaded: split, cut to the share asked for, rendered, weighed.
     pub fn new(settings: &Settings, config: &ModelConfig, data: &DataSet) -> Result<Material> {
         let read = data.clone().for_head(config.head.gives.name())?;
-        let places = learned(settings, &read)?;
-        let (train, validation) = parts(settings, &read)?;
+        let (places, train, validation) = placed_parts(settings, &read)?;
         let frames = DataSet {
             train: Some(train.clone()),
             validation,
@@ -59,7 +58,7 @@ impl Material {
         }
         Ok(Material {
             augmenter,
-            fingerprint: data.fingerprint(),
+            fingerprint: read.fingerprint(),
             train: renderings(settings, config, &train, plain)?,
             weights: weights(settings, plain, config)?,
             units: units(plain)?,
@@ -75,37 +74,22 @@ impl Material {
 /// # Errors
 /// When there is no training part.
 pub fn split_off(settings: &Settings, data: &DataSet) -> Result<(Part, Option<Part>)> {
+    let (places, validation) = split_places(settings, data)?;
+    Ok((data.part(PartName::Train)?.subset(&places), validation))
+}
+
+/// The same, the former by their places in the training part.
+fn split_places(settings: &Settings, data: &DataSet) -> Result<(Vec<usize>, Option<Part>)> {
     let whole = data.part(PartName::Train)?;
-    let parts = places(settings, data)?;
-    let validation = match &data.validation {
-        Some(validation) => validation.clone(),
-        None => whole.subset(&parts.validation),
+    let (places, validation) = match &data.validation {
+        Some(validation) => ((0..whole.sequences()).collect(), validation.clone()),
+        None => {
+            let parts = split(whole, settings.validation, settings.seed);
+            (parts.train, whole.subset(&parts.validation))
+        }
     };
     let validation = Some(validation).filter(|part| part.sequences() > 0);
-    Ok((whole.subset(&parts.train), validation))
-}
-
-/// Which sequences of the training part these are; none of it validate where the data have a part for that.
-fn places(settings: &Settings, data: &DataSet) -> Result<Split> {
-    let whole = data.part(PartName::Train)?;
-    Ok(match &data.validation {
-        Some(_) => Split {
-            train: (0..whole.sequences()).collect(),
-            validation: Vec::new(),
-        },
-        None => split(whole, settings.validation, settings.seed),
-    })
-}
-
-/// Which sequences of the training part are learned from.
-fn learned(settings: &Settings, data: &DataSet) -> Result<Vec<usize>> {
-    let places = places(settings, data)?.train;
-    if settings.train_share >= 1.0 {
-        return Ok(places);
-    }
-    let train = data.part(PartName::Train)?.subset(&places);
-    let chosen = share(&ungrouped(train), settings).into_iter();
-    Ok(chosen.map(|at| places[at]).collect())
+    Ok((places, validation))
 }
 
 /// The same, less what is not learned from where only a share is.
@@ -113,24 +97,25 @@ fn learned(settings: &Settings, data: &DataSet) -> Result<Vec<usize>> {
 /// # Errors
 /// When there is no training part.
 pub fn parts(settings: &Settings, data: &DataSet) -> Result<(Part, Option<Part>)> {
-    let (train, validation) = split_off(settings, data)?;
+    let (_, train, validation) = placed_parts(settings, data)?;
+    Ok((train, validation))
+}
+
+/// The places of what is learned from in the training part, it, and what validates.
+fn placed_parts(settings: &Settings, data: &DataSet) -> Result<(Vec<usize>, Part, Option<Part>)> {
+    let (places, validation) = split_places(settings, data)?;
+    let train = data.part(PartName::Train)?.subset(&places);
     if settings.train_share >= 1.0 {
-        return Ok((train, validation));
+        return Ok((places, train, validation));
     }
-    let train = ungrouped(train);
-    Ok((train.subset(&share(&train, settings)), validation))
-}
-
-/// Which sequences are the share of a part that the settings ask for, of every class alike.
-fn share(train: &Part, settings: &Settings) -> Vec<usize> {
-    split(train, 1.0 - settings.train_share, settings.seed).train
-}
-
-fn ungrouped(part: Part) -> Part {
-    Part {
+    // Of every class alike.
+    let ungrouped = Part {
         groups: None,
-        ..part
-    }
+        ..train
+    };
+    let share = split(&ungrouped, 1.0 - settings.train_share, settings.seed).train;
+    let places = share.iter().map(|&at| places[at]).collect();
+    Ok((places, ungrouped.subset(&share), validation))
 }
 
 /// The training frames and those of every delayed rendering, one part after the other.

@@ -18,7 +18,7 @@
 
 use crate::chart;
 use crate::error::{Error, ErrorKind, Result};
-use crate::file::{FolderLock, create_folder, write_atomic};
+use crate::file::{FolderLock, check_other, create_folder, write_atomic};
 use crate::float::tensors::{Tensors, read_tensors, write_tensors};
 use crate::report::Report;
 use crate::training::outcome::Outcome;
@@ -124,6 +124,14 @@ impl RunFolder {
             file
         };
         let mut told = Settings::of_run(file, flags)?;
+        if !goes_on {
+            // What a run leaves would take the place of what it begins with.
+            let read = file.iter().copied().chain(told.model_to_start_from());
+            for read in read {
+                check_other(&saved, read)?;
+                check_other(&self.best(), read)?;
+            }
+        }
         if goes_on {
             told = told.going_on(&self.started()?);
             self.check_started_with(&told)?;

@@ -59,7 +59,7 @@ settings! {
     /// Modes of a frame, slowest first, such as 8x20x20x18; their product is the frame's width [default: even ones]
     input_modes: Modes = Modes::default(), [value_name = "MODES"];
     /// Hidden units [default: 64, or the product of the hidden modes]
-    units: usize = 0, [value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..)];
+    units: usize = 0, [];
     /// Modes of the hidden state, as many as of a frame, such as 4x4x4x4 [default: even ones]
     hidden_modes: Modes = Modes::default(), [value_name = "MODES"];
     /// Cell: what moves the state on [default: lstm]
@@ -202,6 +202,11 @@ impl Settings {
                 in_place(Error::new(ErrorKind::Setting(error.message().into())).field(key))
             })?;
         }
+        // Nobody's number stands for «not said».
+        if table.get("units").and_then(toml::Value::as_integer) == Some(0) {
+            let error = Error::out_of_range(0, "give 1 or more, or leave it out");
+            return Err(in_place(error.field("units")));
+        }
         let settings: Settings = table.try_into().map_err(Error::malformed)?;
         settings.validate().map_err(in_place)?;
         Ok(settings)
@@ -212,7 +217,11 @@ impl Settings {
     /// # Errors
     /// Never for settings that came from `resolve`.
     pub fn to_toml(&self) -> Result<String> {
-        toml::to_string(self).map_err(Error::malformed)
+        let mut table = toml::Table::try_from(self).map_err(Error::malformed)?;
+        if self.units == 0 {
+            table.remove("units");
+        }
+        toml::to_string(&table).map_err(Error::malformed)
     }
 
     /// Keys that somebody gave a value, in the file or by a flag.

@@ -162,7 +162,7 @@ fn names_file_line_and_column_of_what_cannot_be() {
         columns: vec!["note".into()],
         ..how()
     };
-    let remedy = "leave the cell empty where the value is missing, or name other `columns`";
+    let remedy = "leave the cell empty where the value is missing, or name the `columns` to take";
     assert_eq!(
         line(&good, note),
         format!("line 2: column `note`: `word` is no number; {remedy}")
@@ -197,4 +197,30 @@ fn names_file_line_and_column_of_what_cannot_be() {
         "{found}"
     );
     assert!(line("activity,x\n", how()).contains("holds no row"));
+}
+
+/// Numbers and texts of a column are counted over all logs.
+#[test]
+fn a_column_is_of_numbers_by_all_logs_together() {
+    let place = tempfile::tempdir().unwrap();
+    let log = |name: &str, cell: &dyn Fn(usize) -> String, rows: usize| {
+        let rows = (0..rows).map(|row| format!("{row},a,{row}.5,{}\n", cell(row)));
+        let text = format!("time,activity,x,other\n{}", rows.collect::<String>());
+        std::fs::write(place.path().join(name), text).unwrap();
+    };
+    log("a.csv", &|row| row.to_string(), 20);
+    log("b.csv", &|_| "left".into(), 10);
+    let line = cut(place.path(), &how()).unwrap_err().to_string();
+    assert!(
+        line.contains("b.csv: line 2: column `other`: `left` is no number"),
+        "{line}"
+    );
+    log("b.csv", &|_| "left".into(), 30);
+    let set = cut(place.path(), &how()).unwrap();
+    assert_eq!(set.columns, ["x"]);
+    assert!(
+        set.warnings
+            .iter()
+            .any(|line| line.contains("column `other` holds `left`"))
+    );
 }

@@ -65,48 +65,61 @@ pub(super) fn read(header: &Header, reader: &mut dyn Read, width: usize) -> Resu
 /// Rounding to f32 may take this share of a feature's range.
 const SHARE_LOST: f64 = 1e-5;
 
-/// float64, feature by feature: what rounding takes off must be small beside the feature's own range.
+/// float64, feature by feature.
 fn narrowed(header: &Header, reader: &mut dyn Read, width: usize) -> Result<Vec<f32>> {
+    let wide: Vec<f64> = row_major(header, reader, f64::from_le_bytes)?;
+    let places = wide.iter().copied().enumerate();
+    narrow(places, width, &header.shape, "feature")
+}
+
+/// Values and their places as f32, `width` of different units after one another, called `what`: what rounding takes off
+/// must be small beside the range of those of one unit.
+pub(super) fn narrow(
+    values: impl ExactSizeIterator<Item = (usize, f64)>,
+    width: usize,
+    shape: &[usize],
+    what: &str,
+) -> Result<Vec<f32>> {
     #[derive(Clone)]
     struct Range {
         low: f64,
         high: f64,
         lost: f64,
     }
-    let wide: Vec<f64> = row_major(header, reader, f64::from_le_bytes)?;
     let empty = Range {
         low: f64::INFINITY,
         high: f64::NEG_INFINITY,
         lost: 0.0,
     };
     let mut features = vec![empty; width];
-    let mut values = Vec::new();
-    values
-        .try_reserve_exact(wide.len())
-        .map_err(|_| Error::new(ErrorKind::NoRoom { values: wide.len() }))?;
-    for (at, &value) in wide.iter().enumerate() {
+    let count = values.len();
+    let mut floats = Vec::new();
+    floats
+        .try_reserve_exact(count)
+        .map_err(|_| Error::new(ErrorKind::NoRoom { values: count }))?;
+    for (at, value) in values {
         let float = value as f32;
         if value.is_finite() && !float.is_finite() {
-            return Err(too_fine(at % width, value));
+            return Err(too_fine(what, at % width, value));
         }
-        check_finite(float, at, &header.shape)?;
+        check_finite(float, at, shape)?;
         let feature = &mut features[at % width];
         feature.low = feature.low.min(value);
         feature.high = feature.high.max(value);
         feature.lost = feature.lost.max((value - f64::from(float)).abs());
-        values.push(float);
+        floats.push(float);
     }
     for (i, feature) in features.iter().enumerate() {
         if feature.lost > SHARE_LOST * (feature.high - feature.low) && feature.high > feature.low {
-            return Err(too_fine(i, feature.high));
+            return Err(too_fine(what, i, feature.high));
         }
     }
-    Ok(values)
+    Ok(floats)
 }
 
-fn too_fine(feature: usize, value: f64) -> Error {
+fn too_fine(what: &str, number: usize, value: f64) -> Error {
     Error::new(ErrorKind::NoFloat {
-        what: format!("feature {feature} has values such as").into(),
+        what: format!("{what} {number} has values such as").into(),
         value,
         lost: "what they differ by",
     })

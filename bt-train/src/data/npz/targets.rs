@@ -1,17 +1,17 @@
 //! y: classes, values or bits, of sequences or of steps.
 
 use super::Archive;
-use super::items::{
-    LABEL_MAX, check_finite, is_integer, row_major, row_major_integers, wrong_type,
-};
-use super::natural::half;
+use super::items::{LABEL_MAX, is_integer, row_major, row_major_integers, wrong_type};
+use super::natural::{half, narrow};
 use crate::data::logs::in_order;
+use crate::data::npy::Header;
 use crate::data::{Items, PartName, Targets};
 use crate::error::{Error, ErrorKind, Result};
 use crate::float::config::HeadName;
 use bt_core::OutputKind;
 use ndarray::Array2;
 use std::collections::BTreeSet;
+use std::io::Read;
 
 /// How y lies in its array.
 #[derive(Clone, Copy)]
@@ -56,7 +56,7 @@ fn by_itself(is_whole: bool, shape: &[usize], steps: usize) -> HeadName {
     match (is_whole, shape) {
         // A column of classes, as tables have them, is one for each sequence, or for each step.
         (true, [_] | [_, 1]) if shape.len() == 1 || steps > 1 => HeadName::Classes,
-        (true, [_, _] | [_, _, 1]) if shape.len() == 2 || steps > 1 => HeadName::StepClasses,
+        (true, [_, _] | [_, _, 1]) => HeadName::StepClasses,
         (true, _) => HeadName::StepBits,
         (false, [_, _, _]) => HeadName::StepValues,
         (false, _) => HeadName::Values,
@@ -98,9 +98,9 @@ fn wrong_shape(
         found: shape.to_vec(),
     })
     .remedy(match (asked, is_whole) {
-        (Some(_), _) => "x and y need equal counts; `head` says what y holds",
+        (Some(_), _) => "x and y need equal counts",
         (None, true) => {
-            "x and y need equal counts; save values as f32, or say with `head` what integers are"
+            "x and y need equal counts; save values as f32, or ask for a head that integers are for"
         }
         (None, false) => "x and y need equal counts; save classes as integers",
     })
@@ -156,47 +156,33 @@ impl Archive {
             let is_float = header.kind == 'f' && matches!(header.item_bytes, Some(2 | 4 | 8));
             if !is_whole && !is_float {
                 return Err(wrong_type(header).remedy(match header.kind {
-                    'O' | 'S' => "make names of classes texts, `y.astype(str)`; save classes as integers, values that are to be learned as f32",
+                    'O' | 'S' => {
+                        "make names of classes texts, `y.astype(str)`; save classes as integers, values as f32"
+                    }
                     _ => "save classes as integers, values that are to be learned as f32",
                 }));
             }
-            let form_of = |name| Some((name, Form::of(name, shape, of)?));
-            // What is not as the head gives it is told when it is read for the head.
-            let found = asked.and_then(form_of);
-            let found = found.or_else(|| form_of(by_itself(is_whole, shape, steps)));
-            let (name, form) = found.ok_or_else(|| wrong_shape(is_whole, asked, shape, of))?;
+            let natural = by_itself(is_whole, shape, steps);
+            let name = asked.unwrap_or(natural);
+            let Some(form) = Form::of(name, shape, of) else {
+                return Err(match Form::of(natural, shape, of) {
+                    Some(_) => Targets::refused(natural, name),
+                    None => wrong_shape(is_whole, asked, shape, of),
+                });
+            };
             let places = form.places(steps, lengths);
-            let kind = if is_float { OutputKind::Values } else { name.kind() };
-            let items = match kind {
+            let items = match name.kind() {
+                OutputKind::Values => values(header, reader, &places, form.width)?,
+                // What floats are is told when they are read for the head.
+                _ if is_float => values(header, reader, &places, form.width)?,
                 OutputKind::Classes => {
-                    let all = row_major_integers(header, reader)?;
-                    let within = within(&all, most, "classes count from 0 and `labels`, if there, names each of them");
-                    let labels = places.into_iter().map(|at| Ok(within(at)? as usize));
-                    Items::Classes(labels.collect::<Result<_>>()?)
+                    let labels = integers(header, reader, &places, most, OF_CLASSES)?;
+                    Items::Classes(labels.into_iter().map(|label| label as usize).collect())
                 }
                 OutputKind::Bits => {
-                    let all = row_major_integers(header, reader)?;
-                    let within = within(&all, 1, "these integers are bits; save values as f32, or say with `head` what they are");
-                    let bits = places.into_iter().map(|at| Ok(within(at)? == 1));
-                    Items::Bits(rows(bits.collect::<Result<_>>()?, form.width)?)
-                }
-                OutputKind::Values => {
-                    let all: Vec<f32> = match header.item_bytes {
-                        _ if is_whole => {
-                            let all = row_major_integers(header, reader)?;
-                            all.into_iter().map(|value| value as f32).collect()
-                        }
-                        Some(2) => {
-                            row_major(header, reader, |item| half(u16::from_le_bytes(item)))?
-                        }
-                        Some(4) => row_major(header, reader, f32::from_le_bytes)?,
-                        _ => row_major(header, reader, |item| f64::from_le_bytes(item) as f32)?,
-                    };
-                    for &at in &places {
-                        check_finite(all[at], at, shape)?;
-                    }
-                    let values = places.into_iter().map(|at| all[at]).collect();
-                    Items::Values(rows(values, form.width)?)
+                    let bits = integers(header, reader, &places, 1, OF_BITS)?;
+                    let bits = bits.into_iter().map(|bit| bit == 1).collect();
+                    Items::Bits(rows(bits, form.width)?)
                 }
             };
             Ok(if form.every_step {
@@ -223,9 +209,20 @@ impl Archive {
     }
 }
 
-/// The integer at a place, from 0 to `high`.
-fn within(all: &[i64], high: i64, remedy: &'static str) -> impl Fn(usize) -> Result<i64> {
-    move |index| match all[index] {
+/// What to do about integers that are no classes, and about such that are no bits.
+const OF_CLASSES: &str = "classes count from 0 and `labels`, if there, names each of them";
+const OF_BITS: &str = "these integers are bits; save values as f32, or ask for another head";
+
+/// The integers at these places, each from 0 to `high`.
+fn integers(
+    header: &Header,
+    reader: &mut dyn Read,
+    places: &[usize],
+    high: i64,
+    remedy: &str,
+) -> Result<Vec<i64>> {
+    let all = row_major_integers(header, reader)?;
+    let within = |&index: &usize| match all[index] {
         found if (0..=high).contains(&found) => Ok(found),
         found => Err(Error::new(ErrorKind::Range {
             found,
@@ -234,7 +231,26 @@ fn within(all: &[i64], high: i64, remedy: &'static str) -> impl Fn(usize) -> Res
             high,
         })
         .remedy(remedy)),
-    }
+    };
+    places.iter().map(within).collect()
+}
+
+/// The numbers at these places, of whatever type, `width` of them an item.
+fn values(header: &Header, reader: &mut dyn Read, places: &[usize], width: usize) -> Result<Items> {
+    let all: Vec<f64> = match (header.kind, header.item_bytes) {
+        ('f', Some(2)) => row_major(header, reader, |item| {
+            f64::from(half(u16::from_le_bytes(item)))
+        })?,
+        ('f', Some(4)) => row_major(header, reader, |item| f64::from(f32::from_le_bytes(item)))?,
+        ('f', _) => row_major(header, reader, f64::from_le_bytes)?,
+        _ => {
+            let all = row_major_integers(header, reader)?;
+            all.into_iter().map(|value| value as f64).collect()
+        }
+    };
+    let at = places.iter().map(|&at| (at, all[at]));
+    let values = narrow(at, width, &header.shape, "value")?;
+    Ok(Items::Values(rows(values, width)?))
 }
 
 /// [items, width].
@@ -255,13 +271,13 @@ pub(super) fn doubt(targets: &Targets, steps: usize) -> Option<String> {
         };
         return Some(format!(
             "y_train: floats, though all of them whole numbers, are taken as values to be learned; if they are \
-             classes, save integers or say `head {head}`"
+             classes, save integers or ask for the head {head}"
         ));
     }
     (values.ncols() == steps && steps > 1).then(|| {
         format!(
             "y_train: floats [sequences, {steps}] are taken as {steps} values of each sequence; if they are one of each \
-             step, say `head step-values`"
+             step, ask for the head step-values"
         )
     })
 }

@@ -159,6 +159,32 @@ fn a_head_that_is_named_reads_the_shapes_that_it_takes() {
     let bits = array![[true, false], [false, true], [true, true], [false, false]];
     let found = read(&[2, 3, 2], &wide, Some(HeadName::StepBits));
     each(found, of_steps(Items::Bits(bits)));
+    // What is not of such a shape is told as what it is, whatever its numbers.
+    let refused_as = |shape: &[usize], y: &[i32], head, is: &str| {
+        let [whole, _] = read(shape, y, Some(head));
+        let line = whole.unwrap_err().to_string();
+        assert!(line.contains(&format!("y_train: holds the {is}")), "{line}");
+    };
+    let wide = [1, 4, 7, 1, 1, 1, 0, 0, 9, 9, 9, 9];
+    refused_as(&[2, 3, 2], &wide, HeadName::Values, "bits of every step");
+    refused_as(
+        &[2, 3, 2],
+        &wide,
+        HeadName::StepClasses,
+        "bits of every step",
+    );
+    refused_as(
+        &[2, 3],
+        &wide[..6],
+        HeadName::Classes,
+        "class of every step",
+    );
+    refused_as(
+        &[2],
+        &wide[..2],
+        HeadName::StepValues,
+        "class of a sequence",
+    );
     // A column of classes of steps is one, as is one of sequences.
     let [by_itself, _] = read(
         &[2, 3, 1],
@@ -183,11 +209,102 @@ fn a_head_that_is_named_reads_the_shapes_that_it_takes() {
     let shape = "y_train: has shape [3], expected [2], a class for each sequence of x";
     refused(&[3], &[0; 3], HeadName::Classes, shape);
     refused(&[2, 2], &[0, 1, 2, 1], HeadName::Bits, "y_train: ");
+    // Of one step too.
+    let mut fixture = Fixture::new();
+    fixture.writer = NpzWriter::new();
+    fixture.add("x_train", &[2, 1, 2], &[1u8, 2, 3, 4]);
+    fixture.add("y_train", &[2, 1, 1], &[2i64, 1]);
+    let found = fixture.load().unwrap().train.unwrap().targets.unwrap();
+    assert_eq!(
+        found,
+        Targets::of_steps(Items::Classes(vec![2, 1]), &[1, 1])
+    );
+    // Captions are asked for where there are none.
+    let mut fixture = Fixture::new();
+    fixture.add("y_train", &[2, 9], &[1i64; 18]);
+    let line = fixture
+        .load_for(Some(HeadName::NextWords))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        line.contains("words_train: is missing; save captions"),
+        "{line}"
+    );
     // y is not looked at where the frames are what is to be learned.
     let mut fixture = Fixture::new();
     fixture.add("y_train", &[7], &[f32::NAN; 7]);
     let set = fixture.load_for(Some(HeadName::NextBits)).unwrap();
     assert_eq!(set.train.unwrap().targets, None);
+}
+
+/// As of x: what f32 does not tell apart is refused, of integers and of float64.
+#[test]
+fn values_that_f32_does_not_tell_apart_are_refused() {
+    let second = 1_700_000_000i64;
+    let mut fixture = Fixture::new();
+    fixture.add("y_train", &[2], &[second, second + 9]);
+    let line = fixture
+        .load_for(Some(HeadName::Values))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        line.contains(
+            "y_train: value 0 has values such as 1.7e9, and no f32 holds what they differ by"
+        ),
+        "{line}"
+    );
+    let mut fixture = Fixture::new();
+    fixture.add(
+        "y_train",
+        &[2, 2],
+        &[0.5, second as f64, 1.5, second as f64 + 9.0],
+    );
+    assert!(
+        fixture
+            .line()
+            .starts_with("y_train: value 1 has values such as 1.7e9")
+    );
+    // Rounded, beside a range that is far larger.
+    let mut fixture = Fixture::new();
+    fixture.add("y_train", &[2], &[(1i64 << 24) + 1, -(1 << 24)]);
+    let read = fixture.load_for(Some(HeadName::Values)).unwrap();
+    let expected = Items::Values(ndarray::array![[16_777_216.0], [-16_777_216.0]]);
+    assert_eq!(read.train.unwrap().targets.unwrap().items, expected);
+}
+
+/// Numbers are those that a run goes on with, however they were saved.
+#[test]
+fn a_fingerprint_does_not_know_how_y_was_saved() {
+    let of = |head, add: &dyn Fn(&mut Fixture)| {
+        let mut fixture = Fixture::new();
+        add(&mut fixture);
+        let set = fixture.load_for(Some(head)).unwrap().for_head(head);
+        set.unwrap().fingerprint()
+    };
+    let classes = of(HeadName::Classes, &|f| f.add("y_train", &[2], &[1i64, 0]));
+    assert_eq!(
+        of(HeadName::Classes, &|f| f.add("y_train", &[2, 1], &[1u8, 0])),
+        classes
+    );
+    assert_eq!(
+        of(HeadName::Classes, &|f| f.add(
+            "y_train",
+            &[2],
+            &[1.0f32, 0.0]
+        )),
+        classes
+    );
+    assert_ne!(
+        of(HeadName::Classes, &|f| f.add("y_train", &[2], &[0i64, 1])),
+        classes
+    );
+    let values = of(HeadName::Values, &|f| {
+        f.add("y_train", &[2], &[1.0f32, 0.0])
+    });
+    assert_eq!(
+        of(HeadName::Values, &|f| f.add("y_train", &[2, 1], &[1i16, 0])),
+        values
+    );
 }
 
 /// Floats that may be something else are told of, where nothing was said of them.
@@ -209,14 +326,14 @@ fn floats_that_may_be_classes_or_values_of_steps_are_told() {
     told(
         &[2],
         &[3.0, 1.0],
-        &[classes, "save integers or say `head classes`"],
+        &[classes, "save integers or ask for the head classes"],
     );
-    told(&[2, 1], &[3.0, 1.0], &[classes, "`head classes`"]);
+    told(&[2, 1], &[3.0, 1.0], &[classes, "the head classes"]);
     let steps = [0.0, 1.0, 1.0, 2.0, 0.0, 0.0];
-    told(&[2, 3], &steps, &[classes, "`head step-classes`"]);
+    told(&[2, 3], &steps, &[classes, "the head step-classes"]);
     let steps = [0.5, 1.0, 1.0, 2.0, 0.0, 0.0];
     let values = "are taken as 3 values of each sequence";
-    told(&[2, 3], &steps, &[values, "say `head step-values`"]);
+    told(&[2, 3], &steps, &[values, "ask for the head step-values"]);
     for (shape, y) in [
         (&[2][..], &[0.5, 1.0][..]),
         (&[2], &[-1.0, 1.0]),

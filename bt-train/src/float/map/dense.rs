@@ -231,8 +231,8 @@ fn multiply<T: Real>(product: Product, a: &[T], b: &[T], c: &mut [T], add: bool)
         })
         .collect();
     for (strip, values) in strips.iter().zip(&results) {
-        let rows = values.chunks_exact(strip.len());
-        for (out, values) in c.chunks_exact_mut(cols).zip(rows) {
+        let lines = values.chunks_exact(strip.len());
+        for (out, values) in c.chunks_exact_mut(cols).zip(lines) {
             for (out, &value) in out[strip.clone()].iter_mut().zip(values) {
                 *out = if add { *out + value } else { value };
             }
@@ -392,6 +392,67 @@ mod tests {
                 assert!((found - expected).abs() < 1e-11, "{found} for {expected}");
             }
         }
+    }
+
+    /// A matrix that is not laid out anew is multiplied in strips, the last of which is narrower: as f64 and by hand.
+    #[test]
+    fn large_matrices_are_multiplied_in_strips() {
+        let (frames, inputs, outputs) = (5, 1030, 1050);
+        let mut map = Dense::zeros(inputs, outputs);
+        let noise = check::noise(inputs * outputs, 3);
+        map.weight.iter_mut().zip(noise).for_each(|(w, n)| *w = n);
+        assert!(map.weight.len() > SMALL_MAX && outputs % STRIP != 0 && inputs % STRIP != 0);
+        assert!(frames * inputs * outputs > ALONE_MAX);
+        let (x, dz) = (
+            check::noise(frames * inputs, 4),
+            check::noise(frames * outputs, 5),
+        );
+        let prepared = map.prepare();
+        let starts = (0..frames).map(|frame| frame * inputs).collect();
+        let mut z = vec![0.25; frames * outputs];
+        prepared.forward(&Frames::new(&x, starts), &mut z);
+        let mut dx = vec![f64::NAN; frames * inputs];
+        let gradient = ndarray::ArrayView2::from_shape((frames, outputs), &dz).unwrap();
+        prepared.input_gradient(gradient, &mut dx);
+        for frame in 0..frames {
+            for output in [0, 127, 128, 1023, 1024, 1049] {
+                let term = |input: usize| map.weight[[output, input]] * x[frame * inputs + input];
+                let expected = 0.25 + (0..inputs).map(term).sum::<f64>();
+                let found = z[frame * outputs + output];
+                assert!((found - expected).abs() < 1e-10, "{found} for {expected}");
+            }
+            for input in [0, 127, 128, 1023, 1024, 1029] {
+                let term =
+                    |output: usize| map.weight[[output, input]] * dz[frame * outputs + output];
+                let expected: f64 = (0..outputs).map(term).sum();
+                let found = dx[frame * inputs + input];
+                assert!((found - expected).abs() < 1e-10, "{found} for {expected}");
+            }
+        }
+    }
+
+    /// A first pass without frames leaves zeros that the next adds to.
+    #[test]
+    fn sums_begin_with_a_pass_of_no_frames() {
+        let map = Dense::<f64>::zeros(3, 4);
+        let prepared = map.prepare();
+        let dz = ndarray::array![[1.0, 2.0, 0.0, -1.0]];
+        let mut sums = WeightSums::default();
+        prepared.add_weight_gradient(
+            &Frames::new(&[], vec![]),
+            &[],
+            dz.slice(ndarray::s![..0, ..]),
+            &mut sums,
+        );
+        let x = [2.0, 0.5, -1.0];
+        prepared.add_weight_gradient(&Frames::new(&x, vec![0]), &[], dz.view(), &mut sums);
+        let expected = ndarray::array![
+            [2.0, 0.5, -1.0],
+            [4.0, 1.0, -2.0],
+            [0.0, 0.0, 0.0],
+            [-2.0, -0.5, 1.0]
+        ];
+        assert_eq!(sums.0, [expected.into_dyn()]);
     }
 
     /// Frames that do not follow each other are gathered first.

@@ -17,8 +17,8 @@ pub enum ClassWeights {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum HeadChoice {
-    /// What y is: integers `[sequences]`, `[sequences, steps]` or `[sequences, steps, K]` (bits), floats
-    /// `[sequences, K]` or `[sequences, steps, K]`
+    /// What y is: integers `[sequences]`, `[sequences, steps]` or `[sequences, steps, K]` (bits, K above 1), floats
+    /// `[sequences]`, `[sequences, K]` or `[sequences, steps, K]`
     Auto,
     /// The class of a sequence
     Classes,

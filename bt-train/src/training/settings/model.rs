@@ -22,16 +22,23 @@ fn longest(part: &Part) -> usize {
 const DEFAULT_UNITS: usize = 64;
 
 impl Settings {
+    /// The path of `init`, where there is one.
+    pub fn model_to_start_from(&self) -> Option<&Path> {
+        Some(self.init.as_str())
+            .filter(|init| !init.is_empty())
+            .map(Path::new)
+    }
+
     /// As [`Settings::resolve`], with what the model of `init` is, where there is one.
     ///
     /// # Errors
     /// As [`Settings::resolve`], when the model cannot be read, or has not what the flags say.
     pub fn of_run(file: Option<&Path>, flags: &Flags) -> Result<Settings> {
         let told = Settings::resolve(file, flags)?;
-        if told.init.is_empty() {
+        let Some(path) = told.model_to_start_from() else {
             return Ok(told);
-        }
-        let model = Checkpoint::read(Path::new(&told.init)).map_err(|error| match error.kind {
+        };
+        let model = Checkpoint::read(path).map_err(|error| match error.kind {
             ErrorKind::Io(_) => {
                 error.remedy("the model of `init` is needed whenever the run starts or goes on")
             }
