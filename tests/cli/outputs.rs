@@ -48,6 +48,9 @@ fn no_command_writes_over_what_it_reads() {
     let config = out.join("config.toml");
     let words = ["eval", run_, "--data", &data, "--logits", text(&config)];
     fails(1, &words, &["config.toml: is read here, and would be lost"]);
+    let report = out.join("report.html");
+    let words = ["quantize", run_, "--data", &data, "--out", text(&report)];
+    fails(1, &words, &["report.html: is read here, and would be lost"]);
     // What a run begins with, in its own folder.
     let started = place.path().join("started");
     std::fs::create_dir(&started).unwrap();
@@ -145,7 +148,7 @@ fn the_head_says_what_y_is() {
         std::fs::remove_dir_all(&out).unwrap();
         left.err
     };
-    let doubt = "floats, though all of them whole numbers, are taken as values";
+    let doubt = "floats are taken as values to be learned, though all of them are whole numbers";
     let err = told(&[]);
     assert!(
         err.contains(doubt) && err.contains("ask for the head classes"),

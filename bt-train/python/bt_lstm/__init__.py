@@ -84,7 +84,19 @@ def _is(module: Any, kinds: tuple[str, ...]) -> bool:
 
 
 def _tensors(state: Any) -> dict[str, Any]:
-    return {name: tensor.detach().cpu().float().numpy() for name, tensor in state.items()}
+    """The tensors of a state_dict as arrays of f32, PyTorch's or NumPy's."""
+    if not hasattr(state, "items"):
+        raise Error(f"import_torch: takes an nn.Module or its state_dict, not {type(state).__name__}")
+    arrays = {}
+    for name, tensor in state.items():
+        if hasattr(tensor, "items"):
+            raise Error(f"import_torch: `{name}` holds a dict of its own; give that, if it is the state_dict")
+        if hasattr(tensor, "detach"):
+            tensor = tensor.detach().cpu().float().numpy()
+        if not hasattr(tensor, "astype"):
+            raise Error(f"import_torch: `{name}` is no tensor but {type(tensor).__name__}; give the state_dict alone")
+        arrays[name] = tensor.astype("f4", copy=False)
+    return arrays
 
 
 def __getattr__(name: str) -> Any:

@@ -22,6 +22,7 @@ except ImportError:
     _native = None  # type: ignore[assignment]
 
 GATES = {"lstm": 4, "gru": 3, "min-gru": 2}
+POOLS = ("last", "mean", "recent")
 
 
 def _array(tensor: Tensor) -> Any:
@@ -252,6 +253,26 @@ class _Normalization(nn.Module):
         return (x - self.offset) * self.scale
 
 
+KINDS = ("classes", "values", "bits", "step_classes", "step_values", "step_bits", "next_bits")
+
+
+def _check(config: Mapping) -> None:
+    """Raises where no program of bt-train would read a model of this configuration."""
+    head, labels = config["head"], config["head"].get("labels") or ()
+    outputs = next((head[kind] for kind in KINDS if kind in head), 2)
+    least = 1 if head.keys().isdisjoint(("classes", "step_classes")) else 2
+    for is_wrong, why in [
+        (config.get("cell", "lstm") not in GATES, f"cell: is {config.get('cell')!r}; one of {', '.join(GATES)}"),
+        (head.get("pool", "last") not in POOLS, f"pool: is {head.get('pool')!r}; one of {', '.join(POOLS)}"),
+        (not 1 <= config.get("layers", 1) <= 4, f"layers: is {config.get('layers')}; 1 to 4 are possible"),
+        (outputs < least, f"the head gives {outputs} outputs; it needs {least} at least"),
+        (labels and len(labels) != outputs, f"labels: has {len(labels)} names, the head gives {outputs} outputs"),
+        (len(set(labels)) < len(labels), "labels: two have the same name"),
+    ]:
+        if is_wrong:
+            raise ValueError(why)
+
+
 class BtLstm(nn.Module):
     """A model of bt-train: offset and scale, recurrent layers, pool and head.
 
@@ -264,6 +285,7 @@ class BtLstm(nn.Module):
 
     def __init__(self, config: dict, tensors: Mapping[str, Tensor] | None = None) -> None:
         super().__init__()
+        _check(config)
         self.config = config
         inputs, hidden = config["input"]["modes"], config["hidden"]["modes"]
         self.cell, gate = config.get("cell", "lstm"), config.get("gate", "sigmoid")
@@ -279,8 +301,7 @@ class BtLstm(nn.Module):
             raise ValueError("head.next_words: this module reads no words; bt-train trains such models and makes captions")
         if "draw" in head:
             raise ValueError("head.draw: a model of pictures has an encoder and a decoder, and is no BtLstm")
-        kinds = ("classes", "values", "bits", "step_classes", "step_values", "step_bits", "next_bits")
-        outputs = next(head[kind] for kind in kinds if kind in head)
+        outputs = next(head[kind] for kind in KINDS if kind in head)
         self.head = nn.Linear(math.prod(hidden), outputs)
         nn.init.normal_(self.head.weight, 0, math.prod(hidden) ** -0.5)
         nn.init.zeros_(self.head.bias)

@@ -43,6 +43,9 @@ def model():
         ({"x_val": X[:, :, :5], "y_val": Y}, "^x_val: has 5 features a step, x has 6"),
         ({"groups": Y[:3]}, r"^groups: has shape \[3\], expected \[40\]"),
         ({"resume": True}, "^resume: there is no `out`"),
+        ({"labels": ["a", "a"]}, "^labels: has `a` twice"),
+        ({"y_val": Y}, "^x_val: is missing; save the sequences too, or leave `y_val`"),
+        ({"y": np.where(Y, "a", "b"), "head": "values"}, "^y: holds the class of a sequence, wanted is the values"),
         ({"validation": X}, "^train: validation: is an array, .*`x_val` and `y_val` take sequences"),
         ({"class_weights": np.ones(2)}, "^train: class_weights: is an array, and one value is wanted"),
         ({"augment": {"noise": 1}}, r"^train: augment: has no keyword; `config` takes a TOML file with the table \[augment\]"),
@@ -121,8 +124,16 @@ def test_y_is_what_the_head_takes():
         bt_lstm.train(X, y, units=4, epochs=1)
     model = bt_lstm.train(X, y, units=4, epochs=1, head="values")
     assert model(X).shape == (40, 2) and set(model.evaluate(X, y)) >= {"rmse", "mae", "r2"}
-    with pytest.warns(UserWarning, match="^y: floats, though all of them whole numbers.*ask for the head classes"):
+    with pytest.warns(UserWarning, match="^y: floats are taken as values to be learned, though all of them are whole numbers.*ask for the head classes"):
         bt_lstm.train(X, Y.astype("f4"), units=4, epochs=1)
+
+
+def test_nothing_to_validate_on_is_told():
+    with pytest.warns(UserWarning, match="nothing is kept for validation, since all sequences are of one group"):
+        bt_lstm.train(X, Y, groups=np.zeros(40, int), units=4, epochs=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        bt_lstm.train(X, Y, groups=np.zeros(40, int), units=4, epochs=1, validation=0)
 
 
 def test_strange_data_are_warnings():

@@ -151,6 +151,37 @@ def test_layers_without_weights_do_not_vanish_in_silence(recwarn):
         assert not recwarn
 
 
+def test_what_is_no_state_dict_is_told():
+    net = torch.nn.ModuleDict({"rnn": torch.nn.LSTM(6, 5, batch_first=True), "fc": torch.nn.Linear(5, 3)})
+    state = net.state_dict()
+    for given, words in [
+        ({"state_dict": state, "epoch": 3}, "`state_dict` holds a dict of its own"),
+        ({**state, "epoch": 3}, "`epoch` is no tensor but int"),
+        ("state.safetensors", "takes an nn.Module or its state_dict, not str"),
+        (None, "not NoneType"),
+    ]:
+        with pytest.raises(bt_lstm.Error, match=words):
+            bt_lstm.import_torch(given)
+    x = torch.randn(4, 7, 6)
+    arrays = {name: tensor.double().numpy() for name, tensor in state.items()}
+    assert (bt_lstm.import_torch(arrays)(x.numpy()) == bt_lstm.import_torch(net)(x.numpy())).all()
+    with pytest.raises(bt_lstm.Error, match="labels: has `a` twice"):
+        bt_lstm.import_torch(net, labels=["a", "a", "b"])
+
+
+def test_a_model_that_no_program_would_read_is_not_made():
+    for wrong, words in [
+        ({"pool": "max"}, "^pool: is 'max'; one of last, mean, recent"),
+        ({"cell": "rnn"}, "^cell: is 'rnn'; one of lstm, gru, min-gru"),
+        ({"layers": 9}, "^layers: is 9; 1 to 4"),
+        ({"classes": 1}, "needs 2 at least"),
+        ({"labels": ["a", "b"]}, "^labels: has 2 names, the head gives 3"),
+        ({"labels": ["a", "b", "a"]}, "^labels: two have the same name"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            bt_lstm.BtLstm.new((3, 4), (2, 3), **{"classes": 3, **wrong})
+
+
 def test_matrices_become_maps_on_the_way():
     torch.manual_seed(3)
     net = torch.nn.ModuleDict({"rnn": torch.nn.LSTM(12, 6, batch_first=True), "fc": torch.nn.Linear(6, 3)})

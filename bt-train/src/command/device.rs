@@ -1,6 +1,6 @@
 //! What commands are told about the device: its processor, its RAM and its flash.
 
-use crate::command::units::bytes;
+use crate::command::units::{bytes, hertz};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::kernels::Kernels;
 use crate::plan::search::Limits;
@@ -46,6 +46,9 @@ pub struct DeviceArgs {
     /// Processor that plans and predicted instructions are for [default: m4f]
     #[arg(long = "core", conflicts_with = "board")]
     processor: Option<Processor>,
+    /// Clock that milliseconds are computed for, such as 64MHz [default: the board's, or 64MHz]
+    #[arg(long, value_name = "HERTZ", value_parser = hertz)]
+    clock: Option<u64>,
 }
 
 impl DeviceArgs {
@@ -57,9 +60,10 @@ impl DeviceArgs {
             .unwrap_or(Processor::M4f)
     }
 
-    /// The board's clock in Hz.
-    pub fn clock(&self) -> Option<u64> {
-        self.board.map(|board| board.clock_hz.into())
+    /// The clock in Hz: that which was given, or the board's, or else 64 MHz.
+    pub fn clock(&self) -> u64 {
+        let of_board = self.board.map(|board| board.clock_hz.into());
+        self.clock.or(of_board).unwrap_or(CLOCK_HZ)
     }
 
     /// What the board leaves to a model.

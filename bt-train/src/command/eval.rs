@@ -51,8 +51,8 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let path = model_path(&args.model);
     for out in args.logits.iter().chain(&args.captions) {
-        let config = RunFolder::new(&args.model).config();
-        check_out(out, &[&path, &args.data, &config])?;
+        check_out(out, &[&path, &args.data])?;
+        RunFolder::new(&args.model).check_other(out)?;
     }
     let checkpoint = checkpoint(&path)?;
     let recordings = crate::command::recordings(&args.model, args.hold_out)?;

@@ -1,7 +1,7 @@
 //! `bt-train plan --input-modes 8x20x20x18 --hidden-modes 4x4x4x4`
 
-use crate::command::device::{CLOCK_HZ, DeviceArgs};
-use crate::command::units::{bytes, hertz};
+use crate::command::device::DeviceArgs;
+use crate::command::units::bytes;
 use crate::error::{Error, ErrorKind, Result, With};
 use crate::float::config::InputFilter;
 use crate::plan::cost::Cost;
@@ -62,9 +62,6 @@ pub struct Args {
     pub input_filter: InputFilter,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Clock that milliseconds are computed for, such as 64MHz [default: the board's, or 64MHz]
-    #[arg(long, value_name = "HERTZ", value_parser = hertz)]
-    clock: Option<u64>,
     /// Wait states of the flash that weights are read from, for cycles and milliseconds
     ///
     /// A flash of 16 bytes a line. Instruction fetches are taken to be cached or fetched ahead.
@@ -128,7 +125,7 @@ pub fn report(args: &Args) -> Result<Value> {
 fn speed(args: &Args) -> Speed {
     Speed {
         processor: args.device.processor(),
-        clock_hz: args.clock.or(args.device.clock()).unwrap_or(CLOCK_HZ),
+        clock_hz: args.device.clock(),
         wait_states: args.wait_states,
     }
 }

@@ -1,7 +1,7 @@
 //! `bt-train quantize RUN|M.safetensors --data D.npz --out M.btm`
 
 use crate::command::comparison::{Comparison, VALIDATION};
-use crate::command::device::{CLOCK_HZ, DeviceArgs};
+use crate::command::device::DeviceArgs;
 use crate::command::tuning::{Tuned, tune};
 use crate::command::{checkpoint, load, model_path, number_classes};
 use crate::data::{DataSet, Part, PartName};
@@ -80,9 +80,9 @@ const CELL_LEAKS: f64 = 4096.0;
 pub fn run(args: Args) -> Result<()> {
     let path = model_path(&args.model);
     let data = args.data.iter().map(PathBuf::as_path);
-    let config = RunFolder::new(&args.model).config();
-    let read: Vec<&Path> = data.chain([path.as_path(), config.as_path()]).collect();
+    let read: Vec<&Path> = data.chain([path.as_path()]).collect();
     check_out(&args.out, &read)?;
+    RunFolder::new(&args.model).check_other(&args.out)?;
     check_integers(&args.out)?;
     let checkpoint = checkpoint(&path)?;
     let settings = crate::command::settings(&args.model, &checkpoint.config)?;
@@ -388,7 +388,7 @@ fn write_report(
         .as_ref()
         .filter(|found| found.part == VALIDATION);
     let name = args.out.file_name().unwrap_or_default();
-    let clock_hz = args.device.clock().unwrap_or(CLOCK_HZ);
+    let clock_hz = args.device.clock();
     let learned = data.map(|data| parts(settings, data));
     let epoch = |tuned: &Tuned| tuned.best.as_ref().map_or(0, |best| best.epoch);
     Report {

@@ -4,7 +4,6 @@ use crate::command::device::{CLOCK_HZ, DeviceArgs};
 use crate::command::load;
 use crate::command::progress::{Progress, catch_interrupts};
 use crate::command::scores::merge;
-use crate::command::units::hertz;
 use crate::data::hash::Fnv;
 use crate::data::{DataSet, PartName};
 use crate::error::{Error, Result};
@@ -34,9 +33,6 @@ pub struct Args {
     /// Milliseconds that the maps may take in a step, as the planner predicts them [default: no limit]
     #[arg(long, value_name = "MS", value_parser = milliseconds)]
     ms_per_step: Option<f64>,
-    /// Clock that milliseconds are computed for, such as 64MHz [default: the board's, or 64MHz]
-    #[arg(long, value_name = "HERTZ", value_parser = hertz)]
-    clock: Option<u64>,
     /// Wait states of the flash that weights are read from
     #[arg(long, value_name = "N", default_value_t = 0)]
     wait_states: u32,
@@ -126,7 +122,7 @@ fn asked(args: &Args) -> Result<Asked> {
             flash_bytes: limits.flash_bytes,
             ms_per_step: args.ms_per_step,
             processor: args.device.processor(),
-            clock_hz: args.clock.or(args.device.clock()).unwrap_or(CLOCK_HZ),
+            clock_hz: args.device.clock(),
             wait_states: args.wait_states,
         },
         trials: usize::try_from(args.trials).unwrap_or(usize::MAX),

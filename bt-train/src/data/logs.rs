@@ -8,6 +8,7 @@ mod log;
 
 use crate::data::PartName;
 use crate::data::hash::Fnv;
+use crate::data::npz::check_names;
 use crate::error::{Error, ErrorKind, Lack, Result};
 use log::{Log, Stretch};
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,6 +76,7 @@ pub fn cut(path: &Path, how: &Cutting) -> Result<Cut> {
         ..Cut::default()
     };
     set.columns = columns(&logs, how, &mut set.warnings)?;
+    check_names(&set.columns).map_err(|error| error.field("columns"))?;
     let mut stretches = Vec::new();
     for log in &logs {
         stretches.extend(log.stretches(&set.columns, &mut set.warnings)?);
@@ -129,6 +131,14 @@ pub fn cut(path: &Path, how: &Cutting) -> Result<Cut> {
             windows.y.extend(label);
             windows.groups.push(group);
             windows.count += 1;
+        }
+    }
+    for (part, what) in [(PartName::Train, "learn from"), (PartName::Test, "test")] {
+        if !set.parts.contains_key(&part) {
+            set.warnings.push(format!(
+                "{}: no window to {what}: stretches are too short to be divided, or `hold-out` names none or all",
+                path.display()
+            ));
         }
     }
     Ok(set)

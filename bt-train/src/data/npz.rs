@@ -29,7 +29,7 @@ use crate::float::config::HeadName;
 use items::check_range;
 pub use source::Array;
 use source::{Place, Source};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -108,6 +108,7 @@ impl Archive {
         let mut set = DataSet::default();
         if self.has("labels") {
             set.labels = self.strings("labels")?;
+            check_names(&set.labels).map_err(|error| error.field("labels"))?;
         } else {
             set.labels = self.names_in_y();
             set.are_named_by_y = !set.labels.is_empty();
@@ -116,7 +117,14 @@ impl Archive {
         let classes = Some(set.labels.len()).filter(|&classes| classes > 0);
         for &name in parts {
             let part = match name {
-                PartName::Validation if !self.has("x_val") => continue,
+                PartName::Validation if !self.has("x_val") => {
+                    if self.has("y_val") || self.has("lengths_val") {
+                        return Err(Error::new(ErrorKind::Missing).field("x_val").remedy(
+                            "save the sequences too, or leave `y_val` and `lengths_val` out",
+                        ));
+                    }
+                    continue;
+                }
                 _ => self.part(name, classes)?,
             };
             match name {
@@ -224,6 +232,21 @@ impl Archive {
         read: impl FnOnce(&Header, &mut dyn Read, Option<Place>) -> Result<T>,
     ) -> Result<T> {
         self.source.array(field, read)
+    }
+}
+
+/// Checks that no class has the name of another.
+///
+/// # Errors
+/// Names it.
+pub(crate) fn check_names(names: &[String]) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    match names.iter().find(|name| !seen.insert(name.as_str())) {
+        Some(twice) => Err(Error::new(ErrorKind::Twice {
+            name: twice.as_str().into(),
+        })
+        .remedy("give each a name of its own")),
+        None => Ok(()),
     }
 }
 

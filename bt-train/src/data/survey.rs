@@ -32,11 +32,12 @@ const SAMPLE: usize = 4096;
 /// What fits features like these: one offset and scale, offsets, or both for each.
 pub(super) fn choose(features: &[Spread]) -> NormalizeOver {
     let moving = || features.iter().filter(|feature| feature.deviation > 0.0);
-    if features.len() > SENSORS_MAX || moving().count() < 2 {
+    if features.len() > SENSORS_MAX || moving().count() == 0 {
         return NormalizeOver::Set;
     }
     let [least, most] = extremes(moving().map(|feature| feature.deviation));
-    let [lowest, highest] = extremes(moving().map(|feature| feature.mean));
+    // A constant one far away would take as much from the others as one that moves.
+    let [lowest, highest] = extremes(features.iter().map(|feature| feature.mean));
     if most > SCALES_DIFFER * least {
         NormalizeOver::Feature
     } else if highest - lowest > MEANS_DIFFER * most {
@@ -135,7 +136,7 @@ pub(super) fn of(
         Some(Flattened::By(outlier)) => survey.outlier = Some(outlier),
         Some(Flattened::ByFeatures) if is_wide && is_coarse => survey.warnings.push(unlike()),
         Some(Flattened::ByFeatures) if over == NormalizeOver::Set => {
-            let [lowest, highest] = extremes(moving().map(|feature| feature.mean));
+            let [lowest, highest] = extremes(features.iter().map(|feature| feature.mean));
             survey.warnings.push(format!(
                 "x_train: features have means from {lowest:.2e} to {highest:.2e} and deviate by {most:.2e} at most, of \
                  which one offset for all leaves little; `normalize offset` gives each its own"
@@ -159,8 +160,17 @@ enum Flattened {
 fn flattened(part: &Part, features: &[Spread], over: NormalizeOver) -> Option<Flattened> {
     let is_wide = features.len() > SENSORS_MAX;
     if !is_wide {
-        let outlier = |feature| Group::Feature(feature).outlier(part, features);
-        return (0..features.len()).find_map(outlier).map(Flattened::By);
+        // Of several features that which is flattened most.
+        let flattened_by = |feature| {
+            let group = Group::Feature(feature);
+            let middle = group.middle(part, features)?;
+            let deviation = group.deviation(features, middle);
+            let times = deviation / middle.deviation;
+            middle.is_flattened_by(deviation).then_some((group, times))
+        };
+        let worst = (0..features.len()).filter_map(flattened_by);
+        let worst = worst.max_by(|(_, a), (_, b)| a.total_cmp(b));
+        return worst.map(|(group, _)| Flattened::By(group.furthest(part, features)));
     }
     if over == NormalizeOver::Feature {
         // The feature with the value furthest out for its deviation speaks for all.
@@ -195,7 +205,7 @@ fn is_single(part: &Part, features: &[Spread], feature: usize) -> bool {
         count += 1;
         others += usize::from(value != middle.median);
     });
-    others <= 1 + count / RARE
+    (1..=1 + count / RARE).contains(&others)
 }
 
 /// Of so many values at most one more is rare.
@@ -384,6 +394,11 @@ mod tests {
         assert_eq!(choose(&units[..2]), NormalizeOver::Offset);
         let constant = [spread(0.0, 1.0), spread(5.0, 0.0), spread(0.1, 1.9)];
         assert_eq!(choose(&constant), NormalizeOver::Set);
+        // One that never moves, far from one that does, and from several.
+        let far = [spread(0.0, 1.0), spread(1000.0, 0.0), spread(0.1, 1.9)];
+        for some in [&far[..2], &far[..]] {
+            assert_eq!(choose(some), NormalizeOver::Offset);
+        }
         let pixels = [spread(0.0, 1.0), spread(0.0, 90.0)].repeat(40);
         assert_eq!(choose(&pixels), NormalizeOver::Set);
     }
@@ -512,6 +527,19 @@ mod tests {
         only(&part_, &features, NormalizeOver::Set, "`normalize offset`");
         for over in [NormalizeOver::Offset, NormalizeOver::Feature] {
             assert_eq!(warnings(&part_, &features, over), [""; 0], "{over:?}");
+        }
+        // And one that does not vary at all.
+        let (part_, features) = wide_part(100, |t, feature| match feature {
+            3 => 1e5,
+            _ => noise(t, feature),
+        });
+        let told = warnings(&part_, &features, NormalizeOver::Set);
+        assert!(
+            told.len() == 2 && told[1].contains("`normalize offset`"),
+            "{told:?}"
+        );
+        for over in [NormalizeOver::Offset, NormalizeOver::Feature] {
+            assert_eq!(warnings(&part_, &features, over).len(), 1, "{over:?}");
         }
         // An outlier beside it, whatever is taken, and beside a feature of a far larger scale.
         for (scale, offset) in [(1.0, 1e5), (1e6, 0.0)] {

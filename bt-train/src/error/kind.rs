@@ -191,6 +191,12 @@ pub enum ErrorKind {
         /// Its name.
         found: Box<str>,
     },
+    /// A name that two things have.
+    #[error("has `{name}` twice")]
+    Twice {
+        /// It.
+        name: Box<str>,
+    },
     /// A word of a caption behind the caption's end.
     #[error("has a word behind the end of row {row}, at {at}")]
     WordBehindEnd {

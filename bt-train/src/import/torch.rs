@@ -5,6 +5,7 @@
 
 use super::state::{GATES, State, wrong_shape};
 use super::tednet;
+use crate::data::npz::check_names;
 use crate::error::{Error, ErrorKind, Foreign, Result};
 use crate::float::checkpoint::{Checkpoint, HEAD_OFFSET, HEAD_SCALE, INPUT_OFFSET, INPUT_SCALE};
 use crate::float::config::{
@@ -59,6 +60,7 @@ const FIRST: &str = "weight_ih_l0";
 /// # Errors
 /// Names the tensor that is missing, of a wrong shape or type, or belongs to what is not supported.
 pub fn import(file: TensorFile, wanted: &Wanted) -> Result<Imported> {
+    check_names(&wanted.labels).map_err(|error| error.field("labels"))?;
     let mut state = State {
         file,
         warnings: Vec::new(),

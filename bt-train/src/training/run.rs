@@ -89,6 +89,16 @@ impl RunFolder {
         self.path.join("report.html")
     }
 
+    /// Checks that a file is none of the run's own.
+    ///
+    /// # Errors
+    /// Names the file.
+    pub fn check_other(&self, path: &Path) -> Result<()> {
+        self.files()
+            .values()
+            .try_for_each(|own| check_other(path, own))
+    }
+
     /// What the folder holds of a finished run, by what it is.
     pub fn files(&self) -> BTreeMap<&'static str, PathBuf> {
         let files = [

@@ -111,6 +111,15 @@ impl<'a> Trainer<'a> {
             }
             fitted.normalization
         };
+        if material.validation.is_none() && settings.validation > 0.0 {
+            let why = match material.frames.groups {
+                Some(_) => "all sequences are of one group",
+                None => "there are too few of each class",
+            };
+            warnings.push(format!(
+                "x_train: nothing is kept for validation, since {why}: the last epoch is kept, however well it does"
+            ));
+        }
         let mut model = Model::new(config, &mut generator(settings.seed, 0))?;
         model.offset = normalization.offset.clone().into();
         model.scale = normalization.scale.clone().into();

@@ -36,6 +36,8 @@ pub(super) struct Log {
     /// Time of each row, where that is told in numbers.
     pub(super) times: Option<Vec<f64>>,
     pub(super) time: Option<usize>,
+    /// The first line whose time is no number, and what is there, where nobody asked for the column.
+    pub(super) untimed: Option<(u64, String)>,
 }
 
 impl Log {
@@ -53,10 +55,20 @@ impl Log {
             .from_reader(&text[..]);
         let header = reader.headers().map_err(Error::malformed)?;
         let header: Vec<String> = header.iter().map(str::to_owned).collect();
-        if header.iter().all(|name| name.parse::<f64>().is_ok()) {
+        // Channels may be called 1, 2, 3; what has a fraction is a row.
+        let is_value = |name: &String| name.contains('.') && name.parse::<f64>().is_ok();
+        if header.iter().all(|name| name.parse::<f64>().is_ok()) || header.iter().any(is_value) {
             return Err(Error::new(ErrorKind::Missing)
                 .field("line 1: the names of the columns")
                 .remedy("write one for each column"));
+        }
+        let named_twice = |(at, name): &(usize, &String)| header[..*at].contains(name);
+        if let Some((_, name)) = header.iter().enumerate().find(named_twice) {
+            return Err(Error::new(ErrorKind::Twice {
+                name: name.as_str().into(),
+            })
+            .field("line 1: the names of the columns")
+            .remedy("give each a name of its own"));
         }
         let column = |name: &str| header.iter().position(|column| column == name);
         let required = |name: &String| {
@@ -74,7 +86,7 @@ impl Log {
         let time = match &how.time {
             Some(name) => Some(required(name)?),
             None => TIMES.iter().find_map(|known| {
-                let is_time = |name: &String| name.eq_ignore_ascii_case(known);
+                let is_time = |name: &String| without_unit(name).eq_ignore_ascii_case(known);
                 header.iter().position(is_time)
             }),
         };
@@ -85,6 +97,7 @@ impl Log {
             held,
             time,
             times: None,
+            untimed: None,
             rows: Vec::new(),
             header: header.clone(),
         };
@@ -119,10 +132,14 @@ impl Log {
         if let Some(column) = time {
             let times = log.rows.iter().map(|(_, row)| row[column].parse::<f64>());
             log.times = times.collect::<std::result::Result<_, _>>().ok();
-            if log.times.is_none() && how.time.is_some() {
+            if log.times.is_none() {
                 let is_none =
                     |(_, row): &&(u64, csv::StringRecord)| row[column].parse::<f64>().is_err();
                 let (line, row) = log.rows.iter().find(is_none).expect("one is no number");
+                if how.time.is_none() {
+                    log.untimed = Some((*line, row[column].to_owned()));
+                    return Ok(log);
+                }
                 return Err(Error::new(ErrorKind::NoNumber {
                     found: row[column].into(),
                 })
@@ -171,8 +188,10 @@ impl Log {
             let cells: Option<Vec<f32>> = places.iter().map(|&c| number(&row[c])).collect();
             let cell = |column: Option<usize>| column.map(|column| row[column].to_owned());
             let label = cell(self.label);
-            let Some(cells) = cells.filter(|_| label.as_deref().is_none_or(|l| !is_missing(l)))
-            else {
+            let group = cell(self.group);
+            let is_there =
+                |text: &Option<String>| text.as_deref().is_none_or(|text| !is_missing(text));
+            let Some(cells) = cells.filter(|_| is_there(&label) && is_there(&group)) else {
                 missing.push(*line);
                 goes_on = false;
                 continue;
@@ -184,7 +203,7 @@ impl Log {
                 gaps.push(*line);
                 goes_on = false;
             }
-            let group = cell(self.group).unwrap_or_else(|| name.clone());
+            let group = group.unwrap_or_else(|| name.clone());
             let held = cell(self.held).unwrap_or_else(|| name.clone());
             match stretches.last_mut() {
                 Some(last)
@@ -222,6 +241,13 @@ impl Log {
         };
         tell(&missing, "a value is missing");
         tell(&gaps, "time jumps");
+        if let Some((line, cell)) = &self.untimed {
+            warnings.push(format!(
+                "{}: line {line}: column `{}` holds `{cell}`, which is no time in numbers: jumps are not looked for",
+                self.file.display(),
+                self.header[self.time.expect("it was read")]
+            ));
+        }
         Ok(stretches)
     }
 
@@ -235,6 +261,11 @@ impl Log {
             .copied()
             .filter(|&step| step > 0.0)
     }
+}
+
+/// The name of a column less its unit: `Time (s)`, `t[ms]`.
+fn without_unit(name: &str) -> &str {
+    name.split(['(', '[']).next().unwrap_or(name).trim()
 }
 
 /// A finite number.

@@ -224,3 +224,78 @@ fn a_column_is_of_numbers_by_all_logs_together() {
             .any(|line| line.contains("column `other` holds `left`"))
     );
 }
+
+/// What would go wrong without a word: a time that is none, columns of one name, a first row that is no header.
+#[test]
+fn a_log_that_is_read_otherwise_than_meant_is_told() {
+    let log = |header: &str, time: &dyn Fn(usize) -> String| {
+        let row = |row: usize| format!("{},a,{row}.5\n", time(row));
+        let rows = (0..40).filter(|row| !(20..23).contains(row)).map(row);
+        file(&format!("{header}\n{}", rows.collect::<String>()))
+    };
+    let jump = "time jumps at 1 line: 22";
+    for header in [
+        "Time (s),activity,x",
+        "t[ms],activity,x",
+        "timestamp,activity,x",
+    ] {
+        let (_place, path) = log(header, &|row| row.to_string());
+        let set = cut(&path, &how()).unwrap();
+        assert_eq!(set.columns, ["x"], "{header}");
+        assert!(
+            set.warnings.iter().any(|line| line.contains(jump)),
+            "{:?}",
+            set.warnings
+        );
+    }
+    let (_place, path) = log("time,activity,x", &|row| match row {
+        5 => "x".into(),
+        row => row.to_string(),
+    });
+    let set = cut(&path, &how()).unwrap();
+    let untimed =
+        "line 7: column `time` holds `x`, which is no time in numbers: jumps are not looked for";
+    assert!(
+        set.warnings.iter().any(|line| line.contains(untimed)),
+        "{:?}",
+        set.warnings
+    );
+    let line = |text: &str, how: &Cutting| {
+        let (_place, path) = file(text);
+        cut(&path, how).unwrap_err().to_string()
+    };
+    let twice = line("x,activity,x\n1,a,2\n", &how());
+    assert!(
+        twice.contains("line 1: the names of the columns: has `x` twice"),
+        "{twice}"
+    );
+    let again = Cutting {
+        columns: vec!["x".into(), "x".into()],
+        ..how()
+    };
+    let twice = line("x,activity\n1,a\n", &again);
+    assert!(twice.contains("columns: has `x` twice"), "{twice}");
+    let headless = line("0.02,a,1.5\n0.04,a,1.6\n", &how());
+    assert!(
+        headless.contains("line 1: the names of the columns: is missing"),
+        "{headless}"
+    );
+    // A row of no group, and nobody left to test.
+    let rows = (0..40).map(|row| format!("{row},a,{},{row}.5\n", if row == 20 { "" } else { "u" }));
+    let (_place, path) = file(&format!(
+        "time,activity,user,x\n{}",
+        rows.collect::<String>()
+    ));
+    let grouped = Cutting {
+        group: Some("user".into()),
+        ..how()
+    };
+    let set = cut(&path, &grouped).unwrap();
+    for expected in ["a value is missing at 1 line: 22", "no window to test"] {
+        assert!(
+            set.warnings.iter().any(|line| line.contains(expected)),
+            "{:?}",
+            set.warnings
+        );
+    }
+}

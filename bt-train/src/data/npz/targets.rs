@@ -136,6 +136,9 @@ impl Archive {
         self.array(field, |header, reader, _| {
             let shape = header.shape.as_slice();
             if header.kind == 'U' {
+                if let Some(name) = asked.filter(|name| name.kind() != OutputKind::Classes) {
+                    return Err(Targets::refused(HeadName::Classes, name));
+                }
                 if Form::of(HeadName::Classes, shape, of).is_none() {
                     let expected = format!("[{}], the name of a class for each sequence", of.0);
                     let found = shape.to_vec();
@@ -260,21 +263,57 @@ fn rows<T>(all: Vec<T>, width: usize) -> Result<Array2<T>> {
 
 /// What y may be else, where nothing but its type and shape says what it is: a line.
 pub(super) fn doubt(targets: &Targets, steps: usize) -> Option<String> {
-    let values = targets.values().filter(|_| !targets.every_step())?;
+    one_hot(targets, steps).or_else(|| other_floats(targets, steps))
+}
+
+/// How floats are taken.
+const AS_VALUES: &str = "floats are taken as values to be learned";
+
+/// That one of K numbers is 1 everywhere and the others 0.
+fn one_hot(targets: &Targets, steps: usize) -> Option<String> {
+    let is_one_hot = |row: &[f32]| {
+        row.iter().all(|value| [0.0, 1.0].contains(value)) && row.iter().sum::<f32>() == 1.0
+    };
+    let (rows, width, taken): (Vec<f32>, usize, &str) = match &targets.items {
+        Items::Values(values) => (values.iter().copied().collect(), values.ncols(), AS_VALUES),
+        // As many classes as steps, one of each sequence.
+        Items::Classes(classes) if targets.every_step() && steps > 2 => {
+            let taken = "integers [sequences, steps] are taken as classes of steps";
+            (
+                classes.iter().map(|&class| class as f32).collect(),
+                steps,
+                taken,
+            )
+        }
+        Items::Classes(_) | Items::Bits(_) => return None,
+    };
+    let is_whole = width > 1 && !rows.is_empty() && rows.len().is_multiple_of(width);
+    (is_whole && rows.chunks(width).all(is_one_hot)).then(|| {
+        format!(
+            "y_train: {taken}, though one of {width} is 1 everywhere and the others 0; if that is a class, save its \
+             number, y.argmax(-1)"
+        )
+    })
+}
+
+/// That floats are all small whole numbers, or as many as there are steps.
+fn other_floats(targets: &Targets, steps: usize) -> Option<String> {
+    let values = targets.values()?;
     let is_class =
         |value: &f32| (0.0..CLASSES_AS_FLOATS as f32).contains(value) && value.fract() == 0.0;
-    if values.iter().all(is_class) && (values.ncols() == 1 || values.ncols() == steps) {
-        let head = if values.ncols() == 1 {
-            "classes"
-        } else {
-            "step-classes"
+    let every_step = targets.every_step();
+    let may_be_steps = !every_step && values.ncols() == steps && steps > 1;
+    if values.iter().all(is_class) && (values.ncols() == 1 || may_be_steps) {
+        let head = match every_step || may_be_steps {
+            true => "step-classes",
+            false => "classes",
         };
         return Some(format!(
-            "y_train: floats, though all of them whole numbers, are taken as values to be learned; if they are \
-             classes, save integers or ask for the head {head}"
+            "y_train: {AS_VALUES}, though all of them are whole numbers; if they are classes, save integers or ask for \
+             the head {head}"
         ));
     }
-    (values.ncols() == steps && steps > 1).then(|| {
+    may_be_steps.then(|| {
         format!(
             "y_train: floats [sequences, {steps}] are taken as {steps} values of each sequence; if they are one of each \
              step, ask for the head step-values"

@@ -339,11 +339,32 @@ fn floats_that_may_be_classes_or_values_of_steps_are_told() {
         (&[2], &[-1.0, 1.0]),
         (&[2], &[1.0, 1e4]),
         (&[2, 2], &[0.5, 1.0, 2.0, 3.0]),
-        (&[2, 3, 1], &steps),
+        (&[2, 3, 1], &[0.5, 1.0, 1.0, 2.0, 0.0, 0.0]),
     ] {
         assert_eq!(warnings(shape, y, None), [""; 0], "{shape:?} {y:?}");
     }
     assert_eq!(warnings(&[2], &[3.0, 1.0], Some(HeadName::Values)), [""; 0]);
+    told(
+        &[2, 3, 1],
+        &[0.0, 1.0, 2.0, 0.0, 1.0, 1.0],
+        &[classes, "the head step-classes"],
+    );
+    // One of K, as another library has classes: in floats, and in integers of which there are as many as steps.
+    let one_hot = "one of 2 is 1 everywhere and the others 0; if that is a class, save its number, y.argmax(-1)";
+    told(&[2, 2], &[0.0, 1.0, 1.0, 0.0], &[classes, one_hot]);
+    let each_step = [0.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 0.0];
+    told(&[2, 3, 2], &each_step, &[classes, one_hot]);
+    let integers = |y: [i64; 6]| {
+        let mut fixture = Fixture::new();
+        fixture.add("y_train", &[2, 3], &y);
+        fixture.load().unwrap().warnings
+    };
+    let found = integers([0, 0, 1, 1, 0, 0]);
+    assert!(
+        found.len() == 1 && found[0].contains("taken as classes of steps, though one of 3 is 1"),
+        "{found:?}"
+    );
+    assert_eq!(integers([0, 1, 1, 1, 0, 0]), [""; 0]);
 }
 
 #[test]
