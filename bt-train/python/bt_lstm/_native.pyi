@@ -139,6 +139,7 @@ class Device(TypedDict, total=False):
     ram: str | int
     flash: str | int
     core: Literal["m0", "m3", "m4", "m4f", "m7", "m33", "m55", "rv32"]
+    clock: str | int
 
 class Error(ValueError):
     """What went wrong, where, and what to do about it."""
