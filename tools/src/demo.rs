@@ -11,7 +11,7 @@ use bt_core::ModelBytes;
 use bt_embed::wire::Golden;
 use bt_train::command::progress::{Progress, bar, catch_interrupts};
 use bt_train::command::scores;
-use bt_train::data::{PartName, load};
+use bt_train::data::{DataSet, PartName, load};
 use bt_train::float::checkpoint::Checkpoint;
 use bt_train::plan::search::Limits;
 use bt_train::plan::timing::Processor;
@@ -190,14 +190,20 @@ fn train(settings: &Settings, data_path: &Path, folder: &Path) -> Result<Checkpo
     Ok(Checkpoint::read(&run.best())?)
 }
 
+/// One part of the data set, as the model takes it.
+fn frames(
+    checkpoint: &Checkpoint,
+    settings: &Settings,
+    data_path: &Path,
+    part: PartName,
+) -> Result<DataSet> {
+    let recordings = settings.recordings()?;
+    let data = load(data_path, &recordings, &[part], settings.head.name())?;
+    Ok(data.for_model(&checkpoint.config)?)
+}
+
 fn float_accuracy(checkpoint: &Checkpoint, settings: &Settings, data_path: &Path) -> Result<f64> {
-    let data = load(
-        data_path,
-        &settings.recordings()?,
-        &[PartName::Test],
-        settings.head.name(),
-    )?
-    .for_model(&checkpoint.config)?;
+    let data = frames(checkpoint, settings, data_path, PartName::Test)?;
     let part = data.part(PartName::Test)?;
     let model = checkpoint.model()?;
     let targets = part.known_targets(PartName::Test)?;
@@ -212,13 +218,7 @@ fn quantize(
     data_path: &Path,
     path: &Path,
 ) -> Result<ModelBytes> {
-    let data = load(
-        data_path,
-        &settings.recordings()?,
-        &[PartName::Train],
-        settings.head.name(),
-    )?
-    .for_model(&checkpoint.config)?;
+    let data = frames(checkpoint, settings, data_path, PartName::Train)?;
     let options = Options {
         name: "spoken digits".to_owned(),
         limits: Limits::default(),

@@ -161,43 +161,46 @@ fn flattened(part: &Part, features: &[Spread], over: NormalizeOver) -> Option<Fl
     let is_wide = features.len() > SENSORS_MAX;
     if !is_wide {
         // Of several features that which is flattened most.
-        let flattened_by = |feature| {
+        let flattened = |feature| {
             let group = Group::Feature(feature);
-            let middle = group.middle(part, features)?;
-            let deviation = group.deviation(features, middle);
-            let times = deviation / middle.deviation;
-            middle.is_flattened_by(deviation).then_some((group, times))
+            let middle = group.flattened(part, features)?;
+            Some((
+                group,
+                middle,
+                group.deviation(features, middle) / middle.deviation,
+            ))
         };
-        let worst = (0..features.len()).filter_map(flattened_by);
-        let worst = worst.max_by(|(_, a), (_, b)| a.total_cmp(b));
-        return worst.map(|(group, _)| Flattened::By(group.furthest(part, features)));
+        let worst = (0..features.len()).filter_map(flattened);
+        let (group, middle, _) = worst.max_by(|(.., a), (.., b)| a.total_cmp(b))?;
+        return Some(Flattened::By(group.furthest(part, features, middle)));
     }
     if over == NormalizeOver::Feature {
         // The feature with the value furthest out for its deviation speaks for all.
         let feature = most_extreme(part, features)?;
-        return is_single(part, features, feature)
-            .then(|| Flattened::By(Group::Feature(feature).furthest(part, features)));
+        let middle = flattened_by_few(part, features, feature)?;
+        let group = Group::Feature(feature);
+        return Some(Flattened::By(group.furthest(part, features, middle)));
     }
     let group = match over {
         NormalizeOver::Offset => Group::Centred,
         _ => Group::All,
     };
-    let outlier = group.outlier(part, features)?;
+    let middle = group.flattened(part, features)?;
+    let outlier = group.furthest(part, features, middle);
     // The feature may be as it is all the time.
-    Some(match is_single(part, features, outlier.feature) {
-        true => Flattened::By(outlier),
-        false => Flattened::ByFeatures,
+    Some(match flattened_by_few(part, features, outlier.feature) {
+        Some(_) => Flattened::By(outlier),
+        None => Flattened::ByFeatures,
     })
 }
 
-/// Whether a feature of a wide frame owes its deviation to few values.
-fn is_single(part: &Part, features: &[Spread], feature: usize) -> bool {
+/// The middle half of a feature of a wide frame that owes its deviation to few values.
+fn flattened_by_few(part: &Part, features: &[Spread], feature: usize) -> Option<Middle> {
     let group = Group::Feature(feature);
-    let Some(middle) = group.middle(part, features) else {
-        return false;
-    };
+    let middle = group.middle(part, features)?;
     if middle.deviation > 0.0 {
-        return middle.is_flattened_by(group.deviation(features, middle));
+        let deviation = group.deviation(features, middle);
+        return Some(middle).filter(|middle| middle.is_flattened_by(deviation));
     }
     // Half of the values are one: the others are few, or happen now and then.
     let (mut others, mut count) = (0, 0);
@@ -205,7 +208,7 @@ fn is_single(part: &Part, features: &[Spread], feature: usize) -> bool {
         count += 1;
         others += usize::from(value != middle.median);
     });
-    (1..=1 + count / RARE).contains(&others)
+    (1..=1 + count / RARE).contains(&others).then_some(middle)
 }
 
 /// Of so many values at most one more is rare.
@@ -323,19 +326,16 @@ impl Group {
         (squares / f64::from(count)).sqrt()
     }
 
-    /// The furthest value, where the deviation comes from few.
-    fn outlier(self, part: &Part, features: &[Spread]) -> Option<Outlier> {
+    /// The middle half, where the deviation is far larger than it makes likely.
+    fn flattened(self, part: &Part, features: &[Spread]) -> Option<Middle> {
         let middle = self.middle(part, features)?;
-        middle
-            .is_flattened_by(self.deviation(features, middle))
-            .then(|| self.furthest(part, features))
+        let deviation = self.deviation(features, middle);
+        Some(middle).filter(|middle| middle.is_flattened_by(deviation))
     }
 
     /// The value that lies furthest from the median.
-    fn furthest(self, part: &Part, features: &[Spread]) -> Outlier {
-        let middle = self.middle(part, features);
-        let [median, deviation] =
-            middle.map_or([0.0; 2], |middle| [middle.median, middle.deviation]);
+    fn furthest(self, part: &Part, features: &[Spread], middle: Middle) -> Outlier {
+        let Middle { median, deviation } = middle;
         let (mut most, mut place) = (median, (0, 0, 0));
         self.for_each(part, features, |at, value| {
             if (value - median).abs() > (most - median).abs() {

@@ -134,17 +134,16 @@ impl RunFolder {
             file
         };
         let mut told = Settings::of_run(file, flags)?;
-        if !goes_on {
+        if goes_on {
+            told = told.going_on(&self.started()?);
+            self.check_started_with(&told)?;
+        } else {
             // What a run leaves would take the place of what it begins with.
             let read = file.iter().copied().chain(told.model_to_start_from());
             for read in read {
                 check_other(&saved, read)?;
                 check_other(&self.best(), read)?;
             }
-        }
-        if goes_on {
-            told = told.going_on(&self.started()?);
-            self.check_started_with(&told)?;
         }
         Ok(told)
     }

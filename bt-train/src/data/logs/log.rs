@@ -2,6 +2,7 @@
 
 use super::Cutting;
 use crate::data::PartName;
+use crate::data::npz::check_names;
 use crate::error::{Error, ErrorKind, Lack, Result};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -62,14 +63,7 @@ impl Log {
                 .field("line 1: the names of the columns")
                 .remedy("write one for each column"));
         }
-        let named_twice = |(at, name): &(usize, &String)| header[..*at].contains(name);
-        if let Some((_, name)) = header.iter().enumerate().find(named_twice) {
-            return Err(Error::new(ErrorKind::Twice {
-                name: name.as_str().into(),
-            })
-            .field("line 1: the names of the columns")
-            .remedy("give each a name of its own"));
-        }
+        check_names(&header).map_err(|error| error.field("line 1: the names of the columns"))?;
         let column = |name: &str| header.iter().position(|column| column == name);
         let required = |name: &String| {
             column(name).ok_or_else(|| {
